@@ -1,0 +1,38 @@
+import { Level } from 'level';
+import { SaharaError } from './errors.ts';
+import type { Store } from './store.ts';
+
+/**
+ * Opens (or creates) a store in the folder `path`.
+ * Errors: `store-locked` when another process holds it, `store-corrupt` when it cannot be read.
+ */
+export async function openLevelStore(path: string): Promise<Store> {
+  const level = new Level<Uint8Array, Uint8Array>(path, { keyEncoding: 'view', valueEncoding: 'view' });
+  try {
+    await level.open();
+  } catch (error) {
+    throw openFailure(path, error);
+  }
+  return {
+    get: (key) => level.get(key),
+    getSync: (key) => level.getSync(key),
+    async batch(operations, options) {
+      if (operations.length === 0) return;
+      const batch = level.batch();
+      for (const operation of operations) {
+        if (operation.type === 'del') batch.del(operation.key);
+        else batch.put(operation.key, operation.value);
+      }
+      await batch.write({ sync: options?.sync ?? false } as object);
+    },
+    entries: (range = {}) => level.iterator(range),
+    close: () => level.close(),
+  };
+}
+
+function openFailure(path: string, error: unknown): SaharaError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const code = /lock|LEVEL_LOCKED|temporarily unavailable/i.test(reason) ? 'store-locked' : 'store-corrupt';
+  return new SaharaError(code, { path, reason }, { cause });
+}

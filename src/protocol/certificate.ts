@@ -1,0 +1,117 @@
+/**
+ * Certificates: an issuer's signed, expiring statement of what a peer or key may do. A chain leads from the key
+ * that is trusted to the subject; every link may only pass on capabilities that it holds itself.
+ */
+import { equalBytes } from '../base/bytes.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { Id, PublicKey } from './ids.ts';
+import { CERTIFICATE_CHAIN_MAX, CLOCK_SKEW_MS, NETWORK_NAME_BYTES_MAX } from './limits.ts';
+import { bytes, bytesUpTo, list, oneOf, record, type Schema, schema, text, uint } from './schema.ts';
+import { checkSigned, type Signed, signed } from './signing.ts';
+import type { Suite } from './suite.ts';
+
+/** Who a certificate speaks of: a libp2p peer id (its bytes) or an Ed25519 key. */
+export interface CertificateSubject {
+  readonly kind: 'peer' | 'key';
+  readonly id: Uint8Array;
+}
+
+/** What an issuer states about a subject. */
+export interface Certificate {
+  readonly version: number;
+  readonly network: string;
+  readonly issuer: PublicKey;
+  readonly subject: CertificateSubject;
+  /** What the subject is for its issuer: `peer`, `agent`, `node`. */
+  readonly roles: readonly string[];
+  /** What it may do: `serve:agent/*`, `read:dataset/<hex id>`. A trailing `*` covers every continuation. */
+  readonly capabilities: readonly string[];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly serial: Id;
+}
+
+/** The signed body of a certificate; its type name is `certificate`. */
+export const certificate: Schema<Certificate> = record('certificate', {
+  version: uint(255),
+  network: text(NETWORK_NAME_BYTES_MAX),
+  issuer: bytes(32),
+  subject: record('certificate-subject', { kind: oneOf('peer', 'key'), id: bytesUpTo(64, 1) }),
+  roles: list(text(32), 8),
+  capabilities: list(text(128), 16),
+  notBeforeMs: uint(),
+  notAfterMs: uint(),
+  serial: bytes(16),
+});
+
+/** The wire form of a chain, from the trusted key's certificate to the subject's. */
+export const certificateChain: Schema<readonly Signed[]> = schema(
+  'certificate-chain',
+  list(signed, CERTIFICATE_CHAIN_MAX),
+);
+
+/** Whether `held` covers `wanted`: equal, or a `*` at its end over a shared beginning. */
+export function covers(held: string, wanted: string): boolean {
+  return held.endsWith('*') ? wanted.startsWith(held.slice(0, -1)) : held === wanted;
+}
+
+/** What a chain is checked against. */
+export interface ChainExpectation {
+  readonly network: string;
+  /** The key at which the chain must start. */
+  readonly root: PublicKey;
+  readonly subject: CertificateSubject;
+  /** Capability that the last link must hold, if any. */
+  readonly capability?: string;
+  readonly nowMs: number;
+}
+
+/**
+ * The last certificate of a sound chain. Throws `certificate-invalid` with the link and the reason; refusals in
+ * this order: length, shape, version, network, issuer, time, capability, signature, subject.
+ */
+export function verifyChain(suite: Suite, links: readonly Signed[], expected: ChainExpectation): Certificate {
+  if (links.length === 0 || links.length > CERTIFICATE_CHAIN_MAX) throw refused(0, 'length of the chain');
+  let issuer = expected.root;
+  let above: Certificate | undefined;
+  links.forEach((link, index) => {
+    const current = certificate.decode(link.payload);
+    checkLink(current, { ...expected, issuer, index, above });
+    const fault = checkSigned(suite, expected.network, 'certificate', current.issuer, link);
+    if (fault) throw refused(index, fault);
+    above = current;
+    issuer = current.subject.id;
+  });
+  const last = above as unknown as Certificate;
+  if (last.subject.kind !== expected.subject.kind || !equalBytes(last.subject.id, expected.subject.id)) {
+    throw refused(links.length - 1, 'another subject');
+  }
+  const { capability } = expected;
+  if (capability && !last.capabilities.some((held) => covers(held, capability))) {
+    throw refused(links.length - 1, `lacks ${capability}`);
+  }
+  return last;
+}
+
+interface LinkContext extends ChainExpectation {
+  readonly issuer: PublicKey;
+  readonly index: number;
+  readonly above: Certificate | undefined;
+}
+
+function checkLink(link: Certificate, context: LinkContext): void {
+  const { index, above } = context;
+  if (link.version !== 1) throw refused(index, 'version');
+  if (link.network !== context.network) throw refused(index, 'another network');
+  if (!equalBytes(link.issuer, context.issuer)) throw refused(index, 'another issuer');
+  if (link.notBeforeMs > context.nowMs + CLOCK_SKEW_MS) throw refused(index, 'not yet valid');
+  if (link.notAfterMs + CLOCK_SKEW_MS < context.nowMs) throw refused(index, 'expired');
+  if (above === undefined) return;
+  if (above.subject.kind !== 'key') throw refused(index, 'issued by a peer id');
+  const excess = link.capabilities.find((wanted) => !above.capabilities.some((held) => covers(held, wanted)));
+  if (excess !== undefined) throw refused(index, `passes on ${excess} without holding it`);
+}
+
+function refused(link: number, reason: string): SaharaError {
+  return new SaharaError('certificate-invalid', { link, reason });
+}

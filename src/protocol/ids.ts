@@ -1,0 +1,60 @@
+import { base58btc } from 'multiformats/bases/base58';
+import { concat, toHex, utf8 } from '../base/bytes.ts';
+import type { Suite } from './suite.ts';
+
+/** An Ed25519 public key, 32 bytes: the name of a person, operator, contributor or agent on the wire. */
+export type PublicKey = Uint8Array;
+
+/** A SHA-256 digest, 32 bytes. */
+export type Hash = Uint8Array;
+
+/** 16 random bytes that name one call, message or certificate. */
+export type Id = Uint8Array;
+
+/** Version that every signed record and every domain carries. */
+export const PROTOCOL_VERSION = 1;
+
+const ED25519_PREFIX = Uint8Array.of(0xed, 0x01);
+const DID_PREFIX = 'did:key:';
+
+/** The `did:key` text of an Ed25519 public key (W3C CCG did:key, multicodec 0xed). */
+export function didOf(publicKey: PublicKey): string {
+  return DID_PREFIX + base58btc.encode(concat(ED25519_PREFIX, publicKey));
+}
+
+/** The public key that a `did:key` names, or `undefined` when it is not an Ed25519 one in canonical form. */
+export function publicKeyOf(did: string): PublicKey | undefined {
+  if (!did.startsWith(`${DID_PREFIX}z`) || did.length > 80) return undefined;
+  let decoded: Uint8Array;
+  try {
+    decoded = base58btc.decode(did.slice(DID_PREFIX.length));
+  } catch {
+    return undefined;
+  }
+  if (decoded.length !== 34 || decoded[0] !== ED25519_PREFIX[0] || decoded[1] !== ED25519_PREFIX[1]) {
+    return undefined;
+  }
+  const publicKey = decoded.slice(2);
+  return didOf(publicKey) === did ? publicKey : undefined;
+}
+
+/** The domain of a signed or hashed type: `sahara/1/<network>/<type>`, length-prefixed by one byte. */
+export function domain(network: string, type: string): Uint8Array {
+  const name = utf8(`sahara/${PROTOCOL_VERSION}/${network}/${type}`);
+  return concat(Uint8Array.of(name.length), name);
+}
+
+/** SHA-256 of `parts` under the domain of `type`. */
+export function domainHash(
+  suite: Suite,
+  network: string,
+  type: string,
+  ...parts: readonly Uint8Array[]
+): Hash {
+  return suite.sha256(domain(network, type), ...parts);
+}
+
+/** First characters of a key or hash, for people: enough to tell, never to decide. */
+export function shortHex(bytes: Uint8Array): string {
+  return toHex(bytes.subarray(0, 6));
+}

@@ -1,0 +1,62 @@
+/** Limits that peers must share. Every one is listed in `spec/limits.md`; a test compares the two. */
+
+/** Longest name of a network, bytes. */
+export const NETWORK_NAME_BYTES_MAX = 64;
+/** Skew allowed between two clocks, milliseconds. */
+export const CLOCK_SKEW_MS = 30_000;
+/** Longest life of an envelope, milliseconds. */
+export const ENVELOPE_LIFE_MS_MAX = 600_000;
+/** Most extensions of an envelope. */
+export const EXTENSIONS_MAX = 16;
+/** Longest value of one extension, bytes. */
+export const EXTENSION_BYTES_MAX = 1024;
+/** Most levels of a signature batch's tree: up to 4,096 messages under one signature. */
+export const BATCH_DEPTH_MAX = 12;
+/** Longest certificate chain. */
+export const CERTIFICATE_CHAIN_MAX = 4;
+/** Largest signed card, bytes. */
+export const CARD_BYTES_MAX = 32_768;
+/** Largest signed advert, bytes. */
+export const ADVERT_BYTES_MAX = 2048;
+/** Longest life of an advert, milliseconds. */
+export const ADVERT_LIFE_MS_MAX = 120_000;
+/** Longest question, UTF-8 bytes. */
+export const QUESTION_BYTES_MAX = 32_768;
+/** Most earlier turns that travel with a question. */
+export const CONTEXT_TURNS_MAX = 32;
+/** Longest earlier turn, UTF-8 bytes. */
+export const CONTEXT_TURN_BYTES_MAX = 16_384;
+/** Deepest call tree. */
+export const CALL_DEPTH_MAX = 16;
+/** Longest deadline of one call, milliseconds. */
+export const CALL_DEADLINE_MS_MAX = 3_600_000;
+/** Longest text of one delta, UTF-8 bytes. */
+export const DELTA_TEXT_BYTES_MAX = 16_384;
+/** Longest passage that a source quotes, UTF-8 bytes. */
+export const SOURCE_TEXT_BYTES_MAX = 16_384;
+/** Most frames that one answer delivers before its receipt. */
+export const DELIVERIES_MAX = 65_536;
+/** Most sources of one answer. */
+export const SOURCES_MAX = 64;
+/** Most citations of one delta. */
+export const CITATIONS_MAX = 64;
+/** Most assets that one receipt pays. */
+export const RECEIPT_ASSETS_MAX = 64;
+/** Most assets that one claim pays. */
+export const CLAIM_ASSETS_MAX = 256;
+/** Most owners of an asset. */
+export const ASSET_OWNERS_MAX = 64;
+/** Most parents of an asset. */
+export const ASSET_PARENTS_MAX = 16;
+/** Deepest lineage. */
+export const LINEAGE_DEPTH_MAX = 64;
+/** Parts in a whole share. */
+export const PPM = 1_000_000;
+/** Largest transaction, bytes. */
+export const TRANSACTION_BYTES_MAX = 65_536;
+/** Most transactions of one block. */
+export const BLOCK_TRANSACTIONS_MAX = 2000;
+/** Largest block, bytes. */
+export const BLOCK_BYTES_MAX = 4_194_304;
+/** Largest evidence bundle, bytes. */
+export const BUNDLE_BYTES_MAX = 16_777_216;

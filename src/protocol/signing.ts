@@ -1,0 +1,214 @@
+/**
+ * Signatures. Whatever leaves in one tick is signed once: the messages are leaves of a Merkle tree, the root is
+ * signed, and each message carries its path, so its evidence still verifies alone. A message alone is a tree of
+ * one leaf. A leaf covers the message's domain, so no message passes for another type or network.
+ */
+import { concat, toHex } from '../base/bytes.ts';
+import { SaharaError } from '../base/errors.ts';
+import { domain, type Hash } from './ids.ts';
+import { BATCH_DEPTH_MAX } from './limits.ts';
+import { bytes, bytesUpTo, list, record, type Schema, uint } from './schema.ts';
+import type { Signer, Suite } from './suite.ts';
+
+const LEAF = Uint8Array.of(0);
+const NODE = Uint8Array.of(1);
+
+/** Canonical bytes of a record with the proof that a key signed them. */
+export interface Signed {
+  /** Canonical bytes of the record, exactly as signed. */
+  readonly payload: Uint8Array;
+  /** Ed25519 over the batch domain and the root: 64 bytes. Empty means that it is missing. */
+  readonly signature: Uint8Array;
+  /** Bit i tells on which side sibling i stands: 1 is left. */
+  readonly sides: number;
+  /** Hashes from the leaf's sibling up to the root. */
+  readonly siblings: readonly Hash[];
+}
+
+/** Largest payload that can be signed. */
+export const PAYLOAD_BYTES_MAX = 1_048_576;
+
+/** The wire form of a signed record. */
+export const signed: Schema<Signed> = record('signed', {
+  payload: bytesUpTo(PAYLOAD_BYTES_MAX),
+  signature: bytesUpTo(64),
+  sides: uint(2 ** BATCH_DEPTH_MAX - 1),
+  siblings: list(bytes(32), BATCH_DEPTH_MAX),
+});
+
+/** One message to sign. */
+export interface Unsigned {
+  /** The record's type name, last part of its domain. */
+  readonly type: string;
+  readonly payload: Uint8Array;
+}
+
+/** Signs up to 4,096 messages of one network with one signature; results in the order of `items`. */
+export function signBatch(
+  suite: Suite,
+  signer: Signer,
+  network: string,
+  items: readonly Unsigned[],
+): readonly Signed[] {
+  const paths = items.map(() => ({ sides: 0, siblings: [] as Hash[] }));
+  let level = items.map((item, index) => ({ hash: leafOf(suite, network, item), members: [index] }));
+  while (level.length > 1) {
+    const above: typeof level = [];
+    for (let i = 0; i < level.length; i += 2) {
+      const left = level[i] as (typeof level)[number];
+      const right = level[i + 1];
+      if (right === undefined) {
+        above.push(left);
+        continue;
+      }
+      climb(paths, left.members, right.hash, 0);
+      climb(paths, right.members, left.hash, 1);
+      const members = left.members.concat(right.members);
+      above.push({ hash: suite.sha256(NODE, left.hash, right.hash), members });
+    }
+    level = above;
+  }
+  const root = level[0]?.hash;
+  if (root === undefined) return [];
+  const signature = signer.sign(concat(domain(network, 'batch'), root));
+  return items.map((item, i) => ({
+    payload: item.payload,
+    signature,
+    ...(paths[i] as (typeof paths)[number]),
+  }));
+}
+
+function climb(
+  paths: readonly { sides: number; siblings: Hash[] }[],
+  members: readonly number[],
+  sibling: Hash,
+  side: 0 | 1,
+): void {
+  for (const member of members) {
+    const path = paths[member] as { sides: number; siblings: Hash[] };
+    path.sides |= side << path.siblings.length;
+    path.siblings.push(sibling);
+    if (path.siblings.length > BATCH_DEPTH_MAX) {
+      throw new SaharaError('internal', { reason: 'too many messages in one batch' });
+    }
+  }
+}
+
+/** Signs one message alone. */
+export function signOne(suite: Suite, signer: Signer, network: string, item: Unsigned): Signed {
+  return signBatch(suite, signer, network, [item])[0] as Signed;
+}
+
+function leafOf(suite: Suite, network: string, item: Unsigned): Hash {
+  return suite.sha256(LEAF, domain(network, item.type), item.payload);
+}
+
+/** The bytes that the signature of `message` must cover, rebuilt from its payload and path. */
+export function signedBytes(suite: Suite, network: string, type: string, message: Signed): Uint8Array {
+  let hash = leafOf(suite, network, { type, payload: message.payload });
+  message.siblings.forEach((sibling, i) => {
+    const left = ((message.sides >> i) & 1) === 1;
+    hash = left ? suite.sha256(NODE, sibling, hash) : suite.sha256(NODE, hash, sibling);
+  });
+  return concat(domain(network, 'batch'), hash);
+}
+
+/** Why a signature is refused: absent, or present and wrong. */
+export type SignatureFault = 'signature-missing' | 'signature-invalid';
+
+/** Checks that `publicKey` signed `message` as a `type` of `network`. Presence before validity. */
+export function checkSigned(
+  suite: Suite,
+  network: string,
+  type: string,
+  publicKey: Uint8Array,
+  message: Signed,
+): SignatureFault | undefined {
+  const fault = shapeFault(message);
+  if (fault) return fault;
+  const covered = signedBytes(suite, network, type, message);
+  return suite.verify(publicKey, covered, message.signature) ? undefined : 'signature-invalid';
+}
+
+function shapeFault(message: Signed): SignatureFault | undefined {
+  if (message.signature.length === 0) return 'signature-missing';
+  if (message.signature.length !== 64) return 'signature-invalid';
+  return message.sides >> message.siblings.length === 0 ? undefined : 'signature-invalid';
+}
+
+/** Checks signatures off the event loop and verifies each batch root once. */
+export interface Verifier {
+  check(
+    network: string,
+    type: string,
+    publicKey: Uint8Array,
+    message: Signed,
+  ): Promise<SignatureFault | undefined>;
+}
+
+/** A verifier that remembers the verdicts on its last `remembered` roots (default 4,096). */
+export function createVerifier(suite: Suite, remembered = 4096): Verifier {
+  const verdicts = new Map<string, Promise<boolean>>();
+  return {
+    async check(network, type, publicKey, message) {
+      const fault = shapeFault(message);
+      if (fault) return fault;
+      const covered = signedBytes(suite, network, type, message);
+      const key = toHex(suite.sha256(publicKey, message.signature, covered));
+      let verdict = verdicts.get(key);
+      if (verdict === undefined) {
+        verdict = suite.verifyAsync(publicKey, covered, message.signature);
+        verdicts.set(key, verdict);
+        if (verdicts.size > remembered) verdicts.delete(verdicts.keys().next().value as string);
+      }
+      return (await verdict) ? undefined : 'signature-invalid';
+    },
+  };
+}
+
+/** Signs what is asked of it in one tick with one signature. */
+export interface TickSigner {
+  readonly publicKey: Uint8Array;
+  sign(type: string, payload: Uint8Array): Promise<Signed>;
+}
+
+/** Parts of a tick signer. */
+export interface TickSignerParts {
+  readonly suite: Suite;
+  readonly signer: Signer;
+  readonly network: string;
+  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  readonly defer?: (run: () => void) => void;
+}
+
+/** A signer that gathers the messages of a tick, up to 1,024 of them, under one signature. */
+export function createTickSigner(parts: TickSignerParts): TickSigner {
+  const { suite, signer, network, defer = setImmediate } = parts;
+  const batchMax = 1024;
+  const waiting: { item: Unsigned; done: (signed: Signed) => void; failed: (error: unknown) => void }[] = [];
+  const flush = (): void => {
+    const batch = waiting.splice(0, batchMax);
+    if (waiting.length > 0) defer(flush);
+    try {
+      const messages = signBatch(
+        suite,
+        signer,
+        network,
+        batch.map((entry) => entry.item),
+      );
+      batch.forEach((entry, i) => {
+        entry.done(messages[i] as Signed);
+      });
+    } catch (error) {
+      for (const entry of batch) entry.failed(error);
+    }
+  };
+  return {
+    publicKey: signer.publicKey,
+    sign: (type, payload) =>
+      new Promise((done, failed) => {
+        if (waiting.length === 0) defer(flush);
+        waiting.push({ item: { type, payload }, done, failed });
+      }),
+  };
+}

@@ -1,0 +1,61 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type KeyObject,
+  sign as signNative,
+  verify as verifyNative,
+} from 'node:crypto';
+import { SaharaError } from '../base/errors.ts';
+import { acceptableSignature } from './ed25519.ts';
+import type { Signer, Suite } from './suite.ts';
+
+const KEYS_MAX = 10_000;
+const keys = new Map<string, KeyObject | undefined>();
+
+/** Importing a key costs more than half of a verification, so the last ones stay. */
+function importPublicKey(publicKey: Uint8Array): KeyObject | undefined {
+  const x = Buffer.from(publicKey).toString('base64url');
+  if (keys.has(x)) return keys.get(x);
+  let key: KeyObject | undefined;
+  try {
+    key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+  } catch {
+    key = undefined;
+  }
+  keys.set(x, key);
+  if (keys.size > KEYS_MAX) keys.delete(keys.keys().next().value as string);
+  return key;
+}
+
+/** node:crypto. The only implementation that decides consensus. */
+export const nativeSuite: Suite = {
+  sha256(...parts) {
+    const hash = createHash('sha256');
+    for (const part of parts) hash.update(part);
+    return new Uint8Array(hash.digest());
+  },
+  verify(publicKey, message, signature) {
+    if (!acceptableSignature(publicKey, signature)) return false;
+    const key = importPublicKey(publicKey);
+    return key !== undefined && verifyNative(null, message, key, signature);
+  },
+  async verifyAsync(publicKey, message, signature) {
+    if (!acceptableSignature(publicKey, signature)) return false;
+    const key = importPublicKey(publicKey);
+    if (key === undefined) return false;
+    return new Promise((resolve, reject) => {
+      verifyNative(null, message, key, signature, (error, ok) => (error ? reject(error) : resolve(ok)));
+    });
+  },
+};
+
+/** A signer from a 32-byte Ed25519 seed (RFC 8032 private key). */
+export function createSigner(seed: Uint8Array): Signer {
+  if (seed.length !== 32) throw new SaharaError('internal', { reason: 'an Ed25519 seed has 32 bytes' });
+  const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
+  const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  const { x } = createPublicKey(key).export({ format: 'jwk' });
+  const publicKey = new Uint8Array(Buffer.from(String(x), 'base64url'));
+  return { publicKey, sign: (message) => new Uint8Array(signNative(null, message, key)) };
+}

@@ -1,0 +1,235 @@
+/** What the ledger is told: one record per kind of transaction, signed by its sender under the type `transaction`. */
+import { concat, u64be } from '../base/bytes.ts';
+import { domainHash, type Hash, type PublicKey } from './ids.ts';
+import {
+  ASSET_OWNERS_MAX,
+  ASSET_PARENTS_MAX,
+  CLAIM_ASSETS_MAX,
+  NETWORK_NAME_BYTES_MAX,
+  PPM,
+} from './limits.ts';
+import type { AssetAmount } from './payment.ts';
+import { bytes, grains, list, oneOf, optional, record, type Schema, text, uint, union } from './schema.ts';
+import { type Signed, signed } from './signing.ts';
+import type { Suite } from './suite.ts';
+
+/** Kinds of assets. */
+export type AssetKind =
+  | 'dataset'
+  | 'contribution'
+  | 'adapter'
+  | 'model'
+  | 'merge'
+  | 'index'
+  | 'agent'
+  | 'template'
+  | 'eval-set';
+
+/** How an asset came from a parent. */
+export type ParentRelation =
+  | 'trained-on'
+  | 'fine-tuned-from'
+  | 'merged-from'
+  | 'retrieves-from'
+  | 'evaluated-on';
+
+/** An owner and what part of the asset's own revenue is theirs, in parts per million. */
+export interface OwnerShare {
+  readonly owner: PublicKey;
+  readonly ppm: number;
+}
+
+/** A parent asset and what part of everything received goes on to it, in parts per million. */
+export interface ParentShare {
+  readonly asset: Hash;
+  readonly relation: ParentRelation;
+  readonly ppm: number;
+}
+
+/** What an asset consists of: a commitment under a named scheme. */
+export interface Commitment {
+  /** `sha256-merkle-1mib` for files, `sahara-chunks-1` for a vault's chunks, `sahara-manifest-1` for a manifest. */
+  readonly scheme: string;
+  readonly root: Hash;
+  readonly sizeBytes: number;
+}
+
+/** The voucher and charge of one lane with the amounts that the charge commits to. */
+export interface ClaimBody {
+  readonly channel: Hash;
+  readonly voucher: Signed;
+  readonly charge: Signed;
+  readonly attribution: readonly AssetAmount[];
+}
+
+const claimBody: Schema<ClaimBody> = record('claim', {
+  channel: bytes(32),
+  voucher: signed,
+  charge: signed,
+  attribution: list(record('asset-amount', { asset: bytes(32), amount: grains }), CLAIM_ASSETS_MAX),
+});
+
+/** Sends money. Ids of channels and assets derive from the sender's nonce, so no action names its own. */
+export interface TransferAction {
+  readonly type: 'transfer';
+  readonly to: PublicKey;
+  readonly amount: bigint;
+  readonly memo: string | undefined;
+}
+
+/** Asks a local network's faucet for money. */
+export interface FaucetAction {
+  readonly type: 'faucet';
+  readonly to: PublicKey;
+  readonly amount: bigint;
+}
+
+/** Registers an asset: who owns it, what it was made from, what it consists of. */
+export interface RegisterAssetAction {
+  readonly type: 'register-asset';
+  readonly kind: AssetKind;
+  readonly name: string;
+  readonly owners: readonly OwnerShare[];
+  readonly parents: readonly ParentShare[];
+  readonly commitment: Commitment;
+  readonly licence: string;
+}
+
+/** Opens a channel from the sender to `payee`. */
+export interface OpenChannelAction {
+  readonly type: 'open-channel';
+  readonly payee: PublicKey;
+  readonly deposit: bigint;
+}
+
+/** Raises an open channel's deposit; anyone may. */
+export interface TopUpAction {
+  readonly type: 'top-up';
+  readonly channel: Hash;
+  readonly amount: bigint;
+}
+
+/** Pays the payee what a voucher and a charge prove. */
+export type ClaimAction = { readonly type: 'claim' } & ClaimBody;
+
+/** The payee claims, refunds the rest and ends the channel. */
+export interface CloseByPayeeAction {
+  readonly type: 'close-by-payee';
+  readonly channel: Hash;
+  readonly claim: ClaimBody | undefined;
+}
+
+/** The payer announces that the channel ends after the network's delay. */
+export interface RequestCloseAction {
+  readonly type: 'request-close';
+  readonly channel: Hash;
+}
+
+/** The payer takes the announcement back. */
+export interface CancelCloseAction {
+  readonly type: 'cancel-close';
+  readonly channel: Hash;
+}
+
+/** Moves what an asset has received on to its parents and owners; anyone may. */
+export interface CollectAction {
+  readonly type: 'collect';
+  readonly asset: Hash;
+}
+
+/** What a transaction does. */
+export type Action =
+  | TransferAction
+  | FaucetAction
+  | RegisterAssetAction
+  | OpenChannelAction
+  | TopUpAction
+  | ClaimAction
+  | CloseByPayeeAction
+  | RequestCloseAction
+  | CancelCloseAction
+  | CollectAction;
+
+/** The wire form of an action. Numbers that are not listed are reserved. */
+export const action: Schema<Action> = union('action', {
+  transfer: [1, record('transfer', { to: bytes(32), amount: grains, memo: optional(text(128)) })],
+  faucet: [2, record('faucet', { to: bytes(32), amount: grains })],
+  'register-asset': [
+    3,
+    record('register-asset', {
+      kind: oneOf(
+        'dataset',
+        'contribution',
+        'adapter',
+        'model',
+        'merge',
+        'index',
+        'agent',
+        'template',
+        'eval-set',
+      ),
+      name: text(128),
+      owners: list(record('owner-share', { owner: bytes(32), ppm: uint(PPM) }), ASSET_OWNERS_MAX),
+      parents: list(
+        record('parent-share', {
+          asset: bytes(32),
+          relation: oneOf('trained-on', 'fine-tuned-from', 'merged-from', 'retrieves-from', 'evaluated-on'),
+          ppm: uint(PPM),
+        }),
+        ASSET_PARENTS_MAX,
+      ),
+      commitment: record('commitment', { scheme: text(32), root: bytes(32), sizeBytes: uint() }),
+      licence: text(128),
+    }),
+  ],
+  'open-channel': [4, record('open-channel', { payee: bytes(32), deposit: grains })],
+  'top-up': [5, record('top-up', { channel: bytes(32), amount: grains })],
+  claim: [6, claimBody],
+  'close-by-payee': [7, record('close-by-payee', { channel: bytes(32), claim: optional(claimBody) })],
+  'request-close': [8, record('request-close', { channel: bytes(32) })],
+  'cancel-close': [9, record('cancel-close', { channel: bytes(32) })],
+  collect: [10, record('collect', { asset: bytes(32) })],
+});
+
+/** One transaction. */
+export interface Transaction {
+  readonly version: number;
+  readonly network: string;
+  readonly sender: PublicKey;
+  /** How many transactions of the sender the ledger has executed before this one. */
+  readonly nonce: number;
+  /** Most that the sender pays for inclusion, grains. */
+  readonly feeMax: bigint;
+  readonly action: Action;
+}
+
+/** The wire form of a transaction's signed body. */
+export const transaction: Schema<Transaction> = record('transaction', {
+  version: uint(255),
+  network: text(NETWORK_NAME_BYTES_MAX),
+  sender: bytes(32),
+  nonce: uint(),
+  feeMax: grains,
+  action,
+});
+
+/** The name of a transaction: the hash of its signed body under its domain. */
+export function transactionId(suite: Suite, network: string, payload: Uint8Array): Hash {
+  return domainHash(suite, network, 'transaction-id', payload);
+}
+
+/** The name of the channel that the payer's transaction number `nonce` opens. */
+export function channelId(
+  suite: Suite,
+  network: string,
+  payer: PublicKey,
+  payee: PublicKey,
+  nonce: number,
+): Hash {
+  return domainHash(suite, network, 'channel-id', payer, payee, u64be(BigInt(nonce)));
+}
+
+/** The name of the asset that the registrant's transaction number `nonce` registers. */
+export function assetId(suite: Suite, network: string, registrant: PublicKey, nonce: number): Hash {
+  return domainHash(suite, network, 'asset-id', concat(registrant, u64be(BigInt(nonce))));
+}
