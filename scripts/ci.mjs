@@ -1,0 +1,89 @@
+/**
+ * Runs every check that this machine can run, in order, and adds up what they counted. Starts on Node 20; the
+ * steps run on the project's own Node through npm. Usage: node scripts/ci.mjs [step ...]
+ *
+ * A step passes by its exit code. Steps that run vitest add that run's own counts; every other step counts as
+ * one. A step that needs something which this machine lacks is skipped aloud with the reason.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const MINUTE_MS = 60_000;
+const reports = mkdtempSync(join(tmpdir(), 'sahara-ci-'));
+
+/** @typedef {{ name: string, command: string, minutes: number, vitest?: boolean, needs?: () => string | undefined }} Step */
+
+/** @type {Step[]} */
+const STEPS = [
+  { name: 'install', command: 'npm ci --no-progress', minutes: 10 },
+  { name: 'lock file', command: 'npm ci --dry-run --no-progress >/dev/null', minutes: 5 },
+  { name: 'check', command: 'npm run --silent check', minutes: 5 },
+  { name: 'build', command: 'npm run --silent build', minutes: 5 },
+  { name: 'test', command: 'npm test --silent --', minutes: 10, vitest: true },
+  { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 20, vitest: true },
+  { name: 'interop', command: 'npm run --silent test:interop --', minutes: 10, vitest: true },
+  { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
+  { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
+  { name: 'examples', command: 'npm run --silent examples', minutes: 8 },
+  { name: 'browser', command: 'npm run --silent test:browser', minutes: 6 },
+  { name: 'bench (reports, does not judge)', command: 'npm run --silent bench:calls -- --seconds 3', minutes: 5 },
+];
+
+const chosen = process.argv.slice(2);
+const totals = { passed: 0, failed: 0, skipped: 0 };
+const summary = [];
+
+for (const step of STEPS) {
+  if (chosen.length > 0 && !chosen.includes(step.name)) continue;
+  const reason = step.needs?.();
+  if (reason !== undefined) {
+    totals.skipped += 1;
+    summary.push(`skipped  ${step.name}: ${reason}`);
+    continue;
+  }
+  console.log(`\n=== ${step.name}: ${step.command}`);
+  const started = Date.now();
+  const report = join(reports, `${step.name.replaceAll(' ', '-')}.json`);
+  const extra = step.vitest ? ` --reporter=default --reporter=json --outputFile.json=${report}` : '';
+  const ok = await run(step.command + extra, step.minutes * MINUTE_MS);
+  const seconds = Math.round((Date.now() - started) / 1000);
+  const counts = step.vitest ? vitestCounts(report, ok) : { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+  for (const key of Object.keys(totals)) totals[key] += counts[key];
+  const what = step.vitest ? ` (${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped)` : '';
+  summary.push(`${ok ? 'passed ' : 'FAILED '}  ${step.name} in ${seconds} s${what}`);
+  if (!ok && step.name === 'install') break;
+}
+rmSync(reports, { recursive: true, force: true });
+
+console.log('\n=== what ran');
+for (const line of summary) console.log(line);
+console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
+process.exit(totals.failed > 0 ? 1 : 0);
+
+/** Runs a shell command in a process group of its own, ended whole when it takes too long. */
+function run(command, limitMs) {
+  return new Promise((resolve) => {
+    const child = spawn('bash', ['-c', command], { stdio: ['ignore', 'inherit', 'inherit'], detached: true });
+    const timer = setTimeout(() => {
+      console.log(`took longer than ${limitMs / MINUTE_MS} minutes: ended`);
+      process.kill(-child.pid, 'SIGKILL');
+    }, limitMs);
+    child.on('exit', (code) => {
+      clearTimeout(timer);
+      resolve(code === 0);
+    });
+  });
+}
+
+/** Counts of a vitest run; a run that left no report counts as one failure, or one pass if it exited well. */
+function vitestCounts(path, ok) {
+  try {
+    const report = JSON.parse(readFileSync(path, 'utf8'));
+    const failed = report.numFailedTests + (ok || report.numFailedTests > 0 ? 0 : 1);
+    return { passed: report.numPassedTests, failed, skipped: report.numPendingTests + report.numTodoTests };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
