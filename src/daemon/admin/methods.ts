@@ -1,0 +1,173 @@
+/**
+ * The admin API, typed once: each method's name, its input as a schema, and what it answers. The server checks
+ * inputs by this table, the client and the handlers take their types from it. `POST /v1/<name>` with the input as
+ * JSON answers with one JSON value; a streaming method answers with one JSON value per line.
+ */
+import { z } from 'zod';
+import type {
+  AccountRow,
+  AgentRow,
+  AskEvent,
+  BundleReply,
+  ChannelRow,
+  CollectRow,
+  EarningsReport,
+  Finding,
+  HostedAgentRow,
+  ImportEvent,
+  LedgerReport,
+  LedgerVerdict,
+  ReceiptRow,
+  SearchRow,
+  StatusReport,
+  TransactionRow,
+  VaultRow,
+} from './types.ts';
+
+/** Nothing to say. */
+export type Empty = Readonly<Record<string, never>>;
+
+/** A question to an agent. */
+export interface AskInput {
+  /** Name, DID, or the first characters of a DID's last part. */
+  readonly agent: string;
+  readonly question: string;
+  readonly context?: readonly { readonly role: 'user' | 'agent'; readonly text: string }[] | undefined;
+  /** Most that the call may cost, grains. Default: the daemon's `wallet.priceMax`. */
+  readonly priceMax?: string | undefined;
+  readonly skill?: string | undefined;
+  readonly deadlineMs?: number | undefined;
+}
+
+/** Methods that answer once. */
+export interface UnaryMethods {
+  status: { input: Empty; output: StatusReport };
+  doctor: { input: Empty; output: readonly Finding[] };
+  stop: { input: Empty; output: Empty };
+  agents: { input: { readonly waitMs?: number | undefined }; output: readonly AgentRow[] };
+  'agent.add': {
+    input: { readonly manifest: string; readonly replace?: boolean | undefined };
+    output: HostedAgentRow;
+  };
+  'agent.list': { input: Empty; output: readonly HostedAgentRow[] };
+  'agent.remove': { input: { readonly name: string }; output: Empty };
+  'vault.create': { input: { readonly name: string }; output: VaultRow };
+  'vault.list': { input: Empty; output: readonly VaultRow[] };
+  'vault.search': {
+    input: { readonly vault: string; readonly query: string; readonly limit?: number | undefined };
+    output: readonly SearchRow[];
+  };
+  'vault.remove': { input: { readonly name: string }; output: Empty };
+  'channel.list': { input: Empty; output: readonly ChannelRow[] };
+  'channel.open': {
+    input: { readonly payee: string; readonly deposit?: string | undefined };
+    output: ChannelRow;
+  };
+  'channel.claim': { input: { readonly channel?: string | undefined }; output: readonly ChannelRow[] };
+  'channel.close': { input: { readonly channel: string }; output: ChannelRow };
+  earnings: { input: Empty; output: EarningsReport };
+  receipts: { input: { readonly limit?: number | undefined }; output: readonly ReceiptRow[] };
+  'receipts.bundle': { input: { readonly callId: string }; output: BundleReply };
+  'ledger.status': { input: Empty; output: LedgerReport };
+  'ledger.accounts': { input: { readonly did?: string | undefined }; output: readonly AccountRow[] };
+  'ledger.transactions': {
+    input: { readonly limit?: number | undefined };
+    output: readonly TransactionRow[];
+  };
+  'ledger.verify': { input: Empty; output: LedgerVerdict };
+  collect: { input: { readonly asset?: string | undefined }; output: readonly CollectRow[] };
+}
+
+/** Methods that answer line by line. */
+export interface StreamMethods {
+  ask: { input: AskInput; output: AskEvent };
+  'vault.add': {
+    input: {
+      readonly vault: string;
+      readonly path: string;
+      readonly contributor?: string | undefined;
+      readonly licence?: string | undefined;
+    };
+    output: ImportEvent;
+  };
+}
+
+/** Every method. */
+export type AdminMethods = UnaryMethods & StreamMethods;
+
+/** The types of inputs, checked before a handler sees them. */
+export type MethodTable = {
+  readonly [K in keyof AdminMethods]: {
+    readonly input: z.ZodType<AdminMethods[K]['input']>;
+    readonly stream: K extends keyof StreamMethods ? true : false;
+  };
+};
+
+/** What carries out the methods. `signal` aborts when the client is gone. */
+export type AdminHandlers = {
+  readonly [K in keyof UnaryMethods]: (
+    input: UnaryMethods[K]['input'],
+    signal: AbortSignal,
+  ) => Promise<UnaryMethods[K]['output']>;
+} & {
+  readonly [K in keyof StreamMethods]: (
+    input: StreamMethods[K]['input'],
+    signal: AbortSignal,
+  ) => AsyncIterable<StreamMethods[K]['output']>;
+};
+
+const name = z.string().min(1).max(256);
+const path = z.string().min(1).max(4096);
+const grains = z.string().regex(/^\d{1,19}$/);
+const limit = z.int().min(1).max(1000).optional();
+const nothing = z.strictObject({});
+const unary = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: false } => ({ input, stream: false });
+const stream = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: true } => ({ input, stream: true });
+
+/** The table. */
+export const ADMIN_METHODS: MethodTable = {
+  status: unary(nothing),
+  doctor: unary(nothing),
+  stop: unary(nothing),
+  agents: unary(z.strictObject({ waitMs: z.int().min(0).max(60_000).optional() })),
+  'agent.add': unary(z.strictObject({ manifest: z.string().max(262_144), replace: z.boolean().optional() })),
+  'agent.list': unary(nothing),
+  'agent.remove': unary(z.strictObject({ name })),
+  'vault.create': unary(z.strictObject({ name })),
+  'vault.list': unary(nothing),
+  'vault.search': unary(z.strictObject({ vault: name, query: z.string().max(32_768), limit })),
+  'vault.remove': unary(z.strictObject({ name })),
+  'channel.list': unary(nothing),
+  'channel.open': unary(z.strictObject({ payee: name, deposit: grains.optional() })),
+  'channel.claim': unary(z.strictObject({ channel: name.optional() })),
+  'channel.close': unary(z.strictObject({ channel: name })),
+  earnings: unary(nothing),
+  receipts: unary(z.strictObject({ limit })),
+  'receipts.bundle': unary(z.strictObject({ callId: name })),
+  'ledger.status': unary(nothing),
+  'ledger.accounts': unary(z.strictObject({ did: name.optional() })),
+  'ledger.transactions': unary(z.strictObject({ limit })),
+  'ledger.verify': unary(nothing),
+  collect: unary(z.strictObject({ asset: name.optional() })),
+  ask: stream(
+    z.strictObject({
+      agent: name,
+      question: z.string().min(1).max(65_536),
+      context: z
+        .array(z.strictObject({ role: z.enum(['user', 'agent']), text: z.string().max(32_768) }))
+        .max(64)
+        .optional(),
+      priceMax: grains.optional(),
+      skill: name.optional(),
+      deadlineMs: z.int().min(1).max(3_600_000).optional(),
+    }),
+  ),
+  'vault.add': stream(
+    z.strictObject({
+      vault: name,
+      path,
+      contributor: name.optional(),
+      licence: z.string().max(128).optional(),
+    }),
+  ),
+};

@@ -1,0 +1,262 @@
+/**
+ * What the admin API says, as data: amounts are decimal texts of grains, keys are DIDs, hashes are lower-case
+ * hexadecimal, times are milliseconds since 1970. The command line prints these with `--json` as they stand.
+ */
+
+/** What runs here. */
+export interface StatusReport {
+  readonly version: string;
+  readonly pid: number;
+  readonly home: string;
+  readonly upMs: number;
+  readonly memoryBytes: number;
+  /** The operator: whom callers of agents here pay, and who pays for calls made from here. */
+  readonly did: string;
+  readonly peerId: string;
+  /** Where other peers can dial this one. */
+  readonly addresses: readonly string[];
+  readonly peers: readonly PeerRow[];
+  readonly ledger: LedgerReport;
+  /** Balance on the ledger, grains. */
+  readonly balance: string;
+  readonly agents: readonly string[];
+  readonly vaults: readonly string[];
+}
+
+/** A connected peer. */
+export interface PeerRow {
+  readonly peerId: string;
+  readonly address: string;
+  readonly direction: 'inbound' | 'outbound';
+  readonly latencyMs?: number;
+}
+
+/** The ledger as this peer knows it. */
+export interface LedgerReport {
+  readonly network: string;
+  /** Whether this peer orders transactions or follows who does. */
+  readonly role: 'sequencer' | 'follower';
+  readonly sequencer: string;
+  readonly height: number;
+  readonly headHash: string;
+  readonly stateRoot: string;
+  readonly blockTimeMs: number;
+  readonly faucet: boolean;
+  /** Everything that exists, grains. */
+  readonly supply: string;
+}
+
+/** One finding of `doctor`. */
+export interface Finding {
+  readonly name: string;
+  readonly state: 'ok' | 'note' | 'fault';
+  readonly found: string;
+  /** What to do about it. */
+  readonly next?: string;
+}
+
+/** A live agent, here or on another peer. */
+export interface AgentRow {
+  readonly did: string;
+  readonly name: string;
+  readonly skills: readonly string[];
+  /** Price of a call, grains. */
+  readonly perCall: string;
+  readonly queue: number;
+  readonly latencyMs?: number;
+  readonly operator: string;
+  readonly peerId: string;
+  readonly local: boolean;
+}
+
+/** An agent that this daemon hosts. */
+export interface HostedAgentRow {
+  readonly name: string;
+  readonly did: string;
+  readonly asset: string;
+  readonly vaults: readonly string[];
+  readonly backend: string;
+  readonly perCall: string;
+  readonly manifestHash: string;
+  /** What stands in its way, if anything. */
+  readonly note?: string;
+}
+
+/** A vault. */
+export interface VaultRow {
+  readonly name: string;
+  readonly documents: number;
+  readonly chunks: number;
+  readonly bytes: number;
+  readonly contributors: readonly string[];
+}
+
+/** What became of one document of an import. */
+export interface ImportEvent {
+  readonly type: 'added' | 'unchanged' | 'replaced' | 'skipped' | 'total';
+  readonly name: string;
+  readonly chunks?: number;
+  readonly documents?: number;
+  /** Why it was skipped. */
+  readonly error?: AdminFailure;
+}
+
+/** A passage that a search found. */
+export interface SearchRow {
+  readonly document: string;
+  readonly title: string;
+  readonly text: string;
+  readonly score: number;
+  readonly contributor: string;
+  readonly chunk: string;
+}
+
+/** A payment channel of this peer. */
+export interface ChannelRow {
+  readonly id: string;
+  readonly role: 'payer' | 'payee';
+  readonly other: string;
+  readonly state: 'open' | 'closing' | 'closed';
+  readonly deposit: string;
+  /** Paid out on the ledger, grains. */
+  readonly claimed: string;
+  /** Charged off the ledger so far, claimed part included, grains. */
+  readonly charged: string;
+  readonly calls: number;
+  readonly closeAtHeight?: number;
+}
+
+/** What one party earned. */
+export interface EarningRow {
+  readonly asset: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly owner: string;
+  readonly mine: boolean;
+  /** Everything settled onto the asset so far, grains. */
+  readonly received: string;
+  /** Of that, what owners and parents already have, grains. */
+  readonly collected: string;
+}
+
+/** What this peer earns, as payee and as an owner of assets. */
+export interface EarningsReport {
+  readonly balance: string;
+  /** Charged but not yet claimed on the ledger, grains. */
+  readonly unclaimed: string;
+  readonly assets: readonly EarningRow[];
+}
+
+/** A call that was made from here. */
+export interface ReceiptRow {
+  readonly callId: string;
+  readonly atMs: number;
+  readonly agent: string;
+  readonly agentName: string;
+  readonly question: string;
+  readonly amount: string;
+  readonly finish: string;
+  /** Whether the ledger has paid it out. */
+  readonly settled: boolean;
+}
+
+/** A failure as it travels. */
+export interface AdminFailure {
+  readonly code: string;
+  readonly facts: Readonly<Record<string, string | number | boolean | readonly string[]>>;
+}
+
+/** An evidence bundle in base64, and the receipt that it proves. */
+export interface BundleReply {
+  readonly callId: string;
+  readonly bundle: string;
+}
+
+/** What `ask` tells while it runs. */
+export type AskEvent =
+  /** Something that takes time or money before the answer: finding the agent, opening a channel. */
+  | { readonly type: 'progress'; readonly step: string; readonly detail: string }
+  | {
+      readonly type: 'agent';
+      readonly name: string;
+      readonly did: string;
+      readonly operator: string;
+      readonly price: string;
+    }
+  | {
+      readonly type: 'source';
+      readonly index: number;
+      readonly document: string;
+      readonly title: string;
+      readonly text: string;
+      readonly contributor: string;
+      readonly licence: string;
+    }
+  | { readonly type: 'delta'; readonly text: string; readonly citations: readonly CitationRow[] }
+  | ({ readonly type: 'end' } & AskEnd);
+
+/** A sentence's support: byte offsets into the answer and the source. */
+export interface CitationRow {
+  readonly start: number;
+  readonly end: number;
+  readonly source: number;
+  readonly sourceStart: number;
+  readonly sourceEnd: number;
+}
+
+/** How an answer ended. */
+export interface AskEnd {
+  readonly callId: string;
+  readonly finish: string;
+  readonly amount: string;
+  readonly inputUnits: number;
+  readonly outputUnits: number;
+  readonly shares: readonly ShareRow[];
+  readonly channel?: string;
+  /** Where the evidence bundle was saved. */
+  readonly path: string;
+  readonly tookMs: number;
+}
+
+/** A share of a receipt. */
+export interface ShareRow {
+  readonly asset: string;
+  readonly role: string;
+  readonly name: string;
+  readonly ppm: number;
+  readonly amount: string;
+}
+
+/** An account of the ledger. */
+export interface AccountRow {
+  readonly did: string;
+  readonly balance: string;
+  readonly nonce: number;
+}
+
+/** A transaction of the ledger. */
+export interface TransactionRow {
+  readonly id: string;
+  readonly height: number;
+  readonly sender: string;
+  readonly type: string;
+  readonly summary: string;
+  readonly code: number;
+  readonly fee: string;
+}
+
+/** What `ledger verify` found. */
+export interface LedgerVerdict {
+  readonly sound: boolean;
+  readonly height: number;
+  readonly transactions: number;
+  readonly supply: string;
+  readonly fault?: string;
+}
+
+/** What a collect moved on. */
+export interface CollectRow {
+  readonly asset: string;
+  readonly name: string;
+  readonly moved: string;
+}

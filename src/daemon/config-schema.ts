@@ -1,0 +1,226 @@
+/**
+ * Every option of the daemon, once. The configuration file, the flags of `sahara up`, the `SAHARA_*` variables and
+ * the table in `docs/configuration.md` all derive from this schema: each field states its meaning, unit, default
+ * and bounds here and nowhere else.
+ */
+import { z } from 'zod';
+import { parseAmount } from '../base/amount.ts';
+import type { LogLevel } from '../base/log.ts';
+
+/** A complete, validated configuration. Amounts are texts such as `0.002`, in SAHARA. */
+export interface Config {
+  readonly mesh: {
+    readonly host: string;
+    readonly port: number;
+    readonly websocketPort: number;
+    readonly bootstrap: readonly string[];
+    readonly mdns: boolean;
+    readonly dht: boolean;
+    readonly relay: boolean;
+    readonly private: boolean;
+  };
+  readonly network: {
+    readonly name: string;
+    readonly genesis: string;
+    readonly searchMs: number;
+  };
+  readonly wallet: {
+    readonly channelDeposit: string;
+    readonly priceMax: string;
+    readonly claimEverySeconds: number;
+    readonly claimMin: string;
+  };
+  readonly guide: {
+    readonly enabled: boolean;
+    readonly price: string;
+    readonly freeCalls: number;
+  };
+  readonly daemon: {
+    readonly drainMs: number;
+    readonly logLevel: LogLevel;
+  };
+}
+
+const amount = (fallback: string): z.ZodDefault<z.ZodString> =>
+  z
+    .string()
+    .refine((text) => parseAmount(text) !== undefined)
+    .meta({ allowed: 'an amount in SAHARA such as 0.002' })
+    .default(fallback);
+
+/** The schema. `prefault({})` lets a whole section be left out. */
+export const configSchema: z.ZodType<Config> = z.strictObject({
+  mesh: z
+    .strictObject({
+      host: z
+        .string()
+        .min(1)
+        .meta({ allowed: 'an IP address of this machine' })
+        .default('0.0.0.0')
+        .describe(
+          'Address that other peers reach this one at. 0.0.0.0 is every interface, 127.0.0.1 only this machine.',
+        ),
+      port: z
+        .int()
+        .min(0)
+        .max(65_535)
+        .default(0)
+        .describe(
+          'TCP port for other peers. 0 takes a free one at each start; set it when others bootstrap from here.',
+        ),
+      websocketPort: z
+        .int()
+        .min(-1)
+        .max(65_535)
+        .default(-1)
+        .describe('Port for peers that come by WebSocket. 0 takes a free one, -1 serves none.'),
+      bootstrap: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'Addresses of peers to join by: /ip4/203.0.113.7/tcp/4101/p2p/12D3Koo..., as `sahara status` prints them.',
+        ),
+      mdns: z.boolean().default(true).describe('Find and be found by peers on the local network.'),
+      dht: z.boolean().default(true).describe('Find peers through the distributed hash table.'),
+      relay: z.boolean().default(false).describe('Carry traffic for peers that cannot be reached directly.'),
+      private: z.boolean().default(false).describe('Dial out only, listen on nothing, announce nothing.'),
+    })
+    .prefault({}),
+  network: z
+    .strictObject({
+      name: z
+        .string()
+        .regex(/^[a-z][a-z0-9-]{0,30}$/)
+        .meta({ allowed: 'lower-case letters, digits and dashes, at most 31' })
+        .default('local')
+        .describe('Name of the network to join, or to create when none is found.'),
+      genesis: z
+        .string()
+        .default('')
+        .describe(
+          'Genesis file of the network to join. Empty: ask the peers that are found, else create a local network.',
+        ),
+      searchMs: z
+        .int()
+        .min(0)
+        .max(600_000)
+        .default(2500)
+        .describe('How long the first start looks for a network nearby before it creates one. Milliseconds.'),
+    })
+    .prefault({}),
+  wallet: z
+    .strictObject({
+      channelDeposit: amount('1').describe('Deposit of a channel that `ask` opens by itself. SAHARA.'),
+      priceMax: amount('0.05').describe(
+        'Most that one call may cost unless `--max-price` says otherwise. SAHARA.',
+      ),
+      claimEverySeconds: z
+        .int()
+        .min(1)
+        .max(86_400)
+        .default(600)
+        .describe('Longest time that earned money stays unclaimed. Seconds.'),
+      claimMin: amount('1').describe('Claim as soon as a channel owes this much. SAHARA.'),
+    })
+    .prefault({}),
+  guide: z
+    .strictObject({
+      enabled: z
+        .boolean()
+        .default(true)
+        .describe('Host `guide`, an agent that knows the documents of this project.'),
+      price: amount('0.002').describe('What one answer of the guide costs. SAHARA.'),
+      freeCalls: z
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .default(0)
+        .describe('Answers of the guide that each caller gets free per day.'),
+    })
+    .prefault({}),
+  daemon: z
+    .strictObject({
+      drainMs: z
+        .int()
+        .min(0)
+        .max(600_000)
+        .default(10_000)
+        .describe('How long a stop waits for running calls. Milliseconds.'),
+      logLevel: z
+        .enum(['debug', 'info', 'warn', 'error', 'silent'])
+        .default('info')
+        .describe('How much goes into the log file in the home.'),
+    })
+    .prefault({}),
+});
+
+/** What a field holds, for reading flags and variables. */
+export type OptionType = 'text' | 'number' | 'boolean' | 'list';
+
+/** One field of the schema as people meet it. */
+export interface ConfigOption {
+  /** `mesh.port`. */
+  readonly path: string;
+  /** `--mesh-port`. */
+  readonly flag: string;
+  /** `SAHARA_MESH_PORT`. */
+  readonly variable: string;
+  readonly type: OptionType;
+  readonly fallback: unknown;
+  /** What may stand there, in words. */
+  readonly allowed: string;
+  readonly about: string;
+}
+
+interface JsonSchema {
+  readonly type?: string;
+  readonly properties?: Readonly<Record<string, JsonSchema>>;
+  readonly default?: unknown;
+  readonly description?: string;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly enum?: readonly string[];
+  readonly allowed?: string;
+}
+
+/** Every option, in the order of the schema. */
+export const CONFIG_OPTIONS: readonly ConfigOption[] = optionsOf(
+  z.toJSONSchema(configSchema) as JsonSchema,
+  [],
+);
+
+function optionsOf(schema: JsonSchema, path: readonly string[]): ConfigOption[] {
+  if (schema.properties) {
+    return Object.entries(schema.properties).flatMap(([name, below]) => optionsOf(below, [...path, name]));
+  }
+  const dashed = path.map(dashes).join('-');
+  return [
+    {
+      path: path.join('.'),
+      flag: `--${dashed}`,
+      variable: `SAHARA_${dashed.replaceAll('-', '_').toUpperCase()}`,
+      type: typeOf(schema),
+      fallback: schema.default,
+      allowed: schema.allowed ?? allowedOf(schema),
+      about: schema.description ?? '',
+    },
+  ];
+}
+
+function dashes(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+function typeOf(schema: JsonSchema): OptionType {
+  if (schema.type === 'boolean') return 'boolean';
+  if (schema.type === 'array') return 'list';
+  return schema.type === 'integer' || schema.type === 'number' ? 'number' : 'text';
+}
+
+function allowedOf(schema: JsonSchema): string {
+  if (schema.enum) return schema.enum.join(', ');
+  if (schema.type === 'boolean') return 'true or false';
+  if (schema.type === 'array') return 'a list of texts';
+  if (schema.type === 'integer') return `a whole number from ${schema.minimum} to ${schema.maximum}`;
+  return 'a text';
+}
