@@ -1,5 +1,6 @@
 /** The ledger's shared records: genesis, block headers, blocks and the results of transactions. */
 import { toHex, utf8 } from '../base/bytes.ts';
+import { malformed } from './codec.ts';
 import type { Hash, PublicKey } from './ids.ts';
 import { BLOCK_TRANSACTIONS_MAX, NETWORK_NAME_BYTES_MAX } from './limits.ts';
 import { bytes, grains, list, optional, record, type Schema, text, u32, uint } from './schema.ts';
@@ -56,10 +57,14 @@ export const genesis: Schema<Genesis> = record('genesis', {
   accounts: list(record('genesis-account', { owner: bytes(32), balance: grains }), 1024),
 });
 
+const NETWORK_NAME = /^[a-z0-9][a-z0-9-]{0,31}$/;
+
 /** The network's full name, which every signature covers: `<name>-<first 16 hex digits of the genesis hash>`. */
 export function networkOf(suite: Suite, genesisBytes: Uint8Array): string {
+  const { name } = genesis.decode(genesisBytes);
+  if (!NETWORK_NAME.test(name)) throw malformed('network name: lower-case letters, digits and hyphens');
   const hash = suite.sha256(utf8('sahara/1/genesis'), genesisBytes);
-  return `${genesis.decode(genesisBytes).name}-${toHex(hash.subarray(0, 8))}`;
+  return `${name}-${toHex(hash.subarray(0, 8))}`;
 }
 
 /** What a proposer signs under the type `block-header`. */

@@ -68,21 +68,20 @@ export interface ChainExpectation {
 
 /**
  * The last certificate of a sound chain. Throws `certificate-invalid` with the link and the reason; refusals in
- * this order: length, shape, version, network, issuer, time, capability, signature, subject.
+ * this order: length; for each link shape, version, network, issuer, time, what it passes on, signature; then
+ * the subject and the capability asked for.
  */
 export function verifyChain(suite: Suite, links: readonly Signed[], expected: ChainExpectation): Certificate {
-  if (links.length === 0 || links.length > CERTIFICATE_CHAIN_MAX) throw refused(0, 'length of the chain');
-  let issuer = expected.root;
-  let above: Certificate | undefined;
-  links.forEach((link, index) => {
-    const current = certificate.decode(link.payload);
-    checkLink(current, { ...expected, issuer, index, above });
+  if (links.length > CERTIFICATE_CHAIN_MAX) throw refused(0, 'length of the chain');
+  let last: Certificate | undefined;
+  for (const [index, link] of links.entries()) {
+    const current = decodeLink(link, index);
+    checkLink(current, { ...expected, issuer: last?.subject.id ?? expected.root, index, above: last });
     const fault = checkSigned(suite, expected.network, 'certificate', current.issuer, link);
     if (fault) throw refused(index, fault);
-    above = current;
-    issuer = current.subject.id;
-  });
-  const last = above as unknown as Certificate;
+    last = current;
+  }
+  if (last === undefined) throw refused(0, 'length of the chain');
   if (last.subject.kind !== expected.subject.kind || !equalBytes(last.subject.id, expected.subject.id)) {
     throw refused(links.length - 1, 'another subject');
   }
@@ -91,6 +90,15 @@ export function verifyChain(suite: Suite, links: readonly Signed[], expected: Ch
     throw refused(links.length - 1, `lacks ${capability}`);
   }
   return last;
+}
+
+function decodeLink(link: Signed, index: number): Certificate {
+  try {
+    return certificate.decode(link.payload);
+  } catch (error) {
+    if (error instanceof SaharaError && error.code === 'malformed') throw refused(index, 'malformed');
+    throw error;
+  }
 }
 
 interface LinkContext extends ChainExpectation {

@@ -4,7 +4,7 @@
  * integer heads, definite lengths, no floats, no tags, no duplicate or unsorted keys, well-formed UTF-8.
  * What was signed is therefore always what was received; nothing is re-encoded to be verified.
  */
-import { compareBytes, fromUtf8, utf8 } from '../base/bytes.ts';
+import { compareBytes, equalBytes, fromUtf8, utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 
 const UINT = 0;
@@ -44,8 +44,10 @@ export class Writer {
     this.#append(value);
   }
 
-  text(value: string): void {
+  /** A text of at most `max` UTF-8 bytes. Lone surrogates are written as U+FFFD. */
+  text(value: string, max: number = Number.MAX_SAFE_INTEGER): void {
     const encoded = utf8(value);
+    if (encoded.length > max) unwritable(`text of ${encoded.length} bytes, at most ${max}`);
     this.#head(TEXT, encoded.length);
     this.#append(encoded);
   }
@@ -55,13 +57,17 @@ export class Writer {
     this.#head(ARRAY, length);
   }
 
-  /** A map of text keys; `write` is called for each in canonical order. */
+  /** A map of text keys; `write` is called for each in canonical order. Keys are distinct as UTF-8 too. */
   map<T>(entries: ReadonlyMap<string, T>, write: (value: T) => void): void {
-    const sorted = [...entries].map(([key, value]) => [utf8(key), key, value] as const);
+    const sorted = [...entries].map(([key, value]) => [utf8(key), value] as const);
     sorted.sort(([a], [b]) => a.length - b.length || compareBytes(a, b));
     this.#head(MAP, sorted.length);
-    for (const [, key, value] of sorted) {
-      this.text(key);
+    let previous: Uint8Array | undefined;
+    for (const [key, value] of sorted) {
+      if (previous && equalBytes(previous, key)) unwritable('two map keys are the same as UTF-8');
+      previous = key;
+      this.#head(TEXT, key.length);
+      this.#append(key);
       write(value);
     }
   }
@@ -84,16 +90,14 @@ export class Writer {
     const start = this.#length;
     const top = major << 5;
     if (typeof value === 'bigint' && value > BigInt(Number.MAX_SAFE_INTEGER)) {
-      if (value > U64_MAX) throw new SaharaError('internal', { reason: 'integer above 2^64' });
+      if (value > U64_MAX) unwritable('integer above 2^64');
       this.#bytes[start] = top | 27;
       this.#view.setBigUint64(start + 1, value);
       this.#length = start + 9;
       return;
     }
     const small = Number(value);
-    if (!Number.isSafeInteger(small) || small < 0) {
-      throw new SaharaError('internal', { reason: 'not an unsigned integer' });
-    }
+    if (!Number.isSafeInteger(small) || small < 0) unwritable('not an unsigned integer');
     if (small < 24) {
       this.#bytes[start] = top | small;
       this.#length = start + 1;
@@ -291,6 +295,11 @@ export class Reader {
     if (value < floor) throw malformed('integer not in shortest form');
     return value;
   }
+}
+
+/** Stops a writer that was given what its reader would refuse: a defect of the caller. */
+export function unwritable(reason: string): never {
+  throw new SaharaError('internal', { reason: `cannot be encoded: ${reason}` });
 }
 
 /** The error for bytes that are not what they should be. */

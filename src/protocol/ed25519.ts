@@ -16,9 +16,19 @@ const SMALL_ORDER_BYTES: readonly Uint8Array[] = SMALL_ORDER.map((hex) =>
   Uint8Array.from({ length: 32 }, (_, i) => Number.parseInt(hex.slice(2 * i, 2 * i + 2), 16)),
 );
 
-/** p = 2^255 - 19 and the group order L, little-endian. */
+/** p = 2^255 - 19, little-endian. */
 const P = littleEndian(2n ** 255n - 19n);
-const L = littleEndian(2n ** 252n + 27742317777372353535851937790883648493n);
+
+/** L, the order of Ed25519's prime-order group. */
+export const ED25519_ORDER: bigint = 2n ** 252n + 27742317777372353535851937790883648493n;
+const L = littleEndian(ED25519_ORDER);
+
+/** The unsigned integer that `bytes` hold, least significant first. */
+export function fromLittleEndian(bytes: Uint8Array): bigint {
+  let value = 0n;
+  for (let i = bytes.length - 1; i >= 0; i--) value = (value << 8n) | BigInt(bytes[i] as number);
+  return value;
+}
 
 function littleEndian(value: bigint): Uint8Array {
   return Uint8Array.from({ length: 32 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));

@@ -4,6 +4,7 @@
  */
 import { equalBytes } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
+import { Reader } from './codec.ts';
 import type { Hash, Id, PublicKey } from './ids.ts';
 import { PROTOCOL_VERSION } from './ids.ts';
 import {
@@ -72,6 +73,8 @@ export const envelope: Schema<Envelope> = record('envelope', {
   extensions: mapOf(bytesUpTo(EXTENSION_BYTES_MAX), EXTENSIONS_MAX),
 });
 
+const ENVELOPE_FIELDS_MAX = 64;
+
 /** What a receiver requires of an envelope. */
 export interface EnvelopeExpectation {
   readonly network: string;
@@ -83,9 +86,10 @@ export interface EnvelopeExpectation {
 }
 
 /**
- * Everything about an envelope that can be checked without its signature. Throws in this order: `malformed`,
- * `version-unsupported`, `network-mismatch`, `signature-missing`, `unknown-critical`, `wrong-recipient`,
- * `expired`, `not-yet-valid`, then `malformed` for another body. Time refusals carry the receiver's clock.
+ * Everything about an envelope that can be checked without its signature. Presence before validity, cheap before
+ * dear. Throws in this order: `signature-missing`, `version-unsupported`, `malformed` (shape, absent or
+ * impossible times), `network-mismatch`, `unknown-critical`, `wrong-recipient`, `expired`, `not-yet-valid`, then
+ * `malformed` for another body. Time refusals carry the receiver's clock.
  */
 export function openEnvelope(
   suite: Suite,
@@ -93,14 +97,13 @@ export function openEnvelope(
   body: Uint8Array,
   expected: EnvelopeExpectation,
 ): Envelope {
+  if (message.signature.length === 0) throw new SaharaError('signature-missing');
+  checkVersion(message.payload);
   const opened = envelope.decode(message.payload);
-  if (opened.version !== PROTOCOL_VERSION) {
-    throw new SaharaError('version-unsupported', { found: opened.version, supported: PROTOCOL_VERSION });
-  }
+  checkLife(opened);
   if (opened.network !== expected.network) {
     throw new SaharaError('network-mismatch', { found: opened.network, expected: expected.network });
   }
-  if (message.signature.length === 0) throw new SaharaError('signature-missing');
   checkExtensions(opened, expected.critical ?? []);
   if (opened.to.kind !== expected.to.kind || !equalBytes(opened.to.name, expected.to.name)) {
     throw new SaharaError('wrong-recipient', { expected: expected.to.kind });
@@ -127,6 +130,24 @@ export async function verifyEnvelope(
   return opened;
 }
 
+/** The version stands first, so that it can be told of shapes that this program does not know. */
+function checkVersion(payload: Uint8Array): void {
+  const reader = new Reader(payload);
+  reader.array(ENVELOPE_FIELDS_MAX);
+  const found = reader.uint(255);
+  if (found !== PROTOCOL_VERSION) {
+    throw new SaharaError('version-unsupported', { found, supported: PROTOCOL_VERSION });
+  }
+}
+
+function checkLife(opened: Envelope): void {
+  const { issuedAtMs, expiresAtMs } = opened;
+  const lifeMs = expiresAtMs - issuedAtMs;
+  if (issuedAtMs === 0 || lifeMs <= 0 || lifeMs > ENVELOPE_LIFE_MS_MAX) {
+    throw new SaharaError('malformed', { reason: 'life', issuedAtMs, expiresAtMs });
+  }
+}
+
 function checkExtensions(opened: Envelope, known: readonly string[]): void {
   for (const name of opened.extensions.keys()) {
     if (name.startsWith('!') && !known.includes(name)) throw new SaharaError('unknown-critical', { name });
@@ -137,7 +158,4 @@ function checkTimes(opened: Envelope, nowMs: number): void {
   const facts = { issuedAtMs: opened.issuedAtMs, expiresAtMs: opened.expiresAtMs, receiverTimeMs: nowMs };
   if (opened.expiresAtMs + CLOCK_SKEW_MS < nowMs) throw new SaharaError('expired', facts);
   if (opened.issuedAtMs > nowMs + CLOCK_SKEW_MS) throw new SaharaError('not-yet-valid', facts);
-  const lifeMs = opened.expiresAtMs - opened.issuedAtMs;
-  if (lifeMs <= 0 || lifeMs > ENVELOPE_LIFE_MS_MAX)
-    throw new SaharaError('malformed', { reason: 'life', ...facts });
 }

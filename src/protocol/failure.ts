@@ -23,6 +23,7 @@ type Fact = string | number | boolean | readonly string[];
 
 /** A fact is a list of texts whose first entry says how to read the rest, so it needs no type of its own. */
 const factField: Field<Fact> = {
+  about: 'fact',
   write(writer, value) {
     factTexts.write(writer, factToTexts(value));
   },
@@ -38,18 +39,22 @@ function factToTexts(value: Fact): readonly string[] {
 }
 
 function factFromTexts([how, ...rest]: readonly string[]): Fact {
-  const first = rest[0] ?? '';
+  const [first] = rest;
+  if (rest.some((entry) => clipped(entry) !== entry)) throw malformed('fact too long');
   if (how === 'l') return rest;
-  if (rest.length !== 1) throw malformed('fact of the wrong shape');
+  if (first === undefined || rest.length !== 1) throw malformed('fact of the wrong shape');
   if (how === 's') return first;
-  if (how === 'n' && first.length <= 32 && Number.isFinite(Number(first))) return Number(first);
-  if (how === 'b') return first === '1';
+  // One number has one text, so that what is read can only be written back as it was.
+  if (how === 'n' && String(Number(first)) === first && Number.isFinite(Number(first))) return Number(first);
+  if (how === 'b' && (first === '0' || first === '1')) return first === '1';
   throw malformed('fact of an unknown type');
 }
 
 function clipped(value: string): string {
   return value.length <= FACT_TEXT_CHARACTERS_MAX ? value : value.slice(0, FACT_TEXT_CHARACTERS_MAX);
 }
+
+const FACT_NAME = /^[\x20-\x7e]{1,32}$/;
 
 const factsField: Field<ReadonlyMap<string, Fact>> = mapOf(factField, FACTS_MAX, FACT_NAME_BYTES_MAX);
 
@@ -58,13 +63,18 @@ export const failureSchema: Schema<WireFailure> = record('failure', {
   code: text(64),
   facts: {
     write: (writer, facts: ErrorFacts) => factsField.write(writer, sendable(facts)),
-    read: (reader): ErrorFacts => Object.fromEntries(factsField.read(reader)),
+    read(reader): ErrorFacts {
+      const facts = factsField.read(reader);
+      for (const name of facts.keys()) if (!FACT_NAME.test(name)) throw malformed('name of a fact');
+      return Object.fromEntries(facts);
+    },
+    about: factsField.about ?? '',
   },
   atMs: uint(),
 });
 
 function sendable(facts: ErrorFacts): ReadonlyMap<string, Fact> {
-  const fitting = Object.entries(facts).filter(([name]) => /^[\x20-\x7e]{1,32}$/.test(name));
+  const fitting = Object.entries(facts).filter(([name]) => FACT_NAME.test(name));
   return new Map(fitting.slice(0, FACTS_MAX));
 }
 

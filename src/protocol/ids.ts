@@ -1,5 +1,6 @@
 import { base58btc } from 'multiformats/bases/base58';
 import { concat, toHex, utf8 } from '../base/bytes.ts';
+import { invariant } from '../base/errors.ts';
 import type { Suite } from './suite.ts';
 
 /** An Ed25519 public key, 32 bytes: the name of a person, operator, contributor or agent on the wire. */
@@ -41,6 +42,10 @@ export function publicKeyOf(did: string): PublicKey | undefined {
 /** The domain of a signed or hashed type: `sahara/1/<network>/<type>`, length-prefixed by one byte. */
 export function domain(network: string, type: string): Uint8Array {
   const name = utf8(`sahara/${PROTOCOL_VERSION}/${network}/${type}`);
+  invariant(
+    name.length < 256 && !network.includes('/'),
+    'a domain of at most 255 bytes, a network without /',
+  );
   return concat(Uint8Array.of(name.length), name);
 }
 

@@ -3,6 +3,7 @@
  * last node is promoted, the root of nothing is the hash of nothing. Used for transactions and results of a block
  * and for the chunks of a dataset.
  */
+import { invariant } from '../base/errors.ts';
 import type { Hash } from './ids.ts';
 import { bytes, list, record, type Schema, u32 } from './schema.ts';
 import type { Suite } from './suite.ts';
@@ -38,6 +39,7 @@ export function merkleRoot(suite: Suite, leaves: readonly Uint8Array[]): Hash {
 
 /** The path of leaf `index`. */
 export function merklePathOf(suite: Suite, leaves: readonly Uint8Array[], index: number): MerklePath {
+  invariant(Number.isInteger(index) && index >= 0 && index < leaves.length, 'a leaf of the tree');
   const siblings: Hash[] = [];
   let level = leaves.map((leaf) => suite.sha256(LEAF, leaf));
   for (let at = index; level.length > 1; at >>= 1) {
@@ -53,11 +55,13 @@ export function merkleRootFrom(suite: Suite, leaf: Uint8Array, path: MerklePath)
   if (path.index >= path.count) return undefined;
   let hash = suite.sha256(LEAF, leaf);
   let used = 0;
-  for (let at = path.index, count = path.count; count > 1; at >>= 1, count = Math.ceil(count / 2)) {
-    if ((at ^ 1) >= count) continue;
+  // Index and count may use all 32 bits, so no signed bit operations here.
+  for (let at = path.index, count = path.count; count > 1; at = at >>> 1, count = Math.ceil(count / 2)) {
+    const right = at % 2 === 1;
+    if (!right && at + 1 >= count) continue;
     const sibling = path.siblings[used++];
     if (sibling === undefined) return undefined;
-    hash = at & 1 ? suite.sha256(NODE, sibling, hash) : suite.sha256(NODE, hash, sibling);
+    hash = right ? suite.sha256(NODE, sibling, hash) : suite.sha256(NODE, hash, sibling);
   }
   return used === path.siblings.length ? hash : undefined;
 }

@@ -5,8 +5,9 @@
  * hashes and the state between appends is the peaks.
  */
 import { concat, u64be, utf8 } from '../base/bytes.ts';
+import { invariant } from '../base/errors.ts';
 import type { Hash } from './ids.ts';
-import { bool, bytes, grains, list, record, type Schema, uint } from './schema.ts';
+import { bool, bytes, GRAINS_MAX, grains, list, record, type Schema, uint } from './schema.ts';
 import type { Suite } from './suite.ts';
 
 const LEAF = utf8('sahara/1/receipt-leaf');
@@ -42,6 +43,7 @@ export function receiptLeaf(suite: Suite, payload: Uint8Array, amount: bigint): 
 }
 
 function join(suite: Suite, left: SumNode, right: SumNode): SumNode {
+  invariant(left.sum + right.sum <= GRAINS_MAX, 'the sum of receipts stays in range');
   const sums = concat(u64be(left.sum), u64be(right.sum));
   return { hash: suite.sha256(NODE, sums, left.hash, right.hash), sum: left.sum + right.sum };
 }
@@ -90,6 +92,7 @@ export const receiptPath: Schema<ReceiptPath> = record('receipt-path', {
 
 /** The path of leaf `index` among all `leaves` of the tree. */
 export function receiptPathOf(suite: Suite, leaves: readonly SumNode[], index: number): ReceiptPath {
+  invariant(Number.isInteger(index) && index >= 0 && index < leaves.length, 'a leaf of the tree');
   const mountains = peaksWithSpans(suite, leaves);
   const at = mountains.findIndex(({ from, to }) => index >= from && index < to);
   const { from, to } = mountains[at] as { from: number; to: number };
@@ -130,7 +133,7 @@ function climb(suite: Suite, leaves: readonly SumNode[], index: number, steps: S
 }
 
 /**
- * The root that a leaf and its path lead to, or `undefined` when the sides do not fit the index and count: a
+ * The root that a leaf and its path lead to, or `undefined` when the sides do not fit the index and count or the sum runs over: a
  * path proves not only that a receipt is in the tree but at which sequence.
  */
 export function receiptRootFrom(suite: Suite, leaf: SumNode, path: ReceiptPath): SumNode | undefined {
@@ -139,7 +142,7 @@ export function receiptRootFrom(suite: Suite, leaf: SumNode, path: ReceiptPath):
   let node = leaf;
   for (let i = 0; i < sides.length; i++) {
     const step = path.steps[i] as SumStep;
-    if (step.left !== sides[i]) return undefined;
+    if (step.left !== sides[i] || node.sum + step.sum > GRAINS_MAX) return undefined;
     node = step.left ? join(suite, step, node) : join(suite, node, step);
   }
   return node;

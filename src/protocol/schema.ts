@@ -1,26 +1,39 @@
 /**
  * Typed records over the canonical encoding. A record is an array of its fields in their declared order: every
  * field has a place, an absent optional one is null, and a longer or shorter array is refused. The declaration
- * is at once the type, the writer and the reader.
+ * is at once the type, the writer, the reader and the table in `spec/records.md`. A writer refuses what its own
+ * reader would refuse, as an `internal` error: whoever fills a record checks its limits first.
  */
-import { SaharaError } from '../base/errors.ts';
-import { malformed, Reader, Writer } from './codec.ts';
+import { utf8 } from '../base/bytes.ts';
+import { malformed, Reader, unwritable, Writer } from './codec.ts';
 
 /** How one kind of value is written and read. */
 export interface Field<T> {
   write(writer: Writer, value: T): void;
   read(reader: Reader): T;
+  /** The kind in the words of `spec/encoding.md`, such as `text(64)`. */
+  readonly about?: string;
 }
 
 /** The value type of a field. */
 export type ValueOf<F> = F extends Field<infer T> ? T : never;
 
+/** What `spec/records.md` says of one field. */
+export interface FieldInfo {
+  readonly name: string;
+  readonly about: string;
+}
+
 /** A record's declaration: it can be nested as a field, and stands alone as `encode` and `decode`. */
 export interface Schema<T> extends Field<T> {
   readonly name: string;
+  /** A record's fields in wire order; for a union, its kinds with their numbers. Empty for other schemas. */
+  readonly fields: readonly FieldInfo[];
+  /** Records that stand inside this one. */
+  readonly inner: readonly Schema<unknown>[];
   /** Canonical bytes of `value`. */
   encode(value: T): Uint8Array;
-  /** The value of `bytes`, all of them; `malformed` for anything else. */
+  /** The value of `bytes`, all of them; `malformed` for anything else. Byte strings are views of `bytes`. */
   decode(bytes: Uint8Array): T;
 }
 
@@ -29,29 +42,37 @@ export const GRAINS_MAX: bigint = 10n ** 18n;
 
 /** An unsigned integer up to `max` (at most 2^53 - 1). */
 export function uint(max: number = Number.MAX_SAFE_INTEGER): Field<number> {
-  return { write: (writer, value) => writer.uint(checked(value, max)), read: (reader) => reader.uint(max) };
+  return {
+    about: max === Number.MAX_SAFE_INTEGER ? 'uint' : `uint(${max})`,
+    write: (writer, value) => writer.uint(inRange(value, 0, max)),
+    read: (reader) => reader.uint(max),
+  };
 }
 
-function checked(value: number, max: number): number {
-  if (!Number.isSafeInteger(value) || value < 0 || value > max) {
-    throw new SaharaError('internal', { reason: `integer out of range: ${value}` });
+function inRange(value: number, min: number, max: number): number {
+  if (!Number.isSafeInteger(value) || value < min || value > max) {
+    unwritable(`integer ${value} outside ${min}..${max}`);
   }
   return value;
 }
 
 /** An unsigned 32-bit integer. */
-export const u32: Field<number> = uint(0xffff_ffff);
+export const u32: Field<number> = { ...uint(0xffff_ffff), about: 'u32' };
 
 /** A signed integer in `min..max`. */
 export function int(min: number, max: number): Field<number> {
-  return { write: (writer, value) => writer.int(value), read: (reader) => reader.int(min, max) };
+  return {
+    about: `int(${min}..${max})`,
+    write: (writer, value) => writer.int(inRange(value, min, max)),
+    read: (reader) => reader.int(min, max),
+  };
 }
 
 /** An amount of money in grains. */
 export const grains: Field<bigint> = {
+  about: 'grains',
   write(writer, value) {
-    if (value < 0n || value > GRAINS_MAX)
-      throw new SaharaError('internal', { reason: 'amount out of range' });
+    if (value < 0n || value > GRAINS_MAX) unwritable('amount out of range');
     writer.uint(value);
   },
   read: (reader) => reader.bigUint(GRAINS_MAX),
@@ -59,15 +80,16 @@ export const grains: Field<bigint> = {
 
 /** A byte string of exactly `length` bytes. */
 export function bytes(length: number): Field<Uint8Array> {
-  return bytesUpTo(length, length);
+  return { ...bytesUpTo(length, length), about: `bytes(${length})` };
 }
 
 /** A byte string of `min` to `max` bytes. */
 export function bytesUpTo(max: number, min = 0): Field<Uint8Array> {
   return {
+    about: `bytes(${min}..${max})`,
     write(writer, value) {
       if (value.length < min || value.length > max) {
-        throw new SaharaError('internal', { reason: `byte string of ${value.length} bytes` });
+        unwritable(`byte string of ${value.length} bytes, ${min} to ${max} allowed`);
       }
       writer.bytes(value);
     },
@@ -77,19 +99,29 @@ export function bytesUpTo(max: number, min = 0): Field<Uint8Array> {
 
 /** A text of at most `max` UTF-8 bytes. */
 export function text(max: number): Field<string> {
-  return { write: (writer, value) => writer.text(value), read: (reader) => reader.text(max) };
+  return {
+    about: `text(${max})`,
+    write: (writer, value) => writer.text(value, max),
+    read: (reader) => reader.text(max),
+  };
 }
 
 /** True or false. */
 export const bool: Field<boolean> = {
+  about: 'bool',
   write: (writer, value) => writer.bool(value),
   read: (reader) => reader.bool(),
 };
 
-/** One of a closed list of words. */
+/** One of a closed list of words; on the wire its position in the list. */
 export function oneOf<const T extends string>(...words: readonly T[]): Field<T> {
   return {
-    write: (writer, value) => writer.uint(words.indexOf(value)),
+    about: `one of ${words.map((word, i) => `${i} ${word}`).join(', ')}`,
+    write(writer, value) {
+      const at = words.indexOf(value);
+      if (at < 0) unwritable(`${String(value)} is none of ${words.join(', ')}`);
+      writer.uint(at);
+    },
     read(reader) {
       const word = words[reader.uint(words.length - 1)];
       if (word === undefined) throw malformed('unknown word');
@@ -101,6 +133,7 @@ export function oneOf<const T extends string>(...words: readonly T[]): Field<T> 
 /** A field that may be absent. */
 export function optional<T>(field: Field<T>): Field<T | undefined> {
   return {
+    ...nested(field, `optional ${nameOf(field)}`),
     write: (writer, value) => (value === undefined ? writer.null() : field.write(writer, value)),
     read: (reader) => (reader.nullNext() ? undefined : field.read(reader)),
   };
@@ -109,8 +142,9 @@ export function optional<T>(field: Field<T>): Field<T | undefined> {
 /** Up to `max` values of one kind. */
 export function list<T>(field: Field<T>, max: number): Field<readonly T[]> {
   return {
+    ...nested(field, `list(${max}) of ${nameOf(field)}`),
     write(writer, values) {
-      if (values.length > max) throw new SaharaError('internal', { reason: 'list too long' });
+      if (values.length > max) unwritable(`list of ${values.length}, at most ${max}`);
       writer.array(values.length);
       for (const value of values) field.write(writer, value);
     },
@@ -124,10 +158,15 @@ export function list<T>(field: Field<T>, max: number): Field<readonly T[]> {
   };
 }
 
-/** A map from texts to values, in canonical key order. */
+/** A map of at most `max` texts, each of at most `keyMax` UTF-8 bytes, to values; in canonical key order. */
 export function mapOf<T>(field: Field<T>, max: number, keyMax = 64): Field<ReadonlyMap<string, T>> {
   return {
-    write: (writer, value) => writer.map(value, (item) => field.write(writer, item)),
+    ...nested(field, `map(${max}) from text(${keyMax}) to ${nameOf(field)}`),
+    write(writer, value) {
+      if (value.size > max) unwritable(`map of ${value.size}, at most ${max}`);
+      for (const key of value.keys()) if (utf8(key).length > keyMax) unwritable('map key too long');
+      writer.map(value, (item) => field.write(writer, item));
+    },
     read: (reader) => reader.map(max, keyMax, () => field.read(reader)),
   };
 }
@@ -141,7 +180,7 @@ export type RecordOf<F extends Fields> = { readonly [K in keyof F]: ValueOf<F[K]
 /** A record whose fields stand in their declared order. */
 export function record<F extends Fields>(name: string, fields: F): Schema<RecordOf<F>> {
   const entries = Object.entries(fields) as readonly (readonly [keyof F & string, Field<unknown>])[];
-  return schema<RecordOf<F>>(name, {
+  const field: Field<RecordOf<F>> = {
     write(writer, value) {
       writer.array(entries.length);
       for (const [key, field] of entries) field.write(writer, value[key]);
@@ -154,6 +193,10 @@ export function record<F extends Fields>(name: string, fields: F): Schema<Record
       // Every declared field was just read by its own reader.
       return value as RecordOf<F>;
     },
+  };
+  return describe(schema(name, field), {
+    fields: entries.map(([key, inside]) => ({ name: key, about: nameOf(inside) })),
+    inner: entries.flatMap(([, inside]) => innerOf(inside)),
   });
 }
 
@@ -167,13 +210,12 @@ export type UnionOf<V extends Variants> = {
 
 /** One of several records, told apart by a number: `[tag, record]`. */
 export function union<V extends Variants>(name: string, variants: V): Schema<UnionOf<V>> {
-  const byTag = new Map(
-    Object.entries(variants).map(([type, [tag, body]]) => [tag, [type, body] as const] as const),
-  );
-  return schema<UnionOf<V>>(name, {
+  const entries = Object.entries(variants);
+  const byTag = new Map(entries.map(([type, [tag, body]]) => [tag, [type, body] as const] as const));
+  const field: Field<UnionOf<V>> = {
     write(writer, value) {
-      const variant = variants[value.type];
-      if (variant === undefined) throw new SaharaError('internal', { reason: `${name}: unknown kind` });
+      const variant = Object.hasOwn(variants, value.type) ? variants[value.type] : undefined;
+      if (variant === undefined) return unwritable(`${name}: unknown kind`);
       writer.array(2);
       writer.uint(variant[0]);
       variant[1].write(writer, value);
@@ -188,6 +230,10 @@ export function union<V extends Variants>(name: string, variants: V): Schema<Uni
       // The body was read by the schema that `type` names.
       return value as UnionOf<V>;
     },
+  };
+  return describe(schema(name, field), {
+    fields: entries.map(([type, [tag, body]]) => ({ name: type, about: `${tag} ${body.name}` })),
+    inner: entries.map(([, [, body]]) => body),
   });
 }
 
@@ -195,6 +241,9 @@ export function union<V extends Variants>(name: string, variants: V): Schema<Uni
 export function schema<T>(name: string, field: Field<T>): Schema<T> {
   return {
     name,
+    about: name,
+    fields: [],
+    inner: innerOf(field),
     write: field.write,
     read: field.read,
     encode(value) {
@@ -209,4 +258,25 @@ export function schema<T>(name: string, field: Field<T>): Schema<T> {
       return value;
     },
   };
+}
+
+type Described = Field<unknown> & { readonly inner?: readonly Schema<unknown>[]; readonly name?: string };
+
+function describe<T>(made: Schema<T>, facts: Pick<Schema<T>, 'fields' | 'inner'>): Schema<T> {
+  return { ...made, ...facts };
+}
+
+function nameOf(field: Described): string {
+  return field.name ?? field.about ?? 'custom';
+}
+
+/** Records inside a field: itself when it is one. */
+function innerOf(field: Described): readonly Schema<unknown>[] {
+  // A name together with `inner` is what only `schema` makes.
+  if (field.name !== undefined && field.inner !== undefined) return [field as Schema<unknown>];
+  return field.inner ?? [];
+}
+
+function nested(field: Field<unknown>, about: string): { about: string; inner: readonly Schema<unknown>[] } {
+  return { about, inner: innerOf(field) };
 }

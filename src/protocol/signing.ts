@@ -4,7 +4,7 @@
  * one leaf. A leaf covers the message's domain, so no message passes for another type or network.
  */
 import { concat, toHex } from '../base/bytes.ts';
-import { SaharaError } from '../base/errors.ts';
+import { invariant } from '../base/errors.ts';
 import { domain, type Hash } from './ids.ts';
 import { BATCH_DEPTH_MAX } from './limits.ts';
 import { bytes, bytesUpTo, list, record, type Schema, uint } from './schema.ts';
@@ -50,6 +50,7 @@ export function signBatch(
   network: string,
   items: readonly Unsigned[],
 ): readonly Signed[] {
+  invariant(items.length <= 2 ** BATCH_DEPTH_MAX, 'a batch of at most 4,096 messages');
   const paths = items.map(() => ({ sides: 0, siblings: [] as Hash[] }));
   let level = items.map((item, index) => ({ hash: leafOf(suite, network, item), members: [index] }));
   while (level.length > 1) {
@@ -88,9 +89,6 @@ function climb(
     const path = paths[member] as { sides: number; siblings: Hash[] };
     path.sides |= side << path.siblings.length;
     path.siblings.push(sibling);
-    if (path.siblings.length > BATCH_DEPTH_MAX) {
-      throw new SaharaError('internal', { reason: 'too many messages in one batch' });
-    }
   }
 }
 
@@ -133,7 +131,8 @@ export function checkSigned(
 function shapeFault(message: Signed): SignatureFault | undefined {
   if (message.signature.length === 0) return 'signature-missing';
   if (message.signature.length !== 64) return 'signature-invalid';
-  return message.sides >> message.siblings.length === 0 ? undefined : 'signature-invalid';
+  const depth = message.siblings.length;
+  return depth <= BATCH_DEPTH_MAX && message.sides < 2 ** depth ? undefined : 'signature-invalid';
 }
 
 /** Checks signatures off the event loop and verifies each batch root once. */
@@ -151,7 +150,7 @@ export function createVerifier(suite: Suite, remembered = 4096): Verifier {
   const verdicts = new Map<string, Promise<boolean>>();
   return {
     async check(network, type, publicKey, message) {
-      const fault = shapeFault(message);
+      const fault = shapeFault(message) ?? (publicKey.length === 32 ? undefined : 'signature-invalid');
       if (fault) return fault;
       const covered = signedBytes(suite, network, type, message);
       const key = toHex(suite.sha256(publicKey, message.signature, covered));
@@ -159,6 +158,7 @@ export function createVerifier(suite: Suite, remembered = 4096): Verifier {
       if (verdict === undefined) {
         verdict = suite.verifyAsync(publicKey, covered, message.signature);
         verdicts.set(key, verdict);
+        verdict.catch(() => verdicts.delete(key));
         if (verdicts.size > remembered) verdicts.delete(verdicts.keys().next().value as string);
       }
       return (await verdict) ? undefined : 'signature-invalid';

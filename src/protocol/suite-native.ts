@@ -6,7 +6,7 @@ import {
   sign as signNative,
   verify as verifyNative,
 } from 'node:crypto';
-import { SaharaError } from '../base/errors.ts';
+import { invariant } from '../base/errors.ts';
 import { acceptableSignature } from './ed25519.ts';
 import type { Signer, Suite } from './suite.ts';
 
@@ -52,7 +52,7 @@ export const nativeSuite: Suite = {
 
 /** A signer from a 32-byte Ed25519 seed (RFC 8032 private key). */
 export function createSigner(seed: Uint8Array): Signer {
-  if (seed.length !== 32) throw new SaharaError('internal', { reason: 'an Ed25519 seed has 32 bytes' });
+  invariant(seed.length === 32, 'an Ed25519 seed has 32 bytes');
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
   const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   const { x } = createPublicKey(key).export({ format: 'jwk' });
