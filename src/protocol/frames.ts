@@ -262,12 +262,14 @@ export class FrameDecoder {
   }
 
   #fill(chunk: Uint8Array, from: number, total: number): number {
-    if (this.#partial.length < total) {
-      const grown = new Uint8Array(total);
+    const used = Math.min(total - this.#filled, chunk.length - from);
+    const needed = this.#filled + used;
+    // Memory follows the bytes that came, not the length that was announced.
+    if (this.#partial.length < needed) {
+      const grown = new Uint8Array(Math.min(total, Math.max(needed, 2 * this.#partial.length)));
       grown.set(this.#partial.subarray(0, this.#filled));
       this.#partial = grown;
     }
-    const used = Math.min(total - this.#filled, chunk.length - from);
     this.#partial.set(chunk.subarray(from, from + used), this.#filled);
     this.#filled += used;
     return used;
@@ -280,7 +282,11 @@ export class FrameDecoder {
   #checked(length: number): number {
     if (length < 1) throw malformed('empty frame');
     if (length > this.#frameBytesMax) {
-      throw new SaharaError('too-large', { what: 'frame', sizeBytes: length, limitBytes: this.#frameBytesMax });
+      throw new SaharaError('too-large', {
+        what: 'frame',
+        sizeBytes: length,
+        limitBytes: this.#frameBytesMax,
+      });
     }
     return length;
   }

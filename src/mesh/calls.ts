@@ -1,0 +1,164 @@
+/** The call streams of this peer: one kept open per peer pair, opened on the first call, closed when idle. */
+import type { Connection, Stream } from '@libp2p/interface';
+import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { CALL_PROTOCOL, type Hello } from '../protocol/frames.ts';
+import type { Dialer } from './dialer.ts';
+import type { CallStream } from './interface.ts';
+import { SESSIONS_PER_PEER_MAX } from './limits.ts';
+import type { MeshNode } from './node.ts';
+import { Session, type SessionOptions, type SessionParts } from './session.ts';
+import { closeStream, onBytes, openStream } from './streams.ts';
+
+/** Calls out and in. */
+export interface Calls {
+  open(peerId: string, options?: { readonly signal?: AbortSignal }): Promise<CallStream>;
+  serve(handler: (stream: CallStream, from: string) => void): () => void;
+  /** Refuses new calls, waits up to `drainMs` for running ones, then fails the rest. */
+  stop(drainMs: number): Promise<void>;
+}
+
+/** What calls work with. */
+export interface CallsParts {
+  readonly node: MeshNode;
+  readonly dialer: Dialer;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How call streams behave. */
+export interface CallsOptions {
+  readonly hello: Hello;
+  readonly pingIntervalMs: number;
+  readonly idleMs: number;
+  /** Longest wait for a stream to a peer, its dial and HELLO included, milliseconds. */
+  readonly openTimeoutMs: number;
+}
+
+const CLOSE_GRACE_MS = 2_000;
+const DRAIN_POLL_MS = 20;
+
+/** Starts taking call streams from peers. */
+export async function startCalls(parts: CallsParts, options: CallsOptions): Promise<Calls> {
+  const { node, dialer, clock, log } = parts;
+  const sessions = new Map<string, Session[]>();
+  const opening = new Map<string, Promise<Session>>();
+  let handler: ((stream: CallStream, from: string) => void) | undefined;
+  let stopping = false;
+
+  const adopt = (stream: Stream, peerId: string, initiator: boolean): Session => {
+    const session = overStream(
+      stream,
+      { clock, log, peerId },
+      {
+        initiator,
+        hello: options.hello,
+        pingIntervalMs: options.pingIntervalMs,
+        idleMs: options.idleMs,
+        onCall: (call) => {
+          if (!handler) throw new SaharaError('caller-refused', { reason: 'no calls are served here' });
+          handler(call, peerId);
+        },
+        onClosed: (closed) => forget(sessions, peerId, closed),
+      },
+    );
+    sessions.set(peerId, [...(sessions.get(peerId) ?? []), session]);
+    return session;
+  };
+
+  const onStream = (stream: Stream, connection: Connection): void => {
+    const peerId = connection.remotePeer.toString();
+    if (stopping || (sessions.get(peerId)?.length ?? 0) >= SESSIONS_PER_PEER_MAX) {
+      stream.abort(new Error('too many call streams'));
+      return;
+    }
+    adopt(stream, peerId, false);
+  };
+  await node.handle(CALL_PROTOCOL, onStream, {
+    runOnLimitedConnection: true,
+    maxInboundStreams: SESSIONS_PER_PEER_MAX,
+  });
+
+  const dial = async (peerId: string): Promise<Session> => {
+    const deadline = AbortSignal.timeout(options.openTimeoutMs);
+    const { stream } = await openStream(dialer, peerId, CALL_PROTOCOL, deadline).catch((error: unknown) => {
+      if (!deadline.aborted) throw error;
+      throw new SaharaError('peer-unreachable', { peer: peerId, reason: 'no answer in time' });
+    });
+    const session = adopt(stream, peerId, true);
+    const late = new SaharaError('peer-unreachable', { peer: peerId, reason: 'no HELLO in time' });
+    const giveUp = (): void => session.fail(late);
+    deadline.addEventListener('abort', giveUp, { once: true });
+    await session.ready.finally(() => deadline.removeEventListener('abort', giveUp));
+    return session;
+  };
+
+  const usable = (peerId: string): Session | Promise<Session> => {
+    const open = sessions.get(peerId)?.find((session) => session.accepting && session.greeted);
+    if (open) return open;
+    const known = opening.get(peerId);
+    if (known) return known;
+    const begun = dial(peerId).finally(() => opening.delete(peerId));
+    opening.set(peerId, begun);
+    return begun;
+  };
+
+  return {
+    async open(peerId, { signal } = {}) {
+      if (stopping)
+        throw new SaharaError('peer-unreachable', { peer: peerId, reason: 'this peer is stopping' });
+      if (signal?.aborted) throw new SaharaError('cancelled');
+      const session = usable(peerId);
+      return (session instanceof Session ? session : await raceAbort(session, signal)).openCall();
+    },
+    serve(serving) {
+      handler = serving;
+      return () => {
+        if (handler === serving) handler = undefined;
+      };
+    },
+    async stop(drainMs) {
+      stopping = true;
+      await node.unhandle(CALL_PROTOCOL);
+      const all = (): Session[] => [...sessions.values()].flat();
+      for (const session of all()) session.goAway('peer-unreachable');
+      const untilMs = clock.monotonicMs() + drainMs;
+      while (all().length > 0 && clock.monotonicMs() < untilMs) {
+        await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));
+      }
+      for (const session of all()) session.fail(new SaharaError('peer-gone', { reason: 'stopping' }));
+    },
+  };
+}
+
+function overStream(stream: Stream, parts: Omit<SessionParts, 'pipe'>, options: SessionOptions): Session {
+  const pipe = {
+    send: (bytes: Uint8Array) => stream.send(bytes),
+    close: () => closeStream(stream, CLOSE_GRACE_MS),
+  };
+  const session = new Session({ ...parts, pipe }, options);
+  onBytes(stream, (bytes) => session.receive(bytes));
+  stream.addEventListener('drain', () => session.onDrain());
+  stream.addEventListener('remoteCloseWrite', () => session.onClosed());
+  stream.addEventListener('close', () => session.onClosed());
+  // A stream over some limit is reset before anybody could listen.
+  if (stream.status !== 'open') queueMicrotask(() => session.onClosed());
+  return session;
+}
+
+function forget(sessions: Map<string, Session[]>, peerId: string, session: Session): void {
+  const left = (sessions.get(peerId) ?? []).filter((other) => other !== session);
+  if (left.length > 0) sessions.set(peerId, left);
+  else sessions.delete(peerId);
+}
+
+async function raceAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return await promise;
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(new SaharaError('cancelled'));
+  signal.addEventListener('abort', abort, { once: true });
+  return await Promise.race([promise, aborted.promise]).finally(() =>
+    signal.removeEventListener('abort', abort),
+  );
+}

@@ -1,0 +1,153 @@
+/**
+ * Gossip: topics out of an allow-list, each message judged before it is passed on. gossipsub runs validators
+ * without bound and punishes little by itself, so the bounds and the penalties are here.
+ */
+import type { GossipSub, GossipsubMessage, Message } from '@libp2p/gossipsub';
+import { TopicValidatorResult } from '@libp2p/gossipsub';
+import type { PeerId } from '@libp2p/interface';
+import type { Clock } from '../base/clock.ts';
+import { invariant, SaharaError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { TopicHandler, Verdict } from './interface.ts';
+import {
+  GOSSIP_BYTES_MAX,
+  NEIGHBOUR_MESSAGES_PER_SECOND_MAX,
+  PUBLISH_BURST_MAX,
+  PUBLISHES_PER_SECOND_MAX,
+  STANDINGS_MAX,
+  VALIDATIONS_MAX,
+} from './limits.ts';
+import { type Bucket, createBucket } from './rate.ts';
+import type { Standings } from './standing.ts';
+
+/** Longest judgement of one message, milliseconds; slower ones count as `ignore`. */
+const VALIDATION_MS_MAX = 2_000;
+
+/** Points a neighbour loses for each message above its rate. */
+const RATE_PENALTY = 1;
+
+/** Topics and messages. */
+export interface Gossip {
+  subscribe(topic: string, handler: TopicHandler): () => void;
+  publish(topic: string, message: Uint8Array): Promise<{ readonly recipients: number }>;
+  stop(): void;
+}
+
+/** What gossip works with. */
+export interface GossipParts {
+  readonly pubsub: GossipSub;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly standings: Standings;
+}
+
+interface Joined {
+  readonly handler: TopicHandler;
+  running: number;
+}
+
+const RESULTS: Readonly<Record<Verdict, TopicValidatorResult>> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject,
+};
+
+/** Gossip over a started node. `topics`: those that may be joined or published to. */
+export function createGossip(parts: GossipParts, options: { readonly topics: readonly string[] }): Gossip {
+  const { pubsub, clock, log, standings } = parts;
+  const allowed = new Set(options.topics);
+  const joined = new Map<string, Joined>();
+  const neighbours = new Map<string, Bucket>();
+  const publishing = createBucket({
+    ratePerSecond: PUBLISHES_PER_SECOND_MAX,
+    burst: PUBLISH_BURST_MAX,
+    nowMs: clock.monotonicMs(),
+  });
+
+  const judge = (peer: PeerId, message: Message): Promise<TopicValidatorResult> | TopicValidatorResult => {
+    const topic = joined.get(message.topic);
+    if (!topic) return RESULTS.ignore;
+    const from = peer.toString();
+    if (message.data.length > topic.handler.sizeBytesMax) return RESULTS.reject;
+    // The message is judged all the same: dropping it would drop it for every neighbour, as it now counts as seen.
+    const nowMs = clock.monotonicMs();
+    if (!bucketOf(neighbours, from, nowMs).take(nowMs)) standings.penalise(from, RATE_PENALTY);
+    if (topic.running >= VALIDATIONS_MAX) return RESULTS.ignore;
+    topic.running++;
+    return verdictOf(topic.handler, message.data, from, clock)
+      .catch((error: unknown): Verdict => {
+        log.error('gossip validator failed', { topic: message.topic, reason: String(error) });
+        return 'ignore';
+      })
+      .then((verdict) => RESULTS[verdict])
+      .finally(() => topic.running--);
+  };
+
+  const onMessage = (event: CustomEvent<GossipsubMessage>): void => {
+    const { msg, propagationSource } = event.detail;
+    try {
+      joined.get(msg.topic)?.handler.deliver(msg.data, propagationSource.toString());
+    } catch (error) {
+      log.error('gossip handler failed', { topic: msg.topic, reason: String(error) });
+    }
+  };
+  pubsub.addEventListener('gossipsub:message', onMessage);
+
+  return {
+    subscribe(topic, handler) {
+      invariant(allowed.has(topic), 'the topic is in the allow-list');
+      invariant(!joined.has(topic), 'a topic has one handler');
+      invariant(handler.sizeBytesMax <= GOSSIP_BYTES_MAX, 'gossip messages are small');
+      joined.set(topic, { handler, running: 0 });
+      pubsub.topicValidators.set(topic, judge);
+      pubsub.subscribe(topic);
+      return () => {
+        if (joined.get(topic)?.handler !== handler) return;
+        joined.delete(topic);
+        pubsub.unsubscribe(topic);
+        pubsub.topicValidators.delete(topic);
+      };
+    },
+    async publish(topic, message) {
+      invariant(allowed.has(topic), 'the topic is in the allow-list');
+      const limitBytes = joined.get(topic)?.handler.sizeBytesMax ?? GOSSIP_BYTES_MAX;
+      if (message.length > limitBytes) {
+        throw new SaharaError('too-large', { what: 'gossip message', sizeBytes: message.length, limitBytes });
+      }
+      const nowMs = clock.monotonicMs();
+      if (!publishing.take(nowMs)) {
+        throw new SaharaError('rate-limited', { what: 'gossip', retryAfterMs: publishing.waitMs(nowMs) });
+      }
+      const { recipients } = await pubsub.publish(topic, message);
+      return { recipients: recipients.length };
+    },
+    stop() {
+      pubsub.removeEventListener('gossipsub:message', onMessage);
+      for (const topic of joined.keys()) pubsub.topicValidators.delete(topic);
+      joined.clear();
+    },
+  };
+}
+
+async function verdictOf(
+  handler: TopicHandler,
+  message: Uint8Array,
+  from: string,
+  clock: Clock,
+): Promise<Verdict> {
+  const verdict = handler.validate(message, from);
+  if (typeof verdict === 'string') return verdict;
+  const late = Promise.withResolvers<Verdict>();
+  const cancel = clock.after(VALIDATION_MS_MAX, () => late.resolve('ignore'));
+  return await Promise.race([verdict, late.promise]).finally(cancel);
+}
+
+function bucketOf(buckets: Map<string, Bucket>, peerId: string, nowMs: number): Bucket {
+  const known = buckets.get(peerId);
+  if (known) return known;
+  const rate = NEIGHBOUR_MESSAGES_PER_SECOND_MAX;
+  const bucket = createBucket({ ratePerSecond: rate, burst: 4 * rate, nowMs });
+  buckets.set(peerId, bucket);
+  if (buckets.size > STANDINGS_MAX) buckets.delete(buckets.keys().next().value as string);
+  return bucket;
+}

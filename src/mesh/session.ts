@@ -1,0 +1,392 @@
+/**
+ * A session: many calls over one byte stream between two peers (`spec/mesh.md`). What all calls queue in one turn
+ * of the event loop leaves in one send. The session knows nothing of libp2p: it writes to a pipe and is told what
+ * came, so tests and a simulator can drive it.
+ */
+import type { Clock } from '../base/clock.ts';
+import { asSaharaError, type ErrorCode, SaharaError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { malformed } from '../protocol/codec.ts';
+import { fromWireFailure, toWireFailure, type WireFailure } from '../protocol/failure.ts';
+import { FRAMES_VERSION, FrameDecoder, type FrameSink, FrameWriter, type Hello } from '../protocol/frames.ts';
+import { Call, type CallLink } from './call.ts';
+import type { CallStream } from './interface.ts';
+import { CALL_OPENS_PER_SECOND_MAX, SESSION_UNREAD_BYTES_MAX, SESSION_UNSENT_BYTES_MAX } from './limits.ts';
+import { type Bucket, createBucket } from './rate.ts';
+
+/** The byte stream under a session. */
+export interface Pipe {
+  /** Takes bytes. False: full until `Session.onDrain`. */
+  send(bytes: Uint8Array): boolean;
+  /** Lets what was sent leave, then closes both ways. */
+  close(): void;
+}
+
+/** What a session works with. */
+export interface SessionParts {
+  readonly pipe: Pipe;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly peerId: string;
+}
+
+/** How a session behaves. */
+export interface SessionOptions {
+  /** Whether this side opened the stream; it speaks first and numbers its calls odd. */
+  readonly initiator: boolean;
+  /** What this side says of itself. */
+  readonly hello: Hello;
+  /** Silence after which the peer is pinged; after three times it is gone. Milliseconds. */
+  readonly pingIntervalMs: number;
+  /** Time without a call after which the stream is closed. Milliseconds. */
+  readonly idleMs: number;
+  /** Takes a call of the peer; what it throws fails the call. */
+  readonly onCall: (call: CallStream) => void;
+  /** The session is over. */
+  readonly onClosed: (session: Session) => void;
+}
+
+const SILENT_INTERVALS_MAX = 3;
+const LAST_CALL_ID = 0xffff_fffd;
+
+/** Calls over one stream. */
+export class Session {
+  readonly #parts: SessionParts;
+  readonly #options: SessionOptions;
+  readonly #writer = new FrameWriter();
+  readonly #decoder: FrameDecoder;
+  readonly #calls = new Map<number, Call>();
+  readonly #opens: Bucket;
+  readonly #sink: FrameSink = this.#createSink();
+  readonly #ready: PromiseWithResolvers<void> = Promise.withResolvers<void>();
+  #peer: Hello | undefined;
+  #link: CallLink | undefined;
+  #nextCall: number;
+  #lastPeerCall = 0;
+  #peerCalls = 0;
+  #flushing = false;
+  #blocked = false;
+  #heldBack = false;
+  #unreadBytes = 0;
+  #goingAway = false;
+  #peerGoingAway = false;
+  #over: SaharaError | undefined;
+  #heard = true;
+  #silentIntervals = 0;
+  #idleSinceMs: number;
+  #tickAtMs = 0;
+  #stopTicking: () => void = () => {};
+
+  constructor(parts: SessionParts, options: SessionOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#decoder = new FrameDecoder({ bodyBytesMax: options.hello.bodyBytesMax });
+    this.#nextCall = options.initiator ? 1 : 2;
+    const nowMs = parts.clock.monotonicMs();
+    this.#idleSinceMs = nowMs;
+    const rate = CALL_OPENS_PER_SECOND_MAX;
+    this.#opens = createBucket({ ratePerSecond: rate, burst: rate, nowMs });
+    // Whoever waits sees the rejection; nobody has to wait.
+    this.#ready.promise.catch(() => {});
+    if (options.initiator) this.#sendHello();
+    this.#schedule();
+  }
+
+  get peerId(): string {
+    return this.#parts.peerId;
+  }
+
+  /** Resolves when the peer's HELLO was taken; rejects when there will be none. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  /** Whether the peer's HELLO was taken. */
+  get greeted(): boolean {
+    return this.#peer !== undefined;
+  }
+
+  /** Whether a new call can begin here. */
+  get accepting(): boolean {
+    return !this.#over && !this.#goingAway && !this.#peerGoingAway && this.#nextCall < LAST_CALL_ID;
+  }
+
+  /** Calls open now, of both sides. */
+  get activeCalls(): number {
+    return this.#calls.size;
+  }
+
+  /** Begins a call. The session must be ready. `overloaded` when the peer takes no more at a time. */
+  openCall(): CallStream {
+    if (this.#over) throw this.#over;
+    const link = this.#link;
+    const peer = this.#peer;
+    if (!link || !peer || !this.accepting) {
+      throw new SaharaError('peer-unreachable', {
+        peer: this.peerId,
+        reason: 'the stream takes no new call',
+      });
+    }
+    if (this.#calls.size - this.#peerCalls >= peer.callsMax) {
+      throw new SaharaError('overloaded', { what: 'calls to the peer', limit: peer.callsMax });
+    }
+    const call = new Call(link, this.#nextCall, peer.windowBytes);
+    this.#nextCall += 2;
+    this.#calls.set(call.id, call);
+    this.#writer.open(call.id);
+    this.#flushSoon();
+    return call;
+  }
+
+  /** Takes what the stream brought. */
+  receive(chunk: Uint8Array): void {
+    if (this.#over) return;
+    this.#heard = true;
+    try {
+      this.#decoder.push(chunk, this.#sink);
+    } catch (error) {
+      this.fail(asSaharaError(error));
+    }
+  }
+
+  /** The stream takes bytes again. */
+  onDrain(): void {
+    if (this.#over) return;
+    this.#blocked = false;
+    this.#flush();
+  }
+
+  /** The stream is gone: calls that were not done are cut. */
+  onClosed(): void {
+    if (this.#over) return;
+    let reason = 'the stream closed';
+    try {
+      this.#decoder.finish();
+    } catch {
+      reason = 'the stream was cut inside a frame';
+    }
+    this.#finish(new SaharaError('peer-gone', { peer: this.peerId, reason }));
+  }
+
+  /** Gives the stream up: calls fail with `error`, and the peer is told its code. */
+  fail(error: SaharaError): void {
+    if (this.#over) return;
+    this.#parts.log.debug('call stream failed', { peer: this.peerId, code: error.code, ...error.facts });
+    if (this.#peer) this.#writer.goAway(this.#lastPeerCall, error.code);
+    this.#finish(error);
+  }
+
+  /** No new calls; the stream closes when the running ones have ended. */
+  goAway(reason: ErrorCode): void {
+    if (this.#over || this.#goingAway) return;
+    this.#goingAway = true;
+    if (this.#peer) this.#writer.goAway(this.#lastPeerCall, reason);
+    this.#flushSoon();
+    this.#closeIfDone();
+  }
+
+  #createSink(): FrameSink {
+    return {
+      hello: (hello) => this.#onHello(hello),
+      open: (call) => this.#onOpen(call),
+      data: (call, kind, body) => this.#of(call)?.onData(kind, body),
+      end: (call) => this.#of(call)?.onEnd(),
+      fail: (call, failure: WireFailure) => this.#of(call)?.onBroken(fromWireFailure(failure)),
+      cancel: (call) => this.#of(call)?.onBroken(new SaharaError('cancelled', { by: 'peer' })),
+      credit: (call, bytes) => this.#of(call)?.onCredit(bytes),
+      goAway: (lastCall, reason) => this.#onGoAway(lastCall, reason),
+      ping: (token) => {
+        this.#mustBeGreeted();
+        this.#writer.pong(token);
+        this.#flushSoon();
+      },
+      pong: () => this.#mustBeGreeted(),
+    };
+  }
+
+  #sendHello(): void {
+    this.#writer.hello(this.#options.hello);
+    this.#flushSoon();
+  }
+
+  #onHello(hello: Hello): void {
+    if (this.#peer) throw malformed('HELLO twice');
+    if (!this.#options.initiator) this.#sendHello();
+    if (hello.version !== FRAMES_VERSION) {
+      throw new SaharaError('version-unsupported', { found: hello.version, supported: FRAMES_VERSION });
+    }
+    const { network } = this.#options.hello;
+    if (hello.network !== network) {
+      throw new SaharaError('network-mismatch', { found: hello.network, expected: network });
+    }
+    this.#peer = { ...hello, certificate: hello.certificate.slice() };
+    this.#link = this.#createLink(this.#peer);
+    if (this.#goingAway) this.#writer.goAway(this.#lastPeerCall, 'peer-gone');
+    this.#ready.resolve();
+  }
+
+  #mustBeGreeted(): void {
+    if (!this.#peer) throw malformed('the first frame must be HELLO');
+  }
+
+  #onOpen(id: number): void {
+    this.#mustBeGreeted();
+    if (this.#isMine(id) || id <= this.#lastPeerCall) throw malformed('OPEN of a call number not next');
+    this.#lastPeerCall = id;
+    const refusal = this.#refusal();
+    if (refusal) {
+      this.#writer.fail(id, toWireFailure(refusal, this.#parts.clock.nowMs()));
+      this.#flushSoon();
+      return;
+    }
+    const call = new Call(this.#link as CallLink, id, (this.#peer as Hello).windowBytes);
+    this.#calls.set(id, call);
+    this.#peerCalls++;
+    try {
+      this.#options.onCall(call);
+    } catch (error) {
+      call.fail(asSaharaError(error));
+    }
+  }
+
+  #refusal(): SaharaError | undefined {
+    if (this.#goingAway) return new SaharaError('peer-unreachable', { reason: 'going away' });
+    if (!this.#options.onCall)
+      return new SaharaError('caller-refused', { reason: 'no calls are served here' });
+    const { callsMax } = this.#options.hello;
+    if (this.#peerCalls >= callsMax) return new SaharaError('overloaded', { what: 'calls', limit: callsMax });
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (this.#opens.take(nowMs)) return undefined;
+    return new SaharaError('rate-limited', { retryAfterMs: this.#opens.waitMs(nowMs) });
+  }
+
+  #onGoAway(lastCall: number, reason: string): void {
+    this.#mustBeGreeted();
+    this.#peerGoingAway = true;
+    const error = new SaharaError('peer-unreachable', { peer: this.peerId, reason: `going away: ${reason}` });
+    for (const call of [...this.#calls.values()]) {
+      if (this.#isMine(call.id) && call.id > lastCall) call.onBroken(error);
+    }
+    this.#closeIfDone();
+  }
+
+  #isMine(id: number): boolean {
+    return (id % 2 === 1) === this.#options.initiator;
+  }
+
+  // Frames of a call that ended here may still be on their way; of one that never began, they break the rules.
+  #of(id: number): Call | undefined {
+    const call = this.#calls.get(id);
+    if (call) return call;
+    this.#mustBeGreeted();
+    if (id >= (this.#isMine(id) ? this.#nextCall : this.#lastPeerCall + 1)) throw malformed('no such call');
+    return undefined;
+  }
+
+  #createLink(peer: Hello): CallLink {
+    const { clock } = this.#parts;
+    return {
+      peerId: this.peerId,
+      peerCertificate: peer.certificate,
+      peerBodyBytesMax: peer.bodyBytesMax,
+      windowBytes: this.#options.hello.windowBytes,
+      writer: this.#writer,
+      flushSoon: () => this.#flushSoon(),
+      held: () => this.#held(),
+      unread: (bytes) => {
+        this.#unreadBytes += bytes;
+        return this.#unreadBytes <= SESSION_UNREAD_BYTES_MAX;
+      },
+      release: (id) => this.#release(id),
+      nowMs: () => clock.nowMs(),
+    };
+  }
+
+  #release(id: number): void {
+    if (!this.#calls.delete(id)) return;
+    if (!this.#isMine(id)) this.#peerCalls--;
+    if (this.#calls.size > 0) return;
+    this.#idleSinceMs = this.#parts.clock.monotonicMs();
+    this.#closeIfDone();
+  }
+
+  #held(): boolean {
+    const held = this.#blocked || this.#writer.length > SESSION_UNSENT_BYTES_MAX;
+    if (held) this.#heldBack = true;
+    return held;
+  }
+
+  #flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.#over || this.#writer.length === 0) return;
+    if (this.#blocked) {
+      // Calls stop at the first limit; only answers to a peer that does not read get this far.
+      if (this.#writer.length > 2 * SESSION_UNSENT_BYTES_MAX) this.fail(new SaharaError('overloaded'));
+      return;
+    }
+    this.#blocked = !this.#send();
+    if (this.#blocked || !this.#heldBack) return;
+    this.#heldBack = false;
+    for (const call of [...this.#calls.values()]) call.onWritable();
+  }
+
+  #send(): boolean {
+    try {
+      return this.#parts.pipe.send(this.#writer.take());
+    } catch {
+      // The stream closed under us; its close event follows and says so.
+      return false;
+    }
+  }
+
+  #closeIfDone(): void {
+    if (!(this.#goingAway || this.#peerGoingAway) || this.#calls.size > 0) return;
+    this.#finish(new SaharaError('peer-gone', { peer: this.peerId, reason: 'the stream was closed' }));
+  }
+
+  #finish(error: SaharaError): void {
+    if (this.#over) return;
+    if (this.#writer.length > 0) this.#send();
+    this.#over = error;
+    this.#stopTicking();
+    this.#ready.reject(error);
+    for (const call of [...this.#calls.values()]) call.onBroken(error);
+    this.#parts.pipe.close();
+    this.#options.onClosed(this);
+  }
+
+  #schedule(): void {
+    this.#tickAtMs = this.#parts.clock.monotonicMs();
+    this.#stopTicking = this.#parts.clock.after(this.#options.pingIntervalMs, () => this.#tick());
+  }
+
+  #tick(): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    const late = nowMs - this.#tickAtMs > 2 * this.#options.pingIntervalMs;
+    if (this.#heard) this.#silentIntervals = 0;
+    // After a stall of our own, what the peer sent may not have been read yet.
+    else if (!late) this.#silentIntervals++;
+    this.#heard = false;
+    if (this.#silentIntervals >= SILENT_INTERVALS_MAX) {
+      this.#finish(new SaharaError('peer-gone', { peer: this.peerId, reason: 'no sign of life' }));
+      return;
+    }
+    if (this.#calls.size === 0 && nowMs - this.#idleSinceMs > this.#options.idleMs) {
+      this.goAway('peer-gone');
+      return;
+    }
+    if (this.#silentIntervals > 0 && this.#peer) {
+      this.#writer.ping(this.#silentIntervals);
+      this.#flushSoon();
+    }
+    this.#schedule();
+  }
+}

@@ -1,0 +1,55 @@
+/** Opening libp2p streams, with failures in our words. */
+import type { Connection, Stream } from '@libp2p/interface';
+import { SaharaError } from '../base/errors.ts';
+import type { Dialer } from './dialer.ts';
+import { reasonOf } from './dialer.ts';
+
+/** Streams of one protocol on one connection, opened by this side. */
+const OUTBOUND_STREAMS_MAX = 1_024;
+
+/**
+ * A stream to a peer, dialled first if needed. Throws `peer-unreachable`, `version-unsupported` when the peer
+ * does not speak `protocol`, or `cancelled`.
+ */
+export async function openStream(
+  dialer: Dialer,
+  peerId: string,
+  protocol: string,
+  signal: AbortSignal,
+): Promise<{ readonly stream: Stream; readonly connection: Connection }> {
+  const connection = await dialer.connect(peerId, { signal });
+  try {
+    const stream = await connection.newStream(protocol, {
+      signal,
+      runOnLimitedConnection: true,
+      maxOutboundStreams: OUTBOUND_STREAMS_MAX,
+    });
+    return { stream, connection };
+  } catch (error) {
+    if (signal.aborted) throw new SaharaError('cancelled', {}, { cause: error });
+    if (error instanceof Error && error.name === 'UnsupportedProtocolError') {
+      throw new SaharaError('version-unsupported', { peer: peerId, protocol }, { cause: error });
+    }
+    throw new SaharaError('peer-unreachable', { peer: peerId, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+/** Tells `take` every piece of bytes that `stream` brings, as views. */
+export function onBytes(stream: Stream, take: (bytes: Uint8Array) => void): void {
+  stream.addEventListener('message', (event) => {
+    const { data } = event;
+    if (data instanceof Uint8Array) take(data);
+    else for (const piece of data) take(piece);
+  });
+}
+
+/** Closes for writing, lets the rest leave, and gives the stream up after `graceMs` if the peer does not. */
+export function closeStream(stream: Stream, graceMs: number): void {
+  if (stream.status === 'closed' || stream.status === 'aborted' || stream.status === 'reset') return;
+  const timer = setTimeout(() => stream.abort(new Error('not closed by the peer in time')), graceMs);
+  timer.unref();
+  stream.addEventListener('close', () => clearTimeout(timer), { once: true });
+  stream.close().catch((error: unknown) => {
+    stream.abort(error instanceof Error ? error : new Error(String(error)));
+  });
+}
