@@ -1,0 +1,274 @@
+/** What people read about failures on their own machine: the daemon, documents, the ledger, proofs, platforms. */
+import { at, type SentenceTable } from './sentence.ts';
+
+/** Usage and environment. */
+export const ENVIRONMENT_SENTENCES: SentenceTable<
+  | 'usage'
+  | 'config-invalid'
+  | 'node-unsupported'
+  | 'home-unreadable'
+  | 'home-in-use'
+  | 'daemon-not-running'
+  | 'port-busy'
+  | 'store-locked'
+  | 'store-corrupt'
+  | 'disk-full'
+  | 'key-missing'
+  | 'key-locked'
+  | 'passphrase-wrong'
+> = {
+  usage: (f) => [
+    'The command was not understood.',
+    `${f('reason', f('message', 'An argument is missing or unknown'))}.`,
+    'Run it again with --help to see what it takes.',
+  ],
+  'config-invalid': (f) => [
+    `The configuration cannot be used: ${f('field', 'a field')}${at(f)}.`,
+    `${f('reason', `Found ${f('found', 'something else')}, allowed is ${f('allowed', 'another value')}`)}.`,
+    'Correct the field and start again.',
+  ],
+  'node-unsupported': (f) => [
+    `This needs Node.js ${f('needed', '22.18 or newer')}.`,
+    `It was started by Node.js ${f('found', 'of an older version')}.`,
+    'Run `npm ci` in the package folder, which brings its own Node.js, or install a newer one.',
+  ],
+  'home-unreadable': (f) => [
+    `The folder ${f('path', 'of this daemon')} cannot be used.`,
+    `${f('reason', 'It cannot be read or written')}.`,
+    'Check its owner and permissions, or choose another with SAHARA_HOME.',
+  ],
+  'home-in-use': (f) => [
+    `The folder ${f('path', 'of this daemon')} is in use.`,
+    `Another daemon${f('pid') && ` (process ${f('pid')})`} is running in it.`,
+    'Use that daemon, stop it, or choose another folder with SAHARA_HOME.',
+  ],
+  'daemon-not-running': (f) => [
+    'The daemon is not running.',
+    `Nothing answers in ${f('home', f('path', 'its home folder'))}.`,
+    'Start it with `sahara up`.',
+  ],
+  'port-busy': (f) => [
+    `Port ${f('port', 'for listening')} is taken.`,
+    'Another program listens there already.',
+    'Stop that program or choose another port in the configuration.',
+  ],
+  'store-locked': (f) => [
+    `The database ${f('path')} is locked.`,
+    'Another process has it open.',
+    'Stop the other daemon that uses this home folder.',
+  ],
+  'store-corrupt': (f) => [
+    `The database or file ${f('path')} is damaged.`,
+    `${f('reason', 'Its contents do not fit together')}.`,
+    'Run `sahara doctor`; restore the folder from a backup if it cannot be mended.',
+  ],
+  'disk-full': (f) => [
+    'Nothing more can be written.',
+    `The disk${f('path') && ` that holds ${f('path')}`} is full.`,
+    'Free some space and start again; what was acknowledged is safe.',
+  ],
+  'key-missing': (f) => [
+    `There is no key ${f('name')}.`,
+    `It was not found in ${f('path', 'the key folder')}.`,
+    'List the keys with `sahara id`, or import the key from its backup.',
+  ],
+  'key-locked': (f) => [
+    `The key ${f('name')} is locked.`,
+    'It is encrypted and no passphrase was given.',
+    'Give the passphrase in SAHARA_PASSPHRASE or its file.',
+  ],
+  'passphrase-wrong': (f) => [
+    `The key ${f('name')} could not be unlocked.`,
+    'The passphrase does not fit.',
+    'Try the passphrase again; without it only a backup of the key helps.',
+  ],
+};
+
+/** Agents, vaults and documents. */
+export const KNOWLEDGE_SENTENCES: SentenceTable<
+  | 'manifest-invalid'
+  | 'agent-exists'
+  | 'vault-unknown'
+  | 'vault-exists'
+  | 'vault-empty'
+  | 'document-unsupported'
+  | 'document-too-large'
+  | 'document-unreadable'
+  | 'file-missing'
+  | 'backend-failed'
+  | 'backend-missing'
+  | 'context-overflow'
+> = {
+  'manifest-invalid': (f) => [
+    `The agent's manifest cannot be used: ${f('field', 'a field')}${at(f)}.`,
+    `${f('reason', `Found ${f('found', 'something else')}, allowed is ${f('allowed', 'another value')}`)}.`,
+    'Correct the manifest and add the agent again.',
+  ],
+  'agent-exists': (f) => [
+    `An agent ${f('name', f('agent', 'of that name'))} exists already.`,
+    'Names are unique in one daemon.',
+    'Choose another name or remove the first.',
+  ],
+  'vault-unknown': (f) => [
+    `There is no vault ${f('name', f('vault', 'of that name'))}.`,
+    `Close to it: ${f('nearest', 'none')}.`,
+    'See `sahara vault list`, or make it with `sahara vault create`.',
+  ],
+  'vault-exists': (f) => [
+    `A vault ${f('name', f('vault', 'of that name'))} exists already.`,
+    'Names are unique in one daemon.',
+    'Choose another name or add documents to the one that is there.',
+  ],
+  'vault-empty': (f) => [
+    `The vault ${f('name', f('vault', ''))} is empty.`,
+    'An agent needs documents to answer from.',
+    'Add some with `sahara vault add`.',
+  ],
+  'document-unsupported': (f) => [
+    `${f('path', f('document', 'The document'))} is of a kind that cannot be read.`,
+    `It is ${f('found', f('kind', 'neither text, Markdown, HTML nor PDF'))}.`,
+    'Convert it to text, Markdown, HTML or PDF.',
+  ],
+  'document-too-large': (f) => [
+    `${f('path', f('document', 'The document'))} is too large.`,
+    `It has ${f('sizeBytes', 'more')} bytes, at most ${f('limitBytes', f('maxBytes', 'the limit'))} are taken.`,
+    'Split it into smaller documents.',
+  ],
+  'document-unreadable': (f) => [
+    `${f('path', f('document', 'The document'))} cannot be read.`,
+    `${f('reason', 'Its contents are damaged or protected')}.`,
+    'Open it in the program that made it and save it again.',
+  ],
+  'file-missing': (f) => [
+    `${f('path', 'The file')} is not there.`,
+    'No file or folder has that name.',
+    'Check the spelling and the folder you are in.',
+  ],
+  'backend-failed': (f) => [
+    `The model backend ${f('backend', '')} failed.`,
+    `${f('reason', 'It gave no answer')}.`,
+    'Try again; `sahara doctor` tells whether the backend is well.',
+  ],
+  'backend-missing': (f) => [
+    `The model backend ${f('backend', '')} is not installed.`,
+    `${f('reason', 'Something that it needs is missing')}.`,
+    'Install it or choose another backend in the manifest.',
+  ],
+  'context-overflow': (f) => [
+    'The question and its context do not fit into the model.',
+    `They take ${f('found', f('units', 'more'))} units, ${f('limit', 'fewer')} fit.`,
+    'Ask something shorter or send fewer earlier turns.',
+  ],
+};
+
+/** The ledger. */
+export const LEDGER_SENTENCES: SentenceTable<
+  | 'tx-invalid'
+  | 'tx-refused'
+  | 'tx-unknown'
+  | 'block-invalid'
+  | 'ledger-halted'
+  | 'account-unknown'
+  | 'asset-unknown'
+  | 'not-local-network'
+> = {
+  'tx-invalid': (f) => [
+    'The transaction is not well-formed.',
+    `${f('reason', 'A field is out of its range')}.`,
+    'Correct it and send it again; it cost nothing.',
+  ],
+  'tx-refused': (f) => [
+    'The ledger refused the transaction.',
+    `${f('reason', `Its result is ${f('code', 'a refusal')}`)}.`,
+    'Nothing was moved; look at the account and send a new one.',
+  ],
+  'tx-unknown': (f) => [
+    `The ledger does not know the transaction ${f('transaction', f('id', ''))}.`,
+    'It was never included, or this peer is behind.',
+    'Wait for the next block and look again before sending anything anew.',
+  ],
+  'block-invalid': (f) => [
+    `Block ${f('height', '')} does not hold.`,
+    `${f('reason', 'Executing it gives another result than it states')}.`,
+    'It was not applied; ask another peer for the block.',
+  ],
+  'ledger-halted': (f) => [
+    'The ledger has stopped.',
+    `${f('reason', 'An invariant of it was broken')}.`,
+    'Run `sahara ledger verify` and restore the last sound state.',
+  ],
+  'account-unknown': (f) => [
+    `The ledger has no account ${f('account', f('owner', ''))}.`,
+    'It has never received anything.',
+    'Send something to it, or check its name.',
+  ],
+  'asset-unknown': (f) => [
+    `The ledger has no asset ${f('asset', '')}.`,
+    'It was never registered, or this peer is behind.',
+    'Check its id, or register it first.',
+  ],
+  'not-local-network': () => [
+    'That works on a local network only.',
+    'A faucet would make money from nothing anywhere else.',
+    'Fund the account by a transfer.',
+  ],
+};
+
+/** Proofs, merging, bridges and defects. */
+export const OTHER_SENTENCES: SentenceTable<
+  | 'bundle-invalid'
+  | 'receipt-unknown'
+  | 'recipe-invalid'
+  | 'tensor-invalid'
+  | 'merge-refused'
+  | 'token-missing'
+  | 'token-refused'
+  | 'platform-failed'
+  | 'internal'
+> = {
+  'bundle-invalid': (f) => [
+    'The evidence does not hold.',
+    `${f('check') && `${f('check')}: `}${f('reason', f('detail', 'A check failed'))}.`,
+    'Do not rely on it; ask the peer that made it for the original file.',
+  ],
+  'receipt-unknown': (f) => [
+    `There is no receipt ${f('receipt', f('callId', f('id', '')))}.`,
+    'This daemon has not made or received it.',
+    'See `sahara receipts` for those it has.',
+  ],
+  'recipe-invalid': (f) => [
+    `The merge recipe cannot be used: ${f('field', 'a field')}${at(f)}.`,
+    `${f('reason', `Found ${f('found', 'something else')}, allowed is ${f('allowed', 'another value')}`)}.`,
+    'Correct the recipe and try again.',
+  ],
+  'tensor-invalid': (f) => [
+    `The tensor ${f('tensor', f('name', ''))} is damaged.`,
+    `${f('reason', 'Its shape, type or bytes do not fit')}.`,
+    'Fetch the model file again and compare its hash.',
+  ],
+  'merge-refused': (f) => [
+    'These models may not be merged.',
+    `${f('reason', 'A licence or shape stands against it')}.`,
+    'Choose other models, or ask for the licence.',
+  ],
+  'token-missing': (f) => [
+    `The access token for ${f('platform', f('what', 'the platform'))} is missing.`,
+    `${f('variable', 'Its variable')} is not set.`,
+    'Put the token into that variable or its file and start again.',
+  ],
+  'token-refused': (f) => [
+    `${f('platform', 'The platform')} refused the access token.`,
+    'It is wrong or has been withdrawn.',
+    'Make a new token on the platform and set it.',
+  ],
+  'platform-failed': (f) => [
+    `${f('platform', 'The platform')} did not do what was asked.`,
+    `${f('reason', 'It answered with an error')}.`,
+    'Nothing is lost; it is tried again by itself.',
+  ],
+  internal: (f) => [
+    'Something went wrong inside Sahara.',
+    `${f('reason', 'This is a defect of the program')}.`,
+    'Please report it with the log; trying again may work.',
+  ],
+};

@@ -1,0 +1,210 @@
+/** What people read about failures between peers: messages, calls and their payment. */
+import { type SentenceTable, seconds, when } from './sentence.ts';
+
+/** What a peer sent. */
+export const WIRE_SENTENCES: SentenceTable<
+  | 'malformed'
+  | 'too-large'
+  | 'version-unsupported'
+  | 'network-mismatch'
+  | 'wrong-recipient'
+  | 'unknown-critical'
+  | 'expired'
+  | 'not-yet-valid'
+  | 'replayed'
+  | 'signature-missing'
+  | 'signature-invalid'
+  | 'certificate-invalid'
+  | 'rate-limited'
+  | 'overloaded'
+> = {
+  malformed: (f) => [
+    'A message could not be read.',
+    `${f('reason', 'It does not have the agreed form')}.`,
+    'Try again; if it stays, one side runs an incompatible version.',
+  ],
+  'too-large': (f) => [
+    `A ${f('what', 'message')} is too large${f('sizeBytes') && `: ${f('sizeBytes')} bytes`}.`,
+    `At most ${f('limitBytes', f('maxBytes', 'the agreed number of'))} bytes are taken.`,
+    'Send less, for instance a shorter question or fewer earlier turns.',
+  ],
+  'version-unsupported': (f) => [
+    'The other side speaks another version of the protocol.',
+    `It speaks ${f('found', 'an unknown version')}, this program ${f('supported', 'another')}.`,
+    'Update the older of the two.',
+  ],
+  'network-mismatch': (f) => [
+    'The message belongs to another network.',
+    `It is for ${f('found', 'another network')}, this peer is on ${f('expected', 'its own')}.`,
+    'Check that both sides started from the same genesis.',
+  ],
+  'wrong-recipient': () => [
+    'The message was meant for someone else.',
+    'It names another recipient, so it is not acted on.',
+    'Look the agent up again and send a new message.',
+  ],
+  'unknown-critical': (f) => [
+    `The message needs ${f('name', f('what', 'something'))} that this peer does not know.`,
+    'Its sender marked it as not to be skipped.',
+    'Update this side, or send without it.',
+  ],
+  expired: (f) => [
+    'The message came too late.',
+    `It had expired by the receiver's clock${f('receiverTimeMs') && ` (${when(f('receiverTimeMs'))})`}.`,
+    'Check that the clocks of both machines are right and send it again.',
+  ],
+  'not-yet-valid': (f) => [
+    'The message is from the future.',
+    `By the receiver's clock${f('receiverTimeMs') && ` (${when(f('receiverTimeMs'))})`} it is not valid yet.`,
+    'Check that the clocks of both machines are right and send it again.',
+  ],
+  replayed: () => [
+    'The message was seen before.',
+    'Every message is acted on once.',
+    'Ask again for a new answer; the first one is not charged twice.',
+  ],
+  'signature-missing': () => [
+    'A message came without a signature.',
+    'Nothing unsigned is acted on.',
+    'Update the program that sent it.',
+  ],
+  'signature-invalid': () => [
+    'A signature does not hold.',
+    'The message was changed on its way or signed by another key.',
+    'Do not rely on the message; ask for it again.',
+  ],
+  'certificate-invalid': (f) => [
+    'A certificate does not hold.',
+    `${f('reason', 'It does not lead from the trusted key to its subject')}.`,
+    'Ask its owner for a new certificate.',
+  ],
+  'rate-limited': (f) => [
+    'Too many requests came in a short time.',
+    `The other side takes ${f('limit', 'fewer')} in a while.`,
+    `Wait ${seconds(f('retryAfterMs'))} and try again.`,
+  ],
+  overloaded: (f) => [
+    'There is too much to do right now.',
+    `${f('reason', 'All places are taken')}.`,
+    `Wait ${seconds(f('retryAfterMs'))} and try again, or ask another host of the agent.`,
+  ],
+};
+
+/** Calls and what they cost. */
+export const CALL_SENTENCES: SentenceTable<
+  | 'agent-unknown'
+  | 'skill-unknown'
+  | 'peer-unreachable'
+  | 'peer-gone'
+  | 'deadline-exceeded'
+  | 'cancelled'
+  | 'caller-refused'
+  | 'quota-exhausted'
+  | 'payment-required'
+  | 'price-above-max'
+  | 'voucher-invalid'
+  | 'voucher-stale'
+  | 'voucher-insufficient'
+  | 'channel-unknown'
+  | 'channel-closing'
+  | 'funds-insufficient'
+  | 'receipt-invalid'
+  | 'answer-invalid'
+  | 'call-conflict'
+> = {
+  'agent-unknown': (f) => [
+    `No live agent is called ${f('agent', f('name', 'that'))}.`,
+    `Close to it: ${f('nearest', f('near', 'none'))}.`,
+    'See `sahara agents` for everyone who can be reached now.',
+  ],
+  'skill-unknown': (f) => [
+    `The agent has no skill ${f('skill', 'of that name')}.`,
+    `It offers ${f('skills', f('offered', 'others'))}.`,
+    'Ask for one of its skills or leave the skill out.',
+  ],
+  'peer-unreachable': (f) => [
+    `The peer ${f('peer', f('peerId', ''))} cannot be reached.`,
+    `${f('reason', 'No address of it answered')}.`,
+    'Check the network connection, or ask another host of the agent.',
+  ],
+  'peer-gone': (f) => [
+    `The peer ${f('peer', f('peerId', ''))} went away.`,
+    'The connection ended before the answer did.',
+    'Ask again; what was not delivered is not charged.',
+  ],
+  'deadline-exceeded': (f) => [
+    'The answer did not come in time.',
+    `The deadline${f('deadlineMs') && ` of ${f('deadlineMs')} ms`} has passed.`,
+    'Ask again with a longer deadline, or ask a less busy agent.',
+  ],
+  cancelled: () => [
+    'The call was cancelled.',
+    'Its caller asked for that.',
+    'Only what had been delivered is charged; the receipt says how much.',
+  ],
+  'caller-refused': (f) => [
+    'The agent does not serve this caller.',
+    `${f('reason', 'Its operator allows only certain callers')}.`,
+    'Ask the operator for access, or ask another agent.',
+  ],
+  'quota-exhausted': (f) => [
+    'The free calls are used up.',
+    `The agent gives ${f('calls', f('quota', 'a few'))} free calls to each caller in each period.`,
+    `Wait ${seconds(f('retryAfterMs'))}, or open a channel to pay for more.`,
+  ],
+  'payment-required': (f) => [
+    'This call has to be paid.',
+    `No voucher came with it; its price is ${f('amountMax', f('price', 'on the card of the agent'))} (grains).`,
+    'Open a channel to the operator with `sahara channel open` and ask again.',
+  ],
+  'price-above-max': (f) => [
+    'The call would cost more than you allow.',
+    `It may cost ${f('price', f('amountMax', 'more'))} grains, your limit is ${f('max', f('priceMax', 'lower'))}.`,
+    'Raise the limit with --max-price or ask a cheaper agent.',
+  ],
+  'voucher-invalid': (f) => [
+    'The payment voucher was refused.',
+    `${f('reason', 'It does not fit the channel')}.`,
+    'Ask again; the daemon makes a new voucher. Nothing was charged.',
+  ],
+  'voucher-stale': () => [
+    'The payment voucher is out of date.',
+    'The payee holds a newer one.',
+    'Ask again; the daemon catches up with the channel first. Nothing was charged.',
+  ],
+  'voucher-insufficient': (f) => [
+    'The payment voucher does not cover the call.',
+    `${f('needed', f('amountMax', 'More'))} grains are needed, ${f('available', f('ceiling', 'less'))} are covered.`,
+    'Ask again with a higher limit, or add to the channel with `sahara channel top-up`.',
+  ],
+  'channel-unknown': (f) => [
+    `There is no channel ${f('channel', 'between the two')}.`,
+    'The ledger does not know it, or it has ended.',
+    'Open one with `sahara channel open`.',
+  ],
+  'channel-closing': (f) => [
+    `The channel ${f('channel', '')} is closing.`,
+    'No new calls are served on it.',
+    'Wait until it has ended and open another, or cancel the closing.',
+  ],
+  'funds-insufficient': (f) => [
+    'There is not enough money.',
+    `${f('needed', f('amount', 'More'))} grains are needed, ${f('available', f('balance', 'less'))} are there.`,
+    'Add to the account or to the channel and try again.',
+  ],
+  'receipt-invalid': (f) => [
+    'The receipt does not hold.',
+    `${f('reason', 'It contradicts what was delivered or agreed')}.`,
+    'It is kept as evidence and not paid; ask another agent.',
+  ],
+  'answer-invalid': (f) => [
+    'The answer does not hold together.',
+    `${f('reason', 'A piece is missing or a citation is not in its source')}.`,
+    'Do not rely on it; ask again or ask another agent.',
+  ],
+  'call-conflict': () => [
+    'Two different calls carry the same id.',
+    'An id belongs to one request for ever.',
+    'Ask again with a new id.',
+  ],
+};
