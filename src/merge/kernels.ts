@@ -1,0 +1,135 @@
+/**
+ * The WASM kernels and the memory they work on. One instance per worker; its memory is of a fixed size, so views of
+ * it never go stale. `kernels/kernels.as` is the source, `scripts/build-kernels.ts` builds it.
+ */
+import { readFileSync } from 'node:fs';
+import { invariant } from '../base/errors.ts';
+
+// What is used of the WebAssembly interface, which the type library of Node leaves to that of browsers.
+declare namespace WebAssembly {
+  class Module {
+    constructor(bytes: Uint8Array<ArrayBuffer>);
+  }
+  class Memory {
+    constructor(size: { initial: number; maximum: number });
+    readonly buffer: ArrayBuffer;
+  }
+  class Instance {
+    constructor(module: Module, imports: { env: { memory: Memory } });
+    readonly exports: object;
+  }
+}
+
+const PAGE_BYTES = 65_536;
+
+/** The functions of `kernels.as`: addresses in bytes, counts in elements, lanes of f32. */
+export interface Kernels {
+  heapBase(): number;
+  sin(x: number): number;
+  cos(x: number): number;
+  acos(x: number): number;
+  decodeBf16(src: number, dst: number, n: number): void;
+  decodeF16(src: number, dst: number, n: number): void;
+  encodeBf16(src: number, dst: number, n: number): void;
+  encodeBf16Stochastic(src: number, dst: number, n: number, index: number, k0: number, k1: number): void;
+  encodeF16(src: number, dst: number, n: number): void;
+  subtract(dst: number, a: number, b: number, n: number): void;
+  add(dst: number, a: number, b: number, n: number): void;
+  scale(lane: number, n: number, factor: number): void;
+  multiply(lane: number, factors: number, n: number): void;
+  firstNonFinite(lane: number, n: number): number;
+  dot(a: number, b: number, n: number, phase: number, acc: number): void;
+  absoluteSum(a: number, n: number, phase: number, acc: number): void;
+  columnDot(a: number, b: number, columns: number, acc: number): void;
+  hash(index: number, k0: number, k1: number): number;
+  histogramHigh(lane: number, n: number, bins: number): void;
+  histogramLow(lane: number, n: number, bins: number, high: number): void;
+  histogramTies(
+    lane: number,
+    n: number,
+    bins: number,
+    tied: number,
+    index: number,
+    k0: number,
+    k1: number,
+    high: number,
+  ): void;
+  keepSelected: Select;
+  dropSelected: Select;
+  keepRandom(lane: number, n: number, threshold: number, index: number, k0: number, k1: number): void;
+  keepRanked(
+    row: number,
+    n: number,
+    least: number,
+    span: number,
+    index: number,
+    k0: number,
+    k1: number,
+    scratch: number,
+  ): void;
+  elect(
+    lanes: number,
+    stride: number,
+    count: number,
+    n: number,
+    weights: number,
+    lambda: number,
+    normalize: number,
+  ): void;
+  variance(lanes: number, stride: number, count: number, n: number, dst: number): void;
+  shareOut(lanes: number, stride: number, count: number, n: number, epsilon: number): void;
+  swapNear(lane: number, n: number, t: number): void;
+  rowDivergence(delta: number, base: number, n: number): number;
+  importance(dst: number, delta: number, n: number, factor: number): void;
+}
+
+type Select = (
+  lane: number,
+  keys: number,
+  n: number,
+  tied: number,
+  last: number,
+  index: number,
+  k0: number,
+  k1: number,
+) => void;
+
+/** An instance of the kernels with its memory. */
+export interface KernelInstance {
+  readonly kernels: Kernels;
+  /** All of its memory. */
+  readonly bytes: Uint8Array;
+  /** Size of the memory in bytes. */
+  readonly sizeBytes: number;
+  /** First address that the module itself does not use. */
+  readonly free: number;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/** The module's checked-in bytes. */
+export function kernelBytes(): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(readFileSync(new URL('./kernels/kernels.wasm', import.meta.url)));
+}
+
+/** An instance whose memory is `sizeBytes` large, rounded up to pages of 64 KiB. */
+export function createKernels(sizeBytes: number): KernelInstance {
+  compiled ??= new WebAssembly.Module(kernelBytes());
+  const pages = Math.ceil(sizeBytes / PAGE_BYTES);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const instance = new WebAssembly.Instance(compiled, { env: { memory } });
+  // The interface states what kernels.as exports; a test calls every one of them.
+  const kernels = instance.exports as unknown as Kernels;
+  const bytes = new Uint8Array(memory.buffer);
+  const free = kernels.heapBase();
+  invariant(free < bytes.length, 'the memory holds the module');
+  return { kernels, bytes, sizeBytes: bytes.length, free: (free + 63) & ~63 };
+}
+
+let trigonometry: Kernels | undefined;
+
+/** Sine, cosine and arc cosine that give the same bits on every machine, unlike `Math`'s. */
+export function exactMath(): Pick<Kernels, 'sin' | 'cos' | 'acos'> {
+  trigonometry ??= createKernels(PAGE_BYTES).kernels;
+  return trigonometry;
+}

@@ -1,0 +1,43 @@
+/** Everything in the merge engine that can grow, and how far. */
+import { invariant } from '../base/errors.ts';
+
+/** Most bytes of a safetensors header; the format's own limit. */
+export const HEADER_BYTES_MAX: number = 100_000_000;
+/** Most tensors of one model. */
+export const TENSORS_MAX: number = 1_000_000;
+/** Most dimensions of a tensor. */
+export const DIMENSIONS_MAX: number = 8;
+/** Most elements of one tensor: the counter hash and the histograms count in 32 bits. */
+export const TENSOR_ELEMENTS_MAX: number = 2 ** 32 - 1;
+/** Most bytes of a tensor's name, in UTF-8. */
+export const NAME_BYTES_MAX: number = 1_024;
+/** Most files that one model is split into. */
+export const SHARDS_MAX: number = 10_000;
+/** Most bytes of a shard index, a model's config.json or a manifest. */
+export const JSON_BYTES_MAX: number = 256 * 1024 * 1024;
+/** Most bytes of a recipe. */
+export const RECIPE_BYTES_MAX: number = 1024 * 1024;
+/** Most models that one merge reads, the base included. */
+export const MODELS_MAX: number = 64;
+/** Most slices of a recipe. */
+export const SLICES_MAX: number = 4_096;
+/** Most errors that one plan lists. */
+export const PROBLEMS_MAX: number = 100;
+/** Most bytes of a tokenizer or configuration file that is compared or copied beside the weights. */
+export const SIDE_FILE_BYTES_MAX: number = 256 * 1024 * 1024;
+
+/** Elements of a tile: the piece of a tensor that the kernels work on while it stays in the processor's cache. */
+export const TILE_ELEMENTS: number = 8_192;
+/** Elements of a chunk, the piece that is read and written at once, when a tensor does not fit into memory. */
+export const CHUNK_ELEMENTS: number = 1024 * 1024;
+/** Least memory of one worker in bytes. */
+export const WORKER_MEMORY_BYTES_MIN: number = 8 * 1024 * 1024;
+/** Most memory of one worker in bytes: what 32-bit addresses reach, less a page. */
+export const WORKER_MEMORY_BYTES_MAX: number = 2 ** 32 - 65_536;
+/** Most workers of one merge. */
+export const WORKERS_MAX: number = 64;
+
+invariant(
+  TILE_ELEMENTS % 8 === 0 && CHUNK_ELEMENTS % TILE_ELEMENTS === 0,
+  'a chunk is whole tiles of whole SIMD blocks',
+);

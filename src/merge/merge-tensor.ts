@@ -1,0 +1,147 @@
+/** Merging one tensor: the method's passes, then one last pass that adds up, rounds, writes, hashes and measures. */
+import { createHash } from 'node:crypto';
+import { invariant, SaharaError } from '../base/errors.ts';
+import { TensorContext, type Tile } from './context.ts';
+import { WEIGHT_CODECS } from './dtypes.ts';
+import { sumGram } from './gram.ts';
+import type { KernelInstance } from './kernels.ts';
+import { METHODS } from './methods.ts';
+import {
+  hashKey,
+  ROUNDING_POSITION,
+  type TensorIo,
+  type TensorResult,
+  type TensorSource,
+  type TensorTask,
+  weightType,
+} from './task.ts';
+
+/**
+ * Does `task` with the memory of `instance`. Fails with `tensor-invalid` on a NaN or infinity in an input or a result
+ * out of the output type's range, and with `merge-refused` when memory is too small.
+ */
+export function mergeTensor(instance: KernelInstance, task: TensorTask, io: TensorIo): TensorResult {
+  if (task.kind === 'copy') return copyTensor(instance, task, io);
+  const method = METHODS.get(task.method);
+  invariant(method !== undefined, `${task.method} is a method`);
+  const context = new TensorContext(instance, { method, task, io });
+  const contribute = method.begin(context);
+  const { memory, output } = context;
+  const target = WEIGHT_CODECS[weightType(task.target.dtype)];
+  const lanes = task.models.map((_model, position) => context.lane(position));
+  const gram = sumGram(context, lanes);
+  const rounding = createRounding(context);
+  const baseNorm = context.sum();
+  const hash = createHash('sha256');
+  context.pass(
+    (tile, chunk) => {
+      contribute(tile);
+      gram.add(tile);
+      const merged = addUp(context, tile, baseNorm);
+      const raw = output + (tile.index - chunk.start) * target.bytes;
+      rounding.encode(tile, merged, raw);
+    },
+    ({ start, n }) => {
+      const bytes = memory.subarray(output, output + n * target.bytes);
+      hash.update(bytes);
+      io.write(task.target, start * target.bytes, bytes);
+    },
+  );
+  return {
+    sha256: hash.digest('hex'),
+    inputs: context.inputHashes(),
+    gram: gram.total().toArray(),
+    baseNorm: task.base ? context.total(baseNorm) : 0,
+    ...rounding.measure(),
+  };
+}
+
+// Leaves the sum of the contributions in the sum lane and returns the lane of the merged weights.
+function addUp(context: TensorContext, { n, index }: Tile, baseNorm: number): number {
+  const { kernels, models, task } = context;
+  const sum = context.sumLane;
+  context.memory.copyWithin(sum, context.lane(0), context.lane(0) + 4 * n);
+  for (let position = 1; position < models; position++) kernels.add(sum, sum, context.lane(position), n);
+  if (!task.base) return sum;
+  kernels.dot(context.baseLane, context.baseLane, n, index & 7, baseNorm);
+  kernels.add(context.workLane(0), context.baseLane, sum, n);
+  return context.workLane(0);
+}
+
+interface Rounder {
+  encode(tile: Tile, lane: number, raw: number): void;
+  measure(): { readonly roundingNorm: number; readonly survival: number };
+}
+
+// Encodes, reads back what was written, refuses what left the type's range, and sums up what rounding changed.
+function createRounding(context: TensorContext): Rounder {
+  const { kernels, memory, task } = context;
+  const dtype = weightType(task.target.dtype);
+  const codec = WEIGHT_CODECS[dtype];
+  const stochastic = task.rounding === 'stochastic' && dtype === 'BF16';
+  const { k0, k1 } = hashKey(task, ROUNDING_POSITION);
+  const back = context.workLane(1);
+  const [error, lost, moved] = [context.sum(), context.sum(), context.sum()];
+  return {
+    encode: ({ n, index }, lane, raw) => {
+      const merged = kernels.firstNonFinite(lane, n);
+      if (merged >= 0) throw outOfRange(task, index + merged);
+      if (stochastic) kernels.encodeBf16Stochastic(lane, raw, n, index, k0, k1);
+      else codec.encode(kernels, memory, { src: lane, dst: raw, n });
+      if (dtype === 'F32') return;
+      codec.decode(kernels, memory, { src: raw, dst: back, n });
+      const written = kernels.firstNonFinite(back, n);
+      if (written >= 0) throw outOfRange(task, index + written);
+      kernels.subtract(back, back, lane, n);
+      kernels.dot(back, back, n, index & 7, error);
+      if (!task.base) return;
+      kernels.dot(back, context.sumLane, n, index & 7, lost);
+      kernels.dot(context.sumLane, context.sumLane, n, index & 7, moved);
+    },
+    measure: () => {
+      const update = context.total(moved);
+      return {
+        roundingNorm: context.total(error),
+        survival: update === 0 ? 1 : 1 + context.total(lost) / update,
+      };
+    },
+  };
+}
+
+function outOfRange(task: TensorTask, index: number): SaharaError {
+  const facts = { reason: 'result out of range of the output type', tensor: task.name };
+  return new SaharaError('tensor-invalid', { ...facts, dtype: task.target.dtype, index });
+}
+
+function copyTensor(instance: KernelInstance, task: TensorTask, io: TensorIo): TensorResult {
+  const sources = task.base ? [...task.models, task.base] : task.models;
+  const buffer = instance.bytes.subarray(instance.free);
+  const hashes = sources.map((source, which) => hashSource(source, { buffer, io, task, write: which === 0 }));
+  const [sha256 = ''] = hashes;
+  const differing = sources.find((_source, which) => hashes[which] !== sha256);
+  if (differing) {
+    const reason = 'a tensor that is not merged differs between models';
+    throw new SaharaError('tensor-invalid', { reason, tensor: task.name, path: differing.path });
+  }
+  return { sha256, inputs: hashes, gram: [], baseNorm: 0, roundingNorm: 0, survival: 1 };
+}
+
+function hashSource(
+  source: TensorSource,
+  parts: {
+    readonly buffer: Uint8Array;
+    readonly io: TensorIo;
+    readonly task: TensorTask;
+    readonly write: boolean;
+  },
+): string {
+  const { buffer, io, task, write } = parts;
+  const hash = createHash('sha256');
+  for (let offset = 0; offset < source.sizeBytes; offset += buffer.length) {
+    const bytes = buffer.subarray(0, Math.min(buffer.length, source.sizeBytes - offset));
+    io.read(source, offset, bytes);
+    hash.update(bytes);
+    if (write) io.write(task.target, offset, bytes);
+  }
+  return hash.digest('hex');
+}
