@@ -1,0 +1,108 @@
+/**
+ * An evidence bundle: everything about one call in one file, so that anybody can check it without a network and
+ * without asking anyone: what was asked and agreed, what was delivered, the receipt, and how it was settled.
+ */
+import { genesis, type TransactionResult, transactionResult } from './block.ts';
+import {
+  CALL_FRAME,
+  type CallEnding,
+  type CallOpening,
+  callEnding,
+  callOpening,
+  delta,
+  type Source,
+  source,
+} from './call.ts';
+import { malformed } from './codec.ts';
+import { BUNDLE_BYTES_MAX, DELIVERIES_MAX } from './limits.ts';
+import { type MerklePath, merklePath } from './merkle.ts';
+import { type ReceiptPath, receiptPath } from './receipt-tree.ts';
+import { bytesUpTo, list, optional, record, type Schema, text, uint } from './schema.ts';
+import { type Signed, signed } from './signing.ts';
+
+/** What a bundle of this version begins with. */
+export const BUNDLE_FORMAT = 'sahara/bundle/1';
+
+/** One delivered frame, as it was: `CALL_FRAME.delta` or `CALL_FRAME.source` and its body. */
+export interface Delivery {
+  readonly kind: number;
+  readonly body: Uint8Array;
+}
+
+/** How the call was paid on the ledger: a claim, its inclusion in a block, and the receipt's place in it. */
+export interface Settlement {
+  /** The transaction that claimed, signed by its sender. */
+  readonly transaction: Signed;
+  readonly result: TransactionResult;
+  /** From the transaction's wire form to the header's `transactionsRoot`. */
+  readonly transactionPath: MerklePath;
+  /** From the result's wire form to the header's `resultsRoot`. */
+  readonly resultPath: MerklePath;
+  /** Signed by the proposer. */
+  readonly header: Signed;
+  /** From the receipt to the `receiptRoot` of the charge in the claim, which may cover later receipts too. */
+  readonly receiptPath: ReceiptPath;
+}
+
+/** An evidence bundle. */
+export interface Bundle {
+  readonly format: string;
+  /** The network's genesis in its wire form. */
+  readonly genesis: Uint8Array;
+  readonly card: Signed;
+  readonly opening: CallOpening;
+  readonly deliveries: readonly Delivery[];
+  readonly ending: CallEnding;
+  readonly settlement: Settlement | undefined;
+}
+
+/** Largest genesis in its wire form, bytes. */
+export const GENESIS_BYTES_MAX = 65_536;
+const DELIVERY_BYTES_MAX = 65_536;
+
+const settlement: Schema<Settlement> = record('settlement', {
+  transaction: signed,
+  result: transactionResult,
+  transactionPath: merklePath,
+  resultPath: merklePath,
+  header: signed,
+  receiptPath,
+});
+
+/** The wire form of a bundle, and its file. */
+export const bundle: Schema<Bundle> = record('bundle', {
+  format: text(32),
+  genesis: bytesUpTo(GENESIS_BYTES_MAX),
+  card: signed,
+  opening: callOpening,
+  deliveries: list(
+    record('delivery', { kind: uint(239), body: bytesUpTo(DELIVERY_BYTES_MAX) }),
+    DELIVERIES_MAX,
+  ),
+  ending: callEnding,
+  settlement: optional(settlement),
+});
+
+/** The bundle in `file`. Throws `malformed` for anything else, also for one that is too large. */
+export function readBundle(file: Uint8Array): Bundle {
+  if (file.length > BUNDLE_BYTES_MAX) throw malformed(`larger than ${BUNDLE_BYTES_MAX} bytes`);
+  const read = bundle.decode(file);
+  if (read.format !== BUNDLE_FORMAT) throw malformed(`not a ${BUNDLE_FORMAT}`);
+  genesis.decode(read.genesis);
+  return read;
+}
+
+/** The answer and its sources, read back from what was delivered. Throws `malformed`. */
+export function deliveredOf(deliveries: readonly Delivery[]): {
+  readonly answer: string;
+  readonly sources: readonly Source[];
+} {
+  const sources: Source[] = [];
+  let answer = '';
+  for (const { kind, body } of deliveries) {
+    if (kind === CALL_FRAME.delta) answer += delta.decode(body).text;
+    else if (kind === CALL_FRAME.source) sources.push(source.decode(body));
+    else throw malformed(`delivery of kind ${kind}`);
+  }
+  return { answer, sources };
+}

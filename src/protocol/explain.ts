@@ -1,0 +1,57 @@
+/** The arithmetic of a receipt in words, one line each, so that a person can follow it with a pencil. */
+import { formatAmount } from '../base/amount.ts';
+import { didOf, shortHex } from './ids.ts';
+import { PPM } from './limits.ts';
+import { chargeOf, type Finish, type Receipt, type ReceiptShare } from './payment.ts';
+
+const FINISHES: Readonly<Record<Finish, string>> = {
+  done: 'The agent finished its answer.',
+  length: 'The answer reached the length that was asked for.',
+  'nothing-found': 'The agent found nothing to answer from.',
+  cancelled: 'The caller cancelled; what had been delivered until then counts.',
+  failed: 'The agent could not finish.',
+};
+
+const ROLES: Readonly<Record<ReceiptShare['role'], string>> = {
+  knowledge: 'for knowledge that the answer cites',
+  agent: 'for the agent itself',
+  model: 'for the model',
+  prompt: 'for the prompt',
+};
+
+/** How the amount of `receipt` comes about and who earns it. */
+export function explainReceipt(receipt: Receipt): readonly string[] {
+  const lines = [
+    `Call ${shortHex(receipt.callId)} to agent ${didOf(receipt.agent)}.`,
+    FINISHES[receipt.finish],
+    ...amountLines(receipt),
+  ];
+  if (receipt.shares.length > 0) lines.push(`Who earns it, by the rule ${receipt.attributionRule}:`);
+  for (const share of receipt.shares) lines.push(shareLine(receipt, share));
+  if (receipt.shares.length > 0) lines.push(`Together: ${formatAmount(receipt.amount)}.`);
+  return lines;
+}
+
+function amountLines(receipt: Receipt): readonly string[] {
+  const { price, inputUnits, outputUnits } = receipt;
+  const due = chargeOf(price, inputUnits, outputUnits);
+  const terms = [
+    `for the call: ${formatAmount(price.perCall)}`,
+    `for the question: ${inputUnits} units × ${formatAmount(price.perInputUnit)} = ${formatAmount(price.perInputUnit * BigInt(inputUnits))}`,
+    `for the answer: ${outputUnits} units × ${formatAmount(price.perOutputUnit)} = ${formatAmount(price.perOutputUnit * BigInt(outputUnits))}`,
+    `sum: ${formatAmount(due)}`,
+  ];
+  if (receipt.channel === undefined) return ['It was one of the free calls: nothing is charged.'];
+  if (receipt.amount === due) return ['What it cost:', ...terms.map((term) => `  ${term}`)];
+  return [
+    `By its price it would have cost ${formatAmount(due)}; ${formatAmount(receipt.amount)} is charged.`,
+  ];
+}
+
+function shareLine(receipt: Receipt, share: ReceiptShare): string {
+  const percent = `${(share.ppm * 100) / PPM}`;
+  const part = (receipt.amount * BigInt(share.ppm)) / BigInt(PPM);
+  const rest = share.amount - part;
+  const rounding = rest === 0n ? '' : `, of which ${rest} grains are the remainder of rounding`;
+  return `  ${formatAmount(share.amount)} (${percent} %) to asset ${shortHex(share.asset)}, ${ROLES[share.role]}${rounding}.`;
+}

@@ -1,0 +1,17 @@
+/**
+ * The standalone verifier: `scripts/build-verifier.mjs` makes one file of it that runs in a browser and in plain
+ * Node, with nothing else of Sahara installed.
+ */
+import { explainReceipt } from './explain.ts';
+import { portableSuite } from './suite-portable.ts';
+import { type BundleExpectation, type BundleVerdict, verifyBundle } from './verify-bundle.ts';
+
+/** Verifies the evidence bundle in `file`. Never throws for what a file holds. */
+export function verify(file: Uint8Array, expected: BundleExpectation = {}): BundleVerdict {
+  return verifyBundle(portableSuite, file, expected);
+}
+
+/** The arithmetic of a verified bundle's receipt, line by line. */
+export function explain(verdict: BundleVerdict): readonly string[] {
+  return verdict.summary === undefined ? [] : explainReceipt(verdict.summary.receipt);
+}

@@ -1,0 +1,348 @@
+/**
+ * Verifies an evidence bundle: pure, without a clock, a network or a disk, in Node and in a browser alike. The
+ * checks run in a fixed order and stop at the first that fails; what passed before it is still reported.
+ */
+import { toHex } from '../base/bytes.ts';
+import { SaharaError } from '../base/errors.ts';
+import { type Genesis, genesis, networkOf } from './block.ts';
+import { type Bundle, readBundle, type Settlement } from './bundle.ts';
+import { callRequest } from './call.ts';
+import { type Card, card } from './card.ts';
+import { certificateChain, verifyChain } from './certificate.ts';
+import { type Envelope, envelope, openEnvelope } from './envelope.ts';
+import { must, mustMatch, refuse } from './evidence.ts';
+import { didOf, type PublicKey } from './ids.ts';
+import { charge, type Receipt, type ReceiptShare, receipt, voucher } from './payment.ts';
+import { checkSigned, type Signed, signed } from './signing.ts';
+import type { Suite } from './suite.ts';
+import { transactionId } from './transaction.ts';
+import { type Answer, checkCitations, readAnswer } from './verify-answer.ts';
+import {
+  checkAmount,
+  checkCharge,
+  checkDelivered,
+  checkReceiptFields,
+  checkShares,
+  checkVoucher,
+  type ReceiptContext,
+} from './verify-receipt.ts';
+import {
+  checkInclusion,
+  checkReceiptInClaim,
+  checkSplit,
+  readClaim,
+  readHeader,
+  type SettlementContext,
+} from './verify-settlement.ts';
+
+/** The checks, in the order in which they run. The last five need a settlement. */
+export type BundleCheck =
+  | 'bundle'
+  | 'network'
+  | 'card'
+  | 'certificate'
+  | 'question'
+  | 'answer'
+  | 'citations'
+  | 'receipt'
+  | 'delivery'
+  | 'amount'
+  | 'shares'
+  | 'payment'
+  | 'block'
+  | 'inclusion'
+  | 'claim'
+  | 'counted'
+  | 'split';
+
+/** What one check found. */
+export interface BundleStep {
+  readonly check: BundleCheck;
+  readonly ok: boolean;
+  /** What was found to hold, or why it does not. */
+  readonly detail: string;
+}
+
+/** What one earner of the call got, and who contributed through it. */
+export interface BundleShare extends ReceiptShare {
+  /** DIDs of the contributors whose cited passages belong to the asset. Empty for other roles. */
+  readonly contributors: readonly string[];
+}
+
+/** What a sound bundle says. */
+export interface BundleSummary {
+  readonly network: string;
+  readonly callId: string;
+  readonly agentName: string;
+  /** DIDs. */
+  readonly agent: string;
+  readonly operator: string;
+  readonly payer: string;
+  readonly question: string;
+  readonly answer: Answer;
+  readonly card: Card;
+  readonly receipt: Receipt;
+  readonly shares: readonly BundleShare[];
+  /** Present when the bundle proves settlement. */
+  readonly settlement:
+    | {
+        readonly height: number;
+        readonly timeMs: number;
+        /** Hex id of the transaction that claimed. */
+        readonly transaction: string;
+        /** What the claimed charge adds up to, grains. */
+        readonly chargeTotal: bigint;
+      }
+    | undefined;
+}
+
+/** The verdict on a bundle. */
+export interface BundleVerdict {
+  readonly ok: boolean;
+  readonly steps: readonly BundleStep[];
+  /** Present only when every check passed. */
+  readonly summary: BundleSummary | undefined;
+}
+
+/** What a bundle is verified against. */
+export interface BundleExpectation {
+  /** Full name of the network that it must be of. Default: whichever its genesis makes. */
+  readonly network?: string;
+}
+
+/** Verifies the bundle in `file`. Never throws for what a file holds. */
+export function verifyBundle(
+  suite: Suite,
+  file: Uint8Array,
+  expected: BundleExpectation = {},
+): BundleVerdict {
+  const steps: BundleStep[] = [];
+  let running: BundleCheck = 'bundle';
+  const run: Run = (check, work) => {
+    running = check;
+    const [value, detail] = work();
+    steps.push({ check, ok: true, detail });
+    return value;
+  };
+  try {
+    const summary = runChecks({ suite, run, expected }, file);
+    return { ok: true, steps, summary };
+  } catch (error) {
+    if (!(error instanceof SaharaError)) throw error;
+    steps.push({ check: running, ok: false, detail: reasonOf(error) });
+    return { ok: false, steps, summary: undefined };
+  }
+}
+
+type Run = <T>(check: BundleCheck, work: () => readonly [value: T, detail: string]) => T;
+
+interface Work {
+  readonly suite: Suite;
+  readonly run: Run;
+  readonly expected: BundleExpectation;
+}
+
+function reasonOf(error: SaharaError): string {
+  const { reason } = error.facts;
+  if (reason === undefined) return error.code;
+  return error.code === 'bundle-invalid' ? String(reason) : `${error.code}: ${String(reason)}`;
+}
+
+function runChecks(work: Work, file: Uint8Array): BundleSummary {
+  const { suite, run } = work;
+  const evidence = run('bundle', () => [readBundle(file), `${file.length} bytes`]);
+  const network = run('network', () => networkStep(work, evidence));
+  const agent = run('card', () => cardStep(suite, network, evidence.card));
+  run('certificate', () => certificateStep(work, evidence, agent, network));
+  const context = run('question', () => questionStep(suite, network, evidence, agent));
+  const answer = run('answer', () => {
+    const read = readAnswer(suite, context.envelope.id, evidence.deliveries);
+    return [read, `${evidence.deliveries.length} deliveries, ${read.sources.length} sources`];
+  });
+  run('citations', () => {
+    checkCitations(answer);
+    return [undefined, `${answer.citations.length} citations stand word for word in their sources`];
+  });
+  const final = run('receipt', () => receiptStep(suite, context, evidence.ending.receipt));
+  run('delivery', () => {
+    checkDelivered(final, answer, evidence.deliveries.length);
+    return [undefined, `the receipt covers all ${final.deliveries} deliveries`];
+  });
+  run('amount', () => {
+    checkAmount(final, context);
+    return [undefined, `${final.amount} grains for ${final.inputUnits} + ${final.outputUnits} units`];
+  });
+  run('shares', () => {
+    checkShares(final, answer, agent);
+    return [undefined, `${final.shares.length} shares sum to the amount`];
+  });
+  run('payment', () => paymentStep(suite, network, evidence, final));
+  const settlement = settlementSteps(work, evidence, { network, card: agent, receipt: final });
+  return summaryOf({ context, answer, receipt: final, settlement });
+}
+
+function networkStep(work: Work, evidence: Bundle): readonly [string, string] {
+  const network = networkOf(work.suite, evidence.genesis);
+  const { network: wanted = network } = work.expected;
+  must(network === wanted, `it is of ${network}, not of ${wanted}`);
+  return [network, network];
+}
+
+function envelopeOf(evidence: Bundle): Envelope {
+  return envelope.decode(evidence.opening.envelope.payload);
+}
+
+function cardStep(suite: Suite, network: string, message: Signed): readonly [Card, string] {
+  const read = card.decode(message.payload);
+  must(read.version === 1, 'the card is of another version');
+  must(read.network === network, 'the card is of another network');
+  signedBy({ suite, network, type: 'card' }, read.agent, message);
+  return [read, `signed by agent ${read.name}`];
+}
+
+function certificateStep(
+  work: Work,
+  evidence: Bundle,
+  agent: Card,
+  network: string,
+): readonly [undefined, string] {
+  // The certificate counts at the time of the call, and the only clock in a bundle that the payer signed is this.
+  const links = certificateChain.decode(agent.operatorCertificate);
+  verifyChain(work.suite, links, {
+    network,
+    root: agent.operator,
+    subject: { kind: 'key', id: agent.agent },
+    nowMs: envelopeOf(evidence).issuedAtMs,
+  });
+  return [undefined, `operator ${didOf(agent.operator)} vouches for the agent`];
+}
+
+function questionStep(
+  suite: Suite,
+  network: string,
+  evidence: Bundle,
+  agent: Card,
+): readonly [ReceiptContext, string] {
+  const { envelope: message, request } = evidence.opening;
+  const opened = openEnvelope(suite, message, request, {
+    network,
+    to: { kind: 'agent', name: agent.agent },
+    bodyType: 'call',
+    nowMs: envelopeOf(evidence).issuedAtMs,
+  });
+  signedBy({ suite, network, type: 'call' }, opened.from, message);
+  const read = callRequest.decode(request);
+  const cardHash = suite.sha256(signed.encode(evidence.card));
+  mustMatch(read.cardHash, cardHash, 'the question was asked under another card');
+  const requestHash = suite.sha256(request);
+  const context = { network, envelope: opened, request: read, requestHash, card: agent, cardHash };
+  return [context, `signed by ${didOf(opened.from)}`];
+}
+
+function receiptStep(suite: Suite, context: ReceiptContext, message: Signed): readonly [Receipt, string] {
+  const read = receipt.decode(message.payload);
+  signedBy({ suite, network: context.network, type: 'receipt' }, context.card.agent, message);
+  checkReceiptFields(read, context);
+  return [read, `signed by the agent; the call ended: ${read.finish}`];
+}
+
+function paymentStep(
+  suite: Suite,
+  network: string,
+  evidence: Bundle,
+  final: Receipt,
+): readonly [undefined, string] {
+  const { voucher: promised } = evidence.opening;
+  const { charge: charged } = evidence.ending;
+  if (final.channel === undefined) {
+    must(promised === undefined && charged === undefined, 'a free call with a voucher or charge');
+    return [undefined, 'a free call'];
+  }
+  if (!promised || !charged) return refuse('a paid call without its voucher or charge');
+  signedBy({ suite, network, type: 'voucher' }, final.payer, promised);
+  checkVoucher(voucher.decode(promised.payload), final, network);
+  signedBy({ suite, network, type: 'charge' }, final.payee, charged);
+  checkCharge(charge.decode(charged.payload), final, network);
+  return [undefined, 'voucher signed by the payer, charge signed by the payee'];
+}
+
+function settlementSteps(
+  { suite, run }: Work,
+  evidence: Bundle,
+  known: { readonly network: string; readonly card: Card; readonly receipt: Receipt },
+): BundleSummary['settlement'] {
+  const settled: Settlement | undefined = evidence.settlement;
+  if (settled === undefined) return undefined;
+  const start: Genesis = genesis.decode(evidence.genesis);
+  const receiptPayload = evidence.ending.receipt.payload;
+  const context: SettlementContext = { suite, genesis: start, receiptPayload, ...known };
+  const header = run('block', () => {
+    must(known.receipt.channel !== undefined, 'a free call is not settled');
+    const read = readHeader(settled, context);
+    return [read, `block ${read.height} is signed by the sequencer`];
+  });
+  const sent = run('inclusion', () => [
+    checkInclusion(settled, header, context),
+    `transaction ${settled.transactionPath.index} of the block took effect`,
+  ]);
+  const claim = run('claim', () => {
+    const read = readClaim(sent, context);
+    return [read, `voucher and charge claim ${read.charge.total} grains`];
+  });
+  run('counted', () => {
+    checkReceiptInClaim(settled, claim, context);
+    return [undefined, `receipt ${known.receipt.sequence} of the ${claim.charge.sequence} in the charge`];
+  });
+  run('split', () => {
+    checkSplit(claim, context);
+    return [undefined, `the claim pays ${claim.attribution.length} assets, every earner its part`];
+  });
+  return {
+    height: header.height,
+    timeMs: header.timeMs,
+    transaction: toHex(transactionId(suite, known.network, settled.transaction.payload)),
+    chargeTotal: claim.charge.total,
+  };
+}
+
+function signedBy(
+  where: { readonly suite: Suite; readonly network: string; readonly type: string },
+  key: PublicKey,
+  message: Signed,
+): void {
+  const fault = checkSigned(where.suite, where.network, where.type, key, message);
+  if (fault) throw new SaharaError(fault, { reason: `the ${where.type}` });
+}
+
+function summaryOf(parts: {
+  readonly context: ReceiptContext;
+  readonly answer: Answer;
+  readonly receipt: Receipt;
+  readonly settlement: BundleSummary['settlement'];
+}): BundleSummary {
+  const { context, answer, receipt: final } = parts;
+  return {
+    network: context.network,
+    callId: toHex(final.callId),
+    agentName: context.card.name,
+    agent: didOf(final.agent),
+    operator: didOf(final.payee),
+    payer: didOf(final.payer),
+    question: context.request.question,
+    answer,
+    card: context.card,
+    receipt: final,
+    shares: final.shares.map((share) => ({ ...share, contributors: contributorsOf(answer, share) })),
+    settlement: parts.settlement,
+  };
+}
+
+function contributorsOf(answer: Answer, share: ReceiptShare): readonly string[] {
+  if (share.role !== 'knowledge') return [];
+  const cited = new Set(answer.citations.map((citation) => citation.source));
+  const asset = toHex(share.asset);
+  const names = answer.sources
+    .filter((from, index) => cited.has(index) && toHex(from.asset) === asset)
+    .map((from) => didOf(from.contributor));
+  return [...new Set(names)];
+}

@@ -1,0 +1,110 @@
+/** Checks of a receipt against what was asked, published and delivered, and of its arithmetic. */
+import { equalBytes, toHex } from '../base/bytes.ts';
+import type { CallRequest } from './call.ts';
+import type { Card } from './card.ts';
+import type { Envelope } from './envelope.ts';
+import { must, mustMatch } from './evidence.ts';
+import type { Hash } from './ids.ts';
+import { PPM } from './limits.ts';
+import { type Charge, chargeOf, type Receipt, type Voucher } from './payment.ts';
+import type { Answer } from './verify-answer.ts';
+
+/** What a receipt must agree with. */
+export interface ReceiptContext {
+  readonly network: string;
+  readonly envelope: Envelope;
+  readonly request: CallRequest;
+  readonly requestHash: Hash;
+  readonly card: Card;
+  readonly cardHash: Hash;
+}
+
+/** Checks that a receipt speaks of this call. Throws `bundle-invalid`. */
+export function checkReceiptFields(receipt: Receipt, context: ReceiptContext): void {
+  const { envelope, request, card } = context;
+  must(receipt.version === 1, 'the receipt is of another version');
+  must(receipt.network === context.network, 'the receipt is of another network');
+  mustMatch(receipt.callId, envelope.id, 'the receipt is of another call');
+  mustMatch(receipt.agent, card.agent, 'the receipt is of another agent');
+  mustMatch(receipt.payee, card.operator, 'the receipt pays another operator');
+  mustMatch(receipt.payer, envelope.from, 'the receipt names another payer');
+  mustMatch(receipt.requestHash, context.requestHash, 'the receipt is for another question');
+  mustMatch(receipt.cardHash, context.cardHash, 'the receipt names another card');
+  mustMatch(receipt.manifestHash, card.manifestHash, 'the receipt names another manifest');
+  mustMatch(receipt.modelDigest, card.model.digest, 'the receipt names another model');
+  must(receipt.skill === request.skill, 'the receipt names another skill');
+  must(request.seed === undefined || receipt.seed === request.seed, 'the receipt names another seed');
+  must(receipt.outputUnits <= request.outputUnitsMax, 'more units than were asked for');
+  must(receipt.startedAtMs <= receipt.finishedAtMs, 'the receipt ends before it begins');
+}
+
+/** Checks that the receipt covers exactly these deliveries. Throws `bundle-invalid`. */
+export function checkDelivered(receipt: Receipt, answer: Answer, deliveries: number): void {
+  must(receipt.deliveries === deliveries, `the receipt covers ${receipt.deliveries} deliveries`);
+  mustMatch(receipt.responseHash, answer.chain, 'what was delivered is not what the receipt covers');
+}
+
+/** Checks the price, the amount and its limit. Throws `bundle-invalid`. */
+export function checkAmount(receipt: Receipt, context: ReceiptContext): void {
+  const { price } = context.card;
+  const same =
+    receipt.price.perCall === price.perCall &&
+    receipt.price.perInputUnit === price.perInputUnit &&
+    receipt.price.perOutputUnit === price.perOutputUnit;
+  must(same, 'the receipt charges another price than the card');
+  const due = chargeOf(price, receipt.inputUnits, receipt.outputUnits);
+  const mayBeFree = receipt.channel === undefined || UNCHARGED.has(receipt.finish);
+  must(receipt.amount === due || (mayBeFree && receipt.amount === 0n), `${due} grains are due`);
+  must(receipt.channel !== undefined || receipt.amount === 0n, 'an amount without a channel');
+  must(receipt.amount <= context.request.priceMax, 'more than the caller allowed');
+}
+
+const UNCHARGED: ReadonlySet<Receipt['finish']> = new Set(['nothing-found', 'failed']);
+
+/** Checks who earns: the parts sum exactly, and knowledge is paid only for what was cited. */
+export function checkShares(receipt: Receipt, answer: Answer, card: Card): void {
+  const { shares } = receipt;
+  if (shares.length === 0) {
+    must(receipt.amount === 0n, 'an amount that nobody earns');
+    return;
+  }
+  const ppm = shares.reduce((sum, share) => sum + share.ppm, 0);
+  must(ppm === PPM, `the shares sum to ${ppm} of ${PPM} parts`);
+  const amount = shares.reduce((sum, share) => sum + share.amount, 0n);
+  must(amount === receipt.amount, `the shares sum to ${amount} of ${receipt.amount} grains`);
+  const seen = new Set<string>();
+  const cited = new Set(
+    answer.citations.map(({ source }) => toHex(answer.sources[source]?.asset ?? NOTHING)),
+  );
+  for (const share of shares) {
+    const name = `${share.role} ${toHex(share.asset)}`;
+    must(!seen.has(name), `${name} is paid twice`);
+    seen.add(name);
+    const least = (receipt.amount * BigInt(share.ppm)) / BigInt(PPM);
+    must(share.amount >= least, `${name} gets less than its part`);
+    const earned =
+      share.role === 'agent'
+        ? equalBytes(share.asset, card.asset)
+        : share.role !== 'knowledge' || cited.has(toHex(share.asset));
+    must(earned, `${name} earns without having taken part`);
+  }
+}
+
+const NOTHING = new Uint8Array(0);
+
+/** Checks that the payer's voucher backs a receipt of its lane. Throws `bundle-invalid`. */
+export function checkVoucher(voucher: Voucher, receipt: Receipt, network: string): void {
+  must(voucher.network === network, 'the voucher is of another network');
+  mustMatch(voucher.channel, receipt.channel, 'the voucher is of another channel');
+  must(voucher.lane === receipt.lane, 'the voucher is of another lane');
+  must(voucher.ceiling >= receipt.amount, 'the voucher does not cover the amount');
+}
+
+/** Checks that the payee's charge counts this receipt. Throws `bundle-invalid`. */
+export function checkCharge(charge: Charge, receipt: Receipt, network: string): void {
+  must(charge.network === network, 'the charge is of another network');
+  mustMatch(charge.channel, receipt.channel, 'the charge is of another channel');
+  must(charge.lane === receipt.lane, 'the charge is of another lane');
+  must(charge.sequence > receipt.sequence, 'the charge does not count this receipt');
+  must(charge.total >= receipt.amount, 'the charge is less than this receipt');
+}

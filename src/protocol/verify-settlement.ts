@@ -1,0 +1,156 @@
+/** Checks of how a call was settled: a signed block holds a claim that counts the receipt and pays its earners. */
+import { equalBytes, toHex } from '../base/bytes.ts';
+import { type BlockHeader, blockHeader, type Genesis, transactionResult } from './block.ts';
+import type { Settlement } from './bundle.ts';
+import type { Card } from './card.ts';
+import { must, mustMatch, refuse } from './evidence.ts';
+import { CLAIM_ASSETS_MAX } from './limits.ts';
+import { type MerklePath, merkleRootFrom } from './merkle.ts';
+import {
+  type AssetAmount,
+  attributionRoot,
+  type Charge,
+  charge,
+  isSortedAttribution,
+  type Receipt,
+  type Voucher,
+  voucher,
+} from './payment.ts';
+import { receiptLeaf, receiptRootFrom } from './receipt-tree.ts';
+import { checkSigned, signed } from './signing.ts';
+import type { Suite } from './suite.ts';
+import { type ClaimBody, type Transaction, transaction } from './transaction.ts';
+
+/** What a settlement is checked against. */
+export interface SettlementContext {
+  readonly suite: Suite;
+  readonly network: string;
+  readonly genesis: Genesis;
+  readonly card: Card;
+  readonly receipt: Receipt;
+  /** The receipt as it was signed. */
+  readonly receiptPayload: Uint8Array;
+}
+
+/** The header, when the network's sequencer signed it. Throws `malformed` or `bundle-invalid`. */
+export function readHeader(settlement: Settlement, context: SettlementContext): BlockHeader {
+  const header = blockHeader.decode(settlement.header.payload);
+  must(header.version === 1, 'the block is of another version');
+  must(header.network === context.network, 'the block is of another network');
+  mustMatch(header.proposer, context.genesis.sequencer, 'the block is not of the network’s sequencer');
+  const fault = checkSigned(
+    context.suite,
+    context.network,
+    'block-header',
+    header.proposer,
+    settlement.header,
+  );
+  if (fault) refuse(`the block: ${fault}`);
+  return header;
+}
+
+/** Checks that transaction and result stand at the same place of the block, and that it took effect. */
+export function checkInclusion(
+  settlement: Settlement,
+  header: BlockHeader,
+  context: SettlementContext,
+): Transaction {
+  const { transactionPath, resultPath } = settlement;
+  const leads = (leaf: Uint8Array, path: MerklePath, root: Uint8Array): boolean => {
+    const found = merkleRootFrom(context.suite, leaf, path);
+    return found !== undefined && equalBytes(found, root);
+  };
+  const sent = settlement.transaction;
+  must(
+    leads(signed.encode(sent), transactionPath, header.transactionsRoot),
+    'the transaction is not in the block',
+  );
+  must(
+    leads(transactionResult.encode(settlement.result), resultPath, header.resultsRoot),
+    'the result is not in the block',
+  );
+  const samePlace = transactionPath.index === resultPath.index && transactionPath.count === resultPath.count;
+  must(samePlace, 'the result is of another transaction');
+  must(settlement.result.code === 0, `the ledger refused the transaction (${settlement.result.code})`);
+  const read = transaction.decode(sent.payload);
+  must(read.network === context.network, 'the transaction is of another network');
+  const fault = checkSigned(context.suite, context.network, 'transaction', read.sender, sent);
+  if (fault) refuse(`the transaction: ${fault}`);
+  return read;
+}
+
+/** A claim with its records read. */
+export interface Claim {
+  readonly voucher: Voucher;
+  readonly charge: Charge;
+  readonly attribution: readonly AssetAmount[];
+}
+
+/** The claim in a transaction, when it is for the receipt's channel and lane and signed by both sides. */
+export function readClaim(sent: Transaction, context: SettlementContext): Claim {
+  const body = claimOf(sent) ?? refuse('the transaction claims nothing');
+  const { receipt, network, suite } = context;
+  const promised = voucher.decode(body.voucher.payload);
+  const charged = charge.decode(body.charge.payload);
+  mustMatch(body.channel, receipt.channel, 'the claim is for another channel');
+  for (const side of [promised, charged]) {
+    must(side.network === network, 'the claim is of another network');
+    mustMatch(side.channel, receipt.channel, 'the claim is for another channel');
+    must(side.lane === receipt.lane, 'the claim is for another lane');
+  }
+  const voucherFault = checkSigned(suite, network, 'voucher', receipt.payer, body.voucher);
+  if (voucherFault) refuse(`the claimed voucher: ${voucherFault}`);
+  const chargeFault = checkSigned(suite, network, 'charge', receipt.payee, body.charge);
+  if (chargeFault) refuse(`the claimed charge: ${chargeFault}`);
+  must(promised.ceiling >= charged.total, 'the claimed voucher does not cover the charge');
+  return { voucher: promised, charge: charged, attribution: body.attribution };
+}
+
+function claimOf({ action }: Transaction): ClaimBody | undefined {
+  if (action.type === 'claim') return action;
+  return action.type === 'close-by-payee' ? action.claim : undefined;
+}
+
+/** Checks that the receipt is one of those that the claimed charge counts. */
+export function checkReceiptInClaim(settlement: Settlement, claim: Claim, context: SettlementContext): void {
+  const { receipt, suite } = context;
+  const path = settlement.receiptPath;
+  must(path.index === receipt.sequence, 'the path is of another receipt');
+  must(path.count === claim.charge.sequence, 'the path is of another charge');
+  const leaf = receiptLeaf(suite, context.receiptPayload, receipt.amount);
+  const root = receiptRootFrom(suite, leaf, path);
+  must(
+    root !== undefined && equalBytes(root.hash, claim.charge.receiptRoot),
+    'the receipt is not in the charge',
+  );
+  must(root.sum === claim.charge.total, 'the charge is not the sum of its receipts');
+}
+
+/** Checks that the claim pays every earner of the receipt at least what the receipt gives it. */
+export function checkSplit(claim: Claim, context: SettlementContext): void {
+  const { attribution } = claim;
+  must(isSortedAttribution(attribution), 'the claimed amounts are not sorted by asset');
+  mustMatch(
+    attributionRoot(context.suite, attribution),
+    claim.charge.attributionRoot,
+    'the claimed amounts are not those of the charge',
+  );
+  const total = attribution.reduce((sum, entry) => sum + entry.amount, 0n);
+  must(total === claim.charge.total, `the claimed amounts sum to ${total} of ${claim.charge.total}`);
+  const owed = new Map<string, bigint>();
+  for (const { asset, amount } of context.receipt.shares) {
+    owed.set(toHex(asset), (owed.get(toHex(asset)) ?? 0n) + amount);
+  }
+  const paid = new Map(attribution.map(({ asset, amount }) => [toHex(asset), amount]));
+  let folded = 0n;
+  for (const [asset, amount] of owed) {
+    const lacking = amount - (paid.get(asset) ?? 0n);
+    if (lacking <= 0n) continue;
+    // A full claim folds what does not fit into the agent's own asset.
+    must(attribution.length === CLAIM_ASSETS_MAX, `asset ${asset} is not paid its part`);
+    folded += lacking;
+  }
+  const own = toHex(context.card.asset);
+  const spare = (paid.get(own) ?? 0n) - (owed.get(own) ?? 0n);
+  must(folded === 0n || spare >= folded, 'the agent’s asset does not hold what was folded into it');
+}
