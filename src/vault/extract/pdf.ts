@@ -1,0 +1,151 @@
+/** Text of a PDF: lines from placed characters, headings by their size, page headers and footers left out. */
+import { extractTextItems, getDocumentProxy, type StructuredTextItem } from 'unpdf';
+import { SaharaError } from '../../base/errors.ts';
+import { type Block, type Extracted, oneLine } from '../blocks.ts';
+import { PDF_PAGES_MAX } from '../limits.ts';
+import { unreadable } from './detect.ts';
+
+interface Line {
+  readonly text: string;
+  readonly size: number;
+  /** Distance below the line above, in multiples of the font size; 0 for the first of a page. */
+  readonly gap: number;
+  readonly edge: boolean;
+}
+
+const HEADING_RATIO = 1.15;
+const PARAGRAPH_GAP = 1.8;
+
+/** The blocks of a PDF with a text layer. Errors: `document-unreadable` (damaged, locked, only images). */
+export async function extractPdf(name: string, bytes: Uint8Array): Promise<Extracted> {
+  const pages = await readPages(name, bytes);
+  if (pages.every((page) => page.length === 0)) {
+    const reason = `its ${pages.length} page(s) hold images and no text`;
+    throw unreadable(name, reason, 'run text recognition (OCR) on it first');
+  }
+  const lines = withoutRunningLines(pages).flat();
+  const body = bodySize(lines);
+  return { title: undefined, blocks: blocksOf(lines, body) };
+}
+
+async function readPages(name: string, bytes: Uint8Array): Promise<Line[][]> {
+  try {
+    // The parser takes the buffer away from its caller: give it a copy.
+    const proxy = await getDocumentProxy(bytes.slice(), { verbosity: 0 });
+    try {
+      if (proxy.numPages > PDF_PAGES_MAX) {
+        throw new SaharaError('document-too-large', { name, pages: proxy.numPages, pagesMax: PDF_PAGES_MAX });
+      }
+      const { items } = await extractTextItems(proxy);
+      return items.map(linesOf);
+    } finally {
+      await proxy.loadingTask.destroy();
+    }
+  } catch (error) {
+    if (error instanceof SaharaError) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    if (/password/i.test(reason)) {
+      throw unreadable(name, 'the PDF is locked by a password', 'save a copy without the password');
+    }
+    throw unreadable(
+      name,
+      `the PDF is damaged: ${oneLine(reason)}`,
+      'open it and save or print it as a new PDF',
+    );
+  }
+}
+
+function linesOf(items: readonly StructuredTextItem[]): Line[] {
+  const rows: { text: string; size: number; y: number; right: number }[] = [];
+  for (const item of items) {
+    const last = rows.at(-1);
+    const size = item.fontSize || item.height || 1;
+    if (last !== undefined && Math.abs(last.y - item.y) < size / 2) {
+      const spaced = item.x - last.right > size / 8 && !/\s$/.test(last.text) && !/^\s/.test(item.str);
+      last.text += (spaced ? ' ' : '') + item.str;
+      last.right = item.x + item.width;
+      if (item.str.trim() !== '') last.size = Math.max(last.size, size);
+    } else if (item.str.trim() !== '') {
+      rows.push({ text: item.str, size, y: item.y, right: item.x + item.width });
+    }
+  }
+  return rows.map((row, i) => {
+    const above = rows[i - 1];
+    const gap = above === undefined ? 0 : (above.y - row.y) / row.size;
+    const edge = i === 0 || i === rows.length - 1;
+    return { text: oneLine(row.text), size: Math.round(row.size * 10) / 10, gap, edge };
+  });
+}
+
+/** Drops first and last lines that repeat, numbers aside, on more than half of at least four pages. */
+function withoutRunningLines(pages: readonly Line[][]): Line[][] {
+  const seen = new Map<string, number>();
+  const key = (line: Line): string => line.text.replace(/\d+/g, '#');
+  for (const line of pages.flat()) if (line.edge) seen.set(key(line), (seen.get(key(line)) ?? 0) + 1);
+  const repeats = (line: Line): boolean => line.edge && 2 * (seen.get(key(line)) ?? 0) > pages.length;
+  const isNumber = (line: Line): boolean => line.edge && /^\W*\d+\W*$/.test(line.text);
+  return pages.map((page) => page.filter((line) => !isNumber(line) && !(pages.length >= 4 && repeats(line))));
+}
+
+/** The size in which most characters are set. */
+function bodySize(lines: readonly Line[]): number {
+  const weights = new Map<number, number>();
+  for (const line of lines) weights.set(line.size, (weights.get(line.size) ?? 0) + line.text.length);
+  let best = 0;
+  let weight = -1;
+  for (const [size, total] of weights) {
+    if (total > weight) [best, weight] = [size, total];
+  }
+  return best;
+}
+
+function blocksOf(lines: readonly Line[], body: number): Block[] {
+  const sizes = [...new Set(lines.map((line) => line.size))]
+    .filter((size) => size >= body * HEADING_RATIO)
+    .sort((a, b) => b - a);
+  const blocks: Block[] = [];
+  let paragraph: string[] = [];
+  const flush = (): void => {
+    if (paragraph.length > 0) blocks.push({ kind: kindOf(paragraph), text: join(paragraph) });
+    paragraph = [];
+  };
+  for (const line of lines) {
+    const level = sizes.indexOf(line.size) + 1;
+    if (level > 0 && line.text.length <= 200) {
+      flush();
+      blocks.push({ kind: 'heading', level: Math.min(level, 6), text: line.text });
+      continue;
+    }
+    const above = paragraph.at(-1);
+    const opens = /^(?:[\u2022\u25cf\u25aa-]|\d{1,3}[.)])\s/.test(line.text);
+    // A new page goes on with the paragraph unless a sentence has just ended.
+    const pageBreak = line.gap <= 0 && above !== undefined && /[.!?:]$/.test(above);
+    if (line.gap > PARAGRAPH_GAP || pageBreak || (opens !== isList(paragraph) && opens)) flush();
+    paragraph.push(line.text);
+  }
+  flush();
+  return blocks;
+}
+
+function isList(lines: readonly string[]): boolean {
+  return /^(?:[\u2022\u25cf\u25aa-]|\d{1,3}[.)])\s/.test(lines[0] ?? '');
+}
+
+function kindOf(lines: readonly string[]): 'list' | 'prose' {
+  return isList(lines) ? 'list' : 'prose';
+}
+
+/** One paragraph of lines, words broken at a line's end put together; items of a list keep their lines. */
+function join(lines: readonly string[]): string {
+  const list = isList(lines);
+  let text = '';
+  for (const line of lines) {
+    const opens = list && isList([line]);
+    const item = opens ? line.replace(/^[\u2022\u25cf\u25aa]\s/, '- ') : line;
+    if (text === '') text = item;
+    else if (opens) text += `\n${item}`;
+    else if (/\p{Ll}-$/u.test(text) && /^\p{Ll}/u.test(item)) text = text.slice(0, -1) + item;
+    else text += ` ${item}`;
+  }
+  return text;
+}

@@ -1,0 +1,60 @@
+import { SaharaError } from '../base/errors.ts';
+import { list, record, type Schema, u32, uint } from '../protocol/schema.ts';
+import type { SegmentInfo } from './search/segment.ts';
+import { ANALYSIS_VERSION } from './text/words.ts';
+
+/** Version of the vault's layout on disk. */
+export const LAYOUT_VERSION = 1;
+
+/** Most segments that a head names; the merge policy keeps their number far lower. */
+const SEGMENTS_MAX = 65_536;
+
+/** The vault's one record about itself; every batch that changes anything replaces it. */
+export interface Head {
+  readonly layout: number;
+  readonly analysis: number;
+  /** Rises with every change of content; merging segments is none. */
+  readonly generation: number;
+  readonly nextChunk: number;
+  readonly nextSegment: number;
+  readonly documents: number;
+  readonly chunks: number;
+  /** Index tokens of all live chunks. */
+  readonly lengthTotal: number;
+  /** In order of chunk numbers. */
+  readonly segments: readonly SegmentInfo[];
+}
+
+/** The stored form of a head. */
+export const headRecord: Schema<Head> = record('vault-head', {
+  layout: uint(255),
+  analysis: uint(255),
+  generation: uint(),
+  nextChunk: u32,
+  nextSegment: u32,
+  documents: uint(),
+  chunks: uint(),
+  lengthTotal: uint(),
+  segments: list(record('segment', { number: u32, first: u32, last: u32, chunks: u32 }), SEGMENTS_MAX),
+});
+
+/** The head of a new vault. */
+export const EMPTY_HEAD: Head = {
+  layout: LAYOUT_VERSION,
+  analysis: ANALYSIS_VERSION,
+  generation: 0,
+  nextChunk: 0,
+  nextSegment: 0,
+  documents: 0,
+  chunks: 0,
+  lengthTotal: 0,
+  segments: [],
+};
+
+/** Refuses a head that this version cannot serve: `store-corrupt` with what to do. */
+export function checkHead(head: Head): Head {
+  if (head.layout === LAYOUT_VERSION && head.analysis === ANALYSIS_VERSION) return head;
+  const reason = `the vault was written as layout ${head.layout}, analysis ${head.analysis}`;
+  const advice = 'open it with the version that wrote it, or import its documents into a new vault';
+  throw new SaharaError('store-corrupt', { reason, advice });
+}

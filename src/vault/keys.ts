@@ -1,0 +1,81 @@
+/** Where each kind of record stands in the vault's store. Numbers are big-endian, so that ranges keep their order. */
+import { concat, prefixEnd, u32be } from '../base/bytes.ts';
+import type { StoreRange } from '../base/store.ts';
+
+const tag = (letter: string): Uint8Array => Uint8Array.of(letter.charCodeAt(0));
+
+/** The vault's one head record: counts, segments, generation. */
+export const HEAD_KEY: Uint8Array = tag('h');
+
+const NAME = tag('n');
+const DOCUMENT = tag('d');
+const CHUNK = tag('c');
+const CHUNK_NUMBER = tag('i');
+const POSTINGS = tag('p');
+const TERMS = tag('t');
+const LENGTHS = tag('l');
+const TOMBSTONES = tag('x');
+
+/** Kinds of record that belong to one segment. */
+export const SEGMENT_TAGS: readonly Uint8Array[] = [POSTINGS, TERMS, LENGTHS, TOMBSTONES];
+
+/** Which document carries a name. */
+export function nameKey(blinded: Uint8Array): Uint8Array {
+  return concat(NAME, blinded);
+}
+
+/** A document. */
+export function documentKey(id: Uint8Array): Uint8Array {
+  return concat(DOCUMENT, id);
+}
+
+/** A chunk by its number. */
+export function chunkKey(number: number): Uint8Array {
+  return concat(CHUNK, u32be(number));
+}
+
+/** One place where a chunk of this id stands: the same passage may stand in several documents. */
+export function chunkNumberKey(id: Uint8Array, number: number): Uint8Array {
+  return concat(CHUNK_NUMBER, id, u32be(number));
+}
+
+/** The numbers of a chunk id, or of all. */
+export function chunkNumberRange(id?: Uint8Array): StoreRange {
+  return range(id === undefined ? CHUNK_NUMBER : concat(CHUNK_NUMBER, id));
+}
+
+/** A term's postings in a segment. */
+export function postingsKey(segment: number, blinded: Uint8Array): Uint8Array {
+  return concat(POSTINGS, u32be(segment), blinded);
+}
+
+/** A block of a segment's dictionary. */
+export function termsKey(segment: number, block: number): Uint8Array {
+  return concat(TERMS, u32be(segment), u32be(block));
+}
+
+/** A segment's dictionary. */
+export function termsRange(segment: number): StoreRange {
+  return range(concat(TERMS, u32be(segment)));
+}
+
+/** Numbers and lengths of a segment's chunks. */
+export function lengthsKey(segment: number): Uint8Array {
+  return concat(LENGTHS, u32be(segment));
+}
+
+/** Numbers of a segment's chunks that were removed. */
+export function tombstonesKey(segment: number): Uint8Array {
+  return concat(TOMBSTONES, u32be(segment));
+}
+
+/** Every document. */
+export function documentRange(): StoreRange {
+  return range(DOCUMENT);
+}
+
+/** Everything under `prefix`. */
+export function range(prefix: Uint8Array): StoreRange {
+  const end = prefixEnd(prefix);
+  return end === undefined ? { gte: prefix } : { gte: prefix, lt: end };
+}

@@ -1,0 +1,55 @@
+/** Limits of the vault. Those that peers share stand in `spec/limits.md` and `protocol/limits.ts`. */
+
+import { invariant } from '../base/errors.ts';
+import { SOURCE_TEXT_BYTES_MAX } from '../protocol/limits.ts';
+
+/** Words that a chunk aims at; a sentence is never split to reach it. */
+export const CHUNK_WORDS_TARGET = 120;
+/** Longest text of a chunk, UTF-8 bytes; only a single sentence, line or list item longer than this is cut. */
+export const CHUNK_BYTES_MAX = 8192;
+/** Longest title of a chunk (its headings), UTF-8 bytes. */
+export const TITLE_BYTES_MAX = 1024;
+/** Longest name of a document, UTF-8 bytes. */
+export const NAME_BYTES_MAX = 512;
+/** Longest licence of a document, UTF-8 bytes. */
+export const LICENCE_BYTES_MAX = 128;
+/** Most chunks of one document. */
+export const DOCUMENT_CHUNKS_MAX = 50_000;
+/** Largest text extracted from one document, UTF-8 bytes. */
+export const EXTRACTED_BYTES_MAX = 16_777_216;
+/** Largest plain-text document, bytes. */
+export const TEXT_BYTES_MAX = 16_777_216;
+/** Largest Markdown document, bytes. Its parser takes about a second per megabyte. */
+export const MARKDOWN_BYTES_MAX = 4_194_304;
+/** Largest HTML document, bytes. */
+export const HTML_BYTES_MAX = 8_388_608;
+/** Largest PDF document, bytes. */
+export const PDF_BYTES_MAX = 33_554_432;
+/** Most pages of a PDF document. */
+export const PDF_PAGES_MAX = 5000;
+/** Largest file that is read at all: the largest of the limits above. */
+export const FILE_BYTES_MAX: number = PDF_BYTES_MAX;
+/** Deepest nesting of elements that is followed in a document. */
+export const NESTING_MAX = 256;
+/** Deepest folder below the one that is imported. */
+export const FOLDER_DEPTH_MAX = 32;
+/** Most chunks of a vault. */
+export const VAULT_CHUNKS_MAX = 10_000_000;
+/** Longest index term, characters; longer words are not indexed. */
+export const TERM_CHARACTERS_MAX = 48;
+/** Most terms of a question that are searched, context included. */
+export const QUERY_TERMS_MAX = 64;
+/** Most results of one search. */
+export const SEARCH_RESULTS_MAX = 100;
+/** Most dictionary terms that one misspelt word is compared with. */
+export const FUZZY_TERMS_MAX = 200_000;
+/** Most corpora that one search or attribution spans. */
+export const CORPORA_MAX = 16;
+/** Documents that one atomic batch of a folder import may hold. */
+export const BATCH_DOCUMENTS_MAX = 64;
+/** Chunks after which a folder import writes its batch. */
+export const BATCH_CHUNKS_MAX = 2000;
+/** Bytes of chunk text after which a folder import writes its batch. */
+export const BATCH_TEXT_BYTES_MAX = 4_194_304;
+
+invariant(CHUNK_BYTES_MAX <= SOURCE_TEXT_BYTES_MAX, 'a chunk fits into a source');

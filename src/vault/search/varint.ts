@@ -1,0 +1,92 @@
+import { utf8 } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
+
+const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
+
+/** Appends unsigned integers in base 128, least significant group first, and raw bytes. */
+export class VarintWriter {
+  #bytes = new Uint8Array(64);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  uint(value: number): void {
+    this.#reserve(8);
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
+    }
+    this.#bytes[this.#length++] = rest;
+  }
+
+  raw(bytes: Uint8Array): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+  }
+
+  /** A text with its length in bytes before it. */
+  text(text: string): void {
+    const encoded = utf8(text);
+    this.uint(encoded.length);
+    this.raw(encoded);
+  }
+
+  /** What was written, without a copy. */
+  finish(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #reserve(more: number): void {
+    if (this.#length + more <= this.#bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.#length + more, 2 * this.#bytes.length));
+    grown.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = grown;
+  }
+}
+
+/** Reads what `VarintWriter` wrote; `store-corrupt` for anything else. */
+export class VarintReader {
+  readonly #bytes: Uint8Array;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+  }
+
+  get atEnd(): boolean {
+    return this.#offset >= this.#bytes.length;
+  }
+
+  uint(): number {
+    let value = 0;
+    let scale = 1;
+    for (;;) {
+      const byte = this.#bytes[this.#offset++];
+      if (byte === undefined || scale > NUMBER_MAX) throw corrupt();
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+      scale *= 0x80;
+    }
+    if (value > NUMBER_MAX) throw corrupt();
+    return value;
+  }
+
+  raw(length: number): Uint8Array {
+    const start = this.#offset;
+    if (start + length > this.#bytes.length) throw corrupt();
+    this.#offset += length;
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  rest(): Uint8Array {
+    return this.raw(this.#bytes.length - this.#offset);
+  }
+}
+
+function corrupt(): SaharaError {
+  return new SaharaError('store-corrupt', { reason: 'the search index is damaged', advice: 'import again' });
+}

@@ -1,0 +1,97 @@
+/**
+ * From text to index terms, the same on every machine: Unicode compatibility folding, words by letter and digit,
+ * camelCase and letter-digit parts beside the whole, two-character terms for Chinese, Japanese and Korean, English
+ * stopwords and light stemming. No locale and no segmenter of the platform takes part.
+ */
+import { TERM_CHARACTERS_MAX } from '../limits.ts';
+import { stem } from './stem.ts';
+import { QUESTION_WORDS, STOPWORDS } from './stopwords.ts';
+
+/** Version of the rules of this module; part of what a vault commits to. */
+export const ANALYSIS_VERSION = 1;
+
+/** One index term and its position, in words from the start of the text. */
+export interface Token {
+  readonly term: string;
+  readonly position: number;
+}
+
+const WORD = /[\p{L}\p{N}\p{M}]+(?:['\u2019][\p{L}\p{N}\p{M}]+)*/gu;
+const CJK =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc]+|[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc]+/gu;
+const CJK_START = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc]/u;
+const PARTS = /\p{Lu}+(?!\p{Ll})|\p{Lu}?[\p{Ll}\p{Lo}\p{Lm}\p{M}]+|\p{Lu}+|\p{N}+/gu;
+const MARKS = /[\u0300-\u036f]/g;
+
+/** The folded form of `text`: compatibility forms and Latin, Greek and Cyrillic diacritics removed, lower case. */
+export function fold(text: string): string {
+  return withoutMarks(text).toLowerCase();
+}
+
+/** The index terms of `text`. A word and its parts share a position. */
+export function analyse(text: string): Token[] {
+  const tokens: Token[] = [];
+  let position = 0;
+  for (const [word] of withoutMarks(text).matchAll(WORD)) {
+    for (const [run] of word.matchAll(CJK)) {
+      if (CJK_START.test(run)) {
+        position = pushBigrams(tokens, run, position);
+      } else {
+        for (const term of wordTerms(run)) tokens.push({ term, position });
+        position++;
+      }
+    }
+  }
+  return tokens;
+}
+
+/**
+ * The distinct terms of a question, in the order of their first occurrence: parts of compound words count, the
+ * wrapping words ("explain", "tell") do not where anything else is asked.
+ */
+export function questionTerms(question: string): string[] {
+  const all = [...new Set(analyse(question).map((token) => token.term))];
+  const topical = all.filter((term) => !QUESTION_STEMS.has(term));
+  return topical.length > 0 ? topical : all;
+}
+
+/** How many words `text` has, for the size of chunks and the length of sentences: each CJK character is one. */
+export function countWords(text: string): number {
+  let count = 0;
+  for (const [word] of text.matchAll(WORD)) {
+    for (const [run] of word.matchAll(CJK)) count += CJK_START.test(run) ? [...run].length : 1;
+  }
+  return count;
+}
+
+const QUESTION_STEMS: ReadonlySet<string> = new Set([...QUESTION_WORDS].map(stem));
+
+function withoutMarks(text: string): string {
+  // ASCII needs no folding, and most text is ASCII.
+  if (!/[^\p{ASCII}]/u.test(text)) return text;
+  return text.normalize('NFKD').replace(MARKS, '').normalize('NFKC');
+}
+
+function wordTerms(word: string): string[] {
+  const bare = word.replace(/['\u2019]s$/i, '').replace(/['\u2019]/g, '');
+  const whole = bare.toLowerCase();
+  const terms = new Set<string>();
+  const parts = bare.match(PARTS) ?? [];
+  for (const part of parts.length > 1 ? [...parts, bare] : [bare]) {
+    const term = part.toLowerCase();
+    if (STOPWORDS.has(term) || term.length > TERM_CHARACTERS_MAX) continue;
+    // A single letter that is only a part of a word says nothing.
+    if (term.length === 1 && term !== whole && !/\p{N}/u.test(term)) continue;
+    terms.add(stem(term));
+  }
+  return [...terms];
+}
+
+function pushBigrams(tokens: Token[], run: string, start: number): number {
+  const characters = [...run];
+  if (characters.length === 1) tokens.push({ term: run, position: start });
+  for (let i = 0; i + 1 < characters.length; i++) {
+    tokens.push({ term: `${characters[i]}${characters[i + 1]}`, position: start + i });
+  }
+  return start + characters.length;
+}

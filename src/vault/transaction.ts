@@ -1,0 +1,201 @@
+/**
+ * Changes of documents gathered into one atomic batch: what it reads it sees as already changed, and nothing is
+ * written before `commit`. Every chunk of a document, its postings and the vault's head go together.
+ */
+import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
+import { invariant, SaharaError } from '../base/errors.ts';
+import type { Store, StoreOperation } from '../base/store.ts';
+import type { Provenance } from './chunk.ts';
+import { type Chunk, chunkId, chunkRecord, documentId } from './chunk.ts';
+import type { VaultCodec } from './codec.ts';
+import { DOCUMENT_NAMES_MAX, type DocumentRecord, documentRecord } from './document.ts';
+import type { ExtractedDocument } from './extract/extract.ts';
+import { type Head, headRecord } from './head.ts';
+import { chunkKey, chunkNumberKey, documentKey, HEAD_KEY, nameKey } from './keys.ts';
+import { VAULT_CHUNKS_MAX } from './limits.ts';
+import type { IndexChange, SearchIndex } from './search/search-index.ts';
+import { buildSegment, type IndexedChunk } from './search/segment.ts';
+
+/** What a vault is made of. */
+export interface VaultParts {
+  readonly store: Store;
+  readonly codec: VaultCodec;
+  readonly index: SearchIndex;
+}
+
+/** A document ready to be kept. */
+export interface PreparedDocument {
+  readonly name: string;
+  readonly contentHash: Uint8Array;
+  readonly sizeBytes: number;
+  readonly provenance: Provenance;
+  readonly extracted: ExtractedDocument;
+}
+
+/** What became of a document: new, in place of an older one, already there, or a further name of the same content. */
+export type Outcome = 'added' | 'replaced' | 'unchanged' | 'named';
+
+/** What a commit made. */
+export interface Committed {
+  readonly head: Head;
+  readonly change: IndexChange;
+}
+
+/** One atomic batch of document changes. */
+export class Transaction {
+  readonly #parts: VaultParts;
+  readonly #head: Head;
+  readonly #overlay = new Map<string, StoreOperation>();
+  readonly #added = new Map<number, IndexedChunk>();
+  readonly #removed = new Set<number>();
+  #nextChunk: number;
+  #documents: number;
+
+  constructor(parts: VaultParts, head: Head) {
+    this.#parts = parts;
+    this.#head = head;
+    this.#nextChunk = head.nextChunk;
+    this.#documents = head.documents;
+  }
+
+  /** The document that carries `name`. */
+  async named(name: string): Promise<DocumentRecord | undefined> {
+    const id = await this.#read(this.#nameKey(name));
+    return id === undefined ? undefined : this.#document(id);
+  }
+
+  /** Keeps a document under its name in place of what carried it before. */
+  async add(
+    document: PreparedDocument,
+    nowMs: number,
+  ): Promise<{ outcome: Outcome; document: DocumentRecord }> {
+    const { name, provenance, contentHash, extracted } = document;
+    const id = documentId({ ...provenance, mediaType: extracted.mediaType, contentHash });
+    const before = await this.named(name);
+    if (before !== undefined && equalBytes(before.id, id)) return { outcome: 'unchanged', document: before };
+    if (before !== undefined) await this.#unname(before, name);
+    const same = await this.#document(id);
+    const kept = same === undefined ? this.#create(id, document, nowMs) : this.#rename(same, name);
+    this.#put(documentKey(id), documentRecord.encode(kept));
+    this.#put(this.#nameKey(name), id);
+    if (before !== undefined) return { outcome: 'replaced', document: kept };
+    return { outcome: same === undefined ? 'added' : 'named', document: kept };
+  }
+
+  /** Removes a name, and with its last name the document. False when nothing carries it. */
+  async remove(name: string): Promise<boolean> {
+    const document = await this.named(name);
+    if (document === undefined) return false;
+    await this.#unname(document, name);
+    this.#delete(this.#nameKey(name));
+    return true;
+  }
+
+  /** Writes everything, synced; returns what to take over in memory, or `undefined` when nothing changed. */
+  async commit(): Promise<Committed | undefined> {
+    if (this.#overlay.size === 0) return undefined;
+    const { store, codec, index } = this.#parts;
+    const operations = [...this.#overlay.values()];
+    const removed = [...this.#removed].sort((a, b) => a - b);
+    operations.push(...index.removalOperations(removed));
+    const chunks = [...this.#added.values()];
+    const number = this.#head.nextSegment;
+    const built = buildSegment(number, chunks, codec);
+    const first = chunks[0];
+    const last = chunks.at(-1);
+    const segments = [...index.segments];
+    if (first !== undefined && last !== undefined) {
+      operations.push(...built.operations);
+      segments.push({ number, first: first.number, last: last.number, chunks: chunks.length });
+    }
+    const gained = built.lengths.reduce((sum, [, length]) => sum + length, 0);
+    const lost = removed.reduce((sum, chunk) => sum + (index.lengthOf(chunk) ?? 0), 0);
+    const head: Head = {
+      ...this.#head,
+      generation: this.#head.generation + 1,
+      nextChunk: this.#nextChunk,
+      nextSegment: number + 1,
+      documents: this.#documents,
+      chunks: this.#head.chunks + chunks.length - removed.length,
+      lengthTotal: this.#head.lengthTotal + gained - lost,
+      segments,
+    };
+    operations.push(this.#sealed(HEAD_KEY, headRecord.encode(head)));
+    await store.batch(operations, { sync: true });
+    return { head, change: { segments, added: built.lengths, removed } };
+  }
+
+  #create(id: Uint8Array, document: PreparedDocument, nowMs: number): DocumentRecord {
+    const { name, provenance, contentHash, sizeBytes, extracted } = document;
+    const firstChunk = this.#nextChunk;
+    const count = extracted.chunks.length;
+    if (this.#head.chunks + this.#added.size + count > VAULT_CHUNKS_MAX) {
+      throw new SaharaError('document-too-large', { name, vaultChunksMax: VAULT_CHUNKS_MAX });
+    }
+    for (const [ordinal, { title, text, start, end }] of extracted.chunks.entries()) {
+      const content = { title, text, ...provenance };
+      const chunk: Chunk = { ...content, id: chunkId(content), document: id, ordinal, start, end };
+      const number = this.#nextChunk++;
+      this.#put(chunkKey(number), chunkRecord.encode(chunk));
+      this.#put(chunkNumberKey(chunk.id, number), new Uint8Array(0));
+      this.#added.set(number, { number, title, text });
+    }
+    this.#documents++;
+    const { mediaType } = extracted;
+    const textBytes = Buffer.byteLength(extracted.text);
+    const sizes = { firstChunk, chunks: count, sizeBytes, textBytes, importedAtMs: nowMs };
+    return { ...provenance, ...sizes, id, mediaType, contentHash, names: [name] };
+  }
+
+  #rename(document: DocumentRecord, name: string): DocumentRecord {
+    if (document.names.length >= DOCUMENT_NAMES_MAX) {
+      throw new SaharaError('document-too-large', { name, namesMax: DOCUMENT_NAMES_MAX });
+    }
+    return { ...document, names: [...document.names, name] };
+  }
+
+  async #unname(document: DocumentRecord, name: string): Promise<void> {
+    const names = document.names.filter((other) => other !== name);
+    if (names.length > 0) {
+      this.#put(documentKey(document.id), documentRecord.encode({ ...document, names }));
+      return;
+    }
+    for (let number = document.firstChunk; number < document.firstChunk + document.chunks; number++) {
+      const stored = await this.#read(chunkKey(number));
+      invariant(stored !== undefined, 'a document has all its chunks');
+      this.#delete(chunkKey(number));
+      this.#delete(chunkNumberKey(chunkRecord.decode(stored).id, number));
+      if (!this.#added.delete(number)) this.#removed.add(number);
+    }
+    this.#delete(documentKey(document.id));
+    this.#documents--;
+  }
+
+  async #document(id: Uint8Array): Promise<DocumentRecord | undefined> {
+    const stored = await this.#read(documentKey(id));
+    return stored === undefined ? undefined : documentRecord.decode(stored);
+  }
+
+  #nameKey(name: string): Uint8Array {
+    return nameKey(this.#parts.codec.blind('name', utf8(name)));
+  }
+
+  async #read(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const changed = this.#overlay.get(toHex(key));
+    if (changed?.type === 'del') return undefined;
+    const stored = changed?.value ?? (await this.#parts.store.get(key));
+    return stored === undefined ? undefined : this.#parts.codec.open(key, stored);
+  }
+
+  #put(key: Uint8Array, value: Uint8Array): void {
+    this.#overlay.set(toHex(key), this.#sealed(key, value));
+  }
+
+  #delete(key: Uint8Array): void {
+    this.#overlay.set(toHex(key), { type: 'del', key });
+  }
+
+  #sealed(key: Uint8Array, value: Uint8Array): StoreOperation {
+    return { type: 'put', key, value: this.#parts.codec.seal(key, value) };
+  }
+}
