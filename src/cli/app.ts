@@ -1,0 +1,84 @@
+/** What every command works with, and how a command ends. */
+import type { Command } from 'commander';
+import { parseAmount } from '../base/amount.ts';
+import { type ErrorCode, SaharaError } from '../base/errors.ts';
+import { type AdminClient, createAdminClient } from '../daemon/admin/client.ts';
+import { type Home, homeOf } from '../daemon/home.ts';
+import { createTerminal, type Terminal } from './terminal.ts';
+
+/** Options that every command takes. */
+export interface GlobalOptions {
+  readonly json?: boolean;
+  readonly home?: string;
+  /** False under `--no-input`. */
+  readonly input?: boolean;
+}
+
+/** What a command works with. */
+export interface App {
+  readonly home: Home;
+  readonly terminal: Terminal;
+  readonly client: AdminClient;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Aborts on Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+/** A group of commands adds itself to the program. `run` gives a command its App and handles its end. */
+export type CommandGroup = (program: Command, run: Runner) => void;
+
+/** Wraps what a command does. */
+export type Runner = <A extends readonly unknown[]>(
+  action: (app: App, ...args: A) => Promise<void>,
+) => (...args: [...A, Command]) => Promise<void>;
+
+/** The App of one invocation. */
+export function createApp(options: GlobalOptions): App {
+  const environment = options.home ? { ...process.env, SAHARA_HOME: options.home } : process.env;
+  const home = homeOf(environment);
+  const stopped = new AbortController();
+  process.once('SIGINT', () => {
+    stopped.abort(new SaharaError('cancelled'));
+    // A second Ctrl-C ends at once.
+    process.once('SIGINT', () => process.exit(130));
+  });
+  return {
+    home,
+    environment,
+    signal: stopped.signal,
+    client: createAdminClient(home.socket),
+    terminal: createTerminal(
+      { stdout: process.stdout, stderr: process.stderr, stdin: process.stdin, environment },
+      { json: options.json === true, quiet: options.input === false },
+    ),
+  };
+}
+
+/** Exit codes: 1 refused or failed, 2 usage, 3 the daemon is not running, 130 stopped by the user. */
+export function exitCodeOf(code: ErrorCode): number {
+  if (code === 'daemon-not-running') return 3;
+  if (code === 'usage' || code === 'config-invalid' || code === 'node-unsupported') return 2;
+  return code === 'cancelled' ? 130 : 1;
+}
+
+/** Grains of what the user wrote for `option`, as a decimal text. Throws `usage`. */
+export function amountOption(option: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const grains = parseAmount(text);
+  if (grains === undefined) {
+    throw usage(`${option} takes an amount in SAHARA such as 0.002, not "${text}"`);
+  }
+  return String(grains);
+}
+
+/** A whole number of at least 1 that the user wrote for `option`. Throws `usage`. */
+export function countOption(option: string, text: string): number {
+  const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
+  if (count < 1) throw usage(`${option} takes a whole number from 1, not "${text}"`);
+  return count;
+}
+
+/** The failure of a command line that makes no sense, as one sentence without its full stop. */
+export function usage(reason: string): SaharaError {
+  return new SaharaError('usage', { reason });
+}

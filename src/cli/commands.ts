@@ -1,0 +1,28 @@
+/** Every group of commands, in the order of `sahara --help`. */
+import type { CommandGroup } from './app.ts';
+import { agentCommands } from './commands/agent.ts';
+import { agentsCommands } from './commands/agents.ts';
+import { askCommands } from './commands/ask.ts';
+import { channelCommands } from './commands/channel.ts';
+import { daemonCommands } from './commands/daemon.ts';
+import { idCommands } from './commands/id.ts';
+import { ledgerCommands } from './commands/ledger.ts';
+import { moneyCommands } from './commands/money.ts';
+import { proofCommands } from './commands/proof.ts';
+import { statusCommands } from './commands/status.ts';
+import { vaultCommands } from './commands/vault.ts';
+
+/** Adding a group touches its own file and this table. */
+export const COMMAND_GROUPS: readonly CommandGroup[] = [
+  daemonCommands,
+  statusCommands,
+  agentsCommands,
+  askCommands,
+  agentCommands,
+  vaultCommands,
+  channelCommands,
+  moneyCommands,
+  proofCommands,
+  ledgerCommands,
+  idCommands,
+];

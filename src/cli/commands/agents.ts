@@ -1,0 +1,41 @@
+/** `agents`: who can be asked. */
+import { formatAmount } from '../../base/amount.ts';
+import type { AgentRow } from '../../daemon/admin/types.ts';
+import type { App, CommandGroup } from '../app.ts';
+import { clip, shortDid } from '../terminal.ts';
+import { showTable } from '../show.ts';
+
+/** Who can be asked. */
+export const agentsCommands: CommandGroup = (program, run) => {
+  program
+    .command('agents')
+    .description('live agents on the mesh: price, queue, latency')
+    .option('--wait <ms>', 'wait up to this long for a first one', '0')
+    .addHelpText('after', '\nExample:\n  $ sahara agents')
+    .action(run(agents));
+};
+
+async function agents(app: App, options: { readonly wait: string }): Promise<void> {
+  const waitMs = Math.min(60_000, Math.max(0, Math.trunc(Number(options.wait)) || 0));
+  const rows = await app.client.call('agents', { waitMs }, { signal: app.signal });
+  app.terminal.result(rows, () => {
+    if (rows.length === 0) {
+      app.terminal.line('No live agents. Those of other peers appear within a few seconds of their start.');
+      app.terminal.line('Host one:  sahara vault create notes && sahara vault add notes FOLDER && sahara agent add --name notes --vault notes');
+      return;
+    }
+    showTable(app, ['AGENT', 'PRICE', 'QUEUE', 'LATENCY', 'WHERE', 'DID', 'SKILLS'], rows.map(cells));
+  });
+}
+
+function cells(row: AgentRow): readonly string[] {
+  return [
+    clip(row.name, 32),
+    row.perCall === '0' ? 'free' : formatAmount(BigInt(row.perCall)),
+    String(row.queue),
+    row.latencyMs === undefined ? '-' : `${Math.round(row.latencyMs)} ms`,
+    row.local ? 'here' : row.peerId.slice(-8),
+    shortDid(row.did),
+    clip(row.skills.join(', '), 48),
+  ];
+}

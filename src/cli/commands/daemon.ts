@@ -1,0 +1,185 @@
+/** `up`: the daemon itself, in the foreground. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { createInterface } from 'node:readline/promises';
+import { Option } from 'commander';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { explainError } from '../../base/error-text.ts';
+import type { StatusReport } from '../../daemon/admin/types.ts';
+import { type Daemon, startDaemon } from '../../daemon/compose.ts';
+import { configTemplate, loadConfig } from '../../daemon/config.ts';
+import { CONFIG_OPTIONS, type Config, type ConfigOption } from '../../daemon/config-schema.ts';
+import { VERSION } from '../../daemon/version.ts';
+import type { App, CommandGroup } from '../app.ts';
+import { amount } from '../show.ts';
+import { plural, type Terminal } from '../terminal.ts';
+import { answer } from './ask.ts';
+
+type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
+
+/** The daemon. */
+export const daemonCommands: CommandGroup = (program, run) => {
+  const up = program
+    .command('up')
+    .description('run this peer until Ctrl-C')
+    .option('--config <file>', 'configuration file')
+    .option('--bootstrap <address...>', 'same as --mesh-bootstrap')
+    .addHelpText('after', UP_HELP);
+  for (const option of CONFIG_OPTIONS) up.addOption(flagOf(option));
+  up.action(run(runDaemon));
+  program
+    .command('config')
+    .description('print a configuration file with every option and its default')
+    .addHelpText('after', '\nExample:\n  $ sahara config > config.yaml\n  $ sahara up --config config.yaml')
+    .action(run(async (app) => app.terminal.write(configTemplate())));
+  program
+    .command('down')
+    .description('stop the daemon; running calls finish first')
+    .addHelpText('after', '\nExample:\n  $ sahara down')
+    .action(
+      run(async (app) => {
+        await app.client.call('stop', {}, { signal: app.signal });
+        app.terminal.result({ stopping: true }, () => app.terminal.line('The daemon finishes its calls and stops.'));
+      }),
+    );
+};
+
+const UP_HELP = `
+Every option can also stand in the configuration file (sahara config) or in a variable such as SAHARA_MESH_PORT.
+
+Examples:
+  $ sahara up
+  $ sahara up --mesh-port 4101
+  $ SAHARA_HOME=/tmp/second sahara up --bootstrap /ip4/192.0.2.7/tcp/4101/p2p/12D3Koo...`;
+
+function flagOf(option: ConfigOption): Option {
+  const about = `${option.about} [${JSON.stringify(option.fallback)}]`;
+  if (option.type === 'boolean') {
+    const flag = new Option(`${option.flag} [${'true|false'}]`, about);
+    return flag.preset('true');
+  }
+  return new Option(option.type === 'list' ? `${option.flag} <values...>` : `${option.flag} <value>`, about);
+}
+
+function configOf(app: App, flags: Flags): Config {
+  const named = typeof flags.config === 'string' ? flags.config : undefined;
+  const given = new Map<string, string | readonly string[]>();
+  for (const option of CONFIG_OPTIONS) {
+    const value = flags[new Option(option.flag).attributeName()];
+    if (typeof value === 'string' || Array.isArray(value)) given.set(option.path, value as string | readonly string[]);
+  }
+  if (Array.isArray(flags.bootstrap)) given.set('mesh.bootstrap', flags.bootstrap);
+  const required = named !== undefined || app.environment.SAHARA_CONFIG !== undefined;
+  return loadConfig({
+    file: { path: named ?? app.home.config, required },
+    environment: app.environment,
+    flags: given,
+  });
+}
+
+async function runDaemon(app: App, flags: Flags): Promise<void> {
+  const { terminal, home } = app;
+  const config = configOf(app, flags);
+  const stopping = stopSignals(config.daemon.drainMs);
+  const stopSpinning = terminal.progress('Starting');
+  let daemon: Daemon;
+  try {
+    daemon = await startDaemon({ home, config, environment: app.environment }, {
+      signal: stopping.signal,
+      tell: (text) => terminal.note(text),
+    });
+  } finally {
+    stopSpinning();
+  }
+  if (!existsSync(home.config) && home.config.startsWith(home.root)) writeFileSync(home.config, configTemplate(), { mode: 0o600 });
+  const report = await daemon.status();
+  terminal.result(report, () => greet(app, report, daemon));
+  const asking = terminal.interactive ? firstQuestion(app, report, stopping.signal) : Promise.resolve();
+  await Promise.race([stopping.asked, daemon.stopped]);
+  terminal.note('Stopping: no new calls, running ones finish.');
+  await daemon.stop();
+  await asking;
+  terminal.note('Stopped.');
+  // A library's timer or socket must not hold a daemon that has let go of everything.
+  process.exit(0);
+}
+
+interface StopSignals {
+  readonly signal: AbortSignal;
+  readonly asked: Promise<void>;
+}
+
+/** The first signal drains, the second one forces; so does a drain that takes far too long. */
+function stopSignals(drainMs: number): StopSignals {
+  const controller = new AbortController();
+  process.removeAllListeners('SIGINT');
+  const asked = new Promise<void>((resolve) => {
+    const first = (): void => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort(new SaharaError('cancelled'));
+      setTimeout(() => process.exit(1), drainMs + FORCE_MARGIN_MS).unref();
+      resolve();
+    };
+    for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, first);
+  });
+  return { signal: controller.signal, asked };
+}
+
+const FORCE_MARGIN_MS = 15_000;
+
+function greet(app: App, report: StatusReport, daemon: Daemon): void {
+  const { terminal } = app;
+  const dim = (text: string): string => terminal.paint('dim', text.padEnd(8));
+  const prefix = commandName(app);
+  terminal.line(`${terminal.paint('bold', 'Sahara')} ${VERSION}`);
+  terminal.line(`${dim('you')} ${report.did}`);
+  terminal.line(`${dim('network')} ${report.ledger.network}, height ${report.ledger.height}, this peer is its ${report.ledger.role}`);
+  terminal.line(`${dim('peers')} ${report.peers.length === 0 ? 'none yet' : plural(report.peers.length, 'peer')}`);
+  terminal.line(`${dim('balance')} ${amount(report.balance)}`);
+  terminal.line(`${dim('agents')} ${report.agents.join(', ') || 'none here'}`);
+  terminal.line(`${dim('home')} ${report.home}`);
+  terminal.line();
+  const name = report.agents[0] ?? 'guide';
+  showHint(terminal, 'Ask', `${prefix} ask ${name} "${FIRST_QUESTION}"`);
+  const address = daemon.reachableAddress();
+  if (address !== undefined) showHint(terminal, 'Join', `SAHARA_HOME=/tmp/second ${prefix} up --bootstrap ${address}`);
+  showHint(terminal, 'Own', `${prefix} vault create notes && ${prefix} vault add notes FOLDER && ${prefix} agent add --name notes --vault notes`);
+  showHint(terminal, 'Stop', 'Ctrl-C');
+}
+
+const FIRST_QUESTION = 'How does a payee get paid if the payer disappears?';
+
+function showHint(terminal: Terminal, name: string, text: string): void {
+  terminal.line(`${terminal.paint('dim', name.padEnd(6))} ${text}`);
+}
+
+/** How this user starts `sahara`: with their home, and through npx in a checkout. */
+function commandName(app: App): string {
+  const started = process.argv[1] ?? '';
+  const name = process.env.npm_lifecycle_event !== undefined || /bin[\\/]sahara\.js$/.test(started) ? 'npx sahara' : 'sahara';
+  const { SAHARA_HOME } = app.environment;
+  return SAHARA_HOME ? `SAHARA_HOME=${SAHARA_HOME} ${name}` : name;
+}
+
+/** In a terminal, questions can be typed right where the daemon runs. */
+async function firstQuestion(app: App, report: StatusReport, signal: AbortSignal): Promise<void> {
+  const agent = report.agents[0];
+  if (agent === undefined) return;
+  const reader = createInterface({ input: process.stdin, output: process.stderr });
+  app.terminal.line();
+  try {
+    for (;;) {
+      const question = await reader.question(`Ask ${agent}: `, { signal });
+      if (question.trim() === '') continue;
+      try {
+        await answer({ ...app, signal }, { agent, question });
+      } catch (error) {
+        app.terminal.note(explainError(asSaharaError(error)));
+      }
+    }
+  } catch {
+    // The terminal closed, or the daemon stops: there is nobody left to ask.
+  } finally {
+    reader.close();
+  }
+}
+

@@ -1,0 +1,93 @@
+/** `ledger`: accounts, transactions, and whether it all adds up. */
+import type { LedgerReport } from '../../daemon/admin/types.ts';
+import { type App, type CommandGroup, countOption } from '../app.ts';
+import { amount, showTable } from '../show.ts';
+import { ago, clip, shortDid, shortId } from '../terminal.ts';
+
+/** Accounts, transactions, and whether it all adds up. */
+export const ledgerCommands: CommandGroup = (program, run) => {
+  const ledger = program.command('ledger').description('accounts, transactions, supply');
+  ledger
+    .command('status')
+    .description('height, roots, supply, who orders transactions')
+    .addHelpText('after', '\nExample:\n  $ sahara ledger status')
+    .action(run(status));
+  ledger
+    .command('accounts')
+    .description('balances; yours when none is named')
+    .argument('[did]')
+    .addHelpText('after', '\nExample:\n  $ sahara ledger accounts')
+    .action(run(accounts));
+  ledger
+    .command('transactions')
+    .description('the latest transactions')
+    .option('-n, --limit <count>', 'how many', '20')
+    .addHelpText('after', '\nExample:\n  $ sahara ledger transactions -n 5')
+    .action(run(transactions));
+  ledger
+    .command('verify')
+    .description('re-check every block, signature, root and the supply')
+    .addHelpText('after', '\nExample:\n  $ sahara ledger verify')
+    .action(run(verify));
+};
+
+async function status(app: App): Promise<void> {
+  const report = await app.client.call('ledger.status', {}, { signal: app.signal });
+  app.terminal.result(report, () => show(app, report));
+}
+
+function show({ terminal }: App, report: LedgerReport): void {
+  const rows: readonly (readonly [string, string])[] = [
+    ['network', report.network],
+    ['role', `this peer is its ${report.role}`],
+    ['sequencer', report.sequencer],
+    ['height', String(report.height)],
+    ['head', report.headHash],
+    ['state', report.stateRoot],
+    ['last block', report.blockTimeMs === 0 ? 'none yet' : ago(report.blockTimeMs, Date.now())],
+    ['supply', amount(report.supply)],
+    ['faucet', report.faucet ? 'yes: free test money on this network' : 'no'],
+  ];
+  for (const [name, text] of rows) terminal.line(`${terminal.paint('dim', name.padEnd(10))} ${text}`);
+}
+
+async function accounts(app: App, did: string | undefined): Promise<void> {
+  const rows = await app.client.call('ledger.accounts', did === undefined ? {} : { did }, { signal: app.signal });
+  app.terminal.result(rows, () => {
+    const cells = rows.map((row) => [row.did, amount(row.balance), String(row.nonce)]);
+    showTable(app, ['ACCOUNT', 'BALANCE', 'TRANSACTIONS'], cells);
+  });
+}
+
+async function transactions(app: App, options: { readonly limit: string }): Promise<void> {
+  const limit = countOption('--limit', options.limit);
+  const rows = await app.client.call('ledger.transactions', { limit }, { signal: app.signal });
+  app.terminal.result(rows, () => {
+    if (rows.length === 0) {
+      app.terminal.line('No transactions yet.');
+      return;
+    }
+    const cells = rows.map((row) => [
+      String(row.height),
+      shortId(row.id),
+      row.type,
+      shortDid(row.sender),
+      row.code === 0 ? 'done' : `refused ${row.code}`,
+      clip(row.summary, 70),
+    ]);
+    showTable(app, ['HEIGHT', 'TRANSACTION', 'KIND', 'SENDER', 'RESULT', 'WHAT'], cells);
+  });
+}
+
+async function verify(app: App): Promise<void> {
+  const stop = app.terminal.progress('Re-executing every block');
+  const verdict = await app.client.call('ledger.verify', {}, { signal: app.signal }).finally(stop);
+  app.terminal.result(verdict, () => {
+    if (verdict.sound) {
+      app.terminal.line(
+        `${app.terminal.paint('green', 'Sound')}: ${verdict.height} blocks, ${verdict.transactions} transactions, supply ${amount(verdict.supply)}.`,
+      );
+    } else app.terminal.line(`${app.terminal.paint('red', 'Not sound')}: ${verdict.fault ?? 'unknown fault'}`);
+  });
+  if (!verdict.sound) process.exitCode = 1;
+}

@@ -1,0 +1,78 @@
+/** `earnings`, `receipts`, `collect`: who earned what, and what was spent. */
+import type { EarningsReport } from '../../daemon/admin/types.ts';
+import { type App, type CommandGroup, countOption } from '../app.ts';
+import { amount, showTable } from '../show.ts';
+import { ago, clip, shortDid, shortId } from '../terminal.ts';
+
+/** Who earned what, and what was spent. */
+export const moneyCommands: CommandGroup = (program, run) => {
+  program
+    .command('earnings')
+    .description('what your agents, documents and models have earned')
+    .addHelpText('after', '\nExample:\n  $ sahara earnings')
+    .action(run(earnings));
+  program
+    .command('collect')
+    .description('move what assets have received on to their owners and parents')
+    .argument('[asset]', 'first characters of its id; all of yours when left out')
+    .addHelpText('after', '\nExample:\n  $ sahara collect')
+    .action(run(collect));
+  program
+    .command('receipts')
+    .description('calls made from here: what they cost and whether they are settled')
+    .option('-n, --limit <count>', 'how many', '20')
+    .addHelpText('after', '\nExample:\n  $ sahara receipts\n  $ sahara verify RECEIPT')
+    .action(run(receipts));
+};
+
+async function earnings(app: App): Promise<void> {
+  const report = await app.client.call('earnings', {}, { signal: app.signal });
+  app.terminal.result(report, () => showEarnings(app, report));
+}
+
+function showEarnings(app: App, report: EarningsReport): void {
+  app.terminal.line(`balance    ${amount(report.balance)}`);
+  app.terminal.line(`unclaimed  ${amount(report.unclaimed)}  (callers owe it; the ledger pays it out at the next claim)`);
+  if (report.assets.length === 0) return;
+  app.terminal.line();
+  const cells = report.assets.map((row) => [
+    shortId(row.asset),
+    row.kind,
+    clip(row.name, 40),
+    row.mine ? 'you' : shortDid(row.owner),
+    amount(row.received),
+    amount(row.collected),
+  ]);
+  showTable(app, ['ASSET', 'KIND', 'NAME', 'OWNER', 'RECEIVED', 'COLLECTED'], cells);
+}
+
+async function collect(app: App, asset: string | undefined): Promise<void> {
+  const stop = app.terminal.progress('Waiting for the ledger');
+  const rows = await app.client
+    .call('collect', asset === undefined ? {} : { asset }, { signal: app.signal })
+    .finally(stop);
+  app.terminal.result(rows, () => {
+    if (rows.length === 0) app.terminal.line('Nothing to collect.');
+    for (const row of rows) app.terminal.line(`${shortId(row.asset)}  ${clip(row.name, 40)}  moved ${amount(row.moved)}`);
+  });
+}
+
+async function receipts(app: App, options: { readonly limit: string }): Promise<void> {
+  const limit = countOption('--limit', options.limit);
+  const rows = await app.client.call('receipts', { limit }, { signal: app.signal });
+  app.terminal.result(rows, () => {
+    if (rows.length === 0) {
+      app.terminal.line('No receipts. Ask something:  sahara ask guide "What is a voucher?"');
+      return;
+    }
+    const cells = rows.map((row) => [
+      shortId(row.callId),
+      ago(row.atMs, Date.now()),
+      clip(row.agentName, 20),
+      row.amount === '0' ? 'free' : amount(row.amount),
+      row.amount === '0' ? '-' : row.settled ? 'settled' : 'owed',
+      clip(row.question, 60),
+    ]);
+    showTable(app, ['RECEIPT', 'WHEN', 'AGENT', 'PAID', 'LEDGER', 'QUESTION'], cells);
+  });
+}

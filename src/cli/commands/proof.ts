@@ -1,0 +1,116 @@
+/** `verify` and `explain`: proof without a network, and the arithmetic in words. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { SaharaError } from '../../base/errors.ts';
+import { readBundle } from '../../protocol/bundle.ts';
+import { explainReceipt } from '../../protocol/explain.ts';
+import { receipt } from '../../protocol/payment.ts';
+import { nativeSuite } from '../../protocol/suite-native.ts';
+import { type BundleVerdict, verifyBundle } from '../../protocol/verify-bundle.ts';
+import { findReceipt } from '../../daemon/receipts.ts';
+import type { App, CommandGroup } from '../app.ts';
+import { amount } from '../show.ts';
+import { clip, printable, shortId } from '../terminal.ts';
+
+interface VerifyOptions {
+  readonly network?: string;
+}
+
+/** Proof without a network. */
+export const proofCommands: CommandGroup = (program, run) => {
+  program
+    .command('verify')
+    .description('prove a call from its evidence alone: no daemon, no network')
+    .argument('<bundle>', 'file, or the first characters of a receipt of yours')
+    .option('--network <name>', 'full name of the network that it must be of')
+    .addHelpText('after', '\nExample:\n  $ sahara ask guide "What is a voucher?" --receipt call.bundle\n  $ sahara verify call.bundle')
+    .action(run(verify));
+  program
+    .command('explain')
+    .description('the arithmetic of a receipt in words')
+    .argument('<bundle>', 'file, or the first characters of a receipt of yours')
+    .addHelpText('after', '\nExample:\n  $ sahara explain 3f2a')
+    .action(run(explain));
+  program
+    .command('bundle')
+    .description('save the evidence of one of your calls, with its settlement once there is one')
+    .argument('<receipt>', 'first characters of its id')
+    .argument('<file>', 'where to')
+    .addHelpText('after', '\nExample:\n  $ sahara bundle 3f2a call.bundle')
+    .action(run(save));
+};
+
+async function read(app: App, name: string): Promise<Uint8Array> {
+  const path = await findReceipt(app.home.receipts, name);
+  try {
+    return new Uint8Array(await readFile(path ?? name));
+  } catch (error) {
+    const looksLikeId = /^[0-9a-f]{4,32}$/.test(name);
+    throw new SaharaError(looksLikeId ? 'receipt-unknown' : 'file-missing', { path: name, receipt: name }, { cause: error });
+  }
+}
+
+async function verify(app: App, name: string, options: VerifyOptions): Promise<void> {
+  const file = await read(app, name);
+  const verdict = verifyBundle(nativeSuite, file, options.network === undefined ? {} : { network: options.network });
+  app.terminal.result(plain(verdict), () => show(app, verdict));
+  if (!verdict.ok) process.exitCode = 1;
+}
+
+/** The verdict without byte strings and big integers. */
+function plain(verdict: BundleVerdict): object {
+  const { summary } = verdict;
+  return {
+    ok: verdict.ok,
+    steps: verdict.steps,
+    ...(summary && {
+      network: summary.network,
+      callId: summary.callId,
+      agent: summary.agent,
+      operator: summary.operator,
+      payer: summary.payer,
+      question: summary.question,
+      answer: summary.answer.text,
+      amount: String(summary.receipt.amount),
+      shares: summary.shares.map((share) => ({ role: share.role, amount: String(share.amount), ppm: share.ppm, contributors: share.contributors })),
+      ...(summary.settlement && { settlement: { ...summary.settlement, chargeTotal: String(summary.settlement.chargeTotal) } }),
+    }),
+  };
+}
+
+function show({ terminal }: App, verdict: BundleVerdict): void {
+  for (const step of verdict.steps) {
+    const mark = step.ok ? terminal.paint('green', '✓') : terminal.paint('red', '✗');
+    terminal.line(`${mark} ${step.check.padEnd(11)} ${clip(step.detail, 100)}`);
+  }
+  terminal.line();
+  const { summary } = verdict;
+  if (summary === undefined) {
+    const failed = verdict.steps.find(({ ok }) => !ok);
+    terminal.line(`${terminal.paint('red', 'Not proved')}: ${printable(failed?.detail ?? 'the file is no evidence bundle')}.`);
+    return;
+  }
+  const settled = summary.settlement
+    ? `settled in block ${summary.settlement.height}`
+    : summary.receipt.amount === 0n
+      ? 'free'
+      : 'not settled yet';
+  terminal.line(
+    `${terminal.paint('green', 'Proved')}: ${clip(summary.agentName, 40)} answered “${clip(summary.question, 80)}” for ${amount(String(summary.receipt.amount))}, ${settled}.`,
+  );
+}
+
+async function explain(app: App, name: string): Promise<void> {
+  const evidence = readBundle(await read(app, name));
+  const lines = explainReceipt(receipt.decode(evidence.ending.receipt.payload));
+  app.terminal.result({ lines }, () => {
+    for (const line of lines) app.terminal.line(line);
+  });
+}
+
+async function save(app: App, name: string, file: string): Promise<void> {
+  const reply = await app.client.call('receipts.bundle', { callId: name }, { signal: app.signal });
+  await writeFile(file, Buffer.from(reply.bundle, 'base64'));
+  app.terminal.result({ callId: reply.callId, file }, () =>
+    app.terminal.line(`Saved the evidence of ${shortId(reply.callId)} to ${file}.`),
+  );
+}

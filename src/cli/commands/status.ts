@@ -1,0 +1,108 @@
+/** `status`, `doctor`, `logs`: what runs, what is wrong, what was written. */
+import { createReadStream } from 'node:fs';
+import { createInterface } from 'node:readline';
+import { formatAmount } from '../../base/amount.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { Finding, StatusReport } from '../../daemon/admin/types.ts';
+import { type App, type CommandGroup, countOption } from '../app.ts';
+import { plural, type Style, shortId } from '../terminal.ts';
+
+/** What runs, what is wrong, what was written. */
+export const statusCommands: CommandGroup = (program, run) => {
+  program
+    .command('status')
+    .description('what runs here: addresses, peers, ledger, balance')
+    .addHelpText('after', '\nExample:\n  $ sahara status --json | jq .balance')
+    .action(run(status));
+  program
+    .command('doctor')
+    .description('what is wrong, and how to mend it')
+    .addHelpText('after', '\nExample:\n  $ sahara doctor')
+    .action(run(doctor));
+  program
+    .command('logs')
+    .description('the last lines of the daemon log')
+    .option('-n, --lines <count>', 'how many', '40')
+    .addHelpText('after', '\nExample:\n  $ sahara logs -n 100')
+    .action(run(logs));
+};
+
+async function status(app: App): Promise<void> {
+  const report = await app.client.call('status', {}, { signal: app.signal });
+  app.terminal.result(report, () => showStatus(app, report));
+}
+
+function showStatus({ terminal }: App, report: StatusReport): void {
+  const rows: (readonly [string, string])[] = [
+    ['peer', report.peerId],
+    ['you', report.did],
+    ['network', `${report.ledger.network} (this peer is its ${report.ledger.role})`],
+    ['ledger', `height ${report.ledger.height}, head ${shortId(report.ledger.headHash)}`],
+    ['balance', formatAmount(BigInt(report.balance))],
+    ['agents', report.agents.join(', ') || 'none'],
+    ['vaults', report.vaults.join(', ') || 'none'],
+    ['peers', report.peers.length === 0 ? 'none connected' : plural(report.peers.length, 'peer')],
+    ['home', report.home],
+    ['running', `${duration(report.upMs)}, process ${report.pid}, ${Math.round(report.memoryBytes / 1e6)} MB`],
+  ];
+  for (const [name, text] of rows) terminal.line(`${terminal.paint('dim', name.padEnd(8))} ${text}`);
+  for (const peer of report.peers) {
+    const latency = peer.latencyMs === undefined ? '' : `  ${Math.round(peer.latencyMs)} ms`;
+    terminal.line(`         ${peer.peerId}  ${peer.direction}${latency}`);
+  }
+  const [address] = report.addresses;
+  if (address !== undefined) terminal.line(`\nOthers join with:  sahara up --bootstrap ${address}`);
+}
+
+function duration(ms: number): string {
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 1) return `${Math.floor(ms / 1000)} s`;
+  if (minutes < 60) return `${minutes} min`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+const MARKS: Readonly<Record<Finding['state'], readonly [Style, string]>> = {
+  ok: ['green', '✓'],
+  note: ['yellow', '•'],
+  fault: ['red', '✗'],
+};
+
+async function doctor(app: App): Promise<void> {
+  const findings = await app.client.call('doctor', {}, { signal: app.signal });
+  app.terminal.result(findings, () => {
+    const wide = Math.max(...findings.map(({ name }) => name.length));
+    for (const finding of findings) {
+      const [style, mark] = MARKS[finding.state];
+      app.terminal.line(`${app.terminal.paint(style, mark)} ${finding.name.padEnd(wide)}  ${finding.found}`);
+      if (finding.next !== undefined) app.terminal.line(`  ${' '.repeat(wide)}  → ${finding.next}`);
+    }
+  });
+  if (findings.some(({ state }) => state === 'fault')) process.exitCode = 1;
+}
+
+async function logs(app: App, options: { readonly lines: string }): Promise<void> {
+  const wanted = countOption('--lines', options.lines);
+  const last: string[] = [];
+  try {
+    for await (const line of createInterface({ input: createReadStream(app.home.log) })) {
+      last.push(line);
+      if (last.length > wanted) last.shift();
+    }
+  } catch (error) {
+    throw new SaharaError('file-missing', { path: app.home.log }, { cause: error });
+  }
+  for (const line of last) app.terminal.line(app.terminal.json ? line : readable(line));
+}
+
+const LEVELS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info ', 40: 'warn ', 50: 'error' };
+
+function readable(line: string): string {
+  try {
+    const { level, time, msg, ...facts } = JSON.parse(line) as Record<string, unknown>;
+    const rest = Object.entries(facts).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+    const at = new Date(Number(time)).toISOString().slice(0, 19).replace('T', ' ');
+    return [at, LEVELS[Number(level)] ?? level, msg, ...rest].join(' ');
+  } catch {
+    return line;
+  }
+}

@@ -1,0 +1,128 @@
+/** `vault`: documents in, passages out. */
+import { resolve } from 'node:path';
+import { explainError } from '../../base/error-text.ts';
+import { isErrorCode } from '../../base/errors.ts';
+import type { AdminFailure, ImportEvent } from '../../daemon/admin/types.ts';
+import { type App, type CommandGroup, countOption } from '../app.ts';
+import { showTable } from '../show.ts';
+import { clip, plural, shortDid } from '../terminal.ts';
+
+interface AddOptions {
+  readonly contributor?: string;
+  readonly licence?: string;
+}
+
+/** Documents in, passages out. */
+export const vaultCommands: CommandGroup = (program, run) => {
+  const vault = program.command('vault').description('stores of knowledge that agents answer from');
+  vault
+    .command('create')
+    .description('make an empty vault')
+    .argument('<name>')
+    .addHelpText('after', '\nExample:\n  $ sahara vault create notes')
+    .action(run(create));
+  vault
+    .command('add')
+    .description('import a file or a folder: text, Markdown, HTML, PDF')
+    .argument('<vault>')
+    .argument('<path>', 'file or folder')
+    .option('--contributor <did>', 'whose knowledge it is and who earns for it; default you')
+    .option('--licence <name>', 'terms it comes under, such as CC-BY-4.0')
+    .addHelpText('after', '\nExample:\n  $ sahara vault add notes ~/Documents/notes')
+    .action(run(add));
+  vault
+    .command('list')
+    .description('what is there')
+    .addHelpText('after', '\nExample:\n  $ sahara vault list')
+    .action(run(list));
+  vault
+    .command('search')
+    .description('passages that fit a query')
+    .argument('<vault>')
+    .argument('<query...>')
+    .option('-n, --limit <count>', 'how many', '5')
+    .addHelpText('after', '\nExample:\n  $ sahara vault search notes closing a channel')
+    .action(run(search));
+  vault
+    .command('remove')
+    .description('delete a vault and everything in it')
+    .argument('<name>')
+    .addHelpText('after', '\nExample:\n  $ sahara vault remove notes')
+    .action(run(remove));
+};
+
+async function create(app: App, name: string): Promise<void> {
+  const row = await app.client.call('vault.create', { name }, { signal: app.signal });
+  app.terminal.result(row, () => app.terminal.line(`Made the vault ${row.name}. Fill it:  sahara vault add ${row.name} FOLDER`));
+}
+
+async function add(app: App, vault: string, path: string, options: AddOptions): Promise<void> {
+  const input = { vault, path: resolve(path), contributor: options.contributor, licence: options.licence };
+  let stop = app.terminal.progress(`Reading ${path}`);
+  let count = 0;
+  try {
+    for await (const event of app.client.stream('vault.add', input, { signal: app.signal })) {
+      if (event.type !== 'total') count += 1;
+      if (app.terminal.json) app.terminal.line(JSON.stringify(event));
+      else if (event.type === 'skipped') {
+        stop();
+        app.terminal.note(`${app.terminal.paintError('yellow', 'skipped')} ${clip(event.name, 60)}: ${reasonOf(event.error)}`);
+      } else if (event.type === 'total') {
+        stop();
+        app.terminal.line(totals(event));
+      }
+      if (count % PROGRESS_EVERY === 0) {
+        stop();
+        stop = app.terminal.progress(`${plural(count, 'document')} read`);
+      }
+    }
+  } finally {
+    stop();
+  }
+}
+
+const PROGRESS_EVERY = 25;
+
+function totals(event: ImportEvent): string {
+  return `${plural(event.documents ?? 0, 'document')}, ${plural(event.chunks ?? 0, 'passage')} in ${event.name}.`;
+}
+
+function reasonOf(failure: AdminFailure | undefined): string {
+  if (failure === undefined || !isErrorCode(failure.code)) return 'it could not be read.';
+  return explainError({ code: failure.code, facts: failure.facts });
+}
+
+async function list(app: App): Promise<void> {
+  const rows = await app.client.call('vault.list', {}, { signal: app.signal });
+  app.terminal.result(rows, () => {
+    if (rows.length === 0) app.terminal.line('No vaults. Make one:  sahara vault create NAME');
+    else {
+      const cells = rows.map((row) => [
+        row.name,
+        String(row.documents),
+        String(row.chunks),
+        row.contributors.map(shortDid).join(', ') || '-',
+      ]);
+      showTable(app, ['VAULT', 'DOCUMENTS', 'PASSAGES', 'CONTRIBUTORS'], cells);
+    }
+  });
+}
+
+async function search(app: App, vault: string, query: readonly string[], options: { readonly limit: string }): Promise<void> {
+  const limit = countOption('--limit', options.limit);
+  const input = { vault, query: query.join(' '), limit };
+  const rows = await app.client.call('vault.search', input, { signal: app.signal });
+  app.terminal.result(rows, () => {
+    if (rows.length === 0) app.terminal.line('Nothing fits.');
+    rows.forEach((row, i) => {
+      const title = row.title === '' ? '' : `  ${app.terminal.paint('dim', clip(row.title, 70))}`;
+      app.terminal.line(`${app.terminal.paint('cyan', `[${i + 1}]`)} ${clip(row.document, 70)}${title}`);
+      app.terminal.line(`    ${clip(row.text, 240)}`);
+    });
+  });
+}
+
+async function remove(app: App, name: string): Promise<void> {
+  await app.client.call('vault.remove', { name }, { signal: app.signal });
+  app.terminal.result({ removed: name }, () => app.terminal.line(`Removed the vault ${name}.`));
+}

@@ -1,0 +1,91 @@
+/** The `sahara` command. */
+import { Command, CommanderError } from 'commander';
+import { errorText } from '../base/error-text.ts';
+import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { VERSION } from '../daemon/version.ts';
+import { type App, createApp, exitCodeOf, type GlobalOptions, type Runner } from './app.ts';
+import { COMMAND_GROUPS } from './commands.ts';
+
+process.exitCode = await main(process.argv.slice(2));
+
+/** Runs one command line and answers its exit code. */
+async function main(args: readonly string[]): Promise<number> {
+  const outcome = { code: 0 };
+  const program = createProgram((code) => {
+    outcome.code = code;
+  });
+  // A reader that leaves early, such as `head`, is no failure.
+  process.stdout.on('error', (error) => {
+    if ('code' in error && error.code === 'EPIPE') process.exit(0);
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return outcome.code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    return report(error, { json: args.includes('--json') });
+  }
+}
+
+function createProgram(done: (code: number) => void): Command {
+  const program = new Command('sahara')
+    .description('Ask knowledge agents over a peer-to-peer mesh, host your own, and see who earns what.')
+    .version(VERSION, '--version')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
+    .addHelpText('after', FIRST_STEPS);
+  for (const group of COMMAND_GROUPS) group(program, runnerOf(done));
+  for (const command of everyCommand(program)) {
+    command
+      .exitOverride()
+      .option('--home <folder>', 'folder of the daemon to talk to (or SAHARA_HOME)')
+      .option('--json', 'results as JSON, one value a line')
+      .option('--no-input', 'never ask anything');
+  }
+  return program;
+}
+
+const FIRST_STEPS = `
+First steps:
+  $ sahara up                                  start this peer
+  $ sahara ask guide "What is a voucher?"      ask from a second terminal
+  $ sahara receipts                            see what it cost, and prove it
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the daemon is not running.`;
+
+function everyCommand(command: Command): readonly Command[] {
+  return command.commands.flatMap((below) => (below.commands.length > 0 ? everyCommand(below) : [below]));
+}
+
+function runnerOf(done: (code: number) => void): Runner {
+  return (action) =>
+    async (...args) => {
+      const command = args[args.length - 1] as Command;
+      const options: GlobalOptions = command.opts();
+      const app: App = createApp(options);
+      try {
+        // Commander hands over what the action declares, then the command itself.
+        await action(app, ...(args.slice(0, -1) as unknown as Parameters<typeof action> extends [App, ...infer A] ? A : never));
+      } catch (error) {
+        done(report(error, { json: options.json === true, app }));
+      }
+    };
+}
+
+/** Prints a failure: what, why, next; or its code and facts under `--json`. */
+function report(error: unknown, context: { readonly json: boolean; readonly app?: App }): number {
+  const failure = asSaharaError(error);
+  if (context.json) {
+    process.stdout.write(`${JSON.stringify({ error: { code: failure.code, facts: failure.facts } })}\n`);
+  } else {
+    const { what, why, next } = errorText(failure);
+    const paint = context.app?.terminal.paintError ?? ((_style, text) => text);
+    process.stderr.write(`${paint('red', 'Error')} ${what} ${paint('dim', `(${failure.code})`)}\n`);
+    for (const sentence of [why, next]) if (sentence !== '') process.stderr.write(`  ${sentence}\n`);
+  }
+  if (process.env.SAHARA_DAEMON_LOG_LEVEL === 'debug' && error instanceof Error && !(error instanceof SaharaError)) {
+    process.stderr.write(`${error.stack ?? ''}\n`);
+  }
+  return exitCodeOf(failure.code);
+}
