@@ -1,0 +1,214 @@
+/** Making a block, and re-making one that somebody else signed. Neither writes anything. */
+import { equalBytes } from '../base/bytes.ts';
+import {
+  type Block,
+  type BlockHeader,
+  block,
+  blockHeader,
+  headerHash,
+  type TransactionResult,
+  transactionResult,
+} from '../protocol/block.ts';
+import { type Hash, PROTOCOL_VERSION, type PublicKey } from '../protocol/ids.ts';
+import { BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX } from '../protocol/limits.ts';
+import { merkleRoot } from '../protocol/merkle.ts';
+import { type Signed, signOne } from '../protocol/signing.ts';
+import type { Signer } from '../protocol/suite.ts';
+import type { Chain, ChainHead } from './chain.ts';
+import { type BlockContext, endBlock, executeBlock, executeTransaction } from './execute.ts';
+import { claimOf, type Prepared, prepareTransaction } from './prepare.ts';
+import { CHANNELS, stateKey } from './records.ts';
+import { leavesNonce } from './result-codes.ts';
+import type { SignatureBook } from './signatures.ts';
+import { State, type StateChange, type StateReader } from './state.ts';
+import type { Rules } from './transactions/context.ts';
+import type { TreeUpdate } from './tree.ts';
+
+/** A block with everything that a commit writes. */
+export interface ExecutedBlock {
+  readonly header: BlockHeader;
+  readonly headerHash: Hash;
+  /** Canonical bytes of the whole block. */
+  readonly wire: Uint8Array;
+  readonly transactions: readonly Prepared[];
+  readonly results: readonly TransactionResult[];
+  readonly state: State;
+  readonly changes: readonly StateChange[];
+  readonly update: TreeUpdate;
+}
+
+/** What blocks are made with. */
+export interface BlockParts extends Rules {
+  readonly signatures: SignatureBook;
+  readonly chain: Chain;
+}
+
+/** A transaction that a proposer left out because it could not even pay its fee. */
+export interface LeftOut {
+  readonly prepared: Prepared;
+  readonly code: number;
+}
+
+/** Room that a block keeps for its header and list heads, bytes. */
+const HEADER_BYTES_MAX = 4_096;
+
+/** Executes what fits of `candidates` on the head and signs the block that follows. */
+export function buildBlock(
+  parts: BlockParts,
+  signer: Signer,
+  proposal: { readonly candidates: readonly Prepared[]; readonly timeMs: number },
+): { readonly executed: ExecutedBlock; readonly leftOut: readonly LeftOut[] } {
+  const { suite, network, chain } = parts;
+  const head = chain.head();
+  const context = contextOf(parts, head.height + 1);
+  const state = new State(chain.readState);
+  const transactions: Prepared[] = [];
+  const results: TransactionResult[] = [];
+  const leftOut: LeftOut[] = [];
+  let room = BLOCK_BYTES_MAX - HEADER_BYTES_MAX;
+  for (const prepared of proposal.candidates) {
+    if (transactions.length === BLOCK_TRANSACTIONS_MAX || prepared.wire.length > room) break;
+    const result = executeTransaction(context, state, prepared);
+    if (leavesNonce(result.code)) {
+      leftOut.push({ prepared, code: result.code });
+      continue;
+    }
+    room -= prepared.wire.length;
+    transactions.push(prepared);
+    results.push(result);
+  }
+  endBlock(context, state);
+  const changes = state.changes();
+  const update = chain.tree.update(changes);
+  const header: BlockHeader = {
+    version: PROTOCOL_VERSION,
+    network,
+    height: context.height,
+    previous: head.headerHash,
+    transactionsRoot: merkleRoot(suite, transactions.map(({ wire }) => wire)),
+    resultsRoot: resultsRoot(parts, results),
+    stateRoot: update.root,
+    proposer: context.proposer,
+    timeMs: Math.max(head.timeMs, proposal.timeMs),
+  };
+  const payload = blockHeader.encode(header);
+  const signedHeader = signOne(suite, signer, network, { type: 'block-header', payload });
+  const wire = block.encode({ header: signedHeader, transactions: transactions.map((one) => one.signed) });
+  const hash = headerHash(suite, payload);
+  return {
+    executed: { header, headerHash: hash, wire, transactions, results, state, changes, update },
+    leftOut,
+  };
+}
+
+/** Why a block that its sequencer signed is wrong: a defect or a lie of the sequencer, never of who handed it over. */
+export class BlockFault extends Error {
+  readonly height: number;
+  readonly reason: string;
+
+  constructor(height: number, reason: string) {
+    super(`block ${height}: ${reason}`);
+    this.name = 'BlockFault';
+    this.height = height;
+    this.reason = reason;
+  }
+}
+
+/** The header of a signed one, when this network's sequencer signed it; `undefined` otherwise. */
+export async function openHeader(parts: BlockParts, message: Signed): Promise<BlockHeader | undefined> {
+  const publicKey = parts.genesis.sequencer;
+  if (!(await parts.signatures.verify({ type: 'block-header', publicKey, message }))) return undefined;
+  return blockHeader.decode(message.payload);
+}
+
+/** Re-executes the block that follows the head and compares everything it says. Throws `BlockFault`. */
+export async function replayBlock(
+  parts: BlockParts,
+  wire: Uint8Array,
+  content: Block,
+): Promise<ExecutedBlock> {
+  const { suite, network, chain } = parts;
+  const head = chain.head();
+  const header = blockHeader.decode(content.header.payload);
+  const transactions = content.transactions.map((message) => prepareTransaction(suite, network, message));
+  const fault = headerFault(parts, head, header) ?? transactionsFault(parts, header, wire, transactions);
+  if (fault !== undefined) throw new BlockFault(header.height, fault);
+  await verifySignatures(parts.signatures, chain.readState, transactions);
+  const state = new State(chain.readState);
+  const results = executeBlock(contextOf(parts, header.height), state, transactions);
+  if (!equalBytes(resultsRoot(parts, results), header.resultsRoot)) {
+    throw new BlockFault(header.height, 'its results are not what its transactions give');
+  }
+  const changes = state.changes();
+  const update = chain.tree.update(changes);
+  if (!equalBytes(update.root, header.stateRoot)) {
+    throw new BlockFault(header.height, 'its state root is not what its transactions give');
+  }
+  const hash = headerHash(suite, content.header.payload);
+  return { header, headerHash: hash, wire, transactions, results, state, changes, update };
+}
+
+function headerFault(parts: BlockParts, head: ChainHead, header: BlockHeader): string | undefined {
+  if (header.version !== PROTOCOL_VERSION) return 'its version is not known';
+  if (header.network !== parts.network) return 'it belongs to another network';
+  if (header.height !== head.height + 1) return 'it does not follow the head';
+  if (!equalBytes(header.previous, head.headerHash)) return 'it names another block as the one before';
+  if (!equalBytes(header.proposer, parts.genesis.sequencer)) return 'its proposer is not the sequencer';
+  return header.timeMs < head.timeMs ? 'it is older than the block before' : undefined;
+}
+
+function transactionsFault(
+  parts: BlockParts,
+  header: BlockHeader,
+  wire: Uint8Array,
+  transactions: readonly Prepared[],
+): string | undefined {
+  if (wire.length > BLOCK_BYTES_MAX) return 'it is too large';
+  const root = merkleRoot(parts.suite, transactions.map((one) => one.wire));
+  return equalBytes(root, header.transactionsRoot) ? undefined : 'its transactions are not those of its header';
+}
+
+function resultsRoot(parts: BlockParts, results: readonly TransactionResult[]): Hash {
+  return merkleRoot(parts.suite, results.map((result) => transactionResult.encode(result)));
+}
+
+function contextOf(parts: BlockParts, height: number): BlockContext {
+  const { suite, network, genesis, signatures } = parts;
+  return { suite, network, genesis, signatures, height, proposer: genesis.sequencer };
+}
+
+/** Verifies ahead of execution, off the event loop, what execution will ask about. Answers whether senders signed. */
+export async function verifySignatures(
+  signatures: SignatureBook,
+  readState: StateReader,
+  transactions: readonly Prepared[],
+): Promise<boolean> {
+  const verdicts = await Promise.all(transactions.map((one) => verifyOne(signatures, readState, one)));
+  return !verdicts.includes(false);
+}
+
+async function verifyOne(signatures: SignatureBook, readState: StateReader, prepared: Prepared): Promise<boolean> {
+  const { content, signed } = prepared;
+  if (content.fault !== undefined) return false;
+  const { sender, action } = content.transaction;
+  const own = await signatures.verify({ type: 'transaction', publicKey: sender, message: signed });
+  const claim = claimOf(action);
+  // Work for a claim only once its sender stands for it.
+  if (!own || claim === undefined) return own;
+  const parties = partiesOf(readState, claim.channel);
+  if (parties !== undefined) {
+    await Promise.all([
+      signatures.verify({ type: 'voucher', publicKey: parties.payer, message: claim.voucher }),
+      signatures.verify({ type: 'charge', publicKey: parties.payee, message: claim.charge }),
+    ]);
+  }
+  return own;
+}
+
+function partiesOf(
+  readState: StateReader,
+  channel: Hash,
+): { readonly payer: PublicKey; readonly payee: PublicKey } | undefined {
+  const stored = readState(stateKey(CHANNELS, channel));
+  return stored && CHANNELS.schema.decode(stored);
+}

@@ -1,0 +1,81 @@
+/**
+ * The state machine: pure, synchronous, the same everywhere. Same state and same bytes give the same results and
+ * the same changes, whatever engine drives it.
+ */
+import { invariant } from '../base/errors.ts';
+import type { TransactionResult } from '../protocol/block.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import type { Action, Transaction } from '../protocol/transaction.ts';
+import type { Prepared } from './prepare.ts';
+import { RESULT_CODES, type ResultName } from './result-codes.ts';
+import type { SignatureBook } from './signatures.ts';
+import { accountOf, credit, type State } from './state.ts';
+import type { Outcome, Rules } from './transactions/context.ts';
+import { finalizeEndings } from './transactions/ending.ts';
+import { executeAction } from './transactions.ts';
+
+/** What a block is executed with. */
+export interface BlockContext extends Rules {
+  readonly signatures: SignatureBook;
+  readonly height: number;
+  /** Who gets the fees. */
+  readonly proposer: PublicKey;
+}
+
+/** Executes a whole block on `state`. Results are in the order of the transactions. */
+export function executeBlock(
+  context: BlockContext,
+  state: State,
+  transactions: readonly Prepared[],
+): readonly TransactionResult[] {
+  const results = transactions.map((prepared) => executeTransaction(context, state, prepared));
+  endBlock(context, state);
+  return results;
+}
+
+/** What follows a block's transactions: channels whose time has come end, and the supply is checked. */
+export function endBlock(context: BlockContext, state: State): void {
+  finalizeEndings(state, context.height);
+  invariant(state.heldChange() === 0n, `block ${context.height} conserves the supply`);
+}
+
+/**
+ * Executes one transaction on `state`. A refusal before the fee changes nothing (codes 1 to 15); a later one
+ * takes the fee and the nonce and changes nothing else.
+ */
+export function executeTransaction(context: BlockContext, state: State, prepared: Prepared): TransactionResult {
+  const { content } = prepared;
+  if (content.fault !== undefined) return resultOf({ result: content.fault, moved: 0n });
+  const { transaction } = content;
+  const { sender } = transaction;
+  if (!context.signatures.check({ type: 'transaction', publicKey: sender, message: prepared.signed })) {
+    return resultOf({ result: 'signature-invalid', moved: 0n });
+  }
+  const fault = takeFee(context, state, transaction);
+  if (fault !== undefined) return resultOf({ result: fault, moved: 0n });
+  const { suite, network, genesis, signatures, height } = context;
+  const surroundings = { suite, network, genesis, signatures, height, state };
+  const own = { sender, nonce: transaction.nonce, claim: content.claim };
+  const outcome = state.attempt(
+    () => executeAction<Action['type']>({ ...surroundings, ...own }, transaction.action),
+    ({ result }) => result === 'ok',
+  );
+  return resultOf(outcome);
+}
+
+/** The first reason, in documented order, why a transaction cannot even pay its fee; otherwise nonce and fee are taken. */
+function takeFee(context: BlockContext, state: State, { sender, nonce, feeMax }: Transaction): ResultName | undefined {
+  const fee = context.genesis.parameters.transactionFee;
+  const account = accountOf(state, sender);
+  if (nonce < account.nonce) return 'nonce-used';
+  if (nonce > account.nonce) return 'nonce-ahead';
+  if (feeMax < fee) return 'fee-too-low';
+  if (account.balance < fee) return 'fee-unpaid';
+  state.accounts.set(sender, { ...account, nonce: nonce + 1, balance: account.balance - fee });
+  credit(state, context.proposer, fee);
+  return undefined;
+}
+
+function resultOf({ result, moved }: Outcome): TransactionResult {
+  return { code: RESULT_CODES[result].code, moved };
+}

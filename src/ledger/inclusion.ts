@@ -1,0 +1,40 @@
+/** Checks offline that a transaction is in a network's ledger. */
+import { type BlockHeader, blockHeader, transactionResult } from '../protocol/block.ts';
+import { equalBytes } from '../base/bytes.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import { merklePath, merkleRootFrom } from '../protocol/merkle.ts';
+import { record, type Schema } from '../protocol/schema.ts';
+import { checkSigned, signed } from '../protocol/signing.ts';
+import type { Suite } from '../protocol/suite.ts';
+import type { InclusionProof } from './ledger.ts';
+
+/** The wire form of an inclusion proof. */
+export const inclusionProof: Schema<InclusionProof> = record('inclusion-proof', {
+  transaction: signed,
+  result: transactionResult,
+  transactionPath: merklePath,
+  resultPath: merklePath,
+  header: signed,
+});
+
+/** What is wrong with an inclusion proof. */
+export type InclusionFault = 'header-signature' | 'header-network' | 'transaction-path' | 'result-path';
+
+/** The header that a proof leads to, or what is wrong with the proof. `malformed` when the header is no header. */
+export function checkInclusion(
+  suite: Suite,
+  trusted: { readonly network: string; readonly sequencer: PublicKey },
+  proof: InclusionProof,
+): BlockHeader | InclusionFault {
+  const { network, sequencer } = trusted;
+  if (checkSigned(suite, network, 'block-header', sequencer, proof.header)) return 'header-signature';
+  const header = blockHeader.decode(proof.header.payload);
+  if (header.network !== network || !equalBytes(header.proposer, sequencer)) return 'header-network';
+  const transactionRoot = merkleRootFrom(suite, signed.encode(proof.transaction), proof.transactionPath);
+  if (!transactionRoot || !equalBytes(transactionRoot, header.transactionsRoot)) return 'transaction-path';
+  const resultRoot = merkleRootFrom(suite, transactionResult.encode(proof.result), proof.resultPath);
+  const samePlace =
+    proof.resultPath.index === proof.transactionPath.index && proof.resultPath.count === proof.transactionPath.count;
+  if (!resultRoot || !samePlace || !equalBytes(resultRoot, header.resultsRoot)) return 'result-path';
+  return header;
+}

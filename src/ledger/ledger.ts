@@ -1,0 +1,163 @@
+/** What the rest of Sahara sees of a ledger, whatever engine keeps it. */
+import type { Genesis, TransactionResult } from '../protocol/block.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import type { MerklePath } from '../protocol/merkle.ts';
+import type { Signed } from '../protocol/signing.ts';
+import type { Action, Commitment, OwnerShare, ParentShare, RegisterAssetAction } from '../protocol/transaction.ts';
+import type { StateProof } from './tree-hash.ts';
+
+/** Where the ledger stands on this node. */
+export interface LedgerHead {
+  /** 0 before the first block. */
+  readonly height: number;
+  /** Hash of the last block's header; zeros at height 0. */
+  readonly headerHash: Hash;
+  readonly stateRoot: Hash;
+  /** The last block's time; the genesis' at height 0. */
+  readonly timeMs: number;
+  /** Why this node takes no more blocks, if it does not. */
+  readonly halted?: string;
+}
+
+/** One lane of a channel as the ledger knows it. */
+export interface ChannelLane {
+  readonly lane: number;
+  /** Paid to the payee and its assets, grains. */
+  readonly paid: bigint;
+  /** Total of the last charge that was claimed, grains. */
+  readonly total: bigint;
+}
+
+/** A channel. One that ended is gone. */
+export interface Channel {
+  readonly id: Hash;
+  readonly payer: PublicKey;
+  readonly payee: PublicKey;
+  /** All that the payer ever put in, grains. */
+  readonly deposit: bigint;
+  /** What claims have paid out, over all lanes, grains. */
+  readonly claimed: bigint;
+  readonly state: 'open' | 'closing';
+  /** Height of the block at whose end a closing channel ends. */
+  readonly closeAt?: number;
+  readonly lanes: readonly ChannelLane[];
+}
+
+/** An asset and its money. */
+export interface Asset {
+  readonly id: Hash;
+  readonly registrant: PublicKey;
+  readonly kind: RegisterAssetAction['kind'];
+  readonly name: string;
+  readonly licence: string;
+  readonly owners: readonly OwnerShare[];
+  readonly parents: readonly ParentShare[];
+  readonly commitment: Commitment;
+  readonly depth: number;
+  /** All that claims and children ever brought, grains. */
+  readonly received: bigint;
+  /** Forwarded to each parent so far, in the order of `parents`, grains. */
+  readonly forwarded: readonly bigint[];
+  /** Paid to each owner so far, in the order of `owners`, grains. */
+  readonly paid: readonly bigint[];
+}
+
+/** A transaction's place in the ledger and what it gave. */
+export interface Inclusion {
+  readonly id: Hash;
+  readonly height: number;
+  /** Position among the block's transactions. */
+  readonly index: number;
+  readonly result: TransactionResult;
+}
+
+/** Proves offline that a signed header commits to a transaction and its result. */
+export interface InclusionProof {
+  readonly transaction: Signed;
+  readonly result: TransactionResult;
+  readonly transactionPath: MerklePath;
+  readonly resultPath: MerklePath;
+  readonly header: Signed;
+}
+
+/** One line of an explorer. */
+export interface TransactionSummary extends Inclusion {
+  /** Absent when the block holds bytes that are no transaction. */
+  readonly sender: PublicKey | undefined;
+  readonly nonce: number | undefined;
+  readonly action: Action | undefined;
+  readonly timeMs: number;
+}
+
+/** Where the money is, grains. */
+export interface Supply {
+  /** All there is: fixed by the genesis. */
+  readonly total: bigint;
+  /** Left in the faucet of a local network. */
+  readonly faucet: bigint;
+}
+
+/** A block that this node has just executed and written. */
+export interface BlockEvent {
+  readonly height: number;
+  readonly headerHash: Hash;
+  readonly stateRoot: Hash;
+  readonly timeMs: number;
+  readonly inclusions: readonly Inclusion[];
+  /** Channels whose record this block changed or removed. */
+  readonly channels: readonly Hash[];
+  /** Assets whose money this block changed. */
+  readonly assets: readonly Hash[];
+}
+
+/** What replaying a ledger from its genesis found. */
+export interface VerifyReport {
+  readonly height: number;
+  readonly transactions: number;
+  readonly stateRoot: Hash;
+  /** Sum of all money at the head, by adding up every record, grains. */
+  readonly supply: bigint;
+  /** What is wrong, at most 16 findings; empty when all is well. */
+  readonly faults: readonly string[];
+}
+
+/** A ledger on this node. Reads answer from the last executed block, at once. */
+export interface Ledger {
+  /** The network's full name, which every signature covers. */
+  readonly network: string;
+  readonly genesis: Genesis;
+  readonly mode: 'sequencer' | 'follower';
+  head(): LedgerHead;
+  /** A key that was never used has nothing. */
+  account(key: PublicKey): { readonly balance: bigint; readonly nonce: number };
+  channel(id: Hash): Channel | undefined;
+  /** Channels of a key as payer or payee, at most 256. */
+  channelsOf(key: PublicKey): readonly Channel[];
+  asset(id: Hash): Asset | undefined;
+  /** Assets that a key owns a share of, at most 256. */
+  assetsOf(owner: PublicKey): readonly Asset[];
+  /**
+   * Hands in a transaction and resolves once a block that this node executed gave it effect. Handing in the same
+   * transaction again joins the first or answers from the ledger. Rejects with `tx-invalid` (its bytes or
+   * signature) or `tx-refused`, both with the facts `code` and `reason`; a refusal inside a block also names
+   * `height`, `index` and `id`. Rejects with `overloaded` when too many wait, `ledger-halted`, and with
+   * `cancelled` when the signal aborts or the ledger stops: then the outcome is unknown and `lookup` tells.
+   */
+  submit(signed: Signed, options?: { readonly signal?: AbortSignal }): Promise<Inclusion>;
+  /** Where a transaction is and what it gave, effect or refusal; `undefined` while no block has it. */
+  lookup(id: Hash): Inclusion | undefined;
+  proof(id: Hash): Promise<InclusionProof | undefined>;
+  /** Proves what the state holds under a key of `records.ts`, against the head's state root. */
+  stateProof(key: Uint8Array): { readonly value: Uint8Array | undefined; readonly proof: StateProof };
+  /** Transactions from the block at `fromHeight` (default: the head) downwards, at most `limit` (default 32, at most 256). */
+  transactions(range?: { readonly fromHeight?: number; readonly limit?: number }): Promise<readonly TransactionSummary[]>;
+  supply(): Supply;
+  /** Stored blocks from a height upwards, for peers that catch up; bounded in number and bytes. */
+  blocks(fromHeight: number): Promise<readonly Uint8Array[]>;
+  /** Tells of every block after it was written. Listeners must not throw. Returns how to stop it. */
+  onBlock(listener: (block: BlockEvent) => void): () => void;
+  /** Replays everything from the genesis and compares roots and supply at each height. */
+  verify(options?: { readonly signal?: AbortSignal }): Promise<VerifyReport>;
+  /** Takes nothing more, finishes the block in progress. The store stays open: it is its owner's. */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,38 @@
+/** Limits of the ledger. Those marked "consensus" stand in `spec/ledger.md`: changing one forks a network. */
+
+/** Consensus: lanes of one channel that may have been claimed on. */
+export const LANES_MAX = 64;
+/** Consensus: steps that ending channels may take in one block (a channel costs one, each of its lanes one). */
+export const FINALIZE_STEPS_MAX = 1024;
+/** Consensus: largest cumulative counter of an asset's revenue, grains. */
+export const COUNTER_MAX: bigint = 2n ** 63n - 1n;
+
+/** Transactions that wait for a block, in total. */
+export const MEMPOOL_TRANSACTIONS_MAX = 20_000;
+/** Bytes of transactions that wait for a block. */
+export const MEMPOOL_BYTES_MAX = 67_108_864;
+/** Transactions of one sender that wait for a block; also how far a nonce may run ahead. */
+export const MEMPOOL_PER_SENDER_MAX = 2_048;
+/** How long a transaction waits for a missing nonce before it is dropped, milliseconds. */
+export const MEMPOOL_AGE_MS_MAX = 600_000;
+/** Signatures under verification at a time. */
+export const VERIFICATIONS_MAX = 128;
+/** Verdicts on batch roots that are remembered. */
+export const BATCH_VERDICTS_MAX = 4_096;
+/** Pages of the state tree kept in memory: at about 2 KB each, 32 MB. */
+export const TREE_PAGES_CACHED_MAX = 16_384;
+/** Channels or assets of one key that a query lists. */
+export const LISTED_MAX = 256;
+/** Recent transactions that one query lists. */
+export const TRANSACTIONS_LISTED_MAX = 256;
+
+/** Blocks and transactions larger than this travel by request instead of gossip, bytes. */
+export const GOSSIP_BODY_BYTES_MAX = 8_192;
+/** Most blocks of one answer. */
+export const BLOCKS_ANSWERED_MAX = 256;
+/** Most bytes of blocks of one answer; one block always fits. */
+export const BLOCKS_ANSWER_BYTES_MAX = 8_388_608;
+/** Peers asked for blocks in one round, and handed a large transaction. */
+export const PEERS_ASKED_MAX = 8;
+/** Blocks that one peer may ask to have served at a time. */
+export const BLOCK_REQUESTS_SERVED_MAX = 8;

@@ -1,0 +1,163 @@
+/**
+ * Transactions that wait for a block: bounded in total and per sender, in nonce order within a sender. Senders
+ * take turns from block to block, so a flood from one does not hold up another.
+ */
+import { toHex } from '../base/bytes.ts';
+import type { Hash } from '../protocol/ids.ts';
+import {
+  MEMPOOL_AGE_MS_MAX,
+  MEMPOOL_BYTES_MAX,
+  MEMPOOL_PER_SENDER_MAX,
+  MEMPOOL_TRANSACTIONS_MAX,
+} from './limits.ts';
+import type { Prepared } from './prepare.ts';
+
+/** Bounds of a mempool. */
+export interface MempoolOptions {
+  readonly transactionsMax: number;
+  readonly bytesMax: number;
+  readonly perSenderMax: number;
+  /** How long a transaction waits before it may be dropped, milliseconds. */
+  readonly ageMsMax: number;
+}
+
+/** Bounds unless told otherwise: those of `limits.ts`. */
+export const MEMPOOL_DEFAULTS: MempoolOptions = {
+  transactionsMax: MEMPOOL_TRANSACTIONS_MAX,
+  bytesMax: MEMPOOL_BYTES_MAX,
+  perSenderMax: MEMPOOL_PER_SENDER_MAX,
+  ageMsMax: MEMPOOL_AGE_MS_MAX,
+};
+
+/** What became of an offer: taken, a nonce that another transaction holds, or no room. */
+export type Offer = 'taken' | 'nonce-taken' | 'full';
+
+interface Waiting {
+  readonly prepared: Prepared;
+  readonly sinceMs: number;
+}
+
+/** Transactions that wait. */
+export interface Mempool {
+  readonly size: number;
+  offer(entry: { readonly sender: Uint8Array; readonly nonce: number; readonly prepared: Prepared }, nowMs: number): Offer;
+  get(sender: Uint8Array, nonce: number): Prepared | undefined;
+  has(id: Hash): boolean;
+  /** At most `max` in an order that executes: `nextNonce` tells where each sender stands. They stay in the pool. */
+  ready(max: number, nextNonce: (sender: Uint8Array) => number): readonly Prepared[];
+  /** Takes out everything of `sender` below `nonce`. */
+  removeBelow(sender: Uint8Array, nonce: number): readonly Prepared[];
+  remove(sender: Uint8Array, nonce: number): void;
+  /** Takes out what has waited too long. */
+  expire(nowMs: number): readonly Prepared[];
+  /** Everything that waits. */
+  all(): readonly Prepared[];
+}
+
+/** An empty mempool. */
+export function createMempool(options: Partial<MempoolOptions> = {}): Mempool {
+  return new Pool({ ...MEMPOOL_DEFAULTS, ...options });
+}
+
+interface Queue {
+  readonly sender: Uint8Array;
+  readonly byNonce: Map<number, Waiting>;
+}
+
+class Pool implements Mempool {
+  readonly #options: MempoolOptions;
+  readonly #queues = new Map<string, Queue>();
+  readonly #ids = new Set<string>();
+  #bytes = 0;
+
+  constructor(options: MempoolOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  offer(
+    { sender, nonce, prepared }: { sender: Uint8Array; nonce: number; prepared: Prepared },
+    nowMs: number,
+  ): Offer {
+    const { transactionsMax, bytesMax, perSenderMax } = this.#options;
+    const name = toHex(sender);
+    const queue = this.#queues.get(name) ?? { sender, byNonce: new Map<number, Waiting>() };
+    if (queue.byNonce.has(nonce)) return 'nonce-taken';
+    const full =
+      this.#ids.size >= transactionsMax ||
+      this.#bytes + prepared.wire.length > bytesMax ||
+      queue.byNonce.size >= perSenderMax;
+    if (full) return 'full';
+    queue.byNonce.set(nonce, { prepared, sinceMs: nowMs });
+    this.#queues.set(name, queue);
+    this.#ids.add(toHex(prepared.id));
+    this.#bytes += prepared.wire.length;
+    return 'taken';
+  }
+
+  get(sender: Uint8Array, nonce: number): Prepared | undefined {
+    return this.#queues.get(toHex(sender))?.byNonce.get(nonce)?.prepared;
+  }
+
+  has(id: Hash): boolean {
+    return this.#ids.has(toHex(id));
+  }
+
+  ready(max: number, nextNonce: (sender: Uint8Array) => number): readonly Prepared[] {
+    const chosen: Prepared[] = [];
+    const served: [string, Queue][] = [];
+    for (const [name, queue] of this.#queues) {
+      if (chosen.length >= max) break;
+      const before = chosen.length;
+      for (let nonce = nextNonce(queue.sender); chosen.length < max; nonce++) {
+        const next = queue.byNonce.get(nonce);
+        if (next === undefined) break;
+        chosen.push(next.prepared);
+      }
+      if (chosen.length > before) served.push([name, queue]);
+    }
+    // Who was served goes behind who was not.
+    for (const [name, queue] of served) {
+      this.#queues.delete(name);
+      this.#queues.set(name, queue);
+    }
+    return chosen;
+  }
+
+  removeBelow(sender: Uint8Array, nonce: number): readonly Prepared[] {
+    const queue = this.#queues.get(toHex(sender));
+    const stale = [...(queue?.byNonce ?? [])].filter(([at]) => at < nonce);
+    for (const [at] of stale) this.remove(sender, at);
+    return stale.map(([, { prepared }]) => prepared);
+  }
+
+  remove(sender: Uint8Array, nonce: number): void {
+    const name = toHex(sender);
+    const queue = this.#queues.get(name);
+    const waiting = queue?.byNonce.get(nonce);
+    if (queue === undefined || waiting === undefined) return;
+    queue.byNonce.delete(nonce);
+    if (queue.byNonce.size === 0) this.#queues.delete(name);
+    this.#ids.delete(toHex(waiting.prepared.id));
+    this.#bytes -= waiting.prepared.wire.length;
+  }
+
+  expire(nowMs: number): readonly Prepared[] {
+    const dropped: Prepared[] = [];
+    for (const { sender, byNonce } of [...this.#queues.values()]) {
+      for (const [nonce, { prepared, sinceMs }] of [...byNonce]) {
+        if (nowMs - sinceMs < this.#options.ageMsMax) continue;
+        this.remove(sender, nonce);
+        dropped.push(prepared);
+      }
+    }
+    return dropped;
+  }
+
+  all(): readonly Prepared[] {
+    return [...this.#queues.values()].flatMap(({ byNonce }) => [...byNonce.values()].map((one) => one.prepared));
+  }
+}

@@ -1,0 +1,234 @@
+/** What the state holds: one table per kind of record, each with its key prefix, wire form and the money inside. */
+import { concat, u32be, u64be } from '../base/bytes.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import {
+  ASSET_OWNERS_MAX,
+  ASSET_PARENTS_MAX,
+  BLOCK_TRANSACTIONS_MAX,
+  CLAIM_ASSETS_MAX,
+  LINEAGE_DEPTH_MAX,
+} from '../protocol/limits.ts';
+import { bytes, type Field, grains, list, optional, record, type Schema, u32, uint } from '../protocol/schema.ts';
+import { type Action, action } from '../protocol/transaction.ts';
+import { COUNTER_MAX, LANES_MAX } from './limits.ts';
+
+/** A key's money and how many of its transactions were executed. */
+export interface AccountRecord {
+  readonly balance: bigint;
+  readonly nonce: number;
+  /** What it got from the faucet, grains. */
+  readonly drawn: bigint;
+}
+
+/** A payer's deposit for one payee. */
+export interface ChannelRecord {
+  readonly payer: PublicKey;
+  readonly payee: PublicKey;
+  readonly deposit: bigint;
+  /** What all lanes have paid out of the deposit, grains. */
+  readonly claimed: bigint;
+  /** Height at whose end the channel ends; absent while it is open. */
+  readonly closeAt: number | undefined;
+  /** Lanes that were claimed on. */
+  readonly lanes: readonly number[];
+}
+
+/** What one asset has earned on a lane. */
+export interface LanePart {
+  readonly asset: Hash;
+  /** Cumulative, as the last charge says. */
+  readonly amount: bigint;
+  /** Part of `amount` that was paid. */
+  readonly credited: bigint;
+}
+
+/** Claims on one lane of a channel. */
+export interface LaneRecord {
+  /** Paid so far, grains: the sum of what is credited. */
+  readonly paid: bigint;
+  /** Total of the last charge, grains: the sum of the amounts. */
+  readonly total: bigint;
+  readonly parts: readonly LanePart[];
+}
+
+/** What never changes about an asset. */
+export interface AssetRecord {
+  readonly registrant: PublicKey;
+  /** 0 without parents, otherwise one more than the deepest parent. */
+  readonly depth: number;
+  /** The `register-asset` action as it was signed. */
+  readonly definition: Action;
+}
+
+/** An asset's money: cumulative, in grains. */
+export interface RevenueRecord {
+  readonly received: bigint;
+  /** Forwarded to each parent, in the definition's order. */
+  readonly forwarded: readonly bigint[];
+  /** Paid to each owner, in the definition's order. */
+  readonly paid: readonly bigint[];
+}
+
+/** What the faucet still holds, grains. */
+export interface FaucetRecord {
+  readonly left: bigint;
+}
+
+/** How many channels are closing, and which list of ending channels could not be finished in its block. */
+export interface ClosingRecord {
+  readonly count: number;
+  /** Height of the earliest unfinished list. */
+  readonly carry: number | undefined;
+}
+
+/** The channels that asked to end at one height, in the order of asking; some may have changed their mind. */
+export interface EndingRecord {
+  readonly channels: readonly Hash[];
+}
+
+const counter: Field<bigint> = {
+  write: (writer, value) => writer.uint(value),
+  read: (reader) => reader.bigUint(COUNTER_MAX),
+};
+
+/** One kind of record in the state. */
+export interface Table<T> {
+  readonly name: string;
+  /** First byte of its keys. */
+  readonly tag: number;
+  readonly schema: Schema<T>;
+  /** Money that the record holds, part of the supply, grains. */
+  held(value: T): bigint;
+}
+
+/** Accounts by public key. */
+export const ACCOUNTS: Table<AccountRecord> = {
+  name: 'account',
+  tag: 0x01,
+  schema: record('account', { balance: grains, nonce: uint(), drawn: grains }),
+  held: (account) => account.balance,
+};
+
+/** Channels by id. */
+export const CHANNELS: Table<ChannelRecord> = {
+  name: 'channel',
+  tag: 0x02,
+  schema: record('channel', {
+    payer: bytes(32),
+    payee: bytes(32),
+    deposit: grains,
+    claimed: grains,
+    closeAt: optional(uint()),
+    lanes: list(u32, LANES_MAX),
+  }),
+  held: (channel) => channel.deposit - channel.claimed,
+};
+
+/** Lanes by channel id and lane number. */
+export const LANES: Table<LaneRecord> = {
+  name: 'lane',
+  tag: 0x03,
+  schema: record('lane', {
+    paid: grains,
+    total: grains,
+    parts: list(record('lane-part', { asset: bytes(32), amount: grains, credited: grains }), CLAIM_ASSETS_MAX),
+  }),
+  held: () => 0n,
+};
+
+/** Assets by id. */
+export const ASSETS: Table<AssetRecord> = {
+  name: 'asset',
+  tag: 0x04,
+  schema: record('asset', { registrant: bytes(32), depth: uint(LINEAGE_DEPTH_MAX), definition: action }),
+  held: () => 0n,
+};
+
+/** Revenue by asset id. */
+export const REVENUES: Table<RevenueRecord> = {
+  name: 'revenue',
+  tag: 0x05,
+  schema: record('revenue', {
+    received: counter,
+    forwarded: list(counter, ASSET_PARENTS_MAX),
+    paid: list(counter, ASSET_OWNERS_MAX),
+  }),
+  held: (revenue) => revenue.received - total(revenue.forwarded) - total(revenue.paid),
+};
+
+/** The faucet, under the empty key; local networks only. */
+export const FAUCETS: Table<FaucetRecord> = {
+  name: 'faucet',
+  tag: 0x06,
+  schema: record('faucet', { left: grains }),
+  held: (faucet) => faucet.left,
+};
+
+/** Closing channels in numbers, under the empty key. */
+export const CLOSINGS: Table<ClosingRecord> = {
+  name: 'closing',
+  tag: 0x07,
+  schema: record('closing', { count: uint(), carry: optional(uint()) }),
+  held: () => 0n,
+};
+
+/** Lists of ending channels by height. */
+export const ENDINGS: Table<EndingRecord> = {
+  name: 'ending',
+  tag: 0x08,
+  schema: record('ending', { channels: list(bytes(32), BLOCK_TRANSACTIONS_MAX) }),
+  held: () => 0n,
+};
+
+interface HeldMeter {
+  readonly tag: number;
+  readonly held: (value: Uint8Array) => bigint;
+}
+
+function meter<T>(table: Table<T>): HeldMeter {
+  return { tag: table.tag, held: (value) => table.held(table.schema.decode(value)) };
+}
+
+const METERS: ReadonlyMap<number, HeldMeter> = new Map(
+  [
+    meter(ACCOUNTS),
+    meter(CHANNELS),
+    meter(LANES),
+    meter(ASSETS),
+    meter(REVENUES),
+    meter(FAUCETS),
+    meter(CLOSINGS),
+    meter(ENDINGS),
+  ].map((one) => [one.tag, one]),
+);
+
+/** Money in the stored record `value` under the state key `key`, grains. */
+export function heldIn(key: Uint8Array, value: Uint8Array): bigint {
+  const tag = key[0];
+  return (tag === undefined ? undefined : METERS.get(tag))?.held(value) ?? 0n;
+}
+
+/** The key of a table's only record. */
+export const ONLY: Uint8Array = new Uint8Array(0);
+
+/** The state's key of a record. */
+export function stateKey<T>(table: Table<T>, id: Uint8Array): Uint8Array {
+  return concat(Uint8Array.of(table.tag), id);
+}
+
+/** The id of a lane's record. */
+export function laneId(channel: Hash, lane: number): Uint8Array {
+  return concat(channel, u32be(lane));
+}
+
+/** The id of a height's list of ending channels. */
+export function heightId(height: number): Uint8Array {
+  return u64be(BigInt(height));
+}
+
+/** The sum of `amounts`. */
+export function total(amounts: readonly bigint[]): bigint {
+  let sum = 0n;
+  for (const amount of amounts) sum += amount;
+  return sum;
+}

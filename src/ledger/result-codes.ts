@@ -1,0 +1,85 @@
+/** Why the ledger refuses. Codes are part of consensus and never change meaning; the sentences are for people. */
+
+interface ResultInfo {
+  readonly code: number;
+  readonly sentence: string;
+}
+
+const CODES = {
+  ok: { code: 0, sentence: 'It took effect.' },
+  malformed: { code: 1, sentence: 'The transaction is not in its canonical form, or too large.' },
+  'version-unsupported': { code: 2, sentence: 'The transaction has a version that this network does not know.' },
+  'network-mismatch': { code: 3, sentence: 'The transaction was made for another network.' },
+  'signature-invalid': { code: 4, sentence: "The sender's signature is missing or wrong." },
+  'nonce-used': { code: 5, sentence: 'The sender has already used this transaction number.' },
+  'nonce-ahead': { code: 6, sentence: 'An earlier transaction of the sender is missing.' },
+  'fee-too-low': { code: 7, sentence: "The transaction offers less than the network's fee." },
+  'fee-unpaid': { code: 8, sentence: 'The sender cannot pay the fee.' },
+  'amount-zero': { code: 16, sentence: 'The amount is zero.' },
+  'balance-insufficient': { code: 17, sentence: 'The sender has less than the amount.' },
+  'amount-out-of-range': { code: 18, sentence: 'A sum would exceed what the ledger can hold.' },
+  'faucet-absent': { code: 32, sentence: 'This network has no faucet.' },
+  'faucet-cap': { code: 33, sentence: 'The account has drawn all that the faucet gives to one account.' },
+  'faucet-empty': { code: 34, sentence: 'The faucet has run dry.' },
+  'name-missing': { code: 48, sentence: 'The asset has no name.' },
+  'owners-invalid': {
+    code: 49,
+    sentence: "The owners' shares do not sum to the whole, or an owner is named twice or has no share.",
+  },
+  'parents-invalid': {
+    code: 50,
+    sentence: "The parents' shares exceed the whole, or a parent is named twice.",
+  },
+  'parent-unknown': { code: 51, sentence: 'A parent is not registered.' },
+  'lineage-too-deep': { code: 52, sentence: 'The lineage is deeper than the ledger allows.' },
+  'asset-unknown': { code: 53, sentence: 'The asset is not registered.' },
+  'channel-unknown': { code: 64, sentence: 'There is no such channel, or it has ended.' },
+  'payee-is-payer': { code: 65, sentence: 'Payer and payee of a channel must differ.' },
+  'deposit-too-small': { code: 66, sentence: "The deposit is below the network's minimum." },
+  'channel-closing': { code: 67, sentence: 'The channel is closing.' },
+  'channel-not-closing': { code: 68, sentence: 'The channel is not closing.' },
+  'not-payer': { code: 69, sentence: 'Only the payer of the channel may do this.' },
+  'not-payee': { code: 70, sentence: 'Only the payee of the channel may do this.' },
+  'claim-malformed': { code: 80, sentence: 'The voucher or the charge is not in its canonical form.' },
+  'claim-mismatch': {
+    code: 81,
+    sentence: 'Voucher and charge are not both for this network, this channel and one lane.',
+  },
+  'attribution-unsorted': { code: 82, sentence: 'The amounts are not sorted by asset, or name one twice.' },
+  'attribution-sum': { code: 83, sentence: 'The amounts do not sum to the charge.' },
+  'attribution-root': { code: 84, sentence: 'The amounts are not those that the charge commits to.' },
+  'voucher-signature-invalid': { code: 85, sentence: "The voucher does not carry the payer's signature." },
+  'charge-signature-invalid': { code: 86, sentence: "The charge does not carry the payee's signature." },
+  'lanes-exhausted': { code: 87, sentence: 'The channel has no room for another lane.' },
+  'amounts-fall': { code: 88, sentence: 'An asset would have earned less than the ledger already knows.' },
+} as const;
+
+/** The name of a result. */
+export type ResultName = keyof typeof CODES;
+
+/** Every result: its number on the wire and a sentence for people. */
+export const RESULT_CODES: Readonly<Record<ResultName, ResultInfo>> = CODES;
+
+const BY_CODE: ReadonlyMap<number, ResultName> = new Map(
+  // The keys of the table are the names.
+  (Object.keys(CODES) as ResultName[]).map((name) => [CODES[name].code, name]),
+);
+
+/** The name of a code, or `undefined` for one of a later version. */
+export function resultName(code: number): ResultName | undefined {
+  return BY_CODE.get(code);
+}
+
+/** A sentence for people about a code. */
+export function resultSentence(code: number): string {
+  const name = resultName(code);
+  return name === undefined ? `The ledger refused with the unknown code ${code}.` : CODES[name].sentence;
+}
+
+/** Codes up to this one leave the account untouched: neither nonce nor fee is taken. */
+const UNTOUCHED_CODE_MAX = 15;
+
+/** Whether a result left even the sender's nonce as it was. */
+export function leavesNonce(code: number): boolean {
+  return code !== 0 && code <= UNTOUCHED_CODE_MAX;
+}

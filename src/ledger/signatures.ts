@@ -1,0 +1,96 @@
+/**
+ * Verifies before execution what execution will ask about, off the event loop, and remembers the verdict beside
+ * the message itself, so that nothing is verified twice and the state machine stays synchronous. Execution gives
+ * the same answer with an empty book: what is not remembered is verified on the spot.
+ */
+import { toHex } from '../base/bytes.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import { checkSigned, type Signed, signedBytes } from '../protocol/signing.ts';
+import type { Suite } from '../protocol/suite.ts';
+import { BATCH_VERDICTS_MAX, VERIFICATIONS_MAX } from './limits.ts';
+
+/** A claim that a key signed a message as a type. */
+export interface SignatureClaim {
+  readonly type: string;
+  readonly publicKey: PublicKey;
+  readonly message: Signed;
+}
+
+interface Verdict {
+  readonly type: string;
+  readonly publicKey: PublicKey;
+  readonly ok: boolean;
+}
+
+/** Verdicts on signatures of one network. */
+export interface SignatureBook {
+  /** Verifies off the event loop and remembers. */
+  verify(claim: SignatureClaim): Promise<boolean>;
+  /** The verdict: remembered, or found on the spot. */
+  check(claim: SignatureClaim): boolean;
+}
+
+/** An empty book for `network`. */
+export function createSignatureBook(suite: Suite, network: string): SignatureBook {
+  const verdicts = new WeakMap<Signed, Verdict>();
+  const batches = new Map<string, Promise<boolean>>();
+  const gate = createGate(VERIFICATIONS_MAX);
+
+  const known = ({ type, publicKey, message }: SignatureClaim): boolean | undefined => {
+    const verdict = verdicts.get(message);
+    if (verdict === undefined || verdict.type !== type) return undefined;
+    const same = verdict.publicKey === publicKey || toHex(verdict.publicKey) === toHex(publicKey);
+    return same ? verdict.ok : undefined;
+  };
+
+  const viaBatch = (publicKey: PublicKey, message: Signed, covered: Uint8Array): Promise<boolean> => {
+    const key = toHex(suite.sha256(publicKey, message.signature, covered));
+    let verdict = batches.get(key);
+    if (verdict === undefined) {
+      verdict = gate(() => suite.verifyAsync(publicKey, covered, message.signature));
+      batches.set(key, verdict);
+      // A failure of the platform is no verdict.
+      verdict.catch(() => batches.delete(key));
+      if (batches.size > BATCH_VERDICTS_MAX) batches.delete(batches.keys().next().value as string);
+    }
+    return verdict;
+  };
+
+  const decide = async ({ type, publicKey, message }: SignatureClaim): Promise<boolean> => {
+    if (message.signature.length !== 64 || message.sides >> message.siblings.length !== 0) return false;
+    const covered = signedBytes(suite, network, type, message);
+    if (message.siblings.length > 0) return viaBatch(publicKey, message, covered);
+    return gate(() => suite.verifyAsync(publicKey, covered, message.signature));
+  };
+
+  return {
+    async verify(claim) {
+      const remembered = known(claim);
+      if (remembered !== undefined) return remembered;
+      const ok = await decide(claim);
+      verdicts.set(claim.message, { type: claim.type, publicKey: claim.publicKey, ok });
+      return ok;
+    },
+    check(claim) {
+      const { type, publicKey, message } = claim;
+      return known(claim) ?? checkSigned(suite, network, type, publicKey, message) === undefined;
+    },
+  };
+}
+
+/** Runs at most `max` jobs at a time, the rest in order: a disk write must not wait behind all of them. */
+function createGate(max: number): <T>(job: () => Promise<T>) => Promise<T> {
+  let running = 0;
+  const waiting: (() => void)[] = [];
+  return async (job) => {
+    if (running >= max) await new Promise<void>((resume) => waiting.push(resume));
+    else running++;
+    try {
+      return await job();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next();
+    }
+  };
+}

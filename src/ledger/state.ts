@@ -1,0 +1,166 @@
+/**
+ * The state as a block in progress sees it: records read once through a synchronous reader, changes kept beside
+ * them. A transaction that is refused is undone through a journal; a block that is refused is dropped whole.
+ * Nothing here writes anywhere: `changes` says what a commit has to write.
+ */
+import { type AccountRecord, ACCOUNTS, ASSETS, CHANNELS, CLOSINGS, ENDINGS, FAUCETS, LANES } from './records.ts';
+import { type AssetRecord, type ChannelRecord, type ClosingRecord, type EndingRecord } from './records.ts';
+import { type FaucetRecord, type LaneRecord, REVENUES, type RevenueRecord, stateKey, type Table } from './records.ts';
+
+/** Reads the committed bytes under a state key. */
+export type StateReader = (key: Uint8Array) => Uint8Array | undefined;
+
+/** One record that a block changed; without a value it was deleted. */
+export interface StateChange {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+}
+
+interface Cell<T> {
+  readonly id: Uint8Array;
+  readonly before: T | undefined;
+  now: T | undefined;
+  changed: boolean;
+}
+
+type Journal = (() => void)[];
+
+/** One table of the state with the block's changes on top. */
+export class TableView<T> {
+  readonly #table: Table<T>;
+  readonly #read: StateReader;
+  readonly #journal: Journal;
+  readonly #cells = new Map<string, Cell<T>>();
+
+  constructor(table: Table<T>, read: StateReader, journal: Journal) {
+    this.#table = table;
+    this.#read = read;
+    this.#journal = journal;
+  }
+
+  /** The record under `id` as the block has left it. */
+  get(id: Uint8Array): T | undefined {
+    return this.#cell(id).now;
+  }
+
+  /** Replaces the record under `id`; `undefined` deletes it. Records are never changed in place. */
+  set(id: Uint8Array, value: T | undefined): void {
+    const cell = this.#cell(id);
+    const { now, changed } = cell;
+    this.#journal.push(() => {
+      cell.now = now;
+      cell.changed = changed;
+    });
+    cell.now = value;
+    cell.changed = true;
+  }
+
+  /** Money that came into this table with the block's changes, grains; negative when it went out. */
+  heldChange(): bigint {
+    let change = 0n;
+    for (const cell of this.#cells.values()) {
+      if (!cell.changed) continue;
+      if (cell.now !== undefined) change += this.#table.held(cell.now);
+      if (cell.before !== undefined) change -= this.#table.held(cell.before);
+    }
+    return change;
+  }
+
+  /** Every record that the block changed: its id, how it was, how it is. */
+  *changed(): Iterable<{ readonly id: Uint8Array; readonly before: T | undefined; readonly now: T | undefined }> {
+    for (const cell of this.#cells.values()) if (cell.changed) yield cell;
+  }
+
+  /** What a commit writes. */
+  *changes(): Iterable<StateChange> {
+    for (const { id, before, now } of this.changed()) {
+      if (before === undefined && now === undefined) continue;
+      const value = now === undefined ? undefined : this.#table.schema.encode(now);
+      yield { key: stateKey(this.#table, id), value };
+    }
+  }
+
+  #cell(id: Uint8Array): Cell<T> {
+    const name = String.fromCharCode(...id);
+    let cell = this.#cells.get(name);
+    if (cell === undefined) {
+      const stored = this.#read(stateKey(this.#table, id));
+      const before = stored === undefined ? undefined : this.#table.schema.decode(stored);
+      cell = { id, before, now: before, changed: false };
+      this.#cells.set(name, cell);
+    }
+    return cell;
+  }
+}
+
+/** The whole state under one block. */
+export class State {
+  readonly #journal: Journal = [];
+  readonly accounts: TableView<AccountRecord>;
+  readonly channels: TableView<ChannelRecord>;
+  readonly lanes: TableView<LaneRecord>;
+  readonly assets: TableView<AssetRecord>;
+  readonly revenues: TableView<RevenueRecord>;
+  readonly faucets: TableView<FaucetRecord>;
+  readonly closings: TableView<ClosingRecord>;
+  readonly endings: TableView<EndingRecord>;
+
+  constructor(read: StateReader) {
+    const view = <T>(table: Table<T>): TableView<T> => new TableView(table, read, this.#journal);
+    this.accounts = view(ACCOUNTS);
+    this.channels = view(CHANNELS);
+    this.lanes = view(LANES);
+    this.assets = view(ASSETS);
+    this.revenues = view(REVENUES);
+    this.faucets = view(FAUCETS);
+    this.closings = view(CLOSINGS);
+    this.endings = view(ENDINGS);
+  }
+
+  /** Runs `step`; when `keep` says no to its outcome, the state is as before. */
+  attempt<R>(step: () => R, keep: (outcome: R) => boolean): R {
+    const mark = this.#journal.length;
+    const outcome = step();
+    if (!keep(outcome)) for (const undo of this.#journal.splice(mark).reverse()) undo();
+    return outcome;
+  }
+
+  /** Money that the block's changes made (positive) or lost (negative). Anything but 0 is a defect. */
+  heldChange(): bigint {
+    let change = 0n;
+    for (const view of this.#views()) change += view.heldChange();
+    return change;
+  }
+
+  /** What a commit writes: every changed record once. */
+  changes(): readonly StateChange[] {
+    return this.#views().flatMap((view) => [...view.changes()]);
+  }
+
+  #views(): readonly Pick<TableView<unknown>, 'heldChange' | 'changes'>[] {
+    const { accounts, channels, lanes, assets, revenues, faucets, closings, endings } = this;
+    return [accounts, channels, lanes, assets, revenues, faucets, closings, endings];
+  }
+}
+
+const NEW_ACCOUNT: AccountRecord = { balance: 0n, nonce: 0, drawn: 0n };
+
+/** The account of a key; one that was never used is empty. */
+export function accountOf(state: State, key: Uint8Array): AccountRecord {
+  return state.accounts.get(key) ?? NEW_ACCOUNT;
+}
+
+/** Adds `amount` to a balance. The supply bounds every sum. */
+export function credit(state: State, key: Uint8Array, amount: bigint): void {
+  if (amount === 0n) return;
+  const account = accountOf(state, key);
+  state.accounts.set(key, { ...account, balance: account.balance + amount });
+}
+
+/** Takes `amount` from a balance; false, and nothing changed, when there is less. */
+export function debit(state: State, key: Uint8Array, amount: bigint): boolean {
+  const account = accountOf(state, key);
+  if (account.balance < amount) return false;
+  state.accounts.set(key, { ...account, balance: account.balance - amount });
+  return true;
+}

@@ -1,0 +1,33 @@
+/** The kinds of transaction. Adding one touches its file, this table, and `spec/ledger.md`. */
+import type { Action } from '../protocol/transaction.ts';
+import { claim } from './transactions/claim.ts';
+import { collect } from './transactions/collect.ts';
+import type { ActionOf, Handler, Outcome, TransactionContext } from './transactions/context.ts';
+import { cancelClose, closeByPayee, requestClose } from './transactions/ending.ts';
+import { faucet } from './transactions/faucet.ts';
+import { openChannel } from './transactions/open-channel.ts';
+import { registerAsset } from './transactions/register-asset.ts';
+import { topUp } from './transactions/top-up.ts';
+import { transfer } from './transactions/transfer.ts';
+
+const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
+  transfer,
+  faucet,
+  'register-asset': registerAsset,
+  'open-channel': openChannel,
+  'top-up': topUp,
+  claim,
+  'close-by-payee': closeByPayee,
+  'request-close': requestClose,
+  'cancel-close': cancelClose,
+  collect,
+};
+
+/** Executes an action by its kind's handler. */
+export function executeAction<K extends Action['type']>(
+  context: TransactionContext,
+  action: ActionOf[K],
+): Outcome {
+  const handler: Handler<K> = HANDLERS[action.type as K];
+  return handler(context, action);
+}

@@ -1,0 +1,107 @@
+/** Claims: what a voucher and a charge together pay, and to whom. Anyone may send one; it pays only the parties. */
+import { equalBytes } from '../../base/bytes.ts';
+import type { Hash } from '../../protocol/ids.ts';
+import { type AssetAmount, attributionRoot, isSortedAttribution } from '../../protocol/payment.ts';
+import type { ClaimBody } from '../../protocol/transaction.ts';
+import { COUNTER_MAX, LANES_MAX } from '../limits.ts';
+import type { OpenedClaim } from '../prepare.ts';
+import { type ChannelRecord, type LaneRecord, laneId, total } from '../records.ts';
+import type { ResultName } from '../result-codes.ts';
+import { splitPayment } from '../settle.ts';
+import { credit, type State } from '../state.ts';
+import { done, type Handler, type Outcome, refuse, type TransactionContext } from './context.ts';
+
+const NEW_LANE: LaneRecord = { paid: 0n, total: 0n, parts: [] };
+
+/**
+ * Pays what a voucher and a charge prove. Refusals in order: `channel-unknown`, then those of `payClaim`.
+ */
+export const claim: Handler<'claim'> = (context, body) => {
+  const channel = context.state.channels.get(body.channel);
+  return channel === undefined ? refuse('channel-unknown') : payClaim(context, body, channel);
+};
+
+/**
+ * Pays `min(voucher ceiling, charge total) - paid` of the lane, as far as the channel's deposit reaches; when
+ * that is nothing, it succeeds and moves nothing. Refusals in order: `claim-malformed`, `claim-mismatch`,
+ * `attribution-unsorted`, `attribution-sum`, `attribution-root`, `voucher-signature-invalid`,
+ * `charge-signature-invalid`, `lanes-exhausted`, `amounts-fall`, `amount-out-of-range`.
+ */
+export function payClaim(context: TransactionContext, body: ClaimBody, channel: ChannelRecord): Outcome {
+  const { state, claim: opened } = context;
+  if (opened === undefined) return refuse('claim-malformed');
+  const fault = termsFault(context, body, opened) ?? signatureFault(context, body, channel);
+  if (fault !== undefined) return refuse(fault);
+
+  const { voucher, charge } = opened;
+  const id = laneId(body.channel, charge.lane);
+  const lane = state.lanes.get(id) ?? NEW_LANE;
+  const payable = (voucher.ceiling < charge.total ? voucher.ceiling : charge.total) - lane.paid;
+  const left = channel.deposit - channel.claimed;
+  const payment = payable < left ? payable : left;
+  if (payment <= 0n) return done();
+
+  const lanes = channel.lanes.includes(charge.lane) ? channel.lanes : [...channel.lanes, charge.lane];
+  if (lanes.length > LANES_MAX) return refuse('lanes-exhausted');
+  const split = splitPayment(lane, body.attribution, payment);
+  if (split === undefined) return refuse('amounts-fall');
+  const toPayee = creditAssets(state, split.credits);
+  if (toPayee === undefined) return refuse('amount-out-of-range');
+  credit(state, channel.payee, toPayee);
+  state.lanes.set(id, split.lane);
+  state.channels.set(body.channel, { ...channel, claimed: channel.claimed + payment, lanes });
+  return done(payment);
+}
+
+type Refusal = Exclude<ResultName, 'ok'>;
+
+function termsFault(
+  { suite, network }: TransactionContext,
+  { channel, attribution }: ClaimBody,
+  { voucher, charge }: OpenedClaim,
+): Refusal | undefined {
+  const fits =
+    voucher.network === network &&
+    charge.network === network &&
+    equalBytes(voucher.channel, channel) &&
+    equalBytes(charge.channel, channel) &&
+    voucher.lane === charge.lane;
+  if (!fits) return 'claim-mismatch';
+  if (!isSortedAttribution(attribution)) return 'attribution-unsorted';
+  if (total(attribution.map(({ amount }) => amount)) !== charge.total) return 'attribution-sum';
+  if (!equalBytes(attributionRoot(suite, attribution), charge.attributionRoot)) return 'attribution-root';
+  return undefined;
+}
+
+function signatureFault(
+  { signatures }: TransactionContext,
+  body: ClaimBody,
+  { payer, payee }: ChannelRecord,
+): Refusal | undefined {
+  if (!signatures.check({ type: 'voucher', publicKey: payer, message: body.voucher })) {
+    return 'voucher-signature-invalid';
+  }
+  const charged = signatures.check({ type: 'charge', publicKey: payee, message: body.charge });
+  return charged ? undefined : 'charge-signature-invalid';
+}
+
+/** Adds to what assets have received; answers what belongs to none, or undefined when a counter is full. */
+function creditAssets(state: State, credits: readonly AssetAmount[]): bigint | undefined {
+  let unknown = 0n;
+  for (const { asset, amount } of credits) {
+    const received = receive(state, asset, amount);
+    if (received === undefined) return undefined;
+    if (!received) unknown += amount;
+  }
+  return unknown;
+}
+
+/** Adds `amount` to what an asset has received. False when it is not registered, undefined when its counter is full. */
+export function receive(state: State, asset: Hash, amount: bigint): boolean | undefined {
+  const revenue = state.revenues.get(asset);
+  if (revenue === undefined) return false;
+  const received = revenue.received + amount;
+  if (received > COUNTER_MAX) return undefined;
+  state.revenues.set(asset, { ...revenue, received });
+  return true;
+}

@@ -1,0 +1,50 @@
+/** What a kind of transaction is given, and what it answers. */
+import type { Genesis } from '../../protocol/block.ts';
+import type { PublicKey } from '../../protocol/ids.ts';
+import type { Suite } from '../../protocol/suite.ts';
+import type { Action } from '../../protocol/transaction.ts';
+import type { OpenedClaim } from '../prepare.ts';
+import type { ResultName } from '../result-codes.ts';
+import type { SignatureBook } from '../signatures.ts';
+import type { State } from '../state.ts';
+
+/** What stays the same for the whole ledger. */
+export interface Rules {
+  readonly suite: Suite;
+  readonly network: string;
+  readonly genesis: Genesis;
+}
+
+/** One transaction's surroundings. */
+export interface TransactionContext extends Rules {
+  readonly state: State;
+  readonly signatures: SignatureBook;
+  readonly height: number;
+  readonly sender: PublicKey;
+  readonly nonce: number;
+  /** Voucher and charge of the action's claim; absent when they could not be read or there is none. */
+  readonly claim: OpenedClaim | undefined;
+}
+
+/** What a transaction gave: `ok` and what it moved, or why it was refused. */
+export interface Outcome {
+  readonly result: ResultName;
+  /** Grains. */
+  readonly moved: bigint;
+}
+
+/** Each kind's action. */
+export type ActionOf = { readonly [A in Action as A['type']]: A };
+
+/** How one kind is executed. It may change the state before it refuses: refusals are undone. */
+export type Handler<K extends Action['type']> = (context: TransactionContext, action: ActionOf[K]) => Outcome;
+
+/** Success. */
+export function done(moved = 0n): Outcome {
+  return { result: 'ok', moved };
+}
+
+/** Refusal. */
+export function refuse(result: Exclude<ResultName, 'ok'>): Outcome {
+  return { result, moved: 0n };
+}

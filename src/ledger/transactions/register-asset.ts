@@ -1,0 +1,45 @@
+import { toHex } from '../../base/bytes.ts';
+import { LINEAGE_DEPTH_MAX, PPM } from '../../protocol/limits.ts';
+import { assetId, type OwnerShare, type ParentShare } from '../../protocol/transaction.ts';
+import type { State } from '../state.ts';
+import { done, type Handler, refuse } from './context.ts';
+
+/**
+ * Registers an asset under the id of sender and nonce. Refusals in order: `name-missing`, `owners-invalid`,
+ * `parents-invalid`, `parent-unknown`, `lineage-too-deep`.
+ */
+export const registerAsset: Handler<'register-asset'> = (context, definition) => {
+  const { suite, network, state, sender, nonce } = context;
+  const { name, owners, parents } = definition;
+  if (name.length === 0) return refuse('name-missing');
+  if (!ownersValid(owners)) return refuse('owners-invalid');
+  if (!parentsValid(parents)) return refuse('parents-invalid');
+  const depth = depthUnder(state, parents);
+  if (depth === undefined) return refuse('parent-unknown');
+  if (depth > LINEAGE_DEPTH_MAX) return refuse('lineage-too-deep');
+  const id = assetId(suite, network, sender, nonce);
+  state.assets.set(id, { registrant: sender, depth, definition });
+  state.revenues.set(id, { received: 0n, forwarded: parents.map(() => 0n), paid: owners.map(() => 0n) });
+  return done();
+};
+
+function ownersValid(owners: readonly OwnerShare[]): boolean {
+  const named = new Set(owners.map(({ owner }) => toHex(owner)));
+  if (named.size !== owners.length || owners.some(({ ppm }) => ppm === 0)) return false;
+  return owners.reduce((sum, { ppm }) => sum + ppm, 0) === PPM;
+}
+
+function parentsValid(parents: readonly ParentShare[]): boolean {
+  const named = new Set(parents.map(({ asset }) => toHex(asset)));
+  return named.size === parents.length && parents.reduce((sum, { ppm }) => sum + ppm, 0) <= PPM;
+}
+
+function depthUnder(state: State, parents: readonly ParentShare[]): number | undefined {
+  let depth = 0;
+  for (const { asset } of parents) {
+    const parent = state.assets.get(asset);
+    if (parent === undefined) return undefined;
+    depth = Math.max(depth, parent.depth + 1);
+  }
+  return depth;
+}

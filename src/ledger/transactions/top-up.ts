@@ -1,0 +1,16 @@
+import { debit } from '../state.ts';
+import { done, type Handler, refuse } from './context.ts';
+
+/**
+ * Raises the deposit of an open channel. Refusals in order: `channel-unknown`, `channel-closing`, `amount-zero`,
+ * `balance-insufficient`.
+ */
+export const topUp: Handler<'top-up'> = ({ state, sender }, { channel: id, amount }) => {
+  const channel = state.channels.get(id);
+  if (channel === undefined) return refuse('channel-unknown');
+  if (channel.closeAt !== undefined) return refuse('channel-closing');
+  if (amount === 0n) return refuse('amount-zero');
+  if (!debit(state, sender, amount)) return refuse('balance-insufficient');
+  state.channels.set(id, { ...channel, deposit: channel.deposit + amount });
+  return done();
+};

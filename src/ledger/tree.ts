@@ -1,0 +1,192 @@
+/**
+ * The state tree: commits to the whole state with one hash and proves single entries. Only the present tree is
+ * kept. An update reads the pages on the paths of what changed, gives new pages and the new root, and touches
+ * nothing: the caller writes the pages with the block and then adopts the update.
+ */
+import { concat } from '../base/bytes.ts';
+import { invariant } from '../base/errors.ts';
+import type { StoreOperation } from '../base/store.ts';
+import type { Hash } from '../protocol/ids.ts';
+import type { Suite } from '../protocol/suite.ts';
+import { TREE_PAGES_CACHED_MAX } from './limits.ts';
+import type { StateChange } from './state.ts';
+import { PLACEHOLDER, type StateProof } from './tree-hash.ts';
+import {
+  decodePage,
+  EMPTY_PAGE,
+  encodePage,
+  leafAt,
+  leafNode,
+  type Page,
+  pageNode,
+  pageSiblings,
+  type TreeNode,
+} from './tree-page.ts';
+
+/** Reads a stored page by its path: one byte per nibble. */
+export type PageReader = (path: Uint8Array) => Uint8Array | undefined;
+
+/** What an update gives. */
+export interface TreeUpdate {
+  readonly root: Hash;
+  /** Pages by path; without a page the stored one is to be deleted. */
+  readonly pages: ReadonlyMap<string, Page | undefined>;
+}
+
+/** The tree over a store of pages. */
+export interface StateTree {
+  /** The root of the tree as it is. */
+  root(): Hash;
+  /** The tree after `changes`, of which each key appears once. */
+  update(changes: readonly StateChange[]): TreeUpdate;
+  /** Store operations that make an update last; keys are paths. */
+  operations(update: TreeUpdate): readonly StoreOperation[];
+  /** Takes an update that was written. */
+  adopt(update: TreeUpdate): void;
+  /** Proves what stands under `key`. */
+  prove(key: Uint8Array): StateProof;
+}
+
+interface Item {
+  readonly keyHash: Hash;
+  /** Absent: delete. */
+  readonly valueHash: Hash | undefined;
+}
+
+/** A tree whose pages `read` finds; at most `pagesCachedMax` of them stay in memory. */
+export function createStateTree(
+  suite: Suite,
+  read: PageReader,
+  pagesCachedMax: number = TREE_PAGES_CACHED_MAX,
+): StateTree {
+  const cache = new Map<string, Page>();
+
+  const load = (path: string): Page => {
+    const cached = cache.get(path);
+    if (cached !== undefined) {
+      // The least recently used page is the first of the map.
+      cache.delete(path);
+      cache.set(path, cached);
+      return cached;
+    }
+    const stored = read(bytesOf(path));
+    const page = stored === undefined ? EMPTY_PAGE : decodePage(suite, stored);
+    keep(path, page);
+    return page;
+  };
+
+  const keep = (path: string, page: Page): void => {
+    cache.set(path, page);
+    if (cache.size > pagesCachedMax) cache.delete(cache.keys().next().value as string);
+  };
+
+  return {
+    root: () => pageNode(suite, load(''))?.hash ?? PLACEHOLDER,
+    update(changes) {
+      const items = changes.map(({ key, value }) => ({
+        keyHash: suite.sha256(key),
+        valueHash: value === undefined ? undefined : suite.sha256(value),
+      }));
+      const pages = new Map<string, Page | undefined>();
+      const node = updatePage({ suite, load, pages }, '', items, true);
+      return { root: node?.hash ?? PLACEHOLDER, pages };
+    },
+    operations: ({ pages }) =>
+      [...pages].map(([path, page]) => {
+        const key = bytesOf(path);
+        return page === undefined ? { type: 'del', key } : { type: 'put', key, value: encodePage(page) };
+      }),
+    adopt({ pages }) {
+      for (const [path, page] of pages) {
+        if (page === undefined) cache.delete(path);
+        else keep(path, page);
+      }
+    },
+    prove: (key) => prove(suite, load, suite.sha256(key)),
+  };
+}
+
+interface Update {
+  readonly suite: Suite;
+  readonly load: (path: string) => Page;
+  readonly pages: Map<string, Page | undefined>;
+}
+
+/** Applies `items`, all below `path`, to its page; `stored` says whether there may be one. Answers the new node. */
+function updatePage(update: Update, path: string, items: readonly Item[], stored: boolean): TreeNode | undefined {
+  const page = [...(stored ? update.load(path) : EMPTY_PAGE)];
+  const groups = new Map<number, Item[]>();
+  for (const item of items) {
+    const slot = nibbleAt(item.keyHash, path.length);
+    const group = groups.get(slot);
+    if (group === undefined) groups.set(slot, [item]);
+    else group.push(item);
+  }
+  for (const [slot, group] of groups) page[slot] = updateSlot(update, path + nibble(slot), page[slot], group);
+  const node = pageNode(update.suite, page);
+  // A page that amounts to one leaf moves up into its parent; the root's page has no parent.
+  const gone = node === undefined || (node.kind === 'leaf' && path !== '');
+  if (!gone) update.pages.set(path, page);
+  else if (stored) update.pages.set(path, undefined);
+  return node;
+}
+
+function updateSlot(
+  update: Update,
+  path: string,
+  before: TreeNode | undefined,
+  items: readonly Item[],
+): TreeNode | undefined {
+  if (before?.kind === 'inner') return updatePage(update, path, items, true);
+  const live = new Map<string, { readonly keyHash: Hash; readonly valueHash: Hash }>();
+  if (before !== undefined) live.set(nameOf(before.keyHash), before);
+  for (const { keyHash, valueHash } of items) {
+    if (valueHash === undefined) live.delete(nameOf(keyHash));
+    else live.set(nameOf(keyHash), { keyHash, valueHash });
+  }
+  const leaves = [...live.values()];
+  const [first] = leaves;
+  if (leaves.length > 1) return updatePage(update, path, leaves, false);
+  return first && leafNode(update.suite, first.keyHash, first.valueHash);
+}
+
+function prove(suite: Suite, load: (path: string) => Page, keyHash: Hash): StateProof {
+  const visited: (readonly [Page, number])[] = [];
+  for (let path = ''; ; ) {
+    invariant(path.length < 64, 'a path ends within the bits of a hash');
+    const page = load(path);
+    const slot = nibbleAt(keyHash, path.length);
+    visited.push([page, slot]);
+    if (page[slot]?.kind !== 'inner') break;
+    path += nibble(slot);
+  }
+  const siblings: Hash[] = [];
+  const [last] = visited.slice(-1);
+  for (const [page, slot] of visited.toReversed()) pageSiblings(suite, page, slot, siblings);
+  const end = last && leafAt(suite, last[0], last[1]);
+  const leaf = end?.kind === 'leaf' ? { keyHash: end.keyHash, valueHash: end.valueHash } : undefined;
+  return { leaf, siblings };
+}
+
+function nibbleAt(keyHash: Hash, depth: number): number {
+  const byte = keyHash[depth >> 1] as number;
+  return depth % 2 === 0 ? byte >> 4 : byte & 15;
+}
+
+// In memory a path is a text with one character per nibble.
+function nibble(slot: number): string {
+  return String.fromCharCode(slot);
+}
+
+function bytesOf(path: string): Uint8Array {
+  return Uint8Array.from(path, (character) => character.charCodeAt(0));
+}
+
+function nameOf(hash: Hash): string {
+  return String.fromCharCode(...hash);
+}
+
+/** The store's operations under a prefix. */
+export function underPrefix(prefix: Uint8Array, operations: readonly StoreOperation[]): readonly StoreOperation[] {
+  return operations.map((operation) => ({ ...operation, key: concat(prefix, operation.key) }));
+}
