@@ -27,10 +27,13 @@ export interface App {
 /** A group of commands adds itself to the program. `run` gives a command its App and handles its end. */
 export type CommandGroup = (program: Command, run: Runner) => void;
 
-/** Wraps what a command does. */
+/** What a command does with its App, its arguments and its options. */
+export type Action<A extends readonly unknown[]> = (app: App, ...args: A) => Promise<void>;
+
+/** Makes an action into what commander calls: with the arguments that the command declares, then the command. */
 export type Runner = <A extends readonly unknown[]>(
-  action: (app: App, ...args: A) => Promise<void>,
-) => (...args: [...A, Command]) => Promise<void>;
+  action: Action<A>,
+) => (...args: unknown[]) => Promise<void>;
 
 /** The App of one invocation. */
 export function createApp(options: GlobalOptions): App {

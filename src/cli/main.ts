@@ -3,7 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { errorText } from '../base/error-text.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { VERSION } from '../daemon/version.ts';
-import { type App, createApp, exitCodeOf, type GlobalOptions, type Runner } from './app.ts';
+import { type Action, type App, createApp, exitCodeOf, type GlobalOptions, type Runner } from './app.ts';
 import { COMMAND_GROUPS } from './commands.ts';
 
 process.exitCode = await main(process.argv.slice(2));
@@ -59,14 +59,14 @@ function everyCommand(command: Command): readonly Command[] {
 }
 
 function runnerOf(done: (code: number) => void): Runner {
-  return (action) =>
-    async (...args) => {
+  return <A extends readonly unknown[]>(action: Action<A>) =>
+    async (...args: unknown[]): Promise<void> => {
       const command = args[args.length - 1] as Command;
       const options: GlobalOptions = command.opts();
       const app: App = createApp(options);
       try {
-        // Commander hands over what the action declares, then the command itself.
-        await action(app, ...(args.slice(0, -1) as unknown as Parameters<typeof action> extends [App, ...infer A] ? A : never));
+        // Commander hands over what the command declares, then the command itself.
+        await action(app, ...(args.slice(0, -1) as unknown as A));
       } catch (error) {
         done(report(error, { json: options.json === true, app }));
       }
@@ -84,7 +84,11 @@ function report(error: unknown, context: { readonly json: boolean; readonly app?
     process.stderr.write(`${paint('red', 'Error')} ${what} ${paint('dim', `(${failure.code})`)}\n`);
     for (const sentence of [why, next]) if (sentence !== '') process.stderr.write(`  ${sentence}\n`);
   }
-  if (process.env.SAHARA_DAEMON_LOG_LEVEL === 'debug' && error instanceof Error && !(error instanceof SaharaError)) {
+  if (
+    process.env.SAHARA_DAEMON_LOG_LEVEL === 'debug' &&
+    error instanceof Error &&
+    !(error instanceof SaharaError)
+  ) {
     process.stderr.write(`${error.stack ?? ''}\n`);
   }
   return exitCodeOf(failure.code);

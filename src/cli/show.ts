@@ -66,12 +66,16 @@ export class AnswerPrinter {
     line(this.text.endsWith('\n') ? '' : '\n');
     for (const source of this.#sources.filter(({ index }) => this.#cited.has(index))) {
       const title = source.title === '' ? '' : `  ${paint('dim', clip(source.title, 60))}`;
-      line(`${paint('cyan', `[${source.index + 1}]`)} ${clip(source.document, 60)}${title}  ${paint('dim', `by ${shortDid(source.contributor)}`)}`);
+      line(
+        `${paint('cyan', `[${source.index + 1}]`)} ${clip(source.document, 60)}${title}  ${paint('dim', `by ${shortDid(source.contributor)}`)}`,
+      );
     }
     if (this.#cited.size > 0) line();
     line(`${paint('green', '●')} ${costLine(end)}`);
     for (const share of end.shares) {
-      line(`  ${amount(share.amount).padEnd(20)} ${percent(share.ppm).padStart(6)}  ${share.role.padEnd(9)} ${clip(share.name, 60)}`);
+      line(
+        `  ${amount(share.amount).padEnd(20)} ${percent(share.ppm).padStart(6)}  ${share.role.padEnd(9)} ${clip(share.name, 60)}`,
+      );
     }
     line(paint('dim', `  receipt ${shortId(end.callId)}, ${end.tookMs} ms, evidence in ${end.path}`));
   }

@@ -42,7 +42,9 @@ export async function pruneReceipts(folder: string, keep: number = RECEIPTS_MAX)
   for (const { path } of (await datedReceipts(folder)).slice(keep)) await rm(path, { force: true });
 }
 
-async function datedReceipts(folder: string): Promise<readonly { readonly path: string; readonly atMs: number }[]> {
+async function datedReceipts(
+  folder: string,
+): Promise<readonly { readonly path: string; readonly atMs: number }[]> {
   const paths = (await bundleNames(folder)).map((name) => join(folder, name));
   const dated = await Promise.all(paths.map(async (path) => ({ path, atMs: (await stat(path)).mtimeMs })));
   return dated.sort((a, b) => b.atMs - a.atMs);

@@ -34,7 +34,10 @@ interface OpenVault {
 }
 
 /** A keeper of the vaults under `folder`. */
-export function createVaultKeeper(parts: { readonly clock: Clock }, options: { readonly folder: string }): VaultKeeper {
+export function createVaultKeeper(
+  parts: { readonly clock: Clock },
+  options: { readonly folder: string },
+): VaultKeeper {
   const opened = new Map<string, Promise<OpenVault>>();
 
   const names = async (): Promise<readonly string[]> =>

@@ -29,7 +29,10 @@ export const agentCommands: CommandGroup = (program, run) => {
     .option('--free <calls>', 'without a manifest: free calls per caller and day')
     .option('--description <text>', 'without a manifest: what it knows')
     .option('--replace', 'replace the agent of this name')
-    .addHelpText('after', '\nExample:\n  $ sahara agent add --name notes --vault notes --price 0.001\n  $ sahara agent add notes.yaml')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sahara agent add --name notes --vault notes --price 0.001\n  $ sahara agent add notes.yaml',
+    )
     .action(run(add));
   agent
     .command('list')
@@ -50,7 +53,9 @@ async function add(app: App, file: string | undefined, options: AddOptions): Pro
   const replace = options.replace === true;
   const row = await app.client.call('agent.add', { manifest, replace }, { signal: app.signal }).finally(stop);
   app.terminal.result(row, () => {
-    app.terminal.line(`${app.terminal.paint('green', row.name)} is live: ${priceOf(row)}, ${shortDid(row.did)}.`);
+    app.terminal.line(
+      `${app.terminal.paint('green', row.name)} is live: ${priceOf(row)}, ${shortDid(row.did)}.`,
+    );
     if (row.note !== undefined) app.terminal.line(app.terminal.paint('yellow', row.note));
     app.terminal.line(`Ask it:  sahara ask ${row.name} "..."`);
   });
@@ -68,7 +73,8 @@ function manifestOf(options: AddOptions): string {
   const { name, vault, description } = options;
   if (name === undefined || vault === undefined) throw usage('It takes a manifest, or --name and --vault');
   const price = options.price ?? '0.001';
-  if (parseAmount(price) === undefined) throw usage(`--price takes an amount in SAHARA such as 0.002, not "${price}"`);
+  if (parseAmount(price) === undefined)
+    throw usage(`--price takes an amount in SAHARA such as 0.002, not "${price}"`);
   const freeCalls = options.free === undefined ? 0 : countOption('--free', options.free);
   // JSON is YAML.
   return JSON.stringify({
@@ -92,7 +98,13 @@ async function list(app: App): Promise<void> {
       app.terminal.line('No agents here. Host one:  sahara agent add --name NAME --vault VAULT');
       return;
     }
-    const cells = rows.map((row) => [row.name, priceOf(row), row.backend, row.vaults.join(', ') || '-', row.did]);
+    const cells = rows.map((row) => [
+      row.name,
+      priceOf(row),
+      row.backend,
+      row.vaults.join(', ') || '-',
+      row.did,
+    ]);
     showTable(app, ['AGENT', 'PRICE', 'BACKEND', 'VAULTS', 'DID'], cells);
     for (const row of rows) if (row.note !== undefined) app.terminal.line(`${row.name}: ${row.note}`);
   });

@@ -2,8 +2,8 @@
 import { formatAmount } from '../../base/amount.ts';
 import type { AgentRow } from '../../daemon/admin/types.ts';
 import type { App, CommandGroup } from '../app.ts';
-import { clip, shortDid } from '../terminal.ts';
 import { showTable } from '../show.ts';
+import { clip, shortDid } from '../terminal.ts';
 
 /** Who can be asked. */
 export const agentsCommands: CommandGroup = (program, run) => {
@@ -21,7 +21,9 @@ async function agents(app: App, options: { readonly wait: string }): Promise<voi
   app.terminal.result(rows, () => {
     if (rows.length === 0) {
       app.terminal.line('No live agents. Those of other peers appear within a few seconds of their start.');
-      app.terminal.line('Host one:  sahara vault create notes && sahara vault add notes FOLDER && sahara agent add --name notes --vault notes');
+      app.terminal.line(
+        'Host one:  sahara vault create notes && sahara vault add notes FOLDER && sahara agent add --name notes --vault notes',
+      );
       return;
     }
     showTable(app, ['AGENT', 'PRICE', 'QUEUE', 'LATENCY', 'WHERE', 'DID', 'SKILLS'], rows.map(cells));

@@ -45,7 +45,9 @@ async function ask(app: App, agent: string, words: readonly string[], options: A
   const { end } = await answer(app, input);
   if (options.receipt !== undefined) {
     await copyFile(end.path, options.receipt);
-    app.terminal.note(`Saved the evidence to ${options.receipt}. Prove it:  sahara verify ${options.receipt}`);
+    app.terminal.note(
+      `Saved the evidence to ${options.receipt}. Prove it:  sahara verify ${options.receipt}`,
+    );
   }
 }
 
@@ -70,7 +72,10 @@ async function readQuestion(): Promise<string> {
 }
 
 /** Streams one answer and tells how it ended. */
-export async function answer(app: App, input: AskInput): Promise<{ readonly end: AskEnd; readonly text: string }> {
+export async function answer(
+  app: App,
+  input: AskInput,
+): Promise<{ readonly end: AskEnd; readonly text: string }> {
   const { terminal } = app;
   const printer = new AnswerPrinter(terminal);
   let stopSpinning = terminal.progress('Looking for the agent');
@@ -99,7 +104,10 @@ function showStep(app: App, event: Extract<AskEvent, { type: 'progress' }>): () 
 
 async function chat(app: App, agent: string, options: AskOptions): Promise<void> {
   const budget = amountOption('--budget', options.budget);
-  const reader = createInterface({ input: process.stdin, output: app.terminal.interactive ? process.stderr : undefined });
+  const reader = createInterface({
+    input: process.stdin,
+    output: app.terminal.interactive ? process.stderr : undefined,
+  });
   const context: { role: 'user' | 'agent'; text: string }[] = [];
   let spent = 0n;
   app.terminal.note(`Chat with ${agent}. An empty line or Ctrl-D ends it.`);

@@ -2,8 +2,8 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Option } from 'commander';
-import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { explainError } from '../../base/error-text.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { StatusReport } from '../../daemon/admin/types.ts';
 import { type Daemon, startDaemon } from '../../daemon/compose.ts';
 import { configTemplate, loadConfig } from '../../daemon/config.ts';
@@ -38,7 +38,9 @@ export const daemonCommands: CommandGroup = (program, run) => {
     .action(
       run(async (app) => {
         await app.client.call('stop', {}, { signal: app.signal });
-        app.terminal.result({ stopping: true }, () => app.terminal.line('The daemon finishes its calls and stops.'));
+        app.terminal.result({ stopping: true }, () =>
+          app.terminal.line('The daemon finishes its calls and stops.'),
+        );
       }),
     );
 };
@@ -65,7 +67,8 @@ function configOf(app: App, flags: Flags): Config {
   const given = new Map<string, string | readonly string[]>();
   for (const option of CONFIG_OPTIONS) {
     const value = flags[new Option(option.flag).attributeName()];
-    if (typeof value === 'string' || Array.isArray(value)) given.set(option.path, value as string | readonly string[]);
+    if (typeof value === 'string' || Array.isArray(value))
+      given.set(option.path, value as string | readonly string[]);
   }
   if (Array.isArray(flags.bootstrap)) given.set('mesh.bootstrap', flags.bootstrap);
   const required = named !== undefined || app.environment.SAHARA_CONFIG !== undefined;
@@ -83,14 +86,18 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
   const stopSpinning = terminal.progress('Starting');
   let daemon: Daemon;
   try {
-    daemon = await startDaemon({ home, config, environment: app.environment }, {
-      signal: stopping.signal,
-      tell: (text) => terminal.note(text),
-    });
+    daemon = await startDaemon(
+      { home, config, environment: app.environment },
+      {
+        signal: stopping.signal,
+        tell: (text) => terminal.note(text),
+      },
+    );
   } finally {
     stopSpinning();
   }
-  if (!existsSync(home.config) && home.config.startsWith(home.root)) writeFileSync(home.config, configTemplate(), { mode: 0o600 });
+  if (!existsSync(home.config) && home.config.startsWith(home.root))
+    writeFileSync(home.config, configTemplate(), { mode: 0o600 });
   const report = await daemon.status();
   terminal.result(report, () => greet(app, report, daemon));
   const asking = terminal.interactive ? firstQuestion(app, report, stopping.signal) : Promise.resolve();
@@ -132,8 +139,12 @@ function greet(app: App, report: StatusReport, daemon: Daemon): void {
   const prefix = commandName(app);
   terminal.line(`${terminal.paint('bold', 'Sahara')} ${VERSION}`);
   terminal.line(`${dim('you')} ${report.did}`);
-  terminal.line(`${dim('network')} ${report.ledger.network}, height ${report.ledger.height}, this peer is its ${report.ledger.role}`);
-  terminal.line(`${dim('peers')} ${report.peers.length === 0 ? 'none yet' : plural(report.peers.length, 'peer')}`);
+  terminal.line(
+    `${dim('network')} ${report.ledger.network}, height ${report.ledger.height}, this peer is its ${report.ledger.role}`,
+  );
+  terminal.line(
+    `${dim('peers')} ${report.peers.length === 0 ? 'none yet' : plural(report.peers.length, 'peer')}`,
+  );
   terminal.line(`${dim('balance')} ${amount(report.balance)}`);
   terminal.line(`${dim('agents')} ${report.agents.join(', ') || 'none here'}`);
   terminal.line(`${dim('home')} ${report.home}`);
@@ -141,8 +152,13 @@ function greet(app: App, report: StatusReport, daemon: Daemon): void {
   const name = report.agents[0] ?? 'guide';
   showHint(terminal, 'Ask', `${prefix} ask ${name} "${FIRST_QUESTION}"`);
   const address = daemon.reachableAddress();
-  if (address !== undefined) showHint(terminal, 'Join', `SAHARA_HOME=/tmp/second ${prefix} up --bootstrap ${address}`);
-  showHint(terminal, 'Own', `${prefix} vault create notes && ${prefix} vault add notes FOLDER && ${prefix} agent add --name notes --vault notes`);
+  if (address !== undefined)
+    showHint(terminal, 'Join', `SAHARA_HOME=/tmp/second ${prefix} up --bootstrap ${address}`);
+  showHint(
+    terminal,
+    'Own',
+    `${prefix} vault create notes && ${prefix} vault add notes FOLDER && ${prefix} agent add --name notes --vault notes`,
+  );
   showHint(terminal, 'Stop', 'Ctrl-C');
 }
 
@@ -155,7 +171,10 @@ function showHint(terminal: Terminal, name: string, text: string): void {
 /** How this user starts `sahara`: with their home, and through npx in a checkout. */
 function commandName(app: App): string {
   const started = process.argv[1] ?? '';
-  const name = process.env.npm_lifecycle_event !== undefined || /bin[\\/]sahara\.js$/.test(started) ? 'npx sahara' : 'sahara';
+  const name =
+    process.env.npm_lifecycle_event !== undefined || /bin[\\/]sahara\.js$/.test(started)
+      ? 'npx sahara'
+      : 'sahara';
   const { SAHARA_HOME } = app.environment;
   return SAHARA_HOME ? `SAHARA_HOME=${SAHARA_HOME} ${name}` : name;
 }
@@ -182,4 +201,3 @@ async function firstQuestion(app: App, report: StatusReport, signal: AbortSignal
     reader.close();
   }
 }
-

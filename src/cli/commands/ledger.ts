@@ -52,7 +52,9 @@ function show({ terminal }: App, report: LedgerReport): void {
 }
 
 async function accounts(app: App, did: string | undefined): Promise<void> {
-  const rows = await app.client.call('ledger.accounts', did === undefined ? {} : { did }, { signal: app.signal });
+  const rows = await app.client.call('ledger.accounts', did === undefined ? {} : { did }, {
+    signal: app.signal,
+  });
   app.terminal.result(rows, () => {
     const cells = rows.map((row) => [row.did, amount(row.balance), String(row.nonce)]);
     showTable(app, ['ACCOUNT', 'BALANCE', 'TRANSACTIONS'], cells);
@@ -87,7 +89,8 @@ async function verify(app: App): Promise<void> {
       app.terminal.line(
         `${app.terminal.paint('green', 'Sound')}: ${verdict.height} blocks, ${verdict.transactions} transactions, supply ${amount(verdict.supply)}.`,
       );
-    } else app.terminal.line(`${app.terminal.paint('red', 'Not sound')}: ${verdict.fault ?? 'unknown fault'}`);
+    } else
+      app.terminal.line(`${app.terminal.paint('red', 'Not sound')}: ${verdict.fault ?? 'unknown fault'}`);
   });
   if (!verdict.sound) process.exitCode = 1;
 }

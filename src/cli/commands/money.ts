@@ -32,7 +32,9 @@ async function earnings(app: App): Promise<void> {
 
 function showEarnings(app: App, report: EarningsReport): void {
   app.terminal.line(`balance    ${amount(report.balance)}`);
-  app.terminal.line(`unclaimed  ${amount(report.unclaimed)}  (callers owe it; the ledger pays it out at the next claim)`);
+  app.terminal.line(
+    `unclaimed  ${amount(report.unclaimed)}  (callers owe it; the ledger pays it out at the next claim)`,
+  );
   if (report.assets.length === 0) return;
   app.terminal.line();
   const cells = report.assets.map((row) => [
@@ -53,7 +55,8 @@ async function collect(app: App, asset: string | undefined): Promise<void> {
     .finally(stop);
   app.terminal.result(rows, () => {
     if (rows.length === 0) app.terminal.line('Nothing to collect.');
-    for (const row of rows) app.terminal.line(`${shortId(row.asset)}  ${clip(row.name, 40)}  moved ${amount(row.moved)}`);
+    for (const row of rows)
+      app.terminal.line(`${shortId(row.asset)}  ${clip(row.name, 40)}  moved ${amount(row.moved)}`);
   });
 }
 

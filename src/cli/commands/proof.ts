@@ -1,12 +1,12 @@
 /** `verify` and `explain`: proof without a network, and the arithmetic in words. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { SaharaError } from '../../base/errors.ts';
+import { findReceipt } from '../../daemon/receipts.ts';
 import { readBundle } from '../../protocol/bundle.ts';
 import { explainReceipt } from '../../protocol/explain.ts';
 import { receipt } from '../../protocol/payment.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import { type BundleVerdict, verifyBundle } from '../../protocol/verify-bundle.ts';
-import { findReceipt } from '../../daemon/receipts.ts';
 import type { App, CommandGroup } from '../app.ts';
 import { amount } from '../show.ts';
 import { clip, printable, shortId } from '../terminal.ts';
@@ -22,7 +22,10 @@ export const proofCommands: CommandGroup = (program, run) => {
     .description('prove a call from its evidence alone: no daemon, no network')
     .argument('<bundle>', 'file, or the first characters of a receipt of yours')
     .option('--network <name>', 'full name of the network that it must be of')
-    .addHelpText('after', '\nExample:\n  $ sahara ask guide "What is a voucher?" --receipt call.bundle\n  $ sahara verify call.bundle')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sahara ask guide "What is a voucher?" --receipt call.bundle\n  $ sahara verify call.bundle',
+    )
     .action(run(verify));
   program
     .command('explain')
@@ -45,13 +48,21 @@ async function read(app: App, name: string): Promise<Uint8Array> {
     return new Uint8Array(await readFile(path ?? name));
   } catch (error) {
     const looksLikeId = /^[0-9a-f]{4,32}$/.test(name);
-    throw new SaharaError(looksLikeId ? 'receipt-unknown' : 'file-missing', { path: name, receipt: name }, { cause: error });
+    throw new SaharaError(
+      looksLikeId ? 'receipt-unknown' : 'file-missing',
+      { path: name, receipt: name },
+      { cause: error },
+    );
   }
 }
 
 async function verify(app: App, name: string, options: VerifyOptions): Promise<void> {
   const file = await read(app, name);
-  const verdict = verifyBundle(nativeSuite, file, options.network === undefined ? {} : { network: options.network });
+  const verdict = verifyBundle(
+    nativeSuite,
+    file,
+    options.network === undefined ? {} : { network: options.network },
+  );
   app.terminal.result(plain(verdict), () => show(app, verdict));
   if (!verdict.ok) process.exitCode = 1;
 }
@@ -71,8 +82,15 @@ function plain(verdict: BundleVerdict): object {
       question: summary.question,
       answer: summary.answer.text,
       amount: String(summary.receipt.amount),
-      shares: summary.shares.map((share) => ({ role: share.role, amount: String(share.amount), ppm: share.ppm, contributors: share.contributors })),
-      ...(summary.settlement && { settlement: { ...summary.settlement, chargeTotal: String(summary.settlement.chargeTotal) } }),
+      shares: summary.shares.map((share) => ({
+        role: share.role,
+        amount: String(share.amount),
+        ppm: share.ppm,
+        contributors: share.contributors,
+      })),
+      ...(summary.settlement && {
+        settlement: { ...summary.settlement, chargeTotal: String(summary.settlement.chargeTotal) },
+      }),
     }),
   };
 }
@@ -86,7 +104,9 @@ function show({ terminal }: App, verdict: BundleVerdict): void {
   const { summary } = verdict;
   if (summary === undefined) {
     const failed = verdict.steps.find(({ ok }) => !ok);
-    terminal.line(`${terminal.paint('red', 'Not proved')}: ${printable(failed?.detail ?? 'the file is no evidence bundle')}.`);
+    terminal.line(
+      `${terminal.paint('red', 'Not proved')}: ${printable(failed?.detail ?? 'the file is no evidence bundle')}.`,
+    );
     return;
   }
   const settled = summary.settlement

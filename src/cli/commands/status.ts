@@ -43,7 +43,10 @@ function showStatus({ terminal }: App, report: StatusReport): void {
     ['vaults', report.vaults.join(', ') || 'none'],
     ['peers', report.peers.length === 0 ? 'none connected' : plural(report.peers.length, 'peer')],
     ['home', report.home],
-    ['running', `${duration(report.upMs)}, process ${report.pid}, ${Math.round(report.memoryBytes / 1e6)} MB`],
+    [
+      'running',
+      `${duration(report.upMs)}, process ${report.pid}, ${Math.round(report.memoryBytes / 1e6)} MB`,
+    ],
   ];
   for (const [name, text] of rows) terminal.line(`${terminal.paint('dim', name.padEnd(8))} ${text}`);
   for (const peer of report.peers) {

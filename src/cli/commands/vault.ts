@@ -53,7 +53,9 @@ export const vaultCommands: CommandGroup = (program, run) => {
 
 async function create(app: App, name: string): Promise<void> {
   const row = await app.client.call('vault.create', { name }, { signal: app.signal });
-  app.terminal.result(row, () => app.terminal.line(`Made the vault ${row.name}. Fill it:  sahara vault add ${row.name} FOLDER`));
+  app.terminal.result(row, () =>
+    app.terminal.line(`Made the vault ${row.name}. Fill it:  sahara vault add ${row.name} FOLDER`),
+  );
 }
 
 async function add(app: App, vault: string, path: string, options: AddOptions): Promise<void> {
@@ -66,7 +68,9 @@ async function add(app: App, vault: string, path: string, options: AddOptions): 
       if (app.terminal.json) app.terminal.line(JSON.stringify(event));
       else if (event.type === 'skipped') {
         stop();
-        app.terminal.note(`${app.terminal.paintError('yellow', 'skipped')} ${clip(event.name, 60)}: ${reasonOf(event.error)}`);
+        app.terminal.note(
+          `${app.terminal.paintError('yellow', 'skipped')} ${clip(event.name, 60)}: ${reasonOf(event.error)}`,
+        );
       } else if (event.type === 'total') {
         stop();
         app.terminal.line(totals(event));
@@ -108,7 +112,12 @@ async function list(app: App): Promise<void> {
   });
 }
 
-async function search(app: App, vault: string, query: readonly string[], options: { readonly limit: string }): Promise<void> {
+async function search(
+  app: App,
+  vault: string,
+  query: readonly string[],
+  options: { readonly limit: string },
+): Promise<void> {
   const limit = countOption('--limit', options.limit);
   const input = { vault, query: query.join(' '), limit };
   const rows = await app.client.call('vault.search', input, { signal: app.signal });
