@@ -6,7 +6,7 @@
 import { utf8 } from '../base/bytes.ts';
 import { type Extracted, layOut, oneLine, type PlacedBlock } from './blocks.ts';
 import { CHUNK_BYTES_MAX, CHUNK_WORDS_TARGET, TITLE_BYTES_MAX } from './limits.ts';
-import { itemsOf, type Span, sentences } from './text/sentences.ts';
+import { itemsOf, linesOf, type Span, sentences } from './text/sentences.ts';
 import { countWords } from './text/words.ts';
 
 /** A passage before it has an owner. Offsets are UTF-8 bytes of the extracted text, end excluded. */
@@ -95,17 +95,6 @@ function partsOf(text: string, block: PlacedBlock): Span[] {
   if (block.kind === 'list') return itemsOf(text, block);
   if (block.kind === 'code' || block.kind === 'table') return linesOf(text, block);
   return sentences(text, block.start, block.end);
-}
-
-function linesOf(text: string, block: Span): Span[] {
-  const lines: Span[] = [];
-  for (let at = block.start; at < block.end; ) {
-    const newline = text.indexOf('\n', at);
-    const end = newline === -1 || newline > block.end ? block.end : newline;
-    if (end > at) lines.push({ start: at, end });
-    at = end + 1;
-  }
-  return lines;
 }
 
 /** Cuts what is longer than a chunk may be at white space, or anywhere when it has none. */

@@ -60,7 +60,7 @@ export class CommittedTrees {
     const chunkLeaves = new LeafHashes();
     const chunkPlaces: Place<Uint8Array>[] = [];
     let index = 0;
-    let previous = new Uint8Array(0);
+    let previous: Uint8Array = new Uint8Array(0);
     for await (const id of chunkIds(sources.store)) {
       // A place is the first of equal ids, where reading can start again.
       const due = index >= (chunkPlaces.at(-1)?.index ?? -STRIDE) + STRIDE;

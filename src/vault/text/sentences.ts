@@ -8,7 +8,7 @@ export interface Span {
 
 /** A piece of a passage that an answer may quote whole. */
 export interface Unit extends Span {
-  readonly kind: 'sentence' | 'item' | 'code' | 'table';
+  readonly kind: 'sentence' | 'item' | 'code' | 'row';
   /** Position of the block (text between blank lines) that the unit stands in, from 0. */
   readonly block: number;
 }
@@ -18,6 +18,7 @@ const ABBREVIATIONS: ReadonlySet<string> = new Set(
     ' ',
   ),
 );
+const LEAD_WORDS_MAX = 3;
 const ENDING = /[.!?\u2026]+["')\]\u201d\u2019\u00bb*_`]*(?=\s)|[\u3002\uff01\uff1f][\u300d\u300f\uff09]*/gu;
 const ITEM = /^[ \t]*(?:[-*+\u2022]|\d{1,4}[.)])[ \t]+/;
 const STARTS_SENTENCE = /^["'([\u201c\u2018\u00ab*_`]*[\p{Lu}\p{Lt}\p{Lo}\p{N}`$#<@/-]/u;
@@ -37,18 +38,19 @@ export function sentences(text: string, from = 0, to: number = text.length): Spa
   return spans;
 }
 
-/** The quotable units of a passage: sentences of prose, items of lists, whole code blocks and tables. */
+/** The quotable units of a passage: sentences of prose, items of lists, rows of tables, whole code blocks. */
 export function unitsOf(text: string): Unit[] {
   const units: Unit[] = [];
   let number = 0;
   for (const block of blocksOf(text)) {
     const body = text.slice(block.start, block.end);
     if (body.startsWith('```')) units.push({ ...block, kind: 'code', block: number });
-    else if (body.startsWith('| ')) units.push({ ...block, kind: 'table', block: number });
-    else if (ITEM.test(body)) {
+    else if (body.startsWith('| ')) {
+      for (const row of linesOf(text, block)) units.push({ ...row, kind: 'row', block: number });
+    } else if (ITEM.test(body)) {
       for (const item of itemsOf(text, block)) units.push({ ...item, kind: 'item', block: number });
     } else {
-      for (const span of sentences(text, block.start, block.end)) {
+      for (const span of withLead(text, sentences(text, block.start, block.end))) {
         units.push({ ...span, kind: 'sentence', block: number });
       }
     }
@@ -81,14 +83,26 @@ export function blocksOf(text: string): Span[] {
   return blocks;
 }
 
-/** The items of a list block: each from its bullet to the next bullet of the same or a lesser indent. */
+/** The lines of a block that hold anything. */
+export function linesOf(text: string, block: Span): Span[] {
+  const lines: Span[] = [];
+  for (let at = block.start; at < block.end; ) {
+    const newline = text.indexOf('\n', at);
+    const end = newline === -1 || newline > block.end ? block.end : newline;
+    if (end > at) lines.push({ start: at, end });
+    at = end + 1;
+  }
+  return lines;
+}
+
+/** The items of a list block: each from its bullet to the next bullet, nested or not. */
 export function itemsOf(text: string, block: Span): Span[] {
   const items: Span[] = [];
   let start = block.start;
   for (let at = block.start; at < block.end; ) {
     const newline = text.indexOf('\n', at);
     const end = newline === -1 || newline > block.end ? block.end : newline;
-    if (at > block.start && ITEM.test(text.slice(at, end)) && !/^\s{2}/.test(text.slice(at, end))) {
+    if (at > block.start && ITEM.test(text.slice(at, end))) {
       pushTrimmed(items, text, start, at);
       start = at;
     }
@@ -96,6 +110,14 @@ export function itemsOf(text: string, block: Span): Span[] {
   }
   pushTrimmed(items, text, start, block.end);
   return items;
+}
+
+/** A short lead ("Watchtower. A role any peer can take.") belongs to the sentence behind it. */
+function withLead(text: string, spans: readonly Span[]): readonly Span[] {
+  const [lead, next, ...rest] = spans;
+  if (lead === undefined || next === undefined) return spans;
+  const words = text.slice(lead.start, lead.end).split(/\s+/).length;
+  return words > LEAD_WORDS_MAX ? spans : [{ start: lead.start, end: next.end }, ...rest];
 }
 
 function endsSentence(text: string, start: number, mark: number, end: number, to: number): boolean {

@@ -6,9 +6,23 @@
 const VOWEL = /[aeiouy]/;
 const ASCII_WORD = /^[a-z]+$/;
 
-/** The stem of one folded word. Words with anything but a-z, or shorter than four letters, are their own stem. */
+/** Past forms that no rule reaches. */
+const IRREGULAR: ReadonlyMap<string, string> = new Map(
+  `began begin begun begin bought buy broke break broken break brought bring built build caught catch chose choose
+  chosen choose died die dying die drawn draw drew draw felt feel forgot forget forgotten forget gave give given
+  give gone go went go grew grow grown grow held hold hidden hide kept keep knew know known know led lead lost lose
+  meant mean met meet paid pay ran run said say sent send shown show sold sell spent spend stolen steal stole steal
+  taken take took take taught teach thought think told tell wrote write written write won win woken wake`
+    .split(/\s+/)
+    .flatMap((word, i, words) => (i % 2 === 0 ? [[word, words[i + 1] ?? word] as const] : [])),
+);
+
+/** The stem of one folded word. Words with anything but a-z, or shorter than three letters, are their own stem. */
 export function stem(word: string): string {
-  if (word.length < 4 || !ASCII_WORD.test(word)) return word;
+  if (word.length < 3 || !ASCII_WORD.test(word)) return word;
+  const irregular = IRREGULAR.get(word);
+  if (irregular !== undefined) return dropFinal(irregular);
+  if (word.length < 4) return word;
   return dropFinal(dropSuffix(dropPlural(word)));
 }
 
