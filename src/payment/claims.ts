@@ -1,0 +1,125 @@
+/** What a payee can claim on the ledger, channel by channel. */
+import type { Hash } from '../protocol/ids.ts';
+import { charge as chargeSchema } from '../protocol/payment.ts';
+import type { PayeeBook } from './payee-book.ts';
+import type { PayeeLane } from './payee-lane.ts';
+import type { ChannelView, Claim } from './ports.ts';
+
+/** A claim that would pay something now. */
+export interface Claimable {
+  readonly lane: PayeeLane;
+  readonly channel: Hash;
+  /** What the ledger would pay: min(ceiling, charge, deposit) - claimed. Grains. */
+  readonly amount: bigint;
+  /** The channel is closing: claim before it ends. */
+  readonly closing: boolean;
+}
+
+/** Every channel on which a claim would pay. Channels that the ledger does not know any more are left out. */
+export async function* claimable(book: PayeeBook, channels: ChannelView): AsyncIterable<Claimable> {
+  for await (const lane of book.lanes.all()) {
+    const channel = await channels.channel(lane.channel);
+    const { charge } = lane.signed;
+    if (channel === undefined || charge === undefined || lane.voucher === undefined) continue;
+    const { total } = chargeSchema.decode(charge.payload);
+    const due = least(total, lane.voucher.terms.ceiling, channel.deposit);
+    if (due <= channel.claimed) continue;
+    yield { lane, channel: channel.id, amount: due - channel.claimed, closing: channel.state === 'closing' };
+  }
+}
+
+/** What to present for a lane: its highest voucher, its last charge and the amounts that this commits to. */
+export function claimBody(lane: PayeeLane): Claim | undefined {
+  const { charge, amounts } = lane.signed;
+  if (charge === undefined || lane.voucher === undefined) return undefined;
+  return { channel: lane.channel, voucher: lane.voucher.signed, charge, attribution: amounts };
+}
+
+/** Earnings of one name. Grains. */
+export interface Earning {
+  readonly name: Hash;
+  /** Charged so far. */
+  readonly total: bigint;
+  /** Paid by the ledger; the rest is pending. */
+  readonly settled: bigint;
+}
+
+/** What each asset has earned over all channels. */
+export function earningsByAsset(book: PayeeBook): Promise<readonly Earning[]> {
+  return summed(book.lanes.earned('assets'));
+}
+
+/** What each agent has charged over all channels; how much of it is settled is known by asset only. */
+export function earningsByAgent(book: PayeeBook): Promise<readonly Earning[]> {
+  return summed(book.lanes.earned('agents'));
+}
+
+/**
+ * What each owner has earned through the assets they own, by the rule of the ledger's `collect`: an owner's part
+ * is floor(earned * ppm / 10^6), what is left over goes to the first owner. Assets whose owners are not known
+ * are told apart in `unowned`. Parts that an asset passes on to its parents are the ledger's business and not
+ * taken off here.
+ */
+export async function earningsByOwner(
+  book: PayeeBook,
+  owners: {
+    ownersOf(
+      asset: Hash,
+    ):
+      | readonly { readonly owner: Uint8Array; readonly ppm: number }[]
+      | undefined
+      | Promise<readonly { readonly owner: Uint8Array; readonly ppm: number }[] | undefined>;
+  },
+): Promise<{ readonly owners: readonly Earning[]; readonly unowned: readonly Earning[] }> {
+  const people = new Totals();
+  const unowned: Earning[] = [];
+  for (const earning of await earningsByAsset(book)) {
+    const shares = await owners.ownersOf(earning.name);
+    if (shares === undefined || shares.length === 0) {
+      unowned.push(earning);
+      continue;
+    }
+    const total = parts(earning.total, shares);
+    const settled = parts(earning.settled, shares);
+    shares.forEach(({ owner }, i) => {
+      people.add({ name: owner, total: total[i] ?? 0n, settled: settled[i] ?? 0n });
+    });
+  }
+  return { owners: people.list(), unowned };
+}
+
+function parts(amount: bigint, shares: readonly { readonly ppm: number }[]): bigint[] {
+  const floors = shares.map(({ ppm }) => (amount * BigInt(ppm)) / 1_000_000n);
+  const rest = amount - floors.reduce((sum, part) => sum + part, 0n);
+  return floors.map((part, i) => (i === 0 ? part + rest : part));
+}
+
+async function summed(
+  rows: AsyncIterable<{ readonly name: Hash; readonly amount: bigint; readonly settled: bigint }>,
+): Promise<readonly Earning[]> {
+  const totals = new Totals();
+  for await (const { name, amount, settled } of rows) totals.add({ name, total: amount, settled });
+  return totals.list();
+}
+
+class Totals {
+  readonly #byName = new Map<string, Earning>();
+
+  add(earning: Earning): void {
+    const key = String.fromCharCode(...earning.name);
+    const known = this.#byName.get(key);
+    this.#byName.set(key, {
+      name: earning.name,
+      total: earning.total + (known?.total ?? 0n),
+      settled: earning.settled + (known?.settled ?? 0n),
+    });
+  }
+
+  list(): readonly Earning[] {
+    return [...this.#byName.values()];
+  }
+}
+
+function least(...amounts: readonly bigint[]): bigint {
+  return amounts.reduce((a, b) => (b < a ? b : a));
+}

@@ -1,0 +1,22 @@
+/** Limits of the payment books. Those that peers must share stand in `spec/payment.md`. */
+import { invariant } from '../base/errors.ts';
+import { CLAIM_ASSETS_MAX, RECEIPT_ASSETS_MAX } from '../protocol/limits.ts';
+
+/** Lanes in use. Others are reserved: a voucher for one is refused. */
+export const LANES_MAX = 1;
+/** Calls that hold a part of one channel at a time. */
+export const LEASES_PER_CHANNEL_MAX = 4_096;
+/** Channels whose state is held in memory; the least lately used ones without leases leave. */
+export const CHANNELS_HELD_MAX = 10_000;
+/** Places in a channel's attribution that only the assets of agents may take, so that no agent is left out. */
+export const AGENT_ASSETS_RESERVED = 32;
+/** Tree roots remembered per channel, to check what the payer says it has accepted. */
+export const ROOTS_REMEMBERED = 1_024;
+/** Receipts that may arrive ahead of an earlier one before the payer asks for the missing. */
+export const RECEIPTS_AHEAD_MAX = 4_096;
+/** Endings in one answer about a channel's state. */
+export const STATE_ENDINGS_MAX = 128;
+/** Claims in flight at a time. */
+export const CLAIMS_AT_ONCE_MAX = 16;
+
+invariant(AGENT_ASSETS_RESERVED + RECEIPT_ASSETS_MAX <= CLAIM_ASSETS_MAX, 'one receipt fits a claim');

@@ -1,0 +1,368 @@
+/**
+ * One lane of a channel as its payee counts it. Everything here is arithmetic that happens at once: no promise,
+ * no clock, no disk. The lane never waits for one call to let another in:
+ *
+ *   charged + reserved + wanted <= min(voucher's ceiling, deposit)
+ *
+ * decides admission, and a commit or release gives back what it did not use, in any order.
+ */
+import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
+import { invariant, SaharaError } from '../base/errors.ts';
+import type { StoreOperation } from '../base/store.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import { CLAIM_ASSETS_MAX } from '../protocol/limits.ts';
+import type { AssetAmount, ReceiptShare, Voucher } from '../protocol/payment.ts';
+import {
+  appendLeaf,
+  EMPTY_TREE,
+  type ReceiptTree,
+  receiptLeaf,
+  type SumNode,
+  treeRoot,
+} from '../protocol/receipt-tree.ts';
+import type { Signed } from '../protocol/signing.ts';
+import type { Suite } from '../protocol/suite.ts';
+import type { JournalSource } from './journal.ts';
+import { AGENT_ASSETS_RESERVED, LEASES_PER_CHANNEL_MAX, ROOTS_REMEMBERED } from './limits.ts';
+import { bookKey, earnedRecord, payeeLaneRecord } from './records.ts';
+
+/** A voucher with what its payload says. */
+export interface HeldVoucher {
+  readonly signed: Signed;
+  readonly terms: Voucher;
+}
+
+/** What a lane is opened with. */
+export interface LaneStart {
+  readonly channel: Hash;
+  readonly lane: number;
+  readonly payer: PublicKey;
+  readonly voucher: HeldVoucher | undefined;
+  readonly charge: Signed | undefined;
+  readonly tree: ReceiptTree;
+  readonly amounts: readonly AssetAmount[];
+  /** Grains that the ledger has paid, by asset in hexadecimal. */
+  readonly settled: ReadonlyMap<string, bigint>;
+  /** Grains that each agent has charged, by key in hexadecimal. */
+  readonly agents: ReadonlyMap<string, bigint>;
+}
+
+/** A receipt as the lane counts it. */
+export interface LaneReceipt {
+  readonly payload: Uint8Array;
+  readonly amount: bigint;
+  readonly shares: readonly ReceiptShare[];
+  readonly agent: PublicKey;
+}
+
+/** A part of the lane held for one call. */
+export interface Hold {
+  readonly amountMax: bigint;
+  /** Monotonic milliseconds at which it ends by itself. */
+  readonly endsAtMs: number;
+}
+
+/** The lane's statement at one moment: what a charge is made of. */
+export interface LaneState {
+  readonly tree: ReceiptTree;
+  readonly amounts: readonly AssetAmount[];
+}
+
+/** What becomes durable together: signed endings and the statement that covers them. */
+export interface SignedState extends LaneState {
+  readonly charge: Signed;
+  readonly operations: readonly StoreOperation[];
+}
+
+/** A payee's lane. */
+export class PayeeLane implements JournalSource {
+  readonly channel: Hash;
+  readonly lane: number;
+  readonly payer: PublicKey;
+  readonly #suite: Suite;
+  readonly #holds = new Set<Hold>();
+  readonly #roots = new Map<number, SumNode>();
+  readonly #settled: Map<string, bigint>;
+  readonly #agents: Map<string, bigint>;
+  readonly #changedAssets = new Map<string, AssetAmount>();
+  #voucher: HeldVoucher | undefined;
+  #state: LaneState;
+  #signed: { readonly charge: Signed | undefined } & LaneState;
+  #charged = 0n;
+  #reserved = 0n;
+  #operations: StoreOperation[] = [];
+  /** Ceiling of the highest voucher that is known to be on disk. */
+  durableCeiling = 0n;
+  /** The forced write that this lane waits for, if one is under way. */
+  syncing: Promise<void> | undefined;
+
+  constructor(suite: Suite, start: LaneStart) {
+    this.#suite = suite;
+    this.channel = start.channel;
+    this.lane = start.lane;
+    this.payer = start.payer;
+    this.#voucher = start.voucher;
+    this.#state = { tree: start.tree, amounts: start.amounts };
+    this.#signed = { ...this.#state, charge: start.charge };
+    this.#settled = new Map(start.settled);
+    this.#agents = new Map(start.agents);
+    this.durableCeiling = start.voucher?.terms.ceiling ?? 0n;
+    this.#charged = this.statementRoot().sum;
+  }
+
+  /** Grains charged so far. */
+  get charged(): bigint {
+    return this.#charged;
+  }
+
+  /** Grains held for calls under way. */
+  get reserved(): bigint {
+    return this.#reserved;
+  }
+
+  /** How many calls hold a part. */
+  get holds(): number {
+    return this.#holds.size;
+  }
+
+  /** Receipts so far. */
+  get count(): number {
+    return this.#state.tree.count;
+  }
+
+  /** The highest voucher. */
+  get voucher(): HeldVoucher | undefined {
+    return this.#voucher;
+  }
+
+  /** The tree and amounts as of the last commit. */
+  get state(): LaneState {
+    return this.#state;
+  }
+
+  /** The last signed statement, complete: what a claim presents. */
+  get signed(): { readonly charge: Signed | undefined } & LaneState {
+    return this.#signed;
+  }
+
+  /** Why `offered` cannot be taken, checked before its signature; `undefined` when it can. */
+  faultOf(offered: Voucher): SaharaError | undefined {
+    const held = this.#voucher?.terms;
+    if (held !== undefined) {
+      const rises = offered.sequence > held.sequence;
+      const facts = { sequence: offered.sequence, heldSequence: held.sequence };
+      if (rises && offered.ceiling < held.ceiling) {
+        return new SaharaError('voucher-stale', { reason: 'ceiling fell', ...facts });
+      }
+      if (!rises && offered.ceiling > held.ceiling) {
+        return new SaharaError('voucher-stale', { reason: 'sequence did not rise', ...facts });
+      }
+    }
+    return this.#receiptsFault(offered);
+  }
+
+  #receiptsFault(offered: Voucher): SaharaError | undefined {
+    const { count } = this;
+    if (offered.receiptCount > count) {
+      return new SaharaError('voucher-stale', {
+        reason: 'names receipts that this payee has not',
+        receipts: offered.receiptCount,
+        heldReceipts: count,
+      });
+    }
+    const known = this.#roots.get(offered.receiptCount);
+    if (known === undefined) return undefined;
+    if (equalBytes(known.hash, offered.receiptRoot) && known.sum === offered.receiptTotal) return undefined;
+    return new SaharaError('voucher-invalid', { reason: 'other receipts than ours' });
+  }
+
+  /** Takes a verified voucher if it is higher than the one held. */
+  accept(offered: HeldVoucher): boolean {
+    const held = this.#voucher?.terms;
+    if (held !== undefined && offered.terms.sequence <= held.sequence) return false;
+    this.#voucher = offered;
+    return true;
+  }
+
+  /** Holds up to `hold.amountMax`. Throws `voucher-insufficient`, `overloaded`. */
+  reserve(hold: Hold, deposit: bigint, nowMs: number): void {
+    const ceiling = this.#voucher?.terms.ceiling ?? 0n;
+    const room = ceiling < deposit ? ceiling : deposit;
+    if (this.charged + this.#reserved + hold.amountMax > room) this.#sweep(nowMs);
+    if (this.#holds.size >= LEASES_PER_CHANNEL_MAX) {
+      throw new SaharaError('overloaded', { what: 'channel', limit: LEASES_PER_CHANNEL_MAX });
+    }
+    if (this.charged + this.#reserved + hold.amountMax > room) {
+      throw new SaharaError('voucher-insufficient', {
+        ceiling: String(ceiling),
+        deposit: String(deposit),
+        charged: String(this.charged),
+        reserved: String(this.#reserved),
+        wanted: String(hold.amountMax),
+      });
+    }
+    this.#holds.add(hold);
+    this.#reserved += hold.amountMax;
+  }
+
+  /** Gives a hold back; false when it had already ended. */
+  release(hold: Hold): boolean {
+    if (!this.#holds.delete(hold)) return false;
+    this.#reserved -= hold.amountMax;
+    return true;
+  }
+
+  /** Ends `hold` by a receipt. Throws `deadline-exceeded` when the hold had ended. */
+  commit(hold: Hold, receipt: LaneReceipt): void {
+    const { payload, amount, shares } = receipt;
+    invariant(amount >= 0n && amount <= hold.amountMax, 'a charge stays inside its reservation');
+    if (!this.release(hold)) throw new SaharaError('deadline-exceeded', { what: 'reservation' });
+    const leaf = receiptLeaf(this.#suite, payload, amount);
+    const tree = appendLeaf(this.#suite, this.#state.tree, leaf);
+    this.#state = { tree, amounts: addShares(this.#state.amounts, shares, this.#changedAssets) };
+    this.#charged += amount;
+    const agent = toHex(receipt.agent);
+    this.#agents.set(agent, (this.#agents.get(agent) ?? 0n) + amount);
+  }
+
+  /**
+   * The shares that this lane can still tell apart. A claim names at most `CLAIM_ASSETS_MAX` assets, so what a
+   * new asset beyond that would earn goes to the agent's own, in the receipt already.
+   */
+  fold(shares: readonly ReceiptShare[], agentAsset: Hash): readonly ReceiptShare[] {
+    const known = this.#state.amounts;
+    let places = CLAIM_ASSETS_MAX - AGENT_ASSETS_RESERVED - known.length;
+    if (places >= shares.length) return shares;
+    let foldedPpm = 0;
+    let foldedAmount = 0n;
+    const kept: ReceiptShare[] = [];
+    for (const share of shares) {
+      const own = equalBytes(share.asset, agentAsset);
+      if (own || placeOf(known, share.asset) !== undefined || places-- > 0) kept.push(share);
+      else {
+        foldedPpm += share.ppm;
+        foldedAmount += share.amount;
+      }
+    }
+    if (foldedPpm === 0 && foldedAmount === 0n) return kept;
+    const at = kept.findIndex((share) => share.role === 'agent' && equalBytes(share.asset, agentAsset));
+    const own = kept[at] ?? { asset: agentAsset, role: 'agent' as const, ppm: 0, amount: 0n };
+    const raised = { ...own, ppm: own.ppm + foldedPpm, amount: own.amount + foldedAmount };
+    if (at < 0) return [...kept, raised];
+    kept[at] = raised;
+    return kept;
+  }
+
+  /** Whether `agentAsset` has a place in the attribution or can still get one. */
+  hasPlaceFor(agentAsset: Hash): boolean {
+    const { amounts } = this.#state;
+    return amounts.length < CLAIM_ASSETS_MAX || placeOf(amounts, agentAsset) !== undefined;
+  }
+
+  /** Root and total of the receipts so far, remembered to be compared with what the payer says it accepted. */
+  statementRoot(): SumNode {
+    const root = treeRoot(this.#suite, this.#state.tree);
+    this.#roots.set(this.count, root);
+    if (this.#roots.size > ROOTS_REMEMBERED) this.#roots.delete(this.#roots.keys().next().value as number);
+    return root;
+  }
+
+  /** What each of `agents` has charged by now, to be kept with the statement of this moment. */
+  agentOperations(agents: readonly PublicKey[]): readonly StoreOperation[] {
+    const distinct = new Map(agents.map((agent) => [toHex(agent), agent]));
+    return [...distinct].map(([name, agent]) => ({
+      type: 'put',
+      key: bookKey.agent(this.channel, this.lane, agent),
+      value: earnedRecord.encode({ amount: this.#agents.get(name) ?? 0n, settled: 0n }),
+    }));
+  }
+
+  /** A statement with its endings is signed; in the order of the statements. */
+  complete(signed: SignedState): void {
+    this.#signed = { tree: signed.tree, amounts: signed.amounts, charge: signed.charge };
+    for (const operation of signed.operations) this.#operations.push(operation);
+  }
+
+  /** The ledger has paid `amounts` of this lane. */
+  settle(amounts: readonly AssetAmount[]): void {
+    for (const entry of amounts) {
+      this.#settled.set(toHex(entry.asset), entry.amount);
+      this.#changedAssets.set(toHex(entry.asset), entry);
+    }
+  }
+
+  collect(into: StoreOperation[]): void {
+    const { channel, lane, payer } = this;
+    const { charge, tree, amounts } = this.#signed;
+    const value = payeeLaneRecord.encode({ payer, voucher: this.#voucher?.signed, charge, tree });
+    into.push({ type: 'put', key: bookKey.lane(channel, lane), value }, ...this.#operations);
+    this.#operations = [];
+    for (const [name, { asset }] of this.#changedAssets) {
+      const at = placeOf(amounts, asset);
+      // Charged since the last signed statement: it is written with the next one.
+      if (at === undefined) continue;
+      const earned = { amount: (amounts[at] as AssetAmount).amount, settled: this.#settled.get(name) ?? 0n };
+      into.push({
+        type: 'put',
+        key: bookKey.asset(channel, lane, asset),
+        value: earnedRecord.encode(earned),
+      });
+    }
+    if (this.#state.amounts === amounts) this.#changedAssets.clear();
+  }
+
+  #sweep(nowMs: number): void {
+    for (const hold of this.#holds) if (hold.endsAtMs <= nowMs) this.release(hold);
+  }
+}
+
+/** A lane that nothing was ever charged on. */
+export function emptyLane(suite: Suite, channel: Hash, lane: number, payer: PublicKey): PayeeLane {
+  return new PayeeLane(suite, {
+    channel,
+    lane,
+    payer,
+    voucher: undefined,
+    charge: undefined,
+    tree: EMPTY_TREE,
+    amounts: [],
+    settled: new Map(),
+    agents: new Map(),
+  });
+}
+
+function placeOf(amounts: readonly AssetAmount[], asset: Hash): number | undefined {
+  let low = 0;
+  let high = amounts.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const order = compareBytes((amounts[middle] as AssetAmount).asset, asset);
+    if (order === 0) return middle;
+    if (order < 0) low = middle + 1;
+    else high = middle;
+  }
+  return undefined;
+}
+
+/** `amounts` raised by `shares`, still sorted; a new array, so that a statement under way keeps its own. */
+function addShares(
+  amounts: readonly AssetAmount[],
+  shares: readonly ReceiptShare[],
+  changed: Map<string, AssetAmount>,
+): readonly AssetAmount[] {
+  const raised = [...amounts];
+  for (const { asset, amount } of shares) {
+    if (amount === 0n) continue;
+    const at = placeOf(raised, asset);
+    const entry = { asset, amount: (at === undefined ? 0n : (raised[at] as AssetAmount).amount) + amount };
+    if (at !== undefined) raised[at] = entry;
+    else raised.splice(insertAt(raised, asset), 0, entry);
+    changed.set(toHex(asset), entry);
+  }
+  return raised;
+}
+
+function insertAt(amounts: readonly AssetAmount[], asset: Hash): number {
+  const at = amounts.findIndex((entry) => compareBytes(entry.asset, asset) > 0);
+  return at < 0 ? amounts.length : at;
+}

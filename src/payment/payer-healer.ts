@@ -1,0 +1,128 @@
+/**
+ * Finds out what a payer has lost: after a restart, after a cut call, after a gap. The payee shows the last
+ * voucher, which must carry this payer's own signature, its last charge, and every ending that this payer has
+ * not accepted yet. Nothing is paid by asking; a call that the payee knows nothing of was not charged.
+ */
+import { equalBytes } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
+import { type Dice, systemDice } from '../base/random.ts';
+import type { CallEnding } from '../protocol/call.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import { voucher as voucherSchema } from '../protocol/payment.ts';
+import {
+  type PaymentAnswer,
+  type PaymentAsk,
+  paymentAnswer,
+  paymentQuery,
+} from '../protocol/payment-query.ts';
+import { type Signed, signed as signedSchema, type TickSigner, type Verifier } from '../protocol/signing.ts';
+import { type CheckedEnding, checkEnding } from './ending-check.ts';
+import { STATE_ENDINGS_MAX } from './limits.ts';
+import type { OpenCall } from './payer-book.ts';
+import type { PayerLane } from './payer-lane.ts';
+import type { PaymentPeer } from './ports.ts';
+
+/** Parts of a healer. */
+export interface HealerParts {
+  readonly network: string;
+  readonly clock: Clock;
+  readonly verifier: Verifier;
+  readonly operator: TickSigner;
+  readonly peer: PaymentPeer;
+  readonly dice?: Dice;
+}
+
+/** What a healer does to its book. */
+export interface HealerBook {
+  readonly timeoutMs: number;
+  accept(lane: PayerLane, ending: CheckedEnding): void;
+  /** Calls of the lane whose end is unknown. */
+  openCalls(lane: PayerLane): readonly OpenCall[];
+  /** Nothing was charged for the call. */
+  drop(call: OpenCall): void;
+}
+
+/** Brings lanes up to what their payees have signed. */
+export class PayerHealer {
+  readonly #parts: HealerParts;
+  readonly #book: HealerBook;
+  readonly #healing = new Map<PayerLane, Promise<void>>();
+
+  constructor(parts: HealerParts, book: HealerBook) {
+    this.#parts = parts;
+    this.#book = book;
+  }
+
+  /** Asks the payee of `lane` until nothing is missing. Throws `receipt-invalid`, or why it cannot be asked. */
+  heal(lane: PayerLane, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const healing =
+      this.#healing.get(lane) ?? this.#heal(lane, options).finally(() => this.#healing.delete(lane));
+    this.#healing.set(lane, healing);
+    return healing;
+  }
+
+  async #heal(lane: PayerLane, options: { readonly signal?: AbortSignal }): Promise<void> {
+    for (;;) {
+      const from = lane.count;
+      const answer = await this.#ask(
+        lane.payee,
+        { type: 'state', channel: lane.channel, lane: lane.lane, fromSequence: from },
+        options,
+      );
+      if (answer.type !== 'state') throw new SaharaError('malformed', { reason: 'another answer' });
+      await this.#recall(lane, answer.voucher);
+      for (const ending of answer.endings) await this.#take(lane, ending);
+      if (answer.endings.length < STATE_ENDINGS_MAX || lane.count === from) break;
+    }
+    for (const call of this.#book.openCalls(lane)) await this.#resolve(lane, call, options);
+    lane.healed = true;
+  }
+
+  async #recall(lane: PayerLane, shown: Signed | undefined): Promise<void> {
+    if (shown === undefined) return;
+    const { network, verifier, operator } = this.#parts;
+    const terms = voucherSchema.decode(shown.payload);
+    const fits =
+      terms.network === network && equalBytes(terms.channel, lane.channel) && terms.lane === lane.lane;
+    const fault = fits && (await verifier.check(network, 'voucher', operator.publicKey, shown));
+    if (!fits || fault) throw new SaharaError('voucher-invalid', { reason: 'shown by the payee' });
+    lane.recall(terms.ceiling, terms.sequence);
+  }
+
+  async #take(lane: PayerLane, ending: CallEnding): Promise<void> {
+    const { receipt, charge } = ending;
+    if (charge === undefined) throw new SaharaError('receipt-invalid', { reason: 'no charge' });
+    const { channel, lane: number, payee } = lane;
+    const checked = await checkEnding(this.#parts, { channel, lane: number, payee }, { receipt, charge });
+    if (lane.has(checked.receipt.sequence)) return;
+    this.#book.accept(lane, checked);
+  }
+
+  async #resolve(lane: PayerLane, call: OpenCall, options: { readonly signal?: AbortSignal }): Promise<void> {
+    const answer = await this.#ask(lane.payee, { type: 'ending', callId: call.callId }, options);
+    if (answer.type !== 'ending') throw new SaharaError('malformed', { reason: 'another answer' });
+    if (answer.state === 'unknown') this.#book.drop(call);
+    else if (answer.ending) await this.#take(lane, answer.ending);
+  }
+
+  async #ask(
+    payee: PublicKey,
+    ask: PaymentAsk,
+    options: { readonly signal?: AbortSignal },
+  ): Promise<PaymentAnswer> {
+    const { network, clock, operator, peer, dice = systemDice } = this.#parts;
+    const question = paymentQuery.encode({
+      network,
+      payer: operator.publicKey,
+      payee,
+      id: dice.bytes(16),
+      issuedAtMs: clock.nowMs(),
+      ask,
+    });
+    const body = signedSchema.encode(await operator.sign('payment-query', question));
+    const timeout = AbortSignal.timeout(this.#book.timeoutMs);
+    const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
+    return paymentAnswer.decode(await peer.ask(payee, body, { signal }));
+  }
+}

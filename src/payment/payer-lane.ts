@@ -1,0 +1,251 @@
+/**
+ * One lane of a channel as its payer counts it: what calls under way may cost, which receipts were accepted, and
+ * whether the payee's charges agree with them. Arithmetic only; the book around it signs, asks and writes.
+ *
+ * Receipts of concurrent calls arrive in any order, so the tree grows as far as they are contiguous, and a charge
+ * is compared with the tree once that reaches the charge's sequence. Money is bounded before that: no charge
+ * above the ceiling that was signed is ever accepted.
+ */
+import { equalBytes } from '../base/bytes.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { StoreOperation } from '../base/store.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import type { Charge } from '../protocol/payment.ts';
+import { appendLeaf, type ReceiptTree, type SumNode, treeRoot } from '../protocol/receipt-tree.ts';
+import type { Signed } from '../protocol/signing.ts';
+import type { Suite } from '../protocol/suite.ts';
+import type { JournalSource } from './journal.ts';
+import { LEASES_PER_CHANNEL_MAX, RECEIPTS_AHEAD_MAX, ROOTS_REMEMBERED } from './limits.ts';
+import { bookKey, payerLaneRecord } from './records.ts';
+
+/** What a payer's lane is opened with. */
+export interface PayerLaneStart {
+  readonly channel: Hash;
+  readonly lane: number;
+  readonly payee: PublicKey;
+  readonly ceilingMark: bigint;
+  readonly sequenceMark: number;
+  readonly tree: ReceiptTree;
+  readonly charge: { readonly signed: Signed; readonly terms: Charge } | undefined;
+  readonly disputed: boolean;
+}
+
+/** A call's part of the lane. */
+export interface PayerHold {
+  readonly amountMax: bigint;
+}
+
+/** What a voucher of this moment says. */
+export interface VoucherTerms {
+  readonly ceiling: bigint;
+  readonly sequence: number;
+  readonly receiptCount: number;
+  readonly root: SumNode;
+}
+
+/** A payer's lane. */
+export class PayerLane implements JournalSource {
+  readonly channel: Hash;
+  readonly lane: number;
+  readonly payee: PublicKey;
+  readonly #suite: Suite;
+  readonly #holds = new Set<PayerHold>();
+  readonly #ahead = new Map<number, SumNode>();
+  readonly #charges = new Map<number, Charge>();
+  readonly #trees = new Map<number, ReceiptTree>();
+  #tree: ReceiptTree;
+  #root: SumNode;
+  #aheadSum = 0n;
+  #reserved = 0n;
+  #ceiling = 0n;
+  #sequence: number;
+  #charge: PayerLaneStart['charge'];
+  #disputed: boolean;
+  #operations: StoreOperation[] = [];
+  /** Marks that are on disk: no voucher may go above them before higher ones are. */
+  marks: { readonly ceiling: bigint; readonly sequence: number };
+  /** Marks to be written next. */
+  wanted: { readonly ceiling: bigint; readonly sequence: number };
+  /** The forced write of higher marks under way, if any. */
+  marking: Promise<void> | undefined;
+  /** Whether what was signed last is known: false after a restart, until the payee was asked. */
+  healed: boolean;
+
+  constructor(suite: Suite, start: PayerLaneStart, fresh: boolean) {
+    this.#suite = suite;
+    this.channel = start.channel;
+    this.lane = start.lane;
+    this.payee = start.payee;
+    this.#tree = start.tree;
+    this.#root = treeRoot(suite, start.tree);
+    this.#trees.set(start.tree.count, start.tree);
+    this.#sequence = start.sequenceMark;
+    this.#charge = start.charge;
+    this.#disputed = start.disputed;
+    this.marks = { ceiling: start.ceilingMark, sequence: start.sequenceMark };
+    this.wanted = this.marks;
+    this.healed = fresh;
+  }
+
+  /** Grains of all receipts accepted. */
+  get charged(): bigint {
+    return this.#root.sum + this.#aheadSum;
+  }
+
+  /** Grains held for calls under way or unknown. */
+  get reserved(): bigint {
+    return this.#reserved;
+  }
+
+  /** Receipts accepted without a gap. */
+  get count(): number {
+    return this.#tree.count;
+  }
+
+  /** The highest ceiling signed. */
+  get ceiling(): bigint {
+    return this.#ceiling;
+  }
+
+  /** The last charge accepted. */
+  get charge(): PayerLaneStart['charge'] {
+    return this.#charge;
+  }
+
+  /** Whether the payee contradicted itself. */
+  get disputed(): boolean {
+    return this.#disputed;
+  }
+
+  /** Whether receipts are missing before some that were accepted. */
+  get hasGap(): boolean {
+    return this.#ahead.size > 0;
+  }
+
+  /** Whether the receipt `sequence` was accepted. */
+  has(sequence: number): boolean {
+    return sequence < this.#tree.count || this.#ahead.has(sequence);
+  }
+
+  /** Whether `amount` more fits into the deposit. */
+  hasRoom(amount: bigint, deposit: bigint): boolean {
+    const fits = this.charged + this.#reserved + amount <= deposit;
+    return fits && this.#holds.size < LEASES_PER_CHANNEL_MAX && this.#ahead.size < RECEIPTS_AHEAD_MAX;
+  }
+
+  /** The ceiling and sequence that the next voucher for `amount` more would carry. */
+  next(amount: bigint): { readonly ceiling: bigint; readonly sequence: number } {
+    const needed = this.charged + this.#reserved + amount;
+    return { ceiling: needed > this.#ceiling ? needed : this.#ceiling, sequence: this.#sequence + 1 };
+  }
+
+  /** Holds `hold.amountMax` and answers the terms of the voucher that covers it. */
+  reserve(hold: PayerHold): VoucherTerms {
+    const { ceiling, sequence } = this.next(hold.amountMax);
+    this.#holds.add(hold);
+    this.#reserved += hold.amountMax;
+    this.#ceiling = ceiling;
+    this.#sequence = sequence;
+    return { ceiling, sequence, receiptCount: this.#tree.count, root: this.#root };
+  }
+
+  /** Holds again what was held before a restart. */
+  hold(hold: PayerHold): void {
+    this.#holds.add(hold);
+    this.#reserved += hold.amountMax;
+  }
+
+  /** Gives a hold back; false when it had already ended. */
+  release(hold: PayerHold): boolean {
+    if (!this.#holds.delete(hold)) return false;
+    this.#reserved -= hold.amountMax;
+    return true;
+  }
+
+  /** What the payee's last voucher says was signed last. Both only rise. */
+  recall(ceiling: bigint, sequence: number): void {
+    if (ceiling > this.#ceiling) this.#ceiling = ceiling;
+    if (sequence > this.#sequence) this.#sequence = sequence;
+  }
+
+  /**
+   * Accepts the receipt `sequence` whose leaf is given, and the charge that came with it; both signatures were
+   * checked. Throws `receipt-invalid` when they contradict the voucher or what was accepted before; from a
+   * contradiction on the lane is disputed.
+   */
+  accept(sequence: number, leaf: SumNode, charge: { readonly signed: Signed; readonly terms: Charge }): void {
+    const { terms } = charge;
+    if (terms.total > this.#ceiling)
+      throw invalid('charge above the voucher', { total: String(terms.total) });
+    if (terms.sequence <= sequence) throw invalid('the charge does not cover the receipt');
+    if (sequence < this.#tree.count || this.#ahead.has(sequence)) {
+      this.#disputed = true;
+      throw invalid('two receipts for one sequence', { sequence });
+    }
+    this.#ahead.set(sequence, leaf);
+    this.#aheadSum += leaf.sum;
+    this.#charges.set(terms.sequence, terms);
+    if (this.#charge === undefined || terms.sequence > this.#charge.terms.sequence) this.#charge = charge;
+    this.#grow();
+    this.#compareLate(terms);
+  }
+
+  /** Adds what the next collection writes besides the lane itself. */
+  add(...operations: readonly StoreOperation[]): void {
+    this.#operations.push(...operations);
+  }
+
+  /** The payee's statements do not fit together: nothing more is paid on this lane. */
+  dispute(): void {
+    this.#disputed = true;
+  }
+
+  collect(into: StoreOperation[]): void {
+    const value = payerLaneRecord.encode({
+      payee: this.payee,
+      ceilingMark: this.wanted.ceiling,
+      sequenceMark: this.wanted.sequence,
+      tree: this.#tree,
+      charge: this.#charge?.signed,
+      disputed: this.#disputed,
+    });
+    into.push({ type: 'put', key: bookKey.lane(this.channel, this.lane), value }, ...this.#operations);
+    this.#operations = [];
+  }
+
+  #grow(): void {
+    for (let leaf = this.#ahead.get(this.count); leaf; leaf = this.#ahead.get(this.count)) {
+      this.#ahead.delete(this.count);
+      this.#aheadSum -= leaf.sum;
+      this.#tree = appendLeaf(this.#suite, this.#tree, leaf);
+      this.#root = { hash: this.#root.hash, sum: this.#root.sum + leaf.sum };
+      this.#trees.set(this.count, this.#tree);
+      if (this.#trees.size > ROOTS_REMEMBERED) this.#trees.delete(this.#trees.keys().next().value as number);
+      this.#compare(this.#tree);
+    }
+    this.#root = treeRoot(this.#suite, this.#tree);
+  }
+
+  #compare(tree: ReceiptTree): void {
+    const charge = this.#charges.get(tree.count);
+    if (charge === undefined) return;
+    this.#charges.delete(tree.count);
+    const root = treeRoot(this.#suite, tree);
+    if (root.sum === charge.total && equalBytes(root.hash, charge.receiptRoot)) return;
+    this.#disputed = true;
+    throw invalid('the charge is not the sum of its receipts', {
+      total: String(charge.total),
+      receipts: String(root.sum),
+    });
+  }
+
+  /** A charge that the tree had already passed when it came. */
+  #compareLate(charge: Charge): void {
+    const tree = this.#trees.get(charge.sequence);
+    if (tree !== undefined) this.#compare(tree);
+  }
+}
+
+function invalid(reason: string, facts: Readonly<Record<string, string | number>> = {}): SaharaError {
+  return new SaharaError('receipt-invalid', { reason, ...facts });
+}

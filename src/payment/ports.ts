@@ -1,0 +1,53 @@
+/** What the payment books need of the ledger and of other peers. */
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import type { AssetAmount } from '../protocol/payment.ts';
+import type { Signed } from '../protocol/signing.ts';
+import type { OwnerShare } from '../protocol/transaction.ts';
+
+/** A channel as the ledger's last committed state has it. */
+export interface ChannelInfo {
+  readonly id: Hash;
+  readonly payer: PublicKey;
+  readonly payee: PublicKey;
+  /** Grains, committed. */
+  readonly deposit: bigint;
+  /** Grains paid out of it so far. */
+  readonly claimed: bigint;
+  readonly state: 'open' | 'closing';
+}
+
+/** Channels of the ledger. Answers come from committed blocks only. */
+export interface ChannelView {
+  channel(id: Hash): ChannelInfo | undefined | Promise<ChannelInfo | undefined>;
+  /** The channels from `payer` to `payee`, in any order. */
+  between(payer: PublicKey, payee: PublicKey): readonly ChannelInfo[] | Promise<readonly ChannelInfo[]>;
+}
+
+/** What a claim presents: the voucher and charge of a channel and the amounts that the charge commits to. */
+export interface Claim {
+  readonly channel: Hash;
+  readonly voucher: Signed;
+  readonly charge: Signed;
+  readonly attribution: readonly AssetAmount[];
+}
+
+/** Sends claims to the ledger. */
+export interface ClaimLedger {
+  /**
+   * Sends one claim and resolves with its transaction's id once the ledger has taken it for inclusion.
+   * Throws `tx-refused` when the ledger refuses it.
+   */
+  submitClaim(claim: Claim, options: { readonly signal: AbortSignal }): Promise<Hash>;
+  /** What became of a transaction: its result code (0 is success), or `undefined` while it is unknown. */
+  outcome(transaction: Hash): Promise<number | undefined>;
+}
+
+/** Asks a payee's peer under `/sahara/payment/1`. */
+export interface PaymentPeer {
+  ask(payee: PublicKey, body: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<Uint8Array>;
+}
+
+/** Who owns assets, for earnings by person. */
+export interface AssetOwners {
+  ownersOf(asset: Hash): readonly OwnerShare[] | undefined | Promise<readonly OwnerShare[] | undefined>;
+}

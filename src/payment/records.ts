@@ -1,0 +1,145 @@
+/** What the books keep on disk: one record per kind, one letter in front of each key. */
+import { concat, u32be, u64be, utf8 } from '../base/bytes.ts';
+import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
+import { type ReceiptTree, receiptTree } from '../protocol/receipt-tree.ts';
+import { bool, bytes, grains, optional, record, type Schema, u32, uint } from '../protocol/schema.ts';
+import { type Signed, signed } from '../protocol/signing.ts';
+
+/** A lane as its payee keeps it. */
+export interface PayeeLaneRecord {
+  readonly payer: PublicKey;
+  readonly voucher: Signed | undefined;
+  readonly charge: Signed | undefined;
+  readonly tree: ReceiptTree;
+}
+
+/** The stored form of a payee's lane. */
+export const payeeLaneRecord: Schema<PayeeLaneRecord> = record('payee-lane', {
+  payer: bytes(32),
+  voucher: optional(signed),
+  charge: optional(signed),
+  tree: receiptTree,
+});
+
+/** How one call ended, under its id. */
+export interface EndingRecord {
+  readonly channel: Hash;
+  readonly lane: number;
+  readonly sequence: number;
+  readonly payer: PublicKey;
+  readonly requestHash: Hash;
+  readonly receipt: Signed;
+  readonly charge: Signed;
+}
+
+/** The stored form of an ending. */
+export const endingRecord: Schema<EndingRecord> = record('ending', {
+  channel: bytes(32),
+  lane: u32,
+  sequence: uint(),
+  payer: bytes(32),
+  requestHash: bytes(32),
+  receipt: signed,
+  charge: signed,
+});
+
+/** What one asset has earned on a lane, and how much of it the ledger has paid. Grains. */
+export interface EarnedRecord {
+  readonly amount: bigint;
+  readonly settled: bigint;
+}
+
+/** The stored form of what an asset or agent has earned. */
+export const earnedRecord: Schema<EarnedRecord> = record('earned', { amount: grains, settled: grains });
+
+/** A lane as its payer keeps it. */
+export interface PayerLaneRecord {
+  readonly payee: PublicKey;
+  /** No voucher with a higher ceiling or sequence than these was ever sent. */
+  readonly ceilingMark: bigint;
+  readonly sequenceMark: number;
+  readonly tree: ReceiptTree;
+  readonly charge: Signed | undefined;
+  /** The payee's statements contradict each other: nothing more is paid on this channel. */
+  readonly disputed: boolean;
+}
+
+/** The stored form of a payer's lane. */
+export const payerLaneRecord: Schema<PayerLaneRecord> = record('payer-lane', {
+  payee: bytes(32),
+  ceilingMark: grains,
+  sequenceMark: uint(),
+  tree: receiptTree,
+  charge: optional(signed),
+  disputed: bool,
+});
+
+/** A call that is under way or whose end is unknown, at its payer. */
+export interface OpenCallRecord {
+  readonly channel: Hash;
+  readonly lane: number;
+  readonly amountMax: bigint;
+  readonly reservedAtMs: number;
+}
+
+/** The stored form of an open call. */
+export const openCallRecord: Schema<OpenCallRecord> = record('open-call', {
+  channel: bytes(32),
+  lane: u32,
+  amountMax: grains,
+  reservedAtMs: uint(),
+});
+
+/** A receipt's place in its lane's tree, at its payer. */
+export interface LeafRecord {
+  readonly callId: Id;
+  readonly hash: Hash;
+  readonly amount: bigint;
+}
+
+/** The stored form of a leaf. */
+export const leafRecord: Schema<LeafRecord> = record('leaf', {
+  callId: bytes(16),
+  hash: bytes(32),
+  amount: grains,
+});
+
+const LETTER = {
+  lane: utf8('l'),
+  asset: utf8('a'),
+  agent: utf8('g'),
+  ending: utf8('e'),
+  order: utf8('s'),
+  open: utf8('o'),
+} as const;
+
+/** Keys of the books. */
+export const bookKey = {
+  lane: (channel: Hash, lane: number): Uint8Array => concat(LETTER.lane, channel, u32be(lane)),
+  lanes: (): Uint8Array => LETTER.lane,
+  asset: (channel: Hash, lane: number, asset: Hash): Uint8Array =>
+    concat(LETTER.asset, channel, u32be(lane), asset),
+  assets: (channel: Hash, lane: number): Uint8Array => concat(LETTER.asset, channel, u32be(lane)),
+  allAssets: (): Uint8Array => LETTER.asset,
+  agent: (channel: Hash, lane: number, agent: PublicKey): Uint8Array =>
+    concat(LETTER.agent, channel, u32be(lane), agent),
+  agents: (channel: Hash, lane: number): Uint8Array => concat(LETTER.agent, channel, u32be(lane)),
+  allAgents: (): Uint8Array => LETTER.agent,
+  ending: (callId: Id): Uint8Array => concat(LETTER.ending, callId),
+  order: (channel: Hash, lane: number, sequence: number): Uint8Array =>
+    concat(LETTER.order, channel, u32be(lane), u64be(BigInt(sequence))),
+  orders: (channel: Hash, lane: number): Uint8Array => concat(LETTER.order, channel, u32be(lane)),
+  openCall: (callId: Id): Uint8Array => concat(LETTER.open, callId),
+  openCalls: (): Uint8Array => LETTER.open,
+} as const;
+
+/** The channel and lane inside a key that starts with a letter, a channel and a lane. */
+export function laneOfKey(key: Uint8Array): { readonly channel: Hash; readonly lane: number } {
+  const view = new DataView(key.buffer, key.byteOffset, key.byteLength);
+  return { channel: key.slice(1, 33), lane: view.getUint32(33) };
+}
+
+/** What stands in a key after the letter, the channel and the lane. */
+export function restOfKey(key: Uint8Array): Uint8Array {
+  return key.slice(37);
+}

@@ -1,0 +1,57 @@
+import { equalBytes } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import { type Voucher, voucher as voucherSchema } from '../protocol/payment.ts';
+import type { Signed } from '../protocol/signing.ts';
+import { LANES_MAX } from './limits.ts';
+import type { ChannelInfo, ChannelView } from './ports.ts';
+
+/** What a voucher is checked with. */
+export interface VoucherCheckParts {
+  readonly network: string;
+  readonly channels: ChannelView;
+  readonly clock: Clock;
+  /** Whose channels these are. */
+  readonly operator: { readonly publicKey: PublicKey };
+}
+
+/**
+ * Everything about a voucher that needs neither its signature nor what is already held: shape, network, lane,
+ * channel, parties, the channel's state and the voucher's own end. The first fault in that order is thrown:
+ * `voucher-invalid`, `channel-unknown`, `channel-closing` or `voucher-stale`.
+ */
+export async function checkVoucher(
+  parts: VoucherCheckParts,
+  offered: { readonly payer: PublicKey; readonly voucher: Signed },
+): Promise<{ readonly terms: Voucher; readonly channel: ChannelInfo }> {
+  const terms = decoded(offered.voucher);
+  if (terms.network !== parts.network) throw invalid('another network');
+  if (terms.lane >= LANES_MAX) throw invalid('reserved lane');
+  const found = parts.channels.channel(terms.channel);
+  const channel = found instanceof Promise ? await found : found;
+  if (channel === undefined) throw new SaharaError('channel-unknown');
+  if (!equalBytes(channel.payee, parts.operator.publicKey)) throw invalid('another payee');
+  if (!equalBytes(channel.payer, offered.payer)) throw invalid('another payer');
+  if (channel.state === 'closing') throw new SaharaError('channel-closing');
+  if (terms.notAfterMs !== undefined && terms.notAfterMs < parts.clock.nowMs()) {
+    throw new SaharaError('voucher-stale', { reason: 'past its end', notAfterMs: terms.notAfterMs });
+  }
+  if (terms.ceiling > channel.deposit) {
+    const facts = { ceiling: String(terms.ceiling), deposit: String(channel.deposit) };
+    throw new SaharaError('voucher-invalid', { reason: 'over the deposit', ...facts });
+  }
+  return { terms, channel };
+}
+
+function decoded(offered: Signed): Voucher {
+  try {
+    return voucherSchema.decode(offered.payload);
+  } catch (cause) {
+    throw new SaharaError('voucher-invalid', { reason: 'malformed' }, { cause });
+  }
+}
+
+function invalid(reason: string): SaharaError {
+  return new SaharaError('voucher-invalid', { reason });
+}
