@@ -1,0 +1,209 @@
+/**
+ * One question from the held money to the settled answer. The call's id is the job's key, so after a crash, or when the
+ * daemon was out of reach, the same call is joined again; it is never made twice.
+ */
+import { toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { CITATIONS_MAX, SOURCES_MAX } from '../../protocol/limits.ts';
+import { endedRich, type LiveAnswer, liveRich, newAnswer, shownSource } from './answer.ts';
+import type { Delivery } from './delivery.ts';
+import type { Journal } from './journal.ts';
+import { failureSentence, type Language } from './language.ts';
+import { sleep } from './pacer.ts';
+import { type Button, faultOf, type MessageContent, type Platform } from './platform.ts';
+import type { AgentsPort, AnswerEvent } from './ports.ts';
+import type { Job, Reply } from './records.ts';
+import { joined, plain, type Rich } from './rich.ts';
+import type { Spending } from './spending.ts';
+import { splitRich } from './split.ts';
+import type { State } from './state.ts';
+import { addTurn, turnsBefore } from './talk.ts';
+
+/** What asking works with. */
+export interface AskingParts {
+  readonly agents: AgentsPort;
+  readonly journal: Journal;
+  readonly spending: Spending;
+  readonly state: State;
+  readonly platform: Platform;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** One asking: the job, how to show it, in which language. */
+export interface Asking {
+  readonly job: Job;
+  readonly delivery: Delivery;
+  readonly language: Language;
+  readonly signal: AbortSignal;
+}
+
+/** Times that a call is joined again while its agent or daemon is out of reach, and the first pause, milliseconds. */
+export const ASK_ATTEMPTS_MAX = 6;
+const ASK_RETRY_FIRST_MS = 500;
+const TYPING_EVERY_MS = 5000;
+
+/** Most characters of an answer that are kept in memory beyond what is shown; the rest is counted by the receipt only. */
+const ANSWER_CHARACTERS_KEPT = 262_144;
+
+/** Asks, shows the answer as it comes, and settles. On return the job is `replied`. Throws only when `signal` is aborted. */
+export async function askAndSettle(parts: AskingParts, asking: Asking): Promise<void> {
+  const live = { answer: newAnswer(), version: 0, wake: Promise.withResolvers<void>() };
+  const ended = new AbortController();
+  const showing = showWhile(parts, asking, { live, ended: ended.signal });
+  let failure: SaharaError | undefined;
+  try {
+    await receive(parts, asking, live);
+  } catch (error) {
+    asking.signal.throwIfAborted();
+    failure = asSaharaError(error);
+  } finally {
+    ended.abort();
+    live.wake.resolve();
+    await showing;
+  }
+  await settle(parts, asking, { answer: live.answer, failure });
+}
+
+interface Live {
+  answer: LiveAnswer;
+  version: number;
+  wake: PromiseWithResolvers<void>;
+}
+
+async function receive(parts: AskingParts, { job, signal }: Asking, live: Live): Promise<void> {
+  const { agents, clock, state } = parts;
+  const request = {
+    callId: job.key,
+    agent: job.agent,
+    question: job.question,
+    context: turnsBefore(state, job.event),
+    priceMax: job.amountMax,
+    training: 'excluded',
+  } as const;
+  if (job.isStopped) await agents.cancel(job.key);
+  for (let attempt = 1, waitMs = ASK_RETRY_FIRST_MS; ; attempt++, waitMs *= 2) {
+    live.answer = newAnswer();
+    try {
+      for await (const event of agents.ask(request, { signal })) {
+        take(live.answer, event);
+        live.version += 1;
+        live.wake.resolve();
+        if (event.type === 'ending') return;
+      }
+      throw new SaharaError('peer-gone');
+    } catch (error) {
+      signal.throwIfAborted();
+      const known = asSaharaError(error);
+      if (known.kind !== 'unavailable' || attempt === ASK_ATTEMPTS_MAX) throw known;
+      parts.log.warn('call joined again', { job: toHex(job.key), code: known.code });
+    }
+    await sleep(clock, waitMs, signal);
+  }
+}
+
+function take(answer: LiveAnswer, event: AnswerEvent): void {
+  if (event.type === 'text') {
+    if (answer.text.length < ANSWER_CHARACTERS_KEPT) answer.text += event.text;
+  } else if (event.type === 'source') {
+    if (answer.sources.length < SOURCES_MAX) answer.sources.push(event.source);
+  } else if (event.type === 'citation') {
+    if (answer.citations.length < CITATIONS_MAX * SOURCES_MAX) answer.citations.push(event.citation);
+  } else answer.ending = event.ending;
+}
+
+/** Keeps the messages up to the answer until it ends. What fails here is mended by the final delivery. */
+async function showWhile(
+  parts: AskingParts,
+  { job, delivery, language, signal }: Asking,
+  { live, ended }: { readonly live: Live; readonly ended: AbortSignal },
+): Promise<void> {
+  const { platform, clock, log } = parts;
+  const until = AbortSignal.any([ended, signal]);
+  const key = toHex(job.key);
+  let typedAtMs = Number.NEGATIVE_INFINITY;
+  while (!until.aborted) {
+    const { version } = live;
+    live.wake = Promise.withResolvers<void>();
+    const rich = liveRich(live.answer, job.agentName, language);
+    const contents = contentsOf(parts.platform, { rich, buttons: [buttonFor('stop', key, language)] });
+    try {
+      if (live.answer.text === '' && clock.monotonicMs() - typedAtMs >= TYPING_EVERY_MS) {
+        typedAtMs = clock.monotonicMs();
+        await platform.typing(job.event.place).catch(() => undefined);
+      }
+      await delivery.show(contents, until);
+    } catch (error) {
+      if (until.aborted) return;
+      log.warn('answer not shown yet', { job: key, fault: faultOf(error) ?? asSaharaError(error).code });
+      await sleep(clock, ASK_RETRY_FIRST_MS, until).catch(() => undefined);
+    }
+    if (live.version === version && !until.aborted) await live.wake.promise;
+  }
+}
+
+/** Ends the hold, decides the reply and remembers the turn, all in one batch. */
+async function settle(
+  parts: AskingParts,
+  { job, language }: Asking,
+  { answer, failure }: { readonly answer: LiveAnswer; readonly failure: SaharaError | undefined },
+): Promise<void> {
+  const { journal, spending, state, clock } = parts;
+  const key = toHex(job.key);
+  const finish = answer.ending?.finish;
+  const charged = answer.ending?.amount ?? 0n;
+  const isSound = failure === undefined && charged <= job.amountMax;
+  await journal.change(key, () => {
+    const atMs = clock.nowMs();
+    if (!isSound) {
+      const error = failure ?? new SaharaError('receipt-invalid', { amount: `${charged}` });
+      return {
+        job: { phase: 'replied', amount: 0n, reply: failureReply(error, key, language) },
+        operations: spending.settle(key, 0n, { paidBy: 'operator', atMs }),
+        result: undefined,
+      };
+    }
+    const amount = finish === 'failed' ? 0n : charged;
+    const rich = endedRich(answer, { agentName: job.agentName, amount, id: shortId(key) }, language);
+    const hasSources = answer.sources.length > 0;
+    const reply: Reply = {
+      rich,
+      buttons: ['retry', ...(hasSources ? (['sources'] as const) : []), 'receipt'],
+      isPrivate: false,
+    };
+    const turn = { question: job.question, answer: answer.text };
+    return {
+      job: { phase: 'replied', amount, reply, sources: answer.sources.map(shownSource) },
+      operations: [
+        ...spending.settle(key, charged, { paidBy: finish === 'failed' ? 'operator' : 'user', atMs }),
+        ...(answer.text === '' ? [] : [addTurn(state, job.event, turn)]),
+      ],
+      result: undefined,
+    };
+  });
+}
+
+/** The reply to a failure: one sentence, and the id that finds it in the logs. */
+export function failureReply(error: SaharaError, key: string, language: Language): Reply {
+  const sentence = language.failures[failureSentence(error)];
+  const rich: Rich = joined(plain(sentence), ` ${language.failureId(shortId(key))}`);
+  return { rich, buttons: ['retry'], isPrivate: false };
+}
+
+/** The part of a job's key that people see. */
+export function shortId(key: string): string {
+  return key.slice(0, 12);
+}
+
+/** A button of a job. */
+export function buttonFor(action: Button['action'], job: string, language: Language): Button {
+  return { action, job, label: language.buttons[action] };
+}
+
+/** A reply as messages; the last one carries the buttons. */
+export function contentsOf(platform: Platform, content: MessageContent): readonly MessageContent[] {
+  const pieces = splitRich(content.rich, platform.limit);
+  return pieces.map((rich, i) => ({ rich, buttons: i === pieces.length - 1 ? content.buttons : [] }));
+}

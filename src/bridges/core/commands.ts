@@ -1,0 +1,222 @@
+/** What `/balance` and the others answer. A command reads, and at most chooses an agent or forgets; none spends. */
+import { formatAmount } from '../../base/amount.ts';
+import { fromHex, toHex } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { Receipt } from '../../protocol/payment.ts';
+import { AGENTS_LISTED_MAX, HISTORY_LISTED_MAX } from '../limits.ts';
+import { explainRich, receiptRich, sourcesRich } from './answer.ts';
+import { shortId } from './asking.ts';
+import type { Journal } from './journal.ts';
+import type { Language } from './language.ts';
+import { clipped } from './markdown.ts';
+import type { ChatEvent } from './platform.ts';
+import type { AgentListing, AgentsPort } from './ports.ts';
+import type { Job, Reply } from './records.ts';
+import { joined, plain, type Rich, separated, styled } from './rich.ts';
+import { type Spending, userOf } from './spending.ts';
+import { putText, type State } from './state.ts';
+
+/** What commands work with. */
+export interface CommandParts {
+  readonly agents: AgentsPort;
+  readonly journal: Journal;
+  readonly spending: Spending;
+  readonly state: State;
+  /** The agent of users who chose none: a name or DID. */
+  readonly agentDefault: string | undefined;
+}
+
+/** One command in one language. */
+export interface CommandCall {
+  readonly event: ChatEvent;
+  readonly argument: string;
+  readonly language: Language;
+}
+
+type Command = (parts: CommandParts, call: CommandCall) => Promise<Reply>;
+
+/** Every command but `/ask`, which makes a call. Adapters publish this list. */
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  agents: async ({ agents }, { language }) => {
+    const listed = (await agents.list()).slice(0, AGENTS_LISTED_MAX);
+    if (listed.length === 0) return shown(plain(language.agentsEmpty));
+    return shown(
+      separated(
+        [styled(language.agentsTitle, 'bold'), ...listed.map((agent) => agentLine(agent, language))],
+        '\n',
+      ),
+    );
+  },
+  agent: async (parts, { event, argument, language }) => {
+    if (argument === '') {
+      const chosen = await chosenAgent(parts, event);
+      return shown(plain(chosen === undefined ? language.agentUnset : language.agentNow(chosen.name)));
+    }
+    const listed = await parts.agents.list();
+    const found = agentNamed(listed, argument);
+    if (found === undefined)
+      return shown(plain(language.agentNone(clipped(argument, 64), nearest(listed, argument))));
+    await parts.state.update(() => ({
+      operations: [putText(choiceKey(event), found.did)],
+      result: undefined,
+    }));
+    return shown(plain(language.agentNow(found.name)));
+  },
+  balance: async ({ spending }, { event, language }) => {
+    const { balance, held, spentToday } = spending.standing(event);
+    return secret(
+      plain(
+        language.balance({
+          balance: formatAmount(balance),
+          held: formatAmount(held),
+          spentToday: formatAmount(spentToday),
+        }),
+      ),
+    );
+  },
+  receipt: async (parts, call) => {
+    const found = await lastReceipt(parts, call);
+    return secret(
+      found === undefined
+        ? plain(call.language.receiptNone)
+        : receiptRich(found.receipt, call.language, found.id),
+    );
+  },
+  explain: async (parts, call) => {
+    const found = await lastReceipt(parts, call);
+    return secret(
+      found === undefined ? plain(call.language.receiptNone) : explainRich(found.receipt, call.language),
+    );
+  },
+  proof: async (parts, call) => {
+    const job = await answerMeant(parts, call);
+    if (job === undefined) return secret(plain(call.language.receiptNone));
+    const verdict = await parts.agents.verify(job.key);
+    return secret(
+      plain(verdict.valid ? call.language.proofGood(verdict.checks) : call.language.proofBad(verdict.reason)),
+    );
+  },
+  history: async ({ journal }, { event, language }) => {
+    const keys = await journal.questionsOf(userOf(event), HISTORY_LISTED_MAX);
+    const jobs = keys.map((key) => journal.find(key)).filter((job) => job !== undefined);
+    if (jobs.length === 0) return secret(plain(language.historyEmpty));
+    const lines = jobs.map((job) => plain(historyLine(job, language)));
+    return secret(separated([styled(language.historyTitle, 'bold'), ...lines], '\n'));
+  },
+  forget: async ({ journal }, { event, language }) => {
+    await journal.forget(userOf(event));
+    return secret(plain(language.forgotten));
+  },
+  help: async (_, { language }) => shown(plain(language.help)),
+  start: async (_, { language }) => shown(plain(language.help)),
+  privacy: async (_, { language }) => shown(plain(language.privacy)),
+};
+
+/** The reply to a command; one that is not known gets a sentence. */
+export function runCommand(parts: CommandParts, call: CommandCall): Promise<Reply> {
+  const command = Object.hasOwn(COMMANDS, call.event.text) ? COMMANDS[call.event.text] : undefined;
+  return command?.(parts, call) ?? Promise.resolve(shown(plain(call.language.commandUnknown)));
+}
+
+/** The sources of an answer, behind its button. */
+export function sourcesReply(job: Job, language: Language): Reply {
+  return shown(sourcesRich(job.sources, language));
+}
+
+/** The receipt of one answer, behind its button. */
+export async function receiptReply(parts: CommandParts, job: Job, language: Language): Promise<Reply> {
+  const receipt = await parts.agents.receipt(job.key);
+  if (receipt === undefined) throw new SaharaError('receipt-unknown');
+  return secret(receiptRich(receipt, language, shortId(toHex(job.key))));
+}
+
+/** A reply that everyone in the place may read. */
+export function shown(rich: Rich): Reply {
+  return { rich, buttons: [], isPrivate: false };
+}
+
+/** A reply for the asking person only. */
+export function secret(rich: Rich): Reply {
+  return { rich, buttons: [], isPrivate: true };
+}
+
+/** Whom a user's questions go to: the one chosen, the bridge's default, or the only one there is. */
+export async function chosenAgent(parts: CommandParts, event: ChatEvent): Promise<AgentListing | undefined> {
+  const listed = await parts.agents.list();
+  const wanted = parts.state.getText(choiceKey(event)) ?? parts.agentDefault;
+  if (wanted === undefined) return listed.length === 1 ? listed[0] : undefined;
+  const found = agentNamed(listed, wanted);
+  if (found === undefined) throw new SaharaError('agent-unknown', { agent: wanted });
+  return found;
+}
+
+function agentNamed(listed: readonly AgentListing[], wanted: string): AgentListing | undefined {
+  const name = wanted.trim().toLowerCase();
+  return (
+    listed.find((agent) => agent.did === wanted.trim()) ??
+    listed.find((agent) => agent.name.toLowerCase() === name)
+  );
+}
+
+function nearest(listed: readonly AgentListing[], wanted: string): readonly string[] {
+  const name = wanted.trim().toLowerCase();
+  const scored = listed.map((agent) => ({
+    name: agent.name,
+    distance: distanceOf(agent.name.toLowerCase(), name),
+  }));
+  const close = scored.filter(
+    (one) => one.distance <= Math.max(2, name.length / 3) || one.name.toLowerCase().includes(name),
+  );
+  return close
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 3)
+    .map((one) => one.name);
+}
+
+/** Levenshtein's distance between two short names. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
+
+function choiceKey(event: ChatEvent): string {
+  return `choice/${userOf(event)}`;
+}
+
+function agentLine(agent: AgentListing, language: Language): Rich {
+  const price = agent.amountMax === 0n ? language.free : `≤ ${formatAmount(agent.amountMax)}`;
+  return joined('• ', styled(agent.name, 'bold'), ` (${price}) ${clipped(agent.description, 160)}`);
+}
+
+function historyLine(job: Job, language: Language): string {
+  const amount = job.amount === undefined || job.amount === 0n ? language.free : formatAmount(job.amount);
+  const question = clipped(job.question.replace(/\s+/g, ' '), 100);
+  return `• ${shortId(toHex(job.key))} · ${amount} · ${question}`;
+}
+
+/** The caller's own answer that an id names, or the last one. */
+async function answerMeant(parts: CommandParts, { event, argument }: CommandCall): Promise<Job | undefined> {
+  const keys = await parts.journal.questionsOf(userOf(event), 1000);
+  const wanted = argument.trim().toLowerCase();
+  if (wanted !== '' && (wanted.length < 6 || fromHex(wanted.slice(0, wanted.length & ~1)) === undefined))
+    return undefined;
+  const jobs = keys.filter((key) => key.startsWith(wanted)).map((key) => parts.journal.find(key));
+  return jobs.find((job) => job?.amount !== undefined);
+}
+
+async function lastReceipt(
+  parts: CommandParts,
+  call: CommandCall,
+): Promise<{ readonly receipt: Receipt; readonly id: string } | undefined> {
+  const job = await answerMeant(parts, call);
+  const receipt = job && (await parts.agents.receipt(job.key));
+  return job && receipt && { receipt, id: shortId(toHex(job.key)) };
+}

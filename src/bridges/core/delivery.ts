@@ -1,0 +1,157 @@
+/**
+ * Brings a reply into a chat, however often it is begun. Each message has a slot in the journal: the intent to
+ * send is on disk before it is sent, its id right after. A message whose sending was never confirmed is looked for before
+ * another is sent; everything after the first sending is an edit, which can be repeated.
+ */
+import { toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { SLOTS_MAX } from '../limits.ts';
+import type { Journal } from './journal.ts';
+import { type Pacer, sleep } from './pacer.ts';
+import { faultOf, type MessageContent, type Place, type Platform } from './platform.ts';
+import type { Job } from './records.ts';
+
+/** What a delivery works with. */
+export interface DeliveryParts {
+  readonly platform: Platform;
+  readonly pacer: Pacer;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** One job's messages. */
+export interface Delivery {
+  /** Makes the first messages show `contents`, once. Throws what the platform says. */
+  show(contents: readonly MessageContent[], signal: AbortSignal): Promise<void>;
+  /** The same until it is done, and removes messages beyond; throws only what trying again cannot mend. */
+  finish(contents: readonly MessageContent[], signal: AbortSignal): Promise<void>;
+}
+
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 30_000;
+
+/** The delivery of the job `key`'s reply. */
+export function createDelivery(parts: DeliveryParts, key: string): Delivery {
+  const { platform, pacer, journal, clock } = parts;
+  const shown: (string | undefined)[] = [];
+  const started = new Set<number>();
+
+  const current = (): Job => {
+    const job = journal.find(key);
+    if (!job) throw new SaharaError('internal', { reason: `job ${key} is gone` });
+    return job;
+  };
+
+  function setSlot(index: number, slot: Job['slots'][number] | undefined): Promise<void> {
+    return journal.change(key, (job) => ({
+      job: { slots: slot ? job.slots.toSpliced(index, 1, slot) : job.slots.slice(0, index) },
+      result: undefined,
+    }));
+  }
+
+  async function begin(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
+    const job = current();
+    const place = placeOf(job);
+    const slot = job.slots[index] ?? { messageId: undefined, after: journal.lastIn(place, platform.name) };
+    const again = job.slots[index] !== undefined || started.has(index);
+    if (job.slots[index] === undefined) await setSlot(index, slot);
+    const replyTo = place === job.event.place ? job.event.messageId : undefined;
+    const request = {
+      event: job.event,
+      place,
+      replyTo,
+      content,
+      key: toHex(job.key).slice(0, 16),
+      index,
+      after: slot.after,
+      isTaken: (messageId: string) => journal.isTaken(place, platform.name, messageId),
+    };
+    const messageId = await pacer.run(
+      place,
+      () => {
+        const isAgain = again || started.has(index);
+        started.add(index);
+        return platform.place({ ...request, again: isAgain });
+      },
+      { signal },
+    );
+    await setSlot(index, { ...slot, messageId });
+  }
+
+  async function showOne(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
+    const job = current();
+    const digest = JSON.stringify(content);
+    const slot = job.slots[index];
+    if (slot?.messageId === undefined) await begin(index, content, signal);
+    else if (shown[index] !== digest) await edit(index, slot.messageId, content, signal);
+    shown[index] = digest;
+  }
+
+  /** Edits a message; one that someone deleted leaves its slot, so that the next round sends it anew. */
+  async function edit(
+    index: number,
+    messageId: string,
+    content: MessageContent,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { event, ...job } = current();
+    const place = job.place ?? event.place;
+    try {
+      await pacer.run(place, () => platform.edit(event, place, messageId, content), { signal });
+    } catch (error) {
+      if (faultOf(error) === 'gone') {
+        await setSlot(index, { messageId: undefined, after: journal.lastIn(place, platform.name) });
+      }
+      throw error;
+    }
+  }
+
+  async function show(contents: readonly MessageContent[], signal: AbortSignal): Promise<void> {
+    for (const [index, content] of contents.slice(0, SLOTS_MAX).entries())
+      await showOne(index, content, signal);
+  }
+
+  async function removeSurplus(from: number, signal: AbortSignal): Promise<void> {
+    for (let index = current().slots.length - 1; index >= from; index--) {
+      const job = current();
+      const messageId = job.slots[index]?.messageId;
+      if (messageId !== undefined) {
+        await pacer.run(placeOf(job), () => platform.remove(placeOf(job), messageId), { signal });
+      }
+      await setSlot(index, undefined);
+    }
+  }
+
+  return {
+    show,
+    async finish(contents, signal) {
+      let form = contents;
+      for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_LAST_MS)) {
+        try {
+          await show(form, signal);
+          return await removeSurplus(form.length, signal);
+        } catch (error) {
+          signal.throwIfAborted();
+          const fault = faultOf(error);
+          const isBare = form.every((content) => content.rich.spans.length === 0);
+          if (fault === 'refused' && !isBare) form = form.map(bare);
+          else if (fault !== 'uncertain' && fault !== 'gone') throw error;
+          parts.log.warn('delivery repeated', { job: key, fault });
+        }
+        await sleep(clock, waitMs, signal);
+      }
+    },
+  };
+}
+
+function bare(content: MessageContent): MessageContent {
+  return { ...content, rich: { text: content.rich.text, spans: [] } };
+}
+
+/** Where a job's reply goes. */
+export function placeOf(job: Job): Place {
+  return job.place ?? job.event.place;
+}

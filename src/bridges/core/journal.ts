@@ -1,0 +1,208 @@
+/**
+ * The durable journal: every event is on disk before its platform hears that it arrived, and every step after it
+ * before the next begins. A job's key comes from the event's id, so an event delivered twice is one job, and the
+ * call that it makes has one id, whatever crashes in between.
+ */
+import { createHash } from 'node:crypto';
+import { toHex } from '../../base/bytes.ts';
+import { invariant } from '../../base/errors.ts';
+import type { StoreOperation } from '../../base/store.ts';
+import { JOB_KEPT_MS } from '../limits.ts';
+import type { ChatEvent, Place } from './platform.ts';
+import { type Job, jobSchema, type Slot } from './records.ts';
+import { type Change, del, put, putText, type State } from './state.ts';
+
+/** The bridge's memory of events and what they caused. */
+export interface Journal {
+  /** Puts new events and `marks` on disk together; returns the jobs of those not seen before. */
+  record(events: readonly ChatEvent[], marks?: ReadonlyMap<string, string>): Promise<readonly Job[]>;
+  mark(name: string): string | undefined;
+  find(key: string): Job | undefined;
+  /** Jobs that are not done, oldest first. */
+  unfinished(): Promise<readonly Job[]>;
+  /** Changes a job, together with other writes. `step` sees the job as it is on disk. */
+  change<T = void>(key: string, step: (job: Job) => JobChange<T>): Promise<T>;
+  isTaken(place: Place, platform: string, messageId: string): boolean;
+  /** Greatest message id known in a place: ids rise on both platforms. */
+  lastIn(place: Place, platform: string): string | undefined;
+  /** Keys of a user's questions, newest first. */
+  questionsOf(user: string, limit: number): Promise<readonly string[]>;
+  /** Deletes what a user wrote and got; amounts and ids stay. */
+  forget(user: string): Promise<void>;
+  /** Deletes jobs that ended before `JOB_KEPT_MS`; returns how many. */
+  prune(nowMs: number): Promise<number>;
+}
+
+/** A job's next state and what is written with it. */
+export interface JobChange<T> {
+  readonly job: Partial<Job>;
+  readonly operations?: readonly StoreOperation[];
+  readonly result: T;
+}
+
+/** Version of the stored jobs. */
+export const JOB_VERSION = 1;
+
+/** The key of an event's job, which is also its call's id: 16 bytes. */
+export function jobKey(eventId: string): Uint8Array {
+  return Uint8Array.from(
+    createHash('sha256').update('sahara/bridge/job').update(eventId).digest().subarray(0, 16),
+  );
+}
+
+/** The journal over `state`. */
+export function createJournal(state: State): Journal {
+  const find = (key: string): Job | undefined => state.get(`job/${key}`, jobSchema);
+
+  function save(job: Job, before: Job | undefined): readonly StoreOperation[] {
+    const key = toHex(job.key);
+    const order = `open/${String(job.event.atMs).padStart(16, '0')}/${key}`;
+    return [
+      put(`job/${key}`, jobSchema, job),
+      job.phase === 'done' ? del(order) : putText(order, key),
+      ...job.slots.flatMap((slot, i) => slotOperations(job, slot, before?.slots[i])),
+    ];
+  }
+
+  function slotOperations(job: Job, slot: Slot, before: Slot | undefined): readonly StoreOperation[] {
+    if (slot.messageId === undefined || slot.messageId === before?.messageId) return [];
+    const place = job.place ?? job.event.place;
+    return [
+      putText(messageKey(place, job.event.platform, slot.messageId), toHex(job.key)),
+      ...seen(place, job.event.platform, slot.messageId),
+    ];
+  }
+
+  function seen(place: Place, platform: string, messageId: string): readonly StoreOperation[] {
+    const last = lastIn(place, platform);
+    const isNewer = last === undefined || BigInt(messageId) > BigInt(last);
+    return isNewer ? [putText(seenKey(place, platform), messageId)] : [];
+  }
+
+  function lastIn(place: Place, platform: string): string | undefined {
+    return state.getText(seenKey(place, platform));
+  }
+
+  function recorded(
+    events: readonly ChatEvent[],
+    marks: ReadonlyMap<string, string>,
+  ): Change<readonly Job[]> {
+    const jobs = new Map<string, Job>();
+    const operations: StoreOperation[] = [...marks].map(([name, value]) => putText(`mark/${name}`, value));
+    for (const event of events) {
+      const job = newJob(event);
+      const key = toHex(job.key);
+      if (jobs.has(key) || find(key) !== undefined) continue;
+      jobs.set(key, job);
+      operations.push(...save(job, undefined));
+      if (event.messageId !== undefined)
+        operations.push(...seen(event.place, event.platform, event.messageId));
+    }
+    return { operations, result: [...jobs.values()] };
+  }
+
+  return {
+    find,
+    lastIn,
+    record: (events, marks = new Map()) => state.update(() => recorded(events, marks)),
+    mark: (name) => state.getText(`mark/${name}`),
+    async unfinished() {
+      const jobs: Job[] = [];
+      for await (const [order] of state.entries('open/')) {
+        const job = find(order.slice(order.lastIndexOf('/') + 1));
+        if (job) jobs.push(job);
+      }
+      return jobs;
+    },
+    change: (key, step) =>
+      state.update(() => {
+        const before = find(key);
+        invariant(before, `job ${key} exists`);
+        const { job, operations = [], result } = step(before);
+        return { operations: [...save({ ...before, ...job }, before), ...operations], result };
+      }),
+    isTaken: (place, platform, messageId) =>
+      state.getText(messageKey(place, platform, messageId)) !== undefined,
+    async questionsOf(user, limit) {
+      const keys: string[] = [];
+      for await (const [entry] of state.entries(`history/${user}/`, { reverse: true, limit })) {
+        keys.push(entry.slice(entry.lastIndexOf('/') + 1));
+      }
+      return keys;
+    },
+    async forget(user) {
+      const entries: string[] = [];
+      for await (const [entry] of state.entries(`history/${user}/`)) entries.push(entry);
+      for await (const [entry] of state.entries(`talk/${user}/`)) entries.push(entry);
+      await state.update(() => ({
+        operations: entries.flatMap((entry) => {
+          const job = find(entry.slice(entry.lastIndexOf('/') + 1));
+          return [
+            del(entry),
+            ...(job?.phase === 'done' ? [put(`job/${toHex(job.key)}`, jobSchema, emptied(job))] : []),
+          ];
+        }),
+        result: undefined,
+      }));
+    },
+    async prune(nowMs) {
+      const old: Job[] = [];
+      for await (const [, value] of state.entries('job/')) {
+        const job = jobSchema.decode(value);
+        if (job.phase === 'done' && job.event.atMs < nowMs - JOB_KEPT_MS) old.push(job);
+      }
+      await state.update(() => ({ operations: old.flatMap(removed), result: undefined }));
+      return old.length;
+    },
+  };
+}
+
+function newJob(event: ChatEvent): Job {
+  return {
+    version: JOB_VERSION,
+    key: jobKey(event.id),
+    event,
+    phase: 'received',
+    agent: '',
+    agentName: '',
+    question: '',
+    amountMax: 0n,
+    isStopped: false,
+    amount: undefined,
+    sources: [],
+    reply: undefined,
+    slots: [],
+    place: undefined,
+  };
+}
+
+function emptied(job: Job): Job {
+  const event = { ...job.event, text: '', argument: '', quote: '', attachments: [], userName: '', token: '' };
+  return { ...job, event, question: '', sources: [], reply: undefined };
+}
+
+function removed(job: Job): readonly StoreOperation[] {
+  const place = job.place ?? job.event.place;
+  const key = toHex(job.key);
+  return [
+    del(`job/${key}`),
+    del(historyKey(job)),
+    ...job.slots.flatMap(({ messageId }) =>
+      messageId === undefined ? [] : [del(messageKey(place, job.event.platform, messageId))],
+    ),
+  ];
+}
+
+/** Where a question stands among its user's questions. */
+export function historyKey(job: Job): string {
+  const user = `${job.event.platform}:${job.event.userId}`;
+  return `history/${user}/${String(job.event.atMs).padStart(16, '0')}/${toHex(job.key)}`;
+}
+
+function messageKey(place: Place, platform: string, messageId: string): string {
+  return `message/${platform}:${place.chat}/${messageId}`;
+}
+
+function seenKey(place: Place, platform: string): string {
+  return `seen/${platform}:${place.chat}`;
+}

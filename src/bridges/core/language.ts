@@ -1,0 +1,115 @@
+/** Every sentence that a bridge says, in one table for each language. */
+import { ERROR_KINDS, type ErrorCode, type SaharaError } from '../../base/errors.ts';
+import type { ButtonAction } from './platform.ts';
+
+/** What went wrong, as far as someone in a chat can do something about it. */
+export type FailureSentence =
+  | 'agent-unknown'
+  | 'agent-unreachable'
+  | 'busy'
+  | 'too-long'
+  | 'no-money'
+  | 'above-cap'
+  | 'cap-reached'
+  | 'refused'
+  | 'attachment'
+  | 'nothing-found'
+  | 'proof-broken'
+  | 'timeout'
+  | 'cancelled'
+  | 'no-receipt'
+  | 'broken';
+
+/** Sentences of one language. Amounts arrive formatted. */
+export interface Language {
+  readonly tag: string;
+  readonly buttons: Readonly<Record<ButtonAction, string>>;
+  readonly failures: Readonly<Record<FailureSentence, string>>;
+  /** Under a failure: the id to give to the operator. */
+  failureId(id: string): string;
+  thinking(agent: string): string;
+  readonly stopped: string;
+  readonly cutShort: string;
+  readonly nothingFound: string;
+  cost(parts: { readonly amount: string; readonly agent: string; readonly id: string }): string;
+  readonly free: string;
+  readonly sources: string;
+  readonly noSources: string;
+  readonly help: string;
+  readonly privacy: string;
+  readonly forgotten: string;
+  readonly historyTitle: string;
+  readonly historyEmpty: string;
+  readonly agentsTitle: string;
+  readonly agentsEmpty: string;
+  agentNow(name: string): string;
+  agentNone(name: string, nearest: readonly string[]): string;
+  readonly agentUnset: string;
+  balance(parts: { readonly balance: string; readonly held: string; readonly spentToday: string }): string;
+  readonly receiptTitle: string;
+  receiptLine(parts: { readonly who: string; readonly share: string; readonly amount: string }): string;
+  readonly receiptNone: string;
+  proofGood(checks: number): string;
+  proofBad(reason: string): string;
+  explain(parts: ExplainParts): string;
+  readonly askWhat: string;
+  readonly notYours: string;
+  readonly groupClosed: string;
+  readonly notListed: string;
+  tooFast(seconds: number): string;
+  readonly tooMany: string;
+  readonly openDirect: string;
+  readonly stopping: string;
+  readonly alreadyDone: string;
+  readonly commandUnknown: string;
+}
+
+/** What the arithmetic of a receipt is told with. */
+export interface ExplainParts {
+  readonly perCall: string;
+  readonly input: string;
+  readonly output: string;
+  readonly total: string;
+  readonly shares: number;
+}
+
+const SENTENCES: Readonly<Partial<Record<ErrorCode, FailureSentence>>> = {
+  'agent-unknown': 'agent-unknown',
+  'skill-unknown': 'agent-unknown',
+  'peer-unreachable': 'agent-unreachable',
+  'peer-gone': 'agent-unreachable',
+  'daemon-not-running': 'agent-unreachable',
+  'backend-failed': 'agent-unreachable',
+  'rate-limited': 'busy',
+  overloaded: 'busy',
+  'too-large': 'too-long',
+  'context-overflow': 'too-long',
+  'funds-insufficient': 'no-money',
+  'price-above-max': 'above-cap',
+  'quota-exhausted': 'cap-reached',
+  'document-unsupported': 'attachment',
+  'document-too-large': 'attachment',
+  'document-unreadable': 'attachment',
+  'vault-empty': 'nothing-found',
+  'receipt-invalid': 'proof-broken',
+  'answer-invalid': 'proof-broken',
+  'bundle-invalid': 'proof-broken',
+  'deadline-exceeded': 'timeout',
+  cancelled: 'cancelled',
+  'receipt-unknown': 'no-receipt',
+};
+
+const BY_KIND = {
+  input: 'refused',
+  refused: 'refused',
+  missing: 'agent-unknown',
+  unavailable: 'agent-unreachable',
+  corrupt: 'proof-broken',
+  cancelled: 'cancelled',
+  internal: 'broken',
+} as const;
+
+/** The sentence for an error: by its code where a person can do something particular, else by its kind. */
+export function failureSentence(error: SaharaError): FailureSentence {
+  return SENTENCES[error.code] ?? BY_KIND[ERROR_KINDS[error.code]];
+}

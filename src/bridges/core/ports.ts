@@ -1,0 +1,73 @@
+/**
+ * What a bridge needs from the daemon, as an interface of its own: the daemon's caller satisfies it inside the
+ * process, the admin API of a remote daemon over HTTP. Money is bigint grains.
+ */
+import type { Citation, Source, Turn } from '../../protocol/call.ts';
+import type { Id } from '../../protocol/ids.ts';
+import type { Finish, Receipt } from '../../protocol/payment.ts';
+
+/** One agent that can be asked now. */
+export interface AgentListing {
+  /** The agent's `did:key`. */
+  readonly did: string;
+  readonly name: string;
+  readonly description: string;
+  /** Price of a call without its units, grains. */
+  readonly perCall: bigint;
+  /** Most that one answer can cost, grains: what has to be held before the call. */
+  readonly amountMax: bigint;
+}
+
+/** One question. */
+export interface AskRequest {
+  /** Names the call. The same id always yields the same answer and receipt, and is charged once. */
+  readonly callId: Id;
+  /** The agent's `did:key`. */
+  readonly agent: string;
+  readonly question: string;
+  readonly context: readonly Turn[];
+  /** Most that the call may cost, grains. */
+  readonly priceMax: bigint;
+  /** Text that came through a chat never reaches training or merging: there is no other value. */
+  readonly training: 'excluded';
+}
+
+/** How a call ended. */
+export interface AnswerEnding {
+  readonly finish: Finish;
+  /** What the agent charged, grains; never above `priceMax`. */
+  readonly amount: bigint;
+}
+
+/** What arrives while an agent answers. Exactly one `ending` comes, last. */
+export type AnswerEvent =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'source'; readonly source: Source }
+  /** Byte offsets into the whole answer, as in the protocol. */
+  | { readonly type: 'citation'; readonly citation: Citation }
+  | { readonly type: 'ending'; readonly ending: AnswerEnding };
+
+/** What an offline check of a call's evidence bundle found. */
+export type ProofVerdict =
+  | { readonly valid: true; readonly checks: number }
+  | { readonly valid: false; readonly reason: string };
+
+/** The agents that a bridge can reach. */
+export interface AgentsPort {
+  /** Live agents, in a stable order. */
+  list(options?: { readonly signal?: AbortSignal }): Promise<readonly AgentListing[]>;
+  /**
+   * Asks, or joins the call that already runs or ran under this id, from its first event. Breaking off reading
+   * does not end the call. Throws `SaharaError`; after one of kind `unavailable` asking again is safe.
+   */
+  ask(request: AskRequest, options?: { readonly signal?: AbortSignal }): AsyncIterable<AnswerEvent>;
+  /**
+   * Ends a call early; its events then end with what was delivered and its exact charge. A call that has not begun
+   * never does: asking under its id then ends as cancelled, with no charge.
+   */
+  cancel(callId: Id): Promise<void>;
+  /** The receipt of a call that ended with one. */
+  receipt(callId: Id, options?: { readonly signal?: AbortSignal }): Promise<Receipt | undefined>;
+  /** Checks the call's evidence bundle. Throws `receipt-unknown` when there is none. */
+  verify(callId: Id, options?: { readonly signal?: AbortSignal }): Promise<ProofVerdict>;
+}

@@ -1,0 +1,47 @@
+/** What can grow in a bridge, and how far. Peers need not share these; `spec/bridges.md` lists them. */
+import { invariant } from '../base/errors.ts';
+import { QUESTION_BYTES_MAX } from '../protocol/limits.ts';
+
+/** Longest message that Telegram takes, UTF-16 units after entities are parsed. */
+export const TELEGRAM_TEXT_MAX = 4096;
+/** Most entities that Telegram keeps of one message. */
+export const TELEGRAM_ENTITIES_MAX = 100;
+/** Longest message that Discord takes, UTF-16 units. */
+export const DISCORD_TEXT_MAX = 2000;
+/** Longest answer that a bridge shows, UTF-16 units; the receipt covers the whole one. */
+export const ANSWER_TEXT_MAX = 65_536;
+/** Deepest Markdown nesting that is laid out; what lies deeper is shown as it was written. */
+export const MARKDOWN_DEPTH_MAX = 32;
+/** Most messages that one answer is spread over. */
+export const SLOTS_MAX = 128;
+/** Most bytes of one journalled record. */
+export const JOB_BYTES_MAX = 1_048_576;
+/** Most jobs that wait for an agent or run at once, over all chats. */
+export const JOBS_RUNNING_MAX = 1024;
+/** Most questions of one user in flight. */
+export const QUESTIONS_PER_USER_MAX = 3;
+/** Most earlier turns kept of one conversation. */
+export const CONVERSATION_TURNS_MAX = 12;
+/** Longest turn kept of one conversation, UTF-16 units. */
+export const CONVERSATION_TURN_CHARACTERS_MAX = 4000;
+/** Most questions that `/history` lists. */
+export const HISTORY_LISTED_MAX = 10;
+/** Most agents that one message lists. */
+export const AGENTS_LISTED_MAX = 20;
+/** Longest quoted message that goes along with a question, UTF-16 units. */
+export const QUOTE_CHARACTERS_MAX = 4000;
+/** Most attachments read of one message. */
+export const ATTACHMENTS_MAX = 4;
+/** Largest attachment that is read into a question, bytes. */
+export const ATTACHMENT_BYTES_MAX: number = QUESTION_BYTES_MAX;
+/** How long a finished job is remembered, milliseconds: 30 days. */
+export const JOB_KEPT_MS: number = 30 * 86_400_000;
+/** Most users whose rate is followed in memory. */
+export const RATED_USERS_MAX = 10_000;
+/** Most chats whose pace is followed in memory. */
+export const PACED_CHATS_MAX = 10_000;
+/** Message ids after the question that are searched for a message whose sending was never confirmed. */
+export const FIND_WINDOW = 16;
+
+invariant(ATTACHMENT_BYTES_MAX <= QUESTION_BYTES_MAX, 'an attachment has to fit into a question');
+invariant(QUOTE_CHARACTERS_MAX * 3 < QUESTION_BYTES_MAX, 'a quote leaves room for the question');

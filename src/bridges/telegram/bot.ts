@@ -1,0 +1,119 @@
+/** A Telegram bot on the bridge's core. */
+import { Api } from 'grammy';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Store } from '../../base/store.ts';
+import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
+import { COMMANDS } from '../core/commands.ts';
+import { type PacerOptions, sleep, TELEGRAM_PACE } from '../core/pacer.ts';
+import { platformFailure } from '../core/platform.ts';
+import type { AgentsPort } from '../core/ports.ts';
+import { telegramFailure } from './failures.ts';
+import { createTelegramPlatform } from './platform.ts';
+import { pollUpdates } from './poller.ts';
+
+/** What a Telegram bot works with. */
+export interface TelegramBotParts {
+  readonly agents: AgentsPort;
+  /** The bot's own store; nothing else writes to it. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How a Telegram bot behaves. */
+export interface TelegramBotOptions {
+  /** From @BotFather. Never logged. */
+  readonly token: string;
+  /** Where the Bot API is, without a trailing slash. */
+  readonly apiRoot: string;
+  /** How long one poll waits for an update, seconds. Default 25. */
+  readonly pollSeconds: number;
+  readonly pace: PacerOptions;
+  readonly bridge: BridgeOptions;
+}
+
+/** Everything but the token. */
+export const TELEGRAM_DEFAULTS: Omit<TelegramBotOptions, 'token'> = {
+  apiRoot: 'https://api.telegram.org',
+  pollSeconds: 25,
+  pace: TELEGRAM_PACE,
+  bridge: BRIDGE_DEFAULTS,
+};
+
+/** A running bot. */
+export interface TelegramBot {
+  readonly bridge: Bridge;
+  /** Resolves after `stop`; rejects with `token-refused` when the token is withdrawn. */
+  readonly ended: Promise<void>;
+  stop(): Promise<void>;
+}
+
+const REQUEST_SECONDS_MAX = 40;
+const START_ATTEMPTS_MAX = 8;
+
+/** Starts a bot: takes up what is unfinished, publishes the commands, polls. Throws `token-refused`, `platform-failed`. */
+export async function startTelegramBot(
+  parts: TelegramBotParts,
+  options: TelegramBotOptions,
+): Promise<TelegramBot> {
+  const { clock, log } = parts;
+  const { token, apiRoot } = options;
+  const api = new Api(token, { apiRoot, timeoutSeconds: options.pollSeconds + REQUEST_SECONDS_MAX });
+  const self = await whoAmI(api, clock);
+  const download = (path: string): Promise<Response> =>
+    fetch(`${apiRoot}/file/bot${token}/${path}`).catch(() => {
+      throw platformFailure('telegram', 'uncertain', 'file not read');
+    });
+  const platform = createTelegramPlatform({ api, download });
+  const bridge = createBridge({ ...parts, platform, pace: options.pace }, options.bridge);
+  const stopping = new AbortController();
+  await bridge.resume();
+  await publishCommands(api).catch((error) =>
+    log.warn('commands not published', { code: telegramFailure(error).code }),
+  );
+  const limits = { timeoutSeconds: options.pollSeconds, signal: stopping.signal };
+  const ended = pollUpdates({ api, bridge, self, clock, log }, limits);
+  return {
+    bridge,
+    ended,
+    async stop() {
+      stopping.abort();
+      await ended.catch(() => undefined);
+      await bridge.stop();
+    },
+  };
+}
+
+async function whoAmI(api: Api, clock: Clock): Promise<{ readonly id: number; readonly username: string }> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await api.getMe();
+    } catch (error) {
+      const failure = telegramFailure(error);
+      if (failure.kind !== 'unavailable' || attempt === START_ATTEMPTS_MAX) throw failure;
+      await sleep(clock, 250 * attempt);
+    }
+  }
+}
+
+async function publishCommands(api: Api): Promise<void> {
+  const names = ['ask', ...Object.keys(COMMANDS).filter((name) => name !== 'start')];
+  await api.setMyCommands(
+    names.map((command) => ({ command, description: COMMAND_TEXTS[command] ?? command })),
+  );
+}
+
+const COMMAND_TEXTS: Readonly<Record<string, string>> = {
+  ask: 'Ask the chosen agent',
+  agents: 'Who can answer, and for how much',
+  agent: 'Choose whom to ask',
+  balance: 'What you can spend',
+  receipt: 'Who was paid for the last answer',
+  proof: 'Check the proof of the last answer',
+  explain: 'How its price came about',
+  history: 'Your last questions',
+  forget: 'Delete your questions and answers',
+  help: 'What this bot does',
+  privacy: 'What is kept, and for how long',
+};

@@ -1,0 +1,63 @@
+/**
+ * Long polling with a durable inbox. Telegram forgets an update when the next request names a greater offset; the
+ * offset rises only after the journal holds the update, in the same batch. Answers run beside the polling, so a
+ * pressed Stop is never behind the answer that it stops.
+ */
+import { type Api, GrammyError } from 'grammy';
+import type { Clock } from '../../base/clock.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Bridge } from '../core/bridge.ts';
+import { sleep } from '../core/pacer.ts';
+import { type TelegramSelf, telegramEvent } from './events.ts';
+import { telegramFailure } from './failures.ts';
+
+/** What polling works with. */
+export interface PollerParts {
+  readonly api: Api;
+  readonly bridge: Bridge;
+  readonly self: TelegramSelf;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+const UPDATES = ['message', 'callback_query'] as const;
+const UPDATES_MAX = 100;
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 15_000;
+
+/** Polls until `signal` is aborted. Throws `token-refused` when Telegram does not know the token any more. */
+export async function pollUpdates(
+  parts: PollerParts,
+  { timeoutSeconds, signal }: { readonly timeoutSeconds: number; readonly signal: AbortSignal },
+): Promise<void> {
+  const { api, bridge, self, clock, log } = parts;
+  const mark = `telegram/${self.id}/offset`;
+  let offset = Number(bridge.mark(mark) ?? 0);
+  let waitMs = RETRY_FIRST_MS;
+  while (!signal.aborted) {
+    try {
+      const request = { offset, limit: UPDATES_MAX, timeout: timeoutSeconds, allowed_updates: UPDATES };
+      const updates = await api.getUpdates(request, signal);
+      waitMs = RETRY_FIRST_MS;
+      const last = updates.at(-1);
+      if (last === undefined) continue;
+      const events = updates.map((update) => telegramEvent(update, self, clock.nowMs()));
+      offset = last.update_id + 1;
+      await bridge.receive(
+        events.filter((event) => event !== undefined),
+        new Map([[mark, String(offset)]]),
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      const failure = telegramFailure(error);
+      if (failure.code === 'token-refused') throw failure;
+      if (error instanceof SaharaError) offset = Number(bridge.mark(mark) ?? 0);
+      const isHeld = error instanceof GrammyError && error.error_code === 409;
+      log.warn(isHeld ? 'another process polls with this token' : 'polling failed', { code: failure.code });
+      const asked = failure.facts.retryAfterMs;
+      await sleep(clock, typeof asked === 'number' ? asked : waitMs, signal).catch(() => undefined);
+      waitMs = Math.min(2 * waitMs, RETRY_LAST_MS);
+    }
+  }
+}
