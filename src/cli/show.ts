@@ -31,6 +31,7 @@ export class AnswerPrinter {
   readonly #sources: SourceEvent[] = [];
   readonly #cited = new Set<number>();
   #bytes = 0;
+  #held = '';
   /** The answer's text so far. */
   text = '';
 
@@ -53,17 +54,25 @@ export class AnswerPrinter {
     let written = 0;
     for (const [end, marks] of marksByEnd(citations)) {
       const at = Math.min(bytes.length, Math.max(written, end - start));
-      this.#terminal.write(printable(decoder.decode(bytes.subarray(written, at))));
+      this.#say(decoder.decode(bytes.subarray(written, at)));
       this.#terminal.write(this.#terminal.paint('cyan', marks.map((mark) => `[${mark + 1}]`).join('')));
       for (const mark of marks) this.#cited.add(mark);
       written = at;
     }
-    this.#terminal.write(printable(decoder.decode(bytes.subarray(written))));
+    this.#say(decoder.decode(bytes.subarray(written)));
+  }
+
+  /** White space at the end waits, so that a citation that comes next stands at its sentence. */
+  #say(text: string): void {
+    const whole = this.#held + printable(text);
+    const said = whole.trimEnd();
+    this.#held = whole.slice(said.length);
+    this.#terminal.write(said);
   }
 
   #end(end: AskEnd): void {
     const { line, paint } = bound(this.#terminal);
-    line(this.text.endsWith('\n') ? '' : '\n');
+    line('\n');
     for (const source of this.#sources.filter(({ index }) => this.#cited.has(index))) {
       const title = source.title === '' ? '' : `  ${paint('dim', clip(source.title, 60))}`;
       line(

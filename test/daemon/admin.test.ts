@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { SaharaError } from '../../src/base/errors.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { createAdminClient } from '../../src/daemon/admin/client.ts';
+import { ADMIN_METHODS, type AdminHandlers } from '../../src/daemon/admin/methods.ts';
+import { type AdminServer, createAdminServer } from '../../src/daemon/admin/server.ts';
+import type { AskEvent } from '../../src/daemon/admin/types.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sahara-admin-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+let server: AdminServer | undefined;
+afterEach(async () => {
+  await server?.stop();
+  server = undefined;
+});
+
+let counter = 0;
+async function serve(handlers: Partial<AdminHandlers>): Promise<ReturnType<typeof createAdminClient>> {
+  const path = join(folder, `${counter++}.sock`);
+  const refusing = Object.fromEntries(Object.keys(ADMIN_METHODS).map((name) => [name, refuse]));
+  // Every method is there; those that the test does not give refuse.
+  const all = { ...refusing, ...handlers } as unknown as AdminHandlers;
+  server = await createAdminServer({ handlers: all, log: silentLog }, { path });
+  expect(statSync(path).mode & 0o777).toBe(0o600);
+  return createAdminClient(path);
+}
+
+async function refuse(): Promise<never> {
+  throw new SaharaError('agent-unknown', { agent: 'x', nearest: ['y'] });
+}
+
+const delta = (text: string): AskEvent => ({ type: 'delta', text, citations: [] });
+
+describe('admin API', () => {
+  it('answers a method', async () => {
+    const client = await serve({ 'vault.search': async ({ query }) => [{ ...ROW, text: query }] });
+    expect(await client.call('vault.search', { vault: 'v', query: 'ü?' })).toEqual([{ ...ROW, text: 'ü?' }]);
+  });
+
+  it('carries failures as code and facts', async () => {
+    const client = await serve({});
+    await expect(client.call('status', {})).rejects.toMatchObject({
+      code: 'agent-unknown',
+      facts: { nearest: ['y'] },
+    });
+  });
+
+  it('refuses input that the table does not allow', async () => {
+    const client = await serve({});
+    const wrong = { vault: 'v', query: 'q', limit: -1 };
+    await expect(client.call('vault.search', wrong)).rejects.toMatchObject({ code: 'malformed' });
+  });
+
+  it('streams, and ends in a failure where one comes', async () => {
+    const client = await serve({
+      async *ask() {
+        yield delta('a');
+        yield delta('b');
+        throw new SaharaError('peer-gone', { peer: 'p' });
+      },
+    });
+    const seen: AskEvent[] = [];
+    const reading = (async () => {
+      for await (const event of client.stream('ask', { agent: 'a', question: 'q' })) seen.push(event);
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'peer-gone', facts: { peer: 'p' } });
+    expect(seen).toEqual([delta('a'), delta('b')]);
+  });
+
+  it('tells the handler when the client leaves', async () => {
+    const left = Promise.withResolvers<void>();
+    const client = await serve({
+      async *ask(_input, signal) {
+        signal.addEventListener('abort', () => left.resolve());
+        for (;;) {
+          yield delta('more');
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+      },
+    });
+    for await (const _event of client.stream('ask', { agent: 'a', question: 'q' })) break;
+    await left.promise;
+  });
+
+  it('says that no daemon runs, also behind a socket that a killed one left', async () => {
+    const path = join(folder, 'left.sock');
+    await expect(createAdminClient(path).call('status', {})).rejects.toMatchObject({
+      code: 'daemon-not-running',
+    });
+    writeFileSync(path, '');
+    server = await createAdminServer(
+      { handlers: { status: refuse } as unknown as AdminHandlers, log: silentLog },
+      { path },
+    );
+    await expect(createAdminClient(path).call('status', {})).rejects.toMatchObject({ code: 'agent-unknown' });
+  });
+
+  it('survives garbage on the socket', async () => {
+    const client = await serve({ stop: async () => ({}) });
+    const socket = connect(join(folder, `${counter - 1}.sock`));
+    socket.write('\u0000\u0001garbage\r\n\r\n');
+    await new Promise((resolve) =>
+      socket
+        .on('close', resolve)
+        .on('error', () => {})
+        .resume(),
+    );
+    expect(await client.call('stop', {})).toEqual({});
+  });
+});
+
+const ROW = { document: 'd', title: 't', text: '', score: 1, contributor: 'c', chunk: '00' };
