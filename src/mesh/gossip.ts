@@ -19,6 +19,7 @@ import {
 } from './limits.ts';
 import { type Bucket, createBucket } from './rate.ts';
 import type { Standings } from './standing.ts';
+import { plainBytes } from './streams.ts';
 
 /** Longest judgement of one message, milliseconds; slower ones count as `ignore`. */
 const VALIDATION_MS_MAX = 2_000;
@@ -74,7 +75,7 @@ export function createGossip(parts: GossipParts, options: { readonly topics: rea
     if (!bucketOf(neighbours, from, nowMs).take(nowMs)) standings.penalise(from, RATE_PENALTY);
     if (topic.running >= VALIDATIONS_MAX) return RESULTS.ignore;
     topic.running++;
-    return verdictOf(topic.handler, message.data, from, clock)
+    return verdictOf(topic.handler, plainBytes(message.data), from, clock)
       .catch((error: unknown): Verdict => {
         log.error('gossip validator failed', { topic: message.topic, reason: String(error) });
         return 'ignore';
@@ -86,7 +87,7 @@ export function createGossip(parts: GossipParts, options: { readonly topics: rea
   const onMessage = (event: CustomEvent<GossipsubMessage>): void => {
     const { msg, propagationSource } = event.detail;
     try {
-      joined.get(msg.topic)?.handler.deliver(msg.data, propagationSource.toString());
+      joined.get(msg.topic)?.handler.deliver(plainBytes(msg.data), propagationSource.toString());
     } catch (error) {
       log.error('gossip handler failed', { topic: msg.topic, reason: String(error) });
     }

@@ -2,8 +2,8 @@
 
 /** Calls of one peer that are served at a time. */
 export const CALLS_PER_PEER_MAX = 1_024;
-/** Calls that one peer may begin in a second, and at once. */
-export const CALL_OPENS_PER_SECOND_MAX = 20_000;
+/** Calls that one peer may begin in a second: far above honest use, far below what would starve the others. */
+export const CALL_OPENS_PER_SECOND_MAX = 100_000;
 /** Call streams that one peer may hold open; more than one only while two dial at once or one drains. */
 export const SESSIONS_PER_PEER_MAX = 4;
 /** Greatest body of one call frame, bytes: an opening with its request fits. */

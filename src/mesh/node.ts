@@ -81,6 +81,7 @@ async function createNode(parts: NodeParts, options: MeshOptions): Promise<MeshN
       inboundConnectionThreshold: 20,
       maxIncomingPendingConnections: 50,
       dialTimeout: options.dialTimeoutMs,
+      inboundUpgradeTimeout: options.dialTimeoutMs,
     },
     // A blocked event loop on one side must not cost the connection; call streams have their own pings.
     connectionMonitor: { abortConnectionOnPingFailure: false },
@@ -114,7 +115,9 @@ type Discovery = (components: Parameters<ReturnType<typeof mdns>>[0]) => PeerDis
 
 function discoveryOf(options: MeshOptions): Discovery[] {
   if (!options.mdns) return [];
-  const serviceTag = `_sahara-${options.network.replaceAll(/[^a-z0-9]/gi, '-').slice(0, 40)}._udp.local`;
+  // A peer that has no genesis yet knows only what people call the network, so that is what they find each other by.
+  const called = options.network.replace(/-[0-9a-f]{16}$/, '');
+  const serviceTag = `_sahara-${called.replaceAll(/[^a-z0-9]/gi, '-').slice(0, 40)}._udp.local`;
   return [mdns({ serviceTag, broadcast: !options.private, port: options.mdnsPort })];
 }
 

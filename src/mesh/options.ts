@@ -34,7 +34,7 @@ export interface MeshOptions {
   readonly connectionsMax: number;
   /** Peers that the reconnect loop tries to be connected to. Default 8. */
   readonly peersTarget: number;
-  /** Longest dial, milliseconds. Default 10,000. */
+  /** Longest dial, and longest handshake of a peer that dials here, milliseconds. Default 10,000. */
   readonly dialTimeoutMs: number;
   /** Longest question, milliseconds, unless the asker says otherwise. Default 10,000. */
   readonly requestTimeoutMs: number;

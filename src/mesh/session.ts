@@ -326,13 +326,13 @@ export class Session {
   }
 
   #flush(): void {
-    if (this.#over || this.#writer.length === 0) return;
+    if (this.#over) return;
     if (this.#blocked) {
       // Calls stop at the first limit; only answers to a peer that does not read get this far.
       if (this.#writer.length > 2 * SESSION_UNSENT_BYTES_MAX) this.fail(new SaharaError('overloaded'));
       return;
     }
-    this.#blocked = !this.#send();
+    if (this.#writer.length > 0) this.#blocked = !this.#send();
     if (this.#blocked || !this.#heldBack) return;
     this.#heldBack = false;
     for (const call of [...this.#calls.values()]) call.onWritable();

@@ -38,9 +38,14 @@ export async function openStream(
 export function onBytes(stream: Stream, take: (bytes: Uint8Array) => void): void {
   stream.addEventListener('message', (event) => {
     const { data } = event;
-    if (data instanceof Uint8Array) take(data);
-    else for (const piece of data) take(piece);
+    if (data instanceof Uint8Array) take(plainBytes(data));
+    else for (const piece of data) take(plainBytes(piece));
   });
+}
+
+/** A plain view of bytes that may be a Node `Buffer`, whose `slice` does not copy. */
+export function plainBytes(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** Closes for writing, lets the rest leave, and gives the stream up after `graceMs` if the peer does not. */
