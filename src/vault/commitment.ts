@@ -10,6 +10,7 @@ import { bytes, record, type Schema, text, uint } from '../protocol/schema.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { domainSha256, sha256 } from './hash.ts';
 import { TERM_CHARACTERS_MAX } from './limits.ts';
+import { compareTerms } from './search/dictionary.ts';
 
 /** What is committed to. */
 export interface Commitment {
@@ -63,6 +64,39 @@ export function provesTerm(
   path: MerklePath,
 ): boolean {
   return leadsTo(commitment.termRoot, commitment.terms, termLeaf(term.term, term.chunksWith), path);
+}
+
+/** A leaf of the term tree and its path. */
+export interface ProvenTerm {
+  readonly term: string;
+  readonly chunksWith: number;
+  readonly path: MerklePath;
+}
+
+/** A term's count: by its leaf, or, for one that occurs nowhere, by its neighbours in byte order, side by side. */
+export type TermProof =
+  | ({ readonly present: true } & ProvenTerm)
+  | {
+      readonly present: false;
+      readonly below: ProvenTerm | undefined;
+      readonly above: ProvenTerm | undefined;
+    };
+
+/** In how many chunks `proof` shows that `term` stands under the commitment; `undefined` when it shows nothing. */
+export function provenCount(commitment: Commitment, term: string, proof: TermProof): number | undefined {
+  if (proof.present) {
+    return proof.term === term && provesTerm(commitment, proof, proof.path) ? proof.chunksWith : undefined;
+  }
+  const { below, above } = proof;
+  const first = below === undefined ? -1 : below.path.index;
+  const next = above === undefined ? commitment.terms : above.path.index;
+  const between =
+    first + 1 === next &&
+    (below === undefined ||
+      (compareTerms(below.term, term) < 0 && provesTerm(commitment, below, below.path))) &&
+    (above === undefined ||
+      (compareTerms(above.term, term) > 0 && provesTerm(commitment, above, above.path)));
+  return between ? 0 : undefined;
 }
 
 function leadsTo(root: Uint8Array, count: number, leaf: Uint8Array, path: MerklePath): boolean {

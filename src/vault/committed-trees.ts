@@ -2,7 +2,14 @@ import { compareBytes } from '../base/bytes.ts';
 import type { Store } from '../base/store.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
 import { ID_SCHEME } from './chunk.ts';
-import { type Commitment, type FlatTree, LeafHashes, termLeaf } from './commitment.ts';
+import {
+  type Commitment,
+  type FlatTree,
+  LeafHashes,
+  type ProvenTerm,
+  type TermProof,
+  termLeaf,
+} from './commitment.ts';
 import type { Head } from './head.ts';
 import { chunkNumberRange } from './keys.ts';
 import { compareTerms, type DictionaryEntry } from './search/dictionary.ts';
@@ -94,17 +101,20 @@ export class CommittedTrees {
     return undefined;
   }
 
-  /** A term's count and path. */
-  async termPath(term: string): Promise<{ chunksWith: number; path: MerklePath } | undefined> {
+  /** A term's count, or its absence, with what proves it. */
+  async termProof(term: string): Promise<TermProof> {
     const from = this.#termPlaces.findLast((place) => compareTerms(place.at, term) <= 0);
     let index = from?.index ?? 0;
+    let below: ProvenTerm | undefined;
     for await (const found of liveTerms(this.#sources.index, from?.at)) {
       const order = compareTerms(found.term, term);
-      if (order === 0) return { chunksWith: found.chunks, path: this.#termTree.path(index) };
-      if (order > 0) return undefined;
+      const proven = { term: found.term, chunksWith: found.chunks, path: this.#termTree.path(index) };
+      if (order === 0) return { present: true, ...proven };
+      if (order > 0) return { present: false, below, above: proven };
+      below = proven;
       index++;
     }
-    return undefined;
+    return { present: false, below, above: undefined };
   }
 }
 

@@ -10,7 +10,7 @@ import type { Store } from '../base/store.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
 import { type Chunk, chunkRecord, type Provenance } from './chunk.ts';
 import { plainCodec, type VaultCodec } from './codec.ts';
-import type { Commitment } from './commitment.ts';
+import type { Commitment, TermProof } from './commitment.ts';
 import { CommittedTrees } from './committed-trees.ts';
 import { type DocumentRecord, documentRecord } from './document.ts';
 import { checkHead, EMPTY_HEAD, type Head, headRecord } from './head.ts';
@@ -48,12 +48,6 @@ export interface VaultStats extends CorpusStats {
   readonly generation: number;
 }
 
-/** A term's count and its place in the commitment. */
-export interface TermProof {
-  readonly chunksWith: number;
-  readonly path: MerklePath;
-}
-
 /** A store of knowledge. */
 export interface Vault extends Corpus {
   stats(): VaultStats;
@@ -75,8 +69,8 @@ export interface Vault extends Corpus {
   commitment(): Promise<Commitment>;
   /** Where a chunk stands under the commitment's chunk root. */
   chunkPath(id: Uint8Array): Promise<MerklePath | undefined>;
-  /** In how many chunks a term stands, and where that stands under the commitment's term root. */
-  termPath(term: string): Promise<TermProof | undefined>;
+  /** In how many chunks an index term stands, or that it stands in none, provable under the commitment's term root. */
+  termProof(term: string): Promise<TermProof>;
   /** Waits for what runs and stops; the store stays open. */
   close(): Promise<void>;
 }
@@ -209,8 +203,8 @@ class StoredVault implements Vault, ImportTarget {
     return this.#enqueue(async () => (await this.#treesNow()).chunkPath(id));
   }
 
-  async termPath(term: string): Promise<TermProof | undefined> {
-    return this.#enqueue(async () => (await this.#treesNow()).termPath(term));
+  async termProof(term: string): Promise<TermProof> {
+    return this.#enqueue(async () => (await this.#treesNow()).termProof(term));
   }
 
   async close(): Promise<void> {
