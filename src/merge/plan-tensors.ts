@@ -1,0 +1,281 @@
+/** The tensors of a merge: slices unrolled into layers, names and shapes matched, settings worked out for each. */
+import { invariant } from '../base/errors.ts';
+import type { Checkpoint, StoredTensor } from './checkpoint.ts';
+import { byteLength, isWeightType } from './dtypes.ts';
+import { findLayers, isBeforeLayers, isVocabulary, type LayerNames, tiedTo } from './layers.ts';
+import type { Method } from './method.ts';
+import { nearestName } from './nearest.ts';
+import type { PlanOptions } from './plan.ts';
+import { checkSettings, resolveSettings } from './plan-settings.ts';
+import type { Recipe, RecipeSlice } from './recipe.ts';
+import type { SettingMap } from './settings.ts';
+import type { TensorSource, TensorTask } from './task.ts';
+
+/** A model whose headers are read. */
+export interface OpenModel {
+  readonly name: string;
+  readonly checkpoint: Checkpoint;
+}
+
+/** Where planning says what is wrong, and what is worth knowing. */
+export interface Report {
+  readonly problems: Set<string>;
+  readonly warnings: Set<string>;
+}
+
+/** What planning works with. */
+export interface PlanParts {
+  readonly method: Method;
+  readonly models: readonly OpenModel[];
+  readonly options: PlanOptions;
+  readonly report: Report;
+}
+
+/** The tensors that come out. */
+export interface PlannedTensors {
+  /** Tasks without a place in a file yet: `target.path` is empty. */
+  readonly tasks: readonly TensorTask[];
+  readonly parents: readonly number[];
+  readonly layers: number;
+  /** Rows of the embedding when it was cropped. */
+  readonly vocabulary: number | undefined;
+}
+
+interface Source {
+  readonly model: number;
+  readonly layers: LayerNames;
+  readonly from: number;
+  readonly parameters: SettingMap;
+}
+
+interface Slice {
+  readonly sources: readonly Source[];
+  readonly base: Source | undefined;
+  readonly count: number;
+  readonly parameters: SettingMap;
+}
+
+/** Makes the tasks, or reports why not. */
+export function planTensors(recipe: Recipe, parts: PlanParts): PlannedTensors {
+  const planner = new Planner(recipe, parts);
+  return planner.plan();
+}
+
+class Planner {
+  readonly #recipe: Recipe;
+  readonly #parts: PlanParts;
+  readonly #tasks: TensorTask[] = [];
+  readonly #parents: number[] = [];
+  #vocabulary: number | undefined;
+
+  constructor(recipe: Recipe, parts: PlanParts) {
+    this.#recipe = recipe;
+    this.#parts = parts;
+  }
+
+  plan(): PlannedTensors {
+    checkSettings(this.#recipe, this.#parts);
+    const slices = this.#slices();
+    const [first, last] = [slices[0], slices.at(-1)];
+    if (first && last && this.#parts.report.problems.size === 0) {
+      this.#outside(first, (name) => isBeforeLayers(name));
+      let layer = 0;
+      for (const slice of slices) {
+        for (let i = 0; i < slice.count; i++) this.#layer(slice, i, layer++);
+      }
+      this.#outside(last, (name) => !isBeforeLayers(name));
+    }
+    const layers = slices.reduce((sum, { count }) => sum + count, 0);
+    return { tasks: this.#tasks, parents: this.#parents, layers, vocabulary: this.#vocabulary };
+  }
+
+  #slices(): Slice[] {
+    const { content } = this.#recipe;
+    const all = this.#parts.models.map(({ checkpoint }) => findLayers(checkpoint));
+    if ('slices' in content)
+      return content.slices.flatMap((slice, i) => this.#slice(slice, { all, where: `slices[${i}]` }));
+    const entries = content.models.map(({ model, parameters }) =>
+      this.#source({ model, parameters, from: 0 }, all),
+    );
+    const counts = new Set(all.map(({ count }) => count));
+    if (counts.size > 1)
+      this.#problem(`the models have different numbers of layers: ${[...counts].join(', ')}`);
+    return this.#complete(
+      { sources: entries, count: all[0]?.count ?? 0, parameters: {}, where: 'models' },
+      all,
+    );
+  }
+
+  #slice(slice: RecipeSlice, { all, where }: { all: readonly LayerNames[]; where: string }): Slice[] {
+    const sources = slice.sources.map(({ model, parameters, layerRange: [from, to] }) => {
+      const source = this.#source({ model, parameters, from }, all);
+      if (to > source.layers.count)
+        this.#problem(`${where}: ${model} has ${source.layers.count} layers, not ${to}`);
+      return source;
+    });
+    const [range] = slice.sources;
+    const count = range ? range.layerRange[1] - range.layerRange[0] : 0;
+    return this.#complete({ sources, count, parameters: slice.parameters, where }, all);
+  }
+
+  #source(
+    entry: { model: string; parameters: SettingMap; from: number },
+    all: readonly LayerNames[],
+  ): Source {
+    const model = this.#index(entry.model);
+    const layers = all[model];
+    invariant(layers !== undefined, 'every model was opened');
+    return { model, layers, from: entry.from, parameters: entry.parameters };
+  }
+
+  // Takes the base out of the sources, or puts it first, as the method wants it.
+  #complete(
+    slice: { sources: readonly Source[]; count: number; parameters: SettingMap; where: string },
+    all: readonly LayerNames[],
+  ): Slice[] {
+    const { method } = this.#parts;
+    const { baseModel } = this.#recipe;
+    const { sources, count, parameters, where } = slice;
+    const index = baseModel === undefined ? undefined : this.#index(baseModel);
+    const named = sources.find(({ model }) => model === index);
+    let base: Source | undefined;
+    let models = sources;
+    if (method.base === 'required' || method.base === 'optional') {
+      if (baseModel !== undefined) {
+        base = named ?? this.#source({ model: baseModel, parameters: {}, from: sources[0]?.from ?? 0 }, all);
+        models = sources.filter((source) => source !== named);
+      } else if (method.base === 'required') this.#problem(`${method.name} needs base_model`);
+    } else if (method.base === 'first') {
+      if (!named) this.#problem(`${where}: ${method.name} needs base_model to be one of the models`);
+      else models = [named, ...sources.filter((source) => source !== named)];
+    }
+    const { min, max } = method.models;
+    if (models.length < min || models.length > max) {
+      const wanted = min === max ? `${min}` : `${min} to ${max}`;
+      this.#problem(
+        `${where}: ${method.name} takes ${wanted} models${base ? ' besides the base' : ''}, not ${models.length}`,
+      );
+    }
+    for (const { model } of models) if (!this.#parents.includes(model)) this.#parents.push(model);
+    return [{ sources: models, base, count, parameters }];
+  }
+
+  #layer(slice: Slice, index: number, output: number): void {
+    const everyone = slice.base ? [...slice.sources, slice.base] : slice.sources;
+    const rests = new Set(everyone.flatMap(({ layers, from }) => layers.rests[from + index] ?? []));
+    const prefix = everyone[0]?.layers.prefix ?? '';
+    const progress = slice.count > 1 ? index / (slice.count - 1) : 1;
+    for (const rest of rests) {
+      const place = (source: Source): string => `${source.layers.prefix}.${source.from + index}.${rest}`;
+      this.#tensor(`${prefix}.${output}.${rest}`, { slice, place, progress });
+    }
+  }
+
+  #outside(slice: Slice, chosen: (name: string) => boolean): void {
+    const everyone = slice.base ? [...slice.sources, slice.base] : slice.sources;
+    const names = new Set(everyone.flatMap(({ layers }) => layers.others).filter(chosen));
+    for (const name of names) this.#tensor(name, { slice, place: () => name, progress: 0 });
+  }
+
+  #tensor(
+    name: string,
+    { slice, place, progress }: { slice: Slice; place: (source: Source) => string; progress: number },
+  ): void {
+    const { method, options } = this.#parts;
+    const models = slice.sources.flatMap((source) => this.#find(source, place(source)));
+    const base = slice.base ? this.#find(slice.base, place(slice.base)) : [];
+    if (models.length < slice.sources.length || base.length < (slice.base ? 1 : 0)) return;
+    const shape = this.#shape(name, [...models, ...base]);
+    if (!shape) return;
+    const maps = slice.sources.map(({ parameters }) => [
+      parameters,
+      slice.parameters,
+      this.#recipe.parameters,
+    ]);
+    const shared = [slice.parameters, this.#recipe.parameters];
+    const labels = slice.sources.map(({ model }) => this.#parts.models[model]?.name ?? '');
+    const where = { name, progress, maps, shared, labels };
+    const settings = resolveSettings(method, where, this.#parts.report.problems);
+    if (!settings) return;
+    const kind = this.#kind(name, { tensors: [...models, ...base], scale: settings.scale });
+    const elements = shape.reduce((product, extent) => product * extent, 1);
+    const stored = (base[0] ?? models[0])?.dtype ?? '';
+    const dtype = kind === 'merge' ? (this.#recipe.dtype ?? stored) : stored;
+    const source = (tensor: StoredTensor): TensorSource => ({
+      path: tensor.path,
+      dtype: tensor.dtype,
+      offset: tensor.offset,
+      sizeBytes: byteLength(tensor.dtype, elements),
+    });
+    const [baseSource] = base.map(source);
+    this.#tasks.push({
+      name,
+      shape,
+      elements,
+      kind,
+      method: method.name,
+      settings,
+      models: models.map(source),
+      parents: slice.sources.map(({ model }) => this.#parents.indexOf(model)),
+      ...(baseSource ? { base: baseSource } : {}),
+      target: { path: '', dtype, offset: 0, sizeBytes: byteLength(dtype, elements) },
+      rounding: options.rounding,
+      seed: options.seed,
+    });
+  }
+
+  #find(source: Source, name: string): StoredTensor[] {
+    const model = this.#parts.models[source.model];
+    invariant(model !== undefined, 'every model was opened');
+    const { checkpoint } = model;
+    const found = checkpoint.tensors.get(name) ?? checkpoint.tensors.get(tiedTo(name, checkpoint) ?? '');
+    if (found) return [found];
+    const near = nearestName(name, checkpoint.tensors.keys());
+    this.#problem(`${model.name} lacks ${name}${near === undefined ? '' : `; nearest is ${near}`}`);
+    return [];
+  }
+
+  // The shape that all agree on; vocabularies of different sizes agree on the rows that all have.
+  #shape(name: string, tensors: readonly StoredTensor[]): readonly number[] | undefined {
+    const shapes = [...new Map(tensors.map(({ shape }) => [shape.join(' x '), shape])).values()];
+    const [first] = shapes;
+    if (first === undefined || shapes.length === 1) return first;
+    const columns = new Set(shapes.map((shape) => shape.slice(1).join(' x ')));
+    if (isVocabulary(name) && first.length === 2 && columns.size === 1) {
+      const rows = Math.min(...shapes.map(([height = 0]) => height));
+      this.#vocabulary = rows;
+      this.#parts.report.warnings.add(
+        `${name}: vocabularies differ, only the ${rows} rows that all have are merged`,
+      );
+      return [rows, ...first.slice(1)];
+    }
+    this.#problem(`${name} has different shapes: ${shapes.map((shape) => shape.join(' x ')).join(', ')}`);
+    return undefined;
+  }
+
+  #kind(
+    name: string,
+    { tensors, scale }: { tensors: readonly StoredTensor[]; scale: unknown },
+  ): 'merge' | 'copy' {
+    const dtypes = [...new Set(tensors.map(({ dtype }) => dtype))];
+    const empty = tensors.every(({ elements }) => elements === 0);
+    if (dtypes.every(isWeightType)) return empty ? 'copy' : 'merge';
+    const verbatim = tensors.length === 1 && Array.isArray(scale) && scale[0] === 1;
+    if (dtypes.some(isFloat) && !verbatim)
+      this.#problem(`${name}: element type ${dtypes.join(', ')} is not merged`);
+    if (dtypes.length > 1) this.#problem(`${name} has different element types: ${dtypes.join(', ')}`);
+    return 'copy';
+  }
+
+  #index(name: string): number {
+    return this.#parts.models.findIndex((model) => model.name === name);
+  }
+
+  #problem(text: string): void {
+    this.#parts.report.problems.add(text);
+  }
+}
+
+function isFloat(dtype: string): boolean {
+  return dtype.startsWith('F') || dtype === 'BF16' || dtype === 'C64';
+}

@@ -1,0 +1,160 @@
+/**
+ * Planning a merge from headers alone: which tensors come out, what goes into each, where everything lies, and every
+ * reason why it cannot be done, all at once, before any data is touched.
+ */
+import { createHash } from 'node:crypto';
+import { isAbsolute, join, resolve } from 'node:path';
+import { toHex, utf8 } from '../base/bytes.ts';
+import { asSaharaError } from '../base/errors.ts';
+import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { layOutMemory } from './context.ts';
+import { WORKER_MEMORY_BYTES_MIN } from './limits.ts';
+import { METHODS } from './methods.ts';
+import { nearestName } from './nearest.ts';
+import { describeOutput, type OutputFile } from './output-layout.ts';
+import { type OpenModel, planTensors } from './plan-tensors.ts';
+import { type Recipe, recipeInvalid } from './recipe.ts';
+import { outputConfig, planSideFiles } from './side-files.ts';
+import type { Rounding, TensorTask } from './task.ts';
+
+/** How to plan a merge. */
+export interface PlanOptions {
+  /** Folder that relative model names start from. Default: the working folder. */
+  readonly directory: string;
+  /** Seed of every random choice and of tie-breaking. Default "0". */
+  readonly seed: string;
+  /** Rounding to a 16-bit output: to nearest, or up and down at random without bias (BF16 only). Default nearest. */
+  readonly rounding: Rounding;
+  /** Most bytes of tensors in one output file; a single larger tensor still has one. Default 5,000,000,000. */
+  readonly shardBytesMax: number;
+}
+
+/** The defaults of `PlanOptions`. */
+export const PLAN_DEFAULTS: PlanOptions = {
+  directory: '.',
+  seed: '0',
+  rounding: 'nearest',
+  shardBytesMax: 5_000_000_000,
+};
+
+/** A model that is read. */
+export interface PlanModel {
+  /** How the recipe names it. */
+  readonly name: string;
+  readonly directory: string;
+}
+
+/** A merge that can be done. */
+export interface MergePlan {
+  readonly recipe: Recipe;
+  readonly options: PlanOptions;
+  /** Every model that is read, in the order the recipe names them. */
+  readonly models: readonly PlanModel[];
+  /** The models that contribute, as places in `models`. Shares are theirs. */
+  readonly parents: readonly number[];
+  readonly tasks: readonly TensorTask[];
+  readonly files: readonly OutputFile[];
+  /** The output's `config.json`. */
+  readonly config: Readonly<Record<string, unknown>>;
+  /** Files that are copied as they are. */
+  readonly sideFiles: readonly string[];
+  readonly warnings: readonly string[];
+  /** Bytes of tensors that are read at least once, and that are written. */
+  readonly readBytes: number;
+  readonly writeBytes: number;
+  /** Least memory of a worker in bytes. */
+  readonly workerBytesMin: number;
+  /** Hash of all that decides the output, in hex: a journal belongs to one. */
+  readonly id: string;
+}
+
+/**
+ * Plans `recipe`. Reads the models' headers and configuration, nothing else. Fails with `recipe-invalid`, `problems`
+ * listing everything that stands in the way.
+ */
+export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = {}): Promise<MergePlan> {
+  const complete = { ...PLAN_DEFAULTS, ...options };
+  const problems = new Set<string>();
+  const warnings = new Set<string>();
+  const method = METHODS.get(recipe.method);
+  if (!method) {
+    const near = nearestName(recipe.method, METHODS.keys());
+    problems.add(`unknown method ${recipe.method}${near === undefined ? '' : `; did you mean ${near}?`}`);
+  }
+  const names = modelNames(recipe);
+  const opened = await openAll(names, { directory: complete.directory, problems });
+  if (!method || opened.length < names.length) throw recipeInvalid(problems);
+  const planned = planTensors(recipe, {
+    method,
+    models: opened,
+    options: complete,
+    report: { problems, warnings },
+  });
+  const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
+  const side = lead && (await planSideFiles(recipe, { lead, models: opened, problems }));
+  if (problems.size > 0 || !lead || !side) throw recipeInvalid(problems);
+  const { files, tasks } = describeOutput(planned.tasks, complete.shardBytesMax);
+  const body = { recipe, options: complete, files, tasks, parents: planned.parents };
+  const config = outputConfig(lead.checkpoint.config, {
+    tasks,
+    layers: planned.layers,
+    vocabulary: planned.vocabulary,
+  });
+  return {
+    ...body,
+    models: opened.map(({ name, checkpoint }) => ({ name, directory: checkpoint.directory })),
+    config,
+    sideFiles: side,
+    warnings: [...warnings],
+    readBytes: tasks.reduce((sum, task) => sum + inputBytes(task), 0),
+    writeBytes: tasks.reduce((sum, task) => sum + task.target.sizeBytes, 0),
+    workerBytesMin: tasks.reduce((most, task) => Math.max(most, neededBytes(task)), WORKER_MEMORY_BYTES_MIN),
+    id: identify({ ...body, config, files: opened.map(({ checkpoint }) => checkpoint.files) }),
+  };
+}
+
+function modelNames({ content, baseModel }: Recipe): string[] {
+  const entries = 'models' in content ? content.models : content.slices.flatMap(({ sources }) => sources);
+  return [
+    ...new Set([...entries.map(({ model }) => model), ...(baseModel === undefined ? [] : [baseModel])]),
+  ];
+}
+
+async function openAll(
+  names: readonly string[],
+  { directory, problems }: { readonly directory: string; readonly problems: Set<string> },
+): Promise<OpenModel[]> {
+  const opened: OpenModel[] = [];
+  for (const name of names) {
+    const path = isAbsolute(name) ? name : join(resolve(directory), name);
+    const checkpoint = await openCheckpoint(path).catch((error: unknown): Checkpoint | undefined => {
+      const { code, facts } = asSaharaError(error);
+      const reason = facts.reason === undefined ? '' : `: ${String(facts.reason)}`;
+      problems.add(`${name}: ${code}${reason} (${String(facts.path ?? path)})`);
+      return undefined;
+    });
+    if (checkpoint) opened.push({ name, checkpoint });
+  }
+  return opened;
+}
+
+function inputBytes({ models, base }: TensorTask): number {
+  return models.reduce((sum, { sizeBytes }) => sum + sizeBytes, base?.sizeBytes ?? 0);
+}
+
+// What the kernels' own data take is under a page.
+const MODULE_BYTES = 65_536;
+
+function neededBytes(task: TensorTask): number {
+  const method = METHODS.get(task.method);
+  if (task.kind === 'copy' || !method) return 0;
+  return layOutMemory(method, task, MODULE_BYTES, 0).neededBytes;
+}
+
+function identify(value: unknown): string {
+  return toHex(
+    createHash('sha256')
+      .update(utf8(JSON.stringify(value)))
+      .digest(),
+  );
+}

@@ -1,0 +1,232 @@
+/**
+ * Doing a planned merge. Everything is written into `OUTPUT.partial` and renamed at the end, so that the final name
+ * never stands for something unfinished; a merge that was cancelled, killed or ran out of disk goes on from there.
+ */
+import { copyFile, mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
+import { openCheckpoint } from './checkpoint.ts';
+import { ioError } from './io.ts';
+import { type Job, jobBytes } from './jobs.ts';
+import { appendJournal, readJournal, startJournal } from './journal.ts';
+import { createManifest, MANIFEST_NAME, type MergeManifest, writeManifest } from './manifest.ts';
+import { contentHash } from './merkle.ts';
+import { fileHeader, INDEX_NAME, indexFile } from './output-layout.ts';
+import type { MergePlan } from './plan.ts';
+import { type PoolOptions, runJobs } from './pool.ts';
+import type { TensorResult, TensorTask } from './task.ts';
+
+/** How far a merge is. */
+export interface MergeProgress {
+  readonly tensorsDone: number;
+  readonly tensors: number;
+  /** Bytes read and written, of those that have to be. */
+  readonly bytesDone: number;
+  readonly bytes: number;
+  readonly bytesPerSecond: number;
+  /** Seconds left at that rate; `undefined` before the first tensor. */
+  readonly secondsLeft: number | undefined;
+}
+
+/** How to run a merge. */
+export interface RunOptions extends PoolOptions {
+  /** Folder to make; it must not exist. */
+  readonly output: string;
+  readonly onProgress?: (progress: MergeProgress) => void;
+}
+
+/** The defaults of the pool: one worker per processor, at most four, and 256 MiB for all. */
+export const RUN_DEFAULTS: Pick<RunOptions, 'workers' | 'memoryBytes'> = {
+  workers: Math.min(4, availableParallelism()),
+  memoryBytes: 256 * 1024 * 1024,
+};
+
+const JOURNAL_NAME = 'journal.ndjson';
+
+/**
+ * Runs `plan` and returns the manifest that it also writes. Fails with `merge-refused` when the output exists or
+ * memory is too small, `disk-full`, `file-missing`, `tensor-invalid` (bad data, naming tensor and file), `cancelled`;
+ * in all these cases what is done stays in `OUTPUT.partial` and the same plan goes on from it.
+ */
+export async function runMerge(
+  plan: MergePlan,
+  options: Pick<RunOptions, 'output'> & Partial<RunOptions>,
+  parts: { readonly clock: Clock },
+): Promise<MergeManifest> {
+  const complete: RunOptions = { ...RUN_DEFAULTS, ...options };
+  const output = resolve(complete.output);
+  const partial = `${output}.partial`;
+  if (await exists(output))
+    throw new SaharaError('merge-refused', { reason: 'the output exists', path: output });
+  const results = await prepare(plan, { partial, options: complete });
+  const modelHashes = await work(plan, { partial, options: complete, results, clock: parts.clock });
+  const manifest = createManifest(plan, results, modelHashes);
+  await finish(plan, { partial, output, manifest });
+  return manifest;
+}
+
+interface Stage {
+  readonly partial: string;
+  readonly options: RunOptions;
+}
+
+// Lays out the files, or finds out what is left to do of those that a run before laid out.
+async function prepare(plan: MergePlan, { partial, options }: Stage): Promise<Map<string, TensorResult>> {
+  const journal = join(partial, JOURNAL_NAME);
+  const entries = await readJournal(journal, plan.id);
+  if (entries !== undefined)
+    return keepSound(plan, { partial, options }, new Map(entries.map((e) => [e.name, e.result])));
+  await rm(partial, { recursive: true, force: true });
+  await mkdir(partial, { recursive: true });
+  await checkSpace(plan, partial);
+  for (const file of plan.files)
+    await layOutFile(join(partial, file.name), fileHeader(file, plan.tasks), file.sizeBytes);
+  await startJournal(journal, plan.id);
+  return new Map();
+}
+
+async function layOutFile(path: string, header: Uint8Array, sizeBytes: number): Promise<void> {
+  const file = await open(path, 'w').catch((error: unknown) => {
+    throw ioError(error, path);
+  });
+  try {
+    await file.write(header, 0, header.length, 0);
+    await file.truncate(sizeBytes);
+  } catch (error) {
+    throw ioError(error, path);
+  } finally {
+    await file.close();
+  }
+}
+
+async function checkSpace(plan: MergePlan, partial: string): Promise<void> {
+  const { bavail, bsize } = await statfs(partial);
+  const neededBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  if (bavail * bsize < neededBytes) {
+    throw new SaharaError('disk-full', { path: partial, neededBytes, freeBytes: bavail * bsize });
+  }
+}
+
+// A tensor whose bytes are not those that its journal line names did not reach the disk, and is done again.
+async function keepSound(
+  plan: MergePlan,
+  { partial, options }: Stage,
+  journaled: ReadonlyMap<string, TensorResult>,
+): Promise<Map<string, TensorResult>> {
+  const sound = new Map<string, TensorResult>();
+  const done = plan.tasks.filter(({ name }) => journaled.has(name));
+  const jobs = done.map(({ name, target }) => {
+    return { kind: 'hash' as const, name, source: { ...target, path: join(partial, target.path) } };
+  });
+  await runJobs(jobs, options, ({ name }, result) => {
+    const known = journaled.get(name);
+    if (result.kind === 'hash' && known?.sha256 === result.sha256) sound.set(name, known);
+  });
+  return sound;
+}
+
+type Labelled = Job & {
+  readonly task?: TensorTask;
+  readonly input?: { readonly model: number; readonly name: string };
+};
+
+// Merges what is missing and hashes what no task reads whole; returns the models' content hashes.
+async function work(
+  plan: MergePlan,
+  { partial, options, results, clock }: Stage & { results: Map<string, TensorResult>; clock: Clock },
+): Promise<string[]> {
+  const checkpoints = await Promise.all(plan.models.map(({ directory }) => openCheckpoint(directory)));
+  const merges = plan.tasks
+    .filter(({ name }) => !results.has(name))
+    .map((task): Labelled => ({ kind: 'merge', task }));
+  const whole = new Set(
+    plan.tasks.flatMap(({ models, base }) => [...models, ...(base ? [base] : [])].map(placeOf)),
+  );
+  const hashed = new Map<string, string>();
+  const hashes = checkpoints.flatMap(({ tensors }, model) =>
+    [...tensors.values()].flatMap((source): Labelled[] => {
+      const input = { model, name: source.name };
+      return whole.has(placeOf(source)) ? [] : [{ kind: 'hash', source, input }];
+    }),
+  );
+  const jobs = [...merges, ...hashes];
+  const report = createReporter(jobs, { tensors: plan.tasks.length, clock, notify: options.onProgress });
+  report(undefined, results.size);
+  await runJobs(jobs, { ...options, root: partial }, (job, result) => {
+    if (result.kind === 'merge' && job.task) {
+      appendJournal(join(partial, JOURNAL_NAME), { name: job.task.name, result: result.result });
+      results.set(job.task.name, result.result);
+    } else if (result.kind === 'hash' && job.kind === 'hash') hashed.set(placeOf(job.source), result.sha256);
+    report(job, results.size);
+  });
+  for (const { name, models, base } of plan.tasks) {
+    [...models, ...(base ? [base] : [])].forEach((source, i) => {
+      hashed.set(placeOf(source), results.get(name)?.inputs[i] ?? '');
+    });
+  }
+  return checkpoints.map(({ tensors }) =>
+    contentHash(
+      [...tensors.values()].map((tensor) => ({ ...tensor, sha256: hashed.get(placeOf(tensor)) ?? '' })),
+    ),
+  );
+}
+
+// A tensor and a task's source are the same bytes when they start and end alike.
+function placeOf({ path, offset, sizeBytes }: { path: string; offset: number; sizeBytes: number }): string {
+  return `${path}\n${offset}\n${sizeBytes}`;
+}
+
+function createReporter(
+  jobs: readonly Job[],
+  parts: { tensors: number; clock: Clock; notify: ((progress: MergeProgress) => void) | undefined },
+): (job: Job | undefined, tensorsDone: number) => void {
+  const { tensors, clock, notify } = parts;
+  const bytes = jobs.reduce((sum, job) => sum + jobBytes(job), 0);
+  const startMs = clock.monotonicMs();
+  let bytesDone = 0;
+  return (job, tensorsDone) => {
+    if (job) bytesDone += jobBytes(job);
+    const seconds = (clock.monotonicMs() - startMs) / 1000;
+    const bytesPerSecond = seconds > 0 ? bytesDone / seconds : 0;
+    const secondsLeft = bytesPerSecond > 0 ? (bytes - bytesDone) / bytesPerSecond : undefined;
+    notify?.({ tensorsDone, tensors, bytesDone, bytes, bytesPerSecond, secondsLeft });
+  };
+}
+
+// Data first, then what names it, then the final name: a crash in between leaves the partial folder.
+async function finish(
+  plan: MergePlan,
+  { partial, output, manifest }: { partial: string; output: string; manifest: MergeManifest },
+): Promise<void> {
+  try {
+    for (const path of plan.sideFiles) await copyFile(path, join(partial, basename(path)));
+    await writeFile(join(partial, 'config.json'), `${JSON.stringify(plan.config, undefined, 2)}\n`);
+    if (plan.files.length > 1) await writeFile(join(partial, INDEX_NAME), indexFile(plan.files, plan.tasks));
+    await writeFile(join(partial, MANIFEST_NAME), writeManifest(manifest));
+    for (const name of [...plan.files.map((file) => file.name), MANIFEST_NAME])
+      await sync(join(partial, name));
+    await rename(partial, output);
+    await rm(join(output, JOURNAL_NAME));
+    await sync(dirname(output));
+  } catch (error) {
+    throw ioError(error, partial);
+  }
+}
+
+async function sync(path: string): Promise<void> {
+  const file = await open(path, 'r');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

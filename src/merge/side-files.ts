@@ -1,0 +1,92 @@
+/** What lies beside the weights: configuration and tokenizer. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { equalBytes } from '../base/bytes.ts';
+import { LAYER_COUNT_KEYS } from './layers.ts';
+import { SIDE_FILE_BYTES_MAX } from './limits.ts';
+import type { OpenModel } from './plan-tensors.ts';
+import type { Recipe } from './recipe.ts';
+import type { TensorTask } from './task.ts';
+
+const VOCABULARY_FILES = ['tokenizer.json', 'tokenizer.model', 'vocab.json', 'merges.txt'];
+const COPIED_FILES = [
+  ...VOCABULARY_FILES,
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'chat_template.jinja',
+  'generation_config.json',
+];
+const TORCH_NAMES: Readonly<Record<string, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
+
+/**
+ * The files to copy: those of the model that `tokenizer_source` names, or of the lead model. With a tokenizer source,
+ * all models must have the same vocabulary, byte for byte; one that would have to be joined is reported.
+ */
+export async function planSideFiles(
+  { tokenizerSource, baseModel }: Recipe,
+  { lead, models, problems }: { lead: OpenModel; models: readonly OpenModel[]; problems: Set<string> },
+): Promise<string[]> {
+  const name =
+    tokenizerSource === 'base' || tokenizerSource === 'union' ? (baseModel ?? lead.name) : tokenizerSource;
+  const source = name === undefined ? lead : models.find((model) => model.name === name);
+  if (!source) {
+    problems.add(`tokenizer_source: ${name} is not base, union or one of the models`);
+    return [];
+  }
+  if (tokenizerSource !== undefined) {
+    for (const model of models) {
+      for (const file of VOCABULARY_FILES) {
+        if (model === source || (await sameFile(model, source, file))) continue;
+        problems.add(
+          `tokenizer_source: ${file} of ${model.name} and ${source.name} differ; joining them is not supported`,
+        );
+      }
+    }
+  }
+  const copied: string[] = [];
+  for (const file of COPIED_FILES) {
+    const path = join(source.checkpoint.directory, file);
+    if (await sizeOf(path)) copied.push(path);
+  }
+  return copied;
+}
+
+/** The output's configuration: the lead model's, with what the merge changed. */
+export function outputConfig(
+  lead: Readonly<Record<string, unknown>>,
+  changes: {
+    readonly tasks: readonly TensorTask[];
+    readonly layers: number;
+    readonly vocabulary: number | undefined;
+  },
+): Record<string, unknown> {
+  const config: Record<string, unknown> = { ...lead };
+  for (const key of LAYER_COUNT_KEYS) if (typeof config[key] === 'number') config[key] = changes.layers;
+  if (changes.vocabulary !== undefined) config.vocab_size = changes.vocabulary;
+  const dtypes = new Set(
+    changes.tasks.filter(({ kind }) => kind === 'merge').map(({ target }) => target.dtype),
+  );
+  const [dtype] = dtypes;
+  const name = dtype === undefined || dtypes.size > 1 ? undefined : TORCH_NAMES[dtype];
+  for (const key of ['torch_dtype', 'dtype']) if (name !== undefined && key in config) config[key] = name;
+  return config;
+}
+
+async function sameFile(a: OpenModel, b: OpenModel, file: string): Promise<boolean> {
+  const paths = [a, b].map(({ checkpoint }) => join(checkpoint.directory, file));
+  const [first, second] = await Promise.all(paths.map(sizeOf));
+  if (first !== second) return false;
+  if (first === undefined || first > SIDE_FILE_BYTES_MAX) return first === undefined;
+  const [left = new Uint8Array(), right = new Uint8Array()] = await Promise.all(
+    paths.map((path) => readFile(path)),
+  );
+  return equalBytes(left, right);
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  return stat(path).then(
+    (found) => (found.isFile() ? found.size : undefined),
+    () => undefined,
+  );
+}
