@@ -1,0 +1,389 @@
+/**
+ * An agent's manifest: what it is, what it answers from, what it costs, who may call and who earns. Parsed strictly
+ * out of YAML; its hash (in the card and in every receipt) is over the parsed values in canonical encoding, so
+ * comments, order and spelling of amounts do not change it.
+ */
+import { SaharaError } from '../base/errors.ts';
+import type { PriceSchedule, Skill } from '../protocol/card.ts';
+import { type PublicKey, publicKeyOf } from '../protocol/ids.ts';
+import { CALL_DEADLINE_MS_MAX, PPM, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
+import {
+  bool,
+  bytes,
+  grains,
+  list,
+  oneOf,
+  optional,
+  record,
+  type Schema,
+  text,
+  u32,
+  union,
+} from '../protocol/schema.ts';
+import { domainSha256 } from '../vault/hash.ts';
+import { CORPORA_MAX } from '../vault/limits.ts';
+import type { RevenueSplit } from './attribution/shares.ts';
+import { EXTRACTIVE_DEFAULTS } from './backends/extractive.ts';
+import {
+  fields,
+  invalid,
+  type Place,
+  readAmount,
+  readBoolean,
+  readInteger,
+  readList,
+  readShare,
+  readText,
+  readWord,
+  readYaml,
+} from './manifest-reader.ts';
+
+/** How an agent's answers are made. */
+export type ManifestBackend =
+  | {
+      readonly kind: 'extractive';
+      /** Most sentences of an answer, 1 to 16. Default 4. */
+      readonly sentencesMax: number;
+      /** Share of the question that the best sentence must cover, millionths. Default 500,000. */
+      readonly supportMin: number;
+    }
+  | {
+      readonly kind: 'openai';
+      /** Base URL of the endpoint, such as `http://127.0.0.1:8080/v1`. */
+      readonly endpoint: string;
+      readonly model: string;
+      /** Environment variable that holds the key; absent for an endpoint that wants none. */
+      readonly keyVariable: string | undefined;
+      /** Whether the endpoint repeats itself for a seed. Default false. */
+      readonly seeded: boolean;
+      /** Most units of question, context and passages that it is sent. Default 6,000. */
+      readonly contextUnitsMax: number;
+    };
+
+/** A parsed manifest; every field is filled. */
+export interface Manifest {
+  /** 1 to 64 bytes. */
+  readonly name: string;
+  /** Default empty, at most 1,024 bytes. */
+  readonly description: string;
+  /** Language tags. Default `en`. */
+  readonly languages: readonly string[];
+  /** At most 16. Default one, `answer`. */
+  readonly skills: readonly Skill[];
+  /** Default extractive. */
+  readonly backend: ManifestBackend;
+  /** Names of the vaults that it answers from, at most 16; an extractive agent needs one. */
+  readonly vaults: readonly string[];
+  /** Instructions to the model. Default none; an extractive agent takes none. */
+  readonly prompt: string | undefined;
+  /** Grains. Default free. */
+  readonly price: PriceSchedule;
+  /** Calls that are free for each caller in each window. Default none in a day. */
+  readonly free: { readonly calls: number; readonly windowSeconds: number };
+  /** Defaults: 8,192 bytes, 1,000 units, 60 seconds, 8 at once. */
+  readonly limits: {
+    readonly questionBytes: number;
+    readonly outputUnits: number;
+    readonly deadlineSeconds: number;
+    readonly concurrency: number;
+  };
+  readonly policy: {
+    /** Default everyone; otherwise only these keys. */
+    readonly callers: 'everyone' | readonly PublicKey[];
+    /** Phrases; a question that holds all words of one is refused. Default none. */
+    readonly refusedTopics: readonly string[];
+  };
+  /** Millionths that sum to 1,000,000. Default 80 % knowledge, 20 % operator. */
+  readonly split: RevenueSplit;
+  /** Licence of the answers. Default empty, at most 128 bytes. */
+  readonly licence: string;
+}
+
+/** What a manifest has where it says nothing. */
+export const MANIFEST_DEFAULTS: Omit<Manifest, 'name'> = {
+  description: '',
+  languages: ['en'],
+  skills: [{ name: 'answer', description: 'Answers questions from its documents.', examples: [] }],
+  backend: { kind: 'extractive', ...EXTRACTIVE_DEFAULTS },
+  vaults: [],
+  prompt: undefined,
+  price: { perCall: 0n, perInputUnit: 0n, perOutputUnit: 0n },
+  free: { calls: 0, windowSeconds: 86_400 },
+  limits: { questionBytes: 8192, outputUnits: 1000, deadlineSeconds: 60, concurrency: 8 },
+  policy: { callers: 'everyone', refusedTopics: [] },
+  split: { knowledge: 800_000, operator: 200_000, model: 0, prompt: 0 },
+  licence: '',
+};
+
+/** Largest manifest, bytes. */
+export const MANIFEST_BYTES_MAX = 262_144;
+
+const PROMPT_BYTES_MAX = 65_536;
+const CALLERS_MAX = 1000;
+const TOPICS_MAX = 100;
+const OUTPUT_UNITS_MAX = 100_000;
+const CONCURRENCY_MAX = 1024;
+const CONTEXT_UNITS_DEFAULT = 6000;
+const WINDOW_SECONDS_MAX = 31_536_000;
+const VAULT_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const LANGUAGE = /^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/;
+const VARIABLE = /^[A-Z_][A-Z0-9_]{0,127}$/;
+
+const backendRecord = union<{
+  extractive: readonly [1, Schema<Omit<Extract<ManifestBackend, { kind: 'extractive' }>, 'kind'>>];
+  openai: readonly [2, Schema<Omit<Extract<ManifestBackend, { kind: 'openai' }>, 'kind'>>];
+}>('manifest-backend', {
+  extractive: [1, record('extractive', { sentencesMax: u32, supportMin: u32 })],
+  openai: [
+    2,
+    record('openai', {
+      endpoint: text(512),
+      model: text(128),
+      keyVariable: optional(text(128)),
+      seeded: bool,
+      contextUnitsMax: u32,
+    }),
+  ],
+});
+
+const manifestRecord = record('manifest', {
+  name: text(64),
+  description: text(1024),
+  languages: list(text(16), 32),
+  skills: list(record('skill', { name: text(64), description: text(512), examples: list(text(512), 8) }), 16),
+  backend: backendRecord,
+  vaults: list(text(64), CORPORA_MAX),
+  prompt: optional(text(PROMPT_BYTES_MAX)),
+  price: record('price', { perCall: grains, perInputUnit: grains, perOutputUnit: grains }),
+  free: record('free', { calls: u32, windowSeconds: u32 }),
+  limits: record('limits', { questionBytes: u32, outputUnits: u32, deadlineSeconds: u32, concurrency: u32 }),
+  access: oneOf('everyone', 'listed'),
+  callers: list(bytes(32), CALLERS_MAX),
+  refusedTopics: list(text(128), TOPICS_MAX),
+  split: record('split', { knowledge: u32, operator: u32, model: u32, prompt: u32 }),
+  licence: text(128),
+});
+
+/** SHA-256 of a manifest in canonical encoding, under `sahara/1/manifest`. */
+export function manifestHash(manifest: Manifest): Uint8Array {
+  const { kind, ...backend } = manifest.backend;
+  const { callers, refusedTopics } = manifest.policy;
+  const encoded = manifestRecord.encode({
+    ...manifest,
+    // `kind` names the variant that the other fields came from.
+    backend: { type: kind, ...backend } as Parameters<typeof backendRecord.encode>[0],
+    access: callers === 'everyone' ? 'everyone' : 'listed',
+    callers: callers === 'everyone' ? [] : callers,
+    refusedTopics,
+  });
+  return domainSha256('sahara/1/manifest', encoded);
+}
+
+/** The manifest in the YAML `source`. Errors: `manifest-invalid` with file, line, field, what was found and what is allowed. */
+export function parseManifest(source: string, options: { readonly file: string }): Manifest {
+  const { file } = options;
+  const size = Buffer.byteLength(source);
+  if (size > MANIFEST_BYTES_MAX) {
+    const found = `${size} bytes`;
+    const allowed = `at most ${MANIFEST_BYTES_MAX} bytes`;
+    throw new SaharaError('manifest-invalid', { file, line: 1, field: '', found, allowed });
+  }
+  const top = readYaml(file, source);
+  const of = fields(top, [
+    'name',
+    'description',
+    'languages',
+    'skills',
+    'backend',
+    'vaults',
+    'prompt',
+    'price',
+    'limits',
+    'policy',
+    'split',
+    'licence',
+  ]);
+  const name = of('name');
+  if (name === undefined) throw invalid({ ...top, field: 'name' }, 'a text of 1 to 64 bytes', 'nothing');
+  const price = map(of('price'), readPrice);
+  const manifest: Manifest = {
+    name: readText(name, { max: 64 }),
+    description:
+      map(of('description'), (at) => readText(at, { min: 0, max: 1024 })) ?? MANIFEST_DEFAULTS.description,
+    languages: map(of('languages'), (at) => readList(at, 32, readLanguage)) ?? MANIFEST_DEFAULTS.languages,
+    skills: map(of('skills'), (at) => readList(at, 16, readSkill)) ?? MANIFEST_DEFAULTS.skills,
+    backend: map(of('backend'), readBackend) ?? MANIFEST_DEFAULTS.backend,
+    vaults: map(of('vaults'), (at) => readList(at, CORPORA_MAX, readVault)) ?? MANIFEST_DEFAULTS.vaults,
+    prompt: map(of('prompt'), (at) => readText(at, { max: PROMPT_BYTES_MAX })),
+    price: price?.schedule ?? MANIFEST_DEFAULTS.price,
+    free: price?.free ?? MANIFEST_DEFAULTS.free,
+    limits: map(of('limits'), readLimits) ?? MANIFEST_DEFAULTS.limits,
+    policy: map(of('policy'), readPolicy) ?? MANIFEST_DEFAULTS.policy,
+    split: map(of('split'), readSplit) ?? MANIFEST_DEFAULTS.split,
+    licence: map(of('licence'), (at) => readText(at, { min: 0, max: 128 })) ?? MANIFEST_DEFAULTS.licence,
+  };
+  if (manifest.backend.kind === 'extractive') {
+    const vaults = of('vaults') ?? { ...top, field: 'vaults' };
+    if (manifest.vaults.length === 0)
+      throw invalid(vaults, 'at least one vault for an extractive agent', 'none');
+    const prompt = of('prompt');
+    if (prompt !== undefined) throw invalid(prompt, 'no prompt: an extractive agent only quotes', 'a prompt');
+  }
+  return manifest;
+}
+
+function map<T>(place: Place | undefined, read: (place: Place) => T): T | undefined {
+  return place === undefined ? undefined : read(place);
+}
+
+function readLanguage(place: Place): string {
+  const tag = readText(place, { max: 16 });
+  if (!LANGUAGE.test(tag)) throw invalid(place, 'a language tag such as en or pt-BR');
+  return tag;
+}
+
+function readVault(place: Place): string {
+  const name = readText(place, { max: 63 });
+  if (!VAULT_NAME.test(name)) throw invalid(place, "a vault's name: lower-case letters, digits, - and _");
+  return name;
+}
+
+function readSkill(place: Place): Skill {
+  const of = fields(place, ['name', 'description', 'examples']);
+  const name = of('name');
+  if (name === undefined)
+    throw invalid({ ...place, field: `${place.field}.name` }, 'a text of 1 to 64 bytes', 'nothing');
+  return {
+    name: readText(name, { max: 64 }),
+    description: map(of('description'), (at) => readText(at, { min: 0, max: 512 })) ?? '',
+    examples: map(of('examples'), (at) => readList(at, 8, (item) => readText(item, { max: 512 }))) ?? [],
+  };
+}
+
+function readBackend(place: Place): ManifestBackend {
+  const all = fields(place, [
+    'kind',
+    'sentencesMax',
+    'supportMin',
+    'endpoint',
+    'model',
+    'keyVariable',
+    'seeded',
+    'contextUnitsMax',
+  ]);
+  const kindPlace = all('kind');
+  const kind = kindPlace === undefined ? 'extractive' : readWord(kindPlace, ['extractive', 'openai']);
+  if (kind === 'extractive') {
+    const of = fields(place, ['kind', 'sentencesMax', 'supportMin']);
+    return {
+      kind,
+      sentencesMax:
+        map(of('sentencesMax'), (at) => readInteger(at, { min: 1, max: 16 })) ??
+        EXTRACTIVE_DEFAULTS.sentencesMax,
+      supportMin: map(of('supportMin'), readShare) ?? EXTRACTIVE_DEFAULTS.supportMin,
+    };
+  }
+  const of = fields(place, ['kind', 'endpoint', 'model', 'keyVariable', 'seeded', 'contextUnitsMax']);
+  const required = (name: 'endpoint' | 'model', allowed: string): Place => {
+    const at = of(name);
+    if (at === undefined) throw invalid({ ...place, field: `${place.field}.${name}` }, allowed, 'nothing');
+    return at;
+  };
+  return {
+    kind,
+    endpoint: readEndpoint(required('endpoint', 'the base URL of an endpoint')),
+    model: readText(required('model', "the model's name at the endpoint"), { max: 128 }),
+    keyVariable: map(of('keyVariable'), readVariable),
+    seeded: map(of('seeded'), readBoolean) ?? false,
+    contextUnitsMax:
+      map(of('contextUnitsMax'), (at) => readInteger(at, { min: 100, max: 10_000_000 })) ??
+      CONTEXT_UNITS_DEFAULT,
+  };
+}
+
+function readEndpoint(place: Place): string {
+  const url = readText(place, { max: 512 });
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const plain = parsed !== undefined && parsed.username === '' && parsed.password === '';
+  if (!plain || !/^https?:$/.test(parsed.protocol))
+    throw invalid(place, 'an http or https URL without a password');
+  return url;
+}
+
+function readVariable(place: Place): string {
+  const name = readText(place, { max: 128 });
+  // The name is echoed, so it must not be a key that somebody pasted.
+  if (!VARIABLE.test(name)) throw invalid(place, 'the name of an environment variable', 'something else');
+  return name;
+}
+
+function readPrice(place: Place): { readonly schedule: PriceSchedule; readonly free: Manifest['free'] } {
+  const of = fields(place, ['perCall', 'perInputUnit', 'perOutputUnit', 'freePerCaller']);
+  return {
+    schedule: {
+      perCall: map(of('perCall'), readAmount) ?? 0n,
+      perInputUnit: map(of('perInputUnit'), readAmount) ?? 0n,
+      perOutputUnit: map(of('perOutputUnit'), readAmount) ?? 0n,
+    },
+    free: map(of('freePerCaller'), readFree) ?? MANIFEST_DEFAULTS.free,
+  };
+}
+
+function readFree(place: Place): Manifest['free'] {
+  const of = fields(place, ['calls', 'windowSeconds']);
+  const { calls, windowSeconds } = MANIFEST_DEFAULTS.free;
+  return {
+    calls: map(of('calls'), (at) => readInteger(at, { min: 0, max: 1_000_000 })) ?? calls,
+    windowSeconds:
+      map(of('windowSeconds'), (at) => readInteger(at, { min: 1, max: WINDOW_SECONDS_MAX })) ?? windowSeconds,
+  };
+}
+
+function readLimits(place: Place): Manifest['limits'] {
+  const of = fields(place, ['questionBytes', 'outputUnits', 'deadlineSeconds', 'concurrency']);
+  const defaults = MANIFEST_DEFAULTS.limits;
+  const limit = (name: keyof Manifest['limits'], max: number): number =>
+    map(of(name), (at) => readInteger(at, { min: 1, max })) ?? defaults[name];
+  return {
+    questionBytes: limit('questionBytes', QUESTION_BYTES_MAX),
+    outputUnits: limit('outputUnits', OUTPUT_UNITS_MAX),
+    deadlineSeconds: limit('deadlineSeconds', CALL_DEADLINE_MS_MAX / 1000),
+    concurrency: limit('concurrency', CONCURRENCY_MAX),
+  };
+}
+
+function readPolicy(place: Place): Manifest['policy'] {
+  const of = fields(place, ['callers', 'refusedTopics']);
+  const defaults = MANIFEST_DEFAULTS.policy;
+  return {
+    callers: map(of('callers'), readCallers) ?? defaults.callers,
+    refusedTopics:
+      map(of('refusedTopics'), (at) => readList(at, TOPICS_MAX, (item) => readText(item, { max: 128 }))) ??
+      defaults.refusedTopics,
+  };
+}
+
+function readCallers(place: Place): 'everyone' | readonly PublicKey[] {
+  const value = place.node !== null && 'value' in place.node ? place.node.value : undefined;
+  if (value === 'everyone') return value;
+  if (typeof value === 'string') throw invalid(place, 'everyone, or a list of DIDs');
+  return readList(place, CALLERS_MAX, (item) => {
+    const key = publicKeyOf(readText(item, { max: 80 }));
+    if (key === undefined) throw invalid(item, 'a DID such as did:key:z6Mk...');
+    return key;
+  });
+}
+
+function readSplit(place: Place): RevenueSplit {
+  const of = fields(place, ['knowledge', 'operator', 'model', 'prompt']);
+  const share = (name: keyof RevenueSplit): number => map(of(name), readShare) ?? 0;
+  const split = {
+    knowledge: share('knowledge'),
+    operator: share('operator'),
+    model: share('model'),
+    prompt: share('prompt'),
+  };
+  const sum = split.knowledge + split.operator + split.model + split.prompt;
+  if (sum !== PPM) throw invalid(place, 'shares that sum to 100 %', `a sum of ${sum / 10_000} %`);
+  return split;
+}
