@@ -41,6 +41,8 @@ export interface ExecutedBlock {
 export interface BlockParts extends Rules {
   readonly signatures: SignatureBook;
   readonly chain: Chain;
+  /** A transaction that was verified before, by its id. */
+  readonly recall: (id: Hash) => Prepared | undefined;
 }
 
 /** A transaction that a proposer left out because it could not even pay its fee. */
@@ -85,7 +87,10 @@ export function buildBlock(
     network,
     height: context.height,
     previous: head.headerHash,
-    transactionsRoot: merkleRoot(suite, transactions.map(({ wire }) => wire)),
+    transactionsRoot: merkleRoot(
+      suite,
+      transactions.map(({ wire }) => wire),
+    ),
     resultsRoot: resultsRoot(parts, results),
     stateRoot: update.root,
     proposer: context.proposer,
@@ -101,16 +106,21 @@ export function buildBlock(
   };
 }
 
-/** Why a block that its sequencer signed is wrong: a defect or a lie of the sequencer, never of who handed it over. */
+/**
+ * Why a block is not what its header says. The header is the sequencer's: unless the body was altered on the way
+ * (`carrier`), it is a defect or a lie of the sequencer.
+ */
 export class BlockFault extends Error {
   readonly height: number;
   readonly reason: string;
+  readonly blame: 'sequencer' | 'carrier';
 
-  constructor(height: number, reason: string) {
+  constructor(height: number, reason: string, blame: 'sequencer' | 'carrier' = 'sequencer') {
     super(`block ${height}: ${reason}`);
     this.name = 'BlockFault';
     this.height = height;
     this.reason = reason;
+    this.blame = blame;
   }
 }
 
@@ -130,8 +140,19 @@ export async function replayBlock(
   const { suite, network, chain } = parts;
   const head = chain.head();
   const header = blockHeader.decode(content.header.payload);
-  const transactions = content.transactions.map((message) => prepareTransaction(suite, network, message));
-  const fault = headerFault(parts, head, header) ?? transactionsFault(parts, header, wire, transactions);
+  const transactions = content.transactions.map((message) => {
+    const prepared = prepareTransaction(suite, network, message);
+    const known = parts.recall(prepared.id);
+    return known !== undefined && equalBytes(known.wire, prepared.wire) ? known : prepared;
+  });
+  const root = merkleRoot(
+    suite,
+    transactions.map((one) => one.wire),
+  );
+  if (!equalBytes(root, header.transactionsRoot)) {
+    throw new BlockFault(header.height, 'its transactions are not those of its header', 'carrier');
+  }
+  const fault = headerFault(parts, head, header, wire.length);
   if (fault !== undefined) throw new BlockFault(header.height, fault);
   await verifySignatures(parts.signatures, chain.readState, transactions);
   const state = new State(chain.readState);
@@ -148,7 +169,13 @@ export async function replayBlock(
   return { header, headerHash: hash, wire, transactions, results, state, changes, update };
 }
 
-function headerFault(parts: BlockParts, head: ChainHead, header: BlockHeader): string | undefined {
+function headerFault(
+  parts: BlockParts,
+  head: ChainHead,
+  header: BlockHeader,
+  sizeBytes: number,
+): string | undefined {
+  if (sizeBytes > BLOCK_BYTES_MAX) return 'it is too large';
   if (header.version !== PROTOCOL_VERSION) return 'its version is not known';
   if (header.network !== parts.network) return 'it belongs to another network';
   if (header.height !== head.height + 1) return 'it does not follow the head';
@@ -157,19 +184,11 @@ function headerFault(parts: BlockParts, head: ChainHead, header: BlockHeader): s
   return header.timeMs < head.timeMs ? 'it is older than the block before' : undefined;
 }
 
-function transactionsFault(
-  parts: BlockParts,
-  header: BlockHeader,
-  wire: Uint8Array,
-  transactions: readonly Prepared[],
-): string | undefined {
-  if (wire.length > BLOCK_BYTES_MAX) return 'it is too large';
-  const root = merkleRoot(parts.suite, transactions.map((one) => one.wire));
-  return equalBytes(root, header.transactionsRoot) ? undefined : 'its transactions are not those of its header';
-}
-
 function resultsRoot(parts: BlockParts, results: readonly TransactionResult[]): Hash {
-  return merkleRoot(parts.suite, results.map((result) => transactionResult.encode(result)));
+  return merkleRoot(
+    parts.suite,
+    results.map((result) => transactionResult.encode(result)),
+  );
 }
 
 function contextOf(parts: BlockParts, height: number): BlockContext {
@@ -187,7 +206,11 @@ export async function verifySignatures(
   return !verdicts.includes(false);
 }
 
-async function verifyOne(signatures: SignatureBook, readState: StateReader, prepared: Prepared): Promise<boolean> {
+async function verifyOne(
+  signatures: SignatureBook,
+  readState: StateReader,
+  prepared: Prepared,
+): Promise<boolean> {
   const { content, signed } = prepared;
   if (content.fault !== undefined) return false;
   const { sender, action } = content.transaction;

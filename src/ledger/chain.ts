@@ -5,7 +5,12 @@
 import { concat, equalBytes, u64be } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
-import { type Genesis, genesis as genesisSchema, type TransactionResult, transactionResult } from '../protocol/block.ts';
+import {
+  type Genesis,
+  genesis as genesisSchema,
+  type TransactionResult,
+  transactionResult,
+} from '../protocol/block.ts';
 import type { Hash } from '../protocol/ids.ts';
 import { BLOCK_TRANSACTIONS_MAX } from '../protocol/limits.ts';
 import { bytes, list, record, type Schema, schema, u32, uint } from '../protocol/schema.ts';

@@ -43,7 +43,11 @@ export function endBlock(context: BlockContext, state: State): void {
  * Executes one transaction on `state`. A refusal before the fee changes nothing (codes 1 to 15); a later one
  * takes the fee and the nonce and changes nothing else.
  */
-export function executeTransaction(context: BlockContext, state: State, prepared: Prepared): TransactionResult {
+export function executeTransaction(
+  context: BlockContext,
+  state: State,
+  prepared: Prepared,
+): TransactionResult {
   const { content } = prepared;
   if (content.fault !== undefined) return resultOf({ result: content.fault, moved: 0n });
   const { transaction } = content;
@@ -64,7 +68,11 @@ export function executeTransaction(context: BlockContext, state: State, prepared
 }
 
 /** The first reason, in documented order, why a transaction cannot even pay its fee; otherwise nonce and fee are taken. */
-function takeFee(context: BlockContext, state: State, { sender, nonce, feeMax }: Transaction): ResultName | undefined {
+function takeFee(
+  context: BlockContext,
+  state: State,
+  { sender, nonce, feeMax }: Transaction,
+): ResultName | undefined {
   const fee = context.genesis.parameters.transactionFee;
   const account = accountOf(state, sender);
   if (nonce < account.nonce) return 'nonce-used';

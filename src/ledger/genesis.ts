@@ -61,7 +61,8 @@ export function createGenesis(
 /** Why a genesis cannot start a network, if it cannot. */
 export function genesisFault(made: Genesis): string | undefined {
   if (made.version !== PROTOCOL_VERSION) return `version ${made.version} is not known`;
-  if (!/^[a-z0-9-]{1,32}$/.test(made.name)) return 'the name is not made of lower-case letters, digits and dashes';
+  if (!/^[a-z0-9-]{1,32}$/.test(made.name))
+    return 'the name is not made of lower-case letters, digits and dashes';
   if (made.parameters.closeDelayBlocks < 1) return 'closeDelayBlocks is 0';
   if (made.parameters.blockIntervalMs < 1) return 'blockIntervalMs is 0';
   if (made.parameters.depositMin < 1n) return 'depositMin is 0';

@@ -1,6 +1,7 @@
 /** Checks offline that a transaction is in a network's ledger. */
-import { type BlockHeader, blockHeader, transactionResult } from '../protocol/block.ts';
+
 import { equalBytes } from '../base/bytes.ts';
+import { type BlockHeader, blockHeader, transactionResult } from '../protocol/block.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { merklePath, merkleRootFrom } from '../protocol/merkle.ts';
 import { record, type Schema } from '../protocol/schema.ts';
@@ -34,7 +35,8 @@ export function checkInclusion(
   if (!transactionRoot || !equalBytes(transactionRoot, header.transactionsRoot)) return 'transaction-path';
   const resultRoot = merkleRootFrom(suite, transactionResult.encode(proof.result), proof.resultPath);
   const samePlace =
-    proof.resultPath.index === proof.transactionPath.index && proof.resultPath.count === proof.transactionPath.count;
+    proof.resultPath.index === proof.transactionPath.index &&
+    proof.resultPath.count === proof.transactionPath.count;
   if (!resultRoot || !samePlace || !equalBytes(resultRoot, header.resultsRoot)) return 'result-path';
   return header;
 }

@@ -3,7 +3,13 @@ import type { Genesis, TransactionResult } from '../protocol/block.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
 import type { Signed } from '../protocol/signing.ts';
-import type { Action, Commitment, OwnerShare, ParentShare, RegisterAssetAction } from '../protocol/transaction.ts';
+import type {
+  Action,
+  Commitment,
+  OwnerShare,
+  ParentShare,
+  RegisterAssetAction,
+} from '../protocol/transaction.ts';
 import type { StateProof } from './tree-hash.ts';
 
 /** Where the ledger stands on this node. */
@@ -150,7 +156,10 @@ export interface Ledger {
   /** Proves what the state holds under a key of `records.ts`, against the head's state root. */
   stateProof(key: Uint8Array): { readonly value: Uint8Array | undefined; readonly proof: StateProof };
   /** Transactions from the block at `fromHeight` (default: the head) downwards, at most `limit` (default 32, at most 256). */
-  transactions(range?: { readonly fromHeight?: number; readonly limit?: number }): Promise<readonly TransactionSummary[]>;
+  transactions(range?: {
+    readonly fromHeight?: number;
+    readonly limit?: number;
+  }): Promise<readonly TransactionSummary[]>;
   supply(): Supply;
   /** Stored blocks from a height upwards, for peers that catch up; bounded in number and bytes. */
   blocks(fromHeight: number): Promise<readonly Uint8Array[]>;

@@ -19,7 +19,12 @@ const COUNT = 0;
 const ENTRY = 1;
 const PLACE = 2;
 
-function keyOf(kind: ListKind, what: number, owner: PublicKey, rest: Uint8Array = new Uint8Array(0)): Uint8Array {
+function keyOf(
+  kind: ListKind,
+  what: number,
+  owner: PublicKey,
+  rest: Uint8Array = new Uint8Array(0),
+): Uint8Array {
   return concat(Uint8Array.of(KIND[kind], what), owner, rest);
 }
 

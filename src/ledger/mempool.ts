@@ -3,7 +3,6 @@
  * take turns from block to block, so a flood from one does not hold up another.
  */
 import { toHex } from '../base/bytes.ts';
-import type { Hash } from '../protocol/ids.ts';
 import {
   MEMPOOL_AGE_MS_MAX,
   MEMPOOL_BYTES_MAX,
@@ -40,13 +39,13 @@ interface Waiting {
 /** Transactions that wait. */
 export interface Mempool {
   readonly size: number;
-  offer(entry: { readonly sender: Uint8Array; readonly nonce: number; readonly prepared: Prepared }, nowMs: number): Offer;
+  offer(
+    entry: { readonly sender: Uint8Array; readonly nonce: number; readonly prepared: Prepared },
+    nowMs: number,
+  ): Offer;
   get(sender: Uint8Array, nonce: number): Prepared | undefined;
-  has(id: Hash): boolean;
   /** At most `max` in an order that executes: `nextNonce` tells where each sender stands. They stay in the pool. */
   ready(max: number, nextNonce: (sender: Uint8Array) => number): readonly Prepared[];
-  /** Takes out everything of `sender` below `nonce`. */
-  removeBelow(sender: Uint8Array, nonce: number): readonly Prepared[];
   remove(sender: Uint8Array, nonce: number): void;
   /** Takes out what has waited too long. */
   expire(nowMs: number): readonly Prepared[];
@@ -67,7 +66,7 @@ interface Queue {
 class Pool implements Mempool {
   readonly #options: MempoolOptions;
   readonly #queues = new Map<string, Queue>();
-  readonly #ids = new Set<string>();
+  #count = 0;
   #bytes = 0;
 
   constructor(options: MempoolOptions) {
@@ -75,7 +74,7 @@ class Pool implements Mempool {
   }
 
   get size(): number {
-    return this.#ids.size;
+    return this.#count;
   }
 
   offer(
@@ -87,23 +86,19 @@ class Pool implements Mempool {
     const queue = this.#queues.get(name) ?? { sender, byNonce: new Map<number, Waiting>() };
     if (queue.byNonce.has(nonce)) return 'nonce-taken';
     const full =
-      this.#ids.size >= transactionsMax ||
+      this.#count >= transactionsMax ||
       this.#bytes + prepared.wire.length > bytesMax ||
       queue.byNonce.size >= perSenderMax;
     if (full) return 'full';
     queue.byNonce.set(nonce, { prepared, sinceMs: nowMs });
     this.#queues.set(name, queue);
-    this.#ids.add(toHex(prepared.id));
+    this.#count++;
     this.#bytes += prepared.wire.length;
     return 'taken';
   }
 
   get(sender: Uint8Array, nonce: number): Prepared | undefined {
     return this.#queues.get(toHex(sender))?.byNonce.get(nonce)?.prepared;
-  }
-
-  has(id: Hash): boolean {
-    return this.#ids.has(toHex(id));
   }
 
   ready(max: number, nextNonce: (sender: Uint8Array) => number): readonly Prepared[] {
@@ -127,13 +122,6 @@ class Pool implements Mempool {
     return chosen;
   }
 
-  removeBelow(sender: Uint8Array, nonce: number): readonly Prepared[] {
-    const queue = this.#queues.get(toHex(sender));
-    const stale = [...(queue?.byNonce ?? [])].filter(([at]) => at < nonce);
-    for (const [at] of stale) this.remove(sender, at);
-    return stale.map(([, { prepared }]) => prepared);
-  }
-
   remove(sender: Uint8Array, nonce: number): void {
     const name = toHex(sender);
     const queue = this.#queues.get(name);
@@ -141,7 +129,7 @@ class Pool implements Mempool {
     if (queue === undefined || waiting === undefined) return;
     queue.byNonce.delete(nonce);
     if (queue.byNonce.size === 0) this.#queues.delete(name);
-    this.#ids.delete(toHex(waiting.prepared.id));
+    this.#count--;
     this.#bytes -= waiting.prepared.wire.length;
   }
 
@@ -158,6 +146,8 @@ class Pool implements Mempool {
   }
 
   all(): readonly Prepared[] {
-    return [...this.#queues.values()].flatMap(({ byNonce }) => [...byNonce.values()].map((one) => one.prepared));
+    return [...this.#queues.values()].flatMap(({ byNonce }) =>
+      [...byNonce.values()].map((one) => one.prepared),
+    );
   }
 }

@@ -5,7 +5,13 @@ import { TRANSACTION_BYTES_MAX } from '../protocol/limits.ts';
 import { type Charge, charge, type Voucher, voucher } from '../protocol/payment.ts';
 import { type Signed, signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
-import { type Action, type ClaimBody, type Transaction, transaction, transactionId } from '../protocol/transaction.ts';
+import {
+  type Action,
+  type ClaimBody,
+  type Transaction,
+  transaction,
+  transactionId,
+} from '../protocol/transaction.ts';
 import type { ResultName } from './result-codes.ts';
 
 /** A claim whose voucher and charge were read. */

@@ -8,7 +8,17 @@ import {
   CLAIM_ASSETS_MAX,
   LINEAGE_DEPTH_MAX,
 } from '../protocol/limits.ts';
-import { bytes, type Field, grains, list, optional, record, type Schema, u32, uint } from '../protocol/schema.ts';
+import {
+  bytes,
+  type Field,
+  grains,
+  list,
+  optional,
+  record,
+  type Schema,
+  u32,
+  uint,
+} from '../protocol/schema.ts';
 import { type Action, action } from '../protocol/transaction.ts';
 import { COUNTER_MAX, LANES_MAX } from './limits.ts';
 
@@ -131,7 +141,10 @@ export const LANES: Table<LaneRecord> = {
   schema: record('lane', {
     paid: grains,
     total: grains,
-    parts: list(record('lane-part', { asset: bytes(32), amount: grains, credited: grains }), CLAIM_ASSETS_MAX),
+    parts: list(
+      record('lane-part', { asset: bytes(32), amount: grains, credited: grains }),
+      CLAIM_ASSETS_MAX,
+    ),
   }),
   held: () => 0n,
 };

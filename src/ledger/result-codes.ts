@@ -8,7 +8,10 @@ interface ResultInfo {
 const CODES = {
   ok: { code: 0, sentence: 'It took effect.' },
   malformed: { code: 1, sentence: 'The transaction is not in its canonical form, or too large.' },
-  'version-unsupported': { code: 2, sentence: 'The transaction has a version that this network does not know.' },
+  'version-unsupported': {
+    code: 2,
+    sentence: 'The transaction has a version that this network does not know.',
+  },
   'network-mismatch': { code: 3, sentence: 'The transaction was made for another network.' },
   'signature-invalid': { code: 4, sentence: "The sender's signature is missing or wrong." },
   'nonce-used': { code: 5, sentence: 'The sender has already used this transaction number.' },

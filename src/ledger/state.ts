@@ -3,9 +3,26 @@
  * them. A transaction that is refused is undone through a journal; a block that is refused is dropped whole.
  * Nothing here writes anywhere: `changes` says what a commit has to write.
  */
-import { type AccountRecord, ACCOUNTS, ASSETS, CHANNELS, CLOSINGS, ENDINGS, FAUCETS, LANES } from './records.ts';
-import { type AssetRecord, type ChannelRecord, type ClosingRecord, type EndingRecord } from './records.ts';
-import { type FaucetRecord, type LaneRecord, REVENUES, type RevenueRecord, stateKey, type Table } from './records.ts';
+import {
+  ACCOUNTS,
+  type AccountRecord,
+  ASSETS,
+  type AssetRecord,
+  CHANNELS,
+  type ChannelRecord,
+  CLOSINGS,
+  type ClosingRecord,
+  ENDINGS,
+  type EndingRecord,
+  FAUCETS,
+  type FaucetRecord,
+  LANES,
+  type LaneRecord,
+  REVENUES,
+  type RevenueRecord,
+  stateKey,
+  type Table,
+} from './records.ts';
 
 /** Reads the committed bytes under a state key. */
 export type StateReader = (key: Uint8Array) => Uint8Array | undefined;
@@ -67,7 +84,11 @@ export class TableView<T> {
   }
 
   /** Every record that the block changed: its id, how it was, how it is. */
-  *changed(): Iterable<{ readonly id: Uint8Array; readonly before: T | undefined; readonly now: T | undefined }> {
+  *changed(): Iterable<{
+    readonly id: Uint8Array;
+    readonly before: T | undefined;
+    readonly now: T | undefined;
+  }> {
     for (const cell of this.#cells.values()) if (cell.changed) yield cell;
   }
 

@@ -66,7 +66,8 @@ export function leafAt(suite: Suite, page: Page, slot: number): TreeNode | undef
 /** Stored form: two bits per slot (0 empty, 1 leaf, 2 inner), then leaves as two hashes and inner nodes as one. */
 export function encodePage(page: Page): Uint8Array {
   let size = 4;
-  for (const node of page) size += node === undefined ? 0 : node.kind === 'leaf' ? 2 * HASH_BYTES : HASH_BYTES;
+  for (const node of page)
+    size += node === undefined ? 0 : node.kind === 'leaf' ? 2 * HASH_BYTES : HASH_BYTES;
   const encoded = new Uint8Array(size);
   const view = new DataView(encoded.buffer);
   let kinds = 0;

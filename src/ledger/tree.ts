@@ -113,7 +113,12 @@ interface Update {
 }
 
 /** Applies `items`, all below `path`, to its page; `stored` says whether there may be one. Answers the new node. */
-function updatePage(update: Update, path: string, items: readonly Item[], stored: boolean): TreeNode | undefined {
+function updatePage(
+  update: Update,
+  path: string,
+  items: readonly Item[],
+  stored: boolean,
+): TreeNode | undefined {
   const page = [...(stored ? update.load(path) : EMPTY_PAGE)];
   const groups = new Map<number, Item[]>();
   for (const item of items) {
@@ -187,6 +192,9 @@ function nameOf(hash: Hash): string {
 }
 
 /** The store's operations under a prefix. */
-export function underPrefix(prefix: Uint8Array, operations: readonly StoreOperation[]): readonly StoreOperation[] {
+export function underPrefix(
+  prefix: Uint8Array,
+  operations: readonly StoreOperation[],
+): readonly StoreOperation[] {
   return operations.map((operation) => ({ ...operation, key: concat(prefix, operation.key) }));
 }

@@ -1,0 +1,145 @@
+/** How a transaction gets from a caller or a peer into the pool: cheap checks, then one signature, then room. */
+import { equalBytes, toHex } from '../../base/bytes.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import type { Hash } from '../../protocol/ids.ts';
+import { signed as signedSchema } from '../../protocol/signing.ts';
+import type { Transaction } from '../../protocol/transaction.ts';
+import { verifySignatures } from '../blocks.ts';
+import type { Inclusion } from '../ledger.ts';
+import { MEMPOOL_PER_SENDER_MAX, MEMPOOL_TRANSACTIONS_MAX } from '../limits.ts';
+import type { Verdict } from '../network.ts';
+import { type Prepared, prepareTransaction } from '../prepare.ts';
+import { ACCOUNTS, stateKey } from '../records.ts';
+import { RESULT_CODES, type ResultName } from '../result-codes.ts';
+import { type EngineCore, refusal } from './core.ts';
+
+/** What admitting gave: it waits in the pool now, it waited already, or a block has it. */
+export type Admitted =
+  | { readonly kind: 'taken' | 'waiting' }
+  | { readonly kind: 'included'; readonly inclusion: Inclusion };
+
+/** Admits transactions to the pool of `core`. */
+export class Admission {
+  readonly #core: EngineCore;
+  /** Verified lately, so that a block that brings them is not verified again. */
+  readonly #verified = new Map<string, Prepared>();
+  #verifying = 0;
+
+  constructor(core: EngineCore) {
+    this.#core = core;
+  }
+
+  /** A transaction that was verified lately. */
+  recall(id: Hash): Prepared | undefined {
+    return this.#verified.get(toHex(id));
+  }
+
+  /** Admits one transaction. Throws `tx-invalid`, `tx-refused` or `overloaded`. */
+  async admit(prepared: Prepared): Promise<Admitted> {
+    const { pool, clock } = this.#core.parts;
+    const { content } = prepared;
+    if (content.fault !== undefined) throw invalid(content.fault);
+    const early = this.#place(prepared, content.transaction) ?? this.#checkAccount(content.transaction);
+    if (early !== undefined) return early;
+    if (this.#verifying >= MEMPOOL_TRANSACTIONS_MAX) throw new SaharaError('overloaded');
+    this.#verifying++;
+    try {
+      await this.#verify(prepared);
+    } finally {
+      this.#verifying--;
+    }
+    // Blocks may have come in the meantime.
+    const late = this.#place(prepared, content.transaction) ?? this.#checkAccount(content.transaction);
+    if (late !== undefined) return late;
+    const { sender, nonce } = content.transaction;
+    const offer = { sender, nonce, prepared };
+    let outcome = pool.offer(offer, clock.monotonicMs());
+    if (outcome === 'full') {
+      for (const old of pool.expire(clock.monotonicMs())) {
+        this.#core.refuse(old.id, new SaharaError('overloaded', { reason: 'it waited too long' }));
+      }
+      outcome = pool.offer(offer, clock.monotonicMs());
+    }
+    if (outcome === 'full') throw new SaharaError('overloaded', { reason: 'too many transactions wait' });
+    if (outcome === 'nonce-taken') throw refused('nonce-used');
+    this.#remember(prepared);
+    return { kind: 'taken' };
+  }
+
+  /** Judges a peer's transaction without taking it: for nodes that only pass it on. */
+  async judge(wire: Uint8Array): Promise<Verdict> {
+    const { suite, network, chain } = this.#core.parts;
+    try {
+      const prepared = prepareTransaction(suite, network, signedSchema.decode(wire));
+      if (prepared.content.fault !== undefined) return 'reject';
+      if (chain.lookup(prepared.id) || this.recall(prepared.id)) return 'ignore';
+      await this.#verify(prepared);
+      this.#remember(prepared);
+      return 'accept';
+    } catch (error) {
+      return verdictOf(error);
+    }
+  }
+
+  /** Takes a peer's transaction and judges it. */
+  async take(wire: Uint8Array): Promise<Verdict> {
+    const { suite, network } = this.#core.parts;
+    try {
+      const admitted = await this.admit(prepareTransaction(suite, network, signedSchema.decode(wire)));
+      return admitted.kind === 'taken' ? 'accept' : 'ignore';
+    } catch (error) {
+      return verdictOf(error);
+    }
+  }
+
+  #place({ id }: Prepared, { sender, nonce }: Transaction): Admitted | undefined {
+    const { chain, pool } = this.#core.parts;
+    const inclusion = chain.lookup(id);
+    if (inclusion !== undefined) return { kind: 'included', inclusion };
+    const held = pool.get(sender, nonce);
+    return held !== undefined && equalBytes(held.id, id) ? { kind: 'waiting' } : undefined;
+  }
+
+  #checkAccount({ sender, nonce, feeMax }: Transaction): undefined {
+    const { chain, genesis } = this.#core.parts;
+    const stored = chain.readState(stateKey(ACCOUNTS, sender));
+    const account = stored === undefined ? undefined : ACCOUNTS.schema.decode(stored);
+    const next = account?.nonce ?? 0;
+    const fee = genesis.parameters.transactionFee;
+    if (nonce < next) throw refused('nonce-used');
+    if (nonce >= next + MEMPOOL_PER_SENDER_MAX) throw refused('nonce-ahead');
+    if (feeMax < fee) throw refused('fee-too-low');
+    // A later one may be paid by what comes in before it.
+    if (nonce === next && (account?.balance ?? 0n) < fee) throw refused('fee-unpaid');
+  }
+
+  async #verify(prepared: Prepared): Promise<void> {
+    const known = this.recall(prepared.id);
+    if (known !== undefined && equalBytes(known.wire, prepared.wire)) return;
+    const { signatures, chain } = this.#core.parts;
+    if (!(await verifySignatures(signatures, chain.readState, [prepared])))
+      throw invalid('signature-invalid');
+  }
+
+  #remember(prepared: Prepared): void {
+    const name = toHex(prepared.id);
+    this.#verified.delete(name);
+    this.#verified.set(name, prepared);
+    if (this.#verified.size > MEMPOOL_TRANSACTIONS_MAX) {
+      this.#verified.delete(this.#verified.keys().next().value as string);
+    }
+  }
+}
+
+function invalid(name: ResultName): SaharaError {
+  return refusal('tx-invalid', RESULT_CODES[name].code);
+}
+
+function refused(name: ResultName): SaharaError {
+  return refusal('tx-refused', RESULT_CODES[name].code);
+}
+
+function verdictOf(error: unknown): Verdict {
+  const { code } = asSaharaError(error);
+  return code === 'tx-invalid' || code === 'malformed' ? 'reject' : 'ignore';
+}

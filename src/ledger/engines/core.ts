@@ -1,0 +1,182 @@
+/** What both modes of the embedded engine share: one writer at a time, who waits for what, and what halts it. */
+import { equalBytes, toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Hash } from '../../protocol/ids.ts';
+import type { BlockParts, ExecutedBlock } from '../blocks.ts';
+import type { BlockEvent, Inclusion, LedgerHead } from '../ledger.ts';
+import type { Mempool } from '../mempool.ts';
+import { RESULT_CODES, resultSentence } from '../result-codes.ts';
+
+/** Parts of the core. */
+export interface CoreParts extends BlockParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly pool: Mempool;
+}
+
+interface Waiter {
+  readonly resolve: (inclusion: Inclusion) => void;
+  readonly reject: (error: SaharaError) => void;
+}
+
+/** Somebody's wait for a transaction. */
+export interface Waiting {
+  readonly promise: Promise<Inclusion>;
+  leave(): void;
+}
+
+/** The state of a running engine. */
+export class EngineCore {
+  readonly parts: CoreParts;
+  /** Aborts when the ledger stops. */
+  readonly stopping: AbortController = new AbortController();
+  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #listeners = new Set<(event: BlockEvent) => void>();
+  #halted: string | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: CoreParts) {
+    this.parts = parts;
+  }
+
+  /** Whether blocks may still be made or taken. */
+  get running(): boolean {
+    return this.#halted === undefined && !this.stopping.signal.aborted;
+  }
+
+  head(): LedgerHead {
+    const head = this.parts.chain.head();
+    return this.#halted === undefined ? head : { ...head, halted: this.#halted };
+  }
+
+  /** Throws what a ledger that takes nothing more answers. */
+  demandRunning(): void {
+    if (this.#halted !== undefined) throw new SaharaError('ledger-halted', { reason: this.#halted });
+    if (this.stopping.signal.aborted)
+      throw new SaharaError('cancelled', { reason: 'the ledger has stopped' });
+  }
+
+  /** Takes no more blocks, for good; reads go on. */
+  halt(reason: string): void {
+    if (this.#halted !== undefined) return;
+    this.#halted = reason;
+    this.parts.log.error('ledger halted', { reason, height: this.parts.chain.head().height });
+    this.rejectAll(new SaharaError('ledger-halted', { reason }));
+  }
+
+  /** Runs `job` after all earlier ones: there is one writer. */
+  exclusive<T>(job: () => Promise<T>): Promise<T> {
+    const run = this.#last.then(job);
+    this.#last = run.catch(() => {});
+    return run;
+  }
+
+  /** Writes a block, then tells everybody who waits for it. A store that fails halts the ledger. */
+  async commit(executed: ExecutedBlock): Promise<void> {
+    try {
+      await this.parts.chain.commit(executed);
+    } catch (error) {
+      // The block may be on disk or not: only a restart tells.
+      this.halt(`block ${executed.header.height} could not be written: ${String(error)}`);
+      throw error;
+    }
+    const event = eventOf(executed);
+    for (const [index, { content }] of executed.transactions.entries()) {
+      const inclusion = event.inclusions[index];
+      if (content.fault === undefined && inclusion) this.#leavePool(content.transaction, inclusion);
+      if (inclusion) this.settle(inclusion);
+    }
+    for (const listener of [...this.#listeners]) this.#tell(listener, event);
+  }
+
+  onBlock(listener: (event: BlockEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Waits for the transaction's inclusion; `leave` ends the wait without an answer. */
+  wait(id: Hash, signal: AbortSignal | undefined): Waiting {
+    const name = toHex(id);
+    const { promise, resolve, reject } = Promise.withResolvers<Inclusion>();
+    // Whoever leaves has an answer of its own.
+    promise.catch(() => {});
+    const waiters = this.#waiters.get(name) ?? new Set<Waiter>();
+    this.#waiters.set(name, waiters);
+    const leave = (): void => {
+      waiters.delete(waiter);
+      if (waiters.size === 0 && this.#waiters.get(name) === waiters) this.#waiters.delete(name);
+      signal?.removeEventListener('abort', abort);
+    };
+    const waiter: Waiter = {
+      resolve(inclusion) {
+        leave();
+        resolve(inclusion);
+      },
+      reject(error) {
+        leave();
+        reject(error);
+      },
+    };
+    const abort = (): void => waiter.reject(new SaharaError('cancelled', { id: name }));
+    waiters.add(waiter);
+    if (signal?.aborted) abort();
+    else signal?.addEventListener('abort', abort);
+    return { promise, leave };
+  }
+
+  /** Gives everybody who waits for a transaction its inclusion. */
+  settle(inclusion: Inclusion): void {
+    for (const waiter of [...(this.#waiters.get(toHex(inclusion.id)) ?? [])]) waiter.resolve(inclusion);
+  }
+
+  /** Tells everybody who waits for a transaction that no block will have it. */
+  refuse(id: Hash, error: SaharaError): void {
+    for (const waiter of [...(this.#waiters.get(toHex(id)) ?? [])]) waiter.reject(error);
+  }
+
+  /** Tells everybody who waits for anything. */
+  rejectAll(error: SaharaError): void {
+    for (const waiters of [...this.#waiters.values()])
+      for (const waiter of [...waiters]) waiter.reject(error);
+  }
+
+  #leavePool(transaction: { readonly sender: Uint8Array; readonly nonce: number }, { id }: Inclusion): void {
+    const held = this.parts.pool.get(transaction.sender, transaction.nonce);
+    if (held === undefined) return;
+    this.parts.pool.remove(transaction.sender, transaction.nonce);
+    if (!equalBytes(held.id, id))
+      this.refuse(held.id, refusal('tx-refused', RESULT_CODES['nonce-used'].code));
+  }
+
+  #tell(listener: (event: BlockEvent) => void, event: BlockEvent): void {
+    try {
+      listener(event);
+    } catch (error) {
+      this.parts.log.error('block listener failed', { error: String(error) });
+    }
+  }
+}
+
+/** The error for a refused transaction: its code, and a sentence as the reason. */
+export function refusal(
+  kind: 'tx-invalid' | 'tx-refused',
+  code: number,
+  place: { readonly height?: number; readonly index?: number; readonly id?: string } = {},
+): SaharaError {
+  return new SaharaError(kind, { code, reason: resultSentence(code), ...place });
+}
+
+function eventOf({ header, headerHash, transactions, results, state }: ExecutedBlock): BlockEvent {
+  const { height, stateRoot, timeMs } = header;
+  const inclusions = transactions.map(({ id }, index) => ({
+    id,
+    height,
+    index,
+    result: results[index] ?? { code: 0, moved: 0n },
+  }));
+  const channels = Array.from(state.channels.changed(), ({ id }) => id);
+  const assets = Array.from(state.revenues.changed(), ({ id }) => id);
+  return { height, headerHash, stateRoot, timeMs, inclusions, channels, assets };
+}

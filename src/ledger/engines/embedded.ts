@@ -1,0 +1,203 @@
+/**
+ * The embedded engine: one sequencer orders transactions and signs blocks; everybody else re-executes each block
+ * and refuses a wrong one. Nothing to install, no consensus between validators: who does not trust the sequencer's
+ * order can still prove every step that it took.
+ */
+import { equalBytes, toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Store } from '../../base/store.ts';
+import type { Genesis } from '../../protocol/block.ts';
+import type { Hash } from '../../protocol/ids.ts';
+import type { Signed } from '../../protocol/signing.ts';
+import type { Signer, Suite } from '../../protocol/suite.ts';
+import { openChain } from '../chain.ts';
+import { networkNameOf } from '../genesis.ts';
+import type { Inclusion, Ledger } from '../ledger.ts';
+import { createMempool, type MempoolOptions } from '../mempool.ts';
+import type { LedgerNetwork } from '../network.ts';
+import { type Prepared, prepareTransaction } from '../prepare.ts';
+import { createQueries } from '../queries.ts';
+import { createSignatureBook } from '../signatures.ts';
+import { verifyChain } from '../verify.ts';
+import { Admission } from './admission.ts';
+import { CatchUp } from './catch-up.ts';
+import { EngineCore, refusal } from './core.ts';
+import { Producer } from './producer.ts';
+
+/** Parts of an embedded ledger. */
+export interface EmbeddedLedgerParts {
+  /** Its own; stays open when the ledger stops. */
+  readonly store: Store;
+  readonly suite: Suite;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The operator's signer. When its key is the genesis' sequencer, this node makes the blocks. */
+  readonly signer?: Signer;
+  /** Without one, nobody follows. */
+  readonly network?: LedgerNetwork;
+}
+
+/** Options of an embedded ledger. */
+export interface EmbeddedLedgerOptions {
+  readonly mempool: Partial<MempoolOptions>;
+  /** Most transactions of one block that this sequencer makes, at most 2,000. Default 500. */
+  readonly transactionsPerBlockMax: number;
+  /** How often a follower asks for blocks that no news told of, milliseconds. Default 5,000. */
+  readonly pollIntervalMs: number;
+  /** How often a follower tells its own waiting transactions again, milliseconds. Default 2,000. */
+  readonly republishIntervalMs: number;
+}
+
+/** Defaults of an embedded ledger. */
+export const EMBEDDED_LEDGER_DEFAULTS: EmbeddedLedgerOptions = {
+  mempool: {},
+  transactionsPerBlockMax: 500,
+  pollIntervalMs: 5_000,
+  republishIntervalMs: 2_000,
+};
+
+const REPUBLISHED_MAX = 64;
+
+/**
+ * Opens the ledger of `genesis` in `parts.store`, recovering from whatever stopped it before.
+ * Errors: `network-mismatch`, `config-invalid`, `store-corrupt`.
+ */
+export async function createEmbeddedLedger(
+  parts: EmbeddedLedgerParts,
+  genesis: Genesis,
+  options: Partial<EmbeddedLedgerOptions> = {},
+): Promise<Ledger> {
+  const { suite, store, clock, log, signer, network } = parts;
+  const settings = { ...EMBEDDED_LEDGER_DEFAULTS, ...options };
+  const name = networkNameOf(suite, genesis);
+  const chain = await openChain({ suite, store }, genesis);
+  const signatures = createSignatureBook(suite, name);
+  const recall = (id: Hash): Prepared | undefined => admission.recall(id);
+  const pool = createMempool(settings.mempool);
+  const core = new EngineCore({ suite, network: name, genesis, signatures, chain, recall, clock, log, pool });
+  const admission = new Admission(core);
+  const producing = signer !== undefined && equalBytes(signer.publicKey, genesis.sequencer);
+  const producer = producing ? new Producer(core, { signer, network }, settings) : undefined;
+  const joined = network && join(core, { network, admission, producer }, settings);
+  producer?.arm();
+
+  const hand = (prepared: Prepared): void => {
+    if (producer) producer.wake();
+    else network?.publishTransaction(prepared.wire);
+  };
+  return {
+    ...createQueries(core.parts),
+    network: name,
+    genesis,
+    mode: producer ? 'sequencer' : 'follower',
+    head: () => core.head(),
+    onBlock: (listener) => core.onBlock(listener),
+    submit: (message, { signal } = {}) => submit(core, admission, { message, hand, signal }),
+    verify: (verifyOptions) => verifyChain(core.parts, verifyOptions),
+    async stop() {
+      core.stopping.abort();
+      producer?.stop();
+      await joined?.leave();
+      await core.exclusive(async () => {});
+      core.rejectAll(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
+    },
+  };
+}
+
+async function submit(
+  core: EngineCore,
+  admission: Admission,
+  request: {
+    readonly message: Signed;
+    readonly hand: (prepared: Prepared) => void;
+    readonly signal: AbortSignal | undefined;
+  },
+): Promise<Inclusion> {
+  core.demandRunning();
+  const { suite, network } = core.parts;
+  const prepared = prepareTransaction(suite, network, request.message);
+  const waiting = core.wait(prepared.id, request.signal);
+  try {
+    const admitted = await admission.admit(prepared);
+    if (admitted.kind === 'included') return effective(admitted.inclusion);
+    core.demandRunning();
+    request.hand(prepared);
+    return effective(await waiting.promise);
+  } finally {
+    waiting.leave();
+  }
+}
+
+function effective(inclusion: Inclusion): Inclusion {
+  const { id, height, index, result } = inclusion;
+  if (result.code === 0) return inclusion;
+  throw refusal('tx-refused', result.code, { height, index, id: toHex(id) });
+}
+
+interface Joined {
+  leave(): Promise<void>;
+}
+
+/** Joins a running engine to its network. */
+function join(
+  core: EngineCore,
+  parts: {
+    readonly network: LedgerNetwork;
+    readonly admission: Admission;
+    readonly producer: Producer | undefined;
+  },
+  settings: EmbeddedLedgerOptions,
+): Joined {
+  const { network, admission, producer } = parts;
+  const { clock, chain, pool } = core.parts;
+  const catchUp = new CatchUp(core, network);
+  const queries = createQueries(core.parts);
+  const leaving = [
+    network.onTransaction(async (wire) => {
+      if (!core.running) return 'ignore';
+      if (producer === undefined) return admission.judge(wire);
+      const verdict = await admission.take(wire);
+      if (verdict === 'accept') producer.wake();
+      return verdict;
+    }),
+    network.onBlock((news) => (core.running ? catchUp.hear(news) : Promise.resolve('ignore'))),
+    network.onPeer(() => catchUp.ask()),
+    network.serveBlocks((fromHeight) => queries.blocks(fromHeight)),
+    every(clock, settings.pollIntervalMs, () => catchUp.ask()),
+  ];
+  if (producer === undefined) {
+    const again = (): void => {
+      if (!core.running) return;
+      for (const { wire } of pool.all().slice(0, REPUBLISHED_MAX)) network.publishTransaction(wire);
+    };
+    leaving.push(every(clock, settings.republishIntervalMs, again));
+  }
+  if (chain.head().height > 0 && producer !== undefined) announceHead(core, network);
+  catchUp.ask();
+  return {
+    async leave() {
+      for (const stop of leaving) stop();
+      await catchUp.idle();
+    },
+  };
+}
+
+/** After a crash between writing a block and telling of it, nobody has heard of it. */
+function announceHead(core: EngineCore, network: LedgerNetwork): void {
+  const { chain } = core.parts;
+  chain.block(chain.head().height).then(
+    (wire) => wire && network.publishBlock(wire),
+    (error) => core.parts.log.warn('head not announced', { error: String(error) }),
+  );
+}
+
+function every(clock: Clock, intervalMs: number, run: () => void): () => void {
+  let cancel = clock.after(intervalMs, tick);
+  function tick(): void {
+    cancel = clock.after(intervalMs, tick);
+    run();
+  }
+  return () => cancel();
+}

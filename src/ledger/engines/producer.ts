@@ -1,0 +1,113 @@
+/** The sequencer's side: makes a block when there is work, and at intervals while channels are closing. */
+import { SaharaError } from '../../base/errors.ts';
+import type { Signer } from '../../protocol/suite.ts';
+import { buildBlock } from '../blocks.ts';
+import type { LedgerNetwork } from '../network.ts';
+import { ACCOUNTS, CLOSINGS, ONLY, stateKey } from '../records.ts';
+import { type EngineCore, refusal } from './core.ts';
+
+/** How blocks are made. */
+export interface ProducerOptions {
+  /** Most transactions that one block takes, which bounds how long the event loop is held. */
+  readonly transactionsPerBlockMax: number;
+}
+
+/** Makes blocks. */
+export class Producer {
+  readonly #core: EngineCore;
+  readonly #signer: Signer;
+  readonly #network: LedgerNetwork | undefined;
+  readonly #options: ProducerOptions;
+  #wanted = false;
+  #working = false;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(
+    core: EngineCore,
+    parts: { signer: Signer; network: LedgerNetwork | undefined },
+    options: ProducerOptions,
+  ) {
+    this.#core = core;
+    this.#signer = parts.signer;
+    this.#network = parts.network;
+    this.#options = options;
+  }
+
+  /** Says that something waits. */
+  wake(): void {
+    this.#wanted = true;
+    if (!this.#working) void this.#work();
+  }
+
+  /** Makes empty blocks at the network's interval while channels are closing, so that their delays pass. */
+  arm(): void {
+    if (this.#cancelTimer !== undefined || !this.#core.running || !this.#closing()) return;
+    const { clock, genesis } = this.#core.parts;
+    this.#cancelTimer = clock.after(genesis.parameters.blockIntervalMs, () => {
+      this.#cancelTimer = undefined;
+      void this.#produce(true).finally(() => this.arm());
+    });
+  }
+
+  stop(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  async #work(): Promise<void> {
+    this.#working = true;
+    try {
+      while (this.#wanted && this.#core.running) {
+        // What comes in the same tick shares a block.
+        await new Promise((resume) => setImmediate(resume));
+        this.#wanted = false;
+        if (await this.#produce(false)) this.#wanted = true;
+      }
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  /** Makes one block if there is work or `empty` ones are wanted; answers whether it did. */
+  async #produce(empty: boolean): Promise<boolean> {
+    const { clock, chain, pool, log } = this.#core.parts;
+    return this.#core.exclusive(async () => {
+      if (!this.#core.running) return false;
+      const candidates = pool.ready(this.#options.transactionsPerBlockMax, (sender) =>
+        this.#nextNonce(sender),
+      );
+      if (candidates.length === 0 && !(empty && this.#closing())) return false;
+      try {
+        const proposal = { candidates, timeMs: clock.nowMs() };
+        const { executed, leftOut } = buildBlock(this.#core.parts, this.#signer, proposal);
+        for (const { prepared, code } of leftOut) {
+          const { content } = prepared;
+          if (content.fault === undefined) pool.remove(content.transaction.sender, content.transaction.nonce);
+          this.#core.refuse(prepared.id, refusal('tx-refused', code));
+        }
+        if (executed.transactions.length > 0 || empty) {
+          await this.#core.commit(executed);
+          this.#network?.publishBlock(executed.wire);
+          this.arm();
+        }
+        return true;
+      } catch (error) {
+        log.error('block could not be made', { height: chain.head().height + 1, error: String(error) });
+        this.#core.halt(error instanceof SaharaError ? error.message : String(error));
+        return false;
+      }
+    });
+  }
+
+  #nextNonce(sender: Uint8Array): number {
+    const stored = this.#core.parts.chain.readState(stateKey(ACCOUNTS, sender));
+    return stored === undefined ? 0 : ACCOUNTS.schema.decode(stored).nonce;
+  }
+
+  #closing(): boolean {
+    const stored = this.#core.parts.chain.readState(stateKey(CLOSINGS, ONLY));
+    if (stored === undefined) return false;
+    const { count, carry } = CLOSINGS.schema.decode(stored);
+    return count > 0 || carry !== undefined;
+  }
+}

@@ -1,0 +1,45 @@
+/** What a ledger needs of a network: to hear and tell of transactions and blocks, and to ask for blocks it missed. */
+import { bytesUpTo, record, type Schema, union } from '../protocol/schema.ts';
+import { type Signed, signed } from '../protocol/signing.ts';
+import { GOSSIP_BODY_BYTES_MAX } from './limits.ts';
+
+/** What a neighbour's message deserves: pass on, drop without blame, or drop with blame. */
+export type Verdict = 'accept' | 'ignore' | 'reject';
+
+/** News of a block: its signed header, and the whole block when it was small enough to travel along. */
+export interface BlockNews {
+  readonly header: Signed;
+  readonly block: Uint8Array | undefined;
+}
+
+/** A ledger's network. Publishing never fails: what is lost is caught up by asking. */
+export interface LedgerNetwork {
+  /** Hands a signed transaction, in its wire form, towards the sequencer. */
+  publishTransaction(transaction: Uint8Array): void;
+  /** Tells that a block, in its wire form, was written. */
+  publishBlock(block: Uint8Array): void;
+  /**
+   * Consecutive blocks from a height upwards, from some peer that has them; none when nobody answers with any.
+   * What comes is not verified. Asking again asks another peer first.
+   */
+  fetchBlocks(fromHeight: number, options: { readonly signal: AbortSignal }): Promise<readonly Uint8Array[]>;
+  /** Takes transactions that peers publish. Returns how to stop it. */
+  onTransaction(take: (transaction: Uint8Array) => Promise<Verdict>): () => void;
+  /** Takes news of blocks. */
+  onBlock(take: (news: BlockNews) => Promise<Verdict>): () => void;
+  /** Tells when there is somebody new to ask. */
+  onPeer(tell: () => void): () => void;
+  /** Answers peers that ask for blocks. */
+  serveBlocks(answer: (fromHeight: number) => Promise<readonly Uint8Array[]>): () => void;
+}
+
+/** News of a block on the wire. Numbers that are not here are reserved. */
+export type BlockMessage =
+  | { readonly type: 'block'; readonly block: Uint8Array }
+  | { readonly type: 'announcement'; readonly header: Signed };
+
+/** The wire form of news: a small block whole, a larger one as its header. */
+export const blockMessage: Schema<BlockMessage> = union('block-message', {
+  block: [1, record('block-whole', { block: bytesUpTo(GOSSIP_BODY_BYTES_MAX) })],
+  announcement: [2, record('block-announcement', { header: signed })],
+});

@@ -1,0 +1,173 @@
+/** Reads of a ledger's committed state, lists and blocks. */
+import { block, blockHeader, type TransactionResult, transactionResult } from '../protocol/block.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import { merklePathOf } from '../protocol/merkle.ts';
+import { signed } from '../protocol/signing.ts';
+import type { BlockParts } from './blocks.ts';
+import { supplyOf } from './genesis.ts';
+import type { Asset, Channel, InclusionProof, Ledger, Supply, TransactionSummary } from './ledger.ts';
+import {
+  BLOCKS_ANSWER_BYTES_MAX,
+  BLOCKS_ANSWERED_MAX,
+  LISTED_MAX,
+  TRANSACTIONS_LISTED_MAX,
+} from './limits.ts';
+import { readList } from './listings.ts';
+import { prepareTransaction } from './prepare.ts';
+import {
+  ACCOUNTS,
+  ASSETS,
+  CHANNELS,
+  FAUCETS,
+  LANES,
+  laneId,
+  ONLY,
+  REVENUES,
+  stateKey,
+  type Table,
+} from './records.ts';
+
+const TRANSACTIONS_LISTED_DEFAULT = 32;
+
+/** The reading half of a ledger. */
+export type Queries = Pick<
+  Ledger,
+  | 'account'
+  | 'channel'
+  | 'channelsOf'
+  | 'asset'
+  | 'assetsOf'
+  | 'lookup'
+  | 'proof'
+  | 'stateProof'
+  | 'transactions'
+  | 'supply'
+  | 'blocks'
+>;
+
+/** The reading half of the ledger in `parts.chain`. */
+export function createQueries(parts: BlockParts): Queries {
+  const { chain, genesis } = parts;
+  const read = <T>(table: Table<T>, id: Uint8Array): T | undefined => {
+    const stored = chain.readState(stateKey(table, id));
+    return stored === undefined ? undefined : table.schema.decode(stored);
+  };
+  const channel = (id: Hash): Channel | undefined => channelOf(read, id);
+  const asset = (id: Hash): Asset | undefined => assetOf(read, id);
+  return {
+    account(key) {
+      const { balance, nonce } = read(ACCOUNTS, key) ?? { balance: 0n, nonce: 0 };
+      return { balance, nonce };
+    },
+    channel,
+    channelsOf: (key) => listed(chain.readLists, 'channels', key, channel),
+    asset,
+    assetsOf: (owner) => listed(chain.readLists, 'assets', owner, asset),
+    lookup: (id) => chain.lookup(id),
+    proof: (id) => inclusionProofOf(parts, id),
+    stateProof: (key) => ({ value: chain.readState(key), proof: chain.tree.prove(key) }),
+    transactions: (range = {}) => summaries(parts, range),
+    supply: (): Supply => ({ total: supplyOf(genesis), faucet: read(FAUCETS, ONLY)?.left ?? 0n }),
+    blocks: (fromHeight) => storedBlocks(parts, fromHeight),
+  };
+}
+
+type Read = <T>(table: Table<T>, id: Uint8Array) => T | undefined;
+
+function channelOf(read: Read, id: Hash): Channel | undefined {
+  const stored = read(CHANNELS, id);
+  if (stored === undefined) return undefined;
+  const { payer, payee, deposit, claimed, closeAt } = stored;
+  const lanes = stored.lanes.map((lane) => {
+    const { paid, total } = read(LANES, laneId(id, lane)) ?? { paid: 0n, total: 0n };
+    return { lane, paid, total };
+  });
+  const open = { id, payer, payee, deposit, claimed, lanes };
+  return closeAt === undefined ? { ...open, state: 'open' } : { ...open, state: 'closing', closeAt };
+}
+
+function assetOf(read: Read, id: Hash): Asset | undefined {
+  const facts = read(ASSETS, id);
+  const revenue = read(REVENUES, id);
+  if (facts?.definition.type !== 'register-asset' || revenue === undefined) return undefined;
+  const { type: _, ...definition } = facts.definition;
+  return { id, registrant: facts.registrant, depth: facts.depth, ...definition, ...revenue };
+}
+
+function listed<T>(
+  readLists: (key: Uint8Array) => Uint8Array | undefined,
+  kind: 'channels' | 'assets',
+  key: PublicKey,
+  find: (id: Hash) => T | undefined,
+): readonly T[] {
+  return readList(readLists, kind, key, LISTED_MAX).flatMap((id) => find(id) ?? []);
+}
+
+async function inclusionProofOf({ suite, chain }: BlockParts, id: Hash): Promise<InclusionProof | undefined> {
+  const place = chain.lookup(id);
+  if (place === undefined) return undefined;
+  const [stored, results] = await Promise.all([chain.block(place.height), chain.results(place.height)]);
+  if (stored === undefined || results === undefined) return undefined;
+  const content = block.decode(stored);
+  const transaction = content.transactions[place.index];
+  if (transaction === undefined) return undefined;
+  const leaves = content.transactions.map((one) => signed.encode(one));
+  const resultLeaves = results.map((result) => transactionResult.encode(result));
+  return {
+    transaction,
+    result: place.result,
+    transactionPath: merklePathOf(suite, leaves, place.index),
+    resultPath: merklePathOf(suite, resultLeaves, place.index),
+    header: content.header,
+  };
+}
+
+async function summaries(
+  parts: BlockParts,
+  range: { readonly fromHeight?: number; readonly limit?: number },
+): Promise<readonly TransactionSummary[]> {
+  const limit = Math.min(range.limit ?? TRANSACTIONS_LISTED_DEFAULT, TRANSACTIONS_LISTED_MAX);
+  const head = parts.chain.head().height;
+  const found: TransactionSummary[] = [];
+  // Blocks without transactions are skipped, but not without end.
+  let height = Math.min(range.fromHeight ?? head, head);
+  for (
+    let read = 0;
+    height > 0 && found.length < limit && read < 4 * TRANSACTIONS_LISTED_MAX;
+    read++, height--
+  ) {
+    const [stored, results] = await Promise.all([parts.chain.block(height), parts.chain.results(height)]);
+    if (stored !== undefined && results !== undefined) found.push(...summariesOf(parts, stored, results));
+  }
+  return found.slice(0, limit);
+}
+
+function summariesOf(
+  { suite, network }: BlockParts,
+  stored: Uint8Array,
+  results: readonly TransactionResult[],
+): readonly TransactionSummary[] {
+  const content = block.decode(stored);
+  const { height, timeMs } = blockHeader.decode(content.header.payload);
+  const lines = content.transactions.map((message, index): TransactionSummary => {
+    const prepared = prepareTransaction(suite, network, message);
+    const known = prepared.content.fault === undefined ? prepared.content.transaction : undefined;
+    const result = results[index] ?? { code: 0, moved: 0n };
+    const { sender, nonce, action } = known ?? { sender: undefined, nonce: undefined, action: undefined };
+    return { id: prepared.id, height, index, result, sender, nonce, action, timeMs };
+  });
+  return lines.reverse();
+}
+
+async function storedBlocks({ chain }: BlockParts, fromHeight: number): Promise<readonly Uint8Array[]> {
+  const blocks: Uint8Array[] = [];
+  let bytes = 0;
+  const last = Math.min(chain.head().height, fromHeight + BLOCKS_ANSWERED_MAX - 1);
+  for (let height = Math.max(1, fromHeight); height <= last; height++) {
+    const stored = await chain.block(height);
+    if (stored === undefined || (blocks.length > 0 && bytes + stored.length > BLOCKS_ANSWER_BYTES_MAX)) break;
+    blocks.push(stored);
+    bytes += stored.length;
+  }
+  return blocks;
+}
