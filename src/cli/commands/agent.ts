@@ -1,6 +1,6 @@
 /** `agent`: what this peer hosts. */
 import { readFile } from 'node:fs/promises';
-import { parseAmount } from '../../base/amount.ts';
+import { formatAmount, parseAmount } from '../../base/amount.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { HostedAgentRow } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
@@ -72,18 +72,17 @@ async function readManifest(file: string): Promise<string> {
 function manifestOf(options: AddOptions): string {
   const { name, vault, description } = options;
   if (name === undefined || vault === undefined) throw usage('It takes a manifest, or --name and --vault');
-  const price = options.price ?? '0.001';
-  if (parseAmount(price) === undefined)
-    throw usage(`--price takes an amount in SAHARA such as 0.002, not "${price}"`);
-  const freeCalls = options.free === undefined ? 0 : countOption('--free', options.free);
+  const price = parseAmount(options.price ?? '0.001');
+  if (price === undefined) {
+    throw usage(`--price takes an amount in SAHARA such as 0.002, not "${options.price}"`);
+  }
+  const calls = options.free === undefined ? 0 : countOption('--free', options.free);
   // JSON is YAML.
   return JSON.stringify({
     name,
     description: description ?? `Answers from ${vault.join(', ')}.`,
-    backend: 'extractive',
     vaults: vault,
-    price: { perCall: price },
-    ...(freeCalls > 0 && { free: { calls: freeCalls, windowSeconds: 86_400 } }),
+    price: { perCall: formatAmount(price), ...(calls > 0 && { freePerCaller: { calls } }) },
   });
 }
 

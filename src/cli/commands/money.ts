@@ -15,6 +15,7 @@ export const moneyCommands: CommandGroup = (program, run) => {
     .command('collect')
     .description('move what assets have received on to their owners and parents')
     .argument('[asset]', 'first characters of its id; all of yours when left out')
+    .option('--all', 'all of yours, which is also what no asset means')
     .addHelpText('after', '\nExample:\n  $ sahara collect')
     .action(run(collect));
   program
