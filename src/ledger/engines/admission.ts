@@ -56,7 +56,8 @@ export class Admission {
     let outcome = pool.offer(offer, clock.monotonicMs());
     if (outcome === 'full') {
       for (const old of pool.expire(clock.monotonicMs())) {
-        this.#core.refuse(old.id, new SaharaError('overloaded', { reason: 'it waited too long' }));
+        // It may wait elsewhere too, so its outcome is unknown.
+        this.#core.refuse(old.id, new SaharaError('deadline-exceeded', { reason: 'it waited too long' }));
       }
       outcome = pool.offer(offer, clock.monotonicMs());
     }
