@@ -38,7 +38,7 @@ export async function pollUpdates(
   while (!signal.aborted) {
     try {
       const request = { offset, limit: UPDATES_MAX, timeout: timeoutSeconds, allowed_updates: UPDATES };
-      const updates = await api.getUpdates(request, signal);
+      const updates = await api.getUpdates(request, asGrammySignal(signal));
       waitMs = RETRY_FIRST_MS;
       const last = updates.at(-1);
       if (last === undefined) continue;
@@ -60,4 +60,11 @@ export async function pollUpdates(
       waitMs = Math.min(2 * waitMs, RETRY_LAST_MS);
     }
   }
+}
+
+type GrammySignal = NonNullable<Parameters<Api['getUpdates']>[1]>;
+
+/** grammY's types want the signal of a polyfill; at run time it only calls `addEventListener` on it, as on the platform's own. */
+function asGrammySignal(signal: AbortSignal): GrammySignal {
+  return signal as unknown as GrammySignal;
 }

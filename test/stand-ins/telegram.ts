@@ -1,0 +1,539 @@
+/**
+ * A Bot API server for tests, over real HTTP: long polling with offsets that confirm, 409 for a second poller,
+ * message ids that rise over all chats, edits only of the bot's own messages, "message is not modified", lengths,
+ * entity ranges, callback queries, files, flood limits with `retry_after`, and faults on request.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type {
+  ApiError,
+  ApiMethods,
+  Chat,
+  Document,
+  InlineKeyboardButton,
+  InlineKeyboardMarkup,
+  Message,
+  MessageEntity,
+  Update,
+  User,
+  UserFromGetMe,
+} from '@grammyjs/types';
+
+/** What happens to a request instead of the ordinary. */
+export type Fault = 'drop-before' | 'drop-after' | '500-before' | '500-after' | '429' | 'slow';
+
+/** Asked before each request. */
+export type FaultPlan = (method: string, count: number) => Fault | undefined;
+
+/** Flood limits, as windows: at most `count` requests in `windowMs`. */
+export interface FloodLimits {
+  readonly direct: { readonly count: number; readonly windowMs: number };
+  readonly group: { readonly count: number; readonly windowMs: number };
+}
+
+/** A message as someone in the chat sees it. */
+export interface SeenMessage {
+  readonly id: number;
+  readonly chat: number;
+  readonly fromBot: boolean;
+  readonly text: string;
+  readonly entities: readonly MessageEntity[];
+  readonly buttons: readonly InlineKeyboardButton.CallbackButton[];
+  readonly replyTo: number | undefined;
+  readonly edits: number;
+}
+
+/** Someone's message. */
+export interface Saying {
+  readonly chat: number;
+  readonly user: number;
+  readonly text: string;
+  readonly entities?: MessageEntity[];
+  readonly replyTo?: number;
+  readonly language?: string;
+  readonly document?: { readonly name: string; readonly content: Uint8Array };
+}
+
+/** The server and what a test does to it. Chats with an id below 0 are groups. */
+export interface TelegramService {
+  readonly apiRoot: string;
+  readonly token: string;
+  readonly self: UserFromGetMe;
+  say(saying: Saying): SeenMessage;
+  /** Presses a message's button; returns the callback's id. */
+  press(chat: number, user: number, message: number, data: string): string;
+  /** Sends the last `count` updates again, as after a lost offset. */
+  repeatUpdates(count: number): void;
+  messages(chat: number): readonly SeenMessage[];
+  /** Chats that refuse the bot. */
+  readonly closedChats: Set<number>;
+  readonly answeredCallbacks: readonly string[];
+  readonly calls: ReadonlyMap<string, number>;
+  /** Requests that broke a flood limit. */
+  floods(): number;
+  plan(faults: FaultPlan | undefined): void;
+  remove(chat: number, message: number): void;
+  /** Resolves when `done` holds, looking again after each request. */
+  until(done: () => boolean, what: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+const TOKEN = '4242:stand-in-token-that-is-not-a-secret';
+const GENEROUS: FloodLimits = {
+  direct: { count: 1000, windowMs: 1000 },
+  group: { count: 1000, windowMs: 1000 },
+};
+
+type Body = Readonly<Record<string, unknown>>;
+class Refusal extends Error {
+  readonly answer: ApiError;
+  constructor(code: number, description: string, retryAfter?: number) {
+    super(description);
+    const parameters = retryAfter === undefined ? undefined : { retry_after: retryAfter };
+    this.answer = { ok: false, error_code: code, description, ...(parameters && { parameters }) };
+  }
+}
+
+interface Stored {
+  message: Message & { chat: Exclude<Chat, Chat.ChannelChat>; from: User };
+  text: string;
+  entities: MessageEntity[];
+  keyboard: InlineKeyboardMarkup | undefined;
+  edits: number;
+  /** The message it replies to, without its own reply. */
+  quoted: Message | undefined;
+}
+
+/** Starts the server on loopback. */
+export async function startTelegramService(limits: FloodLimits = GENEROUS): Promise<TelegramService> {
+  const self = botUser();
+  const updates: Update[] = [];
+  const past: Update[] = [];
+  const stored = new Map<string, Stored>();
+  const files = new Map<string, Uint8Array>();
+  const calls = new Map<string, number>();
+  const answeredCallbacks: string[] = [];
+  const closedChats = new Set<number>();
+  const sentAt = new Map<number, number[]>();
+  const watchers = new Set<() => void>();
+  let faults: FaultPlan | undefined;
+  let nextMessage = 100;
+  let nextUpdate = 7_000_000;
+  let floodCount = 0;
+  let poll: { wake(update: 'ready' | 'conflict'): void } | undefined;
+
+  function push(update: Omit<Update, 'update_id'>): void {
+    updates.push({ update_id: nextUpdate++, ...update });
+    poll?.wake('ready');
+  }
+
+  function flood(chat: number): void {
+    const { count, windowMs } = chat < 0 ? limits.group : limits.direct;
+    const now = performance.now();
+    const recent = (sentAt.get(chat) ?? []).filter((at) => at > now - windowMs);
+    sentAt.set(chat, recent);
+    if (recent.length < count) {
+      recent.push(now);
+      return;
+    }
+    floodCount += 1;
+    throw new Refusal(429, 'Too Many Requests: retry after 1', 1);
+  }
+
+  function writable(body: Body): number {
+    const chat = integer(body, 'chat_id');
+    if (closedChats.has(chat))
+      throw new Refusal(403, "Forbidden: bot can't initiate conversation with a user");
+    flood(chat);
+    return chat;
+  }
+
+  function own(body: Body): Stored {
+    const chat = writable(body);
+    const found = stored.get(`${chat}/${integer(body, 'message_id')}`);
+    if (!found) throw new Refusal(400, 'Bad Request: message to edit not found');
+    if (found.message.from.id !== self.id) throw new Refusal(400, "Bad Request: message can't be edited");
+    return found;
+  }
+
+  const methods: {
+    readonly [K in keyof ApiMethods<unknown>]?: (body: Body, request: IncomingMessage) => unknown;
+  } = {
+    getMe: () => self,
+    setMyCommands: () => true,
+    sendChatAction: (body) => {
+      if (closedChats.has(integer(body, 'chat_id')))
+        throw new Refusal(403, 'Forbidden: bot was blocked by the user');
+      return true;
+    },
+    answerCallbackQuery: (body) => {
+      answeredCallbacks.push(string(body, 'callback_query_id'));
+      return true;
+    },
+    getUpdates: (body, request) => getUpdates(body, request),
+    sendMessage(body) {
+      const chat = writable(body);
+      const { text, entities } = checkedText(body);
+      const replyTo = replyOf(body);
+      const id = nextMessage++;
+      const quoted = replyTo === undefined ? undefined : stored.get(`${chat}/${replyTo}`);
+      const message: Stored['message'] = {
+        message_id: id,
+        date: 1,
+        chat: chatOf(chat),
+        from: self,
+        text,
+        entities,
+      };
+      const kept: Stored = {
+        message,
+        text,
+        entities,
+        keyboard: keyboardOf(body),
+        edits: 0,
+        quoted: quoted?.message,
+      };
+      stored.set(`${chat}/${id}`, kept);
+      return shownTo(kept);
+    },
+    editMessageText(body) {
+      const found = own(body);
+      const { text, entities } = checkedText(body);
+      const keyboard = keyboardOf(body);
+      const before = JSON.stringify([found.text, found.entities, found.keyboard ?? { inline_keyboard: [] }]);
+      if (before === JSON.stringify([text, entities, keyboard ?? { inline_keyboard: [] }])) {
+        throw new Refusal(
+          400,
+          'Bad Request: message is not modified: specified new message content is the same',
+        );
+      }
+      Object.assign(found, { text, entities, keyboard, edits: found.edits + 1 });
+      found.message = { ...found.message, text, entities };
+      return { ...shownTo(found), edit_date: 2 };
+    },
+    deleteMessage(body) {
+      const chat = writable(body);
+      if (!stored.delete(`${chat}/${integer(body, 'message_id')}`)) {
+        throw new Refusal(400, 'Bad Request: message to delete not found');
+      }
+      return true;
+    },
+    getFile(body) {
+      const id = string(body, 'file_id');
+      if (!files.has(id)) throw new Refusal(400, 'Bad Request: invalid file_id');
+      return { file_id: id, file_unique_id: id, file_path: `documents/${id}` };
+    },
+  };
+
+  async function getUpdates(body: Body, request: IncomingMessage): Promise<readonly object[]> {
+    const offset = integer(body, 'offset', 0);
+    while (updates[0] && updates[0].update_id < offset) past.push(...updates.splice(0, 1));
+    poll?.wake('conflict');
+    if (updates.length === 0) {
+      const { promise, resolve } = Promise.withResolvers<'ready' | 'conflict' | 'over'>();
+      const mine = { wake: resolve };
+      poll = mine;
+      const timer = setTimeout(() => resolve('over'), 1000 * integer(body, 'timeout', 0));
+      request.socket.once('close', () => resolve('over'));
+      const why = await promise;
+      clearTimeout(timer);
+      if (poll === mine) poll = undefined;
+      if (why === 'conflict') {
+        throw new Refusal(
+          409,
+          'Conflict: terminated by other getUpdates request; make sure that only one bot instance is running',
+        );
+      }
+    }
+    return updates.slice(0, integer(body, 'limit', 100)).map((update) => {
+      const kept = update.message && stored.get(`${update.message.chat.id}/${update.message.message_id}`);
+      return kept ? { ...update, message: shownTo(kept) } : update;
+    });
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const [, kind, ...rest] = (request.url ?? '').split('/');
+    if (kind === 'file') return sendFile(rest, response);
+    const body = await readBody(request);
+    const method = rest[0] ?? '';
+    const count = (calls.get(method) ?? 0) + 1;
+    calls.set(method, count);
+    const fault = faults?.(method, count);
+    if (fault === 'drop-before') return void request.socket.destroy();
+    if (fault === '500-before')
+      return send(response, 500, { ok: false, error_code: 500, description: 'Internal Server Error' });
+    if (fault === '429') {
+      return send(response, 429, new Refusal(429, 'Too Many Requests: retry after 1', 1).answer);
+    }
+    if (fault === 'slow') await new Promise((resolve) => setTimeout(resolve, 200));
+    const answer =
+      kind === `bot${TOKEN}` ? await run(method, body, request) : new Refusal(401, 'Unauthorized').answer;
+    if (fault === 'drop-after') request.socket.destroy();
+    else if (fault === '500-after')
+      send(response, 502, { ok: false, error_code: 502, description: 'Bad Gateway' });
+    else send(response, answer.ok ? 200 : answer.error_code, answer);
+    for (const watcher of [...watchers]) watcher();
+  }
+
+  async function run(
+    method: string,
+    body: Body,
+    request: IncomingMessage,
+  ): Promise<ApiError | { readonly ok: true; readonly result: unknown }> {
+    try {
+      const known = Object.entries(methods).find(([name]) => name === method)?.[1];
+      if (!known) throw new Refusal(404, 'Not Found: method not found');
+      return { ok: true, result: await known(body, request) };
+    } catch (error) {
+      if (error instanceof Refusal) return error.answer;
+      throw error;
+    }
+  }
+
+  function sendFile(path: readonly string[], response: ServerResponse): void {
+    const content = files.get(path[2] ?? '');
+    response.writeHead(path[0] === `bot${TOKEN}` && content ? 200 : 404).end(content);
+  }
+
+  const server: Server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => {
+      response.writeHead(500).end(String(error));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+
+  return {
+    apiRoot: `http://127.0.0.1:${port}`,
+    token: TOKEN,
+    self,
+    closedChats,
+    answeredCallbacks,
+    calls,
+    floods: () => floodCount,
+    plan(next) {
+      faults = next;
+    },
+    say(saying) {
+      const id = nextMessage++;
+      const quoted =
+        saying.replyTo === undefined ? undefined : stored.get(`${saying.chat}/${saying.replyTo}`);
+      const text = saying.text;
+      const entities = saying.entities ?? commandEntities(text);
+      const words = saying.document ? { caption: text, caption_entities: entities } : { text, entities };
+      const message: Stored['message'] = {
+        message_id: id,
+        date: 1,
+        chat: chatOf(saying.chat),
+        from: {
+          id: saying.user,
+          is_bot: false,
+          first_name: `User ${saying.user}`,
+          language_code: saying.language ?? 'en',
+        },
+        ...(text !== '' && words),
+        ...(saying.document && { document: documentOf(saying.document, id) }),
+      };
+      if (saying.document) files.set(`file-${id}`, saying.document.content);
+      const kept: Stored = {
+        message,
+        text,
+        entities,
+        keyboard: undefined,
+        edits: 0,
+        quoted: quoted?.message,
+      };
+      stored.set(`${saying.chat}/${id}`, kept);
+      push({ message });
+      return seen(kept, self.id);
+    },
+    press(chat, user, message, data) {
+      const found = stored.get(`${chat}/${message}`);
+      if (!found) throw new Error(`no message ${message} in chat ${chat}`);
+      const id = `callback-${nextUpdate}`;
+      const from = { id: user, is_bot: false, first_name: `User ${user}`, language_code: 'en' };
+      push({ callback_query: { id, from, chat_instance: String(chat), message: found.message, data } });
+      return id;
+    },
+    repeatUpdates(count) {
+      updates.unshift(...past.slice(-count));
+      poll?.wake('ready');
+    },
+    messages: (chat) =>
+      [...stored.values()].filter((one) => one.message.chat.id === chat).map((one) => seen(one, self.id)),
+    remove(chat, message) {
+      stored.delete(`${chat}/${message}`);
+    },
+    async until(done, what) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const look = (): void => {
+        if (done()) resolve();
+      };
+      watchers.add(look);
+      const timer = setInterval(look, 50);
+      const giveUp = setTimeout(() => resolve(), 20_000);
+      look();
+      await promise;
+      clearInterval(timer);
+      clearTimeout(giveUp);
+      watchers.delete(look);
+      if (!done()) throw new Error(`never came: ${what}`);
+    },
+    async close() {
+      poll?.wake('conflict');
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function botUser(): UserFromGetMe {
+  return {
+    id: 4242,
+    is_bot: true,
+    first_name: 'Sahara',
+    username: 'sahara_bot',
+    can_join_groups: true,
+    can_read_all_group_messages: false,
+    can_manage_bots: false,
+    supports_inline_queries: false,
+    supports_join_request_queries: false,
+    can_connect_to_business: false,
+    has_main_web_app: false,
+    has_topics_enabled: false,
+    allows_users_to_create_topics: false,
+  };
+}
+
+function chatOf(id: number): Exclude<Chat, Chat.ChannelChat> {
+  if (id < 0) return { id, type: 'group', title: `Group ${-id}` };
+  return { id, type: 'private', first_name: `User ${id}` };
+}
+
+/** A message as the API shows it. */
+function shownTo({ message, quoted }: Stored): object {
+  return quoted === undefined ? message : { ...message, reply_to_message: quoted };
+}
+
+function documentOf(document: { readonly name: string; readonly content: Uint8Array }, id: number): Document {
+  const file = `file-${id}`;
+  return {
+    file_id: file,
+    file_unique_id: file,
+    file_name: document.name,
+    file_size: document.content.length,
+  };
+}
+
+function commandEntities(text: string): MessageEntity[] {
+  const command = /^\/[\w@]+/.exec(text)?.[0];
+  const mentions = [...text.matchAll(/@\w+/g)].filter((match) => match.index >= (command?.length ?? 0));
+  return [
+    ...(command ? [{ type: 'bot_command' as const, offset: 0, length: command.length }] : []),
+    ...mentions.map((match) => ({ type: 'mention' as const, offset: match.index, length: match[0].length })),
+  ];
+}
+
+function seen(one: Stored, botId: number): SeenMessage {
+  const buttons = (one.keyboard?.inline_keyboard ?? []).flat().filter((button) => 'callback_data' in button);
+  return {
+    id: one.message.message_id,
+    chat: one.message.chat.id,
+    fromBot: one.message.from.id === botId,
+    text: one.text,
+    entities: one.entities,
+    buttons,
+    replyTo: one.quoted?.message_id,
+    edits: one.edits,
+  };
+}
+
+function checkedText(body: Body): { readonly text: string; readonly entities: MessageEntity[] } {
+  const text = string(body, 'text');
+  const entities = entitiesOf(body.entities, text);
+  if (text.trim() === '') throw new Refusal(400, 'Bad Request: message text is empty');
+  if (text.length > 4096) throw new Refusal(400, 'Bad Request: message is too long');
+  if (entities.length > 100) throw new Refusal(400, 'Bad Request: too many entities');
+  return { text, entities };
+}
+
+function entitiesOf(value: unknown, text: string): MessageEntity[] {
+  if (value === undefined) return [];
+  if (!Array.isArray(value)) throw new Refusal(400, 'Bad Request: entities are not a list');
+  return value.map((one: unknown) => {
+    if (!isEntity(one)) throw new Refusal(400, `Bad Request: can't parse entity ${JSON.stringify(one)}`);
+    const end = one.offset + one.length;
+    if (
+      one.offset < 0 ||
+      one.length <= 0 ||
+      end > text.length ||
+      divides(text, one.offset) ||
+      divides(text, end)
+    ) {
+      throw new Refusal(400, `Bad Request: entity out of range ${JSON.stringify(one)}`);
+    }
+    return one;
+  });
+}
+
+const ENTITY_TYPES = ['bold', 'italic', 'strikethrough', 'code', 'pre', 'text_link', 'blockquote'];
+
+function isEntity(value: unknown): value is MessageEntity {
+  if (typeof value !== 'object' || value === null) return false;
+  const { type, offset, length, url } = { type: '', offset: 0, length: 0, url: '', ...value };
+  const hasUrl = type !== 'text_link' || /^(https?|mailto):/.test(url);
+  return ENTITY_TYPES.includes(type) && Number.isInteger(offset) && Number.isInteger(length) && hasUrl;
+}
+
+function divides(text: string, at: number): boolean {
+  const low = text.charCodeAt(at);
+  const high = text.charCodeAt(at - 1);
+  return low >= 0xdc00 && low < 0xe000 && high >= 0xd800 && high < 0xdc00;
+}
+
+function keyboardOf(body: Body): InlineKeyboardMarkup | undefined {
+  const markup = body.reply_markup;
+  if (typeof markup !== 'object' || markup === null || !('inline_keyboard' in markup)) return undefined;
+  const rows: unknown = markup.inline_keyboard;
+  if (!Array.isArray(rows)) throw new Refusal(400, 'Bad Request: keyboard is not a list');
+  const buttons = rows.flat().map((one: unknown) => {
+    const { text, callback_data } = { text: '', callback_data: '', ...(one instanceof Object ? one : {}) };
+    if (text === '' || callback_data === '' || Buffer.byteLength(callback_data) > 64) {
+      throw new Refusal(400, 'Bad Request: BUTTON_DATA_INVALID');
+    }
+    return { text, callback_data };
+  });
+  return { inline_keyboard: buttons.length === 0 ? [] : [buttons] };
+}
+
+function replyOf(body: Body): number | undefined {
+  const parameters = body.reply_parameters;
+  if (typeof parameters !== 'object' || parameters === null || !('message_id' in parameters))
+    return undefined;
+  return typeof parameters.message_id === 'number' ? parameters.message_id : undefined;
+}
+
+function integer(body: Body, name: string, otherwise?: number): number {
+  const value = body[name] ?? otherwise;
+  const number = typeof value === 'string' ? Number(value) : value;
+  if (typeof number !== 'number' || !Number.isInteger(number))
+    throw new Refusal(400, `Bad Request: ${name} is wrong`);
+  return number;
+}
+
+function string(body: Body, name: string): string {
+  const value = body[name];
+  if (typeof value !== 'string') throw new Refusal(400, `Bad Request: ${name} is wrong`);
+  return value;
+}
+
+async function readBody(request: IncomingMessage): Promise<Body> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part);
+  const value: unknown = parts.length === 0 ? {} : JSON.parse(Buffer.concat(parts).toString());
+  return typeof value === 'object' && value !== null ? { ...value } : {};
+}
+
+function send(response: ServerResponse, status: number, answer: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+}
