@@ -153,6 +153,11 @@ export class Reader {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** How many bytes were read so far. */
+  get offset(): number {
+    return this.#offset;
+  }
+
   /** An unsigned integer no greater than `max`, as a number. */
   uint(max: number): number {
     const value = this.#head(UINT);

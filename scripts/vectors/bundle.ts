@@ -1,0 +1,239 @@
+import { toHex, utf8 } from '../../src/base/bytes.ts';
+import { type Bundle, bundle } from '../../src/protocol/bundle.ts';
+import { CALL_FRAME, delta, source } from '../../src/protocol/call.ts';
+import { certificateChain } from '../../src/protocol/certificate.ts';
+import type { BundleCheck } from '../../src/protocol/verify-bundle.ts';
+import {
+  agent,
+  filled,
+  NOW_MS,
+  network,
+  operator,
+  payer,
+  type Story,
+  sampleCard,
+  sampleCertificate,
+  sampleSource,
+  sampleStory,
+  sequencer,
+  sign,
+  signCertificate,
+  stranger,
+  tell,
+} from '../../test/protocol/sample.ts';
+import type { Vectors } from './file.ts';
+
+interface SoundBundle {
+  readonly name: string;
+  readonly hex: string;
+  readonly amount: bigint;
+  readonly settled: boolean;
+}
+
+interface FaultyBundle {
+  readonly name: string;
+  readonly hex: string;
+  /** The check that fails. */
+  readonly check: BundleCheck;
+}
+
+type Change = (story: Story) => void;
+
+const told = (change: Change): Bundle => {
+  const story = sampleStory();
+  change(story);
+  return tell(story);
+};
+
+const text = 'In the central Sahara some years pass without any.';
+
+function cite(change: Partial<ReturnType<typeof delta.decode>['citations'][number]>): Change {
+  return (story) => {
+    const citation = { start: 0, end: 50, source: 0, sourceStart: 14, sourceEnd: 64, ...change };
+    story.deliveries[1] = {
+      kind: CALL_FRAME.delta,
+      body: delta.encode({ sequence: 1, text, citations: [citation] }),
+    };
+  };
+}
+
+/** Faults that a signer could make, so every signature holds and only the statement is wrong. */
+const STATED: readonly (readonly [name: string, check: BundleCheck, change: Change])[] = [
+  ['a card of another network', 'card', (s) => (s.card = { ...s.card, network: 'other-0123456789abcdef' })],
+  ['a certificate for someone else', 'certificate', (s) => (s.card = certified(stranger.publicKey, {}))],
+  [
+    'a certificate that had ended',
+    'certificate',
+    (s) => (s.card = certified(agent.publicKey, { notAfterMs: NOW_MS - 40_000 })),
+  ],
+  [
+    'asked of another agent',
+    'question',
+    (s) => (s.envelope = { to: { kind: 'agent', name: stranger.publicKey } }),
+  ],
+  ['another question', 'question', (s) => (s.envelope = { bodyHash: filled(1) })],
+  ['signed for another sender', 'question', (s) => (s.envelope = { from: stranger.publicKey })],
+  ['a citation that is not in its source', 'citations', cite({ sourceStart: 13, sourceEnd: 63 })],
+  ['a citation past the end of the answer', 'citations', cite({ end: 51, sourceEnd: 65 })],
+  ['an empty citation', 'citations', cite({ end: 0, sourceEnd: 14 })],
+  ['a citation of a source that never came', 'answer', cite({ source: 1 })],
+  ['deliveries out of order', 'answer', (s) => s.deliveries.reverse()],
+  ['a delivery of an unknown kind', 'answer', (s) => s.deliveries.push({ kind: 9, body: utf8('x') })],
+  ['a receipt for another call', 'receipt', (s) => (s.receipt = { callId: filled(8, 16) })],
+  ['a receipt that pays another operator', 'receipt', (s) => (s.receipt = { payee: stranger.publicKey })],
+  ['a receipt for another payer', 'receipt', (s) => (s.receipt = { payer: stranger.publicKey })],
+  ['a receipt for another model', 'receipt', (s) => (s.receipt = { modelDigest: filled(1) })],
+  ['more units than asked for', 'receipt', (s) => (s.request = { ...s.request, outputUnitsMax: 11 })],
+  ['a receipt over other deliveries', 'delivery', (s) => (s.receipt = { responseHash: filled(1) })],
+  ['a receipt over fewer deliveries', 'delivery', (s) => (s.receipt = { deliveries: 1 })],
+  ['a charge above its arithmetic', 'amount', (s) => (s.receipt = { amount: 112_153n })],
+  [
+    'another price than the card',
+    'amount',
+    (s) => (s.receipt = { price: { ...sampleCard.price, perCall: 1n } }),
+  ],
+  ['a charge above the caller’s limit', 'amount', (s) => (s.request = { ...s.request, priceMax: 112_151n })],
+  ['shares that do not sum to the whole', 'shares', shares((part) => ({ ...part, ppm: part.ppm - 1 }))],
+  [
+    'shares that sum to more than the amount',
+    'shares',
+    shares((part) => ({ ...part, amount: part.amount + 1n })),
+  ],
+  ['knowledge that was not cited', 'shares', shares((part) => ({ ...part, asset: filled(0xbb) }))],
+  ['a voucher of another channel', 'payment', (s) => (s.voucher = { channel: filled(1) })],
+  ['a voucher below the amount', 'payment', (s) => (s.voucher = { ceiling: 112_151n })],
+  ['a charge that does not count the receipt', 'payment', (s) => (s.charge = { sequence: 1 })],
+  ['a charge below the receipt', 'payment', (s) => (s.charge = { total: 112_151n })],
+  ['a block of another sequencer', 'block', (s) => (s.header = { proposer: stranger.publicKey })],
+  ['a block without the transaction', 'inclusion', (s) => (s.header = { transactionsRoot: filled(1) })],
+  ['a block with another result', 'inclusion', (s) => (s.header = { resultsRoot: filled(1) })],
+  ['a charge above the voucher’s ceiling', 'claim', (s) => (s.voucher = { ceiling: 212_151n })],
+  ['a charge with another receipt root', 'counted', (s) => (s.charge = { receiptRoot: filled(1) })],
+  ['a charge that is not the sum of its receipts', 'counted', (s) => (s.charge = { total: 212_153n })],
+  ['a charge over another number of receipts', 'counted', (s) => (s.charge = { sequence: 4 })],
+  ['an earner that is not paid its part', 'split', unpaid],
+  ['amounts that the charge does not commit to', 'split', (s) => (s.charge = { attributionRoot: filled(1) })],
+];
+
+function certified(subject: Uint8Array, change: Partial<typeof sampleCertificate>): typeof sampleCard {
+  const link = { ...sampleCertificate, subject: { kind: 'key', id: subject } as const, ...change };
+  return { ...sampleCard, operatorCertificate: certificateChain.encode([signCertificate(operator, link)]) };
+}
+
+type Share = NonNullable<Story['receipt']['shares']>[number];
+
+/** Replaces the first share, the one for knowledge. */
+function shares(change: (part: Share) => Share): Change {
+  return (story) => {
+    const [knowledge, own] = soundShares();
+    story.receipt = { shares: [change(knowledge), own] };
+  };
+}
+
+function soundShares(): readonly [Share, Share] {
+  return [
+    { asset: filled(0xb0), role: 'knowledge', ppm: 700_000, amount: 78_506n },
+    { asset: filled(0xa0), role: 'agent', ppm: 300_000, amount: 33_646n },
+  ];
+}
+
+function unpaid(story: Story): void {
+  story.attribution = [
+    { asset: filled(0xa0), amount: 212_152n - 78_505n },
+    { asset: filled(0xb0), amount: 78_505n },
+  ];
+}
+
+/** Faults that a forger without the keys can make. */
+function forged(): readonly (readonly [string, BundleCheck, Bundle])[] {
+  const sound = told(() => {});
+  const { opening, ending, settlement } = sound;
+  if (!settlement || !opening.voucher || !ending.charge) return [];
+  const result = { ...settlement, result: { ...settlement.result, moved: 1n } };
+  const header = sign(stranger, 'block-header', settlement.header.payload);
+  const resultPath = { ...settlement.resultPath, index: 0 };
+  return [
+    ['another format', 'bundle', { ...sound, format: 'sahara/bundle/2' }],
+    [
+      'a card without a signature',
+      'card',
+      { ...sound, card: { ...sound.card, signature: new Uint8Array(0) } },
+    ],
+    ['a card signed by another key', 'card', { ...sound, card: sign(stranger, 'card', sound.card.payload) }],
+    [
+      'a receipt signed as a charge',
+      'receipt',
+      { ...sound, ending: { ...ending, receipt: sign(agent, 'charge', ending.receipt.payload) } },
+    ],
+    [
+      'a receipt signed by the operator',
+      'receipt',
+      { ...sound, ending: { ...ending, receipt: sign(operator, 'receipt', ending.receipt.payload) } },
+    ],
+    [
+      'a voucher signed by the payee',
+      'payment',
+      { ...sound, opening: { ...opening, voucher: sign(operator, 'voucher', opening.voucher.payload) } },
+    ],
+    [
+      'a charge signed by the agent',
+      'payment',
+      { ...sound, ending: { ...ending, charge: sign(agent, 'charge', ending.charge.payload) } },
+    ],
+    ['a paid call without its voucher', 'payment', { ...sound, opening: { ...opening, voucher: undefined } }],
+    ['a paid call without its charge', 'payment', { ...sound, ending: { ...ending, charge: undefined } }],
+    ['a source left out', 'answer', { ...sound, deliveries: sound.deliveries.slice(1) }],
+    ['a changed source', 'citations', { ...sound, deliveries: [altered(), ...sound.deliveries.slice(1)] }],
+    ['a block signed by another key', 'block', { ...sound, settlement: { ...settlement, header } }],
+    ['another result', 'inclusion', { ...sound, settlement: result }],
+    [
+      'the result of another transaction',
+      'inclusion',
+      { ...sound, settlement: { ...settlement, resultPath } },
+    ],
+    [
+      'a claim signed by another key',
+      'inclusion',
+      {
+        ...sound,
+        settlement: {
+          ...settlement,
+          transaction: sign(payer, 'transaction', settlement.transaction.payload),
+        },
+      },
+    ],
+  ];
+}
+
+function altered(): Bundle['deliveries'][number] {
+  const changed = { ...sampleSource, text: sampleSource.text.replace('years', 'weeks') };
+  return { kind: CALL_FRAME.source, body: source.encode(changed) };
+}
+
+function free(story: Story): void {
+  story.paid = false;
+}
+
+/** Evidence bundles, sound and with one fault each. */
+export function bundleVectors(): Vectors<SoundBundle, FaultyBundle> {
+  const hex = (value: Bundle): string => toHex(bundle.encode(value));
+  const sound = (name: string, change: Change, amount: bigint, settled: boolean): SoundBundle => ({
+    name,
+    hex: hex(told(change)),
+    amount,
+    settled,
+  });
+  return {
+    about: 'Evidence bundles (RCPT-30 to RCPT-34). `check` names the first check that an invalid one fails.',
+    given: { network, sequencer: toHex(sequencer.publicKey) },
+    valid: [
+      sound('paid and settled', () => {}, 112_152n, true),
+      sound('paid, not settled yet', (story) => (story.settled = false), 112_152n, false),
+      sound('a free call', free, 0n, false),
+    ],
+    invalid: [
+      ...STATED.map(([name, check, change]) => ({ name, hex: hex(told(change)), check })),
+      ...forged().map(([name, check, value]) => ({ name, hex: hex(value), check })),
+    ],
+  };
+}

@@ -1,0 +1,23 @@
+import { bundleVectors } from './bundle.ts';
+import { ed25519Vectors } from './ed25519.ts';
+import { encodingVectors, recordVectors } from './encoding.ts';
+import { certificateVectors, envelopeVectors } from './envelope.ts';
+import { vectorText } from './file.ts';
+import { identityVectors, signingVectors } from './signing.ts';
+import { merkleVectors, receiptTreeVectors } from './trees.ts';
+
+/** Each file of vectors by its name. The same text every time. */
+export function vectorFiles(): ReadonlyMap<string, string> {
+  return new Map([
+    ['encoding.json', vectorText(encodingVectors())],
+    ['records.json', vectorText(recordVectors())],
+    ['ed25519.json', vectorText(ed25519Vectors())],
+    ['identity.json', vectorText(identityVectors())],
+    ['signing.json', vectorText(signingVectors())],
+    ['envelope.json', vectorText(envelopeVectors())],
+    ['certificate.json', vectorText(certificateVectors())],
+    ['merkle.json', vectorText(merkleVectors())],
+    ['receipt-tree.json', vectorText(receiptTreeVectors())],
+    ['bundle.json', vectorText(bundleVectors())],
+  ]);
+}

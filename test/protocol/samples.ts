@@ -1,0 +1,75 @@
+import { block } from '../../src/protocol/block.ts';
+import { bundle } from '../../src/protocol/bundle.ts';
+import { callEnding, callOpening, callRequest, delta, source } from '../../src/protocol/call.ts';
+import { advert, card } from '../../src/protocol/card.ts';
+import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
+import { envelope } from '../../src/protocol/envelope.ts';
+import { failureSchema } from '../../src/protocol/failure.ts';
+import { charge, receipt, voucher } from '../../src/protocol/payment.ts';
+import { receiptTree } from '../../src/protocol/receipt-tree.ts';
+import type { Schema } from '../../src/protocol/schema.ts';
+import { transaction } from '../../src/protocol/transaction.ts';
+import {
+  agent,
+  filled,
+  NOW_MS,
+  network,
+  operator,
+  sampleCard,
+  sampleCertificate,
+  sampleSource,
+  sampleStory,
+  tell,
+} from './sample.ts';
+
+/** A sound encoding of each record that travels or is stored. */
+export function sampleBytes(): readonly { name: string; schema: Schema<unknown>; encoded: Uint8Array }[] {
+  const told = tell(sampleStory());
+  const settled = told.settlement;
+  if (settled === undefined || !told.opening.voucher || !told.ending.charge) return [];
+  const pairs: readonly (readonly [Schema<unknown>, Uint8Array])[] = [
+    [envelope, told.opening.envelope.payload],
+    [certificate, certificate.encode(sampleCertificate)],
+    [certificateChain, sampleCard.operatorCertificate],
+    [card, told.card.payload],
+    [advert, advert.encode(sampleAdvert)],
+    [callRequest, told.opening.request],
+    [callOpening, callOpening.encode(told.opening)],
+    [source, source.encode(sampleSource)],
+    [delta, told.deliveries[1]?.body ?? new Uint8Array(0)],
+    [callEnding, callEnding.encode(told.ending)],
+    [voucher, told.opening.voucher.payload],
+    [charge, told.ending.charge.payload],
+    [receipt, told.ending.receipt.payload],
+    [receiptTree, receiptTree.encode({ count: 1, peaks: [{ hash: filled(1), sum: 4n }] })],
+    [block, block.encode({ header: settled.header, transactions: [settled.transaction] })],
+    [transaction, settled.transaction.payload],
+    [failureSchema, failureSchema.encode(sampleFailure)],
+    [bundle, bundle.encode(told)],
+  ];
+  return pairs.map(([schema, encoded]) => ({ name: schema.name, schema, encoded: encoded.slice() }));
+}
+
+const sampleAdvert = {
+  version: 1,
+  network,
+  agent: agent.publicKey,
+  operator: operator.publicKey,
+  name: 'guide',
+  skills: ['answer'],
+  cardHash: filled(1),
+  perCall: 10n,
+  queue: 0,
+  latencyMs: undefined,
+  modelDigest: filled(2),
+  peerId: '12D3KooWGzBZpmCe1Rg3YJmPvj8sHYXkRSSWhVGUNyHmPvVtF2QY',
+  addresses: ['/ip4/127.0.0.1/tcp/4001'],
+  issuedAtMs: NOW_MS,
+  expiresAtMs: NOW_MS + 90_000,
+};
+
+const sampleFailure = {
+  code: 'expired',
+  facts: { receiverTimeMs: 1.5, names: ['a', 'b'], yes: true, reason: 'late' },
+  atMs: NOW_MS,
+};

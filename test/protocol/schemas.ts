@@ -1,0 +1,45 @@
+/** Every record that the protocol's modules declare, found through those that stand alone. */
+import { block, blockHeader, genesis, transactionResult } from '../../src/protocol/block.ts';
+import { bundle } from '../../src/protocol/bundle.ts';
+import { callEnding, callOpening, callRequest, delta, source } from '../../src/protocol/call.ts';
+import { advert, card, priceSchedule } from '../../src/protocol/card.ts';
+import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
+import { envelope } from '../../src/protocol/envelope.ts';
+import { failureSchema } from '../../src/protocol/failure.ts';
+import { merklePath } from '../../src/protocol/merkle.ts';
+import { attribution, charge, receipt, voucher } from '../../src/protocol/payment.ts';
+import { receiptPath, receiptTree } from '../../src/protocol/receipt-tree.ts';
+import type { Schema } from '../../src/protocol/schema.ts';
+import { signed } from '../../src/protocol/signing.ts';
+import { action, transaction } from '../../src/protocol/transaction.ts';
+
+/** The schemas that modules export, in the order in which `spec/records.md` shows them. */
+export const SCHEMAS: readonly Schema<unknown>[] = [
+  signed,
+  envelope,
+  certificate,
+  certificateChain,
+  card,
+  priceSchedule,
+  advert,
+  callRequest,
+  callOpening,
+  source,
+  delta,
+  callEnding,
+  voucher,
+  charge,
+  attribution,
+  receipt,
+  receiptTree,
+  receiptPath,
+  merklePath,
+  genesis,
+  blockHeader,
+  block,
+  transactionResult,
+  transaction,
+  action,
+  failureSchema,
+  bundle,
+];
