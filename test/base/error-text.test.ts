@@ -1,0 +1,53 @@
+import { describe, expect, it } from 'vitest';
+import { errorText, explainError } from '../../src/base/error-text.ts';
+import { ERROR_KINDS, type ErrorCode, SaharaError } from '../../src/base/errors.ts';
+
+const CODES = Object.keys(ERROR_KINDS) as ErrorCode[];
+
+/** Facts that answer to every name. */
+const everything = new Proxy(
+  {},
+  {
+    getOwnPropertyDescriptor: () => ({ value: 'A value that is known', configurable: true }),
+    get: () => 'A value that is known',
+  },
+);
+
+describe.each(CODES)('%s', (code) => {
+  it.each([
+    ['nothing is known', {}],
+    ['everything is known', everything],
+  ])('is explained in three sentences when %s (ERR-5)', (_name, facts) => {
+    const { what, why, next } = errorText({ code, facts });
+    for (const sentence of [what, why, next]) {
+      expect(sentence).toMatch(/^[A-Z0-9`].{8,}[.!]$/);
+      expect(sentence).not.toMatch(/undefined|null|NaN|\[object|\$\{|\{\}| {2}| [.,:;]|\.\.|\(\)/);
+    }
+    expect(explainError({ code, facts })).toBe(`${what} ${why} ${next}`);
+  });
+});
+
+describe('explanations', () => {
+  it('name what is known', () => {
+    const error = new SaharaError('agent-unknown', { agent: 'giude', nearest: ['guide', 'guild'] });
+    expect(explainError(error)).toBe(
+      'No live agent is called giude. Close to it: guide, guild. See `sahara agents` for everyone who can be reached now.',
+    );
+    const skewed = new SaharaError('expired', { receiverTimeMs: 0 });
+    expect(explainError(skewed)).toContain('1970-01-01T00:00:00.000Z');
+    expect(explainError(new SaharaError('expired', { receiverTimeMs: 1e300 }))).toContain('unknown');
+    expect(explainError(new SaharaError('overloaded', { retryAfterMs: 1500 }))).toContain('Wait 2 s');
+  });
+
+  it('let nothing through that could steer a terminal or mislead a reader (ERR-6)', () => {
+    const hostile = `\u001b]0;x\u0007a\u202eb\n\r\tc${'d'.repeat(5000)}`;
+    const text = explainError(new SaharaError('internal', { reason: hostile }));
+    expect(text).not.toMatch(/[\p{Cc}\p{Cf}]/u);
+    expect(text.length).toBeLessThan(600);
+  });
+
+  it('never blame', () => {
+    const blame = /your fault|you must|illegal|stupid|fatal/i;
+    for (const code of CODES) expect(explainError({ code, facts: {} })).not.toMatch(blame);
+  });
+});
