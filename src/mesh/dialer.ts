@@ -17,6 +17,8 @@ import type { MeshOptions } from './options.ts';
 export interface Dialer {
   /** A multiaddr or a peer id. Throws `peer-unreachable`, `cancelled`, or `usage` for neither. */
   connect(address: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<Connection>;
+  /** Round trip to a peer, milliseconds. Throws `peer-unreachable` or `cancelled`. */
+  ping(peerId: string, options?: { readonly signal?: AbortSignal | undefined }): Promise<number>;
   /** Dials a peer soon, whatever its wait. */
   redial(peerId: string): void;
   stop(): void;
@@ -118,6 +120,20 @@ export function createDialer(parts: DialerParts, options: MeshOptions): Dialer {
 
   return {
     connect,
+    async ping(peerId, pingOptions = {}) {
+      const connection = await connect(peerId, pingOptions);
+      const { signal = AbortSignal.timeout(options.requestTimeoutMs) } = pingOptions;
+      try {
+        return await node.services.ping.ping(connection.remotePeer, { signal });
+      } catch (error) {
+        if (pingOptions.signal?.aborted) throw new SaharaError('cancelled');
+        throw new SaharaError(
+          'peer-unreachable',
+          { peer: peerId, reason: reasonOf(error) },
+          { cause: error },
+        );
+      }
+    },
     redial(peerId) {
       waits.delete(peerId);
       attempt(peerId);

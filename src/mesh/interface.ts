@@ -96,6 +96,8 @@ export interface Mesh {
   addresses(): readonly string[];
   /** Dials a multiaddr, or a known peer id; resolves with the peer id. Throws `peer-unreachable`. */
   connect(address: string, options?: { readonly signal?: AbortSignal }): Promise<string>;
+  /** Round trip to a peer, milliseconds, dialled first if needed. Throws `peer-unreachable` or `cancelled`. */
+  ping(peerId: string, options?: { readonly signal?: AbortSignal }): Promise<number>;
   /** The peers connected now. */
   peers(): readonly PeerInfo[];
   /** Tells when a peer's first connection opens and its last one closes. */

@@ -85,6 +85,7 @@ export async function createMesh(parts: MeshParts, given: Partial<MeshOptions> =
     addresses: () => node.getMultiaddrs().map(String),
     connect: async (address, connectOptions) =>
       (await dialer.connect(address, connectOptions)).remotePeer.toString(),
+    ping: dialer.ping,
     peers: () => peers.list(),
     onPeers: peers.listen,
     subscribe: gossip.subscribe,

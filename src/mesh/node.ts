@@ -10,7 +10,7 @@ import type { Libp2p, PeerDiscovery, ServiceMap } from '@libp2p/interface';
 import { kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import { mdns } from '@libp2p/mdns';
 import { noise } from '@libp2p/noise';
-import { ping } from '@libp2p/ping';
+import { type Ping, ping } from '@libp2p/ping';
 import { tcp } from '@libp2p/tcp';
 import { tls } from '@libp2p/tls';
 import { webSockets } from '@libp2p/websockets';
@@ -25,6 +25,7 @@ import type { Standings } from './standing.ts';
 /** The services that the mesh itself talks to. */
 export interface NodeServices extends ServiceMap {
   readonly gossip: GossipSub;
+  readonly ping: Ping;
 }
 
 /** A started libp2p node with gossip. */
@@ -113,11 +114,10 @@ function yamuxMuxer(): ReturnType<typeof yamux> {
 
 type Discovery = (components: Parameters<ReturnType<typeof mdns>>[0]) => PeerDiscovery;
 
+// One tag for every network: who joins for the first time does not know its network's full name yet.
 function discoveryOf(options: MeshOptions): Discovery[] {
   if (!options.mdns) return [];
-  // A peer that has no genesis yet knows only what people call the network, so that is what they find each other by.
-  const called = options.network.replace(/-[0-9a-f]{16}$/, '');
-  const serviceTag = `_sahara-${called.replaceAll(/[^a-z0-9]/gi, '-').slice(0, 40)}._udp.local`;
+  const serviceTag = '_sahara._udp.local';
   return [mdns({ serviceTag, broadcast: !options.private, port: options.mdnsPort })];
 }
 
