@@ -85,7 +85,7 @@ const BLOCK_LIST_BYTES_MAX = BLOCKS_ANSWER_BYTES_MAX + 16 * (BLOCKS_ANSWERED_MAX
 
 /** The topics of a network's ledger. */
 export function ledgerTopics(network: string): { readonly transactions: string; readonly blocks: string } {
-  return { transactions: `/sahara/${network}/transactions`, blocks: `/sahara/${network}/blocks` };
+  return { transactions: `/sahara/1/${network}/transactions`, blocks: `/sahara/1/${network}/blocks` };
 }
 
 /** A ledger's network over a mesh. `stop` ends what still waits; what was joined ends with the ledger. */
