@@ -39,7 +39,33 @@ export const CALL_FRAME = {
   source: 3,
   /** Agent to caller, last: `CallEnding`. */
   ending: 4,
+  /** Caller to agent, empty: stop here and send the ending for what was delivered. */
+  stop: 5,
+  /** Agent to caller, any time before the ending, outside the hash chain: `Progress`. */
+  progress: 6,
 } as const;
+
+/** Kinds that later versions use; a receiver of this version refuses them. */
+export const CALL_FRAME_RESERVED = {
+  offer: 7,
+  accept: 8,
+  checkpoint: 9,
+  voucher: 10,
+  resume: 11,
+} as const;
+
+/** What an agent says while it is not delivering yet. */
+export interface Progress {
+  readonly stage: 'queued' | 'answering';
+  /** Calls before this one in the queue. */
+  readonly ahead: number;
+}
+
+/** The wire form of progress. */
+export const progress: Schema<Progress> = record('progress', {
+  stage: oneOf('queued', 'answering'),
+  ahead: u32,
+});
 
 /** One earlier turn of the conversation. */
 export interface Turn {

@@ -169,7 +169,7 @@ function runChecks(work: Work, file: Uint8Array): BundleSummary {
     return [undefined, `the receipt covers all ${final.deliveries} deliveries`];
   });
   run('amount', () => {
-    checkAmount(final, context);
+    checkAmount(final, answer, context);
     return [undefined, `${final.amount} grains for ${final.inputUnits} + ${final.outputUnits} units`];
   });
   run('shares', () => {

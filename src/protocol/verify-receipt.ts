@@ -7,6 +7,7 @@ import { must, mustMatch } from './evidence.ts';
 import type { Hash } from './ids.ts';
 import { PPM } from './limits.ts';
 import { type Charge, chargeOf, type Receipt, type Voucher } from './payment.ts';
+import { countUnits, inputUnits } from './units.ts';
 import type { Answer } from './verify-answer.ts';
 
 /** What a receipt must agree with. */
@@ -44,8 +45,12 @@ export function checkDelivered(receipt: Receipt, answer: Answer, deliveries: num
   mustMatch(receipt.responseHash, answer.chain, 'what was delivered is not what the receipt covers');
 }
 
-/** Checks the price, the amount and its limit. Throws `bundle-invalid`. */
-export function checkAmount(receipt: Receipt, context: ReceiptContext): void {
+/** Checks the units, which anyone can count, the price, the amount and its limit. Throws `bundle-invalid`. */
+export function checkAmount(receipt: Receipt, answer: Answer, context: ReceiptContext): void {
+  const asked = inputUnits(context.request);
+  must(receipt.inputUnits === asked, `the question has ${asked} units`);
+  const said = countUnits(answer.text);
+  must(receipt.outputUnits === said, `the answer has ${said} units`);
   const { price } = context.card;
   const same =
     receipt.price.perCall === price.perCall &&

@@ -85,10 +85,10 @@ describe('an evidence bundle', () => {
     expect(
       summary?.shares.map(({ role, amount, contributors }) => [role, amount, contributors.length]),
     ).toEqual([
-      ['knowledge', 78_506n, 1],
-      ['agent', 33_646n, 0],
+      ['knowledge', 76_376n, 1],
+      ['agent', 32_733n, 0],
     ]);
-    expect(summary?.settlement).toMatchObject({ height: 7, chargeTotal: 212_152n });
+    expect(summary?.settlement).toMatchObject({ height: 7, chargeTotal: 209_109n });
   });
 });
 
@@ -97,9 +97,9 @@ describe('the arithmetic in words', () => {
     const lines = explainReceipt(
       verifyBundle(suite, file).summary?.receipt ?? expect.fail('a sound bundle'),
     ).join('\n');
-    expect(lines).toContain('12 units × 0.000001001 SAHARA = 0.000012012 SAHARA');
-    expect(lines).toContain('sum: 0.000112152 SAHARA');
-    expect(lines).toContain('0.000078506 SAHARA (70 %)');
+    expect(lines).toContain('9 units × 0.000001001 SAHARA = 0.000009009 SAHARA');
+    expect(lines).toContain('sum: 0.000109109 SAHARA');
+    expect(lines).toContain('0.000076376 SAHARA (70 %)');
     expect(lines).toContain('1 grains are the remainder of rounding');
     expect(lines).not.toMatch(/undefined|NaN/);
   });

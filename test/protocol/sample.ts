@@ -181,7 +181,7 @@ export function sampleStory(): Story {
 function sampleReceipt(story: Story, facts: Pick<Receipt, 'cardHash' | 'requestHash'>): Receipt {
   let responseHash = chainStart(suite, filled(9, 16));
   for (const { kind, body } of story.deliveries) responseHash = chainNext(suite, responseHash, kind, body);
-  const amount = story.paid ? chargeOf(sampleCard.price, 14, 12) : 0n;
+  const amount = story.paid ? chargeOf(sampleCard.price, 10, 9) : 0n;
   const knowledge = (amount * 700_000n) / 1_000_000n;
   return {
     version: 1,
@@ -201,8 +201,8 @@ function sampleReceipt(story: Story, facts: Pick<Receipt, 'cardHash' | 'requestH
     skill: 'answer',
     seed: 42,
     finish: 'done',
-    inputUnits: 14,
-    outputUnits: 12,
+    inputUnits: 10,
+    outputUnits: 9,
     price: sampleCard.price,
     amount,
     shares: [
