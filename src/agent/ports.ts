@@ -1,11 +1,13 @@
 /**
- * What calls need from the rest of the daemon, as interfaces: a transport, the payer's and the payee's books.
- * `daemon/compose.ts` joins them to the mesh and to payment; tests join them to whatever they study.
+ * What calls need from the rest of the daemon, as interfaces: a transport, the payer's and the payee's books, and
+ * something that answers. `daemon/compose.ts` joins them to the mesh, to payment and to vaults and backends;
+ * tests join them to whatever they study.
  */
 import type { SaharaError } from '../base/errors.ts';
+import type { CallRequest, Citation, Source } from '../protocol/call.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
-import type { Receipt } from '../protocol/payment.ts';
-import type { Signed } from '../protocol/signing.ts';
+import type { Receipt, ReceiptShare } from '../protocol/payment.ts';
+import type { Signed, TickSigner } from '../protocol/signing.ts';
 
 /** One call-layer frame: a kind out of `CALL_FRAME` and its body. */
 export interface CallFrame {
@@ -13,7 +15,16 @@ export interface CallFrame {
   readonly body: Uint8Array;
 }
 
-/** One call's two-way stream of frames; `mesh` provides it. */
+/** Takes a call's frames as they arrive; bodies are views that are only good during the call. */
+export interface CallSink {
+  frame(kind: number, body: Uint8Array): void;
+  /** The other side's explicit end: nothing follows. */
+  end(): void;
+  /** The call broke: `peer-gone`, `cancelled`, or what the other side said. Nothing follows. */
+  fail(error: SaharaError): void;
+}
+
+/** One call's two-way stream of frames; `mesh` provides it. Its conformance suite is `test/calls/stream-conforms.ts`. */
 export interface CallStream {
   readonly peerId: string;
   /** Queues a frame; false when the other side's credit is used up: await `writable` before the next. */
@@ -21,6 +32,8 @@ export interface CallStream {
   writable(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Frames in order up to the explicit end; throws `peer-gone` or the code that the other side sent. */
   frames(): AsyncIterable<CallFrame>;
+  /** The faster alternative to `frames`: whatever came already is told at once. */
+  consume(sink: CallSink): void;
   /** Says that nothing more comes. */
   end(): void;
   /** Ends the call with a refusal or failure that the other side sees as the same error. */
@@ -41,49 +54,108 @@ export interface AdmissionRequest {
   readonly callId: Id;
   readonly payer: PublicKey;
   readonly voucher: Signed;
+  readonly requestHash: Hash;
+  /** The agent's own asset, which must have a place in the channel's attribution. */
+  readonly agentAsset: Hash;
   /** Most that the call can cost, grains. */
   readonly amountMax: bigint;
-  /** When the lease ends by itself, milliseconds. */
-  readonly expiresAtMs: number;
+  /** How long the reservation lasts, milliseconds. */
+  readonly holdMs: number;
 }
 
 /** A receipt without what the book adds: its channel, lane and place among the lane's receipts. */
 export type ReceiptDraft = Omit<Receipt, 'channel' | 'lane' | 'sequence'>;
 
-/** Part of a channel's balance held for one call. Ends by `commit`, `release` or its deadline. */
+/** Part of a channel's balance held for one call. Ends by `commit`, `release` or its time. */
 export interface PayeeLease {
   readonly channel: Hash;
   readonly lane: number;
   /** Resolves once the voucher is on disk, or at once while the value at risk is inside the credit window. */
   durable(): Promise<void>;
-  /** Charges exactly `draft.amount`, signs the receipt with the agent's key and the charge with the operator's. */
-  commit(draft: ReceiptDraft): Promise<{ readonly receipt: Signed; readonly charge: Signed }>;
+  /** Charges exactly `draft.amount`: `agent` signs the receipt, the operator the charge; both are kept first. */
+  commit(
+    draft: ReceiptDraft,
+    agent: TickSigner,
+  ): Promise<{ readonly receipt: Signed; readonly charge: Signed }>;
   release(): void;
 }
 
 /** The payee's side of channels; `payment` provides it. */
 export interface PayeePort {
-  /** Throws `channel-unknown`, `channel-closing`, `voucher-invalid`, `voucher-stale`, `voucher-insufficient`. */
+  /**
+   * Throws `voucher-invalid`, `channel-unknown`, `channel-closing`, `call-conflict`, `voucher-stale`,
+   * `overloaded`, `voucher-insufficient`.
+   */
   admit(request: AdmissionRequest): Promise<PayeeLease>;
+  /** How a paid call ended, `running` while it is under way, `undefined` when nothing was charged. */
+  endingOf(callId: Id): Promise<StoredEnding | 'running' | undefined>;
+}
+
+/** A paid call's ending as a book keeps it. */
+export interface StoredEnding {
+  readonly payer: PublicKey;
+  readonly requestHash: Hash;
+  readonly receipt: Signed;
+  readonly charge: Signed;
 }
 
 /** Part of the payer's balance held for one call. */
 export interface PayerLease {
+  readonly channel: Hash;
   /** The voucher to send with the call. */
   readonly voucher: Signed;
   /** Checks and keeps the ending. Throws `receipt-invalid`. */
   settle(ending: { readonly receipt: Signed; readonly charge: Signed }): Promise<void>;
-  /** The call ended without a receipt and nothing was delivered. */
-  release(): void;
+  /** The call ended without a receipt and nothing was delivered; `reason` is the payee's refusal, if it was one. */
+  release(reason?: SaharaError): void;
   /** The call was cut: what it cost is unknown until the payee is asked. */
   unknown(): void;
 }
 
 /** The payer's side of channels; `payment` provides it. */
 export interface PayerPort {
-  /** Holds up to `amountMax` for a call to `payee`. Throws `funds-insufficient`, `channel-unknown`. */
+  /**
+   * Holds up to `amountMax` for a call to `payee`; where it can, asks for the voucher's signature before it
+   * returns. Throws `funds-insufficient`, `channel-unknown`, `channel-closing`.
+   */
   reserve(
     request: { readonly callId: Id; readonly payee: PublicKey; readonly amountMax: bigint },
     options?: { readonly signal?: AbortSignal },
   ): Promise<PayerLease>;
+}
+
+/** What an answerer is asked. */
+export interface AnswerJob {
+  readonly callId: Id;
+  readonly caller: PublicKey;
+  readonly request: CallRequest;
+  /** Most units of answer: wanted, allowed and paid for. */
+  readonly outputUnitsMax: number;
+}
+
+/** A piece of an answer. A source comes before the first citation of it; sources count from 0. */
+export type AnswerPart =
+  | { readonly type: 'source'; readonly source: Source }
+  | { readonly type: 'delta'; readonly text: string; readonly citations: readonly Citation[] }
+  /** Last, if nothing stopped the answer. */
+  | { readonly type: 'end'; readonly finish: 'done' | 'length' | 'nothing-found' };
+
+/** Who earns how much of a call: parts per million that sum to exactly 1,000,000. */
+export interface AnswerShares {
+  readonly rule: string;
+  readonly shares: readonly Omit<ReceiptShare, 'amount'>[];
+}
+
+/** One answer under way. */
+export interface AnswerRun {
+  /** The answer; nobody asking for the next part pauses it. Errors are the backend's own. */
+  readonly parts: AsyncIterable<AnswerPart>;
+  /** Who earns for what was delivered: the first `deltas` deltas. Asked once, after the parts ended or stopped. */
+  shares(delivered: { readonly deltas: number; readonly text: string }): AnswerShares | Promise<AnswerShares>;
+}
+
+/** Answers calls of one agent: retrieval, backend and attribution behind one door. */
+export interface Answerer {
+  /** Begins an answer; `signal` stops it, down to the backend. */
+  answer(job: AnswerJob, options: { readonly signal: AbortSignal }): AnswerRun;
 }

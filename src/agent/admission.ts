@@ -1,0 +1,269 @@
+/**
+ * What a call must pass before any work is done for it, in the order of `spec/calls.md` CALL-10, so that two hosts
+ * give the same reason for the same call: size, shape, version, network, recipient, expiry, duplicate, rate,
+ * signature, policy, limits, price. The voucher, last, is the payee's book's to check.
+ */
+import { equalBytes, toHex } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { ReplayStore } from '../base/replay.ts';
+import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
+import type { Card } from '../protocol/card.ts';
+import { type Envelope, envelope, openEnvelope } from '../protocol/envelope.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import { CLOCK_SKEW_MS } from '../protocol/limits.ts';
+import { chargeOf } from '../protocol/payment.ts';
+import type { TickSigner, Verifier } from '../protocol/signing.ts';
+import type { Suite } from '../protocol/suite.ts';
+import { inputUnits } from '../protocol/units.ts';
+import { CALLS_PER_PEER_PER_SECOND, RATES_FOLLOWED_MAX } from './call-limits.ts';
+import type { Answerer } from './ports.ts';
+
+/** Largest opening in its wire form, bytes. */
+export const OPENING_BYTES_MAX = 1_048_576;
+
+/** An agent as its host serves it. */
+export interface HostedAgent {
+  readonly card: Card;
+  /** SHA-256 of the signed card in its wire form. */
+  readonly cardHash: Hash;
+  /** Signs receipts with the agent's key. */
+  readonly signer: TickSigner;
+  readonly answerer: Answerer;
+  /** Why this caller may not ask this, if so: `caller-refused`. */
+  readonly policy?: (caller: PublicKey, request: CallRequest) => SaharaError | undefined;
+}
+
+/** Finds the agents of this peer. */
+export interface HostedAgents {
+  /** The agent with this key, under its newest card. */
+  find(agent: PublicKey): HostedAgent | undefined;
+  /** The same agent under an earlier card that is still served. */
+  underCard?(agent: PublicKey, cardHash: Hash): HostedAgent | undefined;
+}
+
+/** Parts of admission. */
+export interface AdmissionParts {
+  readonly suite: Suite;
+  readonly verifier: Verifier;
+  readonly clock: Clock;
+  readonly replay: ReplayStore;
+  readonly network: string;
+  readonly agents: HostedAgents;
+}
+
+/** A call that passed everything that can be checked without its signature. */
+export interface ReadOpening {
+  readonly bytes: Uint8Array;
+  readonly opening: CallOpening;
+  readonly envelope: Envelope;
+  readonly request: CallRequest;
+  readonly hosted: HostedAgent;
+}
+
+/** What a call may cost and take. */
+export interface CallTerms {
+  readonly hosted: HostedAgent;
+  readonly inputUnits: number;
+  readonly outputUnitsMax: number;
+  /** Most that it can cost, grains. */
+  readonly amountMax: bigint;
+  readonly deadlineMs: number;
+}
+
+/** Size, shape, version, network, recipient, expiry and binding of the body. */
+export function readOpening(parts: AdmissionParts, bytes: Uint8Array): ReadOpening {
+  if (bytes.length > OPENING_BYTES_MAX) {
+    throw new SaharaError('too-large', {
+      what: 'opening',
+      sizeBytes: bytes.length,
+      limitBytes: OPENING_BYTES_MAX,
+    });
+  }
+  const opening = callOpening.decode(bytes);
+  const request = callRequest.decode(opening.request);
+  const hosted = recipientOf(parts, opening);
+  const opened = openEnvelope(parts.suite, opening.envelope, opening.request, {
+    network: parts.network,
+    // Without an agent of that name the envelope is for somebody else, whoever that is.
+    to: { kind: 'agent', name: hosted?.card.agent ?? NOBODY },
+    bodyType: 'call',
+    nowMs: parts.clock.nowMs(),
+  });
+  if (hosted === undefined) throw new SaharaError('wrong-recipient', { expected: 'agent' });
+  return { bytes, opening, envelope: opened, request, hosted };
+}
+
+const NOBODY = new Uint8Array(0);
+
+function recipientOf(parts: AdmissionParts, opening: CallOpening): HostedAgent | undefined {
+  let to: Envelope['to'];
+  try {
+    to = envelope.decode(opening.envelope.payload).to;
+  } catch {
+    // `openEnvelope` says what is wrong, in its order.
+    return undefined;
+  }
+  return to.kind === 'agent' && to.name.length === 32 ? parts.agents.find(to.name) : undefined;
+}
+
+/** The caller's signature. Throws `signature-missing` or `signature-invalid`. */
+export async function checkSignature(parts: AdmissionParts, read: ReadOpening): Promise<void> {
+  const { from } = read.envelope;
+  const fault = await parts.verifier.check(parts.network, 'call', from, read.opening.envelope);
+  if (fault) throw new SaharaError(fault);
+}
+
+/** From here the message counts as taken; a call that was refused before may be sent again. Throws `replayed`. */
+export function claimMessage(parts: AdmissionParts, read: ReadOpening): void {
+  const { id, expiresAtMs } = read.envelope;
+  if (!parts.replay.claim(id, expiresAtMs + CLOCK_SKEW_MS))
+    throw new SaharaError('replayed', { id: toHex(id) });
+}
+
+/**
+ * Policy, limits and price: throws `caller-refused`, `expired` (another card), `skill-unknown`, `too-large`,
+ * `price-above-max`.
+ */
+export function termsOf(parts: AdmissionParts, read: ReadOpening): CallTerms {
+  const { request, envelope: opened } = read;
+  const hosted = underCard(parts, read);
+  const refusal = hosted.policy?.(opened.from, request);
+  if (refusal) throw refusal;
+  const { card } = hosted;
+  if (request.skill !== undefined && !card.skills.some(({ name }) => name === request.skill)) {
+    throw new SaharaError('skill-unknown', {
+      skill: request.skill,
+      known: card.skills.map(({ name }) => name),
+    });
+  }
+  const sizeBytes = Buffer.byteLength(request.question);
+  if (sizeBytes > card.limits.questionBytes) {
+    throw new SaharaError('too-large', {
+      what: 'question',
+      sizeBytes,
+      limitBytes: card.limits.questionBytes,
+    });
+  }
+  const input = inputUnits(request);
+  const least = chargeOf(card.price, input, 0);
+  if (read.opening.voucher !== undefined && least > request.priceMax) {
+    throw new SaharaError('price-above-max', { price: String(least), priceMax: String(request.priceMax) });
+  }
+  const wanted = Math.min(request.outputUnitsMax, card.limits.outputUnits);
+  const perUnit = card.price.perOutputUnit;
+  const paid =
+    perUnit > 0n && read.opening.voucher !== undefined ? (request.priceMax - least) / perUnit : undefined;
+  const outputUnitsMax = paid !== undefined && paid < BigInt(wanted) ? Number(paid) : wanted;
+  return {
+    hosted,
+    inputUnits: input,
+    outputUnitsMax,
+    amountMax: chargeOf(card.price, input, outputUnitsMax),
+    deadlineMs: Math.min(request.deadlineMs, card.limits.deadlineMs),
+  };
+}
+
+function underCard(parts: AdmissionParts, read: ReadOpening): HostedAgent {
+  const { hosted, request } = read;
+  if (equalBytes(hosted.cardHash, request.cardHash)) return hosted;
+  const earlier = parts.agents.underCard?.(hosted.card.agent, request.cardHash);
+  if (earlier) return earlier;
+  throw new SaharaError('expired', { what: 'card', newest: toHex(hosted.cardHash) });
+}
+
+/** How often each peer may begin a call: a bucket that fills at the rate and holds one second of it. */
+export class PeerRates {
+  readonly #clock: Clock;
+  readonly #perSecond: number;
+  readonly #buckets = new Map<string, { left: number; atMs: number }>();
+
+  constructor(clock: Clock, perSecond: number = CALLS_PER_PEER_PER_SECOND) {
+    this.#clock = clock;
+    this.#perSecond = perSecond;
+  }
+
+  /** Counts a call of `peerId`. Throws `rate-limited`. */
+  take(peerId: string): void {
+    const nowMs = this.#clock.monotonicMs();
+    let bucket = this.#buckets.get(peerId);
+    if (bucket === undefined) {
+      bucket = { left: this.#perSecond, atMs: nowMs };
+      this.#buckets.set(peerId, bucket);
+      const oldest = this.#buckets.size > RATES_FOLLOWED_MAX ? this.#buckets.keys().next().value : undefined;
+      if (oldest !== undefined) this.#buckets.delete(oldest);
+    }
+    const filled = bucket.left + ((nowMs - bucket.atMs) * this.#perSecond) / 1000;
+    bucket.left = Math.min(this.#perSecond, filled);
+    bucket.atMs = nowMs;
+    if (bucket.left < 1) throw new SaharaError('rate-limited', { perSecond: this.#perSecond });
+    bucket.left -= 1;
+  }
+}
+
+/** Places for calls of one agent: as many at a time as its card says, the rest in the order of their arrival. */
+export class Gate {
+  readonly #places: number;
+  readonly #queueMax: number;
+  readonly #waiting = new Set<() => void>();
+  #taken = 0;
+
+  constructor(places: number, queueMax: number) {
+    this.#places = Math.max(1, places);
+    this.#queueMax = queueMax;
+  }
+
+  /** Calls waiting or running. */
+  get load(): number {
+    return this.#taken + this.#waiting.size;
+  }
+
+  /** Calls waiting. */
+  get queued(): number {
+    return this.#waiting.size;
+  }
+
+  /** Whether a further call would have to wait. */
+  get full(): boolean {
+    return this.#taken >= this.#places;
+  }
+
+  /** Throws `overloaded` when not even the queue has a place. */
+  check(): void {
+    if (this.full && this.#waiting.size >= this.#queueMax) {
+      throw new SaharaError('overloaded', { what: 'agent', queued: this.#waiting.size });
+    }
+  }
+
+  /** Takes a place, at once or in turn; throws `cancelled` when `signal` aborts first. */
+  async enter(signal: AbortSignal): Promise<void> {
+    this.check();
+    if (!this.full) {
+      this.#taken++;
+      return;
+    }
+    await new Promise<void>((resolve, reject) => {
+      const turn = (): void => {
+        signal.removeEventListener('abort', abort);
+        resolve();
+      };
+      const abort = (): void => {
+        this.#waiting.delete(turn);
+        reject(new SaharaError('cancelled'));
+      };
+      this.#waiting.add(turn);
+      signal.addEventListener('abort', abort, { once: true });
+    });
+  }
+
+  /** Gives a place back; the next in the queue takes it. */
+  leave(): void {
+    const [next] = this.#waiting;
+    if (next === undefined) {
+      this.#taken--;
+      return;
+    }
+    this.#waiting.delete(next);
+    next();
+  }
+}

@@ -1,0 +1,18 @@
+/** Limits of calls. Those that peers must share stand in `spec/calls.md`. */
+
+/** Calls that may wait for a free place at one agent. */
+export const CALL_QUEUE_MAX = 256;
+/** Calls that one peer may begin in a second, and at once. */
+export const CALLS_PER_PEER_PER_SECOND = 20_000;
+/** Peers whose rate is followed at a time. */
+export const RATES_FOLLOWED_MAX = 10_000;
+/** Callers whose free quota is followed per agent. */
+export const QUOTAS_FOLLOWED_MAX = 100_000;
+/** How long a reservation outlives its call's deadline, milliseconds. */
+export const HOLD_GRACE_MS = 10_000;
+/** Cards of one agent that are still served after newer ones. */
+export const CARDS_SERVED_MAX = 4;
+/** Bytes of an answer's frames that are kept in memory for its records. */
+export const DELIVERED_BYTES_MAX = 8_388_608;
+/** Events of one answer that wait for their reader at the caller. */
+export const EVENTS_WAITING_MAX = 1_024;

@@ -1,0 +1,156 @@
+/**
+ * Serves calls. One `HostCall` per stream walks the host's table of `session.ts`: the opening is checked in the
+ * documented order before any work, the answer is delivered as fast as its reader takes it, and what was delivered
+ * is charged exactly, whether the answer came to its end, was stopped, or broke off.
+ */
+import { toHex } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import type { SaharaError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import { type AdmissionParts, Gate, type HostedAgent, PeerRates } from './admission.ts';
+import { CALL_QUEUE_MAX } from './call-limits.ts';
+import type { CallRecords } from './call-records.ts';
+import { HostCall } from './host-call.ts';
+import type { CallStream, PayeePort } from './ports.ts';
+import type { QuotaBook } from './quota.ts';
+
+/** Parts of a host. */
+export interface HostParts extends AdmissionParts {
+  readonly payee: PayeePort;
+  readonly records: CallRecords;
+  readonly quota: QuotaBook;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** Options of a host. */
+export interface HostOptions {
+  /** Calls that one peer may begin in a second, and at once. Default 20,000. */
+  readonly callsPerPeerPerSecond: number;
+  /** Calls that may wait for a free place at one agent. Default 256. */
+  readonly queueMax: number;
+}
+
+/** Values for every option. */
+export const HOST_DEFAULTS: HostOptions = { callsPerPeerPerSecond: 20_000, queueMax: CALL_QUEUE_MAX };
+
+/** How busy an agent is. */
+export interface AgentLoad {
+  /** Calls waiting or running. */
+  readonly queue: number;
+  /** Median time to the end of recent answers, milliseconds; absent before the first. */
+  readonly latencyMs: number | undefined;
+}
+
+/** Serves the calls of this peer's agents. */
+export interface Host {
+  /** Takes a call's stream. Never throws: what is wrong is told to the caller. */
+  serve(stream: CallStream): void;
+  /** How busy an agent is. */
+  loadOf(agent: PublicKey): AgentLoad;
+  /** Calls under way. */
+  readonly running: number;
+  /** Refuses new calls and resolves when the running ones have ended; at `deadlineMs` they are stopped. */
+  drain(deadlineMs: number): Promise<void>;
+}
+
+/** Calls whose time is remembered per agent. */
+const LATENCIES_MAX = 64;
+
+/** What running calls share. */
+export interface HostState {
+  readonly parts: HostParts;
+  readonly rates: PeerRates;
+  gateOf(hosted: HostedAgent): Gate;
+  /** Calls under way by id, in hexadecimal. */
+  readonly byId: Map<string, HostCall>;
+  finished(call: HostCall): void;
+  latency(agent: PublicKey, milliseconds: number): void;
+  refused(error: SaharaError, peerId: string): void;
+  readonly draining: boolean;
+}
+
+/** A host of `parts.agents`. */
+export function createHost(parts: HostParts, options: Partial<HostOptions> = {}): Host {
+  return new CallHost(parts, { ...HOST_DEFAULTS, ...options });
+}
+
+class CallHost implements Host, HostState {
+  readonly parts: HostParts;
+  readonly rates: PeerRates;
+  readonly byId = new Map<string, HostCall>();
+  draining = false;
+  readonly #options: HostOptions;
+  readonly #calls = new Set<HostCall>();
+  readonly #gates = new Map<string, { readonly gate: Gate; readonly concurrency: number }>();
+  readonly #latencies = new Map<string, number[]>();
+  #idle: (() => void)[] = [];
+
+  constructor(parts: HostParts, options: HostOptions) {
+    this.parts = parts;
+    this.#options = options;
+    this.rates = new PeerRates(parts.clock, options.callsPerPeerPerSecond);
+  }
+
+  get running(): number {
+    return this.#calls.size;
+  }
+
+  serve(stream: CallStream): void {
+    const call = new HostCall(this, stream);
+    this.#calls.add(call);
+    call.start();
+  }
+
+  gateOf(hosted: HostedAgent): Gate {
+    const name = toHex(hosted.card.agent);
+    const { concurrency } = hosted.card.limits;
+    const known = this.#gates.get(name);
+    // A new card may change how many run at a time; calls under way leave through the gate they came by.
+    if (known?.concurrency === concurrency) return known.gate;
+    const gate = new Gate(concurrency, this.#options.queueMax);
+    this.#gates.set(name, { gate, concurrency });
+    return gate;
+  }
+
+  finished(call: HostCall): void {
+    this.#calls.delete(call);
+    if (this.#calls.size > 0) return;
+    const idle = this.#idle;
+    this.#idle = [];
+    for (const resolve of idle) resolve();
+  }
+
+  latency(agent: PublicKey, milliseconds: number): void {
+    const name = toHex(agent);
+    const known = this.#latencies.get(name) ?? [];
+    known.push(milliseconds);
+    if (known.length > LATENCIES_MAX) known.shift();
+    this.#latencies.set(name, known);
+  }
+
+  refused(error: SaharaError, peerId: string): void {
+    this.parts.log.debug('call refused', { peer: peerId, code: error.code });
+  }
+
+  loadOf(agent: PublicKey): AgentLoad {
+    const name = toHex(agent);
+    const sorted = [...(this.#latencies.get(name) ?? [])].sort((a, b) => a - b);
+    const median = sorted[sorted.length >> 1];
+    return {
+      queue: this.#gates.get(name)?.gate.load ?? 0,
+      latencyMs: median === undefined ? undefined : Math.ceil(median),
+    };
+  }
+
+  async drain(deadlineMs: number): Promise<void> {
+    this.draining = true;
+    if (this.#calls.size === 0) return;
+    const cancel = this.parts.clock.after(deadlineMs, () => {
+      for (const call of this.#calls) call.stop();
+    });
+    await new Promise<void>((resolve) => this.#idle.push(resolve));
+    cancel();
+  }
+}

@@ -1,0 +1,120 @@
+/** The incoming half of an answer at its caller: every frame is checked as it comes and enters the hash chain. */
+import { equalBytes, utf8 } from '../base/bytes.ts';
+import { SaharaError } from '../base/errors.ts';
+import {
+  CALL_FRAME,
+  type Citation,
+  chainNext,
+  chainStart,
+  delta,
+  type Source,
+  source,
+} from '../protocol/call.ts';
+import type { Hash, Id } from '../protocol/ids.ts';
+import { DELIVERIES_MAX, SOURCES_MAX } from '../protocol/limits.ts';
+import type { Suite } from '../protocol/suite.ts';
+import { DELIVERED_BYTES_MAX } from './call-limits.ts';
+import type { CallEvent } from './caller.ts';
+import type { CallFrame } from './ports.ts';
+
+/** What was delivered so far. */
+export class Incoming {
+  readonly #suite: Suite;
+  readonly #frames: CallFrame[] = [];
+  readonly #sources: Source[] = [];
+  readonly #sourceBytes: Uint8Array[] = [];
+  readonly #citations: Citation[] = [];
+  readonly #texts: Uint8Array[] = [];
+  #text = '';
+  #textBytes = 0;
+  #bytes = 0;
+  #chain: Hash;
+
+  constructor(suite: Suite, callId: Id) {
+    this.#suite = suite;
+    this.#chain = chainStart(suite, callId);
+  }
+
+  /** The frames, as they were. */
+  get frames(): readonly CallFrame[] {
+    return this.#frames;
+  }
+
+  /** The answer in the form that the checks of a receipt take. */
+  get answer(): {
+    readonly text: string;
+    readonly sources: readonly Source[];
+    readonly citations: readonly Citation[];
+    readonly chain: Hash;
+  } {
+    return { text: this.#text, sources: this.#sources, citations: this.#citations, chain: this.#chain };
+  }
+
+  /** Takes a source or delta, of which it keeps a copy. Throws `answer-invalid`, `malformed`. */
+  take(kind: number, view: Uint8Array): readonly CallEvent[] {
+    const body = view.slice();
+    this.#bytes += body.length;
+    if (this.#frames.length >= DELIVERIES_MAX || this.#bytes > DELIVERED_BYTES_MAX) throw invalid('too long');
+    const events = kind === CALL_FRAME.source ? this.#source(body) : this.#delta(body);
+    this.#frames.push({ kind, body });
+    this.#chain = chainNext(this.#suite, this.#chain, kind, body);
+    return events;
+  }
+
+  #source(body: Uint8Array): readonly CallEvent[] {
+    if (this.#sources.length >= SOURCES_MAX) throw invalid('too many sources');
+    const passage = source.decode(body);
+    this.#sources.push(passage);
+    this.#sourceBytes.push(utf8(passage.text));
+    return [{ type: 'source', index: this.#sources.length - 1, source: passage }];
+  }
+
+  #delta(body: Uint8Array): readonly CallEvent[] {
+    const piece = delta.decode(body);
+    if (piece.sequence !== this.#frames.length)
+      throw invalid('out of sequence', { sequence: piece.sequence });
+    const encoded = utf8(piece.text);
+    this.#texts.push(encoded);
+    this.#textBytes += encoded.length;
+    this.#text += piece.text;
+    const events: CallEvent[] = piece.text === '' ? [] : [{ type: 'text', text: piece.text }];
+    for (const citation of piece.citations) {
+      this.#cite(citation);
+      events.push({ type: 'citation', citation });
+    }
+    return events;
+  }
+
+  /** A citation lies inside the answer and its source, and what it covers stands there word for word. */
+  #cite(citation: Citation): void {
+    const passage = this.#sourceBytes[citation.source];
+    if (passage === undefined) throw invalid('cites a source that did not come');
+    const { start, end, sourceStart, sourceEnd } = citation;
+    const inside =
+      start < end && end <= this.#textBytes && sourceStart < sourceEnd && sourceEnd <= passage.length;
+    if (!inside) throw invalid('citation out of bounds');
+    if (!equalBytes(this.#said(start, end), passage.subarray(sourceStart, sourceEnd))) {
+      throw invalid('citation is not what its source says');
+    }
+    this.#citations.push(citation);
+  }
+
+  #said(start: number, end: number): Uint8Array {
+    const said = new Uint8Array(end - start);
+    // Citations follow the text that they cover, so the piece wanted is among the last ones.
+    let pieceEnd = this.#textBytes;
+    for (let i = this.#texts.length - 1; i >= 0 && pieceEnd > start; i--) {
+      const piece = this.#texts[i] as Uint8Array;
+      const pieceStart = pieceEnd - piece.length;
+      const from = Math.max(start, pieceStart);
+      const to = Math.min(end, pieceEnd);
+      if (from < to) said.set(piece.subarray(from - pieceStart, to - pieceStart), from - start);
+      pieceEnd = pieceStart;
+    }
+    return said;
+  }
+}
+
+function invalid(reason: string, facts: Readonly<Record<string, number>> = {}): SaharaError {
+  return new SaharaError('answer-invalid', { reason, ...facts });
+}

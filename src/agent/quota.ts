@@ -1,0 +1,115 @@
+/** Free calls: how many each caller has had of an agent in the running window. Survives a restart. */
+import { concat, readU64be, toHex, u64be } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { Store, StoreOperation } from '../base/store.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import { QUOTAS_FOLLOWED_MAX } from './call-limits.ts';
+
+/** How many calls are free, per caller and window. */
+export interface FreeQuota {
+  readonly calls: number;
+  readonly windowSeconds: number;
+}
+
+/** Counts free calls. */
+export interface QuotaBook {
+  /** Takes one free call of `caller` at `agent`. Throws `quota-exhausted` with the time of the next window. */
+  take(agent: PublicKey, caller: PublicKey, quota: FreeQuota): void;
+  /** Gives one back that was not served. */
+  giveBack(agent: PublicKey, caller: PublicKey): void;
+  /** Resolves once everything so far is written. */
+  flushed(): Promise<void>;
+}
+
+interface Count {
+  window: number;
+  used: number;
+  endsAtMs: number;
+}
+
+const LINGER_MS = 20;
+
+/** Opens the counts kept in `parts.store`, which they have for themselves. */
+export async function openQuotaBook(parts: {
+  readonly store: Store;
+  readonly clock: Clock;
+}): Promise<QuotaBook> {
+  const { store, clock } = parts;
+  const counts = new Map<string, Count>();
+  const changed = new Map<string, Uint8Array>();
+  let writing: Promise<void> = Promise.resolve();
+  let scheduled = false;
+  const gone: StoreOperation[] = [];
+  for await (const [key, value] of store.entries()) {
+    const [window, used, endsAtMs] = [0, 8, 16].map((at) => Number(readU64be(value, at))) as [
+      number,
+      number,
+      number,
+    ];
+    if (endsAtMs < clock.nowMs()) gone.push({ type: 'del', key });
+    else counts.set(toHex(key), { window, used, endsAtMs });
+  }
+  await store.batch(gone);
+
+  const flushed = (): Promise<void> => {
+    const operations: StoreOperation[] = [];
+    for (const [name, key] of changed) {
+      const count = counts.get(name);
+      if (!count) operations.push({ type: 'del', key });
+      else {
+        const value = concat(
+          u64be(BigInt(count.window)),
+          u64be(BigInt(count.used)),
+          u64be(BigInt(count.endsAtMs)),
+        );
+        operations.push({ type: 'put', key, value });
+      }
+    }
+    changed.clear();
+    if (operations.length > 0) {
+      writing = writing.then(() => store.batch(operations));
+      // Who waits hears of a failure; nobody may be waiting.
+      writing.catch(() => {});
+    }
+    return writing;
+  };
+  const touch = (name: string, key: Uint8Array): void => {
+    changed.set(name, key);
+    if (scheduled) return;
+    scheduled = true;
+    clock.after(LINGER_MS, () => {
+      scheduled = false;
+      void flushed();
+    });
+  };
+  return {
+    take(agent, caller, quota) {
+      const key = concat(agent, caller);
+      const name = toHex(key);
+      const nowMs = clock.nowMs();
+      const windowMs = quota.windowSeconds * 1000;
+      const window = windowMs > 0 ? Math.floor(nowMs / windowMs) : 0;
+      const known = counts.get(name);
+      const count = known?.window === window ? known : { window, used: 0, endsAtMs: (window + 1) * windowMs };
+      if (count.used >= quota.calls) {
+        throw new SaharaError('quota-exhausted', { calls: quota.calls, nextAtMs: count.endsAtMs });
+      }
+      count.used++;
+      counts.delete(name);
+      counts.set(name, count);
+      const oldest = counts.size > QUOTAS_FOLLOWED_MAX ? counts.keys().next().value : undefined;
+      if (oldest !== undefined) counts.delete(oldest);
+      touch(name, key);
+    },
+    giveBack(agent, caller) {
+      const key = concat(agent, caller);
+      const name = toHex(key);
+      const count = counts.get(name);
+      if (!count || count.used === 0) return;
+      count.used--;
+      touch(name, key);
+    },
+    flushed,
+  };
+}

@@ -1,0 +1,126 @@
+/**
+ * The states of a call and the edges between them, one table for each side (`spec/calls.md`). Host and caller move
+ * through these tables and nowhere else; a step that is not in its table is a defect. `cut` is a state of its own:
+ * the caller does not know what the call cost until it has asked, and never pays again meanwhile.
+ */
+import { invariant } from '../base/errors.ts';
+
+/** What happens to a call at its caller. */
+export type CallerEvent = 'send' | 'deliver' | 'stop' | 'end' | 'refuse' | 'break' | 'settle' | 'reject';
+
+/** Where a call stands at its caller. */
+export type CallerState =
+  /** Nothing was sent. */
+  | 'reserving'
+  /** The opening is out; nothing was delivered. */
+  | 'waiting'
+  /** Something was delivered. */
+  | 'delivering'
+  /** The caller has asked for the ending. */
+  | 'stopping'
+  /** The ending came and is being checked. */
+  | 'checking'
+  /** Checked and kept. Final. */
+  | 'settled'
+  /** The agent refused or failed before anything was delivered; nothing is owed. Final. */
+  | 'refused'
+  /** The ending is not what it must be. Final. */
+  | 'rejected'
+  /** The stream broke: what is owed is unknown until the payee was asked. Final for the call, not for the money. */
+  | 'cut';
+
+type Edges<State extends string, Event extends string> = Readonly<
+  Record<State, Readonly<Partial<Record<Event, State>>>>
+>;
+
+/** Every edge at the caller. */
+export const CALLER_EDGES: Edges<CallerState, CallerEvent> = {
+  reserving: { send: 'waiting', refuse: 'refused' },
+  waiting: {
+    deliver: 'delivering',
+    stop: 'stopping',
+    end: 'checking',
+    refuse: 'refused',
+    break: 'cut',
+    reject: 'rejected',
+  },
+  delivering: { deliver: 'delivering', stop: 'stopping', end: 'checking', break: 'cut', reject: 'rejected' },
+  stopping: { deliver: 'stopping', end: 'checking', refuse: 'refused', break: 'cut', reject: 'rejected' },
+  checking: { settle: 'settled', reject: 'rejected' },
+  settled: {},
+  refused: {},
+  rejected: {},
+  cut: {},
+};
+
+/** What happens to a call at its host. */
+export type HostEvent = 'open' | 'admit' | 'start' | 'stop' | 'end' | 'charge' | 'refuse' | 'leave';
+
+/** Where a call stands at its host. */
+export type HostState =
+  /** The stream is open; no opening came. */
+  | 'opening'
+  /** The opening is being checked, in the documented order. */
+  | 'checking'
+  /** Everything was checked; the call waits for a place. */
+  | 'queued'
+  /** The answer is being made and delivered. */
+  | 'answering'
+  /** The answer is over or was stopped; receipt and charge are being made. */
+  | 'charging'
+  /** The ending is out. Final. */
+  | 'ended'
+  /** Refused or failed with nothing delivered; nothing is charged. Final. */
+  | 'refused';
+
+/** Every edge at the host. */
+export const HOST_EDGES: Edges<HostState, HostEvent> = {
+  opening: { open: 'checking', refuse: 'refused', leave: 'refused' },
+  checking: { admit: 'queued', refuse: 'refused', leave: 'refused', end: 'ended' },
+  queued: { start: 'answering', stop: 'refused', refuse: 'refused', leave: 'refused' },
+  answering: { stop: 'charging', end: 'charging', leave: 'charging', refuse: 'refused' },
+  charging: { charge: 'ended', refuse: 'refused' },
+  ended: {},
+  refused: {},
+};
+
+/** The state after `event`, or `undefined` where there is no such edge. */
+export function nextState<State extends string, Event extends string>(
+  edges: Edges<State, Event>,
+  state: State,
+  event: Event,
+): State | undefined {
+  return edges[state][event];
+}
+
+/** A place in one of the tables. */
+export class Session<State extends string, Event extends string> {
+  readonly #edges: Edges<State, Event>;
+  #state: State;
+
+  constructor(edges: Edges<State, Event>, state: State) {
+    this.#edges = edges;
+    this.#state = state;
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Whether nothing can happen any more. */
+  get over(): boolean {
+    return Object.keys(this.#edges[this.#state]).length === 0;
+  }
+
+  /** Whether `event` can happen now. */
+  can(event: Event): boolean {
+    return nextState(this.#edges, this.#state, event) !== undefined;
+  }
+
+  /** Moves along an edge that must exist. */
+  move(event: Event): void {
+    const next = nextState(this.#edges, this.#state, event);
+    invariant(next !== undefined, `a call that is ${this.#state} cannot ${event}`);
+    this.#state = next;
+  }
+}
