@@ -14,8 +14,8 @@ export async function openLevelStore(path: string): Promise<Store> {
     throw openFailure(path, error);
   }
   return {
-    get: (key) => level.get(key),
-    getSync: (key) => level.getSync(key),
+    get: async (key) => plain(await level.get(key)),
+    getSync: (key) => plain(level.getSync(key)),
     async batch(operations, options) {
       if (operations.length === 0) return;
       const batch = level.batch();
@@ -25,9 +25,18 @@ export async function openLevelStore(path: string): Promise<Store> {
       }
       await batch.write({ sync: options?.sync ?? false } as object);
     },
-    entries: (range = {}) => level.iterator(range),
+    async *entries(range = {}) {
+      for await (const [key, value] of level.iterator(range)) yield [plain(key), plain(value)];
+    },
     close: () => level.close(),
   };
+}
+
+// What comes from the library is a Buffer, whose `slice` shares memory where a Uint8Array's copies.
+function plain(bytes: Uint8Array): Uint8Array;
+function plain(bytes: Uint8Array | undefined): Uint8Array | undefined;
+function plain(bytes: Uint8Array | undefined): Uint8Array | undefined {
+  return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function openFailure(path: string, error: unknown): SaharaError {
