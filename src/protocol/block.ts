@@ -53,7 +53,7 @@ export const genesis: Schema<Genesis> = record('genesis', {
     closeDelayBlocks: u32,
     blockIntervalMs: u32,
   }),
-  faucet: optional(record('faucet', { perAccount: grains, supply: grains })),
+  faucet: optional(record('faucet-rules', { perAccount: grains, supply: grains })),
   accounts: list(record('genesis-account', { owner: bytes(32), balance: grains }), 1024),
 });
 
