@@ -1,0 +1,204 @@
+/**
+ * What everything in the daemon stands on: home, store, keys, network, mesh, ledger, wallet and the payment books,
+ * started in this order. Agents, calls and the admin API come on top in `compose.ts`.
+ */
+import { parseAmount } from '../base/amount.ts';
+import { utf8 } from '../base/bytes.ts';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { openLevelStore } from '../base/level-store.ts';
+import { createLog, type Log } from '../base/log.ts';
+import { type Dice, systemDice } from '../base/random.ts';
+import { openReplayStore, type ReplayStore } from '../base/replay.ts';
+import { prefixed, type Store } from '../base/store.ts';
+import { createEmbeddedLedger } from '../ledger/engines/embedded.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { createLedgerSync } from '../ledger/sync.ts';
+import type { Mesh } from '../mesh/interface.ts';
+import { createMesh } from '../mesh/mesh.ts';
+import type { MeshOptions } from '../mesh/options.ts';
+import { type Claimer, createClaimer } from '../payment/claimer.ts';
+import { createPayeeBook, type PayeeBook } from '../payment/payee-book.ts';
+import { genesis as genesisSchema } from '../protocol/block.ts';
+import { createTickSigner, createVerifier, type TickSigner, type Verifier } from '../protocol/signing.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import type { Config } from './config-schema.ts';
+import { chooseNetwork, type NetworkChoice, serveGenesis } from './genesis.ts';
+import { claimHome, type Home, homeInUse, prepareHome } from './home.ts';
+import { type DaemonKeys, openKeys, passphraseOf } from './keys.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import { servePayments } from './payment-peers.ts';
+import { pruneReceipts } from './receipts.ts';
+import { VERSION } from './version.ts';
+import { createWallet, type Wallet } from './wallet.ts';
+
+/** What a daemon is started with. */
+export interface DaemonParts {
+  readonly home: Home;
+  readonly config: Config;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/** How a start behaves. */
+export interface StartOptions {
+  /** Gives the start up. */
+  readonly signal: AbortSignal;
+  /** Tells a person what is being waited for or was found. */
+  readonly tell: (text: string) => void;
+}
+
+/** Local parts: no network yet. */
+export interface Ground extends DaemonParts {
+  readonly clock: Clock;
+  readonly dice: Dice;
+  readonly log: Log;
+  /** The part of the home's store under `name`. */
+  readonly storeOf: (name: string) => Store;
+  readonly keys: DaemonKeys;
+}
+
+/** The running foundations. */
+export interface Core extends Ground {
+  readonly choice: NetworkChoice;
+  readonly network: string;
+  readonly verifier: Verifier;
+  /** Signs for the operator. */
+  readonly operator: TickSigner;
+  readonly mesh: Mesh;
+  readonly ledger: Ledger;
+  readonly wallet: Wallet;
+  readonly replay: ReplayStore;
+  /** What callers owe to this operator. */
+  readonly payee: PayeeBook;
+  readonly claimer: Claimer;
+}
+
+/** Opens home, log, store and keys. Throws `home-unreadable`, `home-in-use`, `store-corrupt`, `key-locked`. */
+export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<Ground> {
+  const { home, config } = parts;
+  prepareHome(home);
+  const store = await life.start(
+    'store',
+    () =>
+      openLevelStore(home.store).catch((error: unknown) => {
+        throw homeInUse(home, error);
+      }),
+    (open) => open.close(),
+  );
+  const log = createLog({ level: config.daemon.logLevel, path: home.log });
+  claimHome(home, systemClock.nowMs());
+  const keys = await openKeys(home.keys, passphraseOf(parts.environment));
+  await pruneReceipts(home.receipts);
+  log.info('starting', { version: VERSION, home: home.root });
+  return {
+    ...parts,
+    clock: systemClock,
+    dice: systemDice,
+    log,
+    keys,
+    storeOf: (name) => prefixed(store, utf8(`${name}/`)),
+  };
+}
+
+/** Finds the network, joins the mesh and opens ledger, wallet and the payee's book. */
+export async function startCore(ground: Ground, life: Lifecycle, options: StartOptions): Promise<Core> {
+  const { clock, dice, log, config, keys, storeOf } = ground;
+  const { bootstrap, mdns } = config.mesh;
+  const { name, genesis: file, searchMs } = config.network;
+  const choice = await chooseNetwork(
+    { store: storeOf('network'), operator: keys.operator.publicKey, log, clock, dice },
+    { name, file, searchMs, bootstrap, mdns: mdns && !config.mesh.private, ...options },
+  );
+  const { network } = choice;
+  const mesh = await life.start(
+    'mesh',
+    () =>
+      createMesh(
+        { peerSeed: keys.peerSeed, store: storeOf('mesh'), clock, dice, log },
+        meshOptions(ground, network),
+      ),
+    (running) => running.stop(),
+  );
+  serveGenesis(mesh, choice.genesis);
+  const sync = await life.start(
+    'ledger network',
+    () => createLedgerSync({ mesh, clock, log }, { network }),
+    (running) => running.stop(),
+  );
+  const ledger = await life.start(
+    'ledger',
+    () =>
+      createEmbeddedLedger(
+        { store: storeOf('ledger'), suite: nativeSuite, clock, log, signer: keys.operator, network: sync },
+        genesisSchema.decode(choice.genesis),
+      ),
+    (running) => running.stop(),
+  );
+  const wallet = await life.start(
+    'wallet',
+    () => createWallet({ ledger, signer: keys.operator, clock, log, store: storeOf('wallet') }),
+    (running) => running.stop(),
+  );
+  const verifier = createVerifier(nativeSuite);
+  const operator = createTickSigner({ suite: nativeSuite, signer: keys.operator, network });
+  const books = await openBooks({ ...ground, network, mesh, wallet, verifier, operator }, life);
+  return { ...ground, choice, network, mesh, ledger, wallet, verifier, operator, ...books };
+}
+
+async function openBooks(
+  parts: Ground & Pick<Core, 'network' | 'mesh' | 'wallet' | 'verifier' | 'operator'>,
+  life: Lifecycle,
+): Promise<Pick<Core, 'replay' | 'payee' | 'claimer'>> {
+  const { clock, log, config, storeOf, network, mesh, wallet, verifier, operator } = parts;
+  const replay = await life.start(
+    'replay store',
+    () => openReplayStore({ clock, store: storeOf('replay') }),
+    (open) => open.close(),
+  );
+  const payee = await life.start(
+    'payee book',
+    () =>
+      createPayeeBook({
+        suite: nativeSuite,
+        verifier,
+        clock,
+        store: storeOf('payee'),
+        channels: wallet.channels,
+        network,
+        operator,
+      }),
+    (book) => book.flush(),
+  );
+  await life.start('payment answers', () =>
+    servePayments(mesh, { book: payee, verifier, clock, replay, network }),
+  );
+  const claimer = await life.start(
+    'claimer',
+    () =>
+      createClaimer(
+        { book: payee, channels: wallet.channels, ledger: wallet.claims, clock, log },
+        {
+          amountMin: parseAmount(config.wallet.claimMin) ?? 0n,
+          ageMs: config.wallet.claimEverySeconds * 1000,
+        },
+      ),
+    (running) => running.stop(),
+  );
+  claimer.start();
+  return { replay, payee, claimer };
+}
+
+function meshOptions({ config }: Ground, network: string): Partial<MeshOptions> {
+  const { host, port, websocketPort, bootstrap, mdns, dht, relay } = config.mesh;
+  const at = `/${host.includes(':') ? 'ip6' : 'ip4'}/${host}/tcp`;
+  return {
+    network,
+    listen: [`${at}/${port}`, ...(websocketPort < 0 ? [] : [`${at}/${websocketPort}/ws`])],
+    bootstrap,
+    mdns,
+    dht: dht ? 'auto' : 'off',
+    relayServer: relay,
+    private: config.mesh.private,
+    agentVersion: `sahara/${VERSION}`,
+    drainMs: config.daemon.drainMs,
+  };
+}

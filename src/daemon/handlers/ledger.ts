@@ -1,0 +1,114 @@
+/** `ledger.*`: what the ledger says, in the admin API's words. */
+import { formatAmount } from '../../base/amount.ts';
+import { toHex } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { TransactionSummary } from '../../ledger/ledger.ts';
+import { didOf, type PublicKey, publicKeyOf, shortHex } from '../../protocol/ids.ts';
+import { charge } from '../../protocol/payment.ts';
+import type { Action } from '../../protocol/transaction.ts';
+import type { AdminHandlers } from '../admin/methods.ts';
+import type { LedgerReport, TransactionRow } from '../admin/types.ts';
+import type { Core } from '../core.ts';
+
+type LedgerMethods = 'ledger.status' | 'ledger.accounts' | 'ledger.transactions' | 'ledger.verify';
+
+/** The ledger as this peer knows it. */
+export function ledgerReport({ ledger }: Pick<Core, 'ledger'>): LedgerReport {
+  const head = ledger.head();
+  return {
+    network: ledger.network,
+    role: ledger.mode,
+    sequencer: didOf(ledger.genesis.sequencer),
+    height: head.height,
+    headHash: toHex(head.headerHash),
+    stateRoot: toHex(head.stateRoot),
+    blockTimeMs: head.height === 0 ? 0 : head.timeMs,
+    faucet: ledger.genesis.faucet !== undefined,
+    supply: String(ledger.supply().total),
+    ...(head.halted !== undefined && { halted: head.halted }),
+  };
+}
+
+/** The key that a DID names. Throws `usage`. */
+export function keyOf(did: string): PublicKey {
+  const key = publicKeyOf(did);
+  if (key === undefined)
+    throw new SaharaError('usage', { reason: `"${did}" is not a DID such as did:key:z6Mk...` });
+  return key;
+}
+
+/** What the ledger says. */
+export function ledgerHandlers(core: Core): Pick<AdminHandlers, LedgerMethods> {
+  const { ledger, wallet } = core;
+  return {
+    'ledger.status': async () => ledgerReport(core),
+    'ledger.accounts': async ({ did }) => {
+      const key = did === undefined ? wallet.publicKey : keyOf(did);
+      const { balance, nonce } = ledger.account(key);
+      return [{ did: didOf(key), balance: String(balance), nonce }];
+    },
+    'ledger.transactions': async ({ limit }) => {
+      const wanted = Math.min(limit ?? TRANSACTIONS_DEFAULT, TRANSACTIONS_MAX);
+      return (await ledger.transactions({ limit: wanted })).map(rowOf);
+    },
+    'ledger.verify': async (_input, signal) => {
+      const { height, transactions, supply, faults } = await ledger.verify({ signal });
+      const [fault] = faults;
+      const verdict = { height, transactions, supply: String(supply) };
+      return fault === undefined ? { sound: true, ...verdict } : { sound: false, ...verdict, fault };
+    },
+  };
+}
+
+const TRANSACTIONS_DEFAULT = 20;
+const TRANSACTIONS_MAX = 256;
+
+function rowOf(summary: TransactionSummary): TransactionRow {
+  const { id, height, sender, action, result } = summary;
+  return {
+    id: toHex(id),
+    height,
+    sender: sender === undefined ? '' : didOf(sender),
+    type: action?.type ?? 'unreadable',
+    summary: action === undefined ? '' : `${summaryOf(action)}${movedBy(action, result.moved)}`,
+    code: result.code,
+  };
+}
+
+function movedBy({ type }: Action, moved: bigint): string {
+  return type === 'claim' || type === 'collect' || type === 'close-by-payee'
+    ? `: ${formatAmount(moved)}`
+    : '';
+}
+
+function summaryOf(action: Action): string {
+  switch (action.type) {
+    case 'transfer':
+      return `${formatAmount(action.amount)} to ${didOf(action.to)}`;
+    case 'faucet':
+      return `${formatAmount(action.amount)} to ${didOf(action.to)}`;
+    case 'register-asset':
+      return `${action.kind} ${action.name}`;
+    case 'open-channel':
+      return `${formatAmount(action.deposit)} for ${didOf(action.payee)}`;
+    case 'top-up':
+      return `${formatAmount(action.amount)} into channel ${shortHex(action.channel)}`;
+    case 'claim':
+      return `channel ${shortHex(action.channel)} pays ${action.attribution.length} assets for ${callsOf(action.charge.payload)} calls`;
+    case 'close-by-payee':
+    case 'request-close':
+    case 'cancel-close':
+      return `channel ${shortHex(action.channel)}`;
+    case 'collect':
+      return `asset ${shortHex(action.asset)}`;
+  }
+}
+
+function callsOf(payload: Uint8Array): number {
+  try {
+    return charge.decode(payload).sequence;
+  } catch {
+    // The ledger refused it for this very reason; a list must still be shown.
+    return 0;
+  }
+}

@@ -1,0 +1,103 @@
+/** `vault.*`: documents in, passages out. */
+import { toHex } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
+import { didOf } from '../../protocol/ids.ts';
+import type { ImportEvent as Imported } from '../../vault/import.ts';
+import type { Vault } from '../../vault/vault.ts';
+import type { AdminHandlers } from '../admin/methods.ts';
+import type { ImportEvent, VaultRow } from '../admin/types.ts';
+import type { Core } from '../core.ts';
+import type { Knowledge } from '../knowledge.ts';
+import { keyOf } from './ledger.ts';
+
+type VaultMethods = 'vault.create' | 'vault.add' | 'vault.list' | 'vault.search' | 'vault.remove';
+
+const HITS_DEFAULT = 5;
+
+/** Documents in, passages out. `usedBy`: agents that answer from a vault. */
+export function vaultHandlers(
+  core: Core & { readonly knowledge: Knowledge },
+  usedBy: (vault: string) => readonly string[],
+): Pick<AdminHandlers, VaultMethods> {
+  const { vaults } = core.knowledge;
+  return {
+    'vault.create': async ({ name }) => rowOf(name, await vaults.create(name)),
+    async 'vault.list'() {
+      const rows: VaultRow[] = [];
+      for (const name of await vaults.names()) rows.push(await rowOf(name, await vaults.open(name)));
+      return rows;
+    },
+    async 'vault.search'({ vault: name, query, limit = HITS_DEFAULT }) {
+      const vault = await vaults.open(name);
+      const { hits } = await vault.search({ question: query, limit });
+      return Promise.all(
+        hits.map(async ({ chunk, score }) => ({
+          document: await vault.nameOf(chunk.document),
+          title: chunk.title,
+          text: chunk.text,
+          score: Number(score),
+          contributor: didOf(chunk.contributor),
+          chunk: toHex(chunk.id),
+        })),
+      );
+    },
+    async 'vault.remove'({ name }) {
+      const [agent] = usedBy(name);
+      if (agent !== undefined) {
+        const reason = `The agent ${agent} answers from the vault ${name}; remove the agent first`;
+        throw new SaharaError('usage', { reason });
+      }
+      await vaults.remove(name);
+      return {};
+    },
+    async *'vault.add'({ vault: name, path, contributor, licence }, signal) {
+      const vault = await vaults.open(name);
+      const key = contributor === undefined ? core.wallet.publicKey : keyOf(contributor);
+      const provenance = await core.knowledge.provenance(
+        { vault: name, contributor: key, licence: licence ?? '' },
+        { signal },
+      );
+      for await (const event of vault.importPath(path, provenance, { signal })) {
+        const told = eventOf(event, name, vault);
+        if (told !== undefined) yield told;
+      }
+    },
+  };
+}
+
+const OUTCOMES: Readonly<Record<Extract<Imported, { type: 'kept' }>['outcome'], ImportEvent['type']>> = {
+  added: 'added',
+  named: 'added',
+  replaced: 'replaced',
+  unchanged: 'unchanged',
+};
+
+function eventOf(event: Imported, name: string, vault: Vault): ImportEvent | undefined {
+  switch (event.type) {
+    case 'started':
+      return undefined;
+    case 'kept':
+      return { type: OUTCOMES[event.outcome], name: event.name, chunks: event.chunks };
+    case 'refused':
+      return {
+        type: 'skipped',
+        name: event.name,
+        error: { code: event.error.code, facts: event.error.facts },
+      };
+    case 'done': {
+      const { documents, chunks } = vault.stats();
+      return { type: 'total', name, documents, chunks };
+    }
+  }
+}
+
+async function rowOf(name: string, vault: Vault): Promise<VaultRow> {
+  const { documents, chunks } = vault.stats();
+  const contributors = new Set<string>();
+  let bytes = 0;
+  for await (const document of vault.documents()) {
+    contributors.add(didOf(document.contributor));
+    bytes += document.sizeBytes;
+  }
+  return { name, documents, chunks, bytes, contributors: [...contributors] };
+}

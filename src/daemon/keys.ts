@@ -1,0 +1,57 @@
+/** The keys of one daemon: its operator's, its libp2p peer's, and one per hosted agent. Made when first needed. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { SaharaError } from '../base/errors.ts';
+import type { Signer } from '../protocol/suite.ts';
+import { type Keystore, openKeystore } from './keystore.ts';
+
+/** Name of the operator's key. */
+export const OPERATOR_KEY = 'operator';
+const PEER_KEY = 'peer';
+
+/** The keys of one daemon. */
+export interface DaemonKeys {
+  readonly operator: Signer;
+  /** Ed25519 seed of the libp2p peer, 32 bytes. */
+  readonly peerSeed: Uint8Array;
+  /** The key of the hosted agent of that name. */
+  agent(name: string): Promise<Signer>;
+}
+
+/** The passphrase that the environment gives: `SAHARA_PASSPHRASE`, or the first line of `SAHARA_PASSPHRASE_FILE`. */
+export function passphraseOf(environment: Readonly<Record<string, string | undefined>>): string | undefined {
+  if (environment.SAHARA_PASSPHRASE) return environment.SAHARA_PASSPHRASE;
+  const path = environment.SAHARA_PASSPHRASE_FILE;
+  if (!path) return undefined;
+  try {
+    return readFileSync(path, 'utf8').split(/\r?\n/, 1)[0];
+  } catch (error) {
+    throw new SaharaError('file-missing', { path }, { cause: error });
+  }
+}
+
+/** Opens the keys in `folder`, making the operator's and the peer's at the first start. */
+export async function openKeys(folder: string, passphrase: string | undefined): Promise<DaemonKeys> {
+  const store = await openKeystore(folder, passphrase === undefined ? {} : { passphrase });
+  await ensure(store, OPERATOR_KEY);
+  await ensure(store, PEER_KEY);
+  return {
+    operator: await store.load(OPERATOR_KEY),
+    peerSeed: await store.seed(PEER_KEY),
+    async agent(name) {
+      const key = agentKeyName(name);
+      await ensure(store, key);
+      return store.load(key);
+    },
+  };
+}
+
+/** Name of an agent's key file: the agent's own name where it can be one. */
+export function agentKeyName(agent: string): string {
+  if (/^[a-z0-9][a-z0-9_-]{0,48}$/.test(agent)) return `agent.${agent}`;
+  return `agent..${createHash('sha256').update(agent).digest('hex').slice(0, 32)}`;
+}
+
+async function ensure(store: Keystore, name: string): Promise<void> {
+  if (!(await store.list()).some((key) => key.name === name)) await store.create(name);
+}

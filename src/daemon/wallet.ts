@@ -1,0 +1,132 @@
+/**
+ * The operator's money on the ledger: one sender for its key, a first draw from the faucet where the network has
+ * one, and what the payment books need to know of channels.
+ */
+
+import { GRAINS_PER_SAHARA } from '../base/amount.ts';
+import { equalBytes } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Store } from '../base/store.ts';
+import { createLedgerClient, type LedgerClient } from '../ledger/client.ts';
+import type { Channel, Inclusion, Ledger } from '../ledger/ledger.ts';
+import type { ChannelInfo, ChannelView, ClaimLedger } from '../payment/ports.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import type { Signer } from '../protocol/suite.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import { type Action, transaction } from '../protocol/transaction.ts';
+
+/** What a new account asks of the faucet, grains. */
+export const FAUCET_DRAW: bigint = 100n * GRAINS_PER_SAHARA;
+
+/** Longest wait for a block, milliseconds. */
+export const SETTLE_TIMEOUT_MS = 30_000;
+
+const FAUCET_RETRY_MS = 2_000;
+
+/** The operator's money on the ledger. */
+export interface Wallet {
+  readonly publicKey: PublicKey;
+  balance(): bigint;
+  /** Sends an action and resolves once it took effect; `nonce` is the number that it used. */
+  send(
+    action: Action,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<Inclusion & { readonly nonce: number }>;
+  /** Sees to it that a new account has money where a faucet gives it; resolves when it has or cannot have. */
+  readonly funded: Promise<void>;
+  readonly channels: ChannelView;
+  readonly claims: ClaimLedger;
+  stop(): void;
+}
+
+/** What a wallet works with. */
+export interface WalletParts {
+  readonly ledger: Ledger;
+  readonly signer: Signer;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** This part has the store for itself. */
+  readonly store: Store;
+}
+
+/** The wallet of `parts.signer`. */
+export function createWallet(parts: WalletParts): Wallet {
+  const { ledger, signer, clock } = parts;
+  const client = createLedgerClient({ ledger, signer, suite: nativeSuite, clock, journal: parts.store });
+  const stopping = new AbortController();
+  const balance = (): bigint => ledger.account(signer.publicKey).balance;
+  return {
+    publicKey: signer.publicKey,
+    balance,
+    async send(action, { signal } = {}) {
+      const inclusion = await client.send(action, { signal: within(stopping.signal, signal) });
+      const proof = await ledger.proof(inclusion.id);
+      invariant(proof, 'what took effect is in a block');
+      return { ...inclusion, nonce: transaction.decode(proof.transaction.payload).nonce };
+    },
+    funded: draw(parts, client, stopping.signal),
+    channels: channelView(ledger),
+    claims: {
+      async submitClaim(claim, { signal }) {
+        const limits = { signal: within(stopping.signal, signal) };
+        return (await client.send({ type: 'claim', ...claim }, limits)).id;
+      },
+      outcome: async (id) => ledger.lookup(id)?.result.code,
+    },
+    stop() {
+      stopping.abort(new SaharaError('cancelled'));
+      client.stop();
+    },
+  };
+}
+
+function within(stopping: AbortSignal, signal: AbortSignal | undefined): AbortSignal {
+  return AbortSignal.any([stopping, AbortSignal.timeout(SETTLE_TIMEOUT_MS), ...(signal ? [signal] : [])]);
+}
+
+/** The channels of committed blocks. */
+function channelView(ledger: Ledger): ChannelView {
+  return {
+    channel(id) {
+      const found = ledger.channel(id);
+      return found && infoOf(found);
+    },
+    between: (payer, payee) =>
+      ledger
+        .channelsOf(payer)
+        .filter((channel) => equalBytes(channel.payer, payer) && equalBytes(channel.payee, payee))
+        .map(infoOf),
+  };
+}
+
+function infoOf({ id, payer, payee, deposit, claimed, state }: Channel): ChannelInfo {
+  return { id, payer, payee, deposit, claimed, state };
+}
+
+async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSignal): Promise<void> {
+  const { ledger, signer, log, clock } = parts;
+  const { faucet } = ledger.genesis;
+  if (faucet === undefined) return;
+  const amount = FAUCET_DRAW < faucet.perAccount ? FAUCET_DRAW : faucet.perAccount;
+  while (!signal.aborted) {
+    const { balance, nonce } = ledger.account(signer.publicKey);
+    if (balance > 0n || nonce > 0) return;
+    try {
+      await client.send(
+        { type: 'faucet', to: signer.publicKey, amount },
+        { signal: within(signal, undefined) },
+      );
+      return;
+    } catch (error) {
+      const { code, facts } = asSaharaError(error);
+      if (code === 'tx-refused') {
+        log.warn('the faucet gives nothing', facts);
+        return;
+      }
+      log.debug('the faucet did not answer yet', { code });
+    }
+    await new Promise<void>((resolve) => clock.after(FAUCET_RETRY_MS, resolve));
+  }
+}
