@@ -225,7 +225,7 @@ export class TensorContext {
       const dst = this.lane(position);
       codec.decode(this.kernels, this.memory, { src: raw + offset * codec.bytes, dst, n: tile.n });
       if (!first) return;
-      const bad = this.kernels.firstNonFinite(dst, tile.n);
+      const bad = this.kernels.firstBeyond(dst, tile.n, WEIGHT_CODECS.F32.largestBits);
       if (bad >= 0) throw nonFinite(this.task.name, source.path, tile.index + bad);
     });
     if (first) this.#checked = tile.index + tile.n;

@@ -21,6 +21,8 @@ export interface Move {
 /** How a weight type is stored and converted. */
 export interface WeightCodec {
   readonly bytes: number;
+  /** The f32 bits, without the sign, of the largest number that does not round to infinity. */
+  readonly largestBits: number;
   readonly decode: Decode;
   readonly encode: Decode;
 }
@@ -31,14 +33,16 @@ const copyWords: Decode = (_kernels, memory, { src, dst, n }) => {
 
 /** The weight types: F32 is copied, the 16-bit ones are widened exactly and rounded to nearest, ties to even. */
 export const WEIGHT_CODECS: Readonly<Record<WeightType, WeightCodec>> = {
-  F32: { bytes: 4, decode: copyWords, encode: copyWords },
+  F32: { bytes: 4, largestBits: 0x7f7f_ffff, decode: copyWords, encode: copyWords },
   F16: {
     bytes: 2,
+    largestBits: 0x477f_efff,
     decode: (kernels, _memory, { src, dst, n }) => kernels.decodeF16(src, dst, n),
     encode: (kernels, _memory, { src, dst, n }) => kernels.encodeF16(src, dst, n),
   },
   BF16: {
     bytes: 2,
+    largestBits: 0x7f7f_7fff,
     decode: (kernels, _memory, { src, dst, n }) => kernels.decodeBf16(src, dst, n),
     encode: (kernels, _memory, { src, dst, n }) => kernels.encodeBf16(src, dst, n),
   },

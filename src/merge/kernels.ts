@@ -37,7 +37,7 @@ export interface Kernels {
   add(dst: number, a: number, b: number, n: number): void;
   scale(lane: number, n: number, factor: number): void;
   multiply(lane: number, factors: number, n: number): void;
-  firstNonFinite(lane: number, n: number): number;
+  firstBeyond(lane: number, n: number, limit: number): number;
   dot(a: number, b: number, n: number, phase: number, acc: number): void;
   absoluteSum(a: number, n: number, phase: number, acc: number): void;
   columnDot(a: number, b: number, columns: number, acc: number): void;

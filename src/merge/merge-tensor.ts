@@ -60,8 +60,9 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
 function addUp(context: TensorContext, { n, index }: Tile, baseNorm: number): number {
   const { kernels, models, task } = context;
   const sum = context.sumLane;
-  context.memory.copyWithin(sum, context.lane(0), context.lane(0) + 4 * n);
-  for (let position = 1; position < models; position++) kernels.add(sum, sum, context.lane(position), n);
+  if (models === 1) context.memory.copyWithin(sum, context.lane(0), context.lane(0) + 4 * n);
+  else kernels.add(sum, context.lane(0), context.lane(1), n);
+  for (let position = 2; position < models; position++) kernels.add(sum, sum, context.lane(position), n);
   if (!task.base) return sum;
   kernels.dot(context.baseLane, context.baseLane, n, index & 7, baseNorm);
   kernels.add(context.workLane(0), context.baseLane, sum, n);
@@ -73,7 +74,7 @@ interface Rounder {
   measure(): { readonly roundingNorm: number; readonly survival: number };
 }
 
-// Encodes, reads back what was written, refuses what left the type's range, and sums up what rounding changed.
+// Refuses what is out of the type's range, encodes, and sums up what rounding changed by reading back.
 function createRounding(context: TensorContext): Rounder {
   const { kernels, memory, task } = context;
   const dtype = weightType(task.target.dtype);
@@ -84,14 +85,12 @@ function createRounding(context: TensorContext): Rounder {
   const [error, lost, moved] = [context.sum(), context.sum(), context.sum()];
   return {
     encode: ({ n, index }, lane, raw) => {
-      const merged = kernels.firstNonFinite(lane, n);
-      if (merged >= 0) throw outOfRange(task, index + merged);
+      const beyond = kernels.firstBeyond(lane, n, codec.largestBits);
+      if (beyond >= 0) throw outOfRange(task, index + beyond);
       if (stochastic) kernels.encodeBf16Stochastic(lane, raw, n, index, k0, k1);
       else codec.encode(kernels, memory, { src: lane, dst: raw, n });
       if (dtype === 'F32') return;
       codec.decode(kernels, memory, { src: raw, dst: back, n });
-      const written = kernels.firstNonFinite(back, n);
-      if (written >= 0) throw outOfRange(task, index + written);
       kernels.subtract(back, back, lane, n);
       kernels.dot(back, back, n, index & 7, error);
       if (!task.base) return;

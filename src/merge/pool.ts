@@ -20,7 +20,7 @@ export type WorkerReply =
 export interface PoolOptions {
   /** Threads, at least 1; never more than there are jobs. Default: one per processor, at most 4. */
   readonly workers: number;
-  /** Memory of all workers together in bytes. Default 256 MiB; each has at least 8 MiB. */
+  /** Memory of all workers together in bytes. Default 96 MiB; each has at least 8 MiB. */
   readonly memoryBytes: number;
   /** Stops the work. */
   readonly signal?: AbortSignal;

@@ -37,10 +37,10 @@ export interface RunOptions extends PoolOptions {
   readonly onProgress?: (progress: MergeProgress) => void;
 }
 
-/** The defaults of the pool: one worker per processor, at most four, and 256 MiB for all. */
+/** The defaults of the pool: one worker per processor, at most four, and 96 MiB for all. */
 export const RUN_DEFAULTS: Pick<RunOptions, 'workers' | 'memoryBytes'> = {
   workers: Math.min(4, availableParallelism()),
-  memoryBytes: 256 * 1024 * 1024,
+  memoryBytes: 96 * 1024 * 1024,
 };
 
 const JOURNAL_NAME = 'journal.ndjson';

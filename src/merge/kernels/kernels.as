@@ -162,18 +162,16 @@ export function multiply(lane: usize, factors: usize, n: usize): void {
   }
 }
 
-// Index of the first NaN or infinity, or -1.
-export function firstNonFinite(lane: usize, n: usize): i32 {
-  const exponent = i32x4.splat(0x7f800000);
-  let bad = i32x4.splat(0);
+// Index of the first element whose bits without the sign are above `limit`, or -1. NaN and infinity are above all.
+export function firstBeyond(lane: usize, n: usize, limit: u32): i32 {
+  const magnitude = i32x4.splat(0x7fffffff);
+  let top = i32x4.splat(0);
   let i: usize = 0;
-  for (; i + 4 <= n; i += 4) {
-    bad = v128.or(bad, i32x4.eq(v128.and(v128.load(lane + (i << 2)), exponent), exponent));
-  }
-  let clean = !v128.any_true(bad);
-  for (; i < n; i++) clean = clean && (load<u32>(lane + (i << 2)) & 0x7f800000) != 0x7f800000;
+  for (; i + 4 <= n; i += 4) top = i32x4.max_s(top, v128.and(v128.load(lane + (i << 2)), magnitude));
+  let clean = !v128.any_true(i32x4.gt_s(top, i32x4.splat(limit)));
+  for (; i < n; i++) clean = clean && (load<u32>(lane + (i << 2)) & 0x7fffffff) <= limit;
   if (clean) return -1;
-  for (i = 0; i < n; i++) if ((load<u32>(lane + (i << 2)) & 0x7f800000) == 0x7f800000) return <i32>i;
+  for (i = 0; i < n; i++) if ((load<u32>(lane + (i << 2)) & 0x7fffffff) > limit) return <i32>i;
   return -1;
 }
 
