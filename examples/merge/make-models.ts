@@ -82,7 +82,11 @@ function configOf({ layers, hidden, intermediate, vocabulary, dtype }: ModelShap
 
 function weights(
   elements: number,
-  { shape, recipe, index }: { readonly shape: ModelShape; readonly recipe: ModelRecipe; readonly index: number },
+  {
+    shape,
+    recipe,
+    index,
+  }: { readonly shape: ModelShape; readonly recipe: ModelRecipe; readonly index: number },
 ): Uint8Array {
   const base = bells(recipe.base, index);
   const tune = recipe.tune === undefined ? () => 0 : bells(recipe.tune, index);
