@@ -26,6 +26,7 @@ export class Delivery {
   readonly #units = new UnitCounter();
   readonly #unitsMax: number;
   readonly #frames: CallFrame[] = [];
+  readonly #citations: Citation[] = [];
   #chain: Hash;
   #deltas = 0;
   #sources = 0;
@@ -58,6 +59,11 @@ export class Delivery {
 
   get text(): string {
     return this.#text;
+  }
+
+  /** The citations delivered. */
+  get citations(): readonly Citation[] {
+    return this.#citations;
   }
 
   /** Units of the text delivered. */
@@ -109,6 +115,7 @@ export class Delivery {
   #delta(text: string, citations: readonly Citation[], signal: AbortSignal): Promise<void> | undefined {
     const sequence = this.#frames.length;
     this.#deltas++;
+    this.#citations.push(...citations);
     return this.#deliver(CALL_FRAME.delta, delta.encode({ sequence, text, citations }), signal);
   }
 

@@ -306,7 +306,7 @@ export class HostCall implements CallSink {
     const outputUnits = delivery.units;
     const free = call.lease === undefined || finish === 'nothing-found';
     const amount = free ? 0n : chargeOf(card.price, inputUnits, outputUnits);
-    const counted = run.shares({ deltas: delivery.deltas, text: delivery.text });
+    const counted = run.shares({ text: delivery.text, citations: delivery.citations });
     const { rule, shares } = counted instanceof Promise ? await counted : counted;
     const amounts = splitCharge(amount, shares);
     return {

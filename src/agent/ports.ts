@@ -150,8 +150,11 @@ export interface AnswerShares {
 export interface AnswerRun {
   /** The answer; nobody asking for the next part pauses it. Errors are the backend's own. */
   readonly parts: AsyncIterable<AnswerPart>;
-  /** Who earns for what was delivered: the first `deltas` deltas. Asked once, after the parts ended or stopped. */
-  shares(delivered: { readonly deltas: number; readonly text: string }): AnswerShares | Promise<AnswerShares>;
+  /** Who earns for what was delivered; only what it cites. Asked once, after the parts ended or stopped. */
+  shares(delivered: {
+    readonly text: string;
+    readonly citations: readonly Citation[];
+  }): AnswerShares | Promise<AnswerShares>;
 }
 
 /** Answers calls of one agent: retrieval, backend and attribution behind one door. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { callEnding, callOpening } from '../../src/protocol/call.ts';
-import { createRig, QUESTION, PASSAGE, quotingAnswerer } from './rig.ts';
+import { createRig, PASSAGE, QUESTION, quotingAnswerer } from './rig.ts';
 
 describe('a call', () => {
   it('CALL-1 CALL-20: is asked, answered with citations, paid and settled in one round trip', async () => {
@@ -37,10 +37,18 @@ describe('a call', () => {
       }),
     });
     const results = await Promise.all(
-      Array.from({ length: 64 }, () => rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n }).result),
+      Array.from(
+        { length: 64 },
+        () => rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n }).result,
+      ),
     );
     const total = results.reduce((sum, { amount }) => sum + amount, 0n);
-    expect(rig.payer.balances()[0]).toMatchObject({ charged: total, reserved: 0n, receipts: 64, disputed: false });
+    expect(rig.payer.balances()[0]).toMatchObject({
+      charged: total,
+      reserved: 0n,
+      receipts: 64,
+      disputed: false,
+    });
     const sequences = new Set(results.map(({ receipt }) => receipt.sequence));
     expect(sequences.size).toBe(64);
   });

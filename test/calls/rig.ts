@@ -1,28 +1,35 @@
-import { createCaller, type Caller, type CallTarget } from '../../src/agent/caller.ts';
 import { type CallRecords, openCallRecords } from '../../src/agent/call-records.ts';
+import { type Caller, type CallTarget, createCaller } from '../../src/agent/caller.ts';
 import { createHost, type Host } from '../../src/agent/host.ts';
 import type { Answerer, AnswerPart, CallStream } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
+import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemDice } from '../../src/base/random.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
 import { createMemoryStore, prefixed, type Store } from '../../src/base/store.ts';
-import { utf8 } from '../../src/base/bytes.ts';
 import { createPayeeBook, type PayeeBook, type PayeeBookOptions } from '../../src/payment/payee-book.ts';
 import { openPayerBook, type PayerBook } from '../../src/payment/payer-book.ts';
 import { answerPaymentQuery } from '../../src/payment/payment-service.ts';
 import type { ChannelInfo, ChannelView } from '../../src/payment/ports.ts';
+import type { Source } from '../../src/protocol/call.ts';
 import type { Card } from '../../src/protocol/card.ts';
 import { card as cardSchema } from '../../src/protocol/card.ts';
-import type { Source } from '../../src/protocol/call.ts';
-import { createTickSigner, createVerifier, signed, signOne, type TickSigner } from '../../src/protocol/signing.ts';
+import {
+  createTickSigner,
+  createVerifier,
+  signed,
+  signOne,
+  type TickSigner,
+} from '../../src/protocol/signing.ts';
 import { createSigner, nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { createStreamPair, type PairOptions } from './stream-pair.ts';
 
 export const NETWORK = 'test-0000000000000000';
 
-const seeded = (value: number): ReturnType<typeof createSigner> => createSigner(new Uint8Array(32).fill(value));
+const seeded = (value: number): ReturnType<typeof createSigner> =>
+  createSigner(new Uint8Array(32).fill(value));
 
 export const keys = {
   payer: seeded(1),
@@ -68,7 +75,14 @@ export class Channels implements ChannelView {
 
 export function openChannel(deposit = 1_000_000n): ChannelInfo {
   const { payer, operator } = keys;
-  return { id: CHANNEL, payer: payer.publicKey, payee: operator.publicKey, deposit, claimed: 0n, state: 'open' };
+  return {
+    id: CHANNEL,
+    payer: payer.publicKey,
+    payee: operator.publicKey,
+    deposit,
+    claimed: 0n,
+    state: 'open',
+  };
 }
 
 export const PASSAGE =
@@ -85,15 +99,17 @@ export const source: Source = {
 };
 
 /** Quotes the passage sentence by sentence and earns for it: a small real answerer. */
-export function quotingAnswerer(options: { readonly before?: (part: number, signal: AbortSignal) => Promise<void> | void } = {}): Answerer {
+export function quotingAnswerer(
+  options: { readonly before?: (part: number, signal: AbortSignal) => Promise<void> | void } = {},
+): Answerer {
   return {
     answer(job, { signal }) {
       return {
         parts: quote(job.outputUnitsMax, options.before, signal),
-        shares: ({ deltas }) => ({
+        shares: ({ citations }) => ({
           rule: 'test/1',
           shares:
-            deltas === 0
+            citations.length === 0
               ? [{ asset: AGENT_ASSET, role: 'agent', ppm: 1_000_000 }]
               : [
                   { asset: KNOWLEDGE_ASSET, role: 'knowledge', ppm: 700_001 },
@@ -178,7 +194,14 @@ export interface Rig {
   readonly card: Card;
   readonly records: { readonly caller: CallRecords; readonly host: CallRecords };
   /** Sends a raw opening and answers what came back. */
-  raw(body: Uint8Array, from?: string): Promise<{ readonly kinds: number[]; readonly code?: string; readonly frames: { kind: number; body: Uint8Array }[] }>;
+  raw(
+    body: Uint8Array,
+    from?: string,
+  ): Promise<{
+    readonly kinds: number[];
+    readonly code?: string;
+    readonly frames: { kind: number; body: Uint8Array }[];
+  }>;
 }
 
 export async function createRig(options: RigOptions = {}): Promise<Rig> {
@@ -203,7 +226,12 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
     },
     options.book,
   );
-  const hosted = { card, cardHash, signer: tick(keys.agent), answerer: options.answerer ?? quotingAnswerer() };
+  const hosted = {
+    card,
+    cardHash,
+    signer: tick(keys.agent),
+    answerer: options.answerer ?? quotingAnswerer(),
+  };
   const replay = await openReplayStore({ clock, store: at(hostStore, 'r') });
   const records = {
     host: await openCallRecords({ clock, store: at(hostStore, 'c') }),
@@ -265,7 +293,17 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
       return { kinds: frames.map(({ kind }) => kind), frames, code };
     }
   };
-  return { caller, host, payee, payer, channels, card, records, raw, target: { peerId: 'peer-host', card: signedCard } };
+  return {
+    caller,
+    host,
+    payee,
+    payer,
+    channels,
+    card,
+    records,
+    raw,
+    target: { peerId: 'peer-host', card: signedCard },
+  };
 }
 
 export const QUESTION = 'How does a payee get paid if the payer disappears?';

@@ -1,5 +1,5 @@
-import { SaharaError } from '../../src/base/errors.ts';
 import type { CallFrame, CallSink, CallStream } from '../../src/agent/ports.ts';
+import { SaharaError } from '../../src/base/errors.ts';
 import { fromWireFailure, toWireFailure } from '../../src/protocol/failure.ts';
 
 /** What may happen to a frame on its way. */
