@@ -41,7 +41,7 @@ export const RATED_USERS_MAX = 10_000;
 /** Most chats whose pace is followed in memory. */
 export const PACED_CHATS_MAX = 10_000;
 /** Message ids after the question that are searched for a message whose sending was never confirmed. */
-export const FIND_WINDOW = 16;
+export const FIND_WINDOW = 24;
 
 invariant(ATTACHMENT_BYTES_MAX <= QUESTION_BYTES_MAX, 'an attachment has to fit into a question');
 invariant(QUOTE_CHARACTERS_MAX * 3 < QUESTION_BYTES_MAX, 'a quote leaves room for the question');

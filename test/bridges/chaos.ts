@@ -149,7 +149,8 @@ function wrongWith(
   if (finals !== 1) wrong.push(`question ${asked.id}: ${finals} final messages among ${replies.length}`);
   if (found.join(' ') !== expected.join(' '))
     wrong.push(`question ${asked.id}: ${found.length} of ${words} words`);
-  if (/…|Asking/.test(text)) wrong.push(`question ${asked.id}: a dead message stays`);
+  if (/…|Asking/.test(text))
+    wrong.push(`question ${asked.id}: a dead message stays: ${JSON.stringify(replies)}`);
   return wrong;
 }
 

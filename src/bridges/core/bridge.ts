@@ -88,7 +88,7 @@ export interface Bridge {
 export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE_DEFAULTS): Bridge {
   const { agents, platform, clock, log } = parts;
   const state = createState(parts.store);
-  const journal = createJournal(state);
+  const journal = createJournal(state, platform);
   const spending = createSpending({ state }, options.spending);
   const policy = createPolicy({ clock }, options.policy);
   const pacer = createPacer({ clock }, parts.pace);

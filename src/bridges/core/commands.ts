@@ -35,8 +35,8 @@ export interface CommandCall {
 
 type Command = (parts: CommandParts, call: CommandCall) => Promise<Reply>;
 
-/** Every command but `/ask`, which makes a call. Adapters publish this list. */
-export const COMMANDS: Readonly<Record<string, Command>> = {
+/** Every command but `/ask`, which makes a call. */
+const COMMANDS: Readonly<Record<string, Command>> = {
   agents: async ({ agents }, { language }) => {
     const listed = (await agents.list()).slice(0, AGENTS_LISTED_MAX);
     if (listed.length === 0) return shown(plain(language.agentsEmpty));
@@ -110,6 +110,31 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   help: async (_, { language }) => shown(plain(language.help)),
   start: async (_, { language }) => shown(plain(language.help)),
   privacy: async (_, { language }) => shown(plain(language.privacy)),
+};
+
+/** Commands whose reply only the person may read. */
+export const PRIVATE_COMMANDS: readonly string[] = [
+  'balance',
+  'receipt',
+  'explain',
+  'proof',
+  'history',
+  'forget',
+];
+
+/** What platforms list: each command and what it does. */
+export const COMMAND_TEXTS: Readonly<Record<string, string>> = {
+  ask: 'Ask the chosen agent',
+  agents: 'Who can answer, and for how much',
+  agent: 'Choose whom to ask',
+  balance: 'What you can spend',
+  receipt: 'Who was paid for the last answer',
+  proof: 'Check the proof of the last answer',
+  explain: 'How its price came about',
+  history: 'Your last questions',
+  forget: 'Delete your questions and answers',
+  help: 'What this bot does',
+  privacy: 'What is kept, and for how long',
 };
 
 /** The reply to a command; one that is not known gets a sentence. */

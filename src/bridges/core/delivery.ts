@@ -55,7 +55,7 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
   async function begin(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
     const job = current();
     const place = placeOf(job);
-    const slot = job.slots[index] ?? { messageId: undefined, after: journal.lastIn(place, platform.name) };
+    const slot = job.slots[index] ?? { messageId: undefined, after: journal.lastIn(place) };
     const again = job.slots[index] !== undefined || started.has(index);
     if (job.slots[index] === undefined) await setSlot(index, slot);
     const replyTo = place === job.event.place ? job.event.messageId : undefined;
@@ -67,18 +67,18 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
       key: toHex(job.key).slice(0, 16),
       index,
       after: slot.after,
-      isTaken: (messageId: string) => journal.isTaken(place, platform.name, messageId),
+      isTaken: (messageId: string) => journal.isTaken(place, messageId),
     };
-    const messageId = await pacer.run(
+    // The id is journalled before the chat's next request runs: a search that another reply makes must know it.
+    await pacer.run(
       place,
-      () => {
+      async () => {
         const isAgain = again || started.has(index);
         started.add(index);
-        return platform.place({ ...request, again: isAgain });
+        await setSlot(index, { ...slot, messageId: await platform.place({ ...request, again: isAgain }) });
       },
       { signal },
     );
-    await setSlot(index, { ...slot, messageId });
   }
 
   async function showOne(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
@@ -103,7 +103,7 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
       await pacer.run(place, () => platform.edit(event, place, messageId, content), { signal });
     } catch (error) {
       if (faultOf(error) === 'gone') {
-        await setSlot(index, { messageId: undefined, after: journal.lastIn(place, platform.name) });
+        await setSlot(index, { messageId: undefined, after: journal.lastIn(place) });
       }
       throw error;
     }

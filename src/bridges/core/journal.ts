@@ -8,7 +8,7 @@ import { toHex } from '../../base/bytes.ts';
 import { invariant } from '../../base/errors.ts';
 import type { StoreOperation } from '../../base/store.ts';
 import { JOB_KEPT_MS } from '../limits.ts';
-import type { ChatEvent, Place } from './platform.ts';
+import type { ChatEvent, Place, Platform } from './platform.ts';
 import { type Job, jobSchema, type Slot } from './records.ts';
 import { type Change, del, put, putText, type State } from './state.ts';
 
@@ -22,9 +22,9 @@ export interface Journal {
   unfinished(): Promise<readonly Job[]>;
   /** Changes a job, together with other writes. `step` sees the job as it is on disk. */
   change<T = void>(key: string, step: (job: Job) => JobChange<T>): Promise<T>;
-  isTaken(place: Place, platform: string, messageId: string): boolean;
-  /** Greatest message id known in a place: ids rise on both platforms. */
-  lastIn(place: Place, platform: string): string | undefined;
+  isTaken(place: Place, messageId: string): boolean;
+  /** Greatest message id known in a place's sequence. */
+  lastIn(place: Place): string | undefined;
   /** Keys of a user's questions, newest first. */
   questionsOf(user: string, limit: number): Promise<readonly string[]>;
   /** Deletes what a user wrote and got; amounts and ids stay. */
@@ -51,7 +51,7 @@ export function jobKey(eventId: string): Uint8Array {
 }
 
 /** The journal over `state`. */
-export function createJournal(state: State): Journal {
+export function createJournal(state: State, platform: Pick<Platform, 'name' | 'sequenceOf'>): Journal {
   const find = (key: string): Job | undefined => state.get(`job/${key}`, jobSchema);
 
   function save(job: Job, before: Job | undefined): readonly StoreOperation[] {
@@ -69,18 +69,20 @@ export function createJournal(state: State): Journal {
     const place = job.place ?? job.event.place;
     return [
       putText(messageKey(place, job.event.platform, slot.messageId), toHex(job.key)),
-      ...seen(place, job.event.platform, slot.messageId),
+      ...seen(place, slot.messageId),
     ];
   }
 
-  function seen(place: Place, platform: string, messageId: string): readonly StoreOperation[] {
-    const last = lastIn(place, platform);
+  const seenKey = (place: Place): string => `seen/${platform.name}:${platform.sequenceOf(place)}`;
+
+  function seen(place: Place, messageId: string): readonly StoreOperation[] {
+    const last = lastIn(place);
     const isNewer = last === undefined || BigInt(messageId) > BigInt(last);
-    return isNewer ? [putText(seenKey(place, platform), messageId)] : [];
+    return isNewer ? [putText(seenKey(place), messageId)] : [];
   }
 
-  function lastIn(place: Place, platform: string): string | undefined {
-    return state.getText(seenKey(place, platform));
+  function lastIn(place: Place): string | undefined {
+    return state.getText(seenKey(place));
   }
 
   function recorded(
@@ -95,8 +97,7 @@ export function createJournal(state: State): Journal {
       if (jobs.has(key) || find(key) !== undefined) continue;
       jobs.set(key, job);
       operations.push(...save(job, undefined));
-      if (event.messageId !== undefined)
-        operations.push(...seen(event.place, event.platform, event.messageId));
+      if (event.messageId !== undefined) operations.push(...seen(event.place, event.messageId));
     }
     return { operations, result: [...jobs.values()] };
   }
@@ -121,8 +122,7 @@ export function createJournal(state: State): Journal {
         const { job, operations = [], result } = step(before);
         return { operations: [...save({ ...before, ...job }, before), ...operations], result };
       }),
-    isTaken: (place, platform, messageId) =>
-      state.getText(messageKey(place, platform, messageId)) !== undefined,
+    isTaken: (place, messageId) => state.getText(messageKey(place, platform.name, messageId)) !== undefined,
     async questionsOf(user, limit) {
       const keys: string[] = [];
       for await (const [entry] of state.entries(`history/${user}/`, { reverse: true, limit })) {
@@ -201,8 +201,4 @@ export function historyKey(job: Job): string {
 
 function messageKey(place: Place, platform: string, messageId: string): string {
   return `message/${platform}:${place.chat}/${messageId}`;
-}
-
-function seenKey(place: Place, platform: string): string {
-  return `seen/${platform}:${place.chat}`;
 }

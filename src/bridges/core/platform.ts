@@ -85,7 +85,7 @@ export interface PlaceRequest {
   readonly index: number;
   /** An earlier try may have succeeded unseen: look for its message and take that one instead of a second. */
   readonly again: boolean;
-  /** The last message known in this place before the first try. */
+  /** The last message known in this place's sequence before the first try. */
   readonly after: string | undefined;
   /** Whether a message of this place is known to belong to a reply. */
   readonly isTaken: (messageId: string) => boolean;
@@ -95,6 +95,8 @@ export interface PlaceRequest {
 export interface Platform {
   readonly name: PlatformName;
   readonly limit: SplitLimit;
+  /** Names the sequence that a place's message ids rise in: places with the same name share one. */
+  sequenceOf(place: Place): string;
   /** Tells the platform that the event was received. Harmless when repeated. */
   ack(event: ChatEvent): Promise<void>;
   /** Sends one message and returns its id. */

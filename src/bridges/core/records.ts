@@ -100,7 +100,7 @@ const replySchema: Schema<Reply> = record('reply', {
 export interface Slot {
   /** The message, once its id is known. */
   readonly messageId: string | undefined;
-  /** The last message known in the place before the first try to send it. */
+  /** The last message known in the place's sequence before the first try to send it. */
   readonly after: string | undefined;
 }
 

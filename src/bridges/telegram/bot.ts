@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
-import { COMMANDS } from '../core/commands.ts';
+import { COMMAND_TEXTS } from '../core/commands.ts';
 import { type PacerOptions, sleep, TELEGRAM_PACE } from '../core/pacer.ts';
 import { platformFailure } from '../core/platform.ts';
 import type { AgentsPort } from '../core/ports.ts';
@@ -98,22 +98,6 @@ async function whoAmI(api: Api, clock: Clock): Promise<{ readonly id: number; re
 }
 
 async function publishCommands(api: Api): Promise<void> {
-  const names = ['ask', ...Object.keys(COMMANDS).filter((name) => name !== 'start')];
-  await api.setMyCommands(
-    names.map((command) => ({ command, description: COMMAND_TEXTS[command] ?? command })),
-  );
+  const commands = Object.entries(COMMAND_TEXTS).map(([command, description]) => ({ command, description }));
+  await api.setMyCommands(commands);
 }
-
-const COMMAND_TEXTS: Readonly<Record<string, string>> = {
-  ask: 'Ask the chosen agent',
-  agents: 'Who can answer, and for how much',
-  agent: 'Choose whom to ask',
-  balance: 'What you can spend',
-  receipt: 'Who was paid for the last answer',
-  proof: 'Check the proof of the last answer',
-  explain: 'How its price came about',
-  history: 'Your last questions',
-  forget: 'Delete your questions and answers',
-  help: 'What this bot does',
-  privacy: 'What is kept, and for how long',
-};

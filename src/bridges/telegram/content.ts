@@ -1,6 +1,6 @@
 /** A reply in Telegram's own form: text and entities, never a markup language that its text could break. */
 import type { InlineKeyboardMarkup, MessageEntity } from 'grammy/types';
-import { BUTTON_ACTIONS, type Button, type ButtonAction } from '../core/platform.ts';
+import type { Button } from '../core/platform.ts';
 import type { Rich, Span } from '../core/rich.ts';
 import type { SplitLimit } from '../core/split.ts';
 import { TELEGRAM_ENTITIES_MAX, TELEGRAM_TEXT_MAX } from '../limits.ts';
@@ -37,13 +37,4 @@ function entity({ style, offset, length, url, language }: Span): MessageEntity {
 export function telegramKeyboard(buttons: readonly Button[]): InlineKeyboardMarkup {
   const row = buttons.map(({ action, job, label }) => ({ text: label, callback_data: `${action}:${job}` }));
   return { inline_keyboard: row.length === 0 ? [] : [row] };
-}
-
-/** Action and job of a button's data, or `undefined` when it is not ours. */
-export function pressedButton(
-  data: string,
-): { readonly action: ButtonAction; readonly job: string } | undefined {
-  const match = /^([a-z]+):([0-9a-f]{32})$/.exec(data);
-  const action = BUTTON_ACTIONS.find((known) => known === match?.[1]);
-  return action === undefined ? undefined : { action, job: match?.[2] ?? '' };
 }

@@ -1,9 +1,9 @@
 /** Telegram's updates as chat events. What is not addressed to the bot gives none. */
 import type { CallbackQuery, Chat, Message, MessageEntity, Update, User } from 'grammy/types';
+import { pressedButton } from '../core/buttons.ts';
 import { clipped } from '../core/markdown.ts';
 import type { Attachment, ChatEvent, Place } from '../core/platform.ts';
 import { QUOTE_CHARACTERS_MAX } from '../limits.ts';
-import { pressedButton } from './content.ts';
 
 /** Who the bot is. */
 export interface TelegramSelf {

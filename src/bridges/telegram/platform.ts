@@ -13,6 +13,7 @@ import {
   type Platform,
   platformFailure,
 } from '../core/platform.ts';
+import { plain } from '../core/rich.ts';
 import { FIND_WINDOW } from '../limits.ts';
 import { TELEGRAM_LIMIT, telegramEntities, telegramKeyboard } from './content.ts';
 import { isUnchanged, telegramFailure } from './failures.ts';
@@ -23,6 +24,9 @@ export interface TelegramParts {
   /** Reads a file by its path on Telegram's file server; rejects without naming the token. */
   readonly download: (path: string) => Promise<Response>;
 }
+
+const FOUND: MessageContent = { rich: plain('…'), buttons: [] };
+const FOUND_AGAIN: MessageContent = { rich: plain('… …'), buttons: [] };
 
 /** Telegram as the bridge's core sees it. */
 export function createTelegramPlatform({ api, download }: TelegramParts): Platform {
@@ -78,12 +82,14 @@ export function createTelegramPlatform({ api, download }: TelegramParts): Platfo
     return undefined;
   }
 
-  async function isLost(request: PlaceRequest, id: number): Promise<boolean> {
+  /** Whether a message answers an edit and replies to the same question. The edits show only that something comes. */
+  async function isLost({ place, replyTo }: PlaceRequest, id: number): Promise<boolean> {
     try {
-      const edited = await edit(request.place, id, request.content);
-      if (edited === 'same') return true;
-      const repliesTo = edited.reply_to_message?.message_id;
-      return repliesTo === undefined || String(repliesTo) === request.replyTo;
+      // An edit that changes nothing does not tell what the message replies to, so the second differs.
+      let edited = await edit(place, id, FOUND);
+      if (edited === 'same') edited = await edit(place, id, FOUND_AGAIN);
+      if (edited === 'same') return false;
+      return edited.reply_to_message?.message_id === (replyTo === undefined ? undefined : Number(replyTo));
     } catch (error) {
       const failure = telegramFailure(error);
       if (failure.code !== 'platform-failed' || failure.facts.fault === 'uncertain') throw failure;
@@ -94,6 +100,8 @@ export function createTelegramPlatform({ api, download }: TelegramParts): Platfo
   return {
     name: 'telegram',
     limit: TELEGRAM_LIMIT,
+    // Supergroups and channels count for themselves; all other chats of an account share one sequence.
+    sequenceOf: ({ chat }) => (chat.startsWith('-100') ? chat : 'account'),
     async ack(event) {
       if (event.type !== 'press') return;
       try {
@@ -105,7 +113,9 @@ export function createTelegramPlatform({ api, download }: TelegramParts): Platfo
     },
     async place(request) {
       const lost = request.again ? await findLost(request) : undefined;
-      return lost ?? (await send(request));
+      if (lost === undefined) return send(request);
+      await edit(request.place, Number(lost), request.content);
+      return lost;
     },
     async edit(_event, place, messageId, content) {
       await edit(place, Number(messageId), content);

@@ -1,0 +1,134 @@
+/** A Discord bot on the bridge's core. */
+import {
+  type APIUser,
+  ApplicationCommandOptionType,
+  ApplicationIntegrationType,
+  InteractionContextType,
+  REST,
+  type RESTPutAPIApplicationCommandsJSONBody,
+  Routes,
+} from 'discord.js';
+import type { Clock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
+import type { Store } from '../../base/store.ts';
+import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
+import { COMMAND_TEXTS } from '../core/commands.ts';
+import { DISCORD_PACE, type PacerOptions, sleep } from '../core/pacer.ts';
+import type { AgentsPort } from '../core/ports.ts';
+import { discordFailure } from './failures.ts';
+import { connectGateway } from './gateway.ts';
+import { createDiscordPlatform } from './platform.ts';
+
+/** What a Discord bot works with. */
+export interface DiscordBotParts {
+  readonly agents: AgentsPort;
+  /** The bot's own store; nothing else writes to it. */
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How a Discord bot behaves. */
+export interface DiscordBotOptions {
+  /** From the developer portal. Never logged. */
+  readonly token: string;
+  /** Where the REST API is. */
+  readonly api: string;
+  /** Hosts that attachments are fetched from. */
+  readonly fileHosts: readonly string[];
+  readonly pace: PacerOptions;
+  readonly bridge: BridgeOptions;
+}
+
+/** Everything but the token. */
+export const DISCORD_DEFAULTS: Omit<DiscordBotOptions, 'token'> = {
+  api: 'https://discord.com/api',
+  fileHosts: ['cdn.discordapp.com', 'media.discordapp.net'],
+  pace: DISCORD_PACE,
+  bridge: BRIDGE_DEFAULTS,
+};
+
+/** A running bot. */
+export interface DiscordBot {
+  readonly bridge: Bridge;
+  stop(): Promise<void>;
+}
+
+const START_ATTEMPTS_MAX = 8;
+
+/** Starts a bot: takes up what is unfinished, publishes the commands, connects. Throws `token-refused`, `platform-failed`. */
+export async function startDiscordBot(
+  parts: DiscordBotParts,
+  options: DiscordBotOptions,
+): Promise<DiscordBot> {
+  const { clock, log, agents } = parts;
+  // The bridge itself waits out rate limits and repeats what got no answer; the library would repeat it unseen.
+  const rest = new REST({ api: options.api, retries: 0, rejectOnRateLimit: () => true }).setToken(
+    options.token,
+  );
+  const self = await whoAmI(rest, clock);
+  const platform = createDiscordPlatform({
+    rest,
+    applicationId: self.id,
+    clock,
+    fileHosts: options.fileHosts,
+  });
+  const bridge = createBridge({ ...parts, platform, pace: options.pace }, options.bridge);
+  await bridge.resume();
+  await rest
+    .put(Routes.applicationCommands(self.id), { body: commandList() })
+    .catch((error) => log.warn('commands not published', { code: discordFailure(error).code }));
+  const gateway = await connectGateway({
+    rest,
+    token: options.token,
+    selfId: self.id,
+    bridge,
+    agents,
+    clock,
+    log,
+  });
+  return {
+    bridge,
+    async stop() {
+      await gateway.close();
+      await bridge.stop();
+      rest.clearHashSweeper();
+      rest.clearHandlerSweeper();
+    },
+  };
+}
+
+async function whoAmI(rest: REST, clock: Clock): Promise<APIUser> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return (await rest.get(Routes.user())) as APIUser;
+    } catch (error) {
+      const failure = discordFailure(error);
+      if (failure.kind !== 'unavailable' || attempt === START_ATTEMPTS_MAX) throw failure;
+      await sleep(clock, 250 * attempt);
+    }
+  }
+}
+
+const OPTIONS: Readonly<Record<string, { readonly name: string; readonly description: string }>> = {
+  ask: { name: 'question', description: 'What you would like to know' },
+  agent: { name: 'name', description: 'The agent’s name' },
+  receipt: { name: 'id', description: 'The id under an answer' },
+  proof: { name: 'id', description: 'The id under an answer' },
+  explain: { name: 'id', description: 'The id under an answer' },
+};
+
+function commandList(): RESTPutAPIApplicationCommandsJSONBody {
+  return Object.entries(COMMAND_TEXTS).map(([name, description]) => {
+    const option = OPTIONS[name];
+    const more = { type: ApplicationCommandOptionType.String, required: name === 'ask' } as const;
+    return {
+      name,
+      description,
+      integration_types: [ApplicationIntegrationType.GuildInstall],
+      contexts: [InteractionContextType.Guild, InteractionContextType.BotDM],
+      options:
+        option === undefined ? [] : [{ ...more, ...option, ...(name === 'agent' && { autocomplete: true }) }],
+    };
+  });
+}

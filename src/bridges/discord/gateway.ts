@@ -1,0 +1,119 @@
+/**
+ * The gateway connection with a durable inbox. The session and the number of the last dispatch that the journal
+ * holds are on disk together with it, so a process that was killed resumes where the journal ends and Discord sends
+ * what came since again.
+ */
+import { type SessionInfo, WebSocketManager, WebSocketShardEvents } from '@discordjs/ws';
+import {
+  type APIApplicationCommandAutocompleteInteraction,
+  GatewayDispatchEvents,
+  type GatewayDispatchPayload,
+  GatewayIntentBits,
+  InteractionResponseType,
+  InteractionType,
+  type REST,
+  Routes,
+} from 'discord.js';
+import type { Clock } from '../../base/clock.ts';
+import { asSaharaError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Bridge } from '../core/bridge.ts';
+import type { AgentsPort } from '../core/ports.ts';
+import { discordEvent } from './events.ts';
+
+/** What the connection works with. */
+export interface GatewayParts {
+  readonly rest: REST;
+  readonly token: string;
+  readonly selfId: string;
+  readonly bridge: Bridge;
+  readonly agents: AgentsPort;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Reads no message but those that mention the bot or are written to it: the message-content intent stays off. */
+const INTENTS = GatewayIntentBits.GuildMessages | GatewayIntentBits.DirectMessages;
+const CHOICES_MAX = 25;
+
+/** Connects; events are journalled in the order of their numbers. Throws what the library says about the token. */
+export async function connectGateway(parts: GatewayParts): Promise<{ close(): Promise<void> }> {
+  const { rest, token, bridge, log } = parts;
+  const sessions = new Map<number, SessionInfo>();
+  let tail: Promise<void> = Promise.resolve();
+
+  const manager = new WebSocketManager({
+    rest,
+    token,
+    intents: INTENTS,
+    retrieveSessionInfo: (shardId) =>
+      sessions.get(shardId) ?? sessionOf(bridge.mark(markOf(shardId)), shardId) ?? null,
+    async updateSessionInfo(shardId, session) {
+      if (session) sessions.set(shardId, session);
+      else {
+        sessions.delete(shardId);
+        await bridge.receive([], new Map([[markOf(shardId), '']]));
+      }
+    },
+  });
+
+  async function receive(payload: GatewayDispatchPayload, shardId: number): Promise<void> {
+    const event = discordEvent(payload, parts.selfId, parts.clock.nowMs());
+    const session = sessions.get(shardId);
+    if (event === undefined && payload.t !== GatewayDispatchEvents.Ready)
+      return answerCompletion(parts, payload);
+    const mark = session === undefined ? '' : JSON.stringify({ ...session, sequence: payload.s });
+    await bridge.receive(event ? [event] : [], new Map([[markOf(shardId), mark]]));
+  }
+
+  manager.on(WebSocketShardEvents.Dispatch, ({ data, shardId }) => {
+    tail = tail
+      .then(() => receive(data, shardId))
+      .catch((error) => log.error('dispatch not journalled', { code: asSaharaError(error).code }));
+  });
+  manager.on(WebSocketShardEvents.Error, ({ error }) => log.warn('gateway error', { reason: error.message }));
+  manager.on(WebSocketShardEvents.Closed, ({ code }) => log.warn('gateway closed', { code }));
+  await manager.connect();
+  return {
+    async close() {
+      await manager.destroy();
+      await tail;
+    },
+  };
+}
+
+function markOf(shardId: number): string {
+  return `discord/session/${shardId}`;
+}
+
+function sessionOf(mark: string | undefined, shardId: number): SessionInfo | undefined {
+  if (mark === undefined || mark === '') return undefined;
+  const { sequence, sessionId, shardCount, resumeURL } = { ...JSON.parse(mark) };
+  if (!Number.isInteger(sequence) || typeof sessionId !== 'string' || typeof resumeURL !== 'string')
+    return undefined;
+  return { sequence, sessionId, shardId, shardCount: Number(shardCount), resumeURL };
+}
+
+/** Offers agents while a name is typed. It is worth nothing a second later, so it is not journalled. */
+async function answerCompletion(
+  { rest, agents, log }: GatewayParts,
+  payload: GatewayDispatchPayload,
+): Promise<void> {
+  if (payload.t !== GatewayDispatchEvents.InteractionCreate) return;
+  const interaction = payload.d;
+  if (interaction.type !== InteractionType.ApplicationCommandAutocomplete) return;
+  try {
+    const typed = typedText(interaction).toLowerCase();
+    const listed = (await agents.list()).filter((agent) => agent.name.toLowerCase().includes(typed));
+    const choices = listed.slice(0, CHOICES_MAX).map(({ name }) => ({ name, value: name }));
+    const body = { type: InteractionResponseType.ApplicationCommandAutocompleteResult, data: { choices } };
+    await rest.post(Routes.interactionCallback(interaction.id, interaction.token), { auth: false, body });
+  } catch (error) {
+    log.warn('no completion', { code: asSaharaError(error).code });
+  }
+}
+
+function typedText(interaction: APIApplicationCommandAutocompleteInteraction): string {
+  const focused = interaction.data.options.find((option) => 'focused' in option && option.focused);
+  return focused && 'value' in focused ? String(focused.value) : '';
+}

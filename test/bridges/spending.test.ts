@@ -1,0 +1,164 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createMemoryStore } from '../../src/base/store.ts';
+import type { ChatEvent } from '../../src/bridges/core/platform.ts';
+import { amountSchema, entrySchema } from '../../src/bridges/core/records.ts';
+import { createSpending, SPENDING_DEFAULTS, type SpendingOptions } from '../../src/bridges/core/spending.ts';
+import { createState } from '../../src/bridges/core/state.ts';
+
+const DAY_MS = 86_400_000;
+const rich: SpendingOptions = {
+  callMax: 100n,
+  userDayMax: 300n,
+  chatDayMax: 500n,
+  guildDayMax: 600n,
+  bridgeDayMax: 900n,
+  bridgeMax: 2000n,
+  welcome: 250n,
+};
+
+function event(user: string, chat: string, guild?: string): ChatEvent {
+  return {
+    platform: 'discord',
+    id: `${user}-${chat}`,
+    type: 'question',
+    userId: user,
+    userName: user,
+    language: 'en',
+    place: { chat, thread: undefined, direct: false, guild },
+    messageId: undefined,
+    text: 'q',
+    argument: '',
+    quote: '',
+    attachments: [],
+    token: '',
+    atMs: 0,
+  };
+}
+
+function books(options: SpendingOptions) {
+  const state = createState(createMemoryStore());
+  const spending = createSpending({ state }, options);
+  const reserve = (key: string, who: ChatEvent, amountMax: bigint, atMs = 0) =>
+    state.update(() => ({
+      operations: spending.reserve({ key, event: who, amountMax, atMs }),
+      result: undefined,
+    }));
+  const settle = (key: string, amount: bigint, paidBy: 'user' | 'operator' = 'user') =>
+    state.update(() => ({
+      operations: spending.settle(key, amount, { paidBy, atMs: 0 }),
+      result: undefined,
+    }));
+  const credit = (user: string, amount: bigint, id: string) =>
+    state.update(() => ({ operations: spending.credit(user, amount, { id, atMs: 0 }), result: undefined }));
+  return { state, spending, reserve, settle, credit };
+}
+
+describe('the spending book', () => {
+  // BRG-30
+  test('what is held comes back but for the exact price', async () => {
+    const { spending, reserve, settle } = books(rich);
+    await reserve('k', event('u', 'c'), 100n);
+    expect(spending.balance('discord:u')).toBe(150n);
+    expect(spending.standing(event('u', 'c'))).toEqual({ balance: 150n, held: 100n, spentToday: 100n });
+    await settle('k', 30n);
+    expect(spending.standing(event('u', 'c'))).toEqual({ balance: 220n, held: 0n, spentToday: 30n });
+    expect(spending.accountBalance('agents')).toBe(30n);
+  });
+
+  // BRG-31
+  test('booking the same step again changes nothing', async () => {
+    const { spending, reserve, settle, credit } = books(rich);
+    await reserve('k', event('u', 'c'), 100n);
+    await settle('k', 30n);
+    await settle('k', 30n);
+    await credit('discord:u', 5n, 'gift');
+    await credit('discord:u', 5n, 'gift');
+    expect(spending.balance('discord:u')).toBe(225n);
+  });
+
+  // BRG-32
+  test('0 means 0: nothing can be spent, and what is free stays free', async () => {
+    const { reserve, credit } = books(SPENDING_DEFAULTS);
+    await credit('discord:u', 1000n, 'gift');
+    await expect(reserve('a', event('u', 'c'), 1n)).rejects.toMatchObject({ code: 'price-above-max' });
+    await reserve('b', event('u', 'c'), 0n);
+    for (const cap of ['userDayMax', 'chatDayMax', 'guildDayMax', 'bridgeDayMax', 'bridgeMax'] as const) {
+      const one = books({ ...rich, [cap]: 0n });
+      await expect(one.reserve('a', event('u', 'c', 'g'), 1n)).rejects.toMatchObject({
+        code: 'quota-exhausted',
+      });
+      await one.reserve('b', event('u', 'c', 'g'), 0n);
+    }
+  });
+
+  // BRG-33
+  test('a failed answer costs its user nothing; the operator bears what the agent took', async () => {
+    const { spending, reserve, settle } = books(rich);
+    await reserve('k', event('u', 'c'), 100n);
+    await settle('k', 30n, 'operator');
+    expect(spending.balance('discord:u')).toBe(250n);
+    expect(spending.accountBalance('operator')).toBe(-30n);
+    expect(spending.accountBalance('agents')).toBe(30n);
+  });
+
+  test('a charge above what is held is refused', async () => {
+    const { reserve, settle } = books(rich);
+    await reserve('k', event('u', 'c'), 10n);
+    await expect(settle('k', 11n)).rejects.toMatchObject({ code: 'receipt-invalid' });
+  });
+
+  // BRG-34
+  test('caps hold, money is conserved and every entry sums to 0, whatever is asked', async () => {
+    const step = fc.record({
+      user: fc.constantFrom('u1', 'u2', 'u3'),
+      chat: fc.constantFrom('c1', 'c2'),
+      max: fc.bigInt({ min: 0n, max: 130n }),
+      part: fc.nat({ max: 100 }),
+      day: fc.nat({ max: 2 }),
+      end: fc.constantFrom('user', 'operator', 'open'),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const { state, spending, reserve, settle } = books(rich);
+        const spent = new Map<string, bigint>();
+        for (const [i, { user, chat, max, part, day, end }] of steps.entries()) {
+          const accepted = await reserve(`k${i}`, event(user, chat, 'g'), max, day * DAY_MS).then(
+            () => true,
+            () => false,
+          );
+          if (!accepted) continue;
+          const amount = (max * BigInt(part)) / 100n;
+          if (end !== 'open') await settle(`k${i}`, amount, end);
+          const counted = end === 'open' ? max : amount;
+          for (const scope of [`${day}/${user}`, `${day}/${chat}`, `${day}`, 'all']) {
+            spent.set(scope, (spent.get(scope) ?? 0n) + counted);
+          }
+        }
+        for (const [scope, amount] of spent) {
+          const cap =
+            scope === 'all'
+              ? rich.bridgeMax
+              : /u\d/.test(scope)
+                ? rich.userDayMax
+                : /c\d/.test(scope)
+                  ? rich.chatDayMax
+                  : rich.guildDayMax;
+          expect(amount <= cap, `${scope}: ${amount} of ${cap}`).toBe(true);
+        }
+        let sum = 0n;
+        for await (const [key, value] of state.entries('account/')) {
+          const { amount } = amountSchema.decode(value);
+          if (key.startsWith('account/user/')) expect(amount >= 0n).toBe(true);
+          sum += amount;
+        }
+        expect(sum).toBe(0n);
+        for await (const [, value] of state.entries('entry/')) {
+          expect(entrySchema.decode(value).legs.reduce((total, leg) => total + leg.amount, 0n)).toBe(0n);
+        }
+        expect(spending.accountBalance('held') >= 0n).toBe(true);
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
