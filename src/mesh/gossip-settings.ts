@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { GossipsubOpts } from '@libp2p/gossipsub';
+import type { GossipsubOpts, Message } from '@libp2p/gossipsub';
 import { StrictSign } from '@libp2p/gossipsub';
 import { u32be, utf8 } from '../base/bytes.ts';
 import { GOSSIP_RPC_BYTES_MAX } from './limits.ts';
@@ -10,13 +10,27 @@ import type { Standings } from './standing.ts';
 export const GRAYLIST_SCORE = -80;
 
 /**
- * What names a message: SHA-256 of the topic's length (u32), the topic and the data. The length frames the topic,
- * so that no message of one topic can be taken for one of another; the publisher is not part of it, so that one
- * advert wrapped again by somebody else is still the same advert.
+ * What names a message: SHA-256 over the topic, the author's peer id and the data, each after its length (u32).
+ * The lengths keep a message of one topic from being taken for one of another; the author keeps what somebody
+ * else wraps again from counting as the message itself, and being suppressed with it.
  */
-export function messageId(topic: string, data: Uint8Array): Uint8Array {
+export function messageId(topic: string, author: Uint8Array, data: Uint8Array): Uint8Array {
   const name = utf8(topic);
-  return createHash('sha256').update(u32be(name.length)).update(name).update(data).digest();
+  return createHash('sha256')
+    .update(u32be(name.length))
+    .update(name)
+    .update(u32be(author.length))
+    .update(author)
+    .update(u32be(data.length))
+    .update(data)
+    .digest();
+}
+
+const NOBODY = new Uint8Array(0);
+
+/** The author's peer id in its bytes; unsigned messages never get this far. */
+function authorOf(message: Message): Uint8Array {
+  return message.type === 'signed' ? message.from.toMultihash().bytes : NOBODY;
 }
 
 type TopicScores = NonNullable<GossipsubOpts['scoreParams']['topics']>;
@@ -65,9 +79,9 @@ export function gossipSettings(standings: Standings, options: MeshOptions): Part
     Dscore: 2,
     Dout: 1,
     Dlazy: 4,
-    msgIdFn: (message) => messageId(message.topic, message.data),
-    fastMsgIdFn: (message) =>
-      Buffer.from(messageId(message.topic, message.data ?? new Uint8Array(0))).toString('latin1'),
+    msgIdFn: (message) => messageId(message.topic, authorOf(message), message.data),
+    fastMsgIdFn: ({ topic, from, data }) =>
+      Buffer.from(messageId(topic, from ?? NOBODY, data ?? NOBODY)).toString('latin1'),
     scoreParams: {
       topics: topicScores(options.topics),
       topicScoreCap: 10,

@@ -75,7 +75,7 @@ export function createGossip(parts: GossipParts, options: { readonly topics: rea
     if (!bucketOf(neighbours, from, nowMs).take(nowMs)) standings.penalise(from, RATE_PENALTY);
     if (topic.running >= VALIDATIONS_MAX) return RESULTS.ignore;
     topic.running++;
-    return verdictOf(topic.handler, plainBytes(message.data), from, clock)
+    return verdictOf(() => topic.handler.validate(plainBytes(message.data), from, authorOf(message)), clock)
       .catch((error: unknown): Verdict => {
         log.error('gossip validator failed', { topic: message.topic, reason: String(error) });
         return 'ignore';
@@ -87,7 +87,9 @@ export function createGossip(parts: GossipParts, options: { readonly topics: rea
   const onMessage = (event: CustomEvent<GossipsubMessage>): void => {
     const { msg, propagationSource } = event.detail;
     try {
-      joined.get(msg.topic)?.handler.deliver(plainBytes(msg.data), propagationSource.toString());
+      joined
+        .get(msg.topic)
+        ?.handler.deliver(plainBytes(msg.data), propagationSource.toString(), authorOf(msg));
     } catch (error) {
       log.error('gossip handler failed', { topic: msg.topic, reason: String(error) });
     }
@@ -130,17 +132,17 @@ export function createGossip(parts: GossipParts, options: { readonly topics: rea
   };
 }
 
-async function verdictOf(
-  handler: TopicHandler,
-  message: Uint8Array,
-  from: string,
-  clock: Clock,
-): Promise<Verdict> {
-  const verdict = handler.validate(message, from);
+async function verdictOf(validate: () => Verdict | Promise<Verdict>, clock: Clock): Promise<Verdict> {
+  const verdict = validate();
   if (typeof verdict === 'string') return verdict;
   const late = Promise.withResolvers<Verdict>();
   const cancel = clock.after(VALIDATION_MS_MAX, () => late.resolve('ignore'));
   return await Promise.race([verdict, late.promise]).finally(cancel);
+}
+
+/** Who signed a message. Unsigned ones are refused before they come here. */
+function authorOf(message: Message): string {
+  return message.type === 'signed' ? message.from.toString() : '';
 }
 
 function bucketOf(buckets: Map<string, Bucket>, peerId: string, nowMs: number): Bucket {

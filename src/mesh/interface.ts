@@ -24,10 +24,13 @@ export type Verdict = 'accept' | 'ignore' | 'reject';
 export interface TopicHandler {
   /** Larger messages are rejected unseen. At most 16,384. */
   readonly sizeBytesMax: number;
-  /** Judges before anything is passed on. `from` is the neighbour that handed the message over. */
-  validate(message: Uint8Array, from: string): Verdict | Promise<Verdict>;
+  /**
+   * Judges before anything is passed on. `from` is the neighbour that handed the message over, `author` the peer
+   * whose key signed it.
+   */
+  validate(message: Uint8Array, from: string, author: string): Verdict | Promise<Verdict>;
   /** Takes an accepted message, once. */
-  deliver(message: Uint8Array, from: string): void;
+  deliver(message: Uint8Array, from: string, author: string): void;
 }
 
 /** How one protocol's questions are answered. */

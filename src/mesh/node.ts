@@ -128,7 +128,7 @@ function servicesOf(
   const services = {
     identify: identify(),
     identifyPush: identifyPush(),
-    ping: ping({ runOnLimitedConnection: true }),
+    ping: ping({ runOnLimitedConnection: true, maxInboundStreams: 16, maxOutboundStreams: 16 }),
     autoNAT: autoNAT(),
     dcutr: dcutr(),
     gossip: gossipsub(gossipSettings(parts.standings, options)),

@@ -35,7 +35,12 @@ async function startStranger() {
       identify: identify(),
       gossip: gossipsub({
         allowPublishToZeroTopicPeers: true,
-        msgIdFn: (message) => messageId(message.topic, message.data),
+        msgIdFn: (message) =>
+          messageId(
+            message.topic,
+            message.type === 'signed' ? message.from.toMultihash().bytes : new Uint8Array(0),
+            message.data,
+          ),
       }),
     },
   });

@@ -75,14 +75,16 @@ func run(ctx context.Context, address, topicName, text string) error {
 	}
 }
 
-// messageID is SHA-256 of the topic's length (u32, big-endian), the topic and the data (spec/mesh.md, MESH-15).
+// messageID is SHA-256 over the topic, the author and the data, each after its length as a big-endian u32
+// (spec/mesh.md, MESH-15).
 func messageID(message *pb.Message) string {
 	hash := sha256.New()
 	length := make([]byte, 4)
-	binary.BigEndian.PutUint32(length, uint32(len(message.GetTopic())))
-	hash.Write(length)
-	hash.Write([]byte(message.GetTopic()))
-	hash.Write(message.GetData())
+	for _, part := range [][]byte{[]byte(message.GetTopic()), message.GetFrom(), message.GetData()} {
+		binary.BigEndian.PutUint32(length, uint32(len(part)))
+		hash.Write(length)
+		hash.Write(part)
+	}
 	return string(hash.Sum(nil))
 }
 

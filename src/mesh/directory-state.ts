@@ -1,0 +1,247 @@
+/**
+ * The directory's state, pure: adverts in, verdicts and listings out. An agent is its key; each peer that hosts
+ * it has an entry of its own, which lives as long as its last advert says (three heartbeats) and no longer.
+ * Refusals come in a fixed order, cheap ones first; the signature is checked between `judge` and `put`.
+ */
+import { toHex } from '../base/bytes.ts';
+import { nearestNames } from '../base/nearest.ts';
+import type { Advert } from '../protocol/card.ts';
+import { didOf, PROTOCOL_VERSION } from '../protocol/ids.ts';
+import { ADVERT_LIFE_MS_MAX, CLOCK_SKEW_MS } from '../protocol/limits.ts';
+import { peerIdIn } from './dialer.ts';
+import type { Verdict } from './interface.ts';
+import {
+  AGENTS_PER_OPERATOR_MAX,
+  AGENTS_PER_PEER_MAX,
+  DIRECTORY_AGENTS_MAX,
+  HOSTS_PER_AGENT_MAX,
+  SUGGESTIONS_MAX,
+} from './limits.ts';
+
+/** Adverts of one agent by one host that come faster than this are ignored, milliseconds. */
+export const ADVERT_INTERVAL_MS_MIN = 1_000;
+
+/** One peer that hosts an agent. */
+export interface HostListing {
+  readonly peerId: string;
+  readonly addresses: readonly string[];
+  readonly queue: number;
+  readonly latencyMs: number | undefined;
+  readonly cardHash: Uint8Array;
+  readonly advert: Advert;
+}
+
+/** A live agent. The facts are those of its best host: the shortest queue, then the lowest latency. */
+export interface AgentListing {
+  readonly did: string;
+  readonly agent: Uint8Array;
+  readonly operator: Uint8Array;
+  readonly name: string;
+  readonly skills: readonly string[];
+  /** Grains. */
+  readonly perCall: bigint;
+  readonly cardHash: Uint8Array;
+  /** Best first; never empty. */
+  readonly hosts: readonly HostListing[];
+}
+
+/** What a name led to. */
+export type Found =
+  | { readonly agent: AgentListing }
+  /** Nobody, or several: `nearest` are names, or the DIDs of those that share the name. */
+  | { readonly nearest: readonly string[]; readonly reason: 'unknown' | 'ambiguous' };
+
+/** When it is, by both clocks. */
+export interface Instant {
+  readonly wallMs: number;
+  readonly monotonicMs: number;
+}
+
+/** The directory without its network. */
+export interface DirectoryState {
+  /** What an advert deserves as far as its signature does not matter. `peerId`: who vouches for its host. */
+  judge(advert: Advert, peerId: string, now: Instant): Verdict;
+  /** Lists (or, with a life of zero, removes) a host after its advert was judged and its signature verified. */
+  put(advert: Advert, now: Instant): void;
+  /** Takes a host off the list; without an agent, all agents of the peer. True if there was one. */
+  remove(peerId: string, agent?: Uint8Array): boolean;
+  /** The card of this agent was read and is sound: its place is not given to unproven ones. */
+  prove(agent: Uint8Array): void;
+  /** Live agents by name. */
+  agents(now: Instant): readonly AgentListing[];
+  /** By DID, by name, or by the unique beginning of either. */
+  find(wanted: string, now: Instant): Found;
+  /** Agents that the peer hosts. */
+  hostedBy(peerId: string, now: Instant): readonly AgentListing[];
+}
+
+interface Host {
+  advert: Advert;
+  untilMs: number;
+  readonly takenAtMs: number;
+}
+
+interface Agent {
+  readonly key: Uint8Array;
+  readonly hosts: Map<string, Host>;
+  proven: boolean;
+}
+
+const DID_PREFIX_CHARACTERS_MIN = 16;
+const SWEEP_INTERVAL_MS = 1_000;
+
+/** An empty directory of `network`. */
+export function createDirectoryState(options: { readonly network: string }): DirectoryState {
+  const agents = new Map<string, Agent>();
+  let sweptAtMs = Number.NEGATIVE_INFINITY;
+
+  const remove = (peerId: string, agentHex: string): boolean => {
+    const agent = agents.get(agentHex);
+    const had = agent?.hosts.delete(peerId) ?? false;
+    if (agent && agent.hosts.size === 0) agents.delete(agentHex);
+    return had;
+  };
+  const expire = (now: Instant): void => {
+    sweptAtMs = now.monotonicMs;
+    for (const [hex, agent] of agents) {
+      for (const [peerId, host] of agent.hosts) {
+        if (now.monotonicMs >= host.untilMs) remove(peerId, hex);
+      }
+    }
+  };
+  const listed = (now: Instant): AgentListing[] => {
+    expire(now);
+    return [...agents.values()].flatMap((agent) => listingOf(agent) ?? []);
+  };
+
+  return {
+    judge(advert, peerId, now) {
+      const fault = faultOf(advert, options.network, peerId, now);
+      if (fault) return fault;
+      // Judging is frequent and a dead entry only takes room, so the sweep is rare here and always before listing.
+      if (now.monotonicMs >= sweptAtMs + SWEEP_INTERVAL_MS) expire(now);
+      const agent = agents.get(toHex(advert.agent));
+      const host = agent?.hosts.get(peerId);
+      if (host) {
+        const newer = advert.issuedAtMs > host.advert.issuedAtMs;
+        const withdrawn = advert.expiresAtMs === advert.issuedAtMs;
+        const paced = withdrawn || now.monotonicMs - host.takenAtMs >= ADVERT_INTERVAL_MS_MIN;
+        return newer && paced ? 'accept' : 'ignore';
+      }
+      if (advert.expiresAtMs === advert.issuedAtMs) return 'ignore';
+      return hasRoom(agents, agent, advert, peerId) ? 'accept' : 'ignore';
+    },
+    put(advert, now) {
+      const hex = toHex(advert.agent);
+      const lifeMs = Math.min(advert.expiresAtMs - now.wallMs, advert.expiresAtMs - advert.issuedAtMs);
+      if (lifeMs <= 0) {
+        remove(advert.peerId, hex);
+        return;
+      }
+      const agent = agents.get(hex) ?? { key: advert.agent, hosts: new Map(), proven: false };
+      agents.set(hex, agent);
+      const takenAtMs = now.monotonicMs;
+      agent.hosts.set(advert.peerId, { advert, untilMs: takenAtMs + lifeMs, takenAtMs });
+    },
+    remove(peerId, agent) {
+      const hexes = agent ? [toHex(agent)] : [...agents.keys()];
+      return hexes.map((hex) => remove(peerId, hex)).some(Boolean);
+    },
+    prove(agent) {
+      const known = agents.get(toHex(agent));
+      if (known) known.proven = true;
+    },
+    agents: (now) =>
+      listed(now).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.did < b.did ? -1 : 1)),
+    find: (wanted, now) => findIn(listed(now), wanted),
+    hostedBy: (peerId, now) =>
+      listed(now).filter((agent) => agent.hosts.some((host) => host.peerId === peerId)),
+  };
+}
+
+/** Shape and time, in this order: version, network, host, life, expiry, skew, addresses, name. */
+function faultOf(advert: Advert, network: string, peerId: string, now: Instant): Verdict | undefined {
+  // A later version is nobody's fault; passing on what cannot be read would be ours.
+  if (advert.version !== PROTOCOL_VERSION) return 'ignore';
+  if (advert.network !== network) return 'reject';
+  if (advert.peerId !== peerId) return 'reject';
+  const lifeMs = advert.expiresAtMs - advert.issuedAtMs;
+  if (lifeMs < 0 || lifeMs > ADVERT_LIFE_MS_MAX) return 'reject';
+  if (lifeMs > 0 && advert.expiresAtMs <= now.wallMs) return 'ignore';
+  if (advert.issuedAtMs > now.wallMs + CLOCK_SKEW_MS) return 'ignore';
+  if (lifeMs === 0 && advert.issuedAtMs + CLOCK_SKEW_MS < now.wallMs) return 'ignore';
+  if (!advert.addresses.every((address) => address.startsWith('/') && peerIdIn(address) === peerId)) {
+    return 'reject';
+  }
+  return isName(advert.name) ? undefined : 'reject';
+}
+
+/** Names are shown and typed: no controls, no spaces at the ends, never mistaken for a DID. */
+function isName(name: string): boolean {
+  return (
+    name.length > 0 && name === name.trim() && !/[\p{C}\p{Zl}\p{Zp}]/u.test(name) && !name.startsWith('did:')
+  );
+}
+
+function hasRoom(
+  agents: ReadonlyMap<string, Agent>,
+  agent: Agent | undefined,
+  advert: Advert,
+  peerId: string,
+): boolean {
+  if (agent) return agent.hosts.size < HOSTS_PER_AGENT_MAX;
+  if (agents.size >= DIRECTORY_AGENTS_MAX) return false;
+  const operator = toHex(advert.operator);
+  let ofPeer = 0;
+  let ofOperator = 0;
+  for (const known of agents.values()) {
+    if (known.hosts.has(peerId)) ofPeer++;
+    // Until a card proves it, an operator is only claimed: claims count against the claiming host alone.
+    if (known.proven && [...known.hosts.values()].some((host) => toHex(host.advert.operator) === operator)) {
+      ofOperator++;
+    }
+  }
+  return ofPeer < AGENTS_PER_PEER_MAX && ofOperator < AGENTS_PER_OPERATOR_MAX;
+}
+
+function listingOf(agent: Agent): AgentListing | undefined {
+  const hosts = [...agent.hosts.values()].map(({ advert }) => ({
+    peerId: advert.peerId,
+    addresses: advert.addresses,
+    queue: advert.queue,
+    latencyMs: advert.latencyMs,
+    cardHash: advert.cardHash,
+    advert,
+  }));
+  const slow = Number.MAX_SAFE_INTEGER;
+  hosts.sort((a, b) => a.queue - b.queue || (a.latencyMs ?? slow) - (b.latencyMs ?? slow));
+  const best = hosts[0]?.advert;
+  if (!best) return undefined;
+  const { operator, name, skills, perCall, cardHash } = best;
+  return { did: didOf(agent.key), agent: agent.key, operator, name, skills, perCall, cardHash, hosts };
+}
+
+function findIn(agents: readonly AgentListing[], wanted: string): Found {
+  const text = wanted.trim();
+  const byDid = agents.find((agent) => agent.did === text);
+  if (byDid) return { agent: byDid };
+  const low = text.toLowerCase();
+  const tries = [
+    agents.filter((agent) => agent.name === text),
+    agents.filter((agent) => agent.name.toLowerCase() === low),
+    text.startsWith('did:') && text.length >= DID_PREFIX_CHARACTERS_MIN
+      ? agents.filter((agent) => agent.did.startsWith(text))
+      : agents.filter((agent) => low.length > 0 && agent.name.toLowerCase().startsWith(low)),
+  ];
+  const matches = tries.find((some) => some.length > 0) ?? [];
+  const [only, second] = matches;
+  if (only && !second) return { agent: only };
+  if (only)
+    return { nearest: matches.slice(0, SUGGESTIONS_MAX).map((agent) => agent.did), reason: 'ambiguous' };
+  const nearest = nearestNames(
+    text,
+    agents.map((agent) => agent.name),
+    SUGGESTIONS_MAX,
+  );
+  return { nearest, reason: 'unknown' };
+}

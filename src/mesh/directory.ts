@@ -1,0 +1,256 @@
+/**
+ * Who can be called: agents here are announced by signed adverts that are their heartbeats, agents elsewhere are
+ * listed while their adverts live. A peer that connects is asked for its own agents at once; one that is lost is
+ * probed, and what it hosts leaves the list when it does not answer.
+ */
+import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Dice } from '../base/random.ts';
+import { type Advert, advert } from '../protocol/card.ts';
+import { ADVERT_BYTES_MAX, ADVERT_LIFE_MS_MAX } from '../protocol/limits.ts';
+import { bytesUpTo, list, type Schema, schema } from '../protocol/schema.ts';
+import { type Signed, signed, type Verifier } from '../protocol/signing.ts';
+import type { Suite } from '../protocol/suite.ts';
+import { createAnnouncer, type LocalAgent } from './announcer.ts';
+import { createCards, type VerifiedCard } from './cards.ts';
+import {
+  type AgentListing,
+  createDirectoryState,
+  type DirectoryState,
+  type HostListing,
+  type Instant,
+} from './directory-state.ts';
+import type { Mesh, Verdict } from './interface.ts';
+import { AGENTS_PER_PEER_MAX } from './limits.ts';
+import { topicName } from './topics.ts';
+
+/** The protocol under which a peer is asked for the adverts of its own agents. The question is empty. */
+export const ADVERTS_PROTOCOL = '/sahara/adverts/1';
+
+/** The live agents of a network. */
+export interface Directory {
+  /** Announces an agent until the returned function is called, which tells peers that it is gone. */
+  announce(agent: LocalAgent): () => Promise<void>;
+  /** Live agents by name, those of this peer included. */
+  agents(): readonly AgentListing[];
+  /** An agent by DID, name or unique beginning. Throws `agent-unknown` with the nearest names. */
+  find(wanted: string): AgentListing;
+  /** The full card of an agent, verified. Throws what reaching its hosts throws, or what is wrong with it. */
+  card(agent: AgentListing, options?: { readonly signal?: AbortSignal }): Promise<VerifiedCard>;
+  /** Connects to a host by its peer id or the addresses it announced. Throws `peer-unreachable`. */
+  reach(host: HostListing, options?: { readonly signal?: AbortSignal }): Promise<void>;
+  /** Reports that a host did not answer for this agent: it leaves the list until its next advert. */
+  failed(host: HostListing): void;
+  /** Tells when the list may have changed. */
+  onChange(listener: () => void): () => void;
+  /** Withdraws the agents of this peer and stops listening. */
+  stop(): Promise<void>;
+}
+
+/** What a directory works with. */
+export interface DirectoryParts {
+  readonly mesh: Mesh;
+  readonly suite: Suite;
+  readonly verifier: Verifier;
+  readonly clock: Clock;
+  readonly dice: Dice;
+  readonly log: Log;
+}
+
+/** How a directory behaves. */
+export interface DirectoryOptions {
+  readonly network: string;
+  /** Lists the agents of this peer here only. Default false. */
+  readonly private: boolean;
+  /** Time between two adverts of one agent, milliseconds. An advert lives three times as long. Default 20,000. */
+  readonly heartbeatMs: number;
+  /** Longest wait for a probed peer, milliseconds. Default 5,000. */
+  readonly probeTimeoutMs: number;
+}
+
+/** What a directory does unless told otherwise. */
+export const DIRECTORY_DEFAULTS: Omit<DirectoryOptions, 'network'> = {
+  private: false,
+  heartbeatMs: 20_000,
+  probeTimeoutMs: 5_000,
+};
+
+const HEARTBEATS_MISSED_MAX = 3;
+const ANSWER_BYTES_MAX = AGENTS_PER_PEER_MAX * (ADVERT_BYTES_MAX + 8);
+
+const advertList: Schema<readonly Uint8Array[]> = schema(
+  'advert-list',
+  list(bytesUpTo(ADVERT_BYTES_MAX), AGENTS_PER_PEER_MAX),
+);
+
+/** Starts a directory on a mesh. */
+export function createDirectory(
+  parts: DirectoryParts,
+  given: { readonly network: string } & Partial<DirectoryOptions>,
+): Directory {
+  const options = { ...DIRECTORY_DEFAULTS, ...given };
+  const { mesh, clock } = parts;
+  const topic = topicName(options.network, 'adverts');
+  const state = createDirectoryState({ network: options.network });
+  const listeners = new Set<() => void>();
+  const now = (): Instant => ({ wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
+  const changed = (): void => {
+    for (const listener of [...listeners]) listener();
+  };
+  const reach: Directory['reach'] = (host, reachOptions = {}) => reachHost(mesh, host, reachOptions);
+  const cards = createCards({ ...parts, reach }, options);
+  const announcer = createAnnouncer(
+    {
+      ...parts,
+      list(said) {
+        state.put(said, now());
+        changed();
+      },
+      async publish(message) {
+        if (!options.private) await mesh.publish(topic, message);
+      },
+    },
+    { ...options, lifeMs: Math.min(ADVERT_LIFE_MS_MAX, HEARTBEATS_MISSED_MAX * options.heartbeatMs) },
+  );
+  const stopListening = listen(parts, {
+    ...options,
+    topic,
+    state,
+    now,
+    changed,
+    own: () => (options.private ? [] : announcer.adverts()),
+  });
+
+  return {
+    announce(agent) {
+      const { hash, withdraw } = cards.offer(agent.card);
+      const silence = announcer.announce(agent, hash);
+      return async () => {
+        withdraw();
+        await silence();
+      };
+    },
+    agents: () => state.agents(now()),
+    find(wanted) {
+      const found = state.find(wanted, now());
+      if ('agent' in found) return found.agent;
+      throw new SaharaError('agent-unknown', { name: wanted, nearest: found.nearest, reason: found.reason });
+    },
+    async card(agent, cardOptions) {
+      const read = await cards.read(agent, cardOptions);
+      state.prove(agent.agent);
+      return read;
+    },
+    reach,
+    failed(host) {
+      if (state.remove(host.peerId, host.advert.agent)) changed();
+    },
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    async stop() {
+      await announcer.stop();
+      stopListening();
+      cards.stop();
+      listeners.clear();
+    },
+  };
+}
+
+interface Listening extends DirectoryOptions {
+  readonly topic: string;
+  readonly state: DirectoryState;
+  readonly now: () => Instant;
+  readonly changed: () => void;
+  /** Adverts to hand to peers that ask. */
+  readonly own: () => readonly Uint8Array[];
+}
+
+/** Takes adverts from gossip and from peers that connect; probes peers that are lost. */
+function listen(parts: DirectoryParts, options: Listening): () => void {
+  const { mesh, log } = parts;
+  const { state, now, changed } = options;
+
+  /** The verdict on a signed advert for which the peer `host` stands; an accepted one is listed. */
+  const take = async (message: Uint8Array, host: string): Promise<Verdict> => {
+    const read = decoded(message);
+    if (!read) return 'reject';
+    const verdict = state.judge(read.advert, host, now());
+    if (verdict !== 'accept') return verdict;
+    const fault = await parts.verifier.check(options.network, 'advert', read.advert.agent, read.message);
+    if (fault) return 'reject';
+    // Another advert may have been listed while this one was being verified.
+    const again = state.judge(read.advert, host, now());
+    if (again !== 'accept') return again;
+    state.put(read.advert, now());
+    changed();
+    return 'accept';
+  };
+  const ask = async (peerId: string): Promise<void> => {
+    const question = { answerBytesMax: ANSWER_BYTES_MAX };
+    const answer = await mesh.request(peerId, ADVERTS_PROTOCOL, new Uint8Array(0), question);
+    for (const message of advertList.decode(answer)) await take(message, peerId);
+  };
+  const probe = async (peerId: string): Promise<void> => {
+    if (state.hostedBy(peerId, now()).length === 0) return;
+    try {
+      await mesh.ping(peerId, { signal: AbortSignal.timeout(options.probeTimeoutMs) });
+    } catch {
+      if (state.remove(peerId)) changed();
+    }
+  };
+  const quietly = (work: Promise<void>, peerId: string): void => {
+    work.catch((error: unknown) => {
+      log.debug('directory question failed', { peer: peerId, reason: String(error) });
+    });
+  };
+
+  const unsubscribe = mesh.subscribe(options.topic, {
+    sizeBytesMax: ADVERT_BYTES_MAX,
+    validate: (message, _from, author) => take(message, author),
+    deliver: () => {},
+  });
+  const unserve = mesh.serve(ADVERTS_PROTOCOL, {
+    requestBytesMax: 0,
+    answerBytesMax: ANSWER_BYTES_MAX,
+    concurrencyMax: 64,
+    handle: async () => advertList.encode(options.own().slice(0, AGENTS_PER_PEER_MAX)),
+  });
+  const unwatch = mesh.onPeers(({ peerId, connected }) => {
+    quietly(connected ? ask(peerId) : probe(peerId), peerId);
+  });
+  for (const peer of mesh.peers()) quietly(ask(peer.peerId), peer.peerId);
+  return () => {
+    unwatch();
+    unserve();
+    unsubscribe();
+  };
+}
+
+async function reachHost(
+  mesh: Mesh,
+  host: HostListing,
+  options: { readonly signal?: AbortSignal },
+): Promise<void> {
+  if (host.peerId === mesh.peerId || mesh.peers().some((peer) => peer.peerId === host.peerId)) return;
+  for (const address of host.addresses) {
+    try {
+      await mesh.connect(address, options);
+      return;
+    } catch (error) {
+      if (error instanceof SaharaError && error.code === 'cancelled') throw error;
+    }
+  }
+  await mesh.connect(host.peerId, options);
+}
+
+function decoded(bytes: Uint8Array): { readonly message: Signed; readonly advert: Advert } | undefined {
+  try {
+    const message = signed.decode(bytes);
+    return { message, advert: advert.decode(message.payload) };
+  } catch {
+    return undefined;
+  }
+}

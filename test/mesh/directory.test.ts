@@ -1,0 +1,403 @@
+import fc from 'fast-check';
+import { afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { SaharaError } from '../../src/base/errors.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { systemDice } from '../../src/base/random.ts';
+import { CARD_PROTOCOL } from '../../src/mesh/cards.ts';
+import { createDirectory, type Directory, type DirectoryOptions } from '../../src/mesh/directory.ts';
+import { createDirectoryState, type Instant } from '../../src/mesh/directory-state.ts';
+import type { Mesh } from '../../src/mesh/interface.ts';
+import { AGENTS_PER_PEER_MAX, HOSTS_PER_AGENT_MAX } from '../../src/mesh/limits.ts';
+import { topicName } from '../../src/mesh/topics.ts';
+import { type Advert, advert, type Card, card } from '../../src/protocol/card.ts';
+import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
+import { createTickSigner, createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
+import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
+import { addressOf, createFleet, failureOf, until } from './support.ts';
+
+const NETWORK = 'local';
+const suite = nativeSuite;
+
+const fleet = createFleet();
+const directories: Directory[] = [];
+afterEach(async () => {
+  await Promise.all(directories.splice(0).map((directory) => directory.stop()));
+  await fleet.stop();
+});
+
+function start(mesh: Mesh, options: Partial<DirectoryOptions> = {}): Directory {
+  const parts = {
+    mesh,
+    suite,
+    verifier: createVerifier(suite),
+    clock: systemClock,
+    dice: systemDice,
+    log: silentLog,
+  };
+  const directory = createDirectory(parts, { network: NETWORK, probeTimeoutMs: 1_000, ...options });
+  directories.push(directory);
+  return directory;
+}
+
+/** An agent with its own key and a card that its operator vouches for. */
+function makeAgent(name: string, changes: Partial<Card> = {}) {
+  const key = createSigner(systemDice.bytes(32));
+  const operator = createSigner(systemDice.bytes(32));
+  const nowMs = Date.now();
+  const link = signOne(suite, operator, NETWORK, {
+    type: 'certificate',
+    payload: certificate.encode({
+      version: 1,
+      network: NETWORK,
+      issuer: operator.publicKey,
+      subject: { kind: 'key', id: key.publicKey },
+      roles: ['agent'],
+      capabilities: ['serve:agent/*'],
+      notBeforeMs: nowMs - 1_000,
+      notAfterMs: nowMs + 3_600_000,
+      serial: systemDice.bytes(16),
+    }),
+  });
+  const said: Card = {
+    version: 1,
+    network: NETWORK,
+    agent: key.publicKey,
+    operator: operator.publicKey,
+    name,
+    description: 'answers',
+    languages: ['en'],
+    skills: [{ name: 'ask', description: 'answers questions', examples: [] }],
+    price: { perCall: 5n, perInputUnit: 0n, perOutputUnit: 0n },
+    free: { calls: 0, windowSeconds: 0 },
+    limits: { questionBytes: 1_000, outputUnits: 1_000, deadlineMs: 10_000, concurrency: 4 },
+    licence: 'CC-BY-4.0',
+    manifestHash: systemDice.bytes(32),
+    model: { name: 'extractive', digest: systemDice.bytes(32), determinism: 'exact' },
+    asset: systemDice.bytes(32),
+    issuedAtMs: nowMs,
+    operatorCertificate: certificateChain.encode([link]),
+    ...changes,
+  };
+  const bytes = signed.encode(signOne(suite, key, NETWORK, { type: 'card', payload: card.encode(said) }));
+  let queue = 0;
+  return {
+    said,
+    bytes,
+    key,
+    setQueue: (length: number) => {
+      queue = length;
+    },
+    local: {
+      signer: createTickSigner({ suite, signer: key, network: NETWORK }),
+      card: bytes,
+      describe: () => ({
+        operator: operator.publicKey,
+        name,
+        skills: ['ask'],
+        perCall: 5n,
+        queue,
+        latencyMs: undefined,
+        modelDigest: said.model.digest,
+      }),
+    },
+  };
+}
+
+const names = (directory: Directory): string[] => directory.agents().map((agent) => agent.name);
+
+describe('the directory between peers', () => {
+  it('MESH-60: a peer that connects knows the agents of the other at once, and their cards', async () => {
+    const a = await fleet.start();
+    const b = await fleet.start();
+    const here = start(a);
+    const there = start(b);
+    const guide = makeAgent('guide');
+    here.announce(guide.local);
+    await until(() => names(here).length === 1);
+    await b.connect(addressOf(a));
+    await until(() => names(there).length === 1);
+    const listing = there.find('guide');
+    expect(listing.hosts[0]?.peerId).toBe(a.peerId);
+    expect(listing.hosts[0]?.addresses).toEqual(a.addresses());
+    const read = await there.card(listing);
+    expect(read.card.description).toBe('answers');
+    expect(read.hash).toEqual(listing.cardHash);
+    expect(await there.card(listing)).toBe(read);
+    expect((await here.card(here.find('guide'))).bytes).toEqual(guide.bytes);
+  });
+
+  it('MESH-61: adverts travel beyond the neighbours, heartbeats renew them, withdrawal ends them', async () => {
+    const [a, b, c] = [await fleet.start(), await fleet.start(), await fleet.start()];
+    await b.connect(addressOf(a));
+    await c.connect(addressOf(b));
+    const [da, db, dc] = [a, b, c].map((mesh) => start(mesh, { heartbeatMs: 400 }));
+    if (!da || !db || !dc) throw new Error('three directories');
+    const far = makeAgent('far');
+    const withdraw = da.announce(far.local);
+    await until(() => names(dc).includes('far'));
+    far.setQueue(7);
+    await until(() => dc.find('far').hosts[0]?.queue === 7);
+    // Longer than one advert lives: only heartbeats can have kept it.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(names(dc)).toEqual(['far']);
+    await dc.reach(dc.find('far').hosts[0] ?? expect.fail('a host'));
+    expect((await dc.card(dc.find('far'))).card.name).toBe('far');
+    await withdraw();
+    await until(() => names(dc).length === 0 && names(db).length === 0);
+    expect(names(da)).toEqual([]);
+  });
+
+  it('MESH-62: an agent whose host is gone leaves the list by a failed probe, long before its advert dies', async () => {
+    const a = await fleet.start();
+    const b = await fleet.start();
+    const there = start(b);
+    const gone = start(a, { heartbeatMs: 40_000 });
+    gone.announce(makeAgent('gone').local);
+    await b.connect(addressOf(a));
+    await until(() => names(there).length === 1);
+    // The mesh stops without a word of the directory, as in a crash.
+    await a.stop();
+    await until(() => names(there).length === 0);
+  });
+
+  it('MESH-63: adverts that break the rules cost their sender its standing', async () => {
+    const a = await fleet.start({ peersTarget: 0 });
+    const bad = await fleet.start({ peersTarget: 0 });
+    const directory = start(a);
+    bad.subscribe(topicName(NETWORK, 'adverts'), {
+      sizeBytesMax: 2_048,
+      validate: () => 'ignore',
+      deliver: () => {},
+    });
+    await bad.connect(addressOf(a));
+    const forged = makeAgent('forged');
+    let beat = 0;
+    await until(async () => {
+      const nowMs = Date.now() + beat++;
+      const claimed: Advert = {
+        version: 1,
+        network: NETWORK,
+        agent: makeAgent('victim').key.publicKey,
+        cardHash: new Uint8Array(32),
+        peerId: bad.peerId,
+        addresses: [],
+        issuedAtMs: nowMs,
+        expiresAtMs: nowMs + 60_000,
+        ...forged.local.describe(),
+      };
+      const message = signOne(suite, forged.key, NETWORK, {
+        type: 'advert',
+        payload: advert.encode(claimed),
+      });
+      await bad.publish(topicName(NETWORK, 'adverts'), signed.encode(message));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return a.peers().length === 0;
+    });
+    expect(names(directory)).toEqual([]);
+  });
+
+  it('MESH-64: a card that is not what was announced is refused', async () => {
+    const a = await fleet.start();
+    const b = await fleet.start();
+    const there = start(b);
+    const honest = makeAgent('honest');
+    const liar = makeAgent('liar', { operatorCertificate: certificateChain.encode([]) });
+    const here = start(a);
+    here.announce(honest.local);
+    here.announce(liar.local);
+    await b.connect(addressOf(a));
+    await until(() => names(there).length === 2);
+    expect(await failureOf(there.card(there.find('liar')))).toBe('certificate-invalid');
+    const listing = there.find('honest');
+    const other = { ...listing, operator: systemDice.bytes(32) };
+    expect(await failureOf(there.card(other))).toBe('malformed');
+    const unknown = { ...listing, cardHash: systemDice.bytes(32) };
+    expect(await failureOf(there.card(unknown))).toBe('agent-unknown');
+    expect(
+      await failureOf(b.request(a.peerId, CARD_PROTOCOL, systemDice.bytes(33), { answerBytesMax: 1 })),
+    ).toBe('too-large');
+  });
+
+  it('a private peer lists its agents for itself only', async () => {
+    const a = await fleet.start({ private: true });
+    const b = await fleet.start();
+    const here = start(a, { private: true });
+    const there = start(b);
+    here.announce(makeAgent('mine').local);
+    await a.connect(addressOf(b));
+    await until(() => names(here).length === 1);
+    await until(() => b.peers().length === 1);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(names(there)).toEqual([]);
+  });
+});
+
+describe('the directory state', () => {
+  const at = (ms: number): Instant => ({ wallMs: 1_000_000 + ms, monotonicMs: ms });
+  const key = (n: number): Uint8Array => {
+    const bytes = new Uint8Array(32);
+    new DataView(bytes.buffer).setUint32(0, n);
+    return bytes;
+  };
+  const said = (changes: Partial<Advert> = {}): Advert => ({
+    version: 1,
+    network: NETWORK,
+    agent: key(1),
+    operator: key(99),
+    name: 'guide',
+    skills: [],
+    cardHash: key(5),
+    perCall: 0n,
+    queue: 0,
+    latencyMs: undefined,
+    modelDigest: key(6),
+    peerId: 'peer',
+    addresses: [],
+    issuedAtMs: 1_000_000,
+    expiresAtMs: 1_060_000,
+    ...changes,
+  });
+  const listed = (...adverts: Advert[]) => {
+    const state = createDirectoryState({ network: NETWORK });
+    for (const each of adverts) {
+      expect(state.judge(each, each.peerId, at(0))).toBe('accept');
+      state.put(each, at(0));
+    }
+    return state;
+  };
+
+  it('MESH-65: verdicts, in the order of the rules', () => {
+    const state = listed(said());
+    const judge = (changes: Partial<Advert>, ms = 5_000): string =>
+      state.judge(said(changes), 'peer', at(ms));
+    const later = { issuedAtMs: 1_004_000, expiresAtMs: 1_064_000 };
+    expect(judge(later)).toBe('accept');
+    expect(judge({ ...later, version: 2 })).toBe('ignore');
+    expect(judge({ ...later, network: 'other' })).toBe('reject');
+    expect(judge({ ...later, peerId: 'somebody' })).toBe('reject');
+    expect(judge({ ...later, expiresAtMs: 1_004_000 + 120_001 })).toBe('reject');
+    expect(judge({ ...later, expiresAtMs: 1_003_999 })).toBe('reject');
+    expect(judge({}, 60_000)).toBe('ignore');
+    expect(judge({ issuedAtMs: 1_035_001, expiresAtMs: 1_095_001 })).toBe('ignore');
+    expect(judge({ ...later, addresses: ['/ip4/1.2.3.4/tcp/1/p2p/somebody'] })).toBe('reject');
+    expect(judge({ ...later, addresses: ['/ip4/1.2.3.4/tcp/1/p2p/peer'] })).toBe('accept');
+    for (const name of ['', ' x', 'did:key:z', 'a\u0007', 'a\u202e']) {
+      expect(judge({ ...later, name })).toBe('reject');
+    }
+    expect(judge({})).toBe('ignore');
+    expect(judge({ issuedAtMs: 1_000_500, expiresAtMs: 1_060_500 }, 500)).toBe('ignore');
+  });
+
+  it('MESH-61: an entry lives as long as its advert, by the receiver’s own clock', () => {
+    const state = listed(said());
+    expect(state.agents(at(59_999))).toHaveLength(1);
+    expect(state.agents(at(60_000))).toHaveLength(0);
+    const behind = createDirectoryState({ network: NETWORK });
+    const slowClock = (ms: number): Instant => ({ wallMs: 990_000 + ms, monotonicMs: ms });
+    expect(behind.judge(said(), 'peer', slowClock(0))).toBe('accept');
+    behind.put(said(), slowClock(0));
+    expect(behind.agents(slowClock(59_999))).toHaveLength(1);
+    expect(behind.agents(slowClock(60_000))).toHaveLength(0);
+  });
+
+  it('MESH-66: hosts of one agent are listed best first, and limited', () => {
+    const hosts = [
+      said({ peerId: 'busy', queue: 3, latencyMs: 1 }),
+      said({ peerId: 'slow', queue: 0, latencyMs: 90 }),
+      said({ peerId: 'quick', queue: 0, latencyMs: 9 }),
+      said({ peerId: 'new', queue: 0, latencyMs: undefined }),
+    ];
+    const state = listed(...hosts);
+    const [agent] = state.agents(at(0));
+    expect(agent?.hosts.map((host) => host.peerId)).toEqual(['quick', 'slow', 'new', 'busy']);
+    for (let i = hosts.length; i < HOSTS_PER_AGENT_MAX; i++) state.put(said({ peerId: `p${i}` }), at(0));
+    expect(state.judge(said({ peerId: 'one more' }), 'one more', at(0))).toBe('ignore');
+    expect(state.remove('quick')).toBe(true);
+    expect(state.remove('quick')).toBe(false);
+    expect(state.hostedBy('slow', at(0))).toHaveLength(1);
+  });
+
+  it('MESH-66: one peer lists a limited number of agents; claims of an operator count once proven', () => {
+    const state = createDirectoryState({ network: NETWORK });
+    const nth = (n: number, peerId = 'peer'): Advert => said({ agent: key(n), name: `a${n}`, peerId });
+    for (let n = 0; n < AGENTS_PER_PEER_MAX; n++) {
+      expect(state.judge(nth(n), 'peer', at(0))).toBe('accept');
+      state.put(nth(n), at(0));
+    }
+    expect(state.judge(nth(9_999), 'peer', at(0))).toBe('ignore');
+    expect(state.judge(nth(9_999, 'other'), 'other', at(0))).toBe('accept');
+    for (let n = 0; n < AGENTS_PER_PEER_MAX; n++) state.prove(key(n));
+    expect(state.judge(nth(9_999, 'other'), 'other', at(0))).toBe('ignore');
+  });
+
+  it('MESH-67: finds by DID, name and unique beginning, and offers near names', () => {
+    const state = listed(
+      said({ agent: key(1), name: 'guide' }),
+      said({ agent: key(2), name: 'Geology notes' }),
+      said({ agent: key(3), name: 'gardener' }),
+      said({ agent: key(4), name: 'twin', peerId: 'a' }),
+      said({ agent: key(5), name: 'twin', peerId: 'b' }),
+    );
+    const find = (wanted: string): string | readonly string[] => {
+      const found = state.find(wanted, at(0));
+      return 'agent' in found ? found.agent.name : found.nearest;
+    };
+    const [first] = state.agents(at(0)).filter((agent) => agent.name === 'guide');
+    expect(find('guide')).toBe('guide');
+    expect(find('GUIDE')).toBe('guide');
+    expect(find('geo')).toBe('Geology notes');
+    expect(find(first?.did ?? '')).toBe('guide');
+    expect(find('giude')).toEqual(['guide']);
+    expect(find('g')).toHaveLength(3);
+    expect(find('')).toEqual([]);
+    expect(find('twin')).toEqual(
+      state
+        .agents(at(0))
+        .filter((agent) => agent.name === 'twin')
+        .map((twin) => twin.did),
+    );
+    expect(find('nothing like it')).toEqual([]);
+  });
+
+  it('MESH-61: whatever comes in whatever order, nothing expired is listed and limits hold', () => {
+    const step = fc.record({
+      agent: fc.integer({ min: 0, max: 5 }),
+      peer: fc.constantFrom('a', 'b', 'c'),
+      issued: fc.integer({ min: 0, max: 100_000 }),
+      life: fc.integer({ min: 0, max: 120_000 }),
+      pauseMs: fc.integer({ min: 0, max: 20_000 }),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const state = createDirectoryState({ network: NETWORK });
+        let nowMs = 0;
+        for (const { agent, peer, issued, life, pauseMs } of steps) {
+          nowMs += pauseMs;
+          const issuedAtMs = 1_000_000 + issued;
+          const each = said({ agent: key(agent), peerId: peer, issuedAtMs, expiresAtMs: issuedAtMs + life });
+          if (state.judge(each, peer, at(nowMs)) === 'accept') state.put(each, at(nowMs));
+          for (const listing of state.agents(at(nowMs))) {
+            expect(listing.hosts.length).toBeGreaterThan(0);
+            for (const host of listing.hosts)
+              expect(host.advert.expiresAtMs).toBeGreaterThan(at(nowMs).wallMs);
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('unknown agents', () => {
+  it('MESH-67: the error offers near names', async () => {
+    const directory = start(await fleet.start());
+    directory.announce(makeAgent('guide').local);
+    await until(() => directory.agents().length === 1);
+    expect(() => directory.find('guied')).toThrow(SaharaError);
+    try {
+      directory.find('guied');
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'agent-unknown', facts: { name: 'guied', nearest: ['guide'] } });
+    }
+  });
+});
