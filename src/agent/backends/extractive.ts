@@ -81,10 +81,11 @@ async function* quote(
     }
     output.push(glue);
     const length = output.take(candidate.text, request.unitsMax);
-    const text = candidate.text.slice(0, length);
+    const text = candidate.text.slice(0, length).trimEnd();
     yield { type: 'text', text: glue + text };
     yield citation(request, candidate, { text, at: bytes + utf8(glue).length });
     bytes += utf8(glue + text).length;
+    stopIfAborted(signal);
     if (length < candidate.text.length) {
       yield { type: 'end', finish: 'length', units: { input, output: output.count } };
       return;

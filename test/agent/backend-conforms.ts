@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest';
+import type {
+  AnswerCitation,
+  AnswerPart,
+  AnswerRequest,
+  Backend,
+  Passage,
+} from '../../src/agent/backends/backend.ts';
+import { countUnits, inputUnits } from '../../src/agent/backends/units.ts';
+import { fromUtf8, utf8 } from '../../src/base/bytes.ts';
+import { SaharaError } from '../../src/base/errors.ts';
+
+/** Passages that every conforming backend is asked about. */
+export const PASSAGES: readonly Passage[] = [
+  {
+    id: new Uint8Array(32).fill(1),
+    title: 'Channels > Watchtower',
+    text: 'Watchtower. A watchtower keeps the latest voucher for a payee who is offline – and claims in time. It cannot steal.',
+    score: 900,
+  },
+  {
+    id: new Uint8Array(32).fill(2),
+    title: 'Vouchers',
+    text: 'A voucher is a signed ceiling that only rises. The ledger pays the charge, not the ceiling.',
+    score: 500,
+  },
+];
+
+/** A request that the passages answer. */
+export const REQUEST: AnswerRequest = {
+  question: 'What does a watchtower do with a voucher?',
+  context: [{ role: 'user', text: 'Tell me about channels.' }],
+  passages: PASSAGES,
+  unitsMax: 200,
+};
+
+/** A whole answer. */
+export interface Answered {
+  readonly text: string;
+  readonly citations: readonly AnswerCitation[];
+  readonly end: Extract<AnswerPart, { type: 'end' }>;
+}
+
+/** Reads an answer to its end, checking on the way that citations follow the text that they cover. */
+export async function readAnswer(parts: AsyncIterable<AnswerPart>): Promise<Answered> {
+  let text = '';
+  const citations: AnswerCitation[] = [];
+  let end: Extract<AnswerPart, { type: 'end' }> | undefined;
+  for await (const part of parts) {
+    expect(end, 'nothing after the end').toBeUndefined();
+    if (part.type === 'text') text += part.text;
+    else if (part.type === 'end') end = part;
+    else {
+      expect(part.end).toBeLessThanOrEqual(utf8(text).length);
+      citations.push(part);
+    }
+  }
+  if (end === undefined) throw new Error('an answer ends with an end');
+  return { text, citations, end };
+}
+
+/** What every backend does, whatever stands behind it. `create` gives one that can answer `REQUEST` with a citation. */
+export function backendConforms(name: string, create: () => Promise<Backend>): void {
+  const using = async <T>(work: (backend: Backend) => Promise<T>): Promise<T> => {
+    const backend = await create();
+    try {
+      return await work(backend);
+    } finally {
+      await backend.close();
+    }
+  };
+  const calm = (): { signal: AbortSignal } => ({ signal: new AbortController().signal });
+
+  describe(`${name} conforms`, () => {
+    test('names what answers', () =>
+      using(async (backend) => {
+        expect(backend.model.digest).toHaveLength(32);
+        expect(backend.model.name.length).toBeGreaterThan(0);
+        expect(['exact', 'seeded', 'none']).toContain(backend.model.determinism);
+      }));
+
+    test('KNOW-20, KNOW-26: streams text, cites inside both texts, counts units by the common rule, ends once', () =>
+      using(async (backend) => {
+        const { text, citations, end } = await readAnswer(backend.answer(REQUEST, calm()));
+        expect(text.length).toBeGreaterThan(0);
+        expect(end.finish).toBe('done');
+        expect(end.units).toEqual({ input: inputUnits(REQUEST), output: countUnits(text) });
+        expect(citations.length).toBeGreaterThan(0);
+        for (const { start, end: stop, passage, passageStart, passageEnd } of citations) {
+          const quoted = PASSAGES[passage]?.text ?? '';
+          expect(start).toBeLessThan(stop);
+          expect(passageStart).toBeLessThan(passageEnd);
+          expect(fromUtf8(utf8(text).subarray(start, stop))?.trim()).not.toBe('');
+          expect(fromUtf8(utf8(quoted).subarray(passageStart, passageEnd))?.trim()).not.toBe('');
+        }
+      }));
+
+    test('KNOW-26: keeps to the caller’s units', () =>
+      using(async (backend) => {
+        const { text, end } = await readAnswer(backend.answer({ ...REQUEST, unitsMax: 3 }, calm()));
+        expect(end.finish).toBe('length');
+        expect(countUnits(text)).toBe(3);
+        expect(end.units.output).toBe(3);
+      }));
+
+    test('an aborted answer is a cancellation', () =>
+      using(async (backend) => {
+        const stop = new AbortController();
+        const run = async (): Promise<void> => {
+          for await (const _ of backend.answer(REQUEST, { signal: stop.signal })) stop.abort();
+        };
+        await expect(run()).rejects.toSatisfy(
+          (error) => error instanceof SaharaError && error.code === 'cancelled',
+        );
+        const before = backend.answer(REQUEST, { signal: AbortSignal.abort() });
+        await expect(readAnswer(before)).rejects.toMatchObject({ code: 'cancelled' });
+      }));
+
+    test('a reader that leaves early leaves nothing running', () =>
+      using(async (backend) => {
+        for await (const part of backend.answer(REQUEST, calm())) {
+          expect(part.type).toBe('text');
+          break;
+        }
+      }));
+
+    test('answers several at once', () =>
+      using(async (backend) => {
+        const answers = await Promise.all(
+          [1, 2, 3, 4].map(() => readAnswer(backend.answer(REQUEST, calm()))),
+        );
+        expect(answers.every(({ end }) => end.finish === 'done')).toBe(true);
+        if (backend.model.determinism === 'exact')
+          expect(new Set(answers.map(({ text }) => text)).size).toBe(1);
+      }));
+  });
+}

@@ -1,0 +1,211 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { AnswerRequest, Passage } from '../../src/agent/backends/backend.ts';
+import { requestParts } from '../../src/agent/backends/backend.ts';
+import { createExtractiveBackend, NOTHING_FOUND } from '../../src/agent/backends/extractive.ts';
+import { integerRoot, lengthDivisor } from '../../src/agent/backends/sentences.ts';
+import { countUnits, UnitCounter } from '../../src/agent/backends/units.ts';
+import { fromUtf8, utf8 } from '../../src/base/bytes.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { createMemoryStore } from '../../src/base/store.ts';
+import { openVault } from '../../src/vault/vault.ts';
+import { addText } from '../vault/fixtures.ts';
+import { readVectors } from '../vault/vectors.ts';
+import { type Answered, backendConforms, readAnswer } from './backend-conforms.ts';
+
+backendConforms('extractive', async () => createExtractiveBackend());
+
+const passage = (text: string, title = '', fill = 1): Passage => ({
+  id: new Uint8Array(32).fill(fill),
+  title,
+  text,
+  score: 100,
+});
+
+function ask(
+  question: string,
+  passages: readonly Passage[],
+  more: Partial<AnswerRequest> = {},
+): Promise<Answered> {
+  const request = { question, context: [], passages, unitsMax: 500, ...more };
+  return readAnswer(createExtractiveBackend().answer(request, { signal: new AbortController().signal }));
+}
+
+interface AnswerVector {
+  readonly question: string;
+  readonly terms?: readonly { readonly term: string; readonly weight: number }[];
+  readonly passages: readonly { readonly title: string; readonly text: string; readonly score: number }[];
+  readonly unitsMax: number;
+  readonly answer: string;
+  readonly finish: string;
+  readonly citations: readonly (readonly number[])[];
+  readonly units: { readonly input: number; readonly output: number };
+}
+
+describe('extractive answers', () => {
+  test('KNOW-21: every sentence is verbatim and cited, and nothing else is said', async () => {
+    const words = fc.constantFrom(
+      'voucher',
+      'payer',
+      'Ünïts',
+      'ceiling',
+      '東京',
+      'rises',
+      '😀',
+      'claim.',
+      'It',
+      'channel:',
+    );
+    const text = fc.array(
+      fc.array(words, { minLength: 3, maxLength: 14 }).map((all) => `${all.join(' ')}.`),
+      {
+        minLength: 1,
+        maxLength: 6,
+      },
+    );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(text, { minLength: 1, maxLength: 4 }),
+        fc.integer({ min: 1, max: 60 }),
+        async (all, unitsMax) => {
+          const passages = all.map((lines, i) => passage(lines.join(i % 2 === 0 ? ' ' : '\n\n'), 'Title', i));
+          const {
+            text: answer,
+            citations,
+            end,
+          } = await ask('voucher ceiling claim?', passages, { unitsMax });
+          expect(countUnits(answer)).toBeLessThanOrEqual(unitsMax);
+          expect(end.units.output).toBe(countUnits(answer));
+          if (end.finish === 'nothing-found') {
+            expect(citations).toEqual([]);
+            return;
+          }
+          const bytes = utf8(answer);
+          let covered = 0;
+          for (const { start, end: stop, passage: index, passageStart, passageEnd } of citations) {
+            const quoted = utf8(passages[index]?.text ?? '').subarray(passageStart, passageEnd);
+            expect(fromUtf8(bytes.subarray(start, stop))).toBe(fromUtf8(quoted));
+            expect(fromUtf8(bytes.subarray(covered, start))?.trim()).toBe('');
+            covered = stop;
+          }
+          expect(covered).toBe(bytes.length);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  test('KNOW-23: says so when no single sentence covers the question', async () => {
+    const passages = [passage('The world is round. A cup holds tea. In 1998 it rained. They won the prize.')];
+    const { text, citations, end } = await ask('who won the world cup in 1998', passages);
+    expect([text, citations, end.finish]).toEqual([NOTHING_FOUND, [], 'nothing-found']);
+    expect((await ask('voucher?', [])).end.finish).toBe('nothing-found');
+    expect((await ask('what is the', passages)).end.finish).toBe('nothing-found');
+    expect((await ask('zebra prize', passages)).end.finish).toBe('nothing-found');
+  });
+
+  test('a pronoun brings its sentence, a colon what it announces', async () => {
+    const glued = await ask('When does the ceiling rise?', [
+      passage(
+        'A voucher is signed by the payer. Its ceiling can rise at any time. Nothing else matters much here.',
+      ),
+    ]);
+    expect(glued.text).toBe('A voucher is signed by the payer. Its ceiling can rise at any time.');
+    const code = await ask('How do I start the daemon?', [
+      passage('To start the daemon run:\n\n```sh\nsahara up\n```\n\nLater you may stop it.'),
+    ]);
+    expect(code.text).toBe('To start the daemon run:\n\n```sh\nsahara up\n```');
+  });
+
+  test('the kind of question decides between equals', async () => {
+    const both = passage('The treaty was signed by the envoys. The treaty was signed in May 1998.');
+    expect((await ask('When was the treaty signed?', [both])).text).toMatch(/1998\.$/);
+    const why = passage('Vouchers rise always and often. Vouchers rise because old ones must not return.');
+    expect((await ask('Why do vouchers rise?', [why])).text).toContain('because');
+  });
+
+  test('KNOW-22: copies in other passages are not said twice', async () => {
+    const { text } = await ask('What is a voucher?', [
+      passage('A voucher is a signed ceiling.', '', 1),
+      passage('A voucher is a signed ceiling.', '', 2),
+    ]);
+    expect(text).toBe('A voucher is a signed ceiling.');
+  });
+
+  test('answers from a vault, with a misspelt word', async () => {
+    const vault = await openVault({ store: createMemoryStore(), clock: systemClock });
+    await addText(
+      vault,
+      'w.md',
+      '# Roles\n\nA watchtower claims for a payee who is offline. It cannot steal.',
+    );
+    await addText(vault, 'v.md', '# Money\n\nA grain is the unit of account.');
+    const question = 'what does a wachtower claim';
+    const found = requestParts(await vault.search({ question }));
+    const { text } = await ask(question, found.passages, { terms: found.terms });
+    expect(text).toBe('A watchtower claims for a payee who is offline.');
+  });
+
+  test('KNOW-22: options are part of the digest', () => {
+    const digest = (options?: object) =>
+      Buffer.from(createExtractiveBackend(options).model.digest).toString('hex');
+    expect(digest()).toBe(digest({}));
+    expect(new Set([digest(), digest({ sentencesMax: 2 }), digest({ supportMin: 1 })]).size).toBe(3);
+  });
+
+  test.each(readVectors<AnswerVector>('answers').valid)(
+    'KNOW-21, KNOW-22, KNOW-23: vector $question',
+    async (vector) => {
+      const passages = vector.passages.map((all, i) => ({ ...all, id: new Uint8Array(32).fill(i) }));
+      const { terms, unitsMax } = vector;
+      const { text, citations, end } = await ask(vector.question, passages, {
+        unitsMax,
+        ...(terms && { terms }),
+      });
+      expect(text).toBe(vector.answer);
+      expect(end).toEqual({ type: 'end', finish: vector.finish, units: vector.units });
+      const numbers = citations.map((all) => [
+        all.start,
+        all.end,
+        all.passage,
+        all.passageStart,
+        all.passageEnd,
+      ]);
+      expect(numbers).toEqual(vector.citations);
+    },
+  );
+
+  test('KNOW-22: roots are exact', () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: 0n, max: 2n ** 120n }), (value) => {
+        const root = integerRoot(value);
+        expect(root * root <= value && (root + 1n) * (root + 1n) > value).toBe(true);
+      }),
+    );
+    expect([6, 18, 288].map(lengthDivisor)).toEqual([759, 1000, 2000]);
+  });
+});
+
+describe('units', () => {
+  test.each(readVectors<{ text: string; units: number }>('units').valid)(
+    'KNOW-20: $text has $units',
+    ({ text, units }) => {
+      expect(countUnits(text)).toBe(units);
+    },
+  );
+
+  test('KNOW-20: pieces count as the whole, and a limit cuts at a unit', () => {
+    fc.assert(
+      fc.property(fc.array(fc.string({ unit: 'grapheme', maxLength: 8 })), fc.nat(6), (pieces, max) => {
+        const counter = new UnitCounter();
+        for (const piece of pieces) counter.push(piece);
+        const whole = pieces.join('');
+        expect(counter.count).toBe(countUnits(whole));
+        const limited = new UnitCounter();
+        const taken = whole.slice(0, limited.take(whole, max));
+        expect(limited.count).toBe(Math.min(max, counter.count));
+        expect(countUnits(taken)).toBe(limited.count);
+      }),
+    );
+  });
+});
