@@ -1,0 +1,234 @@
+import { describe, expect, test } from 'vitest';
+import { MANIFEST_DEFAULTS, type Manifest, manifestHash, parseManifest } from '../../src/agent/manifest.ts';
+import { checkPolicy } from '../../src/agent/policy.ts';
+import { toHex } from '../../src/base/bytes.ts';
+import { SaharaError } from '../../src/base/errors.ts';
+import { didOf } from '../../src/protocol/ids.ts';
+import { readVectors } from '../vault/vectors.ts';
+
+const DID = didOf(new Uint8Array(32).fill(3));
+const MINIMAL = 'name: guide\nvaults: [docs]\n';
+
+const FULL = `
+# An agent with everything said.
+name: Guide
+description: Knows the project's documents.
+languages: [en, pt-BR]
+skills:
+  - name: answer
+    description: Answers questions.
+    examples: ["What is a voucher?"]
+backend: { kind: extractive, sentencesMax: 3, supportMin: "40 %" }
+vaults: [docs, faq]
+price:
+  perCall: 0.002 SAHARA
+  perInputUnit: 100
+  perOutputUnit: 250 grains
+  freePerCaller: { calls: 5, windowSeconds: 3600 }
+limits: { questionBytes: 4096, outputUnits: 500, deadlineSeconds: 30, concurrency: 4 }
+policy:
+  callers: ["${DID}"]
+  refusedTopics: [medical advice]
+split: { knowledge: 70 %, operator: 20.5 %, model: 5 %, prompt: 45000 }
+licence: CC-BY-4.0
+`;
+
+const parse = (source: string): Manifest => parseManifest(source, { file: 'agent.yaml' });
+
+function complaint(source: string): SaharaError {
+  try {
+    parse(source);
+  } catch (error) {
+    if (error instanceof SaharaError) return error;
+    throw error;
+  }
+  throw new Error('it was accepted');
+}
+
+describe('manifests', () => {
+  test('KNOW-37: every field is read, amounts and shares in either spelling', () => {
+    expect(parse(FULL)).toEqual({
+      name: 'Guide',
+      description: "Knows the project's documents.",
+      languages: ['en', 'pt-BR'],
+      skills: [{ name: 'answer', description: 'Answers questions.', examples: ['What is a voucher?'] }],
+      backend: { kind: 'extractive', sentencesMax: 3, supportMin: 400_000 },
+      vaults: ['docs', 'faq'],
+      prompt: undefined,
+      price: { perCall: 2_000_000n, perInputUnit: 100n, perOutputUnit: 250n },
+      free: { calls: 5, windowSeconds: 3600 },
+      limits: { questionBytes: 4096, outputUnits: 500, deadlineSeconds: 30, concurrency: 4 },
+      policy: { callers: [new Uint8Array(32).fill(3)], refusedTopics: ['medical advice'] },
+      split: { knowledge: 700_000, operator: 205_000, model: 50_000, prompt: 45_000 },
+      licence: 'CC-BY-4.0',
+    });
+    expect(parse(MINIMAL)).toEqual({ ...MANIFEST_DEFAULTS, name: 'guide', vaults: ['docs'] });
+    const endpoint =
+      'name: m\nprompt: Be brief.\nbackend: {kind: openai, endpoint: "http://127.0.0.1:8080/v1", model: small}\n';
+    expect(parse(endpoint)).toMatchObject({
+      prompt: 'Be brief.',
+      backend: {
+        kind: 'openai',
+        model: 'small',
+        keyVariable: undefined,
+        seeded: false,
+        contextUnitsMax: 6000,
+      },
+    });
+  });
+
+  test.each([
+    ['syntax', 'name: [a\n', { field: '', allowed: 'YAML 1.2, one document' }],
+    ['nothing', '', { line: 1, found: 'nothing' }],
+    ['no name', 'vaults: [docs]\n', { field: 'name', found: 'nothing', allowed: 'a text of 1 to 64 bytes' }],
+    [
+      'unknown field',
+      `${MINIMAL}prise: {perCall: 1}\n`,
+      { line: 3, field: 'prise', found: 'unknown field "prise"' },
+    ],
+    ['twice', `${MINIMAL}name: again\n`, { field: '' }],
+    ['nested unknown', `${MINIMAL}limits:\n  concurrancy: 3\n`, { line: 4, field: 'limits.concurrancy' }],
+    [
+      'float amount',
+      `${MINIMAL}price:\n  perCall: 0.002\n`,
+      { line: 4, field: 'price.perCall', found: '0.002' },
+    ],
+    ['negative amount', `${MINIMAL}price: {perCall: -1}\n`, { field: 'price.perCall', found: '-1' }],
+    ['tiny amount', `${MINIMAL}price: {perCall: 0.0000000001 SAHARA}\n`, { field: 'price.perCall' }],
+    ['huge amount', `${MINIMAL}price: {perCall: 1000000000000000001}\n`, { field: 'price.perCall' }],
+    [
+      'sum',
+      `${MINIMAL}split: {knowledge: 70 %, operator: 20 %}\n`,
+      { line: 3, field: 'split', found: 'a sum of 90 %', allowed: 'shares that sum to 100 %' },
+    ],
+    ['share', `${MINIMAL}split: {knowledge: 170 %}\n`, { field: 'split.knowledge', found: '170 %' }],
+    ['no vault', 'name: a\n', { field: 'vaults', found: 'none' }],
+    [
+      'vault name',
+      'name: a\nvaults:\n  - ok\n  - ../etc\n',
+      { line: 4, field: 'vaults[1]', found: '../etc' },
+    ],
+    ['prompt to quote', `${MINIMAL}prompt: Be nice.\n`, { line: 3, field: 'prompt' }],
+    [
+      'kind',
+      `${MINIMAL}backend: {kind: magic}\n`,
+      { field: 'backend.kind', found: 'magic', allowed: 'one of extractive, openai' },
+    ],
+    ['wrong kind’s field', `${MINIMAL}backend: {kind: extractive, model: x}\n`, { field: 'backend.model' }],
+    [
+      'endpoint',
+      'name: a\nbackend: {kind: openai, endpoint: "file:///x", model: m}\n',
+      { field: 'backend.endpoint' },
+    ],
+    [
+      'password',
+      'name: a\nbackend: {kind: openai, endpoint: "http://u:p@x/", model: m}\n',
+      { field: 'backend.endpoint' },
+    ],
+    [
+      'no model',
+      'name: a\nbackend: {kind: openai, endpoint: "http://x/"}\n',
+      { field: 'backend.model', found: 'nothing' },
+    ],
+    [
+      'limit',
+      `${MINIMAL}limits: {deadlineSeconds: 3601}\n`,
+      { field: 'limits.deadlineSeconds', found: '3601', allowed: 'a whole number from 1 to 3600' },
+    ],
+    [
+      'callers',
+      `${MINIMAL}policy: {callers: [did:key:zBad]}\n`,
+      { field: 'policy.callers[0]', found: 'did:key:zBad' },
+    ],
+    [
+      'callers word',
+      `${MINIMAL}policy: {callers: nobody}\n`,
+      { field: 'policy.callers', allowed: 'everyone, or a list of DIDs' },
+    ],
+    ['language', `${MINIMAL}languages: [english]\n`, { field: 'languages[0]', found: 'english' }],
+    [
+      'alias',
+      `name: &n guide\ndescription: *n\nvaults: [docs]\n`,
+      { line: 2, field: 'description', found: 'an alias' },
+    ],
+    ['list for text', `${MINIMAL}licence: [a]\n`, { field: 'licence', found: 'a list' }],
+    [
+      'too many',
+      `${MINIMAL}skills: [${'{name: a}, '.repeat(17)}]\n`,
+      { field: 'skills', found: '17', allowed: 'a list of at most 16' },
+    ],
+    ['size', `${MINIMAL}# ${'x'.repeat(300_000)}\n`, { allowed: 'at most 262144 bytes' }],
+  ])('KNOW-37: %s is refused with line, field, found and allowed', (_, source, facts) => {
+    const error = complaint(source);
+    expect(error.code).toBe('manifest-invalid');
+    expect(error.facts).toMatchObject({ file: 'agent.yaml', ...facts });
+    expect(Object.keys(error.facts).sort()).toEqual(['allowed', 'field', 'file', 'found', 'line']);
+  });
+
+  test('KNOW-37: a pasted key is not echoed', () => {
+    const error = complaint(
+      'name: a\nbackend: {kind: openai, endpoint: "http://x/", model: m, keyVariable: sk-verysecret}\n',
+    );
+    expect(JSON.stringify(error.facts)).not.toContain('verysecret');
+  });
+
+  test('KNOW-37: a near miss is named', () => {
+    expect(complaint(`${MINIMAL}prise: {}\n`).facts.allowed).toContain('did you mean price');
+  });
+
+  test('KNOW-36: the hash is over values, not over spelling, and over every one of them', () => {
+    const base = toHex(manifestHash(parse(MINIMAL)));
+    expect(
+      toHex(manifestHash(parse('# comment\nvaults:\n  - docs\nname: "guide"\nprice: {perCall: 0 SAHARA}\n'))),
+    ).toBe(base);
+    const changes: Partial<Manifest>[] = [
+      { name: 'other' },
+      { description: 'x' },
+      { languages: ['de'] },
+      { skills: [] },
+      { backend: { kind: 'extractive', sentencesMax: 2, supportMin: 500_000 } },
+      { vaults: ['docs', 'b'] },
+      { prompt: '' },
+      { price: { perCall: 1n, perInputUnit: 0n, perOutputUnit: 0n } },
+      { price: { perCall: 0n, perInputUnit: 1n, perOutputUnit: 0n } },
+      { free: { calls: 1, windowSeconds: 86_400 } },
+      { limits: { ...MANIFEST_DEFAULTS.limits, concurrency: 9 } },
+      { policy: { callers: [], refusedTopics: [] } },
+      { policy: { callers: 'everyone', refusedTopics: ['x'] } },
+      { split: { knowledge: 0, operator: 1_000_000, model: 0, prompt: 0 } },
+      { licence: 'MIT' },
+    ];
+    const hashes = changes.map((change) => toHex(manifestHash({ ...parse(MINIMAL), ...change })));
+    expect(new Set([base, ...hashes]).size).toBe(changes.length + 1);
+  });
+
+  test.each(readVectors<{ yaml: string; hash: string }>('manifest').valid)(
+    'KNOW-36: vector',
+    ({ yaml, hash }) => {
+      expect(toHex(manifestHash(parse(yaml)))).toBe(hash);
+    },
+  );
+
+  test.each(readVectors<never, { yaml: string; line: number; field: string }>('manifest').invalid)(
+    'KNOW-37: vector that is refused at $field',
+    ({ yaml, line, field }) => {
+      expect(complaint(yaml).facts).toMatchObject({ line, field });
+    },
+  );
+});
+
+describe('policy', () => {
+  test('callers, topics and sizes', () => {
+    const manifest = parse(FULL);
+    const caller = new Uint8Array(32).fill(3);
+    expect(() => checkPolicy(manifest, { caller, question: 'What is a voucher?' })).not.toThrow();
+    expect(() => checkPolicy(manifest, { caller, question: 'Give me advice on a medical matter' })).toThrow(
+      /caller-refused/,
+    );
+    expect(() => checkPolicy(manifest, { caller, question: 'x'.repeat(5000) })).toThrow(/too-large/);
+    expect(() => checkPolicy(manifest, { caller: new Uint8Array(32), question: 'x' })).toThrow(
+      /caller-refused/,
+    );
+    expect(() => checkPolicy(parse(MINIMAL), { caller: new Uint8Array(32), question: 'x' })).not.toThrow();
+  });
+});
