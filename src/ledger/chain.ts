@@ -18,8 +18,10 @@ import type { Suite } from '../protocol/suite.ts';
 import type { ExecutedBlock } from './blocks.ts';
 import { applyGenesis, genesisFault } from './genesis.ts';
 import type { Inclusion } from './ledger.ts';
+import { STATE_RECORD_CACHED_BYTES_MAX, STATE_RECORDS_CACHED_MAX } from './limits.ts';
 import { listOperations } from './listings.ts';
-import { State, type StateReader } from './state.ts';
+import { nameOf } from './names.ts';
+import { State, type StateChange, type StateReader } from './state.ts';
 import { createStateTree, type StateTree, type TreeUpdate, underPrefix } from './tree.ts';
 
 const HEAD = Uint8Array.of(0x01);
@@ -89,12 +91,14 @@ export async function openChain(
     (prefix: Uint8Array): StateReader =>
     (key) =>
       store.getSync(concat(prefix, key));
-  const readState = readUnder(STATE);
+  const cached = createStateCache(readUnder(STATE));
+  const readState = cached.read;
   const readLists = readUnder(LISTS);
   const tree = createStateTree(suite, readUnder(PAGES));
   const genesisBytes = genesisSchema.encode(genesis);
   const storedGenesis = store.getSync(GENESIS);
-  if (storedGenesis === undefined) await begin({ ...parts, readState, tree }, genesis, genesisBytes);
+  if (storedGenesis === undefined)
+    await begin({ ...parts, readState: readUnder(STATE), tree }, genesis, genesisBytes);
   else if (!equalBytes(storedGenesis, genesisBytes)) {
     throw new SaharaError('network-mismatch', { reason: 'the store holds the ledger of another network' });
   }
@@ -134,7 +138,35 @@ export async function openChain(
       ];
       await store.batch(operations, { sync: true });
       tree.adopt(update);
+      cached.adopt(executed.changes);
       head = next;
+    },
+  };
+}
+
+/** Keeps the records read last in memory; what a block changed replaces what is there. */
+function createStateCache(read: StateReader): {
+  read: StateReader;
+  adopt(changes: readonly StateChange[]): void;
+} {
+  const values = new Map<string, Uint8Array | undefined>();
+  const keep = (name: string, value: Uint8Array | undefined): void => {
+    values.delete(name);
+    if (value !== undefined && value.length > STATE_RECORD_CACHED_BYTES_MAX) return;
+    values.set(name, value);
+    if (values.size > STATE_RECORDS_CACHED_MAX) values.delete(values.keys().next().value as string);
+  };
+  return {
+    read(key) {
+      const name = nameOf(key);
+      const value = values.get(name);
+      if (value !== undefined || values.has(name)) return value;
+      const stored = read(key);
+      keep(name, stored);
+      return stored;
+    },
+    adopt(changes) {
+      for (const { key, value } of changes) keep(nameOf(key), value);
     },
   };
 }

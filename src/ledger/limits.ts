@@ -21,6 +21,10 @@ export const VERIFICATIONS_MAX = 128;
 export const BATCH_VERDICTS_MAX = 4_096;
 /** Pages of the state tree kept in memory: at about 2 KB each, 32 MB. */
 export const TREE_PAGES_CACHED_MAX = 16_384;
+/** Records of the state kept in memory. */
+export const STATE_RECORDS_CACHED_MAX = 16_384;
+/** Largest record kept in memory, bytes: accounts and channels, not full lanes. */
+export const STATE_RECORD_CACHED_BYTES_MAX = 512;
 /** Channels or assets of one key that a query lists. */
 export const LISTED_MAX = 256;
 /** Recent transactions that one query lists. */

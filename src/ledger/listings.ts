@@ -7,6 +7,7 @@ import { concat, equalBytes, u32be } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import type { StoreOperation } from '../base/store.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
+import { nameOf } from './names.ts';
 import type { State } from './state.ts';
 
 /** What is listed under a key. */
@@ -97,11 +98,11 @@ class ListWriter {
   }
 
   #get(key: Uint8Array): Uint8Array | undefined {
-    const change = this.#changes.get(String.fromCharCode(...key));
+    const change = this.#changes.get(nameOf(key));
     return change === undefined ? this.#read(key) : change.value;
   }
 
   #put(key: Uint8Array, value: Uint8Array | undefined): void {
-    this.#changes.set(String.fromCharCode(...key), { key, value });
+    this.#changes.set(nameOf(key), { key, value });
   }
 }

@@ -2,13 +2,13 @@
  * Transactions that wait for a block: bounded in total and per sender, in nonce order within a sender. Senders
  * take turns from block to block, so a flood from one does not hold up another.
  */
-import { toHex } from '../base/bytes.ts';
 import {
   MEMPOOL_AGE_MS_MAX,
   MEMPOOL_BYTES_MAX,
   MEMPOOL_PER_SENDER_MAX,
   MEMPOOL_TRANSACTIONS_MAX,
 } from './limits.ts';
+import { nameOf } from './names.ts';
 import type { Prepared } from './prepare.ts';
 
 /** Bounds of a mempool. */
@@ -82,7 +82,7 @@ class Pool implements Mempool {
     nowMs: number,
   ): Offer {
     const { transactionsMax, bytesMax, perSenderMax } = this.#options;
-    const name = toHex(sender);
+    const name = nameOf(sender);
     const queue = this.#queues.get(name) ?? { sender, byNonce: new Map<number, Waiting>() };
     if (queue.byNonce.has(nonce)) return 'nonce-taken';
     const full =
@@ -98,7 +98,7 @@ class Pool implements Mempool {
   }
 
   get(sender: Uint8Array, nonce: number): Prepared | undefined {
-    return this.#queues.get(toHex(sender))?.byNonce.get(nonce)?.prepared;
+    return this.#queues.get(nameOf(sender))?.byNonce.get(nonce)?.prepared;
   }
 
   ready(max: number, nextNonce: (sender: Uint8Array) => number): readonly Prepared[] {
@@ -123,7 +123,7 @@ class Pool implements Mempool {
   }
 
   remove(sender: Uint8Array, nonce: number): void {
-    const name = toHex(sender);
+    const name = nameOf(sender);
     const queue = this.#queues.get(name);
     const waiting = queue?.byNonce.get(nonce);
     if (queue === undefined || waiting === undefined) return;

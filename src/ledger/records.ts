@@ -226,7 +226,10 @@ export const ONLY: Uint8Array = new Uint8Array(0);
 
 /** The state's key of a record. */
 export function stateKey<T>(table: Table<T>, id: Uint8Array): Uint8Array {
-  return concat(Uint8Array.of(table.tag), id);
+  const key = new Uint8Array(1 + id.length);
+  key[0] = table.tag;
+  key.set(id, 1);
+  return key;
 }
 
 /** The id of a lane's record. */
@@ -244,4 +247,10 @@ export function total(amounts: readonly bigint[]): bigint {
   let sum = 0n;
   for (const amount of amounts) sum += amount;
   return sum;
+}
+
+/** How many transactions of a key were executed, by the committed state. */
+export function nonceOf(read: (key: Uint8Array) => Uint8Array | undefined, sender: PublicKey): number {
+  const stored = read(stateKey(ACCOUNTS, sender));
+  return stored === undefined ? 0 : ACCOUNTS.schema.decode(stored).nonce;
 }

@@ -3,11 +3,12 @@
  * the message itself, so that nothing is verified twice and the state machine stays synchronous. Execution gives
  * the same answer with an empty book: what is not remembered is verified on the spot.
  */
-import { toHex } from '../base/bytes.ts';
+import { equalBytes } from '../base/bytes.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { checkSigned, type Signed, signedBytes } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { BATCH_VERDICTS_MAX, VERIFICATIONS_MAX } from './limits.ts';
+import { nameOf } from './names.ts';
 
 /** A claim that a key signed a message as a type. */
 export interface SignatureClaim {
@@ -39,12 +40,11 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
   const known = ({ type, publicKey, message }: SignatureClaim): boolean | undefined => {
     const verdict = verdicts.get(message);
     if (verdict === undefined || verdict.type !== type) return undefined;
-    const same = verdict.publicKey === publicKey || toHex(verdict.publicKey) === toHex(publicKey);
-    return same ? verdict.ok : undefined;
+    return equalBytes(verdict.publicKey, publicKey) ? verdict.ok : undefined;
   };
 
   const viaBatch = (publicKey: PublicKey, message: Signed, covered: Uint8Array): Promise<boolean> => {
-    const key = toHex(suite.sha256(publicKey, message.signature, covered));
+    const key = nameOf(suite.sha256(publicKey, message.signature, covered));
     let verdict = batches.get(key);
     if (verdict === undefined) {
       verdict = gate(() => suite.verifyAsync(publicKey, covered, message.signature));

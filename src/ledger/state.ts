@@ -3,6 +3,7 @@
  * them. A transaction that is refused is undone through a journal; a block that is refused is dropped whole.
  * Nothing here writes anywhere: `changes` says what a commit has to write.
  */
+import { nameOf } from './names.ts';
 import {
   ACCOUNTS,
   type AccountRecord,
@@ -102,7 +103,7 @@ export class TableView<T> {
   }
 
   #cell(id: Uint8Array): Cell<T> {
-    const name = String.fromCharCode(...id);
+    const name = nameOf(id);
     let cell = this.#cells.get(name);
     if (cell === undefined) {
       const stored = this.#read(stateKey(this.#table, id));

@@ -9,6 +9,7 @@ import type { StoreOperation } from '../base/store.ts';
 import type { Hash } from '../protocol/ids.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { TREE_PAGES_CACHED_MAX } from './limits.ts';
+import { nameOf } from './names.ts';
 import type { StateChange } from './state.ts';
 import { PLACEHOLDER, type StateProof } from './tree-hash.ts';
 import {
@@ -185,10 +186,6 @@ function nibble(slot: number): string {
 
 function bytesOf(path: string): Uint8Array {
   return Uint8Array.from(path, (character) => character.charCodeAt(0));
-}
-
-function nameOf(hash: Hash): string {
-  return String.fromCharCode(...hash);
 }
 
 /** The store's operations under a prefix. */

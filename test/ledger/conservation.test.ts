@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { compareBytes, toHex } from '../../src/base/bytes.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
+import { verifyChain } from '../../src/ledger/verify.ts';
 import type { Hash } from '../../src/protocol/ids.ts';
 import type { AssetAmount } from '../../src/protocol/payment.ts';
 import type { Signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { type Action, assetId, channelId } from '../../src/protocol/transaction.ts';
-import { verifyChain } from '../../src/ledger/verify.ts';
 import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from './support.ts';
 
 const people = [alice, bob, carol] as const;
@@ -196,14 +196,23 @@ test('LEDGER-25: the order of collecting changes nothing once all is collected',
         for (const [i, payment] of paid.entries()) {
           sum += payment;
           const amounts = [{ asset: ids[3] ?? NOWHERE, amount: sum }];
-          const body = claimOf(bench.network, { channel: id, payer: alice, payee: bob, ceiling: sum, amounts });
+          const body = claimOf(bench.network, {
+            channel: id,
+            payer: alice,
+            payee: bob,
+            ceiling: sum,
+            amounts,
+          });
           await bench.run(bob, { type: 'claim', ...body });
-          for (const at of interleave[i] ?? []) await bench.run(bob, { type: 'collect', asset: ids[at] ?? NOWHERE });
+          for (const at of interleave[i] ?? [])
+            await bench.run(bob, { type: 'collect', asset: ids[at] ?? NOWHERE });
         }
         for (const at of [3, 2, 1, 0]) await bench.run(bob, { type: 'collect', asset: ids[at] ?? NOWHERE });
         const assets = ids.map((one) => bench.queries.asset(one));
         const balances = people.map((person) => bench.balance(person));
-        return JSON.stringify([assets, balances], (_, value) => (typeof value === 'bigint' ? `${value}` : value));
+        return JSON.stringify([assets, balances], (_, value) =>
+          typeof value === 'bigint' ? `${value}` : value,
+        );
       };
       expect(await finish(early)).toBe(await finish([]));
     }),
@@ -214,14 +223,36 @@ test('LEDGER-25: the order of collecting changes nothing once all is collected',
 /** Four assets: one root, two between, one that both lead to. */
 async function diamond(bench: Bench): Promise<readonly Hash[]> {
   const ids: Hash[] = [];
-  const shapes = [[], [[0, 333_333]], [[0, 123_457]], [[1, 300_001], [2, 500_003]]] as const;
+  const shapes = [
+    [],
+    [[0, 333_333]],
+    [[0, 123_457]],
+    [
+      [1, 300_001],
+      [2, 500_003],
+    ],
+  ] as const;
   for (const [i, parents] of shapes.entries()) {
     const owner = people[i % 3] ?? alice;
     ids.push(assetId(suite, bench.network, owner.publicKey, bench.nonce(owner)));
-    const shares = parents.map(([at, ppm]) => ({ asset: ids[at] ?? NOWHERE, relation: 'merged-from' as const, ppm }));
-    const owners = people.map(({ publicKey }, at) => ({ owner: publicKey, ppm: at === 0 ? 333_334 : 333_333 }));
+    const shares = parents.map(([at, ppm]) => ({
+      asset: ids[at] ?? NOWHERE,
+      relation: 'merged-from' as const,
+      ppm,
+    }));
+    const owners = people.map(({ publicKey }, at) => ({
+      owner: publicKey,
+      ppm: at === 0 ? 333_334 : 333_333,
+    }));
     const commitment = { scheme: 'none', root: NOWHERE, sizeBytes: 0 };
-    const made = { kind: 'merge' as const, name: `asset ${i}`, owners, parents: shares, commitment, licence: '' };
+    const made = {
+      kind: 'merge' as const,
+      name: `asset ${i}`,
+      owners,
+      parents: shares,
+      commitment,
+      licence: '',
+    };
     expect((await bench.run(owner, { type: 'register-asset', ...made })).name).toBe('ok');
   }
   return ids;

@@ -71,7 +71,9 @@ test('a ledger comes back where it was, and not for another network', async () =
   expect(second.account(alice.publicKey).nonce).toBe(1);
   await second.stop();
   const other = testGenesis({ name: 'other' });
-  await expect(createEmbeddedLedger({ ...common, store }, other)).rejects.toMatchObject({ code: 'network-mismatch' });
+  await expect(createEmbeddedLedger({ ...common, store }, other)).rejects.toMatchObject({
+    code: 'network-mismatch',
+  });
 });
 
 test('LEDGER-44: a store that fails halts the ledger, which keeps reading', async () => {

@@ -1,10 +1,20 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { FINALIZE_STEPS_MAX, LANES_MAX } from '../../src/ledger/limits.ts';
 import type { Hash } from '../../src/protocol/ids.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { type Action, assetId, channelId, type ParentShare } from '../../src/protocol/transaction.ts';
-import { FINALIZE_STEPS_MAX, LANES_MAX } from '../../src/ledger/limits.ts';
-import { alice, Bench, bob, carol, claimOf, START, sequencer, signAction, testGenesis } from './support.ts';
-import { suite } from './support.ts';
+import {
+  alice,
+  Bench,
+  bob,
+  carol,
+  claimOf,
+  START,
+  sequencer,
+  signAction,
+  suite,
+  testGenesis,
+} from './support.ts';
 
 const SAHARA = 1_000_000_000n;
 const none = new Uint8Array(32);
@@ -126,8 +136,24 @@ describe('LEDGER-14: register-asset', () => {
     expect(await run({ name: '', owners: [], parents: [unknown, unknown] })).toBe('name-missing');
     expect(await run({ owners: [], parents: [unknown, unknown] })).toBe('owners-invalid');
     expect(await run({}, asset([[alice, 999_999]]))).toBe('owners-invalid');
-    expect(await run({}, asset([[alice, 500_000], [alice, 500_000]]))).toBe('owners-invalid');
-    expect(await run({}, asset([[alice, 1_000_000], [bob, 0]]))).toBe('owners-invalid');
+    expect(
+      await run(
+        {},
+        asset([
+          [alice, 500_000],
+          [alice, 500_000],
+        ]),
+      ),
+    ).toBe('owners-invalid');
+    expect(
+      await run(
+        {},
+        asset([
+          [alice, 1_000_000],
+          [bob, 0],
+        ]),
+      ),
+    ).toBe('owners-invalid');
     expect(await run({ parents: [unknown, unknown] })).toBe('parents-invalid');
     expect(await run({ parents: [unknown, parent(known, 1_000_000)] })).toBe('parents-invalid');
     expect(await run({ parents: [unknown] })).toBe('parent-unknown');
@@ -199,7 +225,9 @@ describe('channels', () => {
       'voucher-signature-invalid',
     );
     expect(await run({})).toBe('ok');
-    expect(await run({ amounts: [{ asset: Uint8Array.from(none).fill(1), amount: 20n }] })).toBe('amounts-fall');
+    expect(await run({ amounts: [{ asset: Uint8Array.from(none).fill(1), amount: 20n }] })).toBe(
+      'amounts-fall',
+    );
   });
 
   test('LEDGER-18: a claim pays the charge, not the ceiling, and only once', async () => {
@@ -223,7 +251,14 @@ describe('channels', () => {
   test('LEDGER-19: lanes are bounded', async () => {
     const channel = await openChannel(alice, bob);
     const claim = (lane: number) => {
-      const terms = { channel, payer: alice, payee: bob, ceiling: 1n, lane, amounts: [{ asset: none, amount: 1n }] };
+      const terms = {
+        channel,
+        payer: alice,
+        payee: bob,
+        ceiling: 1n,
+        lane,
+        amounts: [{ asset: none, amount: 1n }],
+      };
       return { type: 'claim', ...claimOf(ledger.network, terms) } as const;
     };
     const messages = Array.from({ length: LANES_MAX + 1 }, (_, lane) =>
@@ -309,9 +344,13 @@ describe('channels', () => {
       signAction(ledger.network, alice, nonce, { type: 'open-channel', ...poor }),
     );
     await ledger.block(open);
-    const ids = open.map((_, nonce) => channelId(suite, ledger.network, alice.publicKey, bob.publicKey, nonce));
+    const ids = open.map((_, nonce) =>
+      channelId(suite, ledger.network, alice.publicKey, bob.publicKey, nonce),
+    );
     await ledger.block(
-      ids.map((channel, i) => signAction(ledger.network, alice, count + i, { type: 'request-close', channel })),
+      ids.map((channel, i) =>
+        signAction(ledger.network, alice, count + i, { type: 'request-close', channel }),
+      ),
     );
     const root = ledger.chain.head().stateRoot;
     await ledger.block([]);
@@ -332,9 +371,24 @@ describe('channels', () => {
 
 test('LEDGER-24: collect forwards to parents and pays owners, and again moves nothing', async () => {
   const root = await register(carol, asset([[carol, 1_000_000]]));
-  const leaf = await register(bob, asset([[bob, 750_000], [alice, 250_000]], [parent(root, 400_000)]));
+  const leaf = await register(
+    bob,
+    asset(
+      [
+        [bob, 750_000],
+        [alice, 250_000],
+      ],
+      [parent(root, 400_000)],
+    ),
+  );
   const channel = await openChannel(alice, bob);
-  const terms = { channel, payer: alice, payee: bob, ceiling: 1_000n, amounts: [{ asset: leaf, amount: 1_000n }] };
+  const terms = {
+    channel,
+    payer: alice,
+    payee: bob,
+    ceiling: 1_000n,
+    amounts: [{ asset: leaf, amount: 1_000n }],
+  };
   await ledger.run(bob, { type: 'claim', ...claimOf(ledger.network, terms) });
   const collect = (id: Hash) => ledger.run(carol, { type: 'collect', asset: id });
   expect((await collect(none)).name).toBe('asset-unknown');
@@ -344,5 +398,9 @@ test('LEDGER-24: collect forwards to parents and pays owners, and again moves no
   expect(ledger.balance(bob)).toBe(START + 450n);
   expect(ledger.balance(alice)).toBe(START - SAHARA + 150n);
   expect(ledger.balance(carol)).toBe(START + 400n);
-  expect(ledger.queries.asset(leaf)).toMatchObject({ received: 1_000n, forwarded: [400n], paid: [450n, 150n] });
+  expect(ledger.queries.asset(leaf)).toMatchObject({
+    received: 1_000n,
+    forwarded: [400n],
+    paid: [450n, 150n],
+  });
 });

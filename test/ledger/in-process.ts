@@ -66,7 +66,11 @@ export function createInProcessNetwork(): InProcessNetwork {
           if (server === undefined) throw new SaharaError('version-unsupported');
           if (body.length > server.requestBytesMax) throw new SaharaError('too-large');
           await new Promise((resume) => setImmediate(resume));
-          const answer = await server.handle(body.slice(), self, options.signal ?? new AbortController().signal);
+          const answer = await server.handle(
+            body.slice(),
+            self,
+            options.signal ?? new AbortController().signal,
+          );
           if (answer.length > Math.min(options.answerBytesMax, server.answerBytesMax)) {
             throw new SaharaError('too-large');
           }

@@ -1,12 +1,12 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
-import type { Hash } from '../../src/protocol/ids.ts';
-import type { Signer } from '../../src/protocol/suite.ts';
-import { type Action, channelId, transactionId } from '../../src/protocol/transaction.ts';
 import { checkInclusion, inclusionProof } from '../../src/ledger/inclusion.ts';
 import type { BlockEvent, Ledger } from '../../src/ledger/ledger.ts';
 import { ACCOUNTS, stateKey } from '../../src/ledger/records.ts';
 import { verifyStateProof } from '../../src/ledger/tree-hash.ts';
+import type { Hash } from '../../src/protocol/ids.ts';
+import type { Signer } from '../../src/protocol/suite.ts';
+import { type Action, channelId, transactionId } from '../../src/protocol/transaction.ts';
 import { alice, bob, carol, claimOf, START, signAction, suite } from './support.ts';
 
 /** A running ledger under test, with what it takes to end it. */
@@ -69,7 +69,10 @@ export function ledgerConforms(name: string, create: () => Promise<LedgerUnderTe
       const garbage = { ...message, payload: new Uint8Array(3) };
       await expect(ledger.submit(garbage)).rejects.toMatchObject({ code: 'tx-invalid', facts: { code: 1 } });
       const elsewhere = sign(ledger, alice, 0, transfer(bob, 5n), { network: 'other-0' });
-      await expect(ledger.submit(elsewhere)).rejects.toMatchObject({ code: 'tx-invalid', facts: { code: 3 } });
+      await expect(ledger.submit(elsewhere)).rejects.toMatchObject({
+        code: 'tx-invalid',
+        facts: { code: 3 },
+      });
       const tooMuch = sign(ledger, alice, 0, transfer(bob, START + 1n));
       await expect(ledger.submit(tooMuch)).rejects.toMatchObject({
         code: 'tx-refused',
@@ -101,7 +104,9 @@ export function ledgerConforms(name: string, create: () => Promise<LedgerUnderTe
 
     test('LEDGER-43: an inclusion proof verifies offline, and no altered one does', async () => {
       const ledger = await open();
-      const messages = [0, 1, 2, 3, 4].map((nonce) => sign(ledger, alice, nonce, transfer(bob, BigInt(nonce + 1))));
+      const messages = [0, 1, 2, 3, 4].map((nonce) =>
+        sign(ledger, alice, nonce, transfer(bob, BigInt(nonce + 1))),
+      );
       const places = await Promise.all(messages.map((message) => ledger.submit(message)));
       const trusted = { network: ledger.network, sequencer: ledger.genesis.sequencer };
       for (const [i, { id, height }] of places.entries()) {
@@ -114,7 +119,9 @@ export function ledgerConforms(name: string, create: () => Promise<LedgerUnderTe
         expect(checkInclusion(suite, trusted, other)).toBe('result-path');
         const swapped = { ...proof, transaction: messages[(i + 1) % 5] ?? proof.transaction };
         expect(checkInclusion(suite, trusted, swapped)).toBe('transaction-path');
-        expect(checkInclusion(suite, { ...trusted, sequencer: bob.publicKey }, proof)).toBe('header-signature');
+        expect(checkInclusion(suite, { ...trusted, sequencer: bob.publicKey }, proof)).toBe(
+          'header-signature',
+        );
       }
       expect(await ledger.proof(new Uint8Array(32))).toBeUndefined();
     });
@@ -129,7 +136,9 @@ export function ledgerConforms(name: string, create: () => Promise<LedgerUnderTe
       const absent = stateKey(ACCOUNTS, new Uint8Array(32).fill(3));
       const nothing = ledger.stateProof(absent);
       expect(nothing.value).toBeUndefined();
-      expect(verifyStateProof(suite, ledger.head().stateRoot, { key: absent, ...nothing }, nothing.proof)).toBe(true);
+      expect(
+        verifyStateProof(suite, ledger.head().stateRoot, { key: absent, ...nothing }, nothing.proof),
+      ).toBe(true);
     });
 
     test('LEDGER-22: a closing channel ends by itself, without further transactions', async () => {
@@ -156,7 +165,9 @@ export function ledgerConforms(name: string, create: () => Promise<LedgerUnderTe
 
     test('LEDGER-4: verify replays to the same root and supply', async () => {
       const ledger = await open();
-      await Promise.all([0, 1, 2].map((nonce) => ledger.submit(sign(ledger, alice, nonce, transfer(bob, 1n)))));
+      await Promise.all(
+        [0, 1, 2].map((nonce) => ledger.submit(sign(ledger, alice, nonce, transfer(bob, 1n)))),
+      );
       const report = await ledger.verify();
       expect(report).toMatchObject({ transactions: 3, faults: [], supply: ledger.supply().total });
       expect(report.stateRoot).toEqual(ledger.head().stateRoot);

@@ -48,10 +48,26 @@ test('LEDGER-20: whatever the order and size of payments, every grain is credite
 });
 
 test('LEDGER-17: amounts that fall or vanish are noticed', () => {
-  const first = splitPayment(EMPTY, [{ asset: asset(1), amount: 5n }, { asset: asset(3), amount: 5n }], 10n);
+  const first = splitPayment(
+    EMPTY,
+    [
+      { asset: asset(1), amount: 5n },
+      { asset: asset(3), amount: 5n },
+    ],
+    10n,
+  );
   const lane = first?.lane ?? EMPTY;
   expect(splitPayment(lane, [{ asset: asset(1), amount: 11n }], 1n)).toBeUndefined();
-  expect(splitPayment(lane, [{ asset: asset(1), amount: 4n }, { asset: asset(3), amount: 9n }], 1n)).toBeUndefined();
+  expect(
+    splitPayment(
+      lane,
+      [
+        { asset: asset(1), amount: 4n },
+        { asset: asset(3), amount: 9n },
+      ],
+      1n,
+    ),
+  ).toBeUndefined();
   const more = [1, 2, 3].map((i) => ({ asset: asset(i), amount: 5n }));
   expect(splitPayment(lane, more, 5n)?.credits).toEqual([{ asset: asset(2), amount: 5n }]);
 });
@@ -67,19 +83,24 @@ test('LEDGER-24: what is due only rises, never exceeds what came in, and leaves 
     });
   const parents = fc.array(fc.integer({ min: 0, max: 1_000_000 / 16 }), { maxLength: 16 });
   fc.assert(
-    fc.property(shares, parents, fc.array(fc.bigInt({ min: 0n, max: 10n ** 12n })), (owned, edges, arrivals) => {
-      const owners = owned.map((ppm, i) => ({ owner: asset(i), ppm }));
-      const to: ParentShare[] = edges.map((ppm, i) => ({ asset: asset(i), relation: 'trained-on', ppm }));
-      let received = 0n;
-      let before: readonly bigint[] = [...to, ...owners].map(() => 0n);
-      for (const arrival of arrivals) {
-        received += arrival;
-        const due = [...dueToParents(received, to), ...dueToOwners(received, to, owners)];
-        for (const [i, amount] of due.entries()) expect(amount >= (before[i] ?? 0n)).toBe(true);
-        const rest = received - sum(due);
-        expect(rest >= 0n && rest < BigInt(Math.max(1, due.length))).toBe(true);
-        before = due;
-      }
-    }),
+    fc.property(
+      shares,
+      parents,
+      fc.array(fc.bigInt({ min: 0n, max: 10n ** 12n })),
+      (owned, edges, arrivals) => {
+        const owners = owned.map((ppm, i) => ({ owner: asset(i), ppm }));
+        const to: ParentShare[] = edges.map((ppm, i) => ({ asset: asset(i), relation: 'trained-on', ppm }));
+        let received = 0n;
+        let before: readonly bigint[] = [...to, ...owners].map(() => 0n);
+        for (const arrival of arrivals) {
+          received += arrival;
+          const due = [...dueToParents(received, to), ...dueToOwners(received, to, owners)];
+          for (const [i, amount] of due.entries()) expect(amount >= (before[i] ?? 0n)).toBe(true);
+          const rest = received - sum(due);
+          expect(rest >= 0n && rest < BigInt(Math.max(1, due.length))).toBe(true);
+          before = due;
+        }
+      },
+    ),
   );
 });

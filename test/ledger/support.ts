@@ -1,13 +1,6 @@
 /** What the ledger's tests share: people with keys, a local network, and a ledger in memory without an engine. */
 import { utf8 } from '../../src/base/bytes.ts';
 import { createMemoryStore, type Store } from '../../src/base/store.ts';
-import type { Genesis, TransactionResult } from '../../src/protocol/block.ts';
-import { type Hash, PROTOCOL_VERSION } from '../../src/protocol/ids.ts';
-import { type AssetAmount, attributionRoot, charge, voucher } from '../../src/protocol/payment.ts';
-import { type Signed, signOne } from '../../src/protocol/signing.ts';
-import type { Signer } from '../../src/protocol/suite.ts';
-import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
-import { type Action, type ClaimBody, type Transaction, transaction } from '../../src/protocol/transaction.ts';
 import { type BlockParts, buildBlock, type ExecutedBlock } from '../../src/ledger/blocks.ts';
 import { type Chain, openChain } from '../../src/ledger/chain.ts';
 import { createGenesis, type GenesisOptions, networkNameOf } from '../../src/ledger/genesis.ts';
@@ -16,6 +9,18 @@ import { createQueries, type Queries } from '../../src/ledger/queries.ts';
 import { heldIn } from '../../src/ledger/records.ts';
 import { resultName } from '../../src/ledger/result-codes.ts';
 import { createSignatureBook } from '../../src/ledger/signatures.ts';
+import type { Genesis, TransactionResult } from '../../src/protocol/block.ts';
+import { type Hash, PROTOCOL_VERSION } from '../../src/protocol/ids.ts';
+import { type AssetAmount, attributionRoot, charge, voucher } from '../../src/protocol/payment.ts';
+import { type Signed, signOne } from '../../src/protocol/signing.ts';
+import type { Signer } from '../../src/protocol/suite.ts';
+import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
+import {
+  type Action,
+  type ClaimBody,
+  type Transaction,
+  transaction,
+} from '../../src/protocol/transaction.ts';
 
 export const suite: typeof nativeSuite = nativeSuite;
 

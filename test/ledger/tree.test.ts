@@ -79,7 +79,11 @@ test('LEDGER-32: every entry is proved present, every other key absent, and no a
   const store = createMemoryStore();
   const tree = open(store);
   const keys = Array.from({ length: 300 }, (_, i) => utf8(`entry ${i}`));
-  await apply(store, tree, keys.map((key) => ({ key, value: concat(key, key) })));
+  await apply(
+    store,
+    tree,
+    keys.map((key) => ({ key, value: concat(key, key) })),
+  );
   const root = tree.root();
   for (const key of keys) {
     const proof = tree.prove(key);

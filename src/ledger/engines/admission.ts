@@ -1,5 +1,5 @@
 /** How a transaction gets from a caller or a peer into the pool: cheap checks, then one signature, then room. */
-import { equalBytes, toHex } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import { signed as signedSchema } from '../../protocol/signing.ts';
@@ -7,9 +7,10 @@ import type { Transaction } from '../../protocol/transaction.ts';
 import { verifySignatures } from '../blocks.ts';
 import type { Inclusion } from '../ledger.ts';
 import { MEMPOOL_PER_SENDER_MAX, MEMPOOL_TRANSACTIONS_MAX } from '../limits.ts';
+import { nameOf } from '../names.ts';
 import type { Verdict } from '../network.ts';
 import { type Prepared, prepareTransaction } from '../prepare.ts';
-import { ACCOUNTS, stateKey } from '../records.ts';
+import { ACCOUNTS, nonceOf, stateKey } from '../records.ts';
 import { RESULT_CODES, type ResultName } from '../result-codes.ts';
 import { type EngineCore, refusal } from './core.ts';
 
@@ -31,7 +32,7 @@ export class Admission {
 
   /** A transaction that was verified lately. */
   recall(id: Hash): Prepared | undefined {
-    return this.#verified.get(toHex(id));
+    return this.#verified.get(nameOf(id));
   }
 
   /** Admits one transaction. Throws `tx-invalid`, `tx-refused` or `overloaded`. */
@@ -95,7 +96,8 @@ export class Admission {
 
   #place({ id }: Prepared, { sender, nonce }: Transaction): Admitted | undefined {
     const { chain, pool } = this.#core.parts;
-    const inclusion = chain.lookup(id);
+    // Only a number that was used can belong to a transaction that a block has.
+    const inclusion = nonce < nonceOf(chain.readState, sender) ? chain.lookup(id) : undefined;
     if (inclusion !== undefined) return { kind: 'included', inclusion };
     const held = pool.get(sender, nonce);
     return held !== undefined && equalBytes(held.id, id) ? { kind: 'waiting' } : undefined;
@@ -123,7 +125,7 @@ export class Admission {
   }
 
   #remember(prepared: Prepared): void {
-    const name = toHex(prepared.id);
+    const name = nameOf(prepared.id);
     this.#verified.delete(name);
     this.#verified.set(name, prepared);
     if (this.#verified.size > MEMPOOL_TRANSACTIONS_MAX) {

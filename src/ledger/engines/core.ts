@@ -7,6 +7,7 @@ import type { Hash } from '../../protocol/ids.ts';
 import type { BlockParts, ExecutedBlock } from '../blocks.ts';
 import type { BlockEvent, Inclusion, LedgerHead } from '../ledger.ts';
 import type { Mempool } from '../mempool.ts';
+import { nameOf } from '../names.ts';
 import { RESULT_CODES, resultSentence } from '../result-codes.ts';
 
 /** Parts of the core. */
@@ -98,7 +99,7 @@ export class EngineCore {
 
   /** Waits for the transaction's inclusion; `leave` ends the wait without an answer. */
   wait(id: Hash, signal: AbortSignal | undefined): Waiting {
-    const name = toHex(id);
+    const name = nameOf(id);
     const { promise, resolve, reject } = Promise.withResolvers<Inclusion>();
     // Whoever leaves has an answer of its own.
     promise.catch(() => {});
@@ -119,7 +120,7 @@ export class EngineCore {
         reject(error);
       },
     };
-    const abort = (): void => waiter.reject(new SaharaError('cancelled', { id: name }));
+    const abort = (): void => waiter.reject(new SaharaError('cancelled', { id: toHex(id) }));
     waiters.add(waiter);
     if (signal?.aborted) abort();
     else signal?.addEventListener('abort', abort);
@@ -128,12 +129,12 @@ export class EngineCore {
 
   /** Gives everybody who waits for a transaction its inclusion. */
   settle(inclusion: Inclusion): void {
-    for (const waiter of [...(this.#waiters.get(toHex(inclusion.id)) ?? [])]) waiter.resolve(inclusion);
+    for (const waiter of [...(this.#waiters.get(nameOf(inclusion.id)) ?? [])]) waiter.resolve(inclusion);
   }
 
   /** Tells everybody who waits for a transaction that no block will have it. */
   refuse(id: Hash, error: SaharaError): void {
-    for (const waiter of [...(this.#waiters.get(toHex(id)) ?? [])]) waiter.reject(error);
+    for (const waiter of [...(this.#waiters.get(nameOf(id)) ?? [])]) waiter.reject(error);
   }
 
   /** Tells everybody who waits for anything. */

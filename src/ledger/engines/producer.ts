@@ -3,7 +3,7 @@ import { SaharaError } from '../../base/errors.ts';
 import type { Signer } from '../../protocol/suite.ts';
 import { buildBlock } from '../blocks.ts';
 import type { LedgerNetwork } from '../network.ts';
-import { ACCOUNTS, CLOSINGS, ONLY, stateKey } from '../records.ts';
+import { CLOSINGS, nonceOf, ONLY, stateKey } from '../records.ts';
 import { type EngineCore, refusal } from './core.ts';
 
 /** How blocks are made. */
@@ -74,7 +74,7 @@ export class Producer {
     return this.#core.exclusive(async () => {
       if (!this.#core.running) return false;
       const candidates = pool.ready(this.#options.transactionsPerBlockMax, (sender) =>
-        this.#nextNonce(sender),
+        nonceOf(chain.readState, sender),
       );
       if (candidates.length === 0 && !(empty && this.#closing())) return false;
       try {
@@ -97,11 +97,6 @@ export class Producer {
         return false;
       }
     });
-  }
-
-  #nextNonce(sender: Uint8Array): number {
-    const stored = this.#core.parts.chain.readState(stateKey(ACCOUNTS, sender));
-    return stored === undefined ? 0 : ACCOUNTS.schema.decode(stored).nonce;
   }
 
   #closing(): boolean {
