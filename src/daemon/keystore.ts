@@ -3,11 +3,12 @@
  * seed is encrypted by AES-256-GCM under a key that scrypt derives; the parameters stand in the file, so they can
  * rise later. A file is written whole or not at all.
  */
-import { createCipheriv, createDecipheriv, randomBytes, scrypt } from 'node:crypto';
+import { createCipheriv, createDecipheriv, scrypt } from 'node:crypto';
 import { chmod, link, lstat, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { equalBytes, fromHex, toHex, utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
+import { type Dice, systemDice } from '../base/random.ts';
 import { didOf, type PublicKey, publicKeyOf } from '../protocol/ids.ts';
 import type { Signer } from '../protocol/suite.ts';
 import { createSigner } from '../protocol/suite-native.ts';
@@ -18,6 +19,8 @@ export interface KeystoreOptions {
   readonly passphrase?: string;
   /** Cost of scrypt for new keys: N, a power of two. Default 32,768 (32 MiB, about 0.1 s). Minimum 1,024. */
   readonly scryptCost?: number;
+  /** Where keys, salts and nonces come from. Default: the operating system. */
+  readonly dice?: Dice;
 }
 
 /** Values for the options that have one. */
@@ -52,17 +55,19 @@ export interface Keystore {
 export async function openKeystore(path: string, options: KeystoreOptions = {}): Promise<Keystore> {
   await prepareFolder(path);
   const { passphrase } = options;
-  const cost = options.scryptCost ?? KEYSTORE_DEFAULTS.scryptCost;
+  const dice = options.dice ?? systemDice;
+  const sealing = { passphrase, cost: options.scryptCost ?? KEYSTORE_DEFAULTS.scryptCost, dice };
   const fileOf = (name: string): string => join(path, `${checkedName(name)}.json`);
   const read = async (name: string): Promise<KeyFile> => parse(await readSecret(fileOf(name), name), name);
   const seed = async (name: string): Promise<Uint8Array> => unlock(await read(name), name, passphrase);
   const keep = async (name: string, secret: Uint8Array): Promise<KeyInfo> => {
-    const file = await seal(secret, passphrase, cost);
-    await writeSecret(fileOf(name), `${JSON.stringify(file, undefined, 2)}\n`, name);
+    const file = await seal(secret, sealing);
+    const beside = `${fileOf(name)}.${toHex(dice.bytes(6))}.new`;
+    await writeSecret(fileOf(name), beside, `${JSON.stringify(file, undefined, 2)}\n`);
     return infoOf(name, file);
   };
   return {
-    create: (name) => keep(name, randomBytes(32)),
+    create: (name) => keep(name, dice.bytes(32)),
     async list() {
       const names = (await readdir(path)).filter((entry) => entry.endsWith('.json')).sort();
       return Promise.all(
@@ -137,12 +142,18 @@ function derive(passphrase: string, salt: Uint8Array, n: number): Promise<Buffer
 /** What the encryption also vouches for: that the seed belongs to the key that the file names. */
 const associated = (did: string): Uint8Array => utf8(`sahara/1/key/${did}`);
 
-async function seal(seed: Uint8Array, passphrase: string | undefined, cost: number): Promise<KeyFile> {
+interface Sealing {
+  readonly passphrase: string | undefined;
+  readonly cost: number;
+  readonly dice: Dice;
+}
+
+async function seal(seed: Uint8Array, { passphrase, cost, dice }: Sealing): Promise<KeyFile> {
   const did = didOf(createSigner(seed).publicKey);
   if (passphrase === undefined) return { version: 1, did, seed: toHex(seed) };
   const n = 2 ** Math.ceil(Math.log2(Math.min(Math.max(cost, COST_MIN), COST_MAX)));
-  const salt = randomBytes(16);
-  const nonce = randomBytes(12);
+  const salt = dice.bytes(16);
+  const nonce = dice.bytes(12);
   const cipher = createCipheriv('aes-256-gcm', await derive(passphrase, salt, n), nonce);
   cipher.setAAD(associated(did));
   const data = Buffer.concat([cipher.update(seed), cipher.final(), cipher.getAuthTag()]);
@@ -245,8 +256,7 @@ async function readSecret(path: string, name: string): Promise<string> {
 }
 
 /** Writes beside the place, syncs, and links it there, which fails when something is there already. */
-async function writeSecret(path: string, text: string, name: string): Promise<void> {
-  const beside = `${path}.${randomBytes(6).toString('hex')}.new`;
+async function writeSecret(path: string, beside: string, text: string): Promise<void> {
   try {
     const file = await open(beside, 'wx', 0o600);
     try {
@@ -261,7 +271,7 @@ async function writeSecret(path: string, text: string, name: string): Promise<vo
   } catch (error) {
     await rm(beside, { force: true });
     if (isCode(error, 'EEXIST')) {
-      throw new SaharaError('usage', { reason: `A key named ${name} exists already` }, { cause: error });
+      throw new SaharaError('usage', { reason: `A key is kept in ${path} already` }, { cause: error });
     }
     throw unreadable(path, error);
   }

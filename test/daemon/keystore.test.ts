@@ -32,7 +32,7 @@ describe('a key store', () => {
     expect(nativeSuite.verify(operator.publicKey, utf8('a'), signer.sign(utf8('a')))).toBe(true);
   });
 
-  it('keeps files to their owner and takes rights of others away', async () => {
+  it('keeps files to their owner and takes rights of others away (ID-9)', async () => {
     const store = await openKeystore(path);
     await store.create('operator');
     const file = join(path, 'operator.json');
@@ -43,7 +43,7 @@ describe('a key store', () => {
     expect([await mode(path), await mode(file)]).toEqual([0o700, 0o600]);
   });
 
-  it('encrypts under a passphrase and records how', async () => {
+  it('encrypts under a passphrase and records how (ID-9)', async () => {
     const store = await openKeystore(path, locked);
     const made = await store.create('operator');
     expect(made.encrypted).toBe(true);

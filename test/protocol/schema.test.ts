@@ -65,7 +65,7 @@ describe('records', () => {
     expect(canWrite(shape, { type: 'toString' } as unknown as { readonly type: 'none' })).toBe(false);
   });
 
-  it('do not write what they would not read (ENC-2)', () => {
+  it('do not write what they would not read (ENC-2, ENC-14)', () => {
     expect(canWrite(uint(5), 6)).toBe(false);
     expect(canWrite(u32, 2 ** 32)).toBe(false);
     expect(canWrite(int(-3, 3), -4)).toBe(false);
