@@ -23,8 +23,8 @@ const LOCAL = [
   'false',
   '--mesh-dht',
   'false',
-  '--guide-enabled',
-  'false',
+  '--guide-host',
+  'never',
 ];
 
 const color = process.stdout.isTTY && !process.env.NO_COLOR;

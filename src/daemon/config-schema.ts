@@ -31,7 +31,7 @@ export interface Config {
     readonly claimMin: string;
   };
   readonly guide: {
-    readonly enabled: boolean;
+    readonly host: 'auto' | 'always' | 'never';
     readonly price: string;
     readonly freeCalls: number;
   };
@@ -125,10 +125,12 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
     .prefault({}),
   guide: z
     .strictObject({
-      enabled: z
-        .boolean()
-        .default(true)
-        .describe('Host `guide`, an agent that knows the documents of this project.'),
+      host: z
+        .enum(['auto', 'always', 'never'])
+        .default('auto')
+        .describe(
+          'Whether to host `guide`, an agent that knows the documents of this project. auto: where this peer began the network.',
+        ),
       price: amount('0.002').describe('What one answer of the guide costs. SAHARA.'),
       freeCalls: z
         .int()

@@ -242,7 +242,6 @@ export interface TransactionRow {
   readonly type: string;
   readonly summary: string;
   readonly code: number;
-  readonly fee: string;
 }
 
 /** What `ledger verify` found. */

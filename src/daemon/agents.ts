@@ -1,0 +1,291 @@
+/**
+ * The agents of this home: a manifest file each, registered on the ledger, announced to the mesh and served. Each
+ * is published twice: with its price for everyone, and without one for its own operator, whose questions never
+ * leave this process.
+ */
+import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createVaultAnswerer } from '../agent/answerer.ts';
+import type { Backend } from '../agent/backends/backend.ts';
+import { createExtractiveBackend } from '../agent/backends/extractive.ts';
+import { createOpenAiBackend } from '../agent/backends/openai.ts';
+import type { CallRecords } from '../agent/call-records.ts';
+import type { CallTarget } from '../agent/caller.ts';
+import { createHost, type Host } from '../agent/host.ts';
+import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
+import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
+import type { CallTransport } from '../agent/ports.ts';
+import type { QuotaBook } from '../agent/quota.ts';
+import { toHex } from '../base/bytes.ts';
+import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { nearestNames } from '../base/nearest.ts';
+import type { Directory } from '../mesh/directory.ts';
+import { didOf, type PublicKey } from '../protocol/ids.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import type { HostedAgentRow } from './admin/types.ts';
+import type { AssetBook } from './assets.ts';
+import type { Core } from './core.ts';
+import { agentKeyName } from './keys.ts';
+import type { Knowledge } from './knowledge.ts';
+import { createLoopback } from './loopback.ts';
+
+/** What agents are hosted with. */
+export interface AgentKeeperParts extends Core {
+  readonly directory: Directory;
+  readonly records: CallRecords;
+  readonly quota: QuotaBook;
+  readonly knowledge: Knowledge;
+  readonly assets: AssetBook;
+}
+
+/** The agents of this home. */
+export interface AgentKeeper {
+  /** Asks agents of this home without leaving the process. */
+  readonly transport: CallTransport;
+  /** What the operator asks an agent of this home by; `undefined` for an agent of somebody else. */
+  ownTarget(agent: PublicKey): CallTarget | undefined;
+  /** Brings every agent of the home up. One that cannot come up is noted, and does not keep the others down. */
+  loadAll(signal: AbortSignal): Promise<void>;
+  /** Hosts an agent. Throws `manifest-invalid`, `agent-exists`, `vault-unknown`, `vault-empty`. */
+  add(
+    manifest: string,
+    options: { readonly replace: boolean; readonly signal: AbortSignal },
+  ): Promise<HostedAgentRow>;
+  /** Hosts an agent no longer. Throws `agent-unknown`. */
+  remove(name: string): Promise<void>;
+  list(): Promise<readonly HostedAgentRow[]>;
+  /** Names of hosted agents that answer from a vault. */
+  usedBy(vault: string): readonly string[];
+  /** Refuses new calls and waits for the running ones. */
+  drain(): Promise<void>;
+}
+
+/** Most agents of one home. */
+export const AGENTS_MAX = 200;
+
+const CARD_RENEWAL_MS = 7 * 86_400_000;
+
+interface Running {
+  readonly manifest: Manifest;
+  readonly asset: Uint8Array;
+  readonly parts: AgentParts;
+  readonly own: PublishedAgent;
+  readonly backend: Backend;
+  withdraw: () => Promise<void>;
+}
+
+/** A keeper of the agents under `parts.home.agents`. */
+export function createAgentKeeper(parts: AgentKeeperParts): AgentKeeper {
+  return new HomeAgents(parts);
+}
+
+class HomeAgents implements AgentKeeper {
+  readonly transport: CallTransport;
+  readonly #parts: AgentKeeperParts;
+  readonly #hosting: Hosting;
+  readonly #ownHosting: Hosting;
+  readonly #host: Host;
+  readonly #ownHost: Host;
+  readonly #running = new Map<string, Running>();
+  readonly #faults = new Map<string, SaharaError>();
+
+  constructor(parts: AgentKeeperParts) {
+    const { clock, dice, network, operator, verifier, replay, payee, records, quota, log, mesh } = parts;
+    this.#parts = parts;
+    const hostingParts = { suite: nativeSuite, clock, dice, network, operator };
+    this.#hosting = createHosting(hostingParts);
+    this.#ownHosting = createHosting(hostingParts);
+    const hostParts = { suite: nativeSuite, verifier, clock, replay, network, payee, records, quota, log };
+    this.#host = createHost({ ...hostParts, agents: this.#hosting });
+    this.#ownHost = createHost({ ...hostParts, agents: this.#ownHosting });
+    mesh.serveCalls((stream) => this.#host.serve(stream));
+    this.transport = {
+      openCall: async () => {
+        const [here, there] = createLoopback(mesh.peerId);
+        this.#ownHost.serve(there);
+        return here;
+      },
+    };
+  }
+
+  ownTarget(agent: PublicKey): CallTarget | undefined {
+    const own = this.#ownHosting.find(agent);
+    return own && { peerId: this.#parts.mesh.peerId, card: own.signedCard };
+  }
+
+  async loadAll(signal: AbortSignal): Promise<void> {
+    const { home, log } = this.#parts;
+    for (const file of (await readdir(home.agents)).filter((entry) => entry.endsWith('.yaml')).sort()) {
+      const path = join(home.agents, file);
+      try {
+        await this.#bringUp(parseManifest(await readFile(path, 'utf8'), { file: path }), signal);
+      } catch (error) {
+        if (signal.aborted) throw error;
+        const failure = asSaharaError(error);
+        this.#faults.set(file.slice(0, -'.yaml'.length), failure);
+        log.error('agent not hosted', { file, code: failure.code, facts: failure.facts });
+      }
+    }
+  }
+
+  async add(
+    text: string,
+    { replace, signal }: { readonly replace: boolean; readonly signal: AbortSignal },
+  ): Promise<HostedAgentRow> {
+    const manifest = parseManifest(text, { file: 'manifest' });
+    const { name } = manifest;
+    const before = this.#running.get(name);
+    if (before !== undefined && !replace) throw new SaharaError('agent-exists', { name });
+    if (before === undefined && this.#running.size >= AGENTS_MAX) {
+      throw new SaharaError('usage', { reason: `A home hosts at most ${AGENTS_MAX} agents` });
+    }
+    await this.#bringUp(manifest, signal);
+    await this.#save(name, text);
+    return this.#row(name);
+  }
+
+  async remove(name: string): Promise<void> {
+    const running = this.#running.get(name);
+    if (running === undefined && !this.#faults.has(name)) {
+      throw new SaharaError('agent-unknown', {
+        agent: name,
+        nearest: nearestNames(name, this.#running.keys()),
+      });
+    }
+    await rm(this.#pathOf(name), { force: true });
+    this.#faults.delete(name);
+    if (running) await this.#takeDown(name, running);
+  }
+
+  async list(): Promise<readonly HostedAgentRow[]> {
+    const names = [...new Set([...this.#running.keys(), ...this.#faults.keys()])].sort();
+    return Promise.all(names.map((name) => this.#row(name)));
+  }
+
+  usedBy(vault: string): readonly string[] {
+    return [...this.#running.values()]
+      .filter(({ manifest }) => manifest.vaults.includes(vault))
+      .map(({ manifest }) => manifest.name);
+  }
+
+  async drain(): Promise<void> {
+    const { drainMs } = this.#parts.config.daemon;
+    await Promise.all([this.#host.drain(drainMs), this.#ownHost.drain(drainMs)]);
+    for (const { backend } of this.#running.values()) await backend.close();
+  }
+
+  async #bringUp(manifest: Manifest, signal: AbortSignal): Promise<void> {
+    const { knowledge, keys, assets } = this.#parts;
+    const { name } = manifest;
+    const vaults = await Promise.all(manifest.vaults.map((vault) => knowledge.vaults.open(vault)));
+    const empty = manifest.vaults.find((_, i) => vaults[i]?.stats().chunks === 0);
+    if (empty !== undefined) throw new SaharaError('vault-empty', { vault: empty });
+    const hash = manifestHash(manifest);
+    const commitment = { scheme: 'sahara-manifest-1', root: hash, sizeBytes: 0 };
+    const asset = await assets.agent(name, commitment, { signal });
+    const backend = backendOf(manifest, this.#parts);
+    const answerer = createVaultAnswerer(
+      { backend, vaults },
+      {
+        split: manifest.split,
+        assets: { agent: asset },
+        ...(manifest.prompt !== undefined && { prompt: manifest.prompt }),
+      },
+    );
+    const parts: AgentParts = {
+      manifest,
+      signer: await keys.agent(name),
+      asset,
+      model: backend.model,
+      answerer,
+    };
+    const own = await this.#ownHosting.publish({ ...parts, manifest: { ...manifest, price: FREE } });
+    const before = this.#running.get(name);
+    const running: Running = { manifest, asset, parts, own, backend, withdraw: async () => {} };
+    this.#faults.delete(name);
+    this.#running.set(name, running);
+    await this.#announce(running);
+    await before?.withdraw();
+    await before?.backend.close();
+  }
+
+  async #announce(running: Running): Promise<void> {
+    const { directory, clock } = this.#parts;
+    const { manifest } = running;
+    const published = await this.#hosting.publish(running.parts);
+    const agent = published.card.agent;
+    const withdraw = directory.announce({
+      signer: published.signer,
+      card: published.cardBytes,
+      describe: () => ({
+        operator: published.card.operator,
+        name: manifest.name,
+        skills: manifest.skills.map(({ name }) => name).slice(0, SKILLS_ADVERTISED),
+        perCall: manifest.price.perCall,
+        ...this.#host.loadOf(agent),
+        modelDigest: published.card.model.digest,
+      }),
+    });
+    // The operator's certificate in the card ends some day; a new card carries a new one.
+    const cancel = clock.after(CARD_RENEWAL_MS, () => {
+      if (this.#running.get(manifest.name) === running) void this.#announce(running).then(withdraw);
+    });
+    running.withdraw = async () => {
+      cancel();
+      await withdraw();
+    };
+  }
+
+  async #takeDown(name: string, running: Running): Promise<void> {
+    const agent = running.own.card.agent;
+    this.#running.delete(name);
+    await running.withdraw();
+    this.#hosting.withdraw(agent);
+    this.#ownHosting.withdraw(agent);
+    await running.backend.close();
+  }
+
+  async #row(name: string): Promise<HostedAgentRow> {
+    const running = this.#running.get(name);
+    const fault = this.#faults.get(name);
+    if (running === undefined) {
+      const note = fault === undefined ? 'not running' : `not running: ${fault.message}`;
+      return { name, did: '', asset: '', vaults: [], backend: '-', perCall: '0', manifestHash: '', note };
+    }
+    const { manifest, own, asset } = running;
+    return {
+      name,
+      did: didOf(own.card.agent),
+      asset: toHex(asset),
+      vaults: manifest.vaults,
+      backend: manifest.backend.kind,
+      perCall: String(manifest.price.perCall),
+      manifestHash: toHex(manifestHash(manifest)),
+    };
+  }
+
+  #pathOf(name: string): string {
+    return join(this.#parts.home.agents, `${agentKeyName(name).slice('agent.'.length)}.yaml`);
+  }
+
+  async #save(name: string, text: string): Promise<void> {
+    const path = this.#pathOf(name);
+    await writeFile(`${path}.part`, text, { mode: 0o600, flush: true });
+    await rename(`${path}.part`, path);
+  }
+}
+
+const FREE = { perCall: 0n, perInputUnit: 0n, perOutputUnit: 0n };
+const SKILLS_ADVERTISED = 8;
+
+function backendOf({ backend }: Manifest, { clock, environment }: AgentKeeperParts): Backend {
+  if (backend.kind === 'extractive') {
+    const { sentencesMax, supportMin } = backend;
+    return createExtractiveBackend({ sentencesMax, supportMin });
+  }
+  const { endpoint, model, keyVariable, seeded, contextUnitsMax } = backend;
+  const apiKey = keyVariable === undefined ? undefined : environment[keyVariable];
+  if (keyVariable !== undefined && !apiKey) throw new SaharaError('token-missing', { variable: keyVariable });
+  const access = apiKey === undefined ? { clock } : { clock, apiKey };
+  return createOpenAiBackend(access, { endpoint, model, seeded, contextUnitsMax });
+}

@@ -1,0 +1,242 @@
+/**
+ * Asking from this peer: finds the agent, sees to a channel that can pay, streams the answer, and keeps the
+ * evidence. Agents of this very peer are asked without a network and without money.
+ */
+
+import { inputUnits } from '../agent/backends/units.ts';
+import type { CallRecords } from '../agent/call-records.ts';
+import {
+  type CallEvent,
+  type Caller,
+  type CallResult,
+  type CallTarget,
+  createCaller,
+} from '../agent/caller.ts';
+import { parseAmount } from '../base/amount.ts';
+import { toHex } from '../base/bytes.ts';
+import { asSaharaError, SaharaError } from '../base/errors.ts';
+import type { Directory } from '../mesh/directory.ts';
+import type { AgentListing } from '../mesh/directory-state.ts';
+import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
+import { type Card, card as cardSchema } from '../protocol/card.ts';
+import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
+import { chargeOf } from '../protocol/payment.ts';
+import { signed } from '../protocol/signing.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import type { AskInput } from './admin/methods.ts';
+import type { AskEnd, AskEvent } from './admin/types.ts';
+import type { AgentKeeper } from './agents.ts';
+import { type ChannelParts, makeRoom } from './channels.ts';
+import type { PaymentPeers } from './payment-peers.ts';
+import { saveReceipt } from './receipts.ts';
+
+/** What asking works with. */
+export interface AskingParts extends ChannelParts {
+  readonly directory: Directory;
+  readonly records: CallRecords;
+  readonly agents: AgentKeeper;
+  readonly paymentPeers: PaymentPeers;
+}
+
+/** Asks agents and tells what happens. */
+export type Ask = (input: AskInput, signal: AbortSignal) => AsyncIterable<AskEvent>;
+
+/** How long an agent that is not listed is waited for, milliseconds: adverts of a peer just met are on their way. */
+const FIND_WAIT_MS = 3_000;
+const FIND_EVERY_MS = 100;
+
+/** Asking over `parts`. */
+export function createAsk(parts: AskingParts): Ask {
+  const { mesh, verifier, clock, dice, network, operator, records, payer, agents } = parts;
+  const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records };
+  const remote = createCaller({ ...common, transport: mesh, payer });
+  const local = createCaller({ ...common, transport: agents.transport });
+  return async function* ask(input, signal) {
+    const startedAtMs = clock.monotonicMs();
+    const listing = await find(parts, input.agent, signal);
+    const own = await agents.ownTarget(listing.agent);
+    const target = own ?? (await targetOf(parts, listing, signal));
+    const card = cardSchema.decode(target.card.payload);
+    yield agentEvent(card);
+    const question = { parts, caller: own ? local : remote, target, card, input, signal };
+    const result = yield* own ? once(question) : paid(question);
+    if (!own) await parts.paymentPeers.met(card.operator, target.peerId);
+    yield {
+      type: 'end',
+      ...(await keep(parts, card, result)),
+      tookMs: Math.round(clock.monotonicMs() - startedAtMs),
+    };
+  };
+}
+
+interface Question {
+  readonly parts: AskingParts;
+  readonly caller: Caller;
+  readonly target: CallTarget;
+  readonly card: Card;
+  readonly input: AskInput;
+  readonly signal: AbortSignal;
+}
+
+async function find(parts: AskingParts, name: string, signal: AbortSignal): Promise<AgentListing> {
+  const untilMs = parts.clock.monotonicMs() + FIND_WAIT_MS;
+  for (;;) {
+    try {
+      return parts.directory.find(name);
+    } catch (error) {
+      const waiting =
+        parts.clock.monotonicMs() < untilMs && asSaharaError(error).facts.reason !== 'ambiguous';
+      if (!waiting || signal.aborted) throw error;
+    }
+    await new Promise<void>((resolve) => parts.clock.after(FIND_EVERY_MS, resolve));
+  }
+}
+
+/** The agent's card, and the first of its hosts that can be reached. */
+async function targetOf(parts: AskingParts, listing: AgentListing, signal: AbortSignal): Promise<CallTarget> {
+  const { bytes } = await parts.directory.card(listing, { signal });
+  let failure: unknown;
+  for (const host of listing.hosts) {
+    try {
+      await parts.directory.reach(host, { signal });
+      return { peerId: host.peerId, card: signed.decode(bytes) };
+    } catch (error) {
+      if (signal.aborted) throw error;
+      parts.directory.failed(host);
+      failure = error;
+    }
+  }
+  throw failure ?? new SaharaError('peer-unreachable', { agent: listing.name });
+}
+
+function agentEvent(card: Card): AskEvent {
+  const price = String(card.price.perCall);
+  return { type: 'agent', name: card.name, did: didOf(card.agent), operator: didOf(card.operator), price };
+}
+
+/** One call; what a channel is missing is mended once, and only before anything was sent. */
+async function* paid(question: Question): AsyncGenerator<AskEvent, CallResult> {
+  const { parts, card, signal } = question;
+  try {
+    return yield* once(question);
+  } catch (error) {
+    const failure = asSaharaError(error);
+    if (!MENDED_BY_MONEY.has(failure.code) || failure.facts.outcome === 'unknown') throw failure;
+    const detail = `Setting money aside for the operator of ${card.name}; what is not used comes back.`;
+    yield { type: 'progress', step: 'channel', detail };
+    await makeRoom(parts, { payee: card.operator, needed: costMax(question) }, { signal });
+    return yield* once(question);
+  }
+}
+
+const MENDED_BY_MONEY: ReadonlySet<string> = new Set([
+  'channel-unknown',
+  'channel-closing',
+  'funds-insufficient',
+  'payment-required',
+  'quota-exhausted',
+]);
+
+function priceMaxOf({ parts, input }: Question): bigint {
+  if (input.priceMax !== undefined) return BigInt(input.priceMax);
+  return parseAmount(parts.config.wallet.priceMax) ?? 0n;
+}
+
+/** Most that this call can cost: by its card, but never more than the asker allows. */
+function costMax(question: Question): bigint {
+  const { card, input } = question;
+  const units = inputUnits({ question: input.question, context: input.context ?? [] });
+  const byCard = chargeOf(card.price, units, card.limits.outputUnits);
+  const allowed = priceMaxOf(question);
+  return byCard < allowed ? byCard : allowed;
+}
+
+async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
+  const { caller, target, input, signal } = question;
+  const handle = caller.ask(
+    {
+      target,
+      question: input.question,
+      priceMax: priceMaxOf(question),
+      ...(input.context !== undefined && { context: input.context }),
+      ...(input.skill !== undefined && { skill: input.skill }),
+      ...(input.deadlineMs !== undefined && { deadlineMs: input.deadlineMs }),
+    },
+    { signal },
+  );
+  // Who leaves early stops the agent; the result is heard of below or not at all.
+  handle.result.catch(() => {});
+  let over = false;
+  try {
+    for await (const event of handle.events()) {
+      const told = eventOf(event);
+      if (told !== undefined) yield told;
+    }
+    over = true;
+    return await handle.result;
+  } finally {
+    if (!over) handle.stop();
+  }
+}
+
+function eventOf(event: CallEvent): AskEvent | undefined {
+  switch (event.type) {
+    case 'progress':
+      return event.stage === 'queued'
+        ? { type: 'progress', step: 'queue', detail: `Waiting; ${event.ahead} before you.` }
+        : undefined;
+    case 'source': {
+      const { document, title, text, contributor, licence } = event.source;
+      return {
+        type: 'source',
+        index: event.index,
+        document,
+        title,
+        text,
+        contributor: didOf(contributor),
+        licence,
+      };
+    }
+    case 'text':
+      return { type: 'delta', text: event.text, citations: [] };
+    case 'citation':
+      return { type: 'delta', text: '', citations: [event.citation] };
+    case 'ending':
+      return undefined;
+  }
+}
+
+/** Saves the evidence and says how the call ended. */
+async function keep(parts: AskingParts, card: Card, result: CallResult): Promise<Omit<AskEnd, 'tookMs'>> {
+  const { receipt, evidence } = result;
+  const callId = toHex(result.callId);
+  const file = bundle.encode({
+    format: BUNDLE_FORMAT,
+    genesis: parts.choice.genesis,
+    ...evidence,
+    settlement: undefined,
+  });
+  return {
+    callId,
+    finish: result.finish,
+    amount: String(result.amount),
+    inputUnits: receipt.inputUnits,
+    outputUnits: receipt.outputUnits,
+    shares: receipt.shares.map(({ asset, role, ppm, amount }) => ({
+      asset: toHex(asset),
+      role,
+      name: assetName(parts, card, asset),
+      ppm,
+      amount: String(amount),
+    })),
+    ...(receipt.channel !== undefined && { channel: toHex(receipt.channel) }),
+    path: await saveReceipt(parts.home.receipts, callId, file),
+  };
+}
+
+/** What an asset is called: by the ledger, which may not have come here yet. */
+function assetName({ ledger }: AskingParts, card: Card, asset: Hash): string {
+  const known = ledger.asset(asset);
+  if (known !== undefined) return known.name;
+  return toHex(asset) === toHex(card.asset) ? card.name : `asset ${shortHex(asset)}`;
+}

@@ -1,0 +1,145 @@
+/** Channels of this operator: opened when first needed, filled up, claimed from and closed. */
+import { formatAmount, parseAmount } from '../base/amount.ts';
+import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { Channel } from '../ledger/ledger.ts';
+import { claimBody } from '../payment/claims.ts';
+import type { PayerBook } from '../payment/payer-book.ts';
+import { didOf, type Hash, type PublicKey } from '../protocol/ids.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import { channelId } from '../protocol/transaction.ts';
+import type { ChannelRow } from './admin/types.ts';
+import type { Core } from './core.ts';
+
+/** What channels are managed with. */
+export interface ChannelParts extends Core {
+  readonly payer: PayerBook;
+}
+
+/** Opens a channel to `payee`. Throws `funds-insufficient` with what is needed and what is there. */
+export async function openChannel(
+  core: Core,
+  wanted: { readonly payee: PublicKey; readonly deposit: bigint },
+  options: { readonly signal: AbortSignal },
+): Promise<Hash> {
+  const { ledger, wallet, network } = core;
+  if (equalBytes(wanted.payee, wallet.publicKey)) {
+    throw new SaharaError('usage', {
+      reason: 'A channel to oneself is not needed: your own agents answer you free',
+    });
+  }
+  await core.wallet.funded;
+  const { depositMin, transactionFee } = ledger.genesis.parameters;
+  const least = wanted.deposit > depositMin ? wanted.deposit : depositMin;
+  if (wallet.balance() < least + transactionFee) {
+    throw new SaharaError('funds-insufficient', {
+      needed: formatAmount(least + transactionFee),
+      balance: formatAmount(wallet.balance()),
+    });
+  }
+  const action = { type: 'open-channel', payee: wanted.payee, deposit: least } as const;
+  const { nonce } = await wallet.send(action, options);
+  return channelId(nativeSuite, network, wallet.publicKey, wanted.payee, nonce);
+}
+
+/** The deposit for a channel that must carry a call of `needed` grains: the configured one, or what there is. */
+export function depositFor(core: Core, needed: bigint): bigint {
+  const configured = parseAmount(core.config.wallet.channelDeposit) ?? 0n;
+  const wanted = configured > needed ? configured : needed;
+  const { transactionFee } = core.ledger.genesis.parameters;
+  const there = core.wallet.balance() - transactionFee;
+  return there < wanted && there >= needed ? there : wanted;
+}
+
+/** Sees to a channel to `payee` with room for `needed` grains: opens one, or fills up the one that is there. */
+export async function makeRoom(
+  parts: ChannelParts,
+  wanted: { readonly payee: PublicKey; readonly needed: bigint },
+  options: { readonly signal: AbortSignal },
+): Promise<'opened' | 'filled'> {
+  const { wallet, payer } = parts;
+  await wallet.funded;
+  const deposit = depositFor(parts, wanted.needed);
+  const disputed = new Set(
+    payer
+      .balances()
+      .filter((row) => row.disputed)
+      .map((row) => toHex(row.channel)),
+  );
+  const open = (await wallet.channels.between(wallet.publicKey, wanted.payee)).find(
+    (channel) => channel.state === 'open' && !disputed.has(toHex(channel.id)),
+  );
+  if (open === undefined) {
+    await openChannel(parts, { payee: wanted.payee, deposit }, options);
+    return 'opened';
+  }
+  if (wallet.balance() < deposit) {
+    throw new SaharaError('funds-insufficient', {
+      needed: formatAmount(deposit),
+      balance: formatAmount(wallet.balance()),
+    });
+  }
+  await wallet.send({ type: 'top-up', channel: open.id, amount: deposit }, options);
+  return 'filled';
+}
+
+/** The channel of this operator whose id starts with `prefix` (hexadecimal). Throws `channel-unknown`. */
+export function findChannel({ ledger, wallet }: Core, prefix: string): Channel {
+  const fits = ledger
+    .channelsOf(wallet.publicKey)
+    .filter(({ id }) => toHex(id).startsWith(prefix.toLowerCase()));
+  const [channel] = fits;
+  if (channel === undefined || fits.length > 1) {
+    throw new SaharaError('channel-unknown', {
+      channel: prefix,
+      ...(fits.length > 1 && { reason: 'several fit' }),
+    });
+  }
+  return channel;
+}
+
+/** Ends a channel: at once as its payee, after the network's delay as its payer. */
+export async function closeChannel(
+  parts: ChannelParts,
+  channel: Channel,
+  options: { readonly signal: AbortSignal },
+): Promise<ChannelRow> {
+  const { ledger, wallet, payee } = parts;
+  const before = await rowOf(parts, channel);
+  if (equalBytes(channel.payer, wallet.publicKey)) {
+    if (channel.state === 'open') await wallet.send({ type: 'request-close', channel: channel.id }, options);
+    const now = ledger.channel(channel.id);
+    return now === undefined ? { ...before, state: 'closed' } : rowOf(parts, now);
+  }
+  const lane = await payee.lanes.find(channel.id, 0);
+  const claim = lane && claimBody(lane);
+  const { result } = await wallet.send({ type: 'close-by-payee', channel: channel.id, claim }, options);
+  if (lane && claim) await payee.lanes.settled(lane, claim.attribution);
+  return { ...before, state: 'closed', claimed: String(channel.claimed + result.moved) };
+}
+
+/** Every channel of this operator, the payer's first. */
+export async function channelRows(parts: ChannelParts): Promise<readonly ChannelRow[]> {
+  const channels = [...parts.ledger.channelsOf(parts.wallet.publicKey)].sort((a, b) =>
+    compareBytes(a.id, b.id),
+  );
+  return Promise.all(channels.map((channel) => rowOf(parts, channel)));
+}
+
+async function rowOf(parts: ChannelParts, channel: Channel): Promise<ChannelRow> {
+  const { wallet, payer, payee } = parts;
+  const paying = equalBytes(channel.payer, wallet.publicKey);
+  const own = payer.balances().find((row) => equalBytes(row.channel, channel.id));
+  const lane = paying ? undefined : await payee.lanes.find(channel.id, 0);
+  return {
+    id: toHex(channel.id),
+    role: paying ? 'payer' : 'payee',
+    other: didOf(paying ? channel.payee : channel.payer),
+    state: channel.state,
+    deposit: String(channel.deposit),
+    claimed: String(channel.claimed),
+    charged: String((paying ? own?.charged : lane?.charged) ?? 0n),
+    calls: (paying ? own?.receipts : lane?.count) ?? 0,
+    ...(channel.closeAt !== undefined && { closeAtHeight: channel.closeAt }),
+  };
+}

@@ -1,0 +1,261 @@
+/**
+ * The daemon: the one place where everything is put together. Parts start in order and stop in reverse; a start that
+ * fails stops what had started. Stopping refuses new calls, lets the running ones end, and leaves everything on disk.
+ */
+import { type CallRecords, openCallRecords } from '../agent/call-records.ts';
+import { openQuotaBook } from '../agent/quota.ts';
+import { equalBytes } from '../base/bytes.ts';
+import { asSaharaError } from '../base/errors.ts';
+import { silentLog } from '../base/log.ts';
+import { createDirectory, type Directory } from '../mesh/directory.ts';
+import { PayerBook } from '../payment/payer-book.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import { assetId } from '../protocol/transaction.ts';
+import type { AdminHandlers } from './admin/methods.ts';
+import { createAdminServer } from './admin/server.ts';
+import type { StatusReport } from './admin/types.ts';
+import { type AgentKeeper, createAgentKeeper } from './agents.ts';
+import { createAsk } from './asking.ts';
+import { type AssetBook, createAssetBook } from './assets.ts';
+import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
+import { fillGuide, GUIDE, guideManifest } from './guide.ts';
+import { agentHandlers } from './handlers/agent.ts';
+import { ledgerHandlers } from './handlers/ledger.ts';
+import { moneyHandlers } from './handlers/money.ts';
+import { statusHandlers, statusReport } from './handlers/status.ts';
+import { vaultHandlers } from './handlers/vault.ts';
+import { createKnowledge, type Knowledge } from './knowledge.ts';
+import { createLifecycle, type Lifecycle } from './lifecycle.ts';
+import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
+import { createSettlements, type Settlements } from './settlement.ts';
+import { createVaultKeeper } from './vaults.ts';
+
+/** Everything that runs. */
+export interface Running extends Core {
+  readonly startedAtMs: number;
+  readonly directory: Directory;
+  readonly records: CallRecords;
+  readonly paymentPeers: PaymentPeers;
+  /** What this operator owes to others. */
+  readonly payer: PayerBook;
+  readonly settlements: Settlements;
+  readonly assets: AssetBook;
+  readonly knowledge: Knowledge;
+  readonly agents: AgentKeeper;
+  /** Has the daemon stop soon. */
+  readonly askToStop: () => void;
+}
+
+/** A running daemon. */
+export interface Daemon {
+  status(): Promise<StatusReport>;
+  /** An address that peers on other machines, or else on this one, can join by. */
+  reachableAddress(): string | undefined;
+  /** Resolves when somebody asked the daemon to stop. */
+  readonly stopped: Promise<void>;
+  /** Stops everything in order. */
+  stop(): Promise<void>;
+}
+
+const RESOLVE_EVERY_MS = 15_000;
+const FUNDS_WAIT_MS = 5_000;
+
+/**
+ * Starts the daemon of `parts.home`. Throws `home-unreadable`, `home-in-use`, `store-corrupt`, `key-locked`,
+ * `passphrase-wrong`, `port-busy`, `config-invalid`, `network-mismatch`, `cancelled`.
+ */
+export async function startDaemon(parts: DaemonParts, options: StartOptions): Promise<Daemon> {
+  const life = createLifecycle({ log: silentLog });
+  // Sockets and timers of the parts come and go; the process must not end while they start.
+  const keepAlive = setInterval(() => {}, 60_000);
+  const stop = async (): Promise<void> => {
+    await life.stop();
+    clearInterval(keepAlive);
+  };
+  try {
+    const asked = Promise.withResolvers<void>();
+    const running = await startAll(parts, life, { ...options, askToStop: () => asked.resolve() });
+    running.log.info('started', { network: running.network, peer: running.mesh.peerId });
+    return {
+      status: () => statusReport(running),
+      reachableAddress: () => reachable(running.mesh.addresses()),
+      stopped: asked.promise,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function startAll(
+  parts: DaemonParts,
+  life: Lifecycle,
+  options: StartOptions & { readonly askToStop: () => void },
+): Promise<Running> {
+  const startedAtMs = performance.now();
+  const ground = await openGround(parts, life);
+  const core = await startCore(ground, life, options);
+  const calls = await startCalls(core, life);
+  const knowing = await startKnowledge(core, life);
+  const agents = await life.start(
+    'agents',
+    () => createAgentKeeper({ ...core, ...calls, ...knowing }),
+    (keeper) => keeper.drain(),
+  );
+  const running: Running = {
+    ...core,
+    ...calls,
+    ...knowing,
+    agents,
+    startedAtMs,
+    askToStop: options.askToStop,
+  };
+  await Promise.race([core.wallet.funded, pause(core, FUNDS_WAIT_MS)]);
+  await startGuide(running, options.signal);
+  await agents.loadAll(options.signal);
+  await life.start(
+    'admin API',
+    () => createAdminServer({ handlers: handlersOf(running), log: core.log }, { path: core.home.socket }),
+    (server) => server.stop(),
+  );
+  return running;
+}
+
+async function startCalls(
+  core: Core,
+  life: Lifecycle,
+): Promise<
+  Pick<Running, 'directory' | 'records' | 'paymentPeers' | 'payer' | 'settlements'> & {
+    quota: Awaited<ReturnType<typeof openQuotaBook>>;
+  }
+> {
+  const { mesh, verifier, clock, dice, log, network, storeOf, wallet, operator, ledger } = core;
+  const directory = await life.start(
+    'directory',
+    () => createDirectory({ mesh, suite: nativeSuite, verifier, clock, dice, log }, { network }),
+    (open) => open.stop(),
+  );
+  const records = await life.start(
+    'call records',
+    () => openCallRecords({ store: storeOf('calls'), clock }),
+    (open) => open.flushed(),
+  );
+  const quota = await life.start(
+    'free quota',
+    () => openQuotaBook({ store: storeOf('quota'), clock }),
+    (open) => open.flushed(),
+  );
+  const hostsOf = (key: Uint8Array): readonly string[] =>
+    directory
+      .agents()
+      .filter((agent) => equalBytes(agent.operator, key))
+      .flatMap((agent) => agent.hosts.map(({ peerId }) => peerId));
+  const paymentPeers = createPaymentPeers({ mesh, store: storeOf('payees'), hostsOf });
+  const payer = await life.start(
+    'payer book',
+    () =>
+      PayerBook.open({
+        suite: nativeSuite,
+        verifier,
+        clock,
+        store: storeOf('payer'),
+        channels: wallet.channels,
+        peer: paymentPeers,
+        network,
+        operator,
+      }),
+    (book) => book.flush(),
+  );
+  await life.start(
+    'lost calls',
+    () => resolveRegularly(core, payer),
+    (end) => end(),
+  );
+  const settlements = await life.start(
+    'settlements',
+    () =>
+      createSettlements({
+        ledger,
+        store: storeOf('settlements'),
+        log,
+        paysFrom: (channel) => payer.balances().some((row) => equalBytes(row.channel, channel)),
+      }),
+    (open) => open.stop(),
+  );
+  return { directory, records, quota, paymentPeers, payer, settlements };
+}
+
+/** Asks payees about calls that were cut, until none is left. */
+function resolveRegularly({ clock, log }: Core, payer: PayerBook): () => Promise<void> {
+  const stopping = new AbortController();
+  let round: Promise<void> = Promise.resolve();
+  let cancel = (): void => {};
+  const look = (): void => {
+    round = payer
+      .resolveUnknown({ signal: stopping.signal })
+      .then((left) => {
+        if (left > 0) log.debug('calls with an unknown end', { left });
+      })
+      .catch((error: unknown) => log.debug('calls not resolved', { code: asSaharaError(error).code }))
+      .finally(() => {
+        if (!stopping.signal.aborted) cancel = clock.after(RESOLVE_EVERY_MS, look);
+      });
+  };
+  cancel = clock.after(1_000, look);
+  return async () => {
+    stopping.abort();
+    cancel();
+    await round;
+  };
+}
+
+async function startKnowledge(core: Core, life: Lifecycle): Promise<Pick<Running, 'assets' | 'knowledge'>> {
+  const { ledger, wallet, network, storeOf } = core;
+  const assets = createAssetBook({
+    store: storeOf('assets'),
+    ledger,
+    operator: wallet.publicKey,
+    send: (action, options) => wallet.send(action, options),
+    idOf: (nonce) => assetId(nativeSuite, network, wallet.publicKey, nonce),
+  });
+  const vaults = await life.start(
+    'vaults',
+    () => createVaultKeeper({ clock: core.clock }, { folder: core.home.vaults }),
+    (keeper) => keeper.close(),
+  );
+  return { assets, knowledge: createKnowledge({ vaults, assets }) };
+}
+
+/** The guide is hosted by whoever began a network, so that there is one to ask and not one on every peer. */
+async function startGuide(running: Running, signal: AbortSignal): Promise<void> {
+  const { config, ledger, knowledge, wallet, agents } = running;
+  const { host, price, freeCalls } = config.guide;
+  if (host === 'never' || (host === 'auto' && ledger.mode !== 'sequencer')) return;
+  const { vaults } = knowledge;
+  const known = (await vaults.names()).includes(GUIDE);
+  const vault = known ? await vaults.open(GUIDE) : await vaults.create(GUIDE);
+  const of = { vault: GUIDE, contributor: wallet.publicKey, licence: 'Apache-2.0' };
+  await fillGuide(vault, await knowledge.provenance(of, { signal }));
+  const replace = (await agents.list()).some(({ name }) => name === GUIDE);
+  await agents.add(guideManifest({ price, freeCalls }), { replace, signal });
+}
+
+function handlersOf(running: Running): AdminHandlers {
+  return {
+    ...statusHandlers(running),
+    ...ledgerHandlers(running),
+    ...moneyHandlers(running),
+    ...agentHandlers(running),
+    ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
+    ask: createAsk(running),
+  };
+}
+
+function reachable(addresses: readonly string[]): string | undefined {
+  return addresses.find((address) => !/\/(127\.|::1)/.test(address)) ?? addresses[0];
+}
+
+function pause({ clock }: Core, ms: number): Promise<void> {
+  return new Promise((resolve) => clock.after(ms, resolve));
+}

@@ -1,0 +1,45 @@
+/** `agent.*` and `agents`: what is hosted here, and who can be asked. */
+import type { AgentListing } from '../../mesh/directory-state.ts';
+import { didOf } from '../../protocol/ids.ts';
+import type { AdminHandlers } from '../admin/methods.ts';
+import type { AgentRow } from '../admin/types.ts';
+import type { Running } from '../compose.ts';
+
+const LOOK_EVERY_MS = 100;
+
+/** What is hosted here, and who can be asked. */
+export function agentHandlers(
+  running: Running,
+): Pick<AdminHandlers, 'agents' | 'agent.add' | 'agent.list' | 'agent.remove'> {
+  const { agents, directory, clock, mesh } = running;
+  return {
+    async agents({ waitMs = 0 }, signal) {
+      const untilMs = clock.monotonicMs() + waitMs;
+      while (directory.agents().length === 0 && clock.monotonicMs() < untilMs && !signal.aborted) {
+        await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
+      }
+      return directory.agents().map((listing) => rowOf(listing, mesh.peerId));
+    },
+    'agent.add': ({ manifest, replace = false }, signal) => agents.add(manifest, { replace, signal }),
+    'agent.list': () => agents.list(),
+    async 'agent.remove'({ name }) {
+      await agents.remove(name);
+      return {};
+    },
+  };
+}
+
+function rowOf(listing: AgentListing, here: string): AgentRow {
+  const [best] = listing.hosts;
+  return {
+    did: listing.did,
+    name: listing.name,
+    skills: listing.skills,
+    perCall: String(listing.perCall),
+    queue: best?.queue ?? 0,
+    ...(best?.latencyMs !== undefined && { latencyMs: best.latencyMs }),
+    operator: didOf(listing.operator),
+    peerId: best?.peerId ?? '',
+    local: best?.peerId === here,
+  };
+}

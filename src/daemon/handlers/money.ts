@@ -1,0 +1,160 @@
+/** Channels, earnings, receipts: the money of this operator. */
+import { readFile } from 'node:fs/promises';
+import { parseAmount } from '../../base/amount.ts';
+import { equalBytes, toHex } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type { Asset } from '../../ledger/ledger.ts';
+import { claimable } from '../../payment/claims.ts';
+import { type Bundle, bundle, readBundle } from '../../protocol/bundle.ts';
+import { callRequest } from '../../protocol/call.ts';
+import { card } from '../../protocol/card.ts';
+import { didOf, publicKeyOf } from '../../protocol/ids.ts';
+import { receipt as receiptSchema } from '../../protocol/payment.ts';
+import type { AdminHandlers } from '../admin/methods.ts';
+import type { EarningRow, ReceiptRow } from '../admin/types.ts';
+import { channelRows, closeChannel, findChannel, openChannel } from '../channels.ts';
+import type { Running } from '../compose.ts';
+import { findReceipt, newestReceipts, saveReceipt } from '../receipts.ts';
+
+type MoneyMethods =
+  | 'channel.list'
+  | 'channel.open'
+  | 'channel.claim'
+  | 'channel.close'
+  | 'earnings'
+  | 'collect'
+  | 'receipts'
+  | 'receipts.bundle';
+
+const RECEIPTS_DEFAULT = 20;
+
+/** The money of this operator. */
+export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethods> {
+  return {
+    'channel.list': () => channelRows(running),
+    async 'channel.open'({ payee, deposit }, signal) {
+      const key = publicKeyOf(payee) ?? running.directory.find(payee).operator;
+      const grains =
+        deposit === undefined ? parseAmount(running.config.wallet.channelDeposit) : BigInt(deposit);
+      const id = toHex(await openChannel(running, { payee: key, deposit: grains ?? 0n }, { signal }));
+      const row = (await channelRows(running)).find((channel) => channel.id === id);
+      if (row === undefined) throw new SaharaError('channel-unknown', { channel: id });
+      return row;
+    },
+    async 'channel.claim'(_input, signal) {
+      const { failed } = await running.claimer.round({ all: true, signal });
+      const [first] = failed;
+      if (first !== undefined) {
+        throw new SaharaError('tx-refused', { channel: toHex(first.channel), reason: first.code });
+      }
+      return (await channelRows(running)).filter(({ role }) => role === 'payee');
+    },
+    'channel.close': ({ channel }, signal) =>
+      closeChannel(running, findChannel(running, channel), { signal }),
+    earnings: () => earnings(running),
+    collect: ({ asset }, signal) => collect(running, asset, signal),
+    receipts: ({ limit }) => receipts(running, limit ?? RECEIPTS_DEFAULT),
+    'receipts.bundle': ({ callId }) => settledBundle(running, callId),
+  };
+}
+
+/** Assets that this operator registered or owns a share of. */
+async function ownAssets({ assets, ledger, wallet }: Running): Promise<readonly Asset[]> {
+  const found = new Map<string, Asset>();
+  for (const id of await assets.registered()) {
+    const asset = ledger.asset(id);
+    if (asset) found.set(toHex(id), asset);
+  }
+  for (const asset of ledger.assetsOf(wallet.publicKey)) found.set(toHex(asset.id), asset);
+  return [...found.values()];
+}
+
+function total(amounts: readonly bigint[]): bigint {
+  return amounts.reduce((sum, amount) => sum + amount, 0n);
+}
+
+function collectedOf(asset: Asset): bigint {
+  return total(asset.forwarded) + total(asset.paid);
+}
+
+async function earnings(running: Running): ReturnType<AdminHandlers['earnings']> {
+  const { wallet, payee } = running;
+  let unclaimed = 0n;
+  for await (const { amount } of claimable(payee, wallet.channels)) unclaimed += amount;
+  const rows = (await ownAssets(running)).map((asset): EarningRow => {
+    const [first] = asset.owners;
+    return {
+      asset: toHex(asset.id),
+      name: asset.name,
+      kind: asset.kind,
+      owner: first === undefined ? '' : didOf(first.owner),
+      mine: asset.owners.some(({ owner }) => equalBytes(owner, wallet.publicKey)),
+      received: String(asset.received),
+      collected: String(collectedOf(asset)),
+    };
+  });
+  return { balance: String(wallet.balance()), unclaimed: String(unclaimed), assets: rows };
+}
+
+async function collect(
+  running: Running,
+  prefix: string | undefined,
+  signal: AbortSignal,
+): ReturnType<AdminHandlers['collect']> {
+  const own = await ownAssets(running);
+  const wanted =
+    prefix === undefined ? own : own.filter(({ id }) => toHex(id).startsWith(prefix.toLowerCase()));
+  if (prefix !== undefined && wanted.length !== 1) throw new SaharaError('asset-unknown', { asset: prefix });
+  const due = wanted.filter((asset) => asset.received > collectedOf(asset));
+  const rows = [];
+  for (const asset of due) {
+    const { result } = await running.wallet.send({ type: 'collect', asset: asset.id }, { signal });
+    rows.push({ asset: toHex(asset.id), name: asset.name, moved: String(result.moved) });
+  }
+  return rows;
+}
+
+async function readEvidence(path: string): Promise<Bundle> {
+  return readBundle(new Uint8Array(await readFile(path)));
+}
+
+async function receipts(running: Running, limit: number): Promise<readonly ReceiptRow[]> {
+  const rows: ReceiptRow[] = [];
+  for (const path of await newestReceipts(running.home.receipts, limit)) {
+    const evidence = await readEvidence(path);
+    const receipt = receiptSchema.decode(evidence.ending.receipt.payload);
+    rows.push({
+      callId: toHex(receipt.callId),
+      atMs: receipt.finishedAtMs,
+      agent: didOf(receipt.agent),
+      agentName: card.decode(evidence.card.payload).name,
+      question: callRequest.decode(evidence.opening.request).question,
+      amount: String(receipt.amount),
+      finish: receipt.finish,
+      settled: await running.settlements.has(receipt),
+    });
+  }
+  return rows;
+}
+
+/** The bundle of a call, with the proof of its settlement once the ledger has it; the saved file is brought up too. */
+async function settledBundle(running: Running, prefix: string): ReturnType<AdminHandlers['receipts.bundle']> {
+  const { home, payer, settlements } = running;
+  const path = await findReceipt(home.receipts, prefix);
+  if (path === undefined) throw new SaharaError('receipt-unknown', { receipt: prefix });
+  const evidence = await readEvidence(path);
+  const receipt = receiptSchema.decode(evidence.ending.receipt.payload);
+  const callId = toHex(receipt.callId);
+  const reply = (file: Uint8Array): { callId: string; bundle: string } => ({
+    callId,
+    bundle: Buffer.from(file).toString('base64'),
+  });
+  if (evidence.settlement !== undefined || receipt.channel === undefined)
+    return reply(bundle.encode(evidence));
+  const { leaves } = await payer.evidence(receipt.channel);
+  const settlement = await settlements.of(receipt, leaves);
+  if (settlement === undefined) return reply(bundle.encode(evidence));
+  const whole = bundle.encode({ ...evidence, settlement });
+  await saveReceipt(home.receipts, callId, whole);
+  return reply(whole);
+}
