@@ -8,6 +8,7 @@ import { toWireFailure } from '../protocol/failure.ts';
 import { DATA_KIND_MAX, DATA_OVERHEAD_BYTES, type FrameWriter } from '../protocol/frames.ts';
 import type { CallFrame, CallSink, CallStream } from './interface.ts';
 import { CALL_PENDING_BYTES_MAX } from './limits.ts';
+import { sendableError } from './sendable.ts';
 
 /** What a call uses of its session. */
 export interface CallLink {
@@ -147,7 +148,7 @@ export class Call implements CallStream {
 
   fail(error: SaharaError): void {
     if (this.#over()) return;
-    this.#link.writer.fail(this.id, toWireFailure(error, this.#link.nowMs()));
+    this.#link.writer.fail(this.id, toWireFailure(sendableError(error), this.#link.nowMs()));
     this.#link.flushSoon();
     this.#break(error);
   }

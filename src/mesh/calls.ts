@@ -122,7 +122,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
       stopping = true;
       await node.unhandle(CALL_PROTOCOL);
       const all = (): Session[] => [...sessions.values()].flat();
-      for (const session of all()) session.goAway('peer-unreachable');
+      for (const session of all()) session.goAway('stopping');
       const untilMs = clock.monotonicMs() + drainMs;
       while (all().length > 0 && clock.monotonicMs() < untilMs) {
         await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));

@@ -9,6 +9,7 @@ import type { Dialer } from './dialer.ts';
 import type { Mesh, RequestHandler } from './interface.ts';
 import { ANSWER_BYTES_MAX, REQUESTS_PER_PEER_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
+import { sendableError } from './sendable.ts';
 import { closeStream, onBytes, openStream } from './streams.ts';
 
 /** Asks and answers. */
@@ -121,7 +122,7 @@ function createServing(
     } catch (thrown) {
       const error = asSaharaError(thrown);
       if (error.code === 'internal') parts.log.warn('question failed', { peer: from, reason: error.message });
-      const body = failureSchema.encode(toWireFailure(error, parts.clock.nowMs()));
+      const body = failureSchema.encode(toWireFailure(sendableError(error), parts.clock.nowMs()));
       await sendMessage(stream, EXCHANGE_TYPES.failure, body).catch(() => {});
     }
     closeStream(stream, CLOSE_GRACE_MS);

@@ -4,7 +4,7 @@
  * came, so tests and a simulator can drive it.
  */
 import type { Clock } from '../base/clock.ts';
-import { asSaharaError, type ErrorCode, SaharaError } from '../base/errors.ts';
+import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { malformed } from '../protocol/codec.ts';
 import { fromWireFailure, toWireFailure, type WireFailure } from '../protocol/failure.ts';
@@ -68,7 +68,7 @@ export class Session {
   #blocked = false;
   #heldBack = false;
   #unreadBytes = 0;
-  #goingAway = false;
+  #goingAway: 'idle' | 'stopping' | undefined;
   #peerGoingAway = false;
   #over: SaharaError | undefined;
   #heard = true;
@@ -177,9 +177,9 @@ export class Session {
   }
 
   /** No new calls; the stream closes when the running ones have ended. */
-  goAway(reason: ErrorCode): void {
+  goAway(reason: 'idle' | 'stopping'): void {
     if (this.#over || this.#goingAway) return;
-    this.#goingAway = true;
+    this.#goingAway = reason;
     if (this.#peer) this.#writer.goAway(this.#lastPeerCall, reason);
     this.#flushSoon();
     this.#closeIfDone();
@@ -221,7 +221,7 @@ export class Session {
     }
     this.#peer = { ...hello, certificate: hello.certificate.slice() };
     this.#link = this.#createLink(this.#peer);
-    if (this.#goingAway) this.#writer.goAway(this.#lastPeerCall, 'peer-gone');
+    if (this.#goingAway) this.#writer.goAway(this.#lastPeerCall, this.#goingAway);
     this.#ready.resolve();
   }
 
@@ -250,7 +250,7 @@ export class Session {
   }
 
   #refusal(): SaharaError | undefined {
-    if (this.#goingAway) return new SaharaError('peer-unreachable', { reason: 'going away' });
+    if (this.#goingAway) return new SaharaError('overloaded', { reason: 'going away' });
     if (!this.#options.onCall)
       return new SaharaError('caller-refused', { reason: 'no calls are served here' });
     const { callsMax } = this.#options.hello;
@@ -380,7 +380,7 @@ export class Session {
       return;
     }
     if (this.#calls.size === 0 && nowMs - this.#idleSinceMs > this.#options.idleMs) {
-      this.goAway('peer-gone');
+      this.goAway('idle');
       return;
     }
     if (this.#silentIntervals > 0 && this.#peer) {

@@ -92,7 +92,7 @@ export interface FrameSink {
   cancel(call: number): void;
   /** More DATA bytes may be sent for `call`. */
   credit(call: number, bytes: number): void;
-  /** No call after `lastCall` of the receiver will be served; `reason` is an error code. */
+  /** No call after `lastCall` of the receiver will be served; `reason`: `idle`, `stopping` or an error code. */
   goAway(lastCall: number, reason: string): void;
   ping(token: number): void;
   pong(token: number): void;

@@ -135,6 +135,16 @@ describe('joining', () => {
     expect(await b.request(a.peerId, PROTOCOL, Uint8Array.of(1), { answerBytesMax: 10 })).toHaveLength(1);
   });
 
+  it('MESH-6: a peer id alone is enough once the hash table knows its address', async () => {
+    const hub = await fleet.start({ dht: 'server' });
+    const a = await fleet.start({ dht: 'server' });
+    const b = await fleet.start({ dht: 'auto' });
+    await a.connect(addressOf(hub));
+    await b.connect(addressOf(hub));
+    await until(async () => (await failureOf(b.connect(a.peerId))) === 'none');
+    expect(b.peers().map((peer) => peer.peerId)).toContain(a.peerId);
+  });
+
   it('MESH-5: two peers that cannot be dialled reach each other through a relay', async () => {
     const relay = await fleet.start({ relayServer: true });
     const behind = { listen: [], relays: [addressOf(relay)] };
@@ -188,6 +198,26 @@ describe('questions', () => {
       .request(peer, PROTOCOL, Uint8Array.of(1), { answerBytesMax: 10 })
       .catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: 'agent-unknown', facts: { name: 'x', nearest: ['y'] } });
+  });
+
+  it('MESH-51: what is wrong with the answering machine itself is not told', async () => {
+    const a = await fleet.start();
+    const b = await fleet.start();
+    const failures = [new SaharaError('store-corrupt', { path: '/home/me' }), new Error('at /home/me/x.ts')];
+    a.serve(
+      PROTOCOL,
+      answering(async () => {
+        throw failures.pop();
+      }),
+    );
+    const peer = await b.connect(addressOf(a));
+    for (let i = 0; i < 2; i++) {
+      const error = await b
+        .request(peer, PROTOCOL, Uint8Array.of(1), { answerBytesMax: 10 })
+        .catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({ code: 'internal' });
+      expect(JSON.stringify(error)).not.toContain('/home/me');
+    }
   });
 
   it('MESH-52: sizes are limited on both sides', async () => {

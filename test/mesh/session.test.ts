@@ -250,7 +250,7 @@ describe('call sessions', () => {
     await until(() => pair.calls.length === 1);
     pair.hold(true);
     const late = pair.near.openCall();
-    pair.far.goAway('peer-unreachable');
+    pair.far.goAway('stopping');
     await turns();
     pair.hold(false);
     expect(await failureOf(allFrames(late))).toBe('peer-unreachable');

@@ -1,0 +1,35 @@
+import { type ErrorCode, SaharaError } from '../base/errors.ts';
+
+/** Codes that describe this machine (`spec/errors.md`); a peer learns only that something is wrong inside. */
+const OWN_CODES: ReadonlySet<ErrorCode> = new Set([
+  'usage',
+  'config-invalid',
+  'node-unsupported',
+  'home-unreadable',
+  'home-in-use',
+  'daemon-not-running',
+  'port-busy',
+  'store-locked',
+  'store-corrupt',
+  'disk-full',
+  'key-missing',
+  'key-locked',
+  'passphrase-wrong',
+  'manifest-invalid',
+  'vault-unknown',
+  'vault-exists',
+  'vault-empty',
+  'document-unsupported',
+  'document-too-large',
+  'document-unreadable',
+  'file-missing',
+  'backend-missing',
+  'token-missing',
+  'token-refused',
+  'internal',
+]);
+
+/** What a peer is told of `error`: paths and defects of this machine stay here. */
+export function sendableError(error: SaharaError): SaharaError {
+  return OWN_CODES.has(error.code) ? new SaharaError('internal') : error;
+}
