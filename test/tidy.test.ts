@@ -228,6 +228,22 @@ describe('the spec', () => {
     for (const [field, , meaning] of rows) expect(meaning, `${name} ${field}`).not.toBe('');
   });
 
+  it('shows every record that a module of the protocol exports (ENC-10)', async () => {
+    const modules = source.filter(
+      (path) => path.startsWith('src/protocol/') && path !== 'src/protocol/verifier.ts',
+    );
+    const exported = await Promise.all(modules.map((path): Promise<object> => import(`../${path}`)));
+    const names = exported
+      .flatMap((module): unknown[] => Object.values(module))
+      .filter(
+        (value): value is Schema<unknown> =>
+          typeof value === 'object' && value !== null && 'inner' in value && 'encode' in value,
+      )
+      .map(({ name }) => name);
+    expect(names.length).toBeGreaterThan(25);
+    expect(names.filter((name) => !records.has(name))).toEqual([]);
+  });
+
   it('shows no record that does not exist (ENC-10)', () => {
     const shown = [...read('spec/records.md').matchAll(/^## (\S+)$/gm)].map((match) => match[1] ?? '');
     expect(shown.sort()).toEqual(withFields.map(({ name }) => name).sort());

@@ -62,6 +62,11 @@ const STATED: readonly (readonly [name: string, check: BundleCheck, change: Chan
   ['a card of another network', 'card', (s) => (s.card = { ...s.card, network: 'other-0123456789abcdef' })],
   ['a certificate for someone else', 'certificate', (s) => (s.card = certified(stranger.publicKey, {}))],
   [
+    'a certificate to do something else',
+    'certificate',
+    (s) => (s.card = certified(agent.publicKey, { capabilities: ['read:*'] })),
+  ],
+  [
     'a certificate that had ended',
     'certificate',
     (s) => (s.card = certified(agent.publicKey, { notAfterMs: NOW_MS - 40_000 })),

@@ -212,6 +212,7 @@ function certificateStep(
     network,
     root: agent.operator,
     subject: { kind: 'key', id: agent.agent },
+    capability: `serve:agent/${didOf(agent.agent)}`,
     nowMs: envelopeOf(evidence).issuedAtMs,
   });
   return [undefined, `operator ${didOf(agent.operator)} vouches for the agent`];

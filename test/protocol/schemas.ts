@@ -1,13 +1,14 @@
 /** Every record that the protocol's modules declare, found through those that stand alone. */
 import { block, blockHeader, genesis, transactionResult } from '../../src/protocol/block.ts';
 import { bundle } from '../../src/protocol/bundle.ts';
-import { callEnding, callOpening, callRequest, delta, source } from '../../src/protocol/call.ts';
+import { callEnding, callOpening, callRequest, delta, progress, source } from '../../src/protocol/call.ts';
 import { advert, card, priceSchedule } from '../../src/protocol/card.ts';
 import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
 import { attribution, charge, receipt, voucher } from '../../src/protocol/payment.ts';
+import { paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts';
 import { receiptPath, receiptTree } from '../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../src/protocol/schema.ts';
 import { signed } from '../../src/protocol/signing.ts';
@@ -26,11 +27,14 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   callOpening,
   source,
   delta,
+  progress,
   callEnding,
   voucher,
   charge,
   attribution,
   receipt,
+  paymentQuery,
+  paymentAnswer,
   receiptTree,
   receiptPath,
   merklePath,
