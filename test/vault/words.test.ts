@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { editDistance, editsMax } from '../../src/vault/search/fuzzy.ts';
 import { blocksOf, sentences, unitsOf } from '../../src/vault/text/sentences.ts';
-import { stem } from '../../src/vault/text/stem.ts';
+import { IRREGULAR, stem } from '../../src/vault/text/stem.ts';
+import { QUESTION_WORDS, STOPWORDS } from '../../src/vault/text/stopwords.ts';
 import { analyse, countWords, fold, questionTerms } from '../../src/vault/text/words.ts';
 import { readVectors } from './vectors.ts';
 
@@ -52,6 +53,25 @@ describe('words', () => {
       expect(questionTerms(text)).toEqual(question);
     },
   );
+
+  interface Words {
+    readonly stopwords: readonly string[];
+    readonly questionWords: readonly string[];
+    readonly irregular: Readonly<Record<string, string>>;
+  }
+
+  test('KNOW-11: the lists are those of the spec', () => {
+    const words = readVectors<never>('words') as unknown as Words;
+    expect([...STOPWORDS].sort()).toEqual(words.stopwords);
+    expect([...QUESTION_WORDS].sort()).toEqual(words.questionWords);
+    expect(Object.fromEntries(IRREGULAR)).toEqual(words.irregular);
+  });
+
+  test('KNOW-11: stems are those of the vectors', () => {
+    const { valid, invalid } = readVectors<{ word: string; stem: string }>('words');
+    for (const vector of valid) expect(stem(vector.word), vector.word).toBe(vector.stem);
+    for (const vector of invalid) expect(stem(vector.word), vector.word).not.toBe(vector.stem);
+  });
 
   test('counts words for the size of chunks', () => {
     expect(countWords("one two-three don't 東京都")).toBe(7);

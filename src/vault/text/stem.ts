@@ -7,7 +7,7 @@ const VOWEL = /[aeiouy]/;
 const ASCII_WORD = /^[a-z]+$/;
 
 /** Past forms that no rule reaches. */
-const IRREGULAR: ReadonlyMap<string, string> = new Map(
+export const IRREGULAR: ReadonlyMap<string, string> = new Map(
   `began begin begun begin bought buy broke break broken break brought bring built build caught catch chose choose
   chosen choose died die dying die drawn draw drew draw felt feel forgot forget forgotten forget gave give given
   give gone go went go grew grow grown grow held hold hidden hide kept keep knew know known know led lead lost lose
