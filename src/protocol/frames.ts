@@ -171,11 +171,14 @@ export class FrameWriter implements FrameSink {
   }
 
   #short(type: number, value: number): void {
-    this.#view.setUint32(this.#head(type, 4), value);
+    // First the place: finding it may exchange the slab and its view.
+    const at = this.#head(type, 4);
+    this.#view.setUint32(at, value);
   }
 
   #blob(type: number, body: Uint8Array): void {
-    this.#slab.set(body, this.#head(type, body.length));
+    const at = this.#head(type, body.length);
+    this.#slab.set(body, at);
   }
 
   #head(type: number, bodyBytes: number): number {
