@@ -59,7 +59,9 @@ test('LEDGER-50: followers re-execute every block, also large ones and those the
   const leader = await start(network.join('leader'), sequencer);
   const follower = await start(network.join('follower'));
   const memo = 'm'.repeat(128);
-  const many = Array.from({ length: 80 }, (_, nonce) => signAction(name, alice, nonce, transfer(bob, 1n, memo)));
+  const many = Array.from({ length: 80 }, (_, nonce) =>
+    signAction(name, alice, nonce, transfer(bob, 1n, memo)),
+  );
   await Promise.all(many.map((message) => follower.submit(message)));
   expect(follower.head()).toEqual(leader.head());
   // One that was away, and hears no gossip, catches up by asking.
@@ -121,20 +123,23 @@ const faults: readonly (readonly [string, (header: BlockHeader) => Partial<Block
   ['network', () => ({ network: 'other-0' }), 'another network'],
   ['version', () => ({ version: 9 }), 'version'],
 ];
-test.each(faults)('LEDGER-51: a signed block with a wrong %s halts a follower, which reads on', async (_, change, why) => {
-  const network = createInProcessNetwork();
-  const liar = network.join('liar');
-  const follower = await start(network.join('follower'));
-  const { bent } = await lie(change);
-  serve(liar, bent);
-  await reached(follower, 1);
-  expect(follower.head()).toMatchObject({ height: 0 });
-  expect(follower.head().halted).toContain(why);
-  expect(follower.account(alice.publicKey).nonce).toBe(0);
-  await expect(follower.submit(signAction(name, alice, 0, transfer(bob, 1n)))).rejects.toMatchObject({
-    code: 'ledger-halted',
-  });
-});
+test.each(faults)(
+  'LEDGER-51: a signed block with a wrong %s halts a follower, which reads on',
+  async (_, change, why) => {
+    const network = createInProcessNetwork();
+    const liar = network.join('liar');
+    const follower = await start(network.join('follower'));
+    const { bent } = await lie(change);
+    serve(liar, bent);
+    await reached(follower, 1);
+    expect(follower.head()).toMatchObject({ height: 0 });
+    expect(follower.head().halted).toContain(why);
+    expect(follower.account(alice.publicKey).nonce).toBe(0);
+    await expect(follower.submit(signAction(name, alice, 0, transfer(bob, 1n)))).rejects.toMatchObject({
+      code: 'ledger-halted',
+    });
+  },
+);
 
 test('LEDGER-52: two signed blocks of one height halt a follower', async () => {
   const network = createInProcessNetwork();
@@ -159,7 +164,10 @@ test('LEDGER-53: what the sequencer did not sign, or what was altered on the way
   const [wire = new Uint8Array(0)] = await leader.blocks(1);
   const honest = block.decode(wire);
   const follower = await start(network.join('follower'), undefined, createMemoryStore(), 60_000);
-  const wrong = signOne(suite, person('nobody'), name, { type: 'block-header', payload: honest.header.payload });
+  const wrong = signOne(suite, person('nobody'), name, {
+    type: 'block-header',
+    payload: honest.header.payload,
+  });
   serve(liar, block.encode({ ...honest, header: wrong }));
   serve(liar, block.encode({ ...honest, transactions: [] }));
   const topics = ledgerTopics(name);

@@ -12,7 +12,9 @@ import { Bench, suite } from './support.ts';
 
 function vectors<T>(name: string): T {
   // The file's shape is what its test names.
-  return JSON.parse(readFileSync(new URL(`../../spec/vectors/ledger/${name}.json`, import.meta.url), 'utf8')) as T;
+  return JSON.parse(
+    readFileSync(new URL(`../../spec/vectors/ledger/${name}.json`, import.meta.url), 'utf8'),
+  ) as T;
 }
 
 function bytes(hex: string): Uint8Array {
@@ -72,7 +74,9 @@ test('LEDGER-20 LEDGER-24: splitting and dues', () => {
   for (const { amounts, payment, credits } of claims) {
     const parts = amounts.map((amount, i) => ({ asset: id(i), amount: BigInt(amount) }));
     const split = splitPayment(lane, parts, BigInt(payment));
-    const given = parts.map(({ asset }) => split?.credits.find((one) => toHex(one.asset) === toHex(asset))?.amount ?? 0n);
+    const given = parts.map(
+      ({ asset }) => split?.credits.find((one) => toHex(one.asset) === toHex(asset))?.amount ?? 0n,
+    );
     expect(given.map(String)).toEqual(credits);
     lane = split?.lane ?? lane;
   }

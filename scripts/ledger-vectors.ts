@@ -1,25 +1,28 @@
 /**
- * Prints the ledger's vectors: `node test/ledger/make-vectors.ts state-tree|settlement|chain`. Run by hand, when a
+ * Prints the ledger's vectors: `node scripts/ledger-vectors.ts state-tree|settlement|chain`. Run by hand, when a
  * format changes on purpose; the tests only ever read what stands in `spec/vectors/ledger/`.
  */
-import { toHex, utf8 } from '../../src/base/bytes.ts';
-import { createMemoryStore } from '../../src/base/store.ts';
-import { genesis as genesisSchema } from '../../src/protocol/block.ts';
-import type { Hash } from '../../src/protocol/ids.ts';
-import type { Signer } from '../../src/protocol/suite.ts';
-import { type Action, assetId, channelId } from '../../src/protocol/transaction.ts';
-import type { LaneRecord } from '../../src/ledger/records.ts';
-import { dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
-import { createStateTree } from '../../src/ledger/tree.ts';
-import { stateProof } from '../../src/ledger/tree-hash.ts';
-import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from './support.ts';
+import { toHex, utf8 } from '../src/base/bytes.ts';
+import { createMemoryStore } from '../src/base/store.ts';
+import type { LaneRecord } from '../src/ledger/records.ts';
+import { dueToOwners, dueToParents, splitPayment } from '../src/ledger/settle.ts';
+import { createStateTree } from '../src/ledger/tree.ts';
+import { stateProof } from '../src/ledger/tree-hash.ts';
+import { genesis as genesisSchema } from '../src/protocol/block.ts';
+import type { Hash } from '../src/protocol/ids.ts';
+import type { Signer } from '../src/protocol/suite.ts';
+import { type Action, assetId, channelId } from '../src/protocol/transaction.ts';
+import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from '../test/ledger/support.ts';
 
 async function stateTree(): Promise<unknown> {
   const cases = [];
   for (const count of [0, 1, 2, 3, 17, 100]) {
     const store = createMemoryStore();
     const tree = createStateTree(suite, (path) => store.getSync(path));
-    const entries = Array.from({ length: count }, (_, i) => ({ key: utf8(`key ${i}`), value: utf8(`value ${i}`) }));
+    const entries = Array.from({ length: count }, (_, i) => ({
+      key: utf8(`key ${i}`),
+      value: utf8(`value ${i}`),
+    }));
     const update = tree.update(entries);
     await store.batch(tree.operations(update));
     tree.adopt(update);
@@ -29,9 +32,14 @@ async function stateTree(): Promise<unknown> {
       proof: toHex(stateProof.encode(tree.prove(key))),
     });
     const absent = [0, 1, 2].map((i) => utf8(`absent ${i}`));
-    const valid = [...entries.slice(0, 3).map(({ key, value }) => prove(key, value)), ...absent.map((key) => prove(key, undefined))];
+    const valid = [
+      ...entries.slice(0, 3).map(({ key, value }) => prove(key, value)),
+      ...absent.map((key) => prove(key, undefined)),
+    ];
     const invalid = [
-      ...entries.slice(0, 2).map(({ key, value }) => ({ ...prove(key, value), value: toHex(utf8('another')) })),
+      ...entries
+        .slice(0, 2)
+        .map(({ key, value }) => ({ ...prove(key, value), value: toHex(utf8('another')) })),
       ...entries.slice(0, 2).map(({ key, value }) => ({ ...prove(key, value), value: null })),
       ...absent.slice(0, 2).map((key) => ({ ...prove(key, undefined), value: toHex(utf8('value 0')) })),
     ];
@@ -42,7 +50,10 @@ async function stateTree(): Promise<unknown> {
       invalid,
     });
   }
-  return { about: 'State trees, and proofs that hold or do not hold against their roots (LEDGER-30 to 32).', cases };
+  return {
+    about: 'State trees, and proofs that hold or do not hold against their roots (LEDGER-30 to 32).',
+    cases,
+  };
 }
 
 function settlement(): unknown {
@@ -74,7 +85,8 @@ function settlement(): unknown {
     owners: dueToOwners(received, parents, owners).map(String),
   }));
   return {
-    about: 'Splitting of claims over three assets in turn (LEDGER-20); cumulative dues of an asset (LEDGER-24).',
+    about:
+      'Splitting of claims over three assets in turn (LEDGER-20); cumulative dues of an asset (LEDGER-24).',
     claims,
     shares: { parentsPpm: parents.map(({ ppm }) => ppm), ownersPpm: owners.map(({ ppm }) => ppm) },
     collects,
@@ -82,7 +94,10 @@ function settlement(): unknown {
 }
 
 async function chain(): Promise<unknown> {
-  const genesis = testGenesis({ parameters: { transactionFee: 2n }, faucet: { perAccount: 10n ** 9n, supply: 10n ** 12n } });
+  const genesis = testGenesis({
+    parameters: { transactionFee: 2n },
+    faucet: { perAccount: 10n ** 9n, supply: 10n ** 12n },
+  });
   const bench = await Bench.create(genesis);
   const { network } = bench;
   const blocks: unknown[] = [];
@@ -105,7 +120,12 @@ async function chain(): Promise<unknown> {
       stateRoot: toHex(made.header.stateRoot),
     });
   };
-  const give = (to: Signer, amount: bigint): Action => ({ type: 'transfer', to: to.publicKey, amount, memo: 'thanks' });
+  const give = (to: Signer, amount: bigint): Action => ({
+    type: 'transfer',
+    to: to.publicKey,
+    amount,
+    memo: 'thanks',
+  });
   const register = (name: string, owner: Signer, parents: readonly [Hash, number][]): Action => ({
     type: 'register-asset',
     kind: 'dataset',
@@ -126,14 +146,20 @@ async function chain(): Promise<unknown> {
   const channel = channelId(suite, network, alice.publicKey, bob.publicKey, bench.nonce(alice));
   const open: Action = { type: 'open-channel', payee: bob.publicKey, deposit: 5_000_000n };
   await run([bob, register('model', bob, [[base, 250_000]])], [alice, open]);
-  const amounts = [{ asset: model, amount: 1_001n }, { asset: new Uint8Array(32), amount: 9n }].sort((a, b) =>
-    Buffer.compare(a.asset, b.asset),
-  );
+  const amounts = [
+    { asset: model, amount: 1_001n },
+    { asset: new Uint8Array(32), amount: 9n },
+  ].sort((a, b) => Buffer.compare(a.asset, b.asset));
   const claim = (ceiling: bigint): Action => ({
     type: 'claim',
     ...claimOf(network, { channel, payer: alice, payee: bob, ceiling, amounts }),
   });
-  await run([carol, claim(500n)], [carol, claim(400n)], [bob, claim(2_000n)], [carol, { type: 'top-up', channel, amount: 5n }]);
+  await run(
+    [carol, claim(500n)],
+    [carol, claim(400n)],
+    [bob, claim(2_000n)],
+    [carol, { type: 'top-up', channel, amount: 5n }],
+  );
   await run([alice, { type: 'collect', asset: model }], [alice, { type: 'collect', asset: base }]);
   await run([alice, { type: 'request-close', channel }]);
   await run([alice, { type: 'cancel-close', channel }], [alice, { type: 'request-close', channel }]);
@@ -142,7 +168,8 @@ async function chain(): Promise<unknown> {
   await run();
   await run();
   return {
-    about: 'A network from its genesis: every block with its results, changed records and state root (LEDGER-1 to 29).',
+    about:
+      'A network from its genesis: every block with its results, changed records and state root (LEDGER-1 to 29).',
     genesis: toHex(genesisSchema.encode(genesis)),
     network,
     genesisRoot: toHex((await Bench.create(genesis)).chain.head().stateRoot),
