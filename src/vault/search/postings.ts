@@ -93,6 +93,20 @@ export function decodePostings(stored: Uint8Array): Postings {
   return { chunks, inText, inTitle, positions: reader.rest() };
 }
 
+/** The positions of those chunks of `postings` that are in `wanted`, by chunk number. */
+export function positionsOf(postings: Postings, wanted: ReadonlyMap<number, unknown>): Map<number, number[]> {
+  const { chunks, inText, positions } = postings;
+  const found = new Map<number, number[]>();
+  let at = 0;
+  for (let i = 0; i < chunks.length && found.size < wanted.size; i++) {
+    const start = at;
+    for (let left = inText[i] ?? 0; left > 0; at++) if ((positions[at] ?? 0) < 0x80) left--;
+    const chunk = chunks[i] ?? 0;
+    if (wanted.has(chunk)) found.set(chunk, decodePositions(positions.subarray(start, at)));
+  }
+  return found;
+}
+
 /** Walks the positions of every chunk of `postings` in order, in their stored form. */
 export function* storedPositions(postings: Postings): Generator<Uint8Array> {
   const { positions, inText } = postings;

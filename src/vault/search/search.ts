@@ -7,7 +7,7 @@ import { compareBytes, toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Chunk } from '../chunk.ts';
 import { CORPORA_MAX, SEARCH_RESULTS_MAX } from '../limits.ts';
-import { decodePositions, type Postings, storedPositions } from './postings.ts';
+import { positionsOf } from './postings.ts';
 import {
   compareCorrections,
   correctedTerm,
@@ -214,22 +214,26 @@ class Search {
     candidates: Candidate[],
     count: number,
     visible: ((chunk: Chunk) => boolean) | undefined,
-  ): Promise<Found[]> {
-    // Without a rule nothing below the threshold can matter, and sorting only what is above it is far cheaper.
-    const floor = visible === undefined ? threshold(candidates, count) : 0;
-    const sorted = candidates.filter(({ score }) => score >= floor).sort((a, b) => b.score - a.score);
-    const best: Found[] = [];
-    for (const candidate of sorted) {
+  ): Promise<Candidate[]> {
+    if (visible === undefined) {
+      const floor = threshold(candidates, count);
+      return candidates.filter(({ score }) => score >= floor);
+    }
+    const best: Candidate[] = [];
+    for (const candidate of [...candidates].sort((a, b) => b.score - a.score)) {
       if (best.length >= count && candidate.score < (best.at(-1)?.score ?? 0)) break;
-      const chunk = await this.#corpus(candidate.corpus).chunkAt(candidate.number);
-      if (chunk !== undefined && (visible === undefined || visible(chunk)))
-        best.push({ ...candidate, chunk });
+      const chunk = await this.#chunk(candidate);
+      if (chunk !== undefined && visible(chunk)) best.push(candidate);
     }
     return best;
   }
 
+  #chunk({ corpus, number }: Candidate): Promise<Chunk | undefined> {
+    return this.#corpus(corpus).chunkAt(number);
+  }
+
   /** Adds what neighbouring words of the question that stand near each other are worth. */
-  async #addNearness(found: Found[], terms: readonly QueryTerm[]): Promise<void> {
+  async #addNearness(found: readonly Candidate[], terms: readonly QueryTerm[]): Promise<void> {
     const asked = terms.filter(({ share, chunksWith }) => share === QUESTION_SHARE && chunksWith > 0);
     if (asked.length < 2) return;
     for (const corpus of this.#corpora.keys()) {
@@ -245,7 +249,7 @@ class Search {
   }
 
   #addPair(
-    found: ReadonlyMap<number, Found>,
+    found: ReadonlyMap<number, Candidate>,
     left: { readonly term: QueryTerm; readonly places: ReadonlyMap<number, readonly number[]> },
     right: { readonly term: QueryTerm; readonly places: ReadonlyMap<number, readonly number[]> },
   ): void {
@@ -262,34 +266,36 @@ class Search {
   async #positions(
     corpus: number,
     term: string,
-    wanted: ReadonlyMap<number, Found>,
+    wanted: ReadonlyMap<number, Candidate>,
   ): Promise<Map<number, number[]>> {
     const { index } = this.#corpus(corpus);
     const places = new Map<number, number[]>();
     for (const segment of this.#snapshots[corpus]?.segments ?? []) {
-      const postings: Postings = await index.postings(segment.number, term);
-      let i = 0;
-      for (const stored of storedPositions(postings)) {
-        const chunk = postings.chunks[i++] ?? 0;
-        if (wanted.has(chunk)) places.set(chunk, decodePositions(stored));
-      }
+      const postings = await index.postings(segment.number, term);
+      for (const [chunk, positions] of positionsOf(postings, wanted)) places.set(chunk, positions);
     }
     return places;
   }
 
   /** The best `limit` by score and then id; of the same passage in several places only one. */
-  async #distinct(found: readonly Found[], limit: number): Promise<Found[]> {
-    const sorted = [...found].sort(
-      (a, b) => b.score - a.score || compareBytes(a.chunk.id, b.chunk.id) || a.corpus - b.corpus,
-    );
+  async #distinct(candidates: readonly Candidate[], limit: number): Promise<Found[]> {
+    const sorted = [...candidates].sort((a, b) => b.score - a.score);
     const seen = new Set<string>();
     const chosen: Found[] = [];
-    for (const hit of sorted) {
-      const id = toHex(hit.chunk.id);
-      if (seen.has(id)) continue;
-      seen.add(id);
-      chosen.push(hit);
-      if (chosen.length === limit) break;
+    for (let at = 0; at < sorted.length && chosen.length < limit; ) {
+      const score = sorted[at]?.score;
+      const tied: Found[] = [];
+      for (; sorted[at]?.score === score && at < sorted.length; at++) {
+        const candidate = sorted[at];
+        const chunk = candidate && (await this.#chunk(candidate));
+        if (candidate !== undefined && chunk !== undefined) tied.push({ ...candidate, chunk });
+      }
+      tied.sort((a, b) => compareBytes(a.chunk.id, b.chunk.id) || a.corpus - b.corpus);
+      for (const hit of tied) {
+        const id = toHex(hit.chunk.id);
+        if (!seen.has(id) && chosen.length < limit) chosen.push(hit);
+        seen.add(id);
+      }
     }
     return chosen;
   }

@@ -7,7 +7,8 @@ export const STOPWORDS: ReadonlySet<string> = new Set(
   our ours out over own per rather same shall she should since so some still such than that the their theirs
   them then there therefore these they this those though through thus to too under until up upon us very was
   we were what whatever when where whether which while who whoever whom whose why will with within without
-  would yet you your yours`.split(/\s+/),
+  would yet you your yours arent cant couldnt didnt doesnt dont havent isnt ive theyre wasnt werent wont
+  wouldnt youre`.split(/\s+/),
 );
 
 /** Words with which people wrap a question; they are dropped from a question that says anything else. */
