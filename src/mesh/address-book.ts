@@ -9,7 +9,7 @@ import { list, record, type Schema, text, uint } from '../protocol/schema.ts';
 import { ADDRESS_BOOK_PEERS_MAX, ADDRESS_CHARACTERS_MAX, PEER_ADDRESSES_MAX } from './limits.ts';
 
 /** What is known of one peer. */
-export interface BookEntry {
+interface BookEntry {
   readonly addresses: readonly string[];
   /** When it was last connected, wall clock. */
   readonly seenAtMs: number;

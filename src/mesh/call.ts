@@ -46,6 +46,8 @@ export class Call implements CallStream {
   #owedBytes = 0;
   #received: CallFrame[] = [];
   #receivedAt = 0;
+  #unreadBytes = 0;
+  #uncounted = false;
   #pending: CallFrame[] = [];
   #pendingBytes = 0;
   #endsAfterPending = false;
@@ -177,7 +179,7 @@ export class Call implements CallStream {
     } else {
       // A copy: a small body must not keep the large chunk alive in which it came.
       this.#received.push({ kind, body: body.slice() });
-      if (!this.#link.unread(cost)) this.fail(new SaharaError('overloaded', { what: 'call stream' }));
+      if (!this.#count(cost)) this.fail(new SaharaError('overloaded', { what: 'call stream' }));
     }
   }
 
@@ -256,7 +258,9 @@ export class Call implements CallStream {
   }
 
   #releaseIfDone(): void {
-    if (this.#over()) this.#link.release(this.id);
+    if (!this.#over()) return;
+    this.#stopCounting();
+    this.#link.release(this.id);
   }
 
   #shift(): CallFrame | undefined {
@@ -268,7 +272,7 @@ export class Call implements CallStream {
       this.#receivedAt = 0;
     }
     const cost = frame.body.length + DATA_OVERHEAD_BYTES;
-    this.#link.unread(-cost);
+    this.#count(-cost);
     this.#giveBack(cost);
     return frame;
   }
@@ -299,7 +303,8 @@ export class Call implements CallStream {
     this.#endsAfterPending = false;
     this.#pending = [];
     this.#pendingBytes = 0;
-    if (!this.#failedByPeer) this.#dropReceived();
+    this.#stopCounting();
+    if (!this.#failedByPeer) this.#received = [];
     this.#link.release(this.id);
     this.#reader?.reject(error);
     this.#reader = undefined;
@@ -308,11 +313,17 @@ export class Call implements CallStream {
     for (const writer of writers) writer.reject(error);
   }
 
-  #dropReceived(): void {
-    for (const frame of this.#received.slice(this.#receivedAt)) {
-      this.#link.unread(-(frame.body.length + DATA_OVERHEAD_BYTES));
-    }
-    this.#received = [];
-    this.#receivedAt = 0;
+  /** Counts bytes that wait for the reader. False: the session holds too many. */
+  #count(bytes: number): boolean {
+    if (this.#uncounted) return true;
+    this.#unreadBytes += bytes;
+    return this.#link.unread(bytes);
+  }
+
+  // What a call that is over still holds for its reader lives as long as the reader keeps the call.
+  #stopCounting(): void {
+    if (this.#uncounted) return;
+    this.#uncounted = true;
+    this.#link.unread(-this.#unreadBytes);
   }
 }

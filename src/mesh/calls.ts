@@ -6,7 +6,7 @@ import type { Log } from '../base/log.ts';
 import { CALL_PROTOCOL, type Hello } from '../protocol/frames.ts';
 import type { Dialer } from './dialer.ts';
 import type { CallStream } from './interface.ts';
-import { SESSIONS_PER_PEER_MAX } from './limits.ts';
+import { SESSIONS_PER_PEER_MAX, UNREAD_BYTES_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
 import { Session, type SessionOptions, type SessionParts } from './session.ts';
 import { closeStream, onBytes, openStream } from './streams.ts';
@@ -46,6 +46,11 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
   const opening = new Map<string, Promise<Session>>();
   let handler: ((stream: CallStream, from: string) => void) | undefined;
   let stopping = false;
+  let unreadBytes = 0;
+  const unread = (bytes: number): boolean => {
+    unreadBytes += bytes;
+    return unreadBytes <= UNREAD_BYTES_MAX;
+  };
 
   const adopt = (stream: Stream, peerId: string, initiator: boolean): Session => {
     const session = overStream(
@@ -56,6 +61,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
         hello: options.hello,
         pingIntervalMs: options.pingIntervalMs,
         idleMs: options.idleMs,
+        unread,
         onCall: (call) => {
           if (!handler) throw new SaharaError('caller-refused', { reason: 'no calls are served here' });
           handler(call, peerId);

@@ -10,6 +10,7 @@ import { SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Dice } from '../base/random.ts';
 import type { AddressBook } from './address-book.ts';
+import { ADDRESS_BOOK_PEERS_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
 import type { MeshOptions } from './options.ts';
 
@@ -34,6 +35,7 @@ export interface DialerParts {
 }
 
 const BOOK_DIALS_AT_A_TIME = 2;
+const WAITS_MAX = 2 * ADDRESS_BOOK_PEERS_MAX;
 
 interface Wait {
   untilMs: number;
@@ -102,6 +104,7 @@ export function createDialer(parts: DialerParts, options: MeshOptions): Dialer {
       const due = (id: string): boolean => !connected.has(id) && nowMs >= (waits.get(id)?.untilMs ?? 0);
       book.peerIds().filter(due).slice(0, BOOK_DIALS_AT_A_TIME).forEach(attempt);
     }
+    if (waits.size > WAITS_MAX) forgetWaits(waits, kept);
     cancelTick = clock.after(jittered(options.reconnectMinMs, parts.dice), tick);
   };
 
@@ -146,14 +149,21 @@ export function createDialer(parts: DialerParts, options: MeshOptions): Dialer {
   };
 }
 
+/** Drops what is known of peers that have long left the address book: at worst one is dialled early. */
+function forgetWaits(waits: Map<string, Wait>, kept: readonly string[]): void {
+  for (const [target, wait] of waits) {
+    if (!wait.dialling && !kept.includes(target)) waits.delete(target);
+  }
+}
+
 /** An open connection to `peer`, a direct one before a relayed one. */
-export function connectionTo(node: MeshNode, peer: PeerId): Connection | undefined {
+function connectionTo(node: MeshNode, peer: PeerId): Connection | undefined {
   const open = node.getConnections(peer).filter((connection) => connection.status === 'open');
   return open.find((connection) => connection.limits === undefined) ?? open[0];
 }
 
 /** The peer id that `text` is, or undefined. */
-export function parsePeerId(text: string): PeerId | undefined {
+function parsePeerId(text: string): PeerId | undefined {
   try {
     return peerIdFromString(text);
   } catch {

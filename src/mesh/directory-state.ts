@@ -46,7 +46,7 @@ export interface AgentListing {
 }
 
 /** What a name led to. */
-export type Found =
+type Found =
   | { readonly agent: AgentListing }
   /** Nobody, or several: `nearest` are names, or the DIDs of those that share the name. */
   | { readonly nearest: readonly string[]; readonly reason: 'unknown' | 'ambiguous' };

@@ -12,6 +12,8 @@ export const CALL_BODY_BYTES_MAX = 1_048_576;
 export const CALL_WINDOW_BYTES = 131_072;
 /** Unread bytes of all calls of one stream before a further frame fails its call. */
 export const SESSION_UNREAD_BYTES_MAX = 8_388_608;
+/** Unread bytes of all calls of all peers before a further frame fails its call. */
+export const UNREAD_BYTES_MAX = 134_217_728;
 /** Bytes of one stream that wait for the network before its calls are held; at twice as many it is given up. */
 export const SESSION_UNSENT_BYTES_MAX = 4_194_304;
 /** Bytes of one call that wait for credit before sending on is an error. */

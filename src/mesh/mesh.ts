@@ -8,8 +8,8 @@ import type { Log } from '../base/log.ts';
 import type { Dice } from '../base/random.ts';
 import type { Store } from '../base/store.ts';
 import { FRAMES_VERSION } from '../protocol/frames.ts';
-import { openAddressBook } from './address-book.ts';
-import { createBans } from './bans.ts';
+import { type AddressBook, openAddressBook } from './address-book.ts';
+import { type Bans, createBans } from './bans.ts';
 import { startCalls } from './calls.ts';
 import { createDialer } from './dialer.ts';
 import { createExchange } from './exchange.ts';
@@ -18,7 +18,7 @@ import type { Mesh, PeerInfo } from './interface.ts';
 import { CALL_BODY_BYTES_MAX, CALL_WINDOW_BYTES, CALLS_PER_PEER_MAX } from './limits.ts';
 import { type MeshNode, startNode } from './node.ts';
 import { completeOptions, type MeshOptions } from './options.ts';
-import { createStandings } from './standing.ts';
+import { createStandings, type Standings } from './standing.ts';
 import { startWatchdog } from './watchdog.ts';
 
 /** What a mesh works with. */
@@ -38,14 +38,32 @@ export interface MeshParts {
  */
 export async function createMesh(parts: MeshParts, given: Partial<MeshOptions> = {}): Promise<Mesh> {
   const options = completeOptions(given);
-  const { clock, log } = parts;
+  const { clock } = parts;
   const bans = createBans({ clock }, { banMs: options.banMs });
   const standings = createStandings({ clock });
   const book = await openAddressBook(parts);
   const node = await startNode({ peerSeed: parts.peerSeed, bans, standings }, options);
+  try {
+    return await assemble(parts, { node, bans, standings, book }, options);
+  } catch (error) {
+    await node.stop();
+    throw error;
+  }
+}
+
+interface Started {
+  readonly node: MeshNode;
+  readonly bans: Bans;
+  readonly standings: Standings;
+  readonly book: AddressBook;
+}
+
+async function assemble(parts: MeshParts, started: Started, options: MeshOptions): Promise<Mesh> {
+  const { clock, log, dice } = parts;
+  const { node, bans, standings, book } = started;
   const gossip = createGossip({ pubsub: node.services.gossip, clock, log, standings }, options);
   const peers = watchPeers(node, book.met);
-  const dialer = createDialer({ node, book, clock, dice: parts.dice, log }, options);
+  const dialer = createDialer({ node, book, clock, dice, log }, options);
   const exchange = createExchange({ node, dialer, clock, log }, { timeoutMs: options.requestTimeoutMs });
   const calls = await startCalls(
     { node, dialer, clock, log },

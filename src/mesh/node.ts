@@ -23,7 +23,7 @@ import type { MeshOptions } from './options.ts';
 import type { Standings } from './standing.ts';
 
 /** The services that the mesh itself talks to. */
-export interface NodeServices extends ServiceMap {
+interface NodeServices extends ServiceMap {
   readonly gossip: GossipSub;
   readonly ping: Ping;
 }

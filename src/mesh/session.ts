@@ -15,7 +15,7 @@ import { CALL_OPENS_PER_SECOND_MAX, SESSION_UNREAD_BYTES_MAX, SESSION_UNSENT_BYT
 import { type Bucket, createBucket } from './rate.ts';
 
 /** The byte stream under a session. */
-export interface Pipe {
+interface Pipe {
   /** Takes bytes. False: full until `Session.onDrain`. */
   send(bytes: Uint8Array): boolean;
   /** Lets what was sent leave, then closes both ways. */
@@ -40,6 +40,8 @@ export interface SessionOptions {
   readonly pingIntervalMs: number;
   /** Time without a call after which the stream is closed. Milliseconds. */
   readonly idleMs: number;
+  /** Counts bytes that wait for their reader, over all sessions. False: there are too many. */
+  readonly unread: (bytes: number) => boolean;
   /** Takes a call of the peer; what it throws fails the call. */
   readonly onCall: (call: CallStream) => void;
   /** The session is over. */
@@ -295,7 +297,8 @@ export class Session {
       held: () => this.#held(),
       unread: (bytes) => {
         this.#unreadBytes += bytes;
-        return this.#unreadBytes <= SESSION_UNREAD_BYTES_MAX;
+        const fits = this.#options.unread(bytes);
+        return fits && this.#unreadBytes <= SESSION_UNREAD_BYTES_MAX;
       },
       release: (id) => this.#release(id),
       nowMs: () => clock.nowMs(),

@@ -9,7 +9,7 @@ import { malformed } from './codec.ts';
 export const EXCHANGE_TYPES = { question: 1, answer: 2, failure: 3 } as const;
 
 /** Bytes before a message's body. */
-export const EXCHANGE_HEAD_BYTES = 5;
+const EXCHANGE_HEAD_BYTES = 5;
 
 /** Largest failure, bytes. */
 export const FAILURE_BYTES_MAX = 16_384;

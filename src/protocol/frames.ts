@@ -19,7 +19,7 @@ export const CALL_PROTOCOL = '/sahara/call/1';
 export const FRAMES_VERSION = 1;
 
 /** Bytes of a frame before its body: the length and the type. */
-export const FRAME_HEAD_BYTES = 5;
+const FRAME_HEAD_BYTES = 5;
 
 /** Bytes of a DATA frame besides its body: length, type, call and kind. */
 export const DATA_OVERHEAD_BYTES = 10;

@@ -303,6 +303,35 @@ describe('call sessions', () => {
     expect(pair.far.accepting).toBe(false);
   });
 
+  it('what nobody reads is bounded over all calls, and no longer counts once its call is over', async () => {
+    let unread = 0;
+    const session = {
+      unread: (bytes: number) => {
+        unread += bytes;
+        return unread <= 30_000;
+      },
+    };
+    const pair = createSessionPair({ session });
+    await pair.near.ready;
+    const begin = (bytes: number) => {
+      const call = pair.near.openCall();
+      call.send(frameOf(1, bytes));
+      return call;
+    };
+    const calls = [begin(12_000), begin(12_000), begin(12_000)];
+    await turns();
+    const aborted = calls.map((call) => call.signal.aborted);
+    expect(aborted).toEqual([false, false, true]);
+    expect(unread).toBe(2 * 12_010);
+    calls[0]?.cancel();
+    calls[1]?.end();
+    pair.calls[1]?.end();
+    await turns();
+    expect(unread).toBe(0);
+    expect(await allFrames(pair.calls[1] ?? expect.fail('a call'))).toHaveLength(1);
+    expect(unread).toBe(0);
+  });
+
   it('a defect in one consumer fails its own call only', async () => {
     const pair = createSessionPair({
       onCall: (call) => {

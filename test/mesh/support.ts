@@ -209,6 +209,7 @@ export function createSessionPair(
         hello: { ...HELLO, ...hello },
         pingIntervalMs: 1_000,
         idleMs: 10_000,
+        unread: () => true,
         onCall: (call) => {
           calls.push(call);
           options.onCall?.(call);

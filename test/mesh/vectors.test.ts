@@ -39,7 +39,8 @@ function bytesOf(hex: string): Uint8Array {
 function read(bytes: Uint8Array, pieceBytes: number): Record<string, unknown>[] {
   const frames: Record<string, unknown>[] = [];
   const sink: FrameSink = {
-    hello: (hello) => frames.push({ type: 'hello', hello: { ...hello, certificate: toHex(hello.certificate) } }),
+    hello: (hello) =>
+      frames.push({ type: 'hello', hello: { ...hello, certificate: toHex(hello.certificate) } }),
     open: (call) => frames.push({ type: 'open', call }),
     data: (call, kind, body) => frames.push({ type: 'data', call, kind, body: toHex(body) }),
     end: (call) => frames.push({ type: 'end', call }),
