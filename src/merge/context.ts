@@ -4,11 +4,11 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { invariant, SaharaError } from '../base/errors.ts';
-import { WEIGHT_CODECS, type WeightCodec } from './dtypes.ts';
+import { codecBytes, codecOf, decodeLane, WEIGHT_CODECS, type WeightCodec } from './dtypes.ts';
 import type { KernelInstance, Kernels } from './kernels.ts';
 import { CHUNK_ELEMENTS, TILE_ELEMENTS } from './limits.ts';
 import type { Method } from './method.ts';
-import { rowLength, type TensorIo, type TensorSource, type TensorTask, weightType } from './task.ts';
+import { rowLength, type TensorIo, type TensorSource, type TensorTask } from './task.ts';
 
 /** A piece of the tensor: `n` elements from `index` on, in whole rows when the method asked for them. */
 export interface Tile {
@@ -74,9 +74,8 @@ export function layOutMemory(
 
 function elementBytes(task: TensorTask): number {
   const inputs = task.base ? [...task.models, task.base] : task.models;
-  let bytes = WEIGHT_CODECS[weightType(task.target.dtype)].bytes;
-  for (const source of inputs) bytes += WEIGHT_CODECS[weightType(source.dtype)].bytes;
-  return bytes;
+  const bytesOf = ({ dtype }: { readonly dtype: string }): number => codecBytes(codecOf(dtype), 1);
+  return inputs.reduce((sum, source) => sum + bytesOf(source), bytesOf(task.target));
 }
 
 function align(address: number): number {
@@ -122,9 +121,9 @@ export class TensorContext {
     const sources = task.base ? [...task.models, task.base] : task.models;
     let raw = this.layout.raw;
     this.#inputs = sources.map((source) => {
-      const codec = WEIGHT_CODECS[weightType(source.dtype)];
+      const codec = codecOf(source.dtype);
       const input = { source, codec, raw, hash: createHash('sha256') };
-      raw = align(raw + this.layout.chunk * codec.bytes);
+      raw = align(raw + codecBytes(codec, this.layout.chunk));
       return input;
     });
     this.output = raw;
@@ -203,6 +202,13 @@ export class TensorContext {
     }
   }
 
+  /** The stored bytes of the `position`-th model in the chunk that was loaded last. */
+  rawChunk(position: number, { n }: Chunk): Uint8Array {
+    const input = this.#inputs[position];
+    invariant(input !== undefined, 'the model exists');
+    return this.memory.subarray(input.raw, input.raw + codecBytes(input.codec, n));
+  }
+
   /** SHA-256 of every input, the base's last, in hex; once, after a pass. */
   inputHashes(): readonly string[] {
     return this.#inputs.map((input) => input.hash.digest('hex'));
@@ -211,8 +217,8 @@ export class TensorContext {
   #load({ start, n }: Chunk): void {
     if (this.#loaded === start && this.layout.chunk >= this.task.elements) return;
     for (const { source, codec, raw, hash } of this.#inputs) {
-      const bytes = this.memory.subarray(raw, raw + n * codec.bytes);
-      this.#io.read(source, start * codec.bytes, bytes);
+      const bytes = this.memory.subarray(raw, raw + codecBytes(codec, n));
+      this.#io.read(source, codecBytes(codec, start), bytes);
       if (start === this.#hashed) hash.update(bytes);
     }
     if (start === this.#hashed) this.#hashed = start + n;
@@ -223,7 +229,7 @@ export class TensorContext {
     const first = tile.index === this.#checked;
     this.#inputs.forEach(({ source, codec, raw }, position) => {
       const dst = this.lane(position);
-      codec.decode(this.kernels, this.memory, { src: raw + offset * codec.bytes, dst, n: tile.n });
+      decodeLane(codec, this, { src: raw + codecBytes(codec, offset), dst, n: tile.n });
       if (!first) return;
       const bad = this.kernels.firstBeyond(dst, tile.n, WEIGHT_CODECS.F32.largestBits);
       if (bad >= 0) throw nonFinite(this.task.name, source.path, tile.index + bad);

@@ -1,52 +1,139 @@
 /**
- * Element types of tensors: size, and how weights go to f32 lanes and back. Names are those of safetensors.
- * Floating types are merged; the others are only copied.
+ * Element types of tensors: size, and how weights go to f32 lanes and back. Names are those of safetensors and, for
+ * block formats, of GGUF. Weight types are merged; the others are only copied.
  */
-import { SaharaError } from '../base/errors.ts';
-import type { Kernels } from './kernels.ts';
+import { invariant, SaharaError } from '../base/errors.ts';
+import type { Convert, Kernels } from './kernels.ts';
+
+/** How a weight type is stored and converted. */
+export interface WeightCodec {
+  /** Elements of a block; 1 for plain types. */
+  readonly block: number;
+  /** Bytes of a block. */
+  readonly bytes: number;
+  /** The f32 bits, without the sign, of the largest number that is sure to fit. */
+  readonly largestBits: number;
+  /** Whether it is a block format, which loses far more than a rounding. */
+  readonly quantised: boolean;
+  /** Its decoder and encoder among the kernels; F32 is copied. Without an encoder it is only read. */
+  readonly decode?: DecoderName;
+  readonly encode?: EncoderName;
+}
+
+type Names<Prefix extends string> = {
+  [K in keyof Kernels]: Kernels[K] extends Convert ? (K extends `${Prefix}${string}` ? K : never) : never;
+}[keyof Kernels];
+type DecoderName = Names<'decode'>;
+type EncoderName = Names<'encode'>;
+
+const F16_LARGEST = 0x477f_efff;
+
+function quantised(block: number, bytes: number, names: Pick<WeightCodec, 'decode' | 'encode'>): WeightCodec {
+  // A block's scale is an F16 and never above its largest element.
+  return { block, bytes, largestBits: F16_LARGEST, quantised: true, ...names };
+}
 
 /** A type that this engine merges. */
-export type WeightType = 'F32' | 'F16' | 'BF16';
+export type WeightType =
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q8_0'
+  | 'Q4_0'
+  | 'Q4_1'
+  | 'Q5_0'
+  | 'Q5_1'
+  | 'Q2_K'
+  | 'Q3_K'
+  | 'Q4_K'
+  | 'Q5_K'
+  | 'Q6_K'
+  | 'IQ4_NL'
+  | 'IQ4_XS';
 
-/** Reads `n` elements at `src` into the lane at `dst`. */
-type Decode = (kernels: Kernels, memory: Uint8Array, move: Move) => void;
+/**
+ * The weight types. F32 is copied; the 16-bit ones are widened exactly and rounded to nearest, ties to even; block
+ * formats are converted as ggml's reference routines do.
+ */
+export const WEIGHT_CODECS: Readonly<Record<WeightType, WeightCodec>> = {
+  F32: { block: 1, bytes: 4, largestBits: 0x7f7f_ffff, quantised: false },
+  F16: {
+    block: 1,
+    bytes: 2,
+    largestBits: F16_LARGEST,
+    quantised: false,
+    decode: 'decodeF16',
+    encode: 'encodeF16',
+  },
+  BF16: {
+    block: 1,
+    bytes: 2,
+    largestBits: 0x7f7f_7fff,
+    quantised: false,
+    decode: 'decodeBf16',
+    encode: 'encodeBf16',
+  },
+  Q8_0: quantised(32, 34, { decode: 'decodeQ8_0', encode: 'encodeQ8_0' }),
+  Q4_0: quantised(32, 18, { decode: 'decodeQ4_0', encode: 'encodeQ4_0' }),
+  Q4_1: quantised(32, 20, { decode: 'decodeQ4_1', encode: 'encodeQ4_1' }),
+  Q5_0: quantised(32, 22, { decode: 'decodeQ5_0', encode: 'encodeQ5_0' }),
+  Q5_1: quantised(32, 24, { decode: 'decodeQ5_1', encode: 'encodeQ5_1' }),
+  Q2_K: quantised(256, 84, { decode: 'decodeQ2_K' }),
+  Q3_K: quantised(256, 110, { decode: 'decodeQ3_K' }),
+  Q4_K: quantised(256, 144, { decode: 'decodeQ4_K' }),
+  Q5_K: quantised(256, 176, { decode: 'decodeQ5_K' }),
+  Q6_K: quantised(256, 210, { decode: 'decodeQ6_K' }),
+  IQ4_NL: quantised(32, 18, { decode: 'decodeIQ4_NL' }),
+  IQ4_XS: quantised(256, 136, { decode: 'decodeIQ4_XS' }),
+};
 
-/** A move between raw elements and a lane: two addresses and a count. */
+/** Whether `dtype` is one that this engine merges. */
+export function isWeightType(dtype: string): dtype is WeightType {
+  return Object.hasOwn(WEIGHT_CODECS, dtype);
+}
+
+/** The codec of a type that the planner has made sure of. */
+export function codecOf(dtype: string): WeightCodec {
+  invariant(isWeightType(dtype), `${dtype} is a weight type`);
+  return WEIGHT_CODECS[dtype];
+}
+
+/** Bytes of `n` elements: a whole number of blocks. */
+export function codecBytes({ block, bytes }: WeightCodec, n: number): number {
+  return (n / block) * bytes;
+}
+
+/** A move between stored elements and a lane: two addresses and a count. */
 export interface Move {
   readonly src: number;
   readonly dst: number;
   readonly n: number;
 }
 
-/** How a weight type is stored and converted. */
-export interface WeightCodec {
-  readonly bytes: number;
-  /** The f32 bits, without the sign, of the largest number that does not round to infinity. */
-  readonly largestBits: number;
-  readonly decode: Decode;
-  readonly encode: Decode;
+/** Converts stored elements into a lane. */
+export function decodeLane(
+  { decode }: WeightCodec,
+  { kernels, memory }: { readonly kernels: Kernels; readonly memory: Uint8Array },
+  { src, dst, n }: Move,
+): void {
+  if (decode === undefined) memory.copyWithin(dst, src, src + 4 * n);
+  else kernels[decode](src, dst, n);
 }
 
-const copyWords: Decode = (_kernels, memory, { src, dst, n }) => {
-  memory.copyWithin(dst, src, src + 4 * n);
-};
+/** Converts a lane into stored elements. */
+export function encodeLane(
+  { encode }: WeightCodec,
+  { kernels, memory }: { readonly kernels: Kernels; readonly memory: Uint8Array },
+  { src, dst, n }: Move,
+): void {
+  if (encode === undefined) memory.copyWithin(dst, src, src + 4 * n);
+  else kernels[encode](src, dst, n);
+}
 
-/** The weight types: F32 is copied, the 16-bit ones are widened exactly and rounded to nearest, ties to even. */
-export const WEIGHT_CODECS: Readonly<Record<WeightType, WeightCodec>> = {
-  F32: { bytes: 4, largestBits: 0x7f7f_ffff, decode: copyWords, encode: copyWords },
-  F16: {
-    bytes: 2,
-    largestBits: 0x477f_efff,
-    decode: (kernels, _memory, { src, dst, n }) => kernels.decodeF16(src, dst, n),
-    encode: (kernels, _memory, { src, dst, n }) => kernels.encodeF16(src, dst, n),
-  },
-  BF16: {
-    bytes: 2,
-    largestBits: 0x7f7f_7fff,
-    decode: (kernels, _memory, { src, dst, n }) => kernels.decodeBf16(src, dst, n),
-    encode: (kernels, _memory, { src, dst, n }) => kernels.encodeBf16(src, dst, n),
-  },
-};
+/** Whether results can be written in a type: the plain ones and those with an encoder. */
+export function isWritable(dtype: WeightType): boolean {
+  return dtype === 'F32' || WEIGHT_CODECS[dtype].encode !== undefined;
+}
 
 /** Bits of one element of every type that safetensors knows. */
 export const DTYPE_BITS: Readonly<Record<string, number>> = {
@@ -74,11 +161,6 @@ export const DTYPE_BITS: Readonly<Record<string, number>> = {
   U64: 64,
 };
 
-/** Whether `dtype` is one that this engine merges. */
-export function isWeightType(dtype: string): dtype is WeightType {
-  return Object.hasOwn(WEIGHT_CODECS, dtype);
-}
-
 const RECIPE_NAMES: Readonly<Record<string, WeightType>> = {
   float32: 'F32',
   float16: 'F16',
@@ -93,11 +175,13 @@ export function recipeDtype(name: string): WeightType | undefined {
   return Object.hasOwn(RECIPE_NAMES, name) ? RECIPE_NAMES[name] : undefined;
 }
 
-/** Bytes of `elements` elements of `dtype`; `tensor-invalid` for an unknown type or a part of a byte. */
+/** Bytes of `elements` elements of any known type; `tensor-invalid` for an unknown type or a part of a byte or block. */
 export function byteLength(dtype: string, elements: number): number {
   const bits = Object.hasOwn(DTYPE_BITS, dtype) ? DTYPE_BITS[dtype] : undefined;
-  if (bits === undefined) throw new SaharaError('tensor-invalid', { reason: 'unknown element type', dtype });
-  const total = elements * bits;
-  if (total % 8 !== 0) throw new SaharaError('tensor-invalid', { reason: 'ends within a byte', dtype });
-  return total / 8;
+  const codec = isWeightType(dtype) ? WEIGHT_CODECS[dtype] : undefined;
+  const total = bits === undefined ? codec && codecBytes(codec, elements) : (elements * bits) / 8;
+  if (total === undefined) throw new SaharaError('tensor-invalid', { reason: 'unknown element type', dtype });
+  if (!Number.isInteger(total))
+    throw new SaharaError('tensor-invalid', { reason: 'ends within a block', dtype });
+  return total;
 }

@@ -1,6 +1,6 @@
 /**
  * The WASM kernels and the memory they work on. One instance per worker; its memory is of a fixed size, so views of
- * it never go stale. `kernels/kernels.as` is the source, `scripts/build-kernels.ts` builds it.
+ * it never go stale. `kernels/*.as` are the sources, `scripts/build-kernels.ts` builds it.
  */
 import { readFileSync } from 'node:fs';
 import { invariant } from '../base/errors.ts';
@@ -22,17 +22,34 @@ declare namespace WebAssembly {
 
 const PAGE_BYTES = 65_536;
 
-/** The functions of `kernels.as`: addresses in bytes, counts in elements, lanes of f32. */
+/** The functions of `kernels/*.as`: addresses in bytes, counts in elements, lanes of f32. */
 export interface Kernels {
   heapBase(): number;
   sin(x: number): number;
   cos(x: number): number;
   acos(x: number): number;
-  decodeBf16(src: number, dst: number, n: number): void;
-  decodeF16(src: number, dst: number, n: number): void;
-  encodeBf16(src: number, dst: number, n: number): void;
+  decodeBf16: Convert;
+  decodeF16: Convert;
+  encodeBf16: Convert;
   encodeBf16Stochastic(src: number, dst: number, n: number, index: number, k0: number, k1: number): void;
-  encodeF16(src: number, dst: number, n: number): void;
+  encodeF16: Convert;
+  decodeQ8_0: Convert;
+  decodeQ4_0: Convert;
+  decodeQ4_1: Convert;
+  decodeQ5_0: Convert;
+  decodeQ5_1: Convert;
+  decodeQ2_K: Convert;
+  decodeQ3_K: Convert;
+  decodeQ4_K: Convert;
+  decodeQ5_K: Convert;
+  decodeQ6_K: Convert;
+  decodeIQ4_NL: Convert;
+  decodeIQ4_XS: Convert;
+  encodeQ8_0: Convert;
+  encodeQ4_0: Convert;
+  encodeQ4_1: Convert;
+  encodeQ5_0: Convert;
+  encodeQ5_1: Convert;
   subtract(dst: number, a: number, b: number, n: number): void;
   add(dst: number, a: number, b: number, n: number): void;
   scale(lane: number, n: number, factor: number): void;
@@ -83,6 +100,9 @@ export interface Kernels {
   importance(dst: number, delta: number, n: number, factor: number): void;
 }
 
+/** Converts `n` elements between a lane and stored form. */
+export type Convert = (src: number, dst: number, n: number) => void;
+
 type Select = (
   lane: number,
   keys: number,
@@ -118,7 +138,7 @@ export function createKernels(sizeBytes: number): KernelInstance {
   const pages = Math.ceil(sizeBytes / PAGE_BYTES);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const instance = new WebAssembly.Instance(compiled, { env: { memory } });
-  // The interface states what kernels.as exports; a test calls every one of them.
+  // The interface states what the sources export; a test calls every one of them.
   const kernels = instance.exports as unknown as Kernels;
   const bytes = new Uint8Array(memory.buffer);
   const free = kernels.heapBase();

@@ -52,8 +52,8 @@ function tensorCount(group: ReadonlyMap<number, readonly string[]>): number {
   return [...group.values()].reduce((sum, names) => sum + names.length, 0);
 }
 
-const EMBEDDING = /(^|\.)(embed_tokens|wte|tok_embeddings|word_embeddings|embed_in)\.weight$/;
-const BEFORE_LAYERS = /(^|\.)(embed\w*|\w+_embeddings?|wte|wpe)(\.|$)/;
+const EMBEDDING = /(^|\.)(token_embd|embed_tokens|wte|tok_embeddings|word_embeddings|embed_in)\.weight$/;
+const BEFORE_LAYERS = /(^|\.)(embed\w*|token_embd|position_embd|\w+_embeddings?|wte|wpe)(\.|$)/;
 const HEAD = /(^|\.)(lm_head|embed_out|output)\.weight$/;
 
 /** Whether a tensor outside the layers comes before them: embeddings of tokens and positions. */

@@ -26,6 +26,11 @@ export const PROBLEMS_MAX: number = 100;
 /** Most bytes of a tokenizer or configuration file that is compared or copied beside the weights. */
 export const SIDE_FILE_BYTES_MAX: number = 256 * 1024 * 1024;
 
+/** Most metadata keys of a GGUF file. */
+export const METADATA_KEYS_MAX: number = 65_536;
+/** Most bytes of a text, and most items of an array, in GGUF metadata. */
+export const GGUF_STRING_BYTES_MAX: number = 64 * 1024 * 1024;
+
 /** Elements of a tile: the piece of a tensor that the kernels work on while it stays in the processor's cache. */
 export const TILE_ELEMENTS: number = 8_192;
 /** Elements of a chunk, the piece that is read and written at once, when a tensor does not fit into memory. */
@@ -39,5 +44,5 @@ export const WORKERS_MAX: number = 64;
 
 invariant(
   TILE_ELEMENTS % 8 === 0 && CHUNK_ELEMENTS % TILE_ELEMENTS === 0,
-  'a chunk is whole tiles of whole SIMD blocks',
+  'a chunk is whole tiles of whole blocks',
 );

@@ -65,12 +65,12 @@ export function createManifest(
     return { name, dtype: target.dtype, shape, parents, ...result };
   });
   const shares = shareOut(plan.parents.length, tensors);
-  const { seed, rounding, shardBytesMax } = plan.options;
+  const { seed, rounding, shardBytesMax, noisyDeltas } = plan.options;
   return {
     format: MANIFEST_FORMAT,
     contentHash: contentHash(tensors),
     recipe: plan.recipe.text,
-    options: { seed, rounding, shardBytesMax },
+    options: { seed, rounding, shardBytesMax, noisyDeltas },
     models: plan.models.map(({ name }, i) => ({ name, contentHash: modelHashes[i] ?? '' })),
     parents: shares.map((share, i) => ({ model: plan.parents[i] ?? 0, ...share })),
     warnings: [...plan.warnings, ...roundingWarning(tensors)],
@@ -114,6 +114,7 @@ function isManifest(value: unknown): value is MergeManifest {
     isText(options.seed) &&
     (options.rounding === 'nearest' || options.rounding === 'stochastic') &&
     isNumber(options.shardBytesMax) &&
+    typeof options.noisyDeltas === 'boolean' &&
     isListOf(models, (model) => isRecord(model) && isText(model.name) && isText(model.contentHash)) &&
     isListOf(parents, isParent) &&
     isListOf(warnings, isText) &&

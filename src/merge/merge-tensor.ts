@@ -2,18 +2,18 @@
 import { createHash } from 'node:crypto';
 import { invariant, SaharaError } from '../base/errors.ts';
 import { TensorContext, type Tile } from './context.ts';
-import { WEIGHT_CODECS } from './dtypes.ts';
+import { codecBytes, codecOf, decodeLane, encodeLane } from './dtypes.ts';
 import { sumGram } from './gram.ts';
 import type { KernelInstance } from './kernels.ts';
 import { METHODS } from './methods.ts';
 import {
   hashKey,
+  itemOf,
   ROUNDING_POSITION,
   type TensorIo,
   type TensorResult,
   type TensorSource,
   type TensorTask,
-  weightType,
 } from './task.ts';
 
 /**
@@ -27,7 +27,8 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
   const context = new TensorContext(instance, { method, task, io });
   const contribute = method.begin(context);
   const { memory, output } = context;
-  const target = WEIGHT_CODECS[weightType(task.target.dtype)];
+  const target = codecOf(task.target.dtype);
+  const verbatim = isVerbatim(task);
   const lanes = task.models.map((_model, position) => context.lane(position));
   const gram = sumGram(context, lanes);
   const rounding = createRounding(context);
@@ -38,13 +39,13 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
       contribute(tile);
       gram.add(tile);
       const merged = addUp(context, tile, baseNorm);
-      const raw = output + (tile.index - chunk.start) * target.bytes;
-      rounding.encode(tile, merged, raw);
+      if (!verbatim) rounding.encode(tile, merged, output + codecBytes(target, tile.index - chunk.start));
     },
-    ({ start, n }) => {
-      const bytes = memory.subarray(output, output + n * target.bytes);
+    (chunk) => {
+      const made = memory.subarray(output, output + codecBytes(target, chunk.n));
+      const bytes = verbatim ? context.rawChunk(0, chunk) : made;
       hash.update(bytes);
-      io.write(task.target, start * target.bytes, bytes);
+      io.write(task.target, codecBytes(target, chunk.start), bytes);
     },
   );
   return {
@@ -54,6 +55,12 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
     baseNorm: task.base ? context.total(baseNorm) : 0,
     ...rounding.measure(),
   };
+}
+
+// One model's tensor as it is stored: block formats would not survive decoding and encoding.
+function isVerbatim({ method, settings, models, target }: TensorTask): boolean {
+  if (method !== 'passthrough' || models[0]?.dtype !== target.dtype) return false;
+  return itemOf(settings, 'scale', 0) === 1;
 }
 
 // Leaves the sum of the contributions in the sum lane and returns the lane of the merged weights.
@@ -76,9 +83,9 @@ interface Rounder {
 
 // Refuses what is out of the type's range, encodes, and sums up what rounding changed by reading back.
 function createRounding(context: TensorContext): Rounder {
-  const { kernels, memory, task } = context;
-  const dtype = weightType(task.target.dtype);
-  const codec = WEIGHT_CODECS[dtype];
+  const { kernels, task } = context;
+  const { dtype } = task.target;
+  const codec = codecOf(dtype);
   const stochastic = task.rounding === 'stochastic' && dtype === 'BF16';
   const { k0, k1 } = hashKey(task, ROUNDING_POSITION);
   const back = context.workLane(1);
@@ -88,9 +95,9 @@ function createRounding(context: TensorContext): Rounder {
       const beyond = kernels.firstBeyond(lane, n, codec.largestBits);
       if (beyond >= 0) throw outOfRange(task, index + beyond);
       if (stochastic) kernels.encodeBf16Stochastic(lane, raw, n, index, k0, k1);
-      else codec.encode(kernels, memory, { src: lane, dst: raw, n });
+      else encodeLane(codec, context, { src: lane, dst: raw, n });
       if (dtype === 'F32') return;
-      codec.decode(kernels, memory, { src: raw, dst: back, n });
+      decodeLane(codec, context, { src: raw, dst: back, n });
       kernels.subtract(back, back, lane, n);
       kernels.dot(back, back, n, index & 7, error);
       if (!task.base) return;

@@ -1,6 +1,8 @@
 /** Where the output's tensors go: files of a bounded size, laid out before anything is written. */
 import { utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
+import { GGUF_NAME } from './checkpoint.ts';
+import { type GgufValue, layOutGguf } from './gguf.ts';
 import { layOut } from './safetensors.ts';
 import type { TensorTask } from './task.ts';
 
@@ -12,6 +14,8 @@ export interface OutputFile {
   readonly sizeBytes: number;
   /** The tensors in it. */
   readonly tensors: readonly string[];
+  /** The bytes at its start. */
+  readonly header: Uint8Array;
 }
 
 /** Name of the index of an output of several files. */
@@ -19,31 +23,36 @@ export const INDEX_NAME: string = 'model.safetensors.index.json';
 
 const METADATA = { format: 'pt' };
 
+/** How an output is stored: as GGUF when it has metadata for it, otherwise as safetensors of a bounded size. */
+export interface Container {
+  readonly shardBytesMax: number;
+  readonly metadata: ReadonlyMap<string, GgufValue> | undefined;
+}
+
 /** Spreads `tasks` over files and gives each its place; `target.path` is then a name within the output folder. */
 export function describeOutput(
   tasks: readonly TensorTask[],
-  shardBytesMax: number,
+  { shardBytesMax, metadata }: Container,
 ): { files: OutputFile[]; tasks: TensorTask[] } {
-  const shards = fill(tasks, shardBytesMax);
+  const shards = metadata ? [tasks] : fill(tasks, shardBytesMax);
   const placed: TensorTask[] = [];
   const files = shards.map((shard, i) => {
-    const name = shards.length === 1 ? 'model.safetensors' : shardName(i + 1, shards.length);
-    const layout = layOut(shapesOf(shard), METADATA);
+    const name = metadata
+      ? GGUF_NAME
+      : shards.length === 1
+        ? 'model.safetensors'
+        : shardName(i + 1, shards.length);
+    const layout = metadata ? layOutGguf(shapesOf(shard), metadata) : layOut(shapesOf(shard), METADATA);
     const offsets = new Map(layout.tensors.map((entry) => [entry.name, entry.offset]));
     for (const task of shard) {
       const offset = offsets.get(task.name);
       invariant(offset !== undefined, 'every tensor has its place');
       placed.push({ ...task, target: { ...task.target, path: name, offset } });
     }
-    return { name, sizeBytes: layout.fileBytes, tensors: shard.map((task) => task.name) };
+    const tensors = shard.map((task) => task.name);
+    return { name, sizeBytes: layout.fileBytes, tensors, header: layout.bytes };
   });
   return { files, tasks: placed };
-}
-
-/** The bytes before the data of a file: its length field and header. */
-export function fileHeader(file: OutputFile, tasks: readonly TensorTask[]): Uint8Array {
-  const names = new Set(file.tensors);
-  return layOut(shapesOf(tasks.filter(({ name }) => names.has(name))), METADATA).bytes;
 }
 
 /** The index of an output of several files, as JSON. */

@@ -1,7 +1,7 @@
 /** The tensors of a merge: slices unrolled into layers, names and shapes matched, settings worked out for each. */
 import { invariant } from '../base/errors.ts';
 import type { Checkpoint, StoredTensor } from './checkpoint.ts';
-import { byteLength, isWeightType } from './dtypes.ts';
+import { byteLength, codecOf, isWeightType, isWritable } from './dtypes.ts';
 import { findLayers, isBeforeLayers, isVocabulary, type LayerNames, tiedTo } from './layers.ts';
 import type { Method } from './method.ts';
 import { nearestName } from './nearest.ts';
@@ -9,11 +9,13 @@ import type { PlanOptions } from './plan.ts';
 import { checkSettings, resolveSettings } from './plan-settings.ts';
 import type { Recipe, RecipeSlice } from './recipe.ts';
 import type { SettingMap } from './settings.ts';
-import type { TensorSource, TensorTask } from './task.ts';
+import { itemOf, type Settings, type TensorSource, type TensorTask } from './task.ts';
 
 /** A model whose headers are read. */
 export interface OpenModel {
   readonly name: string;
+  /** Folder or file that it was opened by. */
+  readonly path: string;
   readonly checkpoint: Checkpoint;
 }
 
@@ -200,7 +202,8 @@ class Planner {
     const kind = this.#kind(name, { tensors: [...models, ...base], scale: settings.scale });
     const elements = shape.reduce((product, extent) => product * extent, 1);
     const stored = (base[0] ?? models[0])?.dtype ?? '';
-    const dtype = kind === 'merge' ? (this.#recipe.dtype ?? stored) : stored;
+    const dtype = kind === 'merge' ? this.#outputType(name, { stored, shape, settings }) : stored;
+    if (kind === 'merge') this.#checkNoise([...models, ...base], base.length > 0);
     const source = (tensor: StoredTensor): TensorSource => ({
       path: tensor.path,
       dtype: tensor.dtype,
@@ -241,7 +244,8 @@ class Planner {
     const [first] = shapes;
     if (first === undefined || shapes.length === 1) return first;
     const columns = new Set(shapes.map((shape) => shape.slice(1).join(' x ')));
-    if (isVocabulary(name) && first.length === 2 && columns.size === 1) {
+    const gguf = this.#parts.models.some(({ checkpoint }) => checkpoint.metadata);
+    if (!gguf && isVocabulary(name) && first.length === 2 && columns.size === 1) {
       const rows = Math.min(...shapes.map(([height = 0]) => height));
       this.#vocabulary = rows;
       this.#parts.report.warnings.add(
@@ -265,6 +269,37 @@ class Planner {
       this.#problem(`${name}: element type ${dtypes.join(', ')} is not merged`);
     if (dtypes.length > 1) this.#problem(`${name} has different element types: ${dtypes.join(', ')}`);
     return 'copy';
+  }
+
+  // In GGUF a recipe's type is for matrices: llama.cpp wants vectors as they are.
+  #outputType(
+    name: string,
+    tensor: { stored: string; shape: readonly number[]; settings: Settings },
+  ): string {
+    const { stored, shape, settings } = tensor;
+    const gguf = this.#parts.models.some(({ checkpoint }) => checkpoint.metadata);
+    const dtype = gguf && shape.length < 2 ? stored : (this.#recipe.dtype ?? stored);
+    const copied =
+      this.#parts.method.name === 'passthrough' && itemOf(settings, 'scale', 0) === 1 && dtype === stored;
+    if (!copied && isWeightType(dtype) && !isWritable(dtype)) {
+      this.#problem(`${name}: ${dtype} is read but not written; name another type with out_dtype`);
+    }
+    return dtype;
+  }
+
+  // Quantisation noise against the size of fine-tunes: at a delta of 2e-4 rms the cosine is 0.80 in Q8_0, 0.20 in Q4_0.
+  #checkNoise(tensors: readonly StoredTensor[], deltas: boolean): void {
+    const noisy = new Set(
+      tensors.map(({ dtype }) => dtype).filter((dtype) => isWeightType(dtype) && codecOf(dtype).quantised),
+    );
+    if (!deltas || noisy.size === 0) return;
+    const what = `${this.#parts.method.name} takes deltas of ${[...noisy].sort().join(', ')}`;
+    if (this.#parts.options.noisyDeltas || [...noisy].every((dtype) => dtype === 'Q8_0')) {
+      this.#parts.report.warnings.add(`${what}: small changes are blurred by the quantisation`);
+    } else
+      this.#problem(
+        `${what}: the quantisation drowns them; merge unquantised models, or insist on noisy deltas`,
+      );
   }
 
   #index(name: string): number {

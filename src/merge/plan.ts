@@ -14,7 +14,7 @@ import { nearestName } from './nearest.ts';
 import { describeOutput, type OutputFile } from './output-layout.ts';
 import { type OpenModel, planTensors } from './plan-tensors.ts';
 import { type Recipe, recipeInvalid } from './recipe.ts';
-import { outputConfig, planSideFiles } from './side-files.ts';
+import { outputConfig, outputMetadata, planSideFiles } from './side-files.ts';
 import type { Rounding, TensorTask } from './task.ts';
 
 /** How to plan a merge. */
@@ -25,8 +25,13 @@ export interface PlanOptions {
   readonly seed: string;
   /** Rounding to a 16-bit output: to nearest, or up and down at random without bias (BF16 only). Default nearest. */
   readonly rounding: Rounding;
-  /** Most bytes of tensors in one output file; a single larger tensor still has one. Default 5,000,000,000. */
+  /**
+   * Most bytes of tensors in one output file of safetensors; a single larger tensor still has one. Default
+   * 5,000,000,000. GGUF output is one file.
+   */
   readonly shardBytesMax: number;
+  /** Take deltas of block-quantised models even where noise drowns them. Default no. */
+  readonly noisyDeltas: boolean;
 }
 
 /** The defaults of `PlanOptions`. */
@@ -35,13 +40,15 @@ export const PLAN_DEFAULTS: PlanOptions = {
   seed: '0',
   rounding: 'nearest',
   shardBytesMax: 5_000_000_000,
+  noisyDeltas: false,
 };
 
 /** A model that is read. */
 export interface PlanModel {
   /** How the recipe names it. */
   readonly name: string;
-  readonly directory: string;
+  /** Folder or file to open it by. */
+  readonly path: string;
 }
 
 /** A merge that can be done. */
@@ -54,8 +61,8 @@ export interface MergePlan {
   readonly parents: readonly number[];
   readonly tasks: readonly TensorTask[];
   readonly files: readonly OutputFile[];
-  /** The output's `config.json`. */
-  readonly config: Readonly<Record<string, unknown>>;
+  /** The output's `config.json`; GGUF says it in its metadata. */
+  readonly config?: Readonly<Record<string, unknown>>;
   /** Files that are copied as they are. */
   readonly sideFiles: readonly string[];
   readonly warnings: readonly string[];
@@ -83,7 +90,9 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   }
   const names = modelNames(recipe);
   const opened = await openAll(names, { directory: complete.directory, problems });
-  if (!method || opened.length < names.length) throw recipeInvalid(problems);
+  const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
+  if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');
+  if (!method || problems.size > 0) throw recipeInvalid(problems);
   const planned = planTensors(recipe, {
     method,
     models: opened,
@@ -92,24 +101,23 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   });
   const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
   const side = lead && (await planSideFiles(recipe, { lead, models: opened, problems }));
+  const metadata = lead && outputMetadata(lead.checkpoint, { ...planned, dtype: recipe.dtype, problems });
   if (problems.size > 0 || !lead || !side) throw recipeInvalid(problems);
-  const { files, tasks } = describeOutput(planned.tasks, complete.shardBytesMax);
+  const { files, tasks } = describeOutput(planned.tasks, { shardBytesMax: complete.shardBytesMax, metadata });
   const body = { recipe, options: complete, files, tasks, parents: planned.parents };
-  const config = outputConfig(lead.checkpoint.config, {
-    tasks,
-    layers: planned.layers,
-    vocabulary: planned.vocabulary,
-  });
+  const config = metadata ? undefined : outputConfig(lead.checkpoint.config, { ...planned, tasks });
+  const headers = files.map(({ header }) => toHex(createHash('sha256').update(header).digest()));
+  const inputs = opened.map(({ checkpoint }) => checkpoint.files);
   return {
     ...body,
-    models: opened.map(({ name, checkpoint }) => ({ name, directory: checkpoint.directory })),
-    config,
+    models: opened.map(({ name, path }) => ({ name, path })),
+    ...(config ? { config } : {}),
     sideFiles: side,
     warnings: [...warnings],
     readBytes: tasks.reduce((sum, task) => sum + inputBytes(task), 0),
     writeBytes: tasks.reduce((sum, task) => sum + task.target.sizeBytes, 0),
     workerBytesMin: tasks.reduce((most, task) => Math.max(most, neededBytes(task)), WORKER_MEMORY_BYTES_MIN),
-    id: identify({ ...body, config, files: opened.map(({ checkpoint }) => checkpoint.files) }),
+    id: identify({ recipe, options: complete, tasks, parents: planned.parents, config, headers, inputs }),
   };
 }
 
@@ -133,7 +141,7 @@ async function openAll(
       problems.add(`${name}: ${code}${reason} (${String(facts.path ?? path)})`);
       return undefined;
     });
-    if (checkpoint) opened.push({ name, checkpoint });
+    if (checkpoint) opened.push({ name, path, checkpoint });
   }
   return opened;
 }

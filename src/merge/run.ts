@@ -13,7 +13,7 @@ import { type Job, jobBytes } from './jobs.ts';
 import { appendJournal, readJournal, startJournal } from './journal.ts';
 import { createManifest, MANIFEST_NAME, type MergeManifest, writeManifest } from './manifest.ts';
 import { contentHash } from './merkle.ts';
-import { fileHeader, INDEX_NAME, indexFile } from './output-layout.ts';
+import { INDEX_NAME, indexFile, type OutputFile } from './output-layout.ts';
 import type { MergePlan } from './plan.ts';
 import { type PoolOptions, runJobs } from './pool.ts';
 import type { TensorResult, TensorTask } from './task.ts';
@@ -81,13 +81,12 @@ async function prepare(plan: MergePlan, { partial, options }: Stage): Promise<Ma
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
   await checkSpace(plan, partial);
-  for (const file of plan.files)
-    await layOutFile(join(partial, file.name), fileHeader(file, plan.tasks), file.sizeBytes);
+  for (const file of plan.files) await layOutFile(join(partial, file.name), file);
   await startJournal(journal, plan.id);
   return new Map();
 }
 
-async function layOutFile(path: string, header: Uint8Array, sizeBytes: number): Promise<void> {
+async function layOutFile(path: string, { header, sizeBytes }: OutputFile): Promise<void> {
   const file = await open(path, 'w').catch((error: unknown) => {
     throw ioError(error, path);
   });
@@ -137,7 +136,7 @@ async function work(
   plan: MergePlan,
   { partial, options, results, clock }: Stage & { results: Map<string, TensorResult>; clock: Clock },
 ): Promise<string[]> {
-  const checkpoints = await Promise.all(plan.models.map(({ directory }) => openCheckpoint(directory)));
+  const checkpoints = await Promise.all(plan.models.map(({ path }) => openCheckpoint(path)));
   const merges = plan.tasks
     .filter(({ name }) => !results.has(name))
     .map((task): Labelled => ({ kind: 'merge', task }));
@@ -202,7 +201,8 @@ async function finish(
 ): Promise<void> {
   try {
     for (const path of plan.sideFiles) await copyFile(path, join(partial, basename(path)));
-    await writeFile(join(partial, 'config.json'), `${JSON.stringify(plan.config, undefined, 2)}\n`);
+    if (plan.config)
+      await writeFile(join(partial, 'config.json'), `${JSON.stringify(plan.config, undefined, 2)}\n`);
     if (plan.files.length > 1) await writeFile(join(partial, INDEX_NAME), indexFile(plan.files, plan.tasks));
     await writeFile(join(partial, MANIFEST_NAME), writeManifest(manifest));
     for (const name of [...plan.files.map((file) => file.name), MANIFEST_NAME])

@@ -163,6 +163,7 @@ function readEntry(name: string, value: unknown, dataStart: number): TensorEntry
   if (start === undefined || end === undefined || range.length !== 2 || end < start) {
     throw invalid('no offsets', { name });
   }
+  if (!Object.hasOwn(DTYPE_BITS, dtype)) throw invalid('unknown element type', { name, dtype });
   const elements = elementCount(shape);
   const sizeBytes = byteLength(dtype, elements);
   if (end - start !== sizeBytes) throw invalid('offsets disagree with the shape', { name });

@@ -2,6 +2,9 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { equalBytes } from '../base/bytes.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import type { WeightType } from './dtypes.ts';
+import { type GgufValue, ggufU32 } from './gguf.ts';
 import { LAYER_COUNT_KEYS } from './layers.ts';
 import { SIDE_FILE_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
@@ -34,6 +37,8 @@ export async function planSideFiles(
     problems.add(`tokenizer_source: ${name} is not base, union or one of the models`);
     return [];
   }
+  // A GGUF file holds its tokenizer itself.
+  if (lead.checkpoint.metadata) return [];
   if (tokenizerSource !== undefined) {
     for (const model of models) {
       for (const file of VOCABULARY_FILES) {
@@ -71,6 +76,38 @@ export function outputConfig(
   const name = dtype === undefined || dtypes.size > 1 ? undefined : TORCH_NAMES[dtype];
   for (const key of ['torch_dtype', 'dtype']) if (name !== undefined && key in config) config[key] = name;
   return config;
+}
+
+// What llama.cpp calls the types of a whole file.
+const FILE_TYPES: Readonly<Record<string, number>> = { F32: 0, F16: 1, BF16: 32 };
+
+/**
+ * The output's GGUF metadata: the lead model's as it is, but for the layer count and the file type. `undefined` when
+ * the lead model is not GGUF.
+ */
+export function outputMetadata(
+  { metadata, config }: Checkpoint,
+  changes: {
+    readonly layers: number;
+    readonly dtype: WeightType | undefined;
+    readonly problems: Set<string>;
+  },
+): ReadonlyMap<string, GgufValue> | undefined {
+  if (!metadata) return undefined;
+  const changed = new Map(metadata);
+  const architecture = String(metadata.get('general.architecture')?.value);
+  const before = config.num_hidden_layers;
+  if (typeof before === 'number' && before !== changes.layers) {
+    for (const [key, { length }] of metadata) {
+      if (key.startsWith(`${architecture}.`) && length === before) {
+        changes.problems.add(`${key} is stated layer by layer; slices of such a model are not supported`);
+      }
+    }
+    changed.set(`${architecture}.block_count`, ggufU32(changes.layers));
+  }
+  const fileType = changes.dtype === undefined ? undefined : FILE_TYPES[changes.dtype];
+  if (fileType !== undefined) changed.set('general.file_type', ggufU32(fileType));
+  return changed;
 }
 
 async function sameFile(a: OpenModel, b: OpenModel, file: string): Promise<boolean> {

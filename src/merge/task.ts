@@ -2,7 +2,6 @@
 import { createHash } from 'node:crypto';
 import { utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
-import type { WeightType } from './dtypes.ts';
 
 /** A method's settings for one tensor: scalars, and a list for what each model has of its own. */
 export type Settings = Readonly<Record<string, number | boolean | string | readonly number[]>>;
@@ -129,10 +128,4 @@ export interface TensorResult {
   readonly roundingNorm: number;
   /** Part of the update that is left in the written tensor, as a projection: 1 when nothing is lost; 1 without a base. */
   readonly survival: number;
-}
-
-/** Element types of a task as weights; the planner has made sure of them. */
-export function weightType(dtype: string): WeightType {
-  invariant(dtype === 'F32' || dtype === 'F16' || dtype === 'BF16', `${dtype} is a weight type`);
-  return dtype;
 }
