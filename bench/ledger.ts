@@ -18,9 +18,11 @@ import { createSigner, nativeSuite as suite } from '../src/protocol/suite-native
 import { transaction } from '../src/protocol/transaction.ts';
 
 const ACCOUNTS = 500;
-const ROUNDS = 3;
-const PER_ACCOUNT_AND_ROUND = 14;
-const IN_FLIGHT = 128;
+/** The first round warms up and does not count. */
+const ROUNDS = 4;
+const PER_ACCOUNT_AND_ROUND = 8;
+const VERIFICATIONS_IN_FLIGHT = 128;
+const TRANSFERS_IN_FLIGHT = 2_000;
 
 const signers = Array.from({ length: ACCOUNTS }, (_, i) => createSigner(suite.sha256(utf8(`bench ${i}`))));
 const sequencer = createSigner(suite.sha256(utf8('bench sequencer')));
@@ -29,6 +31,12 @@ const genesis = createGenesis(
   { accounts: signers.map(({ publicKey }) => ({ owner: publicKey, balance: 1_000_000_000n })) },
 );
 const network = networkNameOf(suite, genesis);
+
+interface Cost {
+  readonly perSecond: number;
+  /** Processor time of all threads per item, microseconds. */
+  readonly cpuUs: number;
+}
 
 interface Item {
   readonly publicKey: Uint8Array;
@@ -57,23 +65,34 @@ function signRound(round: number): readonly Item[] {
   return items;
 }
 
-/** Verifications per second, as many in flight as the ledger has. */
-async function raw(items: readonly Item[]): Promise<number> {
-  const covered = items.map(({ message }) => signedBytes(suite, network, 'transaction', message));
+/** Runs `job` on every item, at most `inFlight` at a time; answers wall and processor seconds per item. */
+async function measure(
+  items: readonly Item[],
+  inFlight: number,
+  job: (item: Item) => Promise<void>,
+): Promise<Cost> {
   let next = 0;
+  const cpu = process.cpuUsage();
   const start = performance.now();
   const lane = async (): Promise<void> => {
-    while (next < items.length) {
-      const at = next++;
-      const item = items[at];
-      const bytes = covered[at];
-      if (!item || !bytes) return;
-      const ok = await suite.verifyAsync(item.publicKey, bytes, item.message.signature);
-      if (!ok) throw new Error('a valid signature was refused');
-    }
+    for (let item = items[next++]; item !== undefined; item = items[next++]) await job(item);
   };
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
-  return items.length / ((performance.now() - start) / 1000);
+  await Promise.all(Array.from({ length: inFlight }, lane));
+  const wallMs = performance.now() - start;
+  const { user, system } = process.cpuUsage(cpu);
+  return { perSecond: (1000 * items.length) / wallMs, cpuUs: (user + system) / items.length };
+}
+
+/** Verifies as many at a time as the ledger does. */
+async function raw(items: readonly Item[]): Promise<Cost> {
+  const covered = new Map(
+    items.map(({ message }) => [message, signedBytes(suite, network, 'transaction', message)]),
+  );
+  return measure(items, VERIFICATIONS_IN_FLIGHT, async ({ publicKey, message }) => {
+    const bytes = covered.get(message) ?? new Uint8Array(0);
+    if (!(await suite.verifyAsync(publicKey, bytes, message.signature)))
+      throw new Error('a valid signature was refused');
+  });
 }
 
 const folder = await mkdtemp(join(tmpdir(), 'sahara-bench-ledger-'));
@@ -83,22 +102,23 @@ const ledger = await createEmbeddedLedger(
   genesis,
 );
 
-async function transfers(items: readonly Item[]): Promise<number> {
-  const start = performance.now();
-  await Promise.all(items.map(({ message }) => ledger.submit(message)));
-  return items.length / ((performance.now() - start) / 1000);
-}
+const transfers = (items: readonly Item[]): Promise<Cost> =>
+  measure(items, TRANSFERS_IN_FLIGHT, async ({ message }) => {
+    await ledger.submit(message);
+  });
 
-const rawRates: number[] = [];
-const ledgerRates: number[] = [];
+const rawCosts: Cost[] = [];
+const ledgerCosts: Cost[] = [];
 for (let round = 0; round < ROUNDS; round++) {
   const items = signRound(round);
-  rawRates.push(await raw(items));
-  ledgerRates.push(await transfers(items));
-  console.log(
-    `round ${round + 1}: raw verification ${Math.round(rawRates[round] ?? 0)}/s, ` +
-      `ledger ${Math.round(ledgerRates[round] ?? 0)} transfers/s`,
-  );
+  const verification = await raw(items);
+  const transfer = await transfers(items);
+  const say = ({ perSecond, cpuUs }: Cost): string =>
+    `${Math.round(perSecond)}/s (${Math.round(cpuUs)} us of processor)`;
+  console.log(`round ${round}: raw verification ${say(verification)}, ledger transfers ${say(transfer)}`);
+  if (round === 0) continue;
+  rawCosts.push(verification);
+  ledgerCosts.push(transfer);
 }
 const height = ledger.head().height;
 const report = await ledger.verify();
@@ -107,10 +127,12 @@ await ledger.stop();
 await store.close();
 await rm(folder, { recursive: true, force: true });
 
-const middle = (rates: readonly number[]): number =>
-  [...rates].sort((a, b) => a - b)[Math.floor(rates.length / 2)] ?? 0;
-const rawRate = middle(rawRates);
-const ledgerRate = middle(ledgerRates);
+const middle = (costs: readonly Cost[], of: keyof Cost): number => {
+  const sorted = costs.map((cost) => cost[of]).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+};
+const rawRate = middle(rawCosts, 'perSecond');
+const ledgerRate = middle(ledgerCosts, 'perSecond');
 console.log(`blocks: ${height}, transfers: ${report.transactions}, verified again from genesis: yes`);
 console.log(
   JSON.stringify({
@@ -118,6 +140,7 @@ console.log(
     transfersPerSecond: Math.round(ledgerRate),
     verificationsPerSecond: Math.round(rawRate),
     ratio: Number((ledgerRate / rawRate).toFixed(3)),
+    processorRatio: Number((middle(rawCosts, 'cpuUs') / middle(ledgerCosts, 'cpuUs')).toFixed(3)),
     target: 0.6,
   }),
 );

@@ -9,7 +9,7 @@ import { ONLY } from './records.ts';
 import type { State } from './state.ts';
 
 /** Rules that a local network starts with, unless told otherwise. */
-export const LOCAL_PARAMETERS: LedgerParameters = {
+const LOCAL_PARAMETERS: LedgerParameters = {
   /** Fee of one transaction, grains. Default 0: on a local network nothing is scarce. */
   transactionFee: 0n,
   /** Least deposit of a channel, grains. Default 1,000,000 (a thousandth of a SAHARA). */
@@ -34,7 +34,7 @@ export interface GenesisOptions {
 const GRAINS_PER_SAHARA = 1_000_000_000n;
 
 /** Faucet of a local network, unless told otherwise. */
-export const LOCAL_FAUCET: { readonly perAccount: bigint; readonly supply: bigint } = {
+const LOCAL_FAUCET: { readonly perAccount: bigint; readonly supply: bigint } = {
   perAccount: 1_000n * GRAINS_PER_SAHARA,
   supply: GRAINS_MAX / 2n,
 };

@@ -26,7 +26,7 @@ export interface LedgerHead {
 }
 
 /** One lane of a channel as the ledger knows it. */
-export interface ChannelLane {
+interface ChannelLane {
   readonly lane: number;
   /** Paid to the payee and its assets, grains. */
   readonly paid: bigint;

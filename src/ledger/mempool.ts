@@ -21,7 +21,7 @@ export interface MempoolOptions {
 }
 
 /** Bounds unless told otherwise: those of `limits.ts`. */
-export const MEMPOOL_DEFAULTS: MempoolOptions = {
+const MEMPOOL_DEFAULTS: MempoolOptions = {
   transactionsMax: MEMPOOL_TRANSACTIONS_MAX,
   bytesMax: MEMPOOL_BYTES_MAX,
   perSenderMax: MEMPOOL_PER_SENDER_MAX,
@@ -29,7 +29,7 @@ export const MEMPOOL_DEFAULTS: MempoolOptions = {
 };
 
 /** What became of an offer: taken, a nonce that another transaction holds, or no room. */
-export type Offer = 'taken' | 'nonce-taken' | 'full';
+type Offer = 'taken' | 'nonce-taken' | 'full';
 
 interface Waiting {
   readonly prepared: Prepared;

@@ -11,7 +11,7 @@ import { BATCH_VERDICTS_MAX, VERIFICATIONS_MAX } from './limits.ts';
 import { nameOf } from './names.ts';
 
 /** A claim that a key signed a message as a type. */
-export interface SignatureClaim {
+interface SignatureClaim {
   readonly type: string;
   readonly publicKey: PublicKey;
   readonly message: Signed;

@@ -22,7 +22,7 @@ import { type BlockNews, blockMessage, type LedgerNetwork, type Verdict } from '
 /** Asks for blocks from a height (8 bytes, big-endian) upwards. */
 export const BLOCKS_PROTOCOL = '/sahara/blocks/1';
 /** Hands over one transaction that is too large for gossip; the answer is empty. */
-export const TRANSACTIONS_PROTOCOL = '/sahara/transactions/1';
+const TRANSACTIONS_PROTOCOL = '/sahara/transactions/1';
 
 /** Room that a gossip message needs beside the body that it carries, bytes. */
 const GOSSIP_FRAME_BYTES = 64;
@@ -111,9 +111,14 @@ export function createLedgerSync(
   return {
     publishTransaction(wire) {
       if (wire.length > GOSSIP_BODY_BYTES_MAX) return push(wire);
-      mesh.publish(topics.transactions, wire).catch((error) => {
-        log.debug('transaction not gossiped', { code: asSaharaError(error).code });
-      });
+      // Gossip that reached nobody, or was told once already, is dropped by the mesh: then it is handed over.
+      mesh.publish(topics.transactions, wire).then(
+        ({ recipients }) => recipients === 0 && push(wire),
+        (error) => {
+          log.debug('transaction not gossiped', { code: asSaharaError(error).code });
+          push(wire);
+        },
+      );
     },
     publishBlock: (wire) => news.publish(messageOf(wire)),
     async fetchBlocks(fromHeight, { signal }) {

@@ -16,7 +16,7 @@ const INNER = utf8('JMT::IntrnalNode');
 export const PLACEHOLDER: Hash = utf8('SPARSE_MERKLE_PLACEHOLDER_HASH__');
 
 /** Levels of the tree: one per bit of a key's hash. */
-export const TREE_DEPTH_MAX = 256;
+const TREE_DEPTH_MAX = 256;
 
 /** Hash of a leaf. */
 export function leafHash(suite: Suite, keyHash: Hash, valueHash: Hash): Hash {

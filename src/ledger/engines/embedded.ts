@@ -51,7 +51,7 @@ export interface EmbeddedLedgerOptions {
 }
 
 /** Defaults of an embedded ledger. */
-export const EMBEDDED_LEDGER_DEFAULTS: EmbeddedLedgerOptions = {
+const EMBEDDED_LEDGER_DEFAULTS: EmbeddedLedgerOptions = {
   mempool: {},
   transactionsPerBlockMax: 500,
   pollIntervalMs: 5_000,

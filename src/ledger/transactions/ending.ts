@@ -98,7 +98,7 @@ function endChannel(state: State, id: Hash, channel: ChannelRecord): void {
 }
 
 /** How many channels are closing, and from where to go on. */
-export function closingOf(state: State): ClosingRecord {
+function closingOf(state: State): ClosingRecord {
   return state.closings.get(ONLY) ?? NOTHING_CLOSING;
 }
 
