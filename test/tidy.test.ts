@@ -1,7 +1,8 @@
 /** Tests of the repository itself: who imports whom, what is not done here, and that the spec says what the code does. */
 import { describe, expect, it } from 'vitest';
 import { errorText } from '../src/base/error-text.ts';
-import { ERROR_KINDS, type ErrorCode } from '../src/base/errors.ts';
+import { ERROR_KINDS, type ErrorCode, SaharaError } from '../src/base/errors.ts';
+import { sendableError } from '../src/mesh/sendable.ts';
 import * as limits from '../src/protocol/limits.ts';
 import type { Schema } from '../src/protocol/schema.ts';
 import { SCHEMAS } from './protocol/schemas.ts';
@@ -209,6 +210,12 @@ describe('the spec', () => {
       (code) => `\`${code}\` ${ERROR_KINDS[code]} ${errorText({ code, facts: {} }).what}`,
     );
     expect(rows).toEqual(codes.sort());
+    // What stays on one machine is what the mesh keeps to itself, besides defects of the program.
+    const kept = local.map(([code]) => (code ?? '').replaceAll('`', '') as ErrorCode);
+    const sent = (code: ErrorCode): string => sendableError(new SaharaError(code, { path: 'x' })).code;
+    const silent = (Object.keys(ERROR_KINDS) as ErrorCode[]).filter((code) => sent(code) !== code);
+    expect(silent).toEqual(kept);
+    expect(sendableError(new SaharaError('internal', { reason: 'x' })).facts).toEqual({});
   });
 
   const records = new Map<string, Schema<unknown>>();

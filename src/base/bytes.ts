@@ -1,4 +1,5 @@
 /** Byte-string helpers that work alike in Node and in a browser. */
+import { invariant } from './errors.ts';
 
 const HEX: readonly string[] = Array.from({ length: 256 }, (_, value) => value.toString(16).padStart(2, '0'));
 const encoder = new TextEncoder();
@@ -61,15 +62,17 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && compareBytes(a, b) === 0;
 }
 
-/** Big-endian bytes of an unsigned 32-bit integer. */
+/** Big-endian bytes of an unsigned 32-bit integer. Any other number is a defect of the caller. */
 export function u32be(value: number): Uint8Array {
+  invariant(Number.isInteger(value) && value >= 0 && value < 2 ** 32, 'an unsigned 32-bit integer');
   const bytes = new Uint8Array(4);
   new DataView(bytes.buffer).setUint32(0, value);
   return bytes;
 }
 
-/** Big-endian bytes of an unsigned 64-bit integer; sorts like the number it holds. */
+/** Big-endian bytes of an unsigned 64-bit integer; sorts like the number it holds. Others are defects. */
 export function u64be(value: bigint): Uint8Array {
+  invariant(value >= 0n && value < 1n << 64n, 'an unsigned 64-bit integer');
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, value);
   return bytes;

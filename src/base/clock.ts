@@ -8,13 +8,24 @@ export interface Clock {
   after(delayMs: number, run: () => void): () => void;
 }
 
+/** Longest time that one timer of the platform holds: 2^31 - 1 ms. */
+const TIMER_MS_MAX = 2_147_483_647;
+
 /** The machine's own clock. Its timers do not keep a process alive. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(delayMs, run) {
-    const timer = setTimeout(run, delayMs);
-    if (typeof timer === 'object') timer.unref();
+    let left = delayMs;
+    let timer: ReturnType<typeof setTimeout>;
+    // A timer that is set for longer than it can hold would run at once.
+    const wait = (): void => {
+      const part = Math.min(left, TIMER_MS_MAX);
+      left -= part;
+      timer = setTimeout(() => (left > 0 ? wait() : run()), part);
+      if (typeof timer === 'object') timer.unref();
+    };
+    wait();
     return () => clearTimeout(timer);
   },
 };

@@ -147,6 +147,9 @@ export function asSaharaError(error: unknown): SaharaError {
   if (error instanceof Error && error.name === 'AbortError') return new SaharaError('cancelled');
   if (error instanceof Error && error.name === 'TimeoutError') return new SaharaError('deadline-exceeded');
   const reason = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') {
+    return new SaharaError('disk-full', { reason }, { cause: error });
+  }
   return new SaharaError('internal', { reason }, { cause: error });
 }
 

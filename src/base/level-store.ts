@@ -1,10 +1,11 @@
 import { Level } from 'level';
-import { SaharaError } from './errors.ts';
+import { type ErrorCode, SaharaError } from './errors.ts';
 import type { Store } from './store.ts';
 
 /**
  * Opens (or creates) a store in the folder `path`.
- * Errors: `store-locked` when another process holds it, `store-corrupt` when it cannot be read.
+ * Errors: `store-locked` when another process holds it, `home-unreadable` when this user may not use it,
+ * `store-corrupt` when it cannot be read; also later `disk-full`.
  */
 export async function openLevelStore(path: string): Promise<Store> {
   const level = new Level<Uint8Array, Uint8Array>(path, { keyEncoding: 'view', valueEncoding: 'view' });
@@ -23,7 +24,12 @@ export async function openLevelStore(path: string): Promise<Store> {
         if (operation.type === 'del') batch.del(operation.key);
         else batch.put(operation.key, operation.value);
       }
-      await batch.write({ sync: options?.sync ?? false } as object);
+      try {
+        // Level's types leave out the option that its LevelDB has.
+        await batch.write({ sync: options?.sync ?? false } as object);
+      } catch (error) {
+        throw failure(path, error) ?? error;
+      }
     },
     async *entries(range = {}) {
       for await (const [key, value] of level.iterator(range)) yield [plain(key), plain(value)];
@@ -39,9 +45,21 @@ function plain(bytes: Uint8Array | undefined): Uint8Array | undefined {
   return bytes && new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** Which failure of ours an error of the database is; `store-corrupt` while opening, else as it is. */
+function failure(path: string, error: unknown): SaharaError | undefined {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+  const make = (kind: ErrorCode): SaharaError => new SaharaError(kind, { path, reason }, { cause });
+  if (code === 'LEVEL_LOCKED') return make('store-locked');
+  if (code === 'ENOSPC' || /no space left/i.test(reason)) return make('disk-full');
+  if (code === 'EACCES' || code === 'EPERM' || /permission denied/i.test(reason))
+    return make('home-unreadable');
+  return code === 'LEVEL_CORRUPTION' ? make('store-corrupt') : undefined;
+}
+
 function openFailure(path: string, error: unknown): SaharaError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const reason = cause instanceof Error ? cause.message : String(cause);
-  const code = /lock|LEVEL_LOCKED|temporarily unavailable/i.test(reason) ? 'store-locked' : 'store-corrupt';
-  return new SaharaError(code, { path, reason }, { cause });
+  return failure(path, error) ?? new SaharaError('store-corrupt', { path, reason }, { cause });
 }

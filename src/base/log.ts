@@ -24,12 +24,25 @@ export const silentLog: Log = {
   child: () => silentLog,
 };
 
+const SECRETS = [
+  'token',
+  'secret',
+  'passphrase',
+  'password',
+  'seed',
+  'privateKey',
+  'authorization',
+  'apiKey',
+];
+
 /** JSON lines to the file `path`, or to standard error without one. Fields named like secrets are removed. */
 export function createLog(options: { readonly level: LogLevel; readonly path?: string }): Log {
   const target =
-    options.path === undefined ? destination(2) : destination({ dest: options.path, mkdir: true });
+    options.path === undefined
+      ? destination(2)
+      : destination({ dest: options.path, mkdir: true, mode: 0o600 });
   const redact = {
-    paths: ['token', 'secret', 'passphrase', 'password', '*.token', '*.secret'],
+    paths: SECRETS.flatMap((name) => [name, `*.${name}`]),
     remove: true,
   };
   return wrap(pino({ level: options.level, base: null, redact }, target));

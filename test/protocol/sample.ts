@@ -55,7 +55,7 @@ export const operator: Signer = createSigner(filled(1));
 export const agent: Signer = createSigner(filled(2));
 export const payer: Signer = createSigner(filled(3));
 export const sequencer: Signer = createSigner(filled(4));
-export const contributor: Signer = createSigner(filled(5));
+const contributor: Signer = createSigner(filled(5));
 export const stranger: Signer = createSigner(filled(6));
 
 export const NOW_MS = 1_790_000_000_000;

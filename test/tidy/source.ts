@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 
 /** The repository. */
-export const ROOT: string = join(dirname(import.meta.dirname), '..');
+const ROOT: string = join(dirname(import.meta.dirname), '..');
 
 /** Files that git tracks or would track, as paths from the root with `/`. */
 export function files(...folders: readonly string[]): readonly string[] {
