@@ -4,7 +4,7 @@
  */
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { asSaharaError, type ErrorCode, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { CITATIONS_MAX, SOURCES_MAX } from '../../protocol/limits.ts';
 import { endedRich, type LiveAnswer, liveRich, newAnswer, shownSource } from './answer.ts';
@@ -43,6 +43,8 @@ export interface Asking {
 /** Times that a call is joined again while its agent or daemon is out of reach, and the first pause, milliseconds. */
 export const ASK_ATTEMPTS_MAX = 6;
 const ASK_RETRY_FIRST_MS = 500;
+/** Failures after which nobody knows how far the call came: it is joined again. */
+const LOST_CONNECTION: readonly ErrorCode[] = ['peer-gone', 'peer-unreachable', 'daemon-not-running'];
 const TYPING_EVERY_MS = 5000;
 
 /** Most characters of an answer that are kept in memory beyond what is shown; the rest is counted by the receipt only. */
@@ -97,7 +99,7 @@ async function receive(parts: AskingParts, { job, signal }: Asking, live: Live):
     } catch (error) {
       signal.throwIfAborted();
       const known = asSaharaError(error);
-      if (known.kind !== 'unavailable' || attempt === ASK_ATTEMPTS_MAX) throw known;
+      if (!LOST_CONNECTION.includes(known.code) || attempt === ASK_ATTEMPTS_MAX) throw known;
       parts.log.warn('call joined again', { job: toHex(job.key), code: known.code });
     }
     await sleep(clock, waitMs, signal);

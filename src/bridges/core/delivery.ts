@@ -10,7 +10,7 @@ import type { Log } from '../../base/log.ts';
 import { SLOTS_MAX } from '../limits.ts';
 import type { Journal } from './journal.ts';
 import { type Pacer, sleep } from './pacer.ts';
-import { faultOf, type MessageContent, type Place, type Platform } from './platform.ts';
+import { faultOf, type MessageContent, type Place, type PlaceRequest, type Platform } from './platform.ts';
 import type { Job } from './records.ts';
 
 /** What a delivery works with. */
@@ -37,7 +37,6 @@ const RETRY_LAST_MS = 30_000;
 export function createDelivery(parts: DeliveryParts, key: string): Delivery {
   const { platform, pacer, journal, clock } = parts;
   const shown: (string | undefined)[] = [];
-  const started = new Set<number>();
 
   const current = (): Job => {
     const job = journal.find(key);
@@ -52,33 +51,33 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
     }));
   }
 
+  /** Sends a message, or takes the one that an unconfirmed try left. */
   async function begin(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
     const job = current();
     const place = placeOf(job);
-    const slot = job.slots[index] ?? { messageId: undefined, after: journal.lastIn(place) };
-    const again = job.slots[index] !== undefined || started.has(index);
-    if (job.slots[index] === undefined) await setSlot(index, slot);
-    const replyTo = place === job.event.place ? job.event.messageId : undefined;
-    const request = {
+    const request = (after: string | undefined): PlaceRequest => ({
       event: job.event,
       place,
-      replyTo,
+      replyTo: job.place === undefined ? job.event.messageId : undefined,
       content,
       key: toHex(job.key).slice(0, 16),
       index,
-      after: slot.after,
-      isTaken: (messageId: string) => journal.isTaken(place, messageId),
-    };
+      after,
+      isTaken: (messageId) => journal.isTaken(place, messageId),
+    });
     // The id is journalled before the chat's next request runs: a search that another reply makes must know it.
-    await pacer.run(
-      place,
-      async () => {
-        const isAgain = again || started.has(index);
-        started.add(index);
-        await setSlot(index, { ...slot, messageId: await platform.place({ ...request, again: isAgain }) });
-      },
-      { signal },
-    );
+    const attempt = async (): Promise<void> => {
+      const begun = current().slots[index];
+      const lost = begun && (await platform.find(request(begun.after)));
+      if (lost !== undefined) {
+        await platform.edit(job.event, place, lost, content);
+        return setSlot(index, { messageId: lost, after: begun?.after });
+      }
+      const after = journal.lastIn(place);
+      await setSlot(index, { messageId: undefined, after });
+      await setSlot(index, { messageId: await platform.place(request(after)), after });
+    };
+    await pacer.run(place, attempt, { signal });
   }
 
   async function showOne(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {

@@ -83,9 +83,7 @@ export interface PlaceRequest {
   readonly key: string;
   /** Which of the reply's messages it is, from 0. */
   readonly index: number;
-  /** An earlier try may have succeeded unseen: look for its message and take that one instead of a second. */
-  readonly again: boolean;
-  /** The last message known in this place's sequence before the first try. */
+  /** The last message known in this place's sequence before the try. */
   readonly after: string | undefined;
   /** Whether a message of this place is known to belong to a reply. */
   readonly isTaken: (messageId: string) => boolean;
@@ -101,6 +99,8 @@ export interface Platform {
   ack(event: ChatEvent): Promise<void>;
   /** Sends one message and returns its id. */
   place(request: PlaceRequest): Promise<string>;
+  /** The message that an earlier, unconfirmed try of the same request left after `after`; it shows what `edit` makes it show. */
+  find(request: PlaceRequest): Promise<string | undefined>;
   /** Makes a message show `content`; nothing happens when it already does. */
   edit(event: ChatEvent, place: Place, messageId: string, content: MessageContent): Promise<void>;
   /** Removes a message of the bot's own; nothing happens when it is gone. */

@@ -58,7 +58,8 @@ export interface AgentsPort {
   list(options?: { readonly signal?: AbortSignal }): Promise<readonly AgentListing[]>;
   /**
    * Asks, or joins the call that already runs or ran under this id, from its first event. Breaking off reading
-   * does not end the call. Throws `SaharaError`; after one of kind `unavailable` asking again is safe.
+   * does not end the call. Throws `SaharaError`; after `peer-gone`, `peer-unreachable` and
+   * `daemon-not-running` it is unknown how far the call came, and it has to be joined again.
    */
   ask(request: AskRequest, options?: { readonly signal?: AbortSignal }): AsyncIterable<AnswerEvent>;
   /**

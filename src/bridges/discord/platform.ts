@@ -55,12 +55,12 @@ export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }:
   const isAlive = (event: ChatEvent): boolean =>
     event.token !== '' && clock.nowMs() - event.atMs < INTERACTION_LIFE_MS;
 
-  /** Fills the deferred response in; `undefined` when the interaction is dead. */
+  /** Fills the deferred response in; `undefined` when the interaction is dead or was never acknowledged. */
   async function fillResponse(event: ChatEvent, content: MessageContent): Promise<string | undefined> {
     try {
       return (await patchByToken(event, '@original', content)).id;
     } catch (error) {
-      if (isDeadInteraction(error)) return undefined;
+      if (isDeadInteraction(error) || faultOf(discordFailure(error)) === 'gone') return undefined;
       throw discordFailure(error);
     }
   }
@@ -136,17 +136,15 @@ export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }:
       }
     },
     async place(asked) {
-      const { event, content, index, again } = asked;
+      const { event, content, index } = asked;
       if (isAlive(event)) {
         const filled = index === 0 ? await fillResponse(event, content) : undefined;
         if (filled !== undefined) return filled;
         if (isEphemeral(event)) return followUp(event, content);
       }
-      const lost = again ? await findLost(asked) : undefined;
-      if (lost === undefined) return send(asked);
-      await editByBot(asked.place.chat, lost, content);
-      return lost;
+      return send(asked);
     },
+    find: findLost,
     async edit(event, place, messageId, content) {
       if (!isAlive(event) || !isEphemeral(event)) return editByBot(place.chat, messageId, content);
       await request(() => patchByToken(event, messageId, content));

@@ -1,6 +1,7 @@
 /** A Telegram bot on the bridge's core. */
 import { Api } from 'grammy';
 import type { Clock } from '../../base/clock.ts';
+import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
@@ -68,12 +69,18 @@ export async function startTelegramBot(
   const platform = createTelegramPlatform({ api, download });
   const bridge = createBridge({ ...parts, platform, pace: options.pace }, options.bridge);
   const stopping = new AbortController();
-  await bridge.resume();
   await publishCommands(api).catch((error) =>
     log.warn('commands not published', { code: telegramFailure(error).code }),
   );
-  const limits = { timeoutSeconds: options.pollSeconds, signal: stopping.signal };
-  const ended = pollUpdates({ api, bridge, self, clock, log }, limits);
+  // What an earlier process left is taken up after the updates that waited: a search for a lost message starts at
+  // the last one known.
+  const onCaughtUp = (): void => {
+    bridge.resume().catch((error) => log.error('not resumed', { code: asSaharaError(error).code }));
+  };
+  const ended = pollUpdates(
+    { api, bridge, self, clock, log },
+    { timeoutSeconds: options.pollSeconds, signal: stopping.signal, onCaughtUp },
+  );
   return {
     bridge,
     ended,

@@ -111,12 +111,8 @@ export function createTelegramPlatform({ api, download }: TelegramParts): Platfo
         if (!(error instanceof GrammyError && error.error_code === 400)) throw telegramFailure(error);
       }
     },
-    async place(request) {
-      const lost = request.again ? await findLost(request) : undefined;
-      if (lost === undefined) return send(request);
-      await edit(request.place, Number(lost), request.content);
-      return lost;
-    },
+    place: send,
+    find: findLost,
     async edit(_event, place, messageId, content) {
       await edit(place, Number(messageId), content);
     },

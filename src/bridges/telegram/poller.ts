@@ -21,27 +21,48 @@ export interface PollerParts {
   readonly log: Log;
 }
 
+/** How to poll. */
+export interface PollOptions {
+  /** How long one request waits for an update. */
+  readonly timeoutSeconds: number;
+  readonly signal: AbortSignal;
+  readonly onCaughtUp: () => void;
+}
+
 const UPDATES = ['message', 'callback_query'] as const;
 const UPDATES_MAX = 100;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 15_000;
 
-/** Polls until `signal` is aborted. Throws `token-refused` when Telegram does not know the token any more. */
+/**
+ * Polls until `signal` is aborted. `onCaughtUp` runs once, when everything that waited at the start is journalled.
+ * Throws `token-refused` when Telegram does not know the token any more.
+ */
 export async function pollUpdates(
   parts: PollerParts,
-  { timeoutSeconds, signal }: { readonly timeoutSeconds: number; readonly signal: AbortSignal },
+  { timeoutSeconds, signal, onCaughtUp }: PollOptions,
 ): Promise<void> {
   const { api, bridge, self, clock, log } = parts;
   const mark = `telegram/${self.id}/offset`;
   let offset = Number(bridge.mark(mark) ?? 0);
   let waitMs = RETRY_FIRST_MS;
+  let isCaughtUp = false;
   while (!signal.aborted) {
     try {
-      const request = { offset, limit: UPDATES_MAX, timeout: timeoutSeconds, allowed_updates: UPDATES };
+      const request = {
+        offset,
+        limit: UPDATES_MAX,
+        timeout: isCaughtUp ? timeoutSeconds : 0,
+        allowed_updates: UPDATES,
+      };
       const updates = await api.getUpdates(request, asGrammySignal(signal));
       waitMs = RETRY_FIRST_MS;
       const last = updates.at(-1);
-      if (last === undefined) continue;
+      if (last === undefined) {
+        if (!isCaughtUp) onCaughtUp();
+        isCaughtUp = true;
+        continue;
+      }
       const events = updates.map((update) => telegramEvent(update, self, clock.nowMs()));
       offset = last.update_id + 1;
       await bridge.receive(

@@ -1,0 +1,700 @@
+/**
+ * Discord for tests: REST over HTTP and the gateway over WebSocket. Identify, heartbeats, resume with replay, invalid
+ * sessions; interactions that must be acknowledged once and in time and whose tokens expire; enforced nonces; edits of
+ * the bot's own messages only; lengths; rate-limit buckets with their headers; faults on request.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  type APIActionRowComponent,
+  type APIApplicationCommandAutocompleteInteraction,
+  type APIApplicationCommandOptionChoice,
+  type APIButtonComponentWithCustomId,
+  type APIChatInputApplicationCommandInteraction,
+  type APIEntitlement,
+  type APIMessage,
+  type APIMessageComponentButtonInteraction,
+  type APIUser,
+  ApplicationCommandOptionType,
+  ApplicationCommandType,
+  ApplicationFlags,
+  ApplicationIntegrationType,
+  ChannelType,
+  ComponentType,
+  GatewayCloseCodes,
+  GatewayDispatchEvents,
+  type GatewayDispatchPayload,
+  GatewayOpcodes,
+  type GatewayReadyDispatch,
+  type GatewayReadyDispatchData,
+  InteractionContextType,
+  InteractionResponseType,
+  InteractionType,
+  Locale,
+  MessageFlags,
+  MessageReferenceType,
+  MessageType,
+} from 'discord-api-types/v10';
+import { WebSocket, WebSocketServer } from 'ws';
+import type { Fault, FaultPlan } from './telegram.ts';
+
+/** A message as someone in the channel sees it. */
+export interface SeenDiscordMessage {
+  readonly id: string;
+  readonly channel: string;
+  readonly fromBot: boolean;
+  readonly content: string;
+  readonly buttons: readonly string[];
+  readonly replyTo: string | undefined;
+  /** The only user who sees it. */
+  readonly onlyFor: string | undefined;
+  readonly edits: number;
+}
+
+/** Who does something where. */
+export interface Actor {
+  readonly user: string;
+  readonly channel: string;
+  /** Absent in direct messages. */
+  readonly guild: string | undefined;
+}
+
+/** The service and what a test does to it. */
+export interface DiscordService {
+  readonly api: string;
+  readonly fileHost: string;
+  readonly token: string;
+  readonly self: APIUser;
+  say(
+    actor: Actor,
+    text: string,
+    more?: {
+      readonly replyTo?: string;
+      readonly file?: { readonly name: string; readonly content: Uint8Array };
+    },
+  ): string;
+  /** Runs a slash command; returns the interaction's id. */
+  command(actor: Actor, name: string, argument?: string): string;
+  press(actor: Actor, message: string, data: string): string;
+  /** What is offered while an agent's name is typed. */
+  complete(actor: Actor, typed: string): Promise<readonly string[]>;
+  messages(channel: string): readonly SeenDiscordMessage[];
+  readonly calls: ReadonlyMap<string, number>;
+  readonly commands: () => readonly string[];
+  /** How the gateway was joined: identified and resumed. */
+  readonly joins: { identified: number; resumed: number };
+  refusals(): number;
+  plan(faults: FaultPlan | undefined): void;
+  /** Cuts the gateway connection; with `forget` the session cannot be resumed. */
+  cut(forget?: boolean): void;
+  /** Sends the last `count` dispatches' events again under new numbers. */
+  repeatEvents(count: number): void;
+  /** Lets the tokens of all interactions so far expire. */
+  expireTokens(): void;
+  until(done: () => boolean, what: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Requests per channel and route: at most `limit` in `windowMs`. */
+export interface BucketLimit {
+  readonly limit: number;
+  readonly windowMs: number;
+}
+
+const TOKEN = 'stand-in.discord.token';
+const SELF = '900';
+const ACK_DEADLINE_MS = 3000;
+const EPOCH = 1_420_070_400_000n;
+
+const NO_ENTITLEMENTS: APIEntitlement[] = [];
+
+type Body = Readonly<Record<string, unknown>>;
+type Answer = readonly [status: number, body?: unknown];
+
+interface Stored {
+  message: APIMessage;
+  channel: string;
+  onlyFor: string | undefined;
+  edits: number;
+  /** Shown in place of a deferred response that is not filled in yet. */
+  pending: boolean;
+}
+
+interface Interaction {
+  readonly id: string;
+  readonly actor: Actor;
+  readonly openedAt: number;
+  acked: InteractionResponseType | undefined;
+  ephemeral: boolean;
+  original: string | undefined;
+  expired: boolean;
+  choices: PromiseWithResolvers<readonly string[]>;
+}
+
+class Refused extends Error {
+  readonly status: number;
+  readonly body: { readonly code: number; readonly message: string };
+  constructor(status: number, code: number, message: string) {
+    super(message);
+    this.status = status;
+    this.body = { code, message };
+  }
+}
+
+/** Starts the service on loopback. */
+export async function startDiscordService(
+  bucket: BucketLimit = { limit: 1000, windowMs: 1000 },
+): Promise<DiscordService> {
+  const self = userOf(SELF, true);
+  const stored = new Map<string, Stored>();
+  const interactions = new Map<string, Interaction>();
+  const nonces = new Map<string, string>();
+  const calls = new Map<string, number>();
+  const files = new Map<string, Uint8Array>();
+  const used = new Map<string, number[]>();
+  const watchers = new Set<() => void>();
+  const joins = { identified: 0, resumed: 0 };
+  let published: readonly string[] = [];
+  let history: GatewayDispatchPayload[] = [];
+  let session = 'session-1';
+  let sequence = 0;
+  let socket: WebSocket | undefined;
+  let faults: FaultPlan | undefined;
+  let refusals = 0;
+  let lastId = 0n;
+
+  const snowflake = (): string => {
+    const next = (BigInt(Date.now()) - EPOCH) << 22n;
+    lastId = next > lastId ? next : lastId + 1n;
+    return String(lastId);
+  };
+
+  function dispatch(make: (s: number) => GatewayDispatchPayload): void {
+    sequence += 1;
+    const payload = make(sequence);
+    history.push(payload);
+    if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(payload));
+  }
+
+  // ----- gateway
+
+  function joinGateway(joined: WebSocket): void {
+    const send = (payload: object): void => joined.send(JSON.stringify(payload));
+    send({ op: GatewayOpcodes.Hello, d: { heartbeat_interval: 20_000 } });
+    joined.on('message', (data) => {
+      const { op, d }: { op: number; d: Body } = { op: -1, d: {}, ...JSON.parse(String(data)) };
+      if (op === GatewayOpcodes.Heartbeat) send({ op: GatewayOpcodes.HeartbeatAck });
+      else if (op === GatewayOpcodes.Identify) identify(joined, d);
+      else if (op === GatewayOpcodes.Resume) resume(joined, d);
+      else joined.close(GatewayCloseCodes.UnknownOpcode);
+    });
+  }
+
+  function identify(joined: WebSocket, d: Body): void {
+    if (d.token !== TOKEN) {
+      joined.close(GatewayCloseCodes.AuthenticationFailed);
+      return;
+    }
+    joins.identified += 1;
+    session = `session-${joins.identified + 1}`;
+    sequence = 0;
+    history = [];
+    socket = joined;
+    const data: GatewayReadyDispatchData = {
+      v: 10,
+      user: self,
+      guilds: [],
+      session_id: session,
+      resume_gateway_url: gatewayUrl(),
+      application: { id: SELF, flags: ApplicationFlags.ApplicationCommandBadge, flags_new: '0' },
+    };
+    dispatch(
+      (s): GatewayReadyDispatch => ({
+        op: GatewayOpcodes.Dispatch,
+        t: GatewayDispatchEvents.Ready,
+        s,
+        d: data,
+      }),
+    );
+  }
+
+  function resume(joined: WebSocket, d: Body): void {
+    if (d.token !== TOKEN || d.session_id !== session || typeof d.seq !== 'number') {
+      joined.send(JSON.stringify({ op: GatewayOpcodes.InvalidSession, d: false }));
+      return;
+    }
+    joins.resumed += 1;
+    socket = joined;
+    const from = d.seq;
+    for (const payload of history.filter((one) => one.s > from)) joined.send(JSON.stringify(payload));
+    sequence += 1;
+    joined.send(
+      JSON.stringify({ op: GatewayOpcodes.Dispatch, t: GatewayDispatchEvents.Resumed, s: sequence, d: {} }),
+    );
+  }
+
+  // ----- REST
+
+  function create(
+    channel: string,
+    body: Body,
+    more: { readonly onlyFor?: string; readonly reply?: string } = {},
+  ): Stored {
+    const content = contentOf(body);
+    const id = snowflake();
+    const message: APIMessage = {
+      ...messageOf(id, channel, self, content),
+      components: componentsOf(body),
+      ...(more.reply !== undefined && {
+        type: MessageType.Reply,
+        message_reference: {
+          type: MessageReferenceType.Default,
+          channel_id: channel,
+          message_id: more.reply,
+        },
+      }),
+    };
+    const kept: Stored = { message, channel, onlyFor: more.onlyFor, edits: 0, pending: false };
+    stored.set(id, kept);
+    return kept;
+  }
+
+  function post(channel: string, body: Body): Answer {
+    const nonce = typeof body.nonce === 'string' ? body.nonce : undefined;
+    if (nonce !== undefined && nonce.length > 25) throw new Refused(400, 50_035, 'Invalid Form Body');
+    const known =
+      nonce === undefined || body.enforce_nonce !== true ? undefined : nonces.get(`${channel}/${nonce}`);
+    if (known !== undefined) return [200, stored.get(known)?.message];
+    const reference = body.message_reference;
+    const reply =
+      reference instanceof Object && 'message_id' in reference ? String(reference.message_id) : undefined;
+    const { message } = create(channel, body, reply === undefined ? {} : { reply });
+    if (nonce !== undefined) nonces.set(`${channel}/${nonce}`, message.id);
+    return [200, message];
+  }
+
+  function edit(id: string, body: Body, channel: string | undefined): Answer {
+    const found = stored.get(id);
+    if (!found || (channel !== undefined && found.channel !== channel))
+      throw new Refused(404, 10_008, 'Unknown Message');
+    if (found.message.author.id !== SELF)
+      throw new Refused(403, 50_005, 'Cannot edit a message authored by another user');
+    if (channel !== undefined && found.onlyFor !== undefined)
+      throw new Refused(404, 10_008, 'Unknown Message');
+    found.message = { ...found.message, content: contentOf(body), components: componentsOf(body) };
+    found.edits += 1;
+    found.pending = false;
+    return [200, found.message];
+  }
+
+  function acknowledge(id: string, body: Body): Answer {
+    const interaction = interactions.get(id);
+    if (!interaction || interaction.expired) throw new Refused(404, 10_062, 'Unknown interaction');
+    if (interaction.acked !== undefined)
+      throw new Refused(400, 40_060, 'Interaction has already been acknowledged.');
+    if (performance.now() - interaction.openedAt > ACK_DEADLINE_MS)
+      throw new Refused(404, 10_062, 'Unknown interaction');
+    const data = body.data instanceof Object ? body.data : {};
+    interaction.acked = Number(body.type);
+    interaction.ephemeral = 'flags' in data && data.flags === MessageFlags.Ephemeral;
+    if (interaction.acked === InteractionResponseType.ApplicationCommandAutocompleteResult) {
+      const choices = 'choices' in data && Array.isArray(data.choices) ? data.choices : [];
+      interaction.choices.resolve(choices.map((choice: APIApplicationCommandOptionChoice) => choice.name));
+    } else if (interaction.acked === InteractionResponseType.DeferredChannelMessageWithSource) {
+      const onlyFor = interaction.ephemeral ? { onlyFor: interaction.actor.user } : {};
+      const response = create(interaction.actor.channel, { content: 'is thinking…' }, onlyFor);
+      response.pending = true;
+      interaction.original = response.message.id;
+    }
+    return [204];
+  }
+
+  function byToken(token: string): Interaction {
+    const interaction = [...interactions.values()].find((one) => `token-${one.id}` === token);
+    if (!interaction || interaction.expired) throw new Refused(401, 50_027, 'Invalid Webhook Token');
+    if (interaction.acked === undefined) throw new Refused(404, 10_015, 'Unknown Webhook');
+    return interaction;
+  }
+
+  function route(method: string, path: readonly string[], body: Body, query: URLSearchParams): Answer {
+    const [area = '', id = '', part = '', sub = ''] = path;
+    if (area === 'gateway')
+      return [
+        200,
+        {
+          url: gatewayUrl(),
+          shards: 1,
+          session_start_limit: { total: 1000, remaining: 999, reset_after: 1000, max_concurrency: 16 },
+        },
+      ];
+    if (area === 'users') return [200, self];
+    if (area === 'applications') {
+      published = Array.isArray(body) ? body.map((one: { name: string }) => one.name) : [];
+      return [200, []];
+    }
+    if (area === 'interactions') return acknowledge(id, body);
+    if (area === 'webhooks') {
+      const interaction = byToken(part);
+      if (method === 'POST') {
+        return [200, create(interaction.actor.channel, body, { onlyFor: interaction.actor.user }).message];
+      }
+      const target = path[4] === '@original' ? interaction.original : path[4];
+      return edit(target ?? '', body, undefined);
+    }
+    if (part === 'typing') return [204];
+    if (area !== 'channels' || part !== 'messages') throw new Refused(404, 0, '404: Not Found');
+    if (method === 'POST') return post(id, body);
+    if (method === 'PATCH') return edit(sub, body, id);
+    if (method === 'DELETE') {
+      if (!stored.delete(sub)) throw new Refused(404, 10_008, 'Unknown Message');
+      return [204];
+    }
+    const after = BigInt(query.get('after') ?? '0');
+    const found = [...stored.values()].filter(
+      (one) => one.channel === id && one.onlyFor === undefined && BigInt(one.message.id) > after,
+    );
+    return [200, found.map((one) => one.message).reverse()];
+  }
+
+  /** Takes one request out of its bucket, or says after how many seconds there is one again. */
+  function overLimit(name: string, response: ServerResponse): number | undefined {
+    const now = performance.now();
+    const recent = (used.get(name) ?? []).filter((at) => at > now - bucket.windowMs);
+    used.set(name, recent);
+    const waitSeconds =
+      recent.length < bucket.limit ? 0 : (bucket.windowMs - (now - (recent[0] ?? now))) / 1000;
+    if (waitSeconds === 0) recent.push(now);
+    response.setHeader('x-ratelimit-bucket', name.replaceAll('/', '-'));
+    response.setHeader('x-ratelimit-limit', bucket.limit);
+    response.setHeader('x-ratelimit-remaining', Math.max(0, bucket.limit - recent.length));
+    response.setHeader('x-ratelimit-reset-after', (bucket.windowMs / 1000).toFixed(3));
+    return waitSeconds === 0 ? undefined : waitSeconds;
+  }
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'http://stand-in');
+    const [, top, , ...path] = url.pathname.split('/');
+    if (top === 'files') return void response.end(files.get(url.pathname.slice('/files/'.length)));
+    const body = await readBody(request);
+    const method = request.method ?? 'GET';
+    const name = `${method} ${path[0]}${path[2] === 'messages' ? '/messages' : ''}`;
+    const count = (calls.get(name) ?? 0) + 1;
+    calls.set(name, count);
+    const fault = faults?.(name, count);
+    if (fault === 'drop-before') return void request.socket.destroy();
+    if (fault === '500-before') return reply(response, [500, { message: 'Internal Server Error' }]);
+    if (fault === 'slow') await new Promise((resolve) => setTimeout(resolve, 200));
+    const waitSeconds = path[0] === 'channels' ? overLimit(`${name}/${path[1]}`, response) : undefined;
+    if (waitSeconds !== undefined || fault === '429') {
+      refusals += 1;
+      const seconds = waitSeconds ?? 0.3;
+      response.setHeader('retry-after', seconds.toFixed(3));
+      return reply(response, [
+        429,
+        { message: 'You are being rate limited.', retry_after: seconds, global: false },
+      ]);
+    }
+    reply(response, outcome(method, path, { body, query: url.searchParams, request }), fault);
+    for (const watcher of [...watchers]) watcher();
+  }
+
+  function outcome(
+    method: string,
+    path: readonly string[],
+    {
+      body,
+      query,
+      request,
+    }: { readonly body: Body; readonly query: URLSearchParams; readonly request: IncomingMessage },
+  ): Answer {
+    const needsToken = path[0] !== 'interactions' && path[0] !== 'webhooks';
+    if (needsToken && request.headers.authorization !== `Bot ${TOKEN}`)
+      return [401, { code: 0, message: '401: Unauthorized' }];
+    try {
+      return route(method, path, body, query);
+    } catch (error) {
+      if (error instanceof Refused) return [error.status, error.body];
+      throw error;
+    }
+  }
+
+  const server = createServer((request, response) => {
+    handle(request, response).catch((error: unknown) => response.writeHead(500).end(String(error)));
+  });
+  const gateway = new WebSocketServer({ server });
+  gateway.on('connection', joinGateway);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const gatewayUrl = (): string => `ws://127.0.0.1:${port}`;
+
+  function openInteraction(actor: Actor): Interaction {
+    const interaction: Interaction = {
+      id: snowflake(),
+      actor,
+      openedAt: performance.now(),
+      acked: undefined,
+      ephemeral: false,
+      original: undefined,
+      expired: false,
+      choices: Promise.withResolvers(),
+    };
+    interactions.set(interaction.id, interaction);
+    return interaction;
+  }
+
+  return {
+    api: `http://127.0.0.1:${port}/api`,
+    fileHost: `127.0.0.1:${port}`,
+    token: TOKEN,
+    self,
+    calls,
+    joins,
+    commands: () => published,
+    refusals: () => refusals,
+    plan(next) {
+      faults = next;
+    },
+    say(actor, text, more = {}) {
+      const id = snowflake();
+      const isMention = text.includes(`<@${SELF}>`);
+      const quoted = more.replyTo === undefined ? undefined : stored.get(more.replyTo)?.message;
+      if (more.file) files.set(`${id}/${more.file.name}`, more.file.content);
+      const message: APIMessage = {
+        ...messageOf(id, actor.channel, userOf(actor.user, false), text),
+        mentions: isMention || quoted?.author.id === SELF ? [self] : [],
+        ...(quoted && { type: MessageType.Reply, referenced_message: quoted }),
+        attachments: more.file
+          ? [
+              {
+                id,
+                filename: more.file.name,
+                size: more.file.content.length,
+                url: `http://127.0.0.1:${port}/files/${id}/${more.file.name}`,
+                proxy_url: '',
+              },
+            ]
+          : [],
+      };
+      stored.set(id, { message, channel: actor.channel, onlyFor: undefined, edits: 0, pending: false });
+      const where = actor.guild === undefined ? {} : { guild_id: actor.guild };
+      dispatch((s) => ({
+        op: GatewayOpcodes.Dispatch,
+        t: GatewayDispatchEvents.MessageCreate,
+        s,
+        d: { ...message, ...where, mentions: message.mentions },
+      }));
+      return id;
+    },
+    command(actor, name, argument) {
+      const { id } = openInteraction(actor);
+      const data: APIChatInputApplicationCommandInteraction = {
+        ...interactionOf(id, actor),
+        type: InteractionType.ApplicationCommand,
+        data: {
+          id: '1',
+          name,
+          type: ApplicationCommandType.ChatInput,
+          options:
+            argument === undefined
+              ? []
+              : [{ name: 'argument', type: ApplicationCommandOptionType.String, value: argument }],
+        },
+      };
+      dispatch((s) => ({
+        op: GatewayOpcodes.Dispatch,
+        t: GatewayDispatchEvents.InteractionCreate,
+        s,
+        d: data,
+      }));
+      return id;
+    },
+    press(actor, messageId, custom) {
+      const { id } = openInteraction(actor);
+      const message = stored.get(messageId)?.message;
+      if (!message) throw new Error(`no message ${messageId}`);
+      const data: APIMessageComponentButtonInteraction = {
+        ...interactionOf(id, actor),
+        type: InteractionType.MessageComponent,
+        message,
+        data: { component_type: ComponentType.Button, custom_id: custom },
+      };
+      dispatch((s) => ({
+        op: GatewayOpcodes.Dispatch,
+        t: GatewayDispatchEvents.InteractionCreate,
+        s,
+        d: data,
+      }));
+      return id;
+    },
+    complete(actor, typed) {
+      const interaction = openInteraction(actor);
+      const data: APIApplicationCommandAutocompleteInteraction = {
+        ...interactionOf(interaction.id, actor),
+        type: InteractionType.ApplicationCommandAutocomplete,
+        data: {
+          id: '1',
+          name: 'agent',
+          type: ApplicationCommandType.ChatInput,
+          options: [{ name: 'name', type: ApplicationCommandOptionType.String, value: typed, focused: true }],
+        },
+      };
+      dispatch((s) => ({
+        op: GatewayOpcodes.Dispatch,
+        t: GatewayDispatchEvents.InteractionCreate,
+        s,
+        d: data,
+      }));
+      return interaction.choices.promise;
+    },
+    messages: (channel) => [...stored.values()].filter((one) => one.channel === channel).map(seen),
+    cut(forget = false) {
+      if (forget) session = 'forgotten';
+      socket?.terminate();
+    },
+    repeatEvents(count) {
+      for (const payload of history.filter((one) => one.t !== GatewayDispatchEvents.Ready).slice(-count)) {
+        dispatch((s) => ({ ...payload, s }));
+      }
+    },
+    expireTokens() {
+      for (const interaction of interactions.values()) interaction.expired = true;
+    },
+    async until(done, what) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const look = (): void => {
+        if (done()) resolve();
+      };
+      watchers.add(look);
+      const timer = setInterval(look, 50);
+      const giveUp = setTimeout(() => resolve(), 20_000);
+      look();
+      await promise;
+      clearInterval(timer);
+      clearTimeout(giveUp);
+      watchers.delete(look);
+      if (!done()) throw new Error(`never came: ${what}`);
+    },
+    async close() {
+      for (const client of gateway.clients) client.terminate();
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+function userOf(id: string, bot: boolean): APIUser {
+  return {
+    id,
+    username: bot ? 'sahara' : `user${id}`,
+    discriminator: '0',
+    global_name: null,
+    avatar: null,
+    ...(bot && { bot }),
+  };
+}
+
+function messageOf(id: string, channel: string, author: APIUser, content: string): APIMessage {
+  return {
+    id,
+    channel_id: channel,
+    author,
+    content,
+    timestamp: new Date(0).toISOString(),
+    edited_timestamp: null,
+    tts: false,
+    mention_everyone: false,
+    mentions: [],
+    mention_roles: [],
+    attachments: [],
+    embeds: [],
+    pinned: false,
+    type: MessageType.Default,
+    components: [],
+  };
+}
+
+function interactionOf(id: string, actor: Actor) {
+  const user = userOf(actor.user, false);
+  return {
+    id,
+    application_id: SELF,
+    token: `token-${id}`,
+    version: 1 as const,
+    user,
+    locale: Locale.EnglishUS,
+    app_permissions: '0',
+    entitlements: NO_ENTITLEMENTS,
+    authorizing_integration_owners: { [ApplicationIntegrationType.GuildInstall]: actor.guild ?? '0' },
+    attachment_size_limit: 1_000_000,
+    channel_id: actor.channel,
+    channel:
+      actor.guild === undefined
+        ? { id: actor.channel, type: ChannelType.DM as const }
+        : { id: actor.channel, type: ChannelType.GuildText as const },
+    context: actor.guild === undefined ? InteractionContextType.BotDM : InteractionContextType.Guild,
+    ...(actor.guild !== undefined && { guild_id: actor.guild }),
+  };
+}
+
+function seen({ message, channel, onlyFor, edits, pending }: Stored): SeenDiscordMessage {
+  const rows = (message.components ?? []).filter((row) => row.type === ComponentType.ActionRow);
+  const buttons = rows
+    .flatMap((row) => row.components)
+    .flatMap((one) => ('custom_id' in one ? [one.custom_id] : []));
+  return {
+    id: message.id,
+    channel,
+    fromBot: message.author.id === SELF,
+    content: pending ? '' : message.content,
+    buttons,
+    replyTo: message.message_reference?.message_id,
+    onlyFor,
+    edits,
+  };
+}
+
+function contentOf(body: Body): string {
+  const { content, allowed_mentions: allowed } = body;
+  if (typeof content !== 'string' || content.trim() === '')
+    throw new Refused(400, 50_006, 'Cannot send an empty message');
+  if (content.length > 2000) throw new Refused(400, 50_035, 'Invalid Form Body: content is longer than 2000');
+  const isThinking = content === 'is thinking…';
+  const pings = !(
+    allowed instanceof Object &&
+    'parse' in allowed &&
+    Array.isArray(allowed.parse) &&
+    allowed.parse.length === 0
+  );
+  if (pings && !isThinking) throw new Refused(400, 50_035, 'stand-in: this message could ping');
+  return content;
+}
+
+function componentsOf(body: Body): APIActionRowComponent<APIButtonComponentWithCustomId>[] {
+  const { components } = body;
+  if (components === undefined) return [];
+  if (!Array.isArray(components) || components.length > 5)
+    throw new Refused(400, 50_035, 'Invalid Form Body');
+  return components.map((row: unknown) => {
+    const buttons =
+      row instanceof Object && 'components' in row && Array.isArray(row.components) ? row.components : [];
+    if (buttons.length === 0 || buttons.length > 5)
+      throw new Refused(400, 50_035, 'Invalid Form Body: components');
+    return { type: ComponentType.ActionRow, components: buttons };
+  });
+}
+
+async function readBody(request: IncomingMessage): Promise<Body> {
+  const parts: Buffer[] = [];
+  for await (const part of request) parts.push(part);
+  const value: unknown = parts.length === 0 ? {} : JSON.parse(Buffer.concat(parts).toString());
+  if (Array.isArray(value)) return Object.assign(value, {}) as unknown as Body;
+  return value instanceof Object ? { ...value } : {};
+}
+
+function reply(response: ServerResponse, [status, body]: Answer, fault?: Fault): void {
+  if (fault === 'drop-after') return void response.destroy();
+  if (fault === '500-after')
+    return void response.writeHead(502, { 'content-type': 'application/json' }).end('{}');
+  if (body === undefined) return void response.writeHead(status).end();
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+}
