@@ -3,13 +3,16 @@
  * that is marked, so a thousand vouchers of one channel are one write. There is one batch at a time; what is
  * marked meanwhile goes with the next.
  *
+ * With a tail, what must survive the end of the process is appended there at once and needs no batch of its own;
+ * batches then only serve what must survive the loss of power, and empty the tail.
+ *
  * A batch that fails leaves memory ahead of the disk. The journal then refuses everything with that failure, and
  * with it the books serve nothing more until they are opened again.
  */
-
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, type SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
+import type { Tail } from '../base/tail.ts';
 
 /** Something that changes and is kept. */
 export interface JournalSource {
@@ -21,16 +24,20 @@ export interface JournalSource {
 export interface JournalParts {
   readonly store: Store;
   readonly clock: Clock;
+  /** In front of the store; its batches must have been recovered. Without it every write waits for the store. */
+  readonly tail?: Tail;
 }
 
 /** Options of a journal. */
 export interface JournalOptions {
   /** How long a marked source waits for company when nobody waits for it, milliseconds. Default 5. */
   readonly lingerMs: number;
+  /** How long what is safe in the tail waits for the store, milliseconds. Default 50. */
+  readonly tailLingerMs: number;
 }
 
 /** Values for every option. */
-export const JOURNAL_DEFAULTS: JournalOptions = { lingerMs: 5 };
+export const JOURNAL_DEFAULTS: JournalOptions = { lingerMs: 5, tailLingerMs: 50 };
 
 const SYNC_MARK: StoreOperation = { type: 'put', key: Uint8Array.of(0), value: new Uint8Array(0) };
 
@@ -39,12 +46,21 @@ interface Waiter {
   reject(error: SaharaError): void;
 }
 
+/** Puts what a tail still holds after a crash into its store. Before anything else is read. */
+export async function recoverTail(store: Store, tail: Tail | undefined): Promise<void> {
+  if (tail === undefined || tail.sizeBytes === 0) return;
+  const operations = tail.batches().flat();
+  await store.batch([...operations, SYNC_MARK], { sync: true });
+  tail.clear();
+}
+
 /** Writes marked sources in groups. */
 export class Journal {
-  readonly #store: Store;
-  readonly #clock: Clock;
-  readonly #lingerMs: number;
+  readonly #parts: JournalParts;
+  readonly #options: JournalOptions;
   readonly #marked = new Set<JournalSource>();
+  // Safe in the tail, on their way to the store.
+  #tailed: StoreOperation[] = [];
   #written: Waiter[] = [];
   #synced: Waiter[] = [];
   #running = false;
@@ -54,9 +70,8 @@ export class Journal {
   #loose = false;
 
   constructor(parts: JournalParts, options: Partial<JournalOptions> = {}) {
-    this.#store = parts.store;
-    this.#clock = parts.clock;
-    this.#lingerMs = options.lingerMs ?? JOURNAL_DEFAULTS.lingerMs;
+    this.#parts = parts;
+    this.#options = { ...JOURNAL_DEFAULTS, ...options };
   }
 
   /** What stopped this journal, if anything. */
@@ -67,15 +82,28 @@ export class Journal {
   /** `source` has changed. */
   mark(source: JournalSource): void {
     this.#marked.add(source);
-    if (this.#running || this.#lingering) return;
-    this.#lingering = true;
-    this.#clock.after(this.#lingerMs, () => {
-      this.#lingering = false;
-      this.#start();
-    });
+    this.#linger(this.#options.lingerMs);
   }
 
-  /** Resolves once everything marked so far would survive the end of this process. */
+  /** Everything marked so far survives the end of this process once this returns, or resolves. */
+  secure(): Promise<void> | undefined {
+    const { tail } = this.#parts;
+    if (tail === undefined || this.#failure) return this.written();
+    const operations = this.#collect();
+    if (operations.length > 0) {
+      try {
+        tail.append(operations);
+      } catch (error) {
+        this.#fail(asSaharaError(error), []);
+        return this.written();
+      }
+      this.#tailed.push(...operations);
+      this.#linger(this.#options.tailLingerMs);
+    }
+    return undefined;
+  }
+
+  /** Resolves once everything marked so far is in the store. */
   written(): Promise<void> {
     return this.#wait(this.#written);
   }
@@ -83,6 +111,23 @@ export class Journal {
   /** Resolves once everything marked so far would survive the loss of power. */
   synced(): Promise<void> {
     return this.#wait(this.#synced);
+  }
+
+  #collect(): StoreOperation[] {
+    const operations: StoreOperation[] = [];
+    const sources = [...this.#marked];
+    this.#marked.clear();
+    for (const source of sources) source.collect(operations);
+    return operations;
+  }
+
+  #linger(forMs: number): void {
+    if (this.#running || this.#lingering) return;
+    this.#lingering = true;
+    this.#parts.clock.after(forMs, () => {
+      this.#lingering = false;
+      this.#start();
+    });
   }
 
   #wait(waiters: Waiter[]): Promise<void> {
@@ -94,15 +139,19 @@ export class Journal {
     });
   }
 
+  get #idle(): boolean {
+    const waiting = this.#written.length + this.#synced.length;
+    return this.#marked.size === 0 && this.#tailed.length === 0 && waiting === 0;
+  }
+
   #start(): void {
-    if (this.#running || this.#failure) return;
-    if (this.#marked.size === 0 && this.#written.length === 0 && this.#synced.length === 0) return;
+    if (this.#running || this.#failure || this.#idle) return;
     this.#running = true;
     void this.#run();
   }
 
   async #run(): Promise<void> {
-    while (this.#marked.size > 0 || this.#written.length > 0 || this.#synced.length > 0) {
+    do {
       const written = this.#written;
       const synced = this.#synced;
       this.#written = [];
@@ -115,20 +164,23 @@ export class Journal {
       }
       for (const waiter of written) waiter.resolve();
       for (const waiter of synced) waiter.resolve();
-    }
+    } while (this.#written.length > 0 || this.#synced.length > 0);
     this.#running = false;
+    if (!this.#idle) this.#linger(this.#options.lingerMs);
   }
 
   async #batch(sync: boolean): Promise<void> {
-    const operations: StoreOperation[] = [];
-    const sources = [...this.#marked];
-    this.#marked.clear();
-    for (const source of sources) source.collect(operations);
+    const operations = [...this.#tailed, ...this.#collect()];
+    const { tail, store } = this.#parts;
+    const tailBytes = tail?.sizeBytes ?? 0;
+    this.#tailed = [];
     // A batch forces everything before it to disk, but only if it holds something.
     if (sync && this.#loose && operations.length === 0) operations.push(SYNC_MARK);
-    await this.#store.batch(operations, { sync });
+    await store.batch(operations, { sync });
     if (sync) this.#loose = false;
     else if (operations.length > 0) this.#loose = true;
+    // What came meanwhile is only in the tail.
+    if (tail && tailBytes > 0 && tail.sizeBytes === tailBytes) tail.clear();
   }
 
   #fail(error: SaharaError, waiters: readonly Waiter[]): void {

@@ -9,6 +9,7 @@ import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
+import type { Tail } from '../base/tail.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import {
   attributionRoot,
@@ -32,6 +33,11 @@ export interface PayeeBookParts {
   readonly clock: Clock;
   /** The book has this store for itself. */
   readonly store: Store;
+  /**
+   * In front of the store; with it no call waits for a write to survive the end of the process. What it holds is
+   * recovered by `recoverTail` before the book is opened.
+   */
+  readonly tail?: Tail;
   readonly channels: ChannelView;
   readonly network: string;
   /** The operator's key, which signs charges. */
@@ -316,7 +322,8 @@ export class PayeeBook {
     this.#completions.set(lane, done);
     const charge = await completed;
     if (this.#completions.get(lane) === done) this.#completions.delete(lane);
-    await this.#journal.written();
+    const securing = this.#journal.secure();
+    if (securing !== undefined) await securing;
     return charge;
   }
 
