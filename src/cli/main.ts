@@ -6,8 +6,6 @@ import { VERSION } from '../daemon/version.ts';
 import { type Action, type App, createApp, exitCodeOf, type GlobalOptions, type Runner } from './app.ts';
 import { COMMAND_GROUPS } from './commands.ts';
 
-process.exitCode = await main(process.argv.slice(2));
-
 /** Runs one command line and answers its exit code. */
 async function main(args: readonly string[]): Promise<number> {
   const outcome = { code: 0 };
@@ -93,3 +91,6 @@ function report(error: unknown, context: { readonly json: boolean; readonly app?
   }
   return exitCodeOf(failure.code);
 }
+
+const code = await main(process.argv.slice(2));
+if (code !== 0) process.exitCode = code;

@@ -81,7 +81,7 @@ export class AnswerPrinter {
     }
     if (this.#cited.size > 0) line();
     line(`${paint('green', '●')} ${costLine(end)}`);
-    for (const share of end.shares) {
+    for (const share of end.amount === '0' ? [] : end.shares) {
       line(
         `  ${amount(share.amount).padEnd(20)} ${percent(share.ppm).padStart(6)}  ${share.role.padEnd(9)} ${clip(share.name, 60)}`,
       );

@@ -118,7 +118,8 @@ class HomeAgents implements AgentKeeper {
     for (const file of (await readdir(home.agents)).filter((entry) => entry.endsWith('.yaml')).sort()) {
       const path = join(home.agents, file);
       try {
-        await this.#bringUp(parseManifest(await readFile(path, 'utf8'), { file: path }), signal);
+        const manifest = parseManifest(await readFile(path, 'utf8'), { file: path });
+        if (!this.#running.has(manifest.name)) await this.#bringUp(manifest, signal);
       } catch (error) {
         if (signal.aborted) throw error;
         const failure = asSaharaError(error);
@@ -204,8 +205,9 @@ class HomeAgents implements AgentKeeper {
     const running: Running = { manifest, asset, parts, own, backend, withdraw: async () => {} };
     this.#faults.delete(name);
     this.#running.set(name, running);
-    await this.#announce(running);
+    // In this order: the farewell of the old version would take the new one off the list.
     await before?.withdraw();
+    await this.#announce(running);
     await before?.backend.close();
   }
 
@@ -228,7 +230,7 @@ class HomeAgents implements AgentKeeper {
     });
     // The operator's certificate in the card ends some day; a new card carries a new one.
     const cancel = clock.after(CARD_RENEWAL_MS, () => {
-      if (this.#running.get(manifest.name) === running) void this.#announce(running).then(withdraw);
+      if (this.#running.get(manifest.name) === running) void withdraw().then(() => this.#announce(running));
     });
     running.withdraw = async () => {
       cancel();

@@ -127,6 +127,8 @@ async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSigna
       }
       log.debug('the faucet did not answer yet', { code });
     }
+    // The first transaction goes on by itself; a second one would draw twice.
+    await client.settled({ signal }).catch(() => {});
     await new Promise<void>((resolve) => clock.after(FAUCET_RETRY_MS, resolve));
   }
 }

@@ -5,7 +5,7 @@ import { Option } from 'commander';
 import { explainError } from '../../base/error-text.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { StatusReport } from '../../daemon/admin/types.ts';
-import { type Daemon, startDaemon } from '../../daemon/compose.ts';
+import type { Daemon } from '../../daemon/compose.ts';
 import { configTemplate, loadConfig } from '../../daemon/config.ts';
 import { CONFIG_OPTIONS, type Config, type ConfigOption } from '../../daemon/config-schema.ts';
 import { VERSION } from '../../daemon/version.ts';
@@ -86,6 +86,8 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
   const stopSpinning = terminal.progress('Starting');
   let daemon: Daemon;
   try {
+    // Other commands start faster without the whole daemon in memory.
+    const { startDaemon } = await import('../../daemon/compose.ts');
     daemon = await startDaemon(
       { home, config, environment: app.environment },
       {

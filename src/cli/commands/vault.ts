@@ -69,7 +69,7 @@ async function add(app: App, vault: string, path: string, options: AddOptions): 
       else if (event.type === 'skipped') {
         stop();
         app.terminal.note(
-          `${app.terminal.paintError('yellow', 'skipped')} ${clip(event.name, 60)}: ${reasonOf(event.error)}`,
+          `${app.terminal.paintError('yellow', 'skipped')} ${clip(event.name, 60)}: ${reasonOf(event.refusal)}`,
         );
       } else if (event.type === 'total') {
         stop();

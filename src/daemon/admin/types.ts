@@ -98,7 +98,7 @@ export interface ImportEvent {
   readonly chunks?: number;
   readonly documents?: number;
   /** Why it was skipped. */
-  readonly error?: AdminFailure;
+  readonly refusal?: AdminFailure;
 }
 
 /** A passage that a search found. */

@@ -82,7 +82,7 @@ function eventOf(event: Imported, name: string, vault: Vault): ImportEvent | und
       return {
         type: 'skipped',
         name: event.name,
-        error: { code: event.error.code, facts: event.error.facts },
+        refusal: { code: event.error.code, facts: event.error.facts },
       };
     case 'done': {
       const { documents, chunks } = vault.stats();
