@@ -113,11 +113,24 @@ function citation(
   };
 }
 
+/** Letters and digits alone: a unit that repeats the question does not answer it. */
+function plain(text: string): string {
+  return text
+    .toLowerCase()
+    .replace(/[^\p{L}\p{N}]+/gu, ' ')
+    .trim();
+}
+
 /** The units to quote, in the order in which they are read; none when the question is not answered. */
 function choose(request: AnswerRequest, options: ExtractiveOptions): Candidate[] {
   const terms = weighedTerms(request.question, request.terms);
   const all = candidatesOf(request.question, request.passages, terms);
-  const ranked = all.filter((candidate) => candidate.score > 0 && isQuotable(candidate)).sort(byScore);
+  const asked = plain(request.question);
+  const ranked = all
+    .filter(
+      (candidate) => candidate.score > 0 && isQuotable(candidate) && !plain(candidate.text).includes(asked),
+    )
+    .sort(byScore);
   const first = ranked.find((candidate) => candidate.support >= options.supportMin);
   if (first === undefined) return [];
   const chosen = new Set<Candidate>();
