@@ -26,6 +26,15 @@ describe('imports', () => {
     expect(wrong.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
   });
 
+  it('are seen by these tests, over several lines and as types too', () => {
+    const seen = (from: string, to: string, typeOnly: boolean): boolean =>
+      imports.some((found) => found.from === from && found.to === to && found.typeOnly === typeOnly);
+    expect(seen('src/protocol/codec.ts', 'src/base/bytes.ts', false)).toBe(true);
+    expect(seen('src/protocol/verify-bundle.ts', 'src/protocol/verify-receipt.ts', false)).toBe(true);
+    expect(seen('src/protocol/signing.ts', 'src/protocol/suite.ts', true)).toBe(true);
+    expect(seen('src/protocol/suite-portable.ts', '@noble/hashes/sha2.js', false)).toBe(true);
+  });
+
   it('stay inside folders that the table knows', () => {
     const unknown = source.filter(
       (path) => path !== 'src/index.ts' && !Object.hasOwn(LAYERS, folderOf(path)),

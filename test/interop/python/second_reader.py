@@ -1,318 +1,543 @@
 """A second reader of the protocol, written from spec/ alone: checks the vectors with nothing but Python's own library."""
 import hashlib, json, pathlib, re, sys
-
 SPEC = pathlib.Path(sys.argv[1])
-class Refused(Exception): pass
-def must(ok, why="refused"):
-    if not ok: raise Refused(why)
-def vectors(name): return json.loads((SPEC / "vectors" / f"{name}.json").read_text())
-H = lambda *parts: hashlib.sha256(b"".join(parts)).digest()
+
+class Refused(Exception):
+    pass
+
+def must(ok, why='refused'):
+    if not ok:
+        raise Refused(why)
+
+def vectors(name):
+    return json.loads((SPEC / 'vectors' / f'{name}.json').read_text())
+H = lambda *parts: hashlib.sha256(b''.join(parts)).digest()
 hx = bytes.fromhex
 
 # ENC-1 to ENC-9
+
 def decode(data):
     value, at = item(data, 0, 0)
-    must(at == len(data), "bytes after the end")
+    must(at == len(data), 'bytes after the end')
     return value
+
 def head(data, at):
-    must(at < len(data)); first = data[at]; major, info = first >> 5, first & 31
-    if info < 24: return major, info, at + 1
-    must(info in (24, 25, 26, 27)); size = 1 << (info - 24)
-    must(at + 1 + size <= len(data)); value = int.from_bytes(data[at + 1:at + 1 + size], "big")
-    must(value >= (24 if size == 1 else 1 << (4 * size)))
-    return major, value, at + 1 + size
+    must(at < len(data))
+    first = data[at]
+    major, info = (first >> 5, first & 31)
+    if info < 24:
+        return (major, info, at + 1)
+    must(info in (24, 25, 26, 27))
+    size = 1 << info - 24
+    must(at + 1 + size <= len(data))
+    value = int.from_bytes(data[at + 1:at + 1 + size], 'big')
+    must(value >= (24 if size == 1 else 1 << 4 * size))
+    return (major, value, at + 1 + size)
+
 def item(data, at, depth):
-    if at < len(data) and data[at] in (0xf4, 0xf5, 0xf6): return {0xf4: False, 0xf5: True, 0xf6: None}[data[at]], at + 1
+    if at < len(data) and data[at] in (244, 245, 246):
+        return ({244: False, 245: True, 246: None}[data[at]], at + 1)
     major, n, at = head(data, at)
-    if major == 0: return n, at
-    if major == 1: return -1 - n, at
+    if major == 0:
+        return (n, at)
+    if major == 1:
+        return (-1 - n, at)
     if major in (2, 3):
-        must(at + n <= len(data)); raw = data[at:at + n]
-        if major == 2: return bytes(raw), at + n
-        try: return raw.decode("utf-8"), at + n
-        except UnicodeDecodeError: raise Refused("utf-8")
-    must(major in (4, 5)); must(depth < 16); must(n <= len(data) - at)
+        must(at + n <= len(data))
+        raw = data[at:at + n]
+        if major == 2:
+            return (bytes(raw), at + n)
+        try:
+            return (raw.decode('utf-8'), at + n)
+        except UnicodeDecodeError:
+            raise Refused('utf-8')
+    must(major in (4, 5))
+    must(depth < 16)
+    must(n <= len(data) - at)
     if major == 4:
         out = []
         for _ in range(n):
-            value, at = item(data, at, depth + 1); out.append(value)
-        return out, at
-    out, previous = {}, None
+            value, at = item(data, at, depth + 1)
+            out.append(value)
+        return (out, at)
+    out, previous = ({}, None)
     for _ in range(n):
-        must(at < len(data) and data[at] >> 5 == 3)
-        key, at = item(data, at, depth + 1); raw = key.encode()
-        must(previous is None or (len(previous), previous) < (len(raw), raw)); previous = raw
+        must(at < len(data))
+        must(data[at] >> 5 == 3)
+        key, at = item(data, at, depth + 1)
+        raw = key.encode()
+        must(previous is None or (len(previous), previous) < (len(raw), raw))
+        previous = raw
         out[key], at = item(data, at, depth + 1)
-    return out, at
+    return (out, at)
+
 def encode_head(major, n):
-    if n < 24: return bytes([major << 5 | n])
+    if n < 24:
+        return bytes([major << 5 | n])
     for i, size in enumerate((1, 2, 4, 8)):
-        if n < 1 << (8 * size): return bytes([major << 5 | 24 + i]) + n.to_bytes(size, "big")
+        if n < 1 << 8 * size:
+            return bytes([major << 5 | 24 + i]) + n.to_bytes(size, 'big')
+
 def encode(v):
-    if v is None: return b"\xf6"
-    if v is True: return b"\xf5"
-    if v is False: return b"\xf4"
-    if isinstance(v, int): return encode_head(0, v) if v >= 0 else encode_head(1, -1 - v)
-    if isinstance(v, bytes): return encode_head(2, len(v)) + v
-    if isinstance(v, str): return encode_head(3, len(v.encode())) + v.encode()
-    if isinstance(v, list): return encode_head(4, len(v)) + b"".join(map(encode, v))
+    if v is None:
+        return b'\xf6'
+    if v is True:
+        return b'\xf5'
+    if v is False:
+        return b'\xf4'
+    if isinstance(v, int):
+        return encode_head(0, v) if v >= 0 else encode_head(1, -1 - v)
+    if isinstance(v, bytes):
+        return encode_head(2, len(v)) + v
+    if isinstance(v, str):
+        return encode_head(3, len(v.encode())) + v.encode()
+    if isinstance(v, list):
+        return encode_head(4, len(v)) + b''.join(map(encode, v))
     pairs = sorted(v.items(), key=lambda p: (len(p[0].encode()), p[0].encode()))
-    return encode_head(5, len(v)) + b"".join(encode(k) + encode(x) for k, x in pairs)
+    return encode_head(5, len(v)) + b''.join((encode(k) + encode(x) for k, x in pairs))
 
 # ENC-10 to ENC-14, by the tables of records.md
 RECORDS = {}
-for section in re.split(r"^## ", (SPEC / "records.md").read_text(), flags=re.M)[1:]:
-    name, rows = section.split("\n", 1)
-    cells = [[c.strip() for c in row.split("|")[1:4]] for row in rows.split("\n") if row.startswith("| `")]
-    RECORDS[name.strip()] = ("| kind | number" in rows, [(c[0].strip("`"), c[1]) for c in cells])
-ALIASES = {"certificate-chain": "list(4) of signed", "attribution": "list(256) of asset-amount"}
+for section in re.split('^## ', (SPEC / 'records.md').read_text(), flags=re.M)[1:]:
+    name, rows = section.split('\n', 1)
+    cells = [[c.strip() for c in row.split('|')[1:4]] for row in rows.split('\n') if row.startswith('| `')]
+    RECORDS[name.strip()] = ('| kind | number' in rows, [(c[0].strip('`'), c[1]) for c in cells])
+ALIASES = {'certificate-chain': 'list(4) of signed', 'attribution': 'list(256) of asset-amount'}
+
 def typed(kind, v):
-    if kind in ALIASES: return typed(ALIASES[kind], v)
+    if kind in ALIASES:
+        return typed(ALIASES[kind], v)
     if kind in RECORDS:
-        is_union, fields = RECORDS[kind]; must(isinstance(v, list))
+        is_union, fields = RECORDS[kind]
+        must(isinstance(v, list))
         if is_union:
             must(len(v) == 2)
             for name, about in fields:
-                number, inner = about.split(" ")
-                if v[0] == int(number) and v[0] is not True: return {"type": name, **typed(inner, v[1])}
-            raise Refused("kind")
+                number, inner = about.split(' ')
+                if v[0] == int(number) and v[0] is not True:
+                    return {'type': name, **typed(inner, v[1])}
+            raise Refused('kind')
         must(len(v) == len(fields))
         return {name: typed(k, x) for (name, k), x in zip(fields, v)}
-    number = lambda low, high: (must(isinstance(v, int) and not isinstance(v, bool) and low <= v <= high), v)[1]
-    if kind == "uint": return number(0, 2**53 - 1)
-    if kind == "u32": return number(0, 2**32 - 1)
-    if kind == "grains": return number(0, 10**18)
-    if kind == "bool": must(isinstance(v, bool)); return v
-    if m := re.fullmatch(r"uint\((\d+)\)", kind): return number(0, int(m[1]))
-    if m := re.fullmatch(r"bytes\((?:(\d+)\.\.)?(\d+)\)", kind):
-        must(isinstance(v, bytes) and int(m[1] or m[2]) <= len(v) <= int(m[2])); return v
-    if m := re.fullmatch(r"text\((\d+)\)", kind): must(isinstance(v, str) and len(v.encode()) <= int(m[1])); return v
-    if m := re.fullmatch(r"optional (.*)", kind): return None if v is None else typed(m[1], v)
-    if m := re.fullmatch(r"list\((\d+)\) of (.*)", kind):
-        must(isinstance(v, list) and len(v) <= int(m[1])); return [typed(m[2], x) for x in v]
-    if m := re.fullmatch(r"map\((\d+)\) from text\((\d+)\) to (.*)", kind):
-        must(isinstance(v, dict) and len(v) <= int(m[1]) and all(len(k.encode()) <= int(m[2]) for k in v))
+    number = lambda low, high: (must(isinstance(v, int) and (not isinstance(v, bool)) and (low <= v <= high)), v)[1]
+    if kind == 'uint':
+        return number(0, 2 ** 53 - 1)
+    if kind == 'u32':
+        return number(0, 2 ** 32 - 1)
+    if kind == 'grains':
+        return number(0, 10 ** 18)
+    if kind == 'bool':
+        must(isinstance(v, bool))
+        return v
+    if (m := re.fullmatch('uint\\((\\d+)\\)', kind)):
+        return number(0, int(m[1]))
+    if (m := re.fullmatch('bytes\\((?:(\\d+)\\.\\.)?(\\d+)\\)', kind)):
+        must(isinstance(v, bytes))
+        must(int(m[1] or m[2]) <= len(v) <= int(m[2]))
+        return v
+    if (m := re.fullmatch('text\\((\\d+)\\)', kind)):
+        must(isinstance(v, str))
+        must(len(v.encode()) <= int(m[1]))
+        return v
+    if (m := re.fullmatch('optional (.*)', kind)):
+        return None if v is None else typed(m[1], v)
+    if (m := re.fullmatch('list\\((\\d+)\\) of (.*)', kind)):
+        must(isinstance(v, list))
+        must(len(v) <= int(m[1]))
+        return [typed(m[2], x) for x in v]
+    if (m := re.fullmatch('map\\((\\d+)\\) from text\\((\\d+)\\) to (.*)', kind)):
+        must(isinstance(v, dict))
+        must(len(v) <= int(m[1]))
+        must(all((len(k.encode()) <= int(m[2]) for k in v)))
         return {k: typed(m[3], x) for k, x in v.items()}
-    if kind.startswith("one of "):
-        words = [w.split(" ", 1)[1] for w in kind[7:].split(", ")]
-        must(isinstance(v, int) and not isinstance(v, bool) and 0 <= v < len(words)); return words[v]
-    raise AssertionError(f"unknown kind {kind}")
-def record(name, data): return typed(name, decode(data))
+    if kind.startswith('one of '):
+        words = [w.split(' ', 1)[1] for w in kind[7:].split(', ')]
+        must(isinstance(v, int))
+        must(not isinstance(v, bool))
+        must(0 <= v < len(words))
+        return words[v]
+    raise AssertionError(f'unknown kind {kind}')
+
+def record(name, data):
+    return typed(name, decode(data))
 
 # SIGN-1 to SIGN-3
-P, L = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, -1, P) % P; I = pow(2, (P - 1) // 4, P)
+P, L = (2 ** 255 - 19, 2 ** 252 + 27742317777372353535851937790883648493)
+D = -121665 * pow(121666, -1, P) % P
+I = pow(2, (P - 1) // 4, P)
+
 def add(a, b):
-    (x1, y1, z1, t1), (x2, y2, z2, t2) = a, b
-    A, B, C, E = (y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P, 2 * t1 * t2 * D % P, 2 * z1 * z2 % P
-    e, f, g, h = B - A, E - C, E + C, B + A
-    return e * f % P, g * h % P, f * g % P, e * h % P
+    (x1, y1, z1, t1), (x2, y2, z2, t2) = (a, b)
+    A, B, C, E = ((y1 - x1) * (y2 - x2) % P, (y1 + x1) * (y2 + x2) % P, 2 * t1 * t2 * D % P, 2 * z1 * z2 % P)
+    e, f, g, h = (B - A, E - C, E + C, B + A)
+    return (e * f % P, g * h % P, f * g % P, e * h % P)
+
 def mul(k, p):
     q = (0, 1, 1, 0)
     while k:
-        if k & 1: q = add(q, p)
-        p = add(p, p); k >>= 1
+        if k & 1:
+            q = add(q, p)
+        p = add(p, p)
+        k >>= 1
     return q
+
 def point(raw):
-    y = int.from_bytes(raw, "little"); sign = y >> 255; y &= 2**255 - 1
+    y = int.from_bytes(raw, 'little')
+    sign = y >> 255
+    y &= 2 ** 255 - 1
     x2 = (y * y - 1) * pow(D * y * y + 1, -1, P) % P
     x = pow(x2, (P + 3) // 8, P)
-    if (x * x - x2) % P: x = x * I % P
-    must((x * x - x2) % P == 0 and not (x == 0 and sign))
-    if x & 1 != sign: x = P - x
-    return x, y, 1, x * y % P
+    if (x * x - x2) % P:
+        x = x * I % P
+    must((x * x - x2) % P == 0)
+    must(not (x == 0 and sign))
+    if x & 1 != sign:
+        x = P - x
+    return (x, y, 1, x * y % P)
+
 def raw(p):
-    x, y, z, _ = p; inv = pow(z, -1, P); x, y = x * inv % P, y * inv % P
-    return (y | (x & 1) << 255).to_bytes(32, "little")
-BASE = point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
-SMALL = {0, 1, P - 1} | {int.from_bytes(hx(h), "little") & (2**255 - 1) for h in (
-    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05", "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a")}
+    x, y, z, _ = p
+    inv = pow(z, -1, P)
+    x, y = (x * inv % P, y * inv % P)
+    return (y | (x & 1) << 255).to_bytes(32, 'little')
+BASE = point((4 * pow(5, -1, P) % P).to_bytes(32, 'little'))
+SMALL = {0, 1, P - 1} | {int.from_bytes(hx(h), 'little') & 2 ** 255 - 1 for h in ('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a')}
+
 def verifies(key, message, signature):
-    if len(key) != 32 or len(signature) != 64: return False
-    s = int.from_bytes(signature[32:], "little")
+    if len(key) != 32 or len(signature) != 64:
+        return False
+    s = int.from_bytes(signature[32:], 'little')
     for half in (key, signature[:32]):
-        y = int.from_bytes(half, "little") & (2**255 - 1)
-        if y >= P or y in SMALL: return False
-    if s >= L: return False
-    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), "little") % L
-    try: a = point(key)
-    except Refused: return False
+        y = int.from_bytes(half, 'little') & 2 ** 255 - 1
+        if y >= P or y in SMALL:
+            return False
+    if s >= L:
+        return False
+    k = int.from_bytes(hashlib.sha512(signature[:32] + key + message).digest(), 'little') % L
+    try:
+        a = point(key)
+    except Refused:
+        return False
     minus = (P - a[0], a[1], 1, P - a[3])
     return raw(add(mul(s, BASE), mul(k, minus))) == signature[:32]
 
 # SIGN-4 to SIGN-9
+
 def domain(network, kind):
-    name = f"sahara/1/{network}/{kind}".encode(); return bytes([len(name)]) + name
+    name = f'sahara/1/{network}/{kind}'.encode()
+    return bytes([len(name)]) + name
+
 def fault(network, kind, key, m):
-    if m["signature"] == b"": return "signature-missing"
-    if len(m["signature"]) != 64 or m["sides"] >> len(m["siblings"]): return "signature-invalid"
-    h = H(b"\0", domain(network, kind), m["payload"])
-    for i, other in enumerate(m["siblings"]): h = H(b"\1", other, h) if m["sides"] >> i & 1 else H(b"\1", h, other)
-    return None if verifies(key, domain(network, "batch") + h, m["signature"]) else "signature-invalid"
+    if m['signature'] == b'':
+        return 'signature-missing'
+    if len(m['signature']) != 64 or m['sides'] >> len(m['siblings']):
+        return 'signature-invalid'
+    h = H(b'\x00', domain(network, kind), m['payload'])
+    for i, other in enumerate(m['siblings']):
+        h = H(b'\x01', other, h) if m['sides'] >> i & 1 else H(b'\x01', h, other)
+    return None if verifies(key, domain(network, 'batch') + h, m['signature']) else 'signature-invalid'
+
 def signed_by(network, kind, key, m):
-    why = fault(network, kind, key, m); must(why is None, why)
+    why = fault(network, kind, key, m)
+    must(why is None, why)
 
 # ID
-ALPHABET = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
+
 def did(key):
-    n, out = int.from_bytes(b"\xed\x01" + key, "big"), ""
-    while n: n, r = divmod(n, 58); out = ALPHABET[r] + out
-    return "did:key:z" + out
-def covers(held, wanted): return wanted.startswith(held[:-1]) if held.endswith("*") else held == wanted
+    n, out = (int.from_bytes(b'\xed\x01' + key, 'big'), '')
+    while n:
+        n, r = divmod(n, 58)
+        out = ALPHABET[r] + out
+    return 'did:key:z' + out
+
+def covers(held, wanted):
+    return wanted.startswith(held[:-1]) if held.endswith('*') else held == wanted
+
 def chain(links, network, root, subject, capability, now):
-    issuer, above = root, None; must(1 <= len(links) <= 4)
+    issuer, above = (root, None)
+    must(1 <= len(links) <= 4)
     for link in links:
-        c = record("certificate", link["payload"])
-        must(c["version"] == 1 and c["network"] == network and c["issuer"] == issuer)
-        must(c["notBeforeMs"] <= now + 30000 and c["notAfterMs"] + 30000 >= now)
-        if above: must(above["subject"]["kind"] == "key" and all(any(covers(h, w) for h in above["capabilities"]) for w in c["capabilities"]))
-        signed_by(network, "certificate", c["issuer"], link)
-        above, issuer = c, c["subject"]["id"]
-    must(above["subject"] == subject and any(covers(h, capability) for h in above["capabilities"]))
+        c = record('certificate', link['payload'])
+        must(c['version'] == 1)
+        must(c['network'] == network)
+        must(c['issuer'] == issuer)
+        must(c['notBeforeMs'] <= now + 30000)
+        must(c['notAfterMs'] + 30000 >= now)
+        if above:
+            must(above['subject']['kind'] == 'key')
+            must(all((any((covers(h, w) for h in above['capabilities'])) for w in c['capabilities'])))
+        signed_by(network, 'certificate', c['issuer'], link)
+        above, issuer = (c, c['subject']['id'])
+    must(above['subject'] == subject)
+    must(any((covers(h, capability) for h in above['capabilities'])))
 
 # ENV
+
 def leading_version(payload):
-    _, _, at = head(payload, 0); return head(payload, at)[1]
+    _, _, at = head(payload, 0)
+    return head(payload, at)[1]
+
 def envelope(m, body, network, to, kind, now):
-    must(m["signature"] != b"", "signature-missing")
-    must(leading_version(m["payload"]) == 1, "version-unsupported")
-    try: e = record("envelope", m["payload"])
-    except Refused: raise Refused("malformed")
-    must(e["issuedAtMs"] > 0 and 0 < e["expiresAtMs"] - e["issuedAtMs"] <= 600000, "malformed")
-    must(e["network"] == network, "network-mismatch")
-    must(not any(n.startswith("!") for n in e["extensions"]), "unknown-critical")
-    must(e["to"] == to, "wrong-recipient")
-    must(e["expiresAtMs"] + 30000 >= now, "expired"); must(e["issuedAtMs"] <= now + 30000, "not-yet-valid")
-    must(e["bodyType"] == kind and e["bodyHash"] == H(body), "malformed")
-    signed_by(network, kind, e["from"], m); return e
+    must(m['signature'] != b'', 'signature-missing')
+    must(leading_version(m['payload']) == 1, 'version-unsupported')
+    try:
+        e = record('envelope', m['payload'])
+    except Refused:
+        raise Refused('malformed')
+    must(e['issuedAtMs'] > 0 and 0 < e['expiresAtMs'] - e['issuedAtMs'] <= 600000, 'malformed')
+    must(e['network'] == network, 'network-mismatch')
+    must(not any((n.startswith('!') for n in e['extensions'])), 'unknown-critical')
+    must(e['to'] == to, 'wrong-recipient')
+    must(e['expiresAtMs'] + 30000 >= now, 'expired')
+    must(e['issuedAtMs'] <= now + 30000, 'not-yet-valid')
+    must(e['bodyType'] == kind and e['bodyHash'] == H(body), 'malformed')
+    signed_by(network, kind, e['from'], m)
+    return e
 
 # RCPT-10 to RCPT-22
+
 def merkle(leaf, path):
-    at, count, rest = path["index"], path["count"], list(path["siblings"]); must(at < count); h = H(b"\0", leaf)
+    at, count, rest = (path['index'], path['count'], list(path['siblings']))
+    must(at < count)
+    h = H(b'\x00', leaf)
     while count > 1:
         if at % 2 == 1 or at + 1 < count:
-            must(rest); other = rest.pop(0); h = H(b"\1", other, h) if at % 2 else H(b"\1", h, other)
-        at, count = at // 2, (count + 1) // 2
-    must(not rest); return h
-b8 = lambda n: n.to_bytes(8, "big")
+            must(rest)
+            other = rest.pop(0)
+            h = H(b'\x01', other, h) if at % 2 else H(b'\x01', h, other)
+        at, count = (at // 2, (count + 1) // 2)
+    must(not rest)
+    return h
+b8 = lambda n: n.to_bytes(8, 'big')
+
 def sums(payload, amount, path):
-    index, count, start, before, sides = path["index"], path["count"], 0, 0, []
+    index, count, start, before, sides = (path['index'], path['count'], 0, 0, [])
     must(index < count)
     for bit in reversed(range(count.bit_length())):
         size = 1 << bit
-        if not count & size: continue
-        if index >= start + size: start += size; before += 1; continue
+        if not count & size:
+            continue
+        if index >= start + size:
+            start += size
+            before += 1
+            continue
         at = index - start
-        while size > 1: sides.append(at % 2 == 1); at, size = at // 2, size // 2
-        if start + (1 << bit) < count: sides.append(False)
-        sides += [True] * before; break
-    must(len(sides) == len(path["steps"])); h, total = H(b"sahara/1/receipt-leaf", b8(amount), H(payload)), amount
-    for left, step in zip(sides, path["steps"]):
-        must(step["left"] == left and total + step["sum"] <= 10**18)
-        a, b = ((step["hash"], step["sum"]), (h, total)) if left else ((h, total), (step["hash"], step["sum"]))
-        h, total = H(b"sahara/1/receipt-node", b8(a[1]), b8(b[1]), a[0], b[0]), total + step["sum"]
-    return h, total
+        while size > 1:
+            sides.append(at % 2 == 1)
+            at, size = (at // 2, size // 2)
+        if start + (1 << bit) < count:
+            sides.append(False)
+        sides += [True] * before
+        break
+    must(len(sides) == len(path['steps']))
+    h, total = (H(b'sahara/1/receipt-leaf', b8(amount), H(payload)), amount)
+    for left, step in zip(sides, path['steps']):
+        must(step['left'] == left)
+        must(total + step['sum'] <= 10 ** 18)
+        a, b = ((step['hash'], step['sum']), (h, total)) if left else ((h, total), (step['hash'], step['sum']))
+        h, total = (H(b'sahara/1/receipt-node', b8(a[1]), b8(b[1]), a[0], b[0]), total + step['sum'])
+    return (h, total)
 
 # RCPT-1 to RCPT-37
 import unicodedata
+
 def units(text):
-    n, inside = 0, False
+    n, inside = (0, False)
     for c in text:
-        word = unicodedata.category(c)[0] in "LNM"; name = unicodedata.name(c, "")
-        east = word and re.match(r"CJK|HIRAGANA|KATAKANA|HANGUL", name) is not None
-        if east or (word and not inside): n += 1
-        inside = word and not east
+        word = unicodedata.category(c)[0] in 'LNM'
+        name = unicodedata.name(c, '')
+        east = word and re.match('CJK|HIRAGANA|KATAKANA|HANGUL', name) is not None
+        if east or (word and (not inside)):
+            n += 1
+        inside = word and (not east)
     return n
+
 def bundle(data, network):
-    must(len(data) <= 1 << 24); b = record("bundle", data); must(b["format"] == "sahara/bundle/1"); g = record("genesis", b["genesis"])
-    must(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,31}", g["name"])); must(network == f"{g['name']}-{H(b'sahara/1/genesis', b['genesis']).hex()[:16]}", "network")
-    card = record("card", b["card"]["payload"]); must(card["version"] == 1 and card["network"] == network); signed_by(network, "card", card["agent"], b["card"])
-    o = b["opening"]; now = record("envelope", o["envelope"]["payload"])["issuedAtMs"]
-    chain(record("certificate-chain", card["operatorCertificate"]), network, card["operator"], {"kind": "key", "id": card["agent"]}, "serve:agent/" + did(card["agent"]), now)
-    e = envelope(o["envelope"], o["request"], network, {"kind": "agent", "name": card["agent"]}, "call", now)
-    q = record("call-request", o["request"])
-    wire = lambda m: encode([m["payload"], m["signature"], m["sides"], m["siblings"]])
-    must(q["cardHash"] == H(wire(b["card"])))
-    h, answer, sources, cites = H(b"sahara/1/delivery-start", e["id"]), "", [], []
-    for i, d in enumerate(b["deliveries"]):
-        h = H(b"sahara/1/delivery", h, bytes([d["kind"]]), H(d["body"])); must(d["kind"] in (2, 3))
-        if d["kind"] == 3: sources.append(record("source", d["body"])); continue
-        p = record("delta", d["body"]); must(p["sequence"] == i and all(c["source"] < len(sources) for c in p["citations"])); answer += p["text"]; cites += p["citations"]
+    must(len(data) <= 1 << 24)
+    b = record('bundle', data)
+    must(b['format'] == 'sahara/bundle/1')
+    g = record('genesis', b['genesis'])
+    must(re.fullmatch('[a-z0-9][a-z0-9-]{0,31}', g['name']))
+    must(network == f"{g['name']}-{H(b'sahara/1/genesis', b['genesis']).hex()[:16]}", 'network')
+    card = record('card', b['card']['payload'])
+    must(card['version'] == 1)
+    must(card['network'] == network)
+    signed_by(network, 'card', card['agent'], b['card'])
+    o = b['opening']
+    now = record('envelope', o['envelope']['payload'])['issuedAtMs']
+    chain(record('certificate-chain', card['operatorCertificate']), network, card['operator'], {'kind': 'key', 'id': card['agent']}, 'serve:agent/' + did(card['agent']), now)
+    e = envelope(o['envelope'], o['request'], network, {'kind': 'agent', 'name': card['agent']}, 'call', now)
+    q = record('call-request', o['request'])
+    wire = lambda m: encode([m['payload'], m['signature'], m['sides'], m['siblings']])
+    must(q['cardHash'] == H(wire(b['card'])))
+    h, answer, sources, cites = (H(b'sahara/1/delivery-start', e['id']), '', [], [])
+    for i, d in enumerate(b['deliveries']):
+        h = H(b'sahara/1/delivery', h, bytes([d['kind']]), H(d['body']))
+        must(d['kind'] in (2, 3))
+        if d['kind'] == 3:
+            sources.append(record('source', d['body']))
+            continue
+        p = record('delta', d['body'])
+        must(p['sequence'] == i)
+        must(all((c['source'] < len(sources) for c in p['citations'])))
+        answer += p['text']
+        cites += p['citations']
     text = answer.encode()
     for c in cites:
-        said, quoted = text[c["start"]:c["end"]], sources[c["source"]]["text"].encode()[c["sourceStart"]:c["sourceEnd"]]
-        must(c["start"] < c["end"] <= len(text) and said == quoted)
-    m = b["ending"]["receipt"]; r = record("receipt", m["payload"]); signed_by(network, "receipt", card["agent"], m)
-    must(r["version"] == 1 and r["network"] == network and r["callId"] == e["id"] and r["agent"] == card["agent"] and r["payee"] == card["operator"] and r["payer"] == e["from"])
-    must(r["requestHash"] == H(o["request"]) and r["cardHash"] == q["cardHash"] and r["manifestHash"] == card["manifestHash"] and r["modelDigest"] == card["model"]["digest"])
-    must(r["skill"] == q["skill"] and q["seed"] in (None, r["seed"]) and r["outputUnits"] <= q["outputUnitsMax"] and r["startedAtMs"] <= r["finishedAtMs"])
-    must(r["deliveries"] == len(b["deliveries"]) and r["responseHash"] == h)
-    must(r["inputUnits"] == units(q["question"]) + sum(units(t["text"]) for t in q["context"]) and r["outputUnits"] == units(answer))
-    pr = card["price"]; must(r["price"] == pr); due = pr["perCall"] + pr["perInputUnit"] * r["inputUnits"] + pr["perOutputUnit"] * r["outputUnits"]
-    paid = r["channel"] is not None
-    must((paid and (r["amount"] == due or r["amount"] == 0 and r["finish"] in ("nothing-found", "failed"))) or (not paid and r["amount"] == 0)); must(r["amount"] <= q["priceMax"])
-    if r["shares"]:
-        must(sum(s["ppm"] for s in r["shares"]) == 10**6 and sum(s["amount"] for s in r["shares"]) == r["amount"])
-        must(len({(s["asset"], s["role"]) for s in r["shares"]}) == len(r["shares"]))
-        for s in r["shares"]:
-            must(s["amount"] >= r["amount"] * s["ppm"] // 10**6)
-            must(s["role"] != "knowledge" or s["asset"] in {sources[c["source"]]["asset"] for c in cites}); must(s["role"] != "agent" or s["asset"] == card["asset"])
-    else: must(r["amount"] == 0)
-    v, c = o["voucher"], b["ending"]["charge"]
+        said, quoted = (text[c['start']:c['end']], sources[c['source']]['text'].encode()[c['sourceStart']:c['sourceEnd']])
+        must(c['start'] < c['end'] <= len(text))
+        must(said == quoted)
+    m = b['ending']['receipt']
+    r = record('receipt', m['payload'])
+    signed_by(network, 'receipt', card['agent'], m)
+    must(r['version'] == 1)
+    must(r['network'] == network)
+    must(r['callId'] == e['id'])
+    must(r['agent'] == card['agent'])
+    must(r['payee'] == card['operator'])
+    must(r['payer'] == e['from'])
+    must(r['requestHash'] == H(o['request']))
+    must(r['cardHash'] == q['cardHash'])
+    must(r['manifestHash'] == card['manifestHash'])
+    must(r['modelDigest'] == card['model']['digest'])
+    must(r['skill'] == q['skill'])
+    must(q['seed'] in (None, r['seed']))
+    must(r['outputUnits'] <= q['outputUnitsMax'])
+    must(r['startedAtMs'] <= r['finishedAtMs'])
+    must(r['deliveries'] == len(b['deliveries']))
+    must(r['responseHash'] == h)
+    must(r['inputUnits'] == units(q['question']) + sum((units(t['text']) for t in q['context'])))
+    must(r['outputUnits'] == units(answer))
+    pr = card['price']
+    must(r['price'] == pr)
+    due = pr['perCall'] + pr['perInputUnit'] * r['inputUnits'] + pr['perOutputUnit'] * r['outputUnits']
+    paid = r['channel'] is not None
+    must(paid and (r['amount'] == due or (r['amount'] == 0 and r['finish'] in ('nothing-found', 'failed'))) or (not paid and r['amount'] == 0))
+    must(r['amount'] <= q['priceMax'])
+    if r['shares']:
+        must(sum((s['ppm'] for s in r['shares'])) == 10 ** 6)
+        must(sum((s['amount'] for s in r['shares'])) == r['amount'])
+        must(len({(s['asset'], s['role']) for s in r['shares']}) == len(r['shares']))
+        for s in r['shares']:
+            must(s['amount'] >= r['amount'] * s['ppm'] // 10 ** 6)
+            must(s['role'] != 'knowledge' or s['asset'] in {sources[c['source']]['asset'] for c in cites})
+            must(s['role'] != 'agent' or s['asset'] == card['asset'])
+    else:
+        must(r['amount'] == 0)
+    v, c = (o['voucher'], b['ending']['charge'])
     if paid:
-        must(v and c); signed_by(network, "voucher", r["payer"], v); signed_by(network, "charge", r["payee"], c)
-        vv, cc = record("voucher", v["payload"]), record("charge", c["payload"])
-        for x in (vv, cc): must(x["network"] == network and x["channel"] == r["channel"] and x["lane"] == r["lane"])
-        must(vv["ceiling"] >= r["amount"] and cc["sequence"] > r["sequence"] and cc["total"] >= r["amount"])
-    else: must(v is None and c is None)
-    s = b["settlement"]
-    if s is None: return r
-    must(paid); hd = record("block-header", s["header"]["payload"]); must(hd["version"] == 1 and hd["network"] == network and hd["proposer"] == g["sequencer"])
-    signed_by(network, "block-header", g["sequencer"], s["header"])
-    must(merkle(wire(s["transaction"]), s["transactionPath"]) == hd["transactionsRoot"]); must(merkle(encode([s["result"]["code"], s["result"]["moved"]]), s["resultPath"]) == hd["resultsRoot"])
-    must(all(s["transactionPath"][k] == s["resultPath"][k] for k in ("index", "count")) and s["result"]["code"] == 0)
-    t = record("transaction", s["transaction"]["payload"]); must(t["network"] == network); signed_by(network, "transaction", t["sender"], s["transaction"])
-    a = t["action"] if t["action"]["type"] == "claim" else t["action"].get("claim"); must(a); vv, cc = record("voucher", a["voucher"]["payload"]), record("charge", a["charge"]["payload"])
-    for x in (vv, cc): must(x["network"] == network and x["channel"] == r["channel"] == a["channel"] and x["lane"] == r["lane"])
-    signed_by(network, "voucher", r["payer"], a["voucher"]); signed_by(network, "charge", r["payee"], a["charge"]); must(vv["ceiling"] >= cc["total"])
-    must(s["receiptPath"]["index"] == r["sequence"] and s["receiptPath"]["count"] == cc["sequence"] and sums(m["payload"], r["amount"], s["receiptPath"]) == (cc["receiptRoot"], cc["total"]))
-    at = a["attribution"]; must(all(x["asset"] < y["asset"] for x, y in zip(at, at[1:]))); must(H(b"sahara/1/attribution", encode([[x["asset"], x["amount"]] for x in at])) == cc["attributionRoot"])
-    must(sum(x["amount"] for x in at) == cc["total"]); got = {x["asset"]: x["amount"] for x in at}; owed = {}
-    for x in r["shares"]: owed[x["asset"]] = owed.get(x["asset"], 0) + x["amount"]
-    must(all(got.get(k, 0) >= n for k, n in owed.items()))
+        must(v)
+        must(c)
+        signed_by(network, 'voucher', r['payer'], v)
+        signed_by(network, 'charge', r['payee'], c)
+        vv, cc = (record('voucher', v['payload']), record('charge', c['payload']))
+        for x in (vv, cc):
+            must(x['network'] == network)
+            must(x['channel'] == r['channel'])
+            must(x['lane'] == r['lane'])
+        must(vv['ceiling'] >= r['amount'])
+        must(cc['sequence'] > r['sequence'])
+        must(cc['total'] >= r['amount'])
+    else:
+        must(v is None)
+        must(c is None)
+    s = b['settlement']
+    if s is None:
+        return r
+    must(paid)
+    hd = record('block-header', s['header']['payload'])
+    must(hd['version'] == 1)
+    must(hd['network'] == network)
+    must(hd['proposer'] == g['sequencer'])
+    signed_by(network, 'block-header', g['sequencer'], s['header'])
+    must(merkle(wire(s['transaction']), s['transactionPath']) == hd['transactionsRoot'])
+    must(merkle(encode([s['result']['code'], s['result']['moved']]), s['resultPath']) == hd['resultsRoot'])
+    must(all((s['transactionPath'][k] == s['resultPath'][k] for k in ('index', 'count'))))
+    must(s['result']['code'] == 0)
+    t = record('transaction', s['transaction']['payload'])
+    must(t['network'] == network)
+    signed_by(network, 'transaction', t['sender'], s['transaction'])
+    a = t['action'] if t['action']['type'] == 'claim' else t['action'].get('claim')
+    must(a)
+    vv, cc = (record('voucher', a['voucher']['payload']), record('charge', a['charge']['payload']))
+    for x in (vv, cc):
+        must(x['network'] == network)
+        must(x['channel'] == r['channel'] == a['channel'])
+        must(x['lane'] == r['lane'])
+    signed_by(network, 'voucher', r['payer'], a['voucher'])
+    signed_by(network, 'charge', r['payee'], a['charge'])
+    must(vv['ceiling'] >= cc['total'])
+    must(s['receiptPath']['index'] == r['sequence'])
+    must(s['receiptPath']['count'] == cc['sequence'])
+    must(sums(m['payload'], r['amount'], s['receiptPath']) == (cc['receiptRoot'], cc['total']))
+    at = a['attribution']
+    must(all((x['asset'] < y['asset'] for x, y in zip(at, at[1:]))))
+    must(H(b'sahara/1/attribution', encode([[x['asset'], x['amount']] for x in at])) == cc['attributionRoot'])
+    must(sum((x['amount'] for x in at)) == cc['total'])
+    got = {x['asset']: x['amount'] for x in at}
+    owed = {}
+    for x in r['shares']:
+        owed[x['asset']] = owed.get(x['asset'], 0) + x['amount']
+    must(all((got.get(k, 0) >= n for k, n in owed.items())))
     return r
-
 checked = 0
+
 def expect(name, valid, attempt):
-    global checked; checked += 1
-    try: attempt(); ok = True
-    except Refused as e: ok = False
-    if ok != valid: print("DISAGREES:", name, "valid" if valid else "invalid"); FAILED.append(name)
+    global checked
+    checked += 1
+    try:
+        attempt()
+        ok = True
+    except Refused as e:
+        ok = False
+    if ok != valid:
+        print('DISAGREES:', name, 'valid' if valid else 'invalid')
+        FAILED.append(name)
 FAILED = []
+
 def each(name, check):
     f = vectors(name)
     for valid in (True, False):
-        for c in f["valid" if valid else "invalid"]: expect(f"{name}: {c.get('name')}", valid, lambda: check(c, f.get("given", {})))
-def enc(c, g): v = decode(hx(c["hex"])); must(encode(v) == hx(c["hex"]))
-each("encoding", enc)
-each("records", lambda c, g: record(c["record"], hx(c["hex"])))
-each("ed25519", lambda c, g: must(verifies(hx(c["publicKey"]), hx(c["message"]), hx(c["signature"]))))
+        for c in f['valid' if valid else 'invalid']:
+            expect(f"{name}: {c.get('name')}", valid, lambda: check(c, f.get('given', {})))
+
+def enc(c, g):
+    v = decode(hx(c['hex']))
+    must(encode(v) == hx(c['hex']))
+each('encoding', enc)
+each('records', lambda c, g: record(c['record'], hx(c['hex'])))
+each('ed25519', lambda c, g: must(verifies(hx(c['publicKey']), hx(c['message']), hx(c['signature']))))
+
 def sg(c, g):
-    why = fault(g["network"], c["type"], hx(c["publicKey"]), record("signed", hx(c["message"]))); assert why == c.get("code"), (c["name"], why); must(why is None)
-each("signing", sg)
+    why = fault(g['network'], c['type'], hx(c['publicKey']), record('signed', hx(c['message'])))
+    assert why == c.get('code'), (c['name'], why)
+    must(why is None)
+each('signing', sg)
+
 def named(c, g):
-    must(c["did"].startswith("did:key:z") and all(x in ALPHABET for x in c["did"][9:])); n = 0
-    for x in c["did"][9:]: n = n * 58 + ALPHABET.index(x)
-    bytes_ = n.to_bytes((n.bit_length() + 7) // 8, "big"); must(len(bytes_) == 34 and bytes_[:2] == b"\xed\x01" and did(bytes_[2:]) == c["did"])
-    assert "publicKey" not in c or bytes_[2:].hex() == c["publicKey"]
-each("identity", named)
+    must(c['did'].startswith('did:key:z'))
+    must(all((x in ALPHABET for x in c['did'][9:])))
+    n = 0
+    for x in c['did'][9:]:
+        n = n * 58 + ALPHABET.index(x)
+    bytes_ = n.to_bytes((n.bit_length() + 7) // 8, 'big')
+    must(len(bytes_) == 34)
+    must(bytes_[:2] == b'\xed\x01')
+    must(did(bytes_[2:]) == c['did'])
+    assert 'publicKey' not in c or bytes_[2:].hex() == c['publicKey']
+each('identity', named)
+
 def ev(c, g):
-    try: envelope(record("signed", hx(c["message"])), hx(c["body"]), g["network"], {"kind": g["to"]["kind"], "name": hx(g["to"]["name"])}, g["bodyType"], g["nowMs"])
-    except Refused as e: assert str(e) == c.get("code"), (c["name"], str(e), c.get("code")); raise
-each("envelope", ev)
-each("certificate", lambda c, g: chain(record("certificate-chain", hx(c["chain"])), g["network"], hx(g["root"]), {"kind": "key", "id": hx(g["subject"]["id"])}, g["capability"], g["nowMs"]))
-each("merkle", lambda c, g: must(merkle(hx(c["leaf"]), record("merkle-path", hx(c["path"]))) == hx(c["root"])))
-each("receipt-tree", lambda c, g: must(sums(hx(c["payload"]), int(c["amount"]), record("receipt-path", hx(c["path"]))) == (hx(c["root"]), int(c["sum"]))))
-each("bundle", lambda c, g: bundle(hx(c["hex"]), g["network"]))
-print(f"{checked} vectors, {len(FAILED)} disagreements")
+    try:
+        envelope(record('signed', hx(c['message'])), hx(c['body']), g['network'], {'kind': g['to']['kind'], 'name': hx(g['to']['name'])}, g['bodyType'], g['nowMs'])
+    except Refused as e:
+        assert str(e) == c.get('code'), (c['name'], str(e), c.get('code'))
+        raise
+each('envelope', ev)
+each('certificate', lambda c, g: chain(record('certificate-chain', hx(c['chain'])), g['network'], hx(g['root']), {'kind': 'key', 'id': hx(g['subject']['id'])}, g['capability'], g['nowMs']))
+each('merkle', lambda c, g: must(merkle(hx(c['leaf']), record('merkle-path', hx(c['path']))) == hx(c['root'])))
+each('receipt-tree', lambda c, g: must(sums(hx(c['payload']), int(c['amount']), record('receipt-path', hx(c['path']))) == (hx(c['root']), int(c['sum']))))
+each('bundle', lambda c, g: bundle(hx(c['hex']), g['network']))
+print(f'{checked} vectors, {len(FAILED)} disagreements')
 sys.exit(1 if FAILED else 0)
