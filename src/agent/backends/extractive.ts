@@ -113,23 +113,15 @@ function citation(
   };
 }
 
-/** Letters and digits alone: a unit that repeats the question does not answer it. */
-function plain(text: string): string {
-  return text
-    .toLowerCase()
-    .replace(/[^\p{L}\p{N}]+/gu, ' ')
-    .trim();
-}
-
 /** The units to quote, in the order in which they are read; none when the question is not answered. */
 function choose(request: AnswerRequest, options: ExtractiveOptions): Candidate[] {
   const terms = weighedTerms(request.question, request.terms);
   const all = candidatesOf(request.question, request.passages, terms);
-  const asked = plain(request.question);
+  // A unit that holds the question as it was asked, mark included, repeats it and does not answer it.
+  const asked = /[?？]$/.test(request.question.trim()) ? request.question.trim() : undefined;
+  const repeats = ({ text }: Candidate): boolean => asked !== undefined && text.includes(asked);
   const ranked = all
-    .filter(
-      (candidate) => candidate.score > 0 && isQuotable(candidate) && !plain(candidate.text).includes(asked),
-    )
+    .filter((candidate) => candidate.score > 0 && isQuotable(candidate) && !repeats(candidate))
     .sort(byScore);
   const first = ranked.find((candidate) => candidate.support >= options.supportMin);
   if (first === undefined) return [];
