@@ -131,16 +131,18 @@ describe('the directory between peers', () => {
     const [a, b, c] = [await fleet.start(), await fleet.start(), await fleet.start()];
     await b.connect(addressOf(a));
     await c.connect(addressOf(b));
-    const [da, db, dc] = [a, b, c].map((mesh) => start(mesh, { heartbeatMs: 400 }));
+    const [da, db, dc] = [a, b, c].map((mesh) => start(mesh, { heartbeatMs: 1_500 }));
     if (!da || !db || !dc) throw new Error('three directories');
     const far = makeAgent('far');
+    const heard = (): Advert | undefined =>
+      dc.agents().find((agent) => agent.name === 'far')?.hosts[0]?.advert;
     const withdraw = da.announce(far.local);
-    await until(() => names(dc).includes('far'));
+    await until(() => heard() !== undefined);
+    const first = heard();
     far.setQueue(7);
-    await until(() => dc.find('far').hosts[0]?.queue === 7);
-    // Longer than one advert lives: only heartbeats can have kept it.
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
-    expect(names(dc)).toEqual(['far']);
+    await until(() => heard()?.queue === 7);
+    // Issued after the first one died: only heartbeats can have kept the agent.
+    await until(() => (heard()?.issuedAtMs ?? 0) > (first?.expiresAtMs ?? Number.POSITIVE_INFINITY));
     await dc.reach(dc.find('far').hosts[0] ?? expect.fail('a host'));
     expect((await dc.card(dc.find('far'))).card.name).toBe('far');
     await withdraw();
