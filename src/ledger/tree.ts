@@ -3,7 +3,7 @@
  * kept. An update reads the pages on the paths of what changed, gives new pages and the new root, and touches
  * nothing: the caller writes the pages with the block and then adopts the update.
  */
-import { concat } from '../base/bytes.ts';
+import { concat, equalBytes } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import type { StoreOperation } from '../base/store.ts';
 import type { Hash } from '../protocol/ids.ts';
@@ -144,6 +144,10 @@ function updateSlot(
   items: readonly Item[],
 ): TreeNode | undefined {
   if (before?.kind === 'inner') return updatePage(update, path, items, true);
+  const [only] = items;
+  if (only?.valueHash && items.length === 1 && (!before || equalBytes(before.keyHash, only.keyHash))) {
+    return leafNode(update.suite, only.keyHash, only.valueHash);
+  }
   const live = new Map<string, { readonly keyHash: Hash; readonly valueHash: Hash }>();
   if (before !== undefined) live.set(nameOf(before.keyHash), before);
   for (const { keyHash, valueHash } of items) {

@@ -22,11 +22,33 @@ export const DEPTH_MAX = 16;
 
 const U64_MAX: bigint = 2n ** 64n - 1n;
 
+const SPACE_BYTES = 4096;
+
+interface Space {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly view: DataView;
+}
+
+// Space for the next writer: making it costs more than most encodings. Writers inside others make their own.
+let spare: Space | undefined;
+
+function newSpace(): Space {
+  const bytes = new Uint8Array(SPACE_BYTES);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
 /** Appends canonical encodings to a growing buffer. */
 export class Writer {
-  #bytes = new Uint8Array(256);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array<ArrayBuffer>;
+  #view: DataView;
   #length = 0;
+
+  constructor() {
+    const { bytes, view } = spare ?? newSpace();
+    spare = undefined;
+    this.#bytes = bytes;
+    this.#view = view;
+  }
 
   /** An unsigned integer, 0 to 2^64 - 1. */
   uint(value: number | bigint): void {
@@ -82,7 +104,10 @@ export class Writer {
 
   /** What was written so far; the writer must not be used afterwards. */
   finish(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    const written = this.#bytes.slice(0, this.#length);
+    if (this.#bytes.length === SPACE_BYTES) spare = { bytes: this.#bytes, view: this.#view };
+    this.#length = 0;
+    return written;
   }
 
   #head(major: number, value: number | bigint): void {
