@@ -23,6 +23,7 @@ import {
   signOne,
   type TickSigner,
 } from '../../src/protocol/signing.ts';
+import type { Signer } from '../../src/protocol/suite.ts';
 import { createSigner, nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { createStreamPair, type PairOptions } from './stream-pair.ts';
 
@@ -37,7 +38,7 @@ export const keys = {
   agent: seeded(3),
   stranger: seeded(4),
   contributor: seeded(5),
-} as const;
+};
 
 export const hash = (value: number): Uint8Array => new Uint8Array(32).fill(value);
 
@@ -45,7 +46,7 @@ export const AGENT_ASSET: Uint8Array = hash(0xa0);
 export const KNOWLEDGE_ASSET: Uint8Array = hash(0xb0);
 export const CHANNEL: Uint8Array = hash(0xc0);
 
-export function tick(signer: ReturnType<typeof createSigner>): TickSigner {
+export function tick(signer: Signer): TickSigner {
   return createTickSigner({ suite, signer, network: NETWORK });
 }
 
