@@ -39,6 +39,8 @@ export const CHUNK_ELEMENTS: number = 1024 * 1024;
 export const WORKER_MEMORY_BYTES_MIN: number = 8 * 1024 * 1024;
 /** Most memory of one worker in bytes: what 32-bit addresses reach, less a page. */
 export const WORKER_MEMORY_BYTES_MAX: number = 2 ** 32 - 65_536;
+/** Bytes of work below which another worker costs more to start than it saves. */
+export const WORKER_SHARE_BYTES_MIN: number = 1024 * 1024;
 /** Most workers of one merge. */
 export const WORKERS_MAX: number = 64;
 

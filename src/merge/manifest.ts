@@ -118,8 +118,20 @@ function isManifest(value: unknown): value is MergeManifest {
     isListOf(models, (model) => isRecord(model) && isText(model.name) && isText(model.contentHash)) &&
     isListOf(parents, isParent) &&
     isListOf(warnings, isText) &&
-    isListOf(tensors, isTensor)
+    isListOf(tensors, isTensor) &&
+    hasSoundTensors(value)
   );
+}
+
+// Every contribution belongs to a parent that is listed, every tensor stands once.
+function hasSoundTensors(value: Record<string, unknown>): boolean {
+  // Each part has been looked at before.
+  const { parents, models, tensors } = value as unknown as MergeManifest;
+  const names = new Set(tensors.map(({ name }) => name));
+  const sound = tensors.every(({ gram, parents: own }) => {
+    return own.every((parent) => parent in parents) && (gram.length === 0 || gram.length === own.length ** 2);
+  });
+  return sound && names.size === tensors.length && parents.every(({ model }) => model in models);
 }
 
 function isParent(value: unknown): boolean {

@@ -8,7 +8,7 @@ import { toHex, utf8 } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { layOutMemory } from './context.ts';
-import { WORKER_MEMORY_BYTES_MIN } from './limits.ts';
+import { MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
 import { METHODS } from './methods.ts';
 import { nearestName } from './nearest.ts';
 import { describeOutput, type OutputFile } from './output-layout.ts';
@@ -89,6 +89,7 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
     problems.add(`unknown method ${recipe.method}${near === undefined ? '' : `; did you mean ${near}?`}`);
   }
   const names = modelNames(recipe);
+  if (names.length > MODELS_MAX) throw recipeInvalid([...problems, `more than ${MODELS_MAX} models`]);
   const opened = await openAll(names, { directory: complete.directory, problems });
   const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
   if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');

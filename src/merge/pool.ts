@@ -2,7 +2,12 @@
 import { Worker } from 'node:worker_threads';
 import { type ErrorCode, type ErrorFacts, invariant, SaharaError } from '../base/errors.ts';
 import { type Job, type JobResult, jobBytes } from './jobs.ts';
-import { WORKER_MEMORY_BYTES_MAX, WORKER_MEMORY_BYTES_MIN, WORKERS_MAX } from './limits.ts';
+import {
+  WORKER_MEMORY_BYTES_MAX,
+  WORKER_MEMORY_BYTES_MIN,
+  WORKER_SHARE_BYTES_MIN,
+  WORKERS_MAX,
+} from './limits.ts';
 
 /** What a worker is started with. */
 export interface WorkerSetup {
@@ -18,7 +23,7 @@ export type WorkerReply =
 
 /** How many workers with how much memory. */
 export interface PoolOptions {
-  /** Threads, at least 1; never more than there are jobs. Default: one per processor, at most 4. */
+  /** Threads, at least 1; no more are started than there is work for. Default: one per processor, at most 4. */
   readonly workers: number;
   /** Memory of all workers together in bytes. Default 96 MiB; each has at least 8 MiB. */
   readonly memoryBytes: number;
@@ -48,7 +53,8 @@ export async function runJobs<T extends Job>(
   invariant(workers >= 1 && workers <= WORKERS_MAX, 'a sensible number of workers');
   if (signal?.aborted) throw new SaharaError('cancelled');
   const queue = [...jobs].sort((a, b) => jobBytes(b) - jobBytes(a));
-  const count = Math.min(workers, queue.length);
+  const bytes = queue.reduce((sum, job) => sum + jobBytes(job), 0);
+  const count = Math.min(workers, queue.length, Math.ceil(bytes / WORKER_SHARE_BYTES_MIN) || 1);
   const setup: WorkerSetup = { memoryBytes: workerMemory(options), root };
   const threads: Worker[] = [];
   const stopped = Promise.withResolvers<never>();

@@ -7,16 +7,15 @@ import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
-import { openCheckpoint } from './checkpoint.ts';
 import { ioError } from './io.ts';
 import { type Job, jobBytes } from './jobs.ts';
 import { appendJournal, readJournal, startJournal } from './journal.ts';
 import { createManifest, MANIFEST_NAME, type MergeManifest, writeManifest } from './manifest.ts';
-import { contentHash } from './merkle.ts';
+import { prepareHashes } from './model-hashes.ts';
 import { INDEX_NAME, indexFile, type OutputFile } from './output-layout.ts';
 import type { MergePlan } from './plan.ts';
 import { type PoolOptions, runJobs } from './pool.ts';
-import type { TensorResult, TensorTask } from './task.ts';
+import type { TensorResult } from './task.ts';
 
 /** How far a merge is. */
 export interface MergeProgress {
@@ -126,55 +125,24 @@ async function keepSound(
   return sound;
 }
 
-type Labelled = Job & {
-  readonly task?: TensorTask;
-  readonly input?: { readonly model: number; readonly name: string };
-};
-
 // Merges what is missing and hashes what no task reads whole; returns the models' content hashes.
 async function work(
   plan: MergePlan,
   { partial, options, results, clock }: Stage & { results: Map<string, TensorResult>; clock: Clock },
 ): Promise<string[]> {
-  const checkpoints = await Promise.all(plan.models.map(({ path }) => openCheckpoint(path)));
-  const merges = plan.tasks
-    .filter(({ name }) => !results.has(name))
-    .map((task): Labelled => ({ kind: 'merge', task }));
-  const whole = new Set(
-    plan.tasks.flatMap(({ models, base }) => [...models, ...(base ? [base] : [])].map(placeOf)),
-  );
-  const hashed = new Map<string, string>();
-  const hashes = checkpoints.flatMap(({ tensors }, model) =>
-    [...tensors.values()].flatMap((source): Labelled[] => {
-      const input = { model, name: source.name };
-      return whole.has(placeOf(source)) ? [] : [{ kind: 'hash', source, input }];
-    }),
-  );
-  const jobs = [...merges, ...hashes];
+  const hashes = await prepareHashes(plan);
+  const missing = plan.tasks.filter(({ name }) => !results.has(name));
+  const jobs: Job[] = [...missing.map((task) => ({ kind: 'merge' as const, task })), ...hashes.jobs];
   const report = createReporter(jobs, { tensors: plan.tasks.length, clock, notify: options.onProgress });
   report(undefined, results.size);
   await runJobs(jobs, { ...options, root: partial }, (job, result) => {
-    if (result.kind === 'merge' && job.task) {
+    if (result.kind === 'merge' && job.kind === 'merge') {
       appendJournal(join(partial, JOURNAL_NAME), { name: job.task.name, result: result.result });
       results.set(job.task.name, result.result);
-    } else if (result.kind === 'hash' && job.kind === 'hash') hashed.set(placeOf(job.source), result.sha256);
+    } else if (result.kind === 'hash' && job.kind === 'hash') hashes.add(job.source, result.sha256);
     report(job, results.size);
   });
-  for (const { name, models, base } of plan.tasks) {
-    [...models, ...(base ? [base] : [])].forEach((source, i) => {
-      hashed.set(placeOf(source), results.get(name)?.inputs[i] ?? '');
-    });
-  }
-  return checkpoints.map(({ tensors }) =>
-    contentHash(
-      [...tensors.values()].map((tensor) => ({ ...tensor, sha256: hashed.get(placeOf(tensor)) ?? '' })),
-    ),
-  );
-}
-
-// A tensor and a task's source are the same bytes when they start and end alike.
-function placeOf({ path, offset, sizeBytes }: { path: string; offset: number; sizeBytes: number }): string {
-  return `${path}\n${offset}\n${sizeBytes}`;
+  return hashes.finish(results);
 }
 
 function createReporter(

@@ -4,14 +4,16 @@
  */
 import { resolve } from 'node:path';
 import { openCheckpoint } from './checkpoint.ts';
+import type { Job } from './jobs.ts';
 import { type ManifestTensor, type MergeManifest, readManifest } from './manifest.ts';
 import { contentHash } from './merkle.ts';
+import { prepareHashes } from './model-hashes.ts';
 import { type MergePlan, planMerge } from './plan.ts';
 import { type PoolOptions, runJobs } from './pool.ts';
 import { parseRecipe } from './recipe.ts';
 import { RUN_DEFAULTS } from './run.ts';
 import { shareOut } from './shares.ts';
-import type { TensorResult } from './task.ts';
+import type { TensorResult, TensorTask } from './task.ts';
 
 /** How to verify. */
 export interface VerifyOptions extends PoolOptions {
@@ -100,33 +102,55 @@ async function repeat(
   manifest: MergeManifest,
   { known, problems, options }: Check & { readonly problems: string[] },
 ): Promise<number> {
-  const { directory = '.' } = options;
+  const { directory = '.', tensors } = options;
   const plan = await planMerge(parseRecipe(manifest.recipe), { ...manifest.options, directory });
+  problems.push(...comparePlan(manifest, { plan, known }));
   const wanted = new Map(known.map((tensor) => [tensor.name, tensor]));
-  const jobs = plan.tasks
+  const merges = plan.tasks
     .filter(({ name }) => wanted.has(name))
     .map((task) => ({ kind: 'merge' as const, task }));
-  let repeated = 0;
-  await runJobs(jobs, options, ({ task }, result) => {
-    const tensor = wanted.get(task.name);
-    if (result.kind !== 'merge' || !tensor) return;
-    repeated++;
-    problems.push(...compare(tensor, result.result));
+  // The models' own hashes need every tensor, so they are checked when all are.
+  const hashes = tensors === undefined ? await prepareHashes(plan) : undefined;
+  const results = new Map<string, TensorResult>();
+  const jobs: Job[] = [...merges, ...(hashes?.jobs ?? [])];
+  await runJobs(jobs, options, (job, result) => {
+    if (result.kind === 'hash' && job.kind === 'hash') hashes?.add(job.source, result.sha256);
+    if (result.kind !== 'merge' || job.kind !== 'merge') return;
+    results.set(job.task.name, result.result);
+    const tensor = wanted.get(job.task.name);
+    if (tensor) problems.push(...compare(tensor, job.task, result.result));
   });
+  const named = manifest.models;
+  hashes?.finish(results).forEach((hash, i) => {
+    if (named[i]?.contentHash !== hash)
+      problems.push(`${plan.models[i]?.name} is not the model that was merged`);
+  });
+  return results.size;
+}
+
+function comparePlan(
+  { models, parents }: MergeManifest,
+  { plan, known }: { readonly plan: MergePlan; readonly known: readonly ManifestTensor[] },
+): string[] {
   const planned = new Set(plan.tasks.map(({ name }) => name));
-  for (const { name } of known) if (!planned.has(name)) problems.push(`the recipe does not make ${name}`);
-  if (plan.parents.join() !== parentsOf(manifest, plan).join()) problems.push('the recipe has other parents');
-  return repeated;
+  const problems = known
+    .filter(({ name }) => !planned.has(name))
+    .map(({ name }) => `the recipe does not make ${name}`);
+  if (plan.parents.join() !== parents.map(({ model }) => model).join())
+    problems.push('the recipe has other parents');
+  if (plan.models.map(({ name }) => name).join('\n') !== models.map(({ name }) => name).join('\n')) {
+    problems.push('the recipe has other models');
+  }
+  return problems;
 }
 
-function parentsOf({ parents }: MergeManifest, { models }: MergePlan): number[] {
-  return parents.map(({ model }) => (model < models.length ? model : -1));
-}
-
-function compare(tensor: ManifestTensor, again: TensorResult): string[] {
+function compare(tensor: ManifestTensor, task: TensorTask, again: TensorResult): string[] {
   const problems: string[] = [];
   if (tensor.inputs.join() !== again.inputs.join()) problems.push(`${tensor.name} was made of other inputs`);
   if (tensor.sha256 !== again.sha256) problems.push(`${tensor.name} comes out different`);
-  if (tensor.gram.join() !== again.gram.join()) problems.push(`${tensor.name} has other contributions`);
+  const sameGram = tensor.gram.join() === again.gram.join() && tensor.baseNorm === again.baseNorm;
+  if (!sameGram || tensor.parents.join() !== task.parents.join()) {
+    problems.push(`${tensor.name} has other contributions`);
+  }
   return problems;
 }

@@ -61,7 +61,7 @@ describe('MRG-25: block formats are those of ggml, bit for bit', () => {
   }
 });
 
-describe('MRG-25: GGUF files', () => {
+describe('MRG-25: GGUF files', { timeout: 120_000 }, () => {
   const { hex, tensors, metadata } = vectors<{
     hex: string;
     tensors: object[];
@@ -146,7 +146,7 @@ describe('MRG-25: GGUF files', () => {
   });
 });
 
-describe('MRG-26: merging GGUF', () => {
+describe('MRG-26: merging GGUF', { timeout: 120_000 }, () => {
   const models = useModels();
   const SHAPES: [string, number[]][] = [
     ['token_embd.weight', [16, 256]],

@@ -3,7 +3,7 @@ import { buildKernels } from '../../scripts/build-kernels.ts';
 import { createKernels, exactMath, kernelBytes } from '../../src/merge/kernels.ts';
 import { createRandom, decode, encode, f16Value } from './support.ts';
 
-describe('the kernel module', () => {
+describe('the kernel module', { timeout: 120_000 }, () => {
   it('MRG-23: is what the sources compile to', async () => {
     expect(Buffer.from(kernelBytes()).equals(Buffer.from(await buildKernels()))).toBe(true);
   });
@@ -19,7 +19,7 @@ describe('the kernel module', () => {
   });
 });
 
-describe('MRG-3: codecs', () => {
+describe('MRG-3: codecs', { timeout: 120_000 }, () => {
   const { kernels, bytes, free } = createKernels(8 * 1024 * 1024);
   const lane = free + 65_536 * 4;
   const all = Uint16Array.from({ length: 65_536 }, (_, i) => i);

@@ -110,7 +110,7 @@ function tolerance(values: Float64Array): number {
   return 1e-6 * values.reduce((top, value) => Math.max(top, Math.abs(value)), 1e-3);
 }
 
-describe('MRG-4: every method computes what its f64 reference says', () => {
+describe('MRG-4: every method computes what its f64 reference says', { timeout: 120_000 }, () => {
   it('has cases for every method', () => {
     expect(Object.keys(CASES).sort()).toEqual([...METHODS.keys()].sort());
   });

@@ -33,7 +33,7 @@ function countKept(merged: Float64Array, base: Float64Array): number {
   return merged.reduce((count, value, i) => count + (value === Math.fround(base[i] ?? 0) ? 0 : 1), 0);
 }
 
-describe('MRG-5: the result does not depend on memory', () => {
+describe('MRG-5: the result does not depend on memory', { timeout: 120_000 }, () => {
   const three = family(3, 11);
   const cases: [string, Settings][] = [
     ['linear', { weight: [0.2, 0.3, 0.5], normalize: true }],
@@ -132,7 +132,7 @@ describe('MRG-7, MRG-9: selection and vote', () => {
   });
 });
 
-describe('MRG-10: random masks', () => {
+describe('MRG-10: random masks', { timeout: 120_000 }, () => {
   const { base, models } = family(1, 21);
   it('dare keeps what density says, and makes up for the rest', () => {
     const settings = sparse(0.1, 1, { rescale: true });

@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { appendFile, mkdir, open, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { makeModel, TINY } from '../../examples/merge/make-models.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { openCheckpoint } from '../../src/merge/checkpoint.ts';
+import { createFileIo } from '../../src/merge/io.ts';
 import { MANIFEST_NAME, type MergeManifest } from '../../src/merge/manifest.ts';
 import { type MergeProgress, type RunOptions, runMerge } from '../../src/merge/run.ts';
 import { layOut } from '../../src/merge/safetensors.ts';
@@ -25,8 +24,15 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-describe('MRG-5, MRG-19: the same merge', () => {
+describe('MRG-5, MRG-19: the same merge', { timeout: 120_000 }, () => {
   it('writes the same bytes with one worker and two, with 16 MiB and 256 MiB', async () => {
+    // Large enough that a second worker is worth starting.
+    const wide = { ...TINY, hidden: 256, intermediate: 512 };
+    for (const [i, name] of ['base', 'a', 'b'].entries()) {
+      await makeModel(models.path('wide', name), wide, i === 0 ? { base: 1 } : { base: 1, tune: i });
+    }
+    const recipe = TIES.replace(/\b(base|a|b)$/gm, 'wide/$1');
+
     const outputs: Buffer[][] = [];
     const settings = [
       { workers: 1, memoryBytes: 16 * MIB },
@@ -35,7 +41,7 @@ describe('MRG-5, MRG-19: the same merge', () => {
       { workers: 2, memoryBytes: 256 * MIB },
     ];
     for (const [i, options] of settings.entries()) {
-      await merge(`same-${i}`, options);
+      await merge(`same-${i}`, options, recipe);
       const files = ['model.safetensors', MANIFEST_NAME, 'config.json'];
       outputs.push(await Promise.all(files.map((file) => readFile(models.path(`same-${i}`, file)))));
     }
@@ -62,30 +68,7 @@ describe('MRG-5, MRG-19: the same merge', () => {
   });
 });
 
-describe('MRG-17: nothing unfinished under the final name', () => {
-  it('goes on after being killed every few tensors, to the same bytes', async () => {
-    const expected = await merge('undisturbed');
-    const child = fileURLToPath(new URL('./merge-child.ts', import.meta.url));
-    let deaths = 0;
-    for (; deaths < 30; deaths++) {
-      const args = [child, models.path(), models.path('killed'), TIES, '3'];
-      const running = spawn(process.execPath, args, { stdio: 'inherit' });
-      const [code] = await once(running, 'exit');
-      if (code === 0) break;
-      expect(await exists(models.path('killed'))).toBe(false);
-    }
-    expect(deaths).toBeGreaterThan(3);
-    const manifest = await readFile(models.path('killed', MANIFEST_NAME), 'utf8');
-    expect(JSON.parse(manifest)).toEqual(expected);
-    const [one, other] = ['undisturbed', 'killed'].map((name) => models.path(name, 'model.safetensors'));
-    expect(await readFile(other ?? '')).toEqual(await readFile(one ?? ''));
-    expect((await readdir(models.path('killed'))).sort()).toEqual([
-      'config.json',
-      'model.safetensors',
-      MANIFEST_NAME,
-    ]);
-  });
-
+describe('MRG-17: nothing unfinished under the final name', { timeout: 120_000 }, () => {
   it('is cancelled at once and goes on later; what did not reach the disk is done again', async () => {
     const cancel = new AbortController();
     const onProgress = ({ tensorsDone }: MergeProgress): void => {
@@ -147,7 +130,26 @@ describe('MRG-17: nothing unfinished under the final name', () => {
   });
 });
 
-describe('MRG-3, MRG-11: data that cannot be merged', () => {
+describe('what the disk says', () => {
+  it('is told apart: full, missing, too short', () => {
+    const io = createFileIo('/dev');
+    const target = { path: 'full', dtype: 'F32', offset: 0, sizeBytes: 4 };
+    expect(() => io.write(target, 0, new Uint8Array(4))).toThrow(
+      expect.objectContaining({ code: 'disk-full' }),
+    );
+    const missing = { ...target, path: models.path('no-such-file') };
+    expect(() => io.read(missing, 0, new Uint8Array(4))).toThrow(
+      expect.objectContaining({ code: 'file-missing' }),
+    );
+    const short = { ...target, path: models.path('a', 'config.json'), offset: 1e9 };
+    expect(() => io.read(short, 0, new Uint8Array(4))).toThrow(
+      expect.objectContaining({ code: 'tensor-invalid' }),
+    );
+    io.close();
+  });
+});
+
+describe('MRG-3, MRG-11: data that cannot be merged', { timeout: 120_000 }, () => {
   async function twoModels(
     name: string,
     tensor: { dtype: string; shape: number[] },

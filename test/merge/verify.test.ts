@@ -24,7 +24,7 @@ const LINEAR = (a: number, b: number): string =>
 const ARITHMETIC = (a: number, b: number): string =>
   `${LINEAR(a, b).replace('linear', 'task_arithmetic')}\nbase_model: base`;
 
-describe('MRG-21: verification', () => {
+describe('MRG-21: verification', { timeout: 120_000 }, () => {
   async function tampered(change: (manifest: Record<string, never>) => void): Promise<readonly string[]> {
     const folder = models.path('tampered');
     await cp(models.path('good'), folder, { recursive: true });
@@ -72,6 +72,18 @@ describe('MRG-21: verification', () => {
       for (const tensor of m.tensors ?? []) tensor.gram = tensor.gram.map((value) => 2 * value);
     });
     expect(gram).toContain('lm_head.weight has other contributions');
+    const swapped = await tampered((m: { tensors?: { parents: number[] }[] }) => {
+      for (const tensor of m.tensors ?? []) tensor.parents.reverse();
+    });
+    expect(swapped).toContain('lm_head.weight has other contributions');
+    const model = await tampered((m: { models?: { contentHash: string }[] }) => {
+      for (const each of m.models ?? []) each.contentHash = 'ab'.repeat(32);
+    });
+    expect(model).toEqual(['base', 'a', 'b'].map((name) => `${name} is not the model that was merged`));
+    const stray = tampered((m: { tensors?: { parents: number[] }[] }) => {
+      for (const tensor of m.tensors ?? []) tensor.parents = [0, -1];
+    });
+    await expect(stray).rejects.toMatchObject({ code: 'bundle-invalid' });
   });
 
   it('refuses what is no manifest', async () => {
@@ -81,7 +93,7 @@ describe('MRG-21: verification', () => {
   });
 });
 
-describe('MRG-18: models are named by their content', () => {
+describe('MRG-18: models are named by their content', { timeout: 120_000 }, () => {
   it('a merge’s manifest names the content of every model, also of what it does not read', async () => {
     const manifest = await merge(
       'first-layer',
@@ -95,7 +107,7 @@ describe('MRG-18: models are named by their content', () => {
   });
 });
 
-describe('MRG-20: shares of a merge', () => {
+describe('MRG-20: shares of a merge', { timeout: 120_000 }, () => {
   it('follow the weights, squared, and go to the parents', async () => {
     const { parents, models: named } = await merge('shared', ARITHMETIC(0.6, 0.4));
     expect(parents.map(({ model }) => named[model]?.name)).toEqual(['a', 'b']);
@@ -106,7 +118,7 @@ describe('MRG-20: shares of a merge', () => {
   });
 });
 
-describe('MRG-22: explanation', () => {
+describe('MRG-22: explanation', { timeout: 120_000 }, () => {
   it('finds the weights of a linear merge, and how much of a sparse one is explained', async () => {
     await merge('linear', LINEAR(0.7, 0.3));
     const input = { parents: [models.path('a'), models.path('b')], base: models.path('base') };
