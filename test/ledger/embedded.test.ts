@@ -10,6 +10,7 @@ import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { networkNameOf } from '../../src/ledger/genesis.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
+import { type Action, channelId } from '../../src/protocol/transaction.ts';
 import { createInProcessNetwork, ledgerNetwork } from './in-process.ts';
 import { ledgerConforms } from './ledger-conforms.ts';
 import { alice, bob, sequencer, signAction, suite, testGenesis } from './support.ts';
@@ -95,5 +96,41 @@ test('LEDGER-44: a store that fails halts the ledger, which keeps reading', asyn
   expect(ledger.head().halted).toContain('no space left');
   expect(ledger.account(alice.publicKey).nonce).toBe(0);
   await expect(ledger.submit(message)).rejects.toMatchObject({ code: 'ledger-halted' });
+  await ledger.stop();
+});
+
+test('LEDGER-22: while a channel is closing, no flood of transactions makes its delay pass faster', async () => {
+  const timers: (() => void)[] = [];
+  const clock = {
+    ...systemClock,
+    after(_: number, run: () => void): () => void {
+      timers.push(run);
+      return () => timers.splice(timers.indexOf(run), 1);
+    },
+  };
+  const parts = { ...common, clock, store: createMemoryStore(), signer: sequencer };
+  const ledger = await createEmbeddedLedger(parts, testGenesis());
+  const send = (nonce: number, action: Action) =>
+    ledger.submit(signAction(ledger.network, alice, nonce, action));
+  const channel = channelId(suite, ledger.network, alice.publicKey, bob.publicKey, 0);
+  await send(0, { type: 'open-channel', payee: bob.publicKey, deposit: 1_000_000n });
+  await send(1, { type: 'request-close', channel });
+  const { height } = ledger.head();
+  const flood = [2, 3, 4, 5].map((nonce) =>
+    send(nonce, { type: 'transfer', to: bob.publicKey, amount: 1n, memo: undefined }),
+  );
+  for (let tick = 0; tick < 50; tick++) await new Promise((resume) => setImmediate(resume));
+  expect(ledger.head().height).toBe(height);
+  timers.shift()?.();
+  await Promise.all(flood);
+  expect(ledger.head().height).toBe(height + 1);
+  // Two more intervals end the channel; from then on blocks follow the work again.
+  for (const ended of [2, 3]) {
+    while (timers.length === 0) await new Promise((resume) => setImmediate(resume));
+    timers.shift()?.();
+    while (ledger.head().height < height + ended) await new Promise((resume) => setImmediate(resume));
+  }
+  expect(ledger.channel(channel)).toBeUndefined();
+  await send(6, { type: 'transfer', to: bob.publicKey, amount: 1n, memo: undefined });
   await ledger.stop();
 });

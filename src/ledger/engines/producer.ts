@@ -1,5 +1,10 @@
-/** The sequencer's side: makes a block when there is work, and at intervals while channels are closing. */
+/**
+ * The sequencer's side: makes a block whenever there is work. While channels are closing it makes them at the
+ * network's interval instead, work or not: their delays count blocks, so a payer could otherwise shorten its
+ * payee's time by filling blocks, and an idle ledger would never end a channel.
+ */
 import { SaharaError } from '../../base/errors.ts';
+import { BLOCK_TRANSACTIONS_MAX } from '../../protocol/limits.ts';
 import type { Signer } from '../../protocol/suite.ts';
 import { buildBlock } from '../blocks.ts';
 import type { LedgerNetwork } from '../network.ts';
@@ -39,13 +44,13 @@ export class Producer {
     if (!this.#working) void this.#work();
   }
 
-  /** Makes empty blocks at the network's interval while channels are closing, so that their delays pass. */
+  /** Makes the next block after the network's interval if channels are closing. */
   arm(): void {
     if (this.#cancelTimer !== undefined || !this.#core.running || !this.#closing()) return;
     const { clock, genesis } = this.#core.parts;
     this.#cancelTimer = clock.after(genesis.parameters.blockIntervalMs, () => {
       this.#cancelTimer = undefined;
-      void this.#produce(true).finally(() => this.arm());
+      void this.#produce(true).finally(() => (this.#closing() ? this.arm() : this.wake()));
     });
   }
 
@@ -60,6 +65,7 @@ export class Producer {
       while (this.#wanted && this.#core.running) {
         // What comes in the same tick shares a block.
         await new Promise((resume) => setImmediate(resume));
+        if (this.#closing()) return this.arm();
         this.#wanted = false;
         if (await this.#produce(false)) this.#wanted = true;
       }
@@ -68,15 +74,15 @@ export class Producer {
     }
   }
 
-  /** Makes one block if there is work or `empty` ones are wanted; answers whether it did. */
-  async #produce(empty: boolean): Promise<boolean> {
+  /** Makes one block if there is work or, `paced`, a channel is closing; answers whether it did. */
+  async #produce(paced: boolean): Promise<boolean> {
     const { clock, chain, pool, log } = this.#core.parts;
     return this.#core.exclusive(async () => {
       if (!this.#core.running) return false;
-      const candidates = pool.ready(this.#options.transactionsPerBlockMax, (sender) =>
-        nonceOf(chain.readState, sender),
-      );
-      if (candidates.length === 0 && !(empty && this.#closing())) return false;
+      const most = paced ? BLOCK_TRANSACTIONS_MAX : this.#options.transactionsPerBlockMax;
+      const candidates = pool.ready(most, (sender) => nonceOf(chain.readState, sender));
+      const empty = paced && this.#closing();
+      if (candidates.length === 0 && !empty) return false;
       try {
         const proposal = { candidates, timeMs: clock.nowMs() };
         const { executed, leftOut } = buildBlock(this.#core.parts, this.#signer, proposal);
