@@ -57,7 +57,7 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const RESOLVE_EVERY_MS = 15_000;
+const RESOLVE_EVERY_MS = 5_000;
 const FUNDS_WAIT_MS = 5_000;
 
 /**
