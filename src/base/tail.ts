@@ -41,7 +41,8 @@ export function openFileTail(path: string): Tail {
       }
       sizeBytes += bytes.length;
     },
-    batches: () => decodeBatches(readFileSync(path)),
+    // A copy, because slices of a Node `Buffer` are views.
+    batches: () => decodeBatches(new Uint8Array(readFileSync(path))),
     clear() {
       ftruncateSync(file, 0);
       sizeBytes = 0;

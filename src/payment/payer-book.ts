@@ -218,7 +218,7 @@ export class PayerBook {
       const { channel, lane } = laneOfKey(key);
       const kept = payerLaneRecord.decode(value);
       const charge = kept.charge && { signed: kept.charge, terms: chargeSchema.decode(kept.charge.payload) };
-      this.#lanes.set(toHex(channel), new PayerLane(suite, { ...kept, channel, lane, charge }, false));
+      this.#lanes.set(toHex(channel), new PayerLane(suite, { ...kept, channel, lane, charge }));
     }
     for await (const [key, value] of range(bookKey.openCalls())) {
       const kept = openCallRecord.decode(value);
@@ -271,7 +271,7 @@ export class PayerBook {
   ): Promise<void> {
     const { amountMax } = call.request;
     const held = [...this.#calls.values()].some((open) => open.lane === lane && open.unknown);
-    if (!lane.healed || (held && !lane.hasRoom(amountMax, channel.deposit))) {
+    if (!lane.healed || lane.lacks || (held && !lane.hasRoom(amountMax, channel.deposit))) {
       await this.#healer.heal(lane, call.options);
     }
     while (lane.hasRoom(amountMax, channel.deposit) && !this.#marked(lane, amountMax)) {
@@ -281,7 +281,7 @@ export class PayerBook {
 
   #ready(lane: PayerLane, channel: ChannelInfo, request: PayerRequest): boolean {
     const { amountMax } = request;
-    if (channel.state !== 'open' || lane.disputed || !lane.healed) return false;
+    if (channel.state !== 'open' || lane.disputed || !lane.healed || lane.lacks) return false;
     if (!lane.hasRoom(amountMax, channel.deposit) || !this.#marked(lane, amountMax)) return false;
     const ahead = lane.next(amountMax * BigInt(this.#options.markCalls >> 1));
     const low = ahead.sequence + (this.#options.markCalls >> 1) > lane.marks.sequence;
@@ -332,8 +332,8 @@ export class PayerBook {
       charge: undefined,
       disputed: false,
     };
-    // A channel that has paid before had vouchers that this store has lost.
-    const lane = new PayerLane(this.#parts.suite, start, channel.claimed === 0n);
+    // Nothing here says whether vouchers were signed and lost with an earlier store: the payee knows.
+    const lane = new PayerLane(this.#parts.suite, start);
     this.#lanes.set(name, lane);
     return lane;
   }

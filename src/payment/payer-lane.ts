@@ -68,10 +68,10 @@ export class PayerLane implements JournalSource {
   wanted: { readonly ceiling: bigint; readonly sequence: number };
   /** The forced write of higher marks under way, if any. */
   marking: Promise<void> | undefined;
-  /** Whether what was signed last is known: false after a restart, until the payee was asked. */
-  healed: boolean;
+  /** Whether what was signed last is known: false when opened, until the payee was asked. */
+  healed = false;
 
-  constructor(suite: Suite, start: PayerLaneStart, fresh: boolean) {
+  constructor(suite: Suite, start: PayerLaneStart) {
     this.#suite = suite;
     this.channel = start.channel;
     this.lane = start.lane;
@@ -84,7 +84,6 @@ export class PayerLane implements JournalSource {
     this.#disputed = start.disputed;
     this.marks = { ceiling: start.ceilingMark, sequence: start.sequenceMark };
     this.wanted = this.marks;
-    this.healed = fresh;
   }
 
   /** Grains of all receipts accepted. */
@@ -120,6 +119,11 @@ export class PayerLane implements JournalSource {
   /** Whether receipts are missing before some that were accepted. */
   get hasGap(): boolean {
     return this.#ahead.size > 0;
+  }
+
+  /** Whether receipts are missing that no call under way can bring. */
+  get lacks(): boolean {
+    return this.#ahead.size > 0 && this.#holds.size === 0;
   }
 
   /** Whether the receipt `sequence` was accepted. */

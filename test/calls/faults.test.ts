@@ -111,7 +111,10 @@ describe('a call that does not go well', () => {
             for (; made < 5_000; made++) yield { type: 'delta', text: 'word ', citations: [] } as const;
             yield { type: 'end', finish: 'done' } as const;
           })(),
-          shares: () => ({ rule: 'test/1', shares: [{ asset: rig.card.asset, role: 'agent', ppm: 1_000_000 }] }),
+          shares: () => ({
+            rule: 'test/1',
+            shares: [{ asset: rig.card.asset, role: 'agent', ppm: 1_000_000 }],
+          }),
         }),
       },
     });
@@ -129,7 +132,9 @@ describe('a call that does not go well', () => {
       const rig = await createRig({
         pair: {
           tap: (frame) =>
-            frame.kind === kind ? { ...frame, body: frame.body.map((byte, i) => (i === 60 ? byte ^ 1 : byte)) } : frame,
+            frame.kind === kind
+              ? { ...frame, body: frame.body.map((byte, i) => (i === 60 ? byte ^ 1 : byte)) }
+              : frame,
         },
       });
       const failure: unknown = await ask(rig).result.catch((thrown: unknown) => thrown);
@@ -141,7 +146,9 @@ describe('a call that does not go well', () => {
   it('CALL-46: frames out of sequence and citations that do not quote are refused', async () => {
     const change = async (alter: (body: Uint8Array) => Uint8Array): Promise<unknown> => {
       const rig = await createRig({
-        pair: { tap: (frame) => (frame.kind === CALL_FRAME.delta ? { ...frame, body: alter(frame.body) } : frame) },
+        pair: {
+          tap: (frame) => (frame.kind === CALL_FRAME.delta ? { ...frame, body: alter(frame.body) } : frame),
+        },
       });
       return ask(rig).result.catch((thrown: unknown) => (thrown as SaharaError).facts.reason);
     };

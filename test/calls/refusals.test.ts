@@ -17,7 +17,11 @@ async function honest(rig: Rig, changes: { readonly priceMax?: bigint } = {}): P
       },
     },
   });
-  const call = catching.caller.ask({ target: rig.target, question: QUESTION, priceMax: changes.priceMax ?? 1_000n });
+  const call = catching.caller.ask({
+    target: rig.target,
+    question: QUESTION,
+    priceMax: changes.priceMax ?? 1_000n,
+  });
   await expect(call.result).rejects.toMatchObject({ code: 'peer-gone' });
   return callOpening.decode(caught as Uint8Array);
 }
@@ -41,22 +45,72 @@ describe('refusals', () => {
     const good = await honest(rig);
     const flip = (bytes: Uint8Array): Uint8Array => bytes.map((byte, i) => (i === 9 ? byte ^ 1 : byte));
     const request = callRequest.decode(good.request);
-    const asking = (change: Partial<typeof request>): Uint8Array => callRequest.encode({ ...request, ...change });
-    const badVoucher = { ...(good.voucher as NonNullable<typeof good.voucher>), signature: new Uint8Array(64) };
+    const asking = (change: Partial<typeof request>): Uint8Array =>
+      callRequest.encode({ ...request, ...change });
+    const badVoucher = {
+      ...(good.voucher as NonNullable<typeof good.voucher>),
+      signature: new Uint8Array(64),
+    };
     const expired = { issuedAtMs: 1_000, expiresAtMs: 2_000 };
     // In the order of CALL-10; every case also carries the fault of the one after it.
     const cases: readonly (readonly [string, string, Uint8Array])[] = [
       ['size', 'too-large', new Uint8Array(1_048_577)],
       ['shape', 'malformed', Uint8Array.of(0x83, 0x01)],
-      ['version', 'version-unsupported', callOpening.encode(resigned(good, { version: 9, network: 'other' }))],
-      ['network', 'network-mismatch', callOpening.encode(resigned(good, { network: 'other', to: { kind: 'agent', name: keys.stranger.publicKey } }))],
-      ['recipient', 'wrong-recipient', callOpening.encode(resigned(good, { to: { kind: 'agent', name: keys.stranger.publicKey }, ...expired }))],
-      ['expiry', 'expired', callOpening.encode({ ...resigned(good, expired), envelope: { ...resigned(good, expired).envelope, signature: flip(good.envelope.signature) } })],
-      ['signature', 'signature-invalid', callOpening.encode({ ...resigned(good, { id: fresh() }, asking({ skill: 'dance' }), keys.stranger) })],
-      ['limits', 'skill-unknown', callOpening.encode(resigned(good, { id: fresh() }, asking({ skill: 'dance', priceMax: 1n })))],
-      ['price', 'price-above-max', callOpening.encode({ ...resigned(good, { id: fresh() }, asking({ priceMax: 1n })), voucher: badVoucher })],
-      ['voucher', 'voucher-invalid', callOpening.encode({ ...resigned(good, { id: fresh() }), voucher: badVoucher })],
-      ['payment', 'payment-required', callOpening.encode({ ...resigned(good, { id: fresh() }), voucher: undefined })],
+      [
+        'version',
+        'version-unsupported',
+        callOpening.encode(resigned(good, { version: 9, network: 'other' })),
+      ],
+      [
+        'network',
+        'network-mismatch',
+        callOpening.encode(
+          resigned(good, { network: 'other', to: { kind: 'agent', name: keys.stranger.publicKey } }),
+        ),
+      ],
+      [
+        'recipient',
+        'wrong-recipient',
+        callOpening.encode(
+          resigned(good, { to: { kind: 'agent', name: keys.stranger.publicKey }, ...expired }),
+        ),
+      ],
+      [
+        'expiry',
+        'expired',
+        callOpening.encode({
+          ...resigned(good, expired),
+          envelope: { ...resigned(good, expired).envelope, signature: flip(good.envelope.signature) },
+        }),
+      ],
+      [
+        'signature',
+        'signature-invalid',
+        callOpening.encode({ ...resigned(good, { id: fresh() }, asking({ skill: 'dance' }), keys.stranger) }),
+      ],
+      [
+        'limits',
+        'skill-unknown',
+        callOpening.encode(resigned(good, { id: fresh() }, asking({ skill: 'dance', priceMax: 1n }))),
+      ],
+      [
+        'price',
+        'price-above-max',
+        callOpening.encode({
+          ...resigned(good, { id: fresh() }, asking({ priceMax: 1n })),
+          voucher: badVoucher,
+        }),
+      ],
+      [
+        'voucher',
+        'voucher-invalid',
+        callOpening.encode({ ...resigned(good, { id: fresh() }), voucher: badVoucher }),
+      ],
+      [
+        'payment',
+        'payment-required',
+        callOpening.encode({ ...resigned(good, { id: fresh() }), voucher: undefined }),
+      ],
     ];
     for (const [what, code, body] of cases) {
       const { code: found, kinds } = await rig.raw(body);
@@ -126,7 +180,10 @@ describe('refusals', () => {
   });
 
   it('CALL-30: free calls need no channel and end with the quota', async () => {
-    const rig = await createRig({ card: { free: { calls: 2, windowSeconds: 3_600 } }, channels: new Channels() });
+    const rig = await createRig({
+      card: { free: { calls: 2, windowSeconds: 3_600 } },
+      channels: new Channels(),
+    });
     const ask = (): ReturnType<Rig['caller']['ask']>['result'] =>
       rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n }).result;
     const first = await ask();

@@ -29,10 +29,9 @@ import { createStreamPair, type PairOptions } from './stream-pair.ts';
 
 export const NETWORK = 'test-0000000000000000';
 
-const seeded = (value: number): ReturnType<typeof createSigner> =>
-  createSigner(new Uint8Array(32).fill(value));
+const seeded = (value: number): Signer => createSigner(new Uint8Array(32).fill(value));
 
-export const keys = {
+export const keys: Readonly<Record<'payer' | 'operator' | 'agent' | 'stranger' | 'contributor', Signer>> = {
   payer: seeded(1),
   operator: seeded(2),
   agent: seeded(3),

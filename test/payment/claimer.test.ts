@@ -1,0 +1,127 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock as clock } from '../../src/base/clock.ts';
+import { SaharaError } from '../../src/base/errors.ts';
+import { silentLog as log } from '../../src/base/log.ts';
+import { createClaimer } from '../../src/payment/claimer.ts';
+import {
+  claimable,
+  claimBody,
+  earningsByAgent,
+  earningsByAsset,
+  earningsByOwner,
+} from '../../src/payment/claims.ts';
+import type { Claim, ClaimLedger } from '../../src/payment/ports.ts';
+import {
+  attributionRoot,
+  charge as chargeSchema,
+  voucher as voucherSchema,
+} from '../../src/protocol/payment.ts';
+import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
+import {
+  AGENT_ASSET,
+  type Channels,
+  createRig,
+  hash,
+  KNOWLEDGE_ASSET,
+  keys,
+  QUESTION,
+  type Rig,
+} from '../calls/rig.ts';
+
+/** A ledger's rule for claims, applied to the same view that the books read. */
+function ledgerOver(
+  channels: Channels,
+  results: (number | undefined | SaharaError)[] = [],
+): ClaimLedger & { readonly sent: Claim[] } {
+  const sent: Claim[] = [];
+  const applied = new Set<string>();
+  return {
+    sent,
+    async submitClaim(claim) {
+      sent.push(claim);
+      return suite.sha256(claim.charge.payload);
+    },
+    async outcome(transaction) {
+      const next = results.length > 0 ? results.shift() : 0;
+      if (next instanceof SaharaError) throw next;
+      if (next !== 0) return next;
+      const name = Buffer.from(transaction).toString('hex');
+      const claim = sent.find(
+        ({ charge }) => Buffer.from(suite.sha256(charge.payload)).toString('hex') === name,
+      );
+      const channel = claim && channels.channel(claim.channel);
+      if (!claim || !channel || applied.has(name)) return 0;
+      applied.add(name);
+      const { total } = chargeSchema.decode(claim.charge.payload);
+      const { ceiling } = voucherSchema.decode(claim.voucher.payload);
+      const paid = [total, ceiling, channel.deposit].reduce((a, b) => (b < a ? b : a));
+      channels.change(channel.id, { claimed: paid > channel.claimed ? paid : channel.claimed });
+      return 0;
+    },
+  };
+}
+
+const ask = (rig: Rig): ReturnType<Rig['caller']['ask']>['result'] =>
+  rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n }).result;
+
+describe('claims', () => {
+  it('PAY-40 PAY-41: pays exactly the charge, whose attribution it presents, and a second round pays nothing', async () => {
+    const rig = await createRig();
+    const total = (await ask(rig)).amount + (await ask(rig)).amount;
+    const ledger = ledgerOver(rig.channels);
+    const claimer = createClaimer({ book: rig.payee, channels: rig.channels, ledger, clock, log });
+    expect(await claimer.round()).toEqual({ claimed: 0, waiting: 1, failed: [] });
+    expect(await claimer.round({ all: true })).toEqual({ claimed: 1, waiting: 0, failed: [] });
+    const claim = ledger.sent[0] as Claim;
+    const charge = chargeSchema.decode(claim.charge.payload);
+    expect(attributionRoot(suite, claim.attribution)).toEqual(charge.attributionRoot);
+    expect(claim.attribution.reduce((sum, { amount }) => sum + amount, 0n)).toBe(total);
+    expect(rig.channels.all[0]?.claimed).toBe(total);
+    expect(await claimer.round({ all: true })).toEqual({ claimed: 0, waiting: 0, failed: [] });
+    expect(ledger.sent).toHaveLength(1);
+  });
+
+  it('PAY-42: a claim whose outcome is unknown is looked up and not sent again; a closing channel does not wait', async () => {
+    const rig = await createRig();
+    await ask(rig);
+    const ledger = ledgerOver(rig.channels, [undefined, new SaharaError('peer-unreachable'), 0]);
+    const claimer = createClaimer({ book: rig.payee, channels: rig.channels, ledger, clock, log });
+    rig.channels.change(rig.channels.all[0]?.id as Uint8Array, { state: 'closing' });
+    expect(await claimer.round()).toMatchObject({ claimed: 0, waiting: 1 });
+    expect(await claimer.round()).toMatchObject({ failed: [{ code: 'peer-unreachable' }] });
+    expect(await claimer.round()).toMatchObject({ claimed: 1 });
+    expect(ledger.sent).toHaveLength(1);
+  });
+
+  it('PAY-43: earnings by asset, agent and owner sum to what was charged, pending and settled apart', async () => {
+    const rig = await createRig();
+    const { amount } = await ask(rig);
+    const sum = (rows: readonly { readonly total: bigint }[]): bigint =>
+      rows.reduce((all, { total }) => all + total, 0n);
+    const assets = await earningsByAsset(rig.payee);
+    expect(assets.map(({ name }) => name)).toEqual(expect.arrayContaining([AGENT_ASSET, KNOWLEDGE_ASSET]));
+    expect(sum(assets)).toBe(amount);
+    expect(await earningsByAgent(rig.payee)).toEqual([
+      { name: keys.agent.publicKey, total: amount, settled: 0n },
+    ]);
+    for await (const { lane, amount: due } of claimable(rig.payee, rig.channels)) {
+      expect([claimBody(lane)?.attribution.length, due]).toEqual([2, amount]);
+    }
+    await createClaimer({
+      book: rig.payee,
+      channels: rig.channels,
+      ledger: ledgerOver(rig.channels),
+      clock,
+      log,
+    }).round({ all: true });
+    const third = [
+      { owner: hash(1), ppm: 333_333 },
+      { owner: hash(2), ppm: 666_667 },
+    ];
+    const { owners, unowned } = await earningsByOwner(rig.payee, {
+      ownersOf: (asset) => (Buffer.from(asset).equals(KNOWLEDGE_ASSET) ? third : undefined),
+    });
+    expect(sum(owners) + sum(unowned)).toBe(amount);
+    for (const { total, settled } of [...owners, ...unowned]) expect(settled).toBe(total);
+  });
+});
