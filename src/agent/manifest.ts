@@ -39,7 +39,7 @@ import {
 } from './manifest-reader.ts';
 
 /** How an agent's answers are made. */
-export type ManifestBackend =
+type ManifestBackend =
   | {
       readonly kind: 'extractive';
       /** Most sentences of an answer, 1 to 16. Default 4. */
@@ -116,7 +116,7 @@ export const MANIFEST_DEFAULTS: Omit<Manifest, 'name'> = {
 };
 
 /** Largest manifest, bytes. */
-export const MANIFEST_BYTES_MAX = 262_144;
+const MANIFEST_BYTES_MAX = 262_144;
 
 const PROMPT_BYTES_MAX = 65_536;
 const CALLERS_MAX = 1000;

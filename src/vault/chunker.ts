@@ -10,7 +10,7 @@ import { itemsOf, linesOf, type Span, sentences } from './text/sentences.ts';
 import { countWords } from './text/words.ts';
 
 /** A passage before it has an owner. Offsets are UTF-8 bytes of the extracted text, end excluded. */
-export interface RawChunk {
+interface RawChunk {
   readonly title: string;
   readonly text: string;
   readonly start: number;

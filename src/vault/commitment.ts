@@ -58,7 +58,7 @@ export function provesChunk(commitment: Commitment, id: Uint8Array, path: Merkle
 }
 
 /** Whether `path` leads from a term and its count to the commitment. */
-export function provesTerm(
+function provesTerm(
   commitment: Commitment,
   term: { readonly term: string; readonly chunksWith: number },
   path: MerklePath,

@@ -8,8 +8,8 @@ import { pipe } from 'it-pipe';
 import { SaharaError } from '../base/errors.ts';
 import type { Provenance } from './chunk.ts';
 import type { DocumentRecord } from './document.ts';
-import { unreadable } from './extract/detect.ts';
-import { extractDocument, tooLarge } from './extract/extract.ts';
+import { tooLarge, unreadable } from './extract/detect.ts';
+import { extractDocument } from './extract/extract.ts';
 import { sha256 } from './hash.ts';
 import { BATCH_CHUNKS_MAX, BATCH_DOCUMENTS_MAX, BATCH_TEXT_BYTES_MAX, FILE_BYTES_MAX } from './limits.ts';
 import type { Outcome, PreparedDocument } from './transaction.ts';
@@ -41,7 +41,7 @@ export type ImportEvent =
   | { readonly type: 'done'; readonly counts: ImportCounts };
 
 /** Totals of an import. */
-export interface ImportCounts {
+interface ImportCounts {
   readonly added: number;
   readonly replaced: number;
   readonly unchanged: number;

@@ -28,7 +28,12 @@ export const PDF_BYTES_MAX = 33_554_432;
 /** Most pages of a PDF document. */
 export const PDF_PAGES_MAX = 5000;
 /** Largest file that is read at all: the largest of the limits above. */
-export const FILE_BYTES_MAX: number = PDF_BYTES_MAX;
+export const FILE_BYTES_MAX: number = Math.max(
+  TEXT_BYTES_MAX,
+  MARKDOWN_BYTES_MAX,
+  HTML_BYTES_MAX,
+  PDF_BYTES_MAX,
+);
 /** Deepest nesting of elements that is followed in a document. */
 export const NESTING_MAX = 256;
 /** Deepest folder below the one that is imported. */

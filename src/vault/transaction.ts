@@ -3,12 +3,13 @@
  * written before `commit`. Every chunk of a document, its postings and the vault's head go together.
  */
 import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
-import { invariant, SaharaError } from '../base/errors.ts';
+import { invariant } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { Provenance } from './chunk.ts';
 import { type Chunk, chunkId, chunkRecord, documentId } from './chunk.ts';
 import type { VaultCodec } from './codec.ts';
 import { DOCUMENT_NAMES_MAX, type DocumentRecord, documentRecord } from './document.ts';
+import { tooMany } from './extract/detect.ts';
 import type { ExtractedDocument } from './extract/extract.ts';
 import { type Head, headRecord } from './head.ts';
 import { chunkKey, chunkNumberKey, documentKey, HEAD_KEY, nameKey } from './keys.ts';
@@ -130,7 +131,7 @@ export class Transaction {
     const firstChunk = this.#nextChunk;
     const count = extracted.chunks.length;
     if (this.#head.chunks + this.#added.size + count > VAULT_CHUNKS_MAX) {
-      throw new SaharaError('document-too-large', { name, vaultChunksMax: VAULT_CHUNKS_MAX });
+      throw tooMany(name, 'more passages than the vault has room for', VAULT_CHUNKS_MAX);
     }
     for (const [ordinal, { title, text, start, end }] of extracted.chunks.entries()) {
       const content = { title, text, ...provenance };
@@ -149,7 +150,7 @@ export class Transaction {
 
   #rename(document: DocumentRecord, name: string): DocumentRecord {
     if (document.names.length >= DOCUMENT_NAMES_MAX) {
-      throw new SaharaError('document-too-large', { name, namesMax: DOCUMENT_NAMES_MAX });
+      throw tooMany(name, `${document.names.length + 1} names`, DOCUMENT_NAMES_MAX);
     }
     return { ...document, names: [...document.names, name] };
   }

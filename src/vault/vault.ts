@@ -39,10 +39,10 @@ export interface VaultOptions {
 }
 
 /** What `openVault` uses where nothing is said. */
-export const VAULT_DEFAULTS: VaultOptions = { codec: plainCodec, postingsCacheBytes: 33_554_432 };
+const VAULT_DEFAULTS: VaultOptions = { codec: plainCodec, postingsCacheBytes: 33_554_432 };
 
 /** What a vault holds. */
-export interface VaultStats extends CorpusStats {
+interface VaultStats extends CorpusStats {
   readonly documents: number;
   /** Rises with every change. */
   readonly generation: number;

@@ -140,8 +140,12 @@ describe('refusals', () => {
   ])('KNOW-5: %s is told by its content', async (name, body, code, found) => {
     const error = await refusal(name, body);
     expect(error.code).toBe(code);
-    expect(error.facts).toMatchObject({ name, found, supported: ['plain text', 'Markdown', 'HTML', 'PDF'] });
-    expect(error.facts.advice).toContain('convert');
+    expect(error.facts).toMatchObject({
+      document: name,
+      found,
+      supported: ['plain text', 'Markdown', 'HTML', 'PDF'],
+    });
+    expect(error.facts.advice).toContain('Convert');
   });
 
   test('KNOW-5: empty, textless, damaged and too large documents say what to do', async () => {
@@ -155,7 +159,7 @@ describe('refusals', () => {
     expect(damaged.facts.reason).toContain('damaged');
     const huge = await refusal('a.md', `# x\n\n${'word '.repeat(MARKDOWN_BYTES_MAX / 5)}`);
     expect(huge.code).toBe('document-too-large');
-    expect(huge.facts).toMatchObject({ sizeBytesMax: MARKDOWN_BYTES_MAX });
+    expect(huge.facts).toMatchObject({ limitBytes: MARKDOWN_BYTES_MAX });
   });
 
   test('absurd nesting is read or refused, and never brings the process down', async () => {

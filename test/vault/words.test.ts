@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { editDistance, editsMax } from '../../src/vault/search/fuzzy.ts';
+import { EAST_ASIAN_RANGES } from '../../src/vault/text/scripts.ts';
 import { blocksOf, sentences, unitsOf } from '../../src/vault/text/sentences.ts';
 import { IRREGULAR, stem } from '../../src/vault/text/stem.ts';
 import { QUESTION_WORDS, STOPWORDS } from '../../src/vault/text/stopwords.ts';
@@ -58,6 +59,7 @@ describe('words', () => {
     readonly stopwords: readonly string[];
     readonly questionWords: readonly string[];
     readonly irregular: Readonly<Record<string, string>>;
+    readonly eastAsian: readonly (readonly number[])[];
   }
 
   test('KNOW-11: the lists are those of the spec', () => {
@@ -65,6 +67,7 @@ describe('words', () => {
     expect([...STOPWORDS].sort()).toEqual(words.stopwords);
     expect([...QUESTION_WORDS].sort()).toEqual(words.questionWords);
     expect(Object.fromEntries(IRREGULAR)).toEqual(words.irregular);
+    expect(EAST_ASIAN_RANGES).toEqual(words.eastAsian);
   });
 
   test('KNOW-11: stems are those of the vectors', () => {

@@ -35,7 +35,7 @@ export interface CitedPassage {
 }
 
 /** A term of the question and in how many chunks it stands. */
-export interface CountedTerm {
+interface CountedTerm {
   readonly term: string;
   readonly chunksWith: number;
 }
@@ -53,7 +53,7 @@ export type AttributionInput =
   | { readonly method: 'spans'; readonly answer: string; readonly passages: readonly CitedPassage[] };
 
 /** What one passage earned. */
-export interface SourceShare {
+interface SourceShare {
   readonly id: Uint8Array;
   readonly contributor: Uint8Array;
   readonly contribution: Uint8Array | undefined;
@@ -61,14 +61,14 @@ export interface SourceShare {
 }
 
 /** What one contributor earned, by the asset that earns for it or, without one, by its key. */
-export interface ContributorShare {
+interface ContributorShare {
   readonly contributor: Uint8Array;
   readonly contribution: Uint8Array | undefined;
   readonly ppm: number;
 }
 
 /** Name and version of a rule, for receipts. */
-export type AttributionRule = 'coverage/1' | 'coverage-plain/1' | 'spans/1';
+type AttributionRule = 'coverage/1' | 'coverage-plain/1' | 'spans/1';
 
 /** Who an answer rests on. Sources and the residual sum to exactly 1,000,000, and so do contributors and the residual. */
 export interface Attribution {
@@ -99,13 +99,13 @@ export function attribute(input: AttributionInput): Attribution {
 }
 
 /** The rule that `attribute` follows for an input. */
-export function ruleOf(input: AttributionInput): AttributionRule {
+function ruleOf(input: AttributionInput): AttributionRule {
   if (input.method === 'spans') return 'spans/1';
   return input.corpus === undefined ? 'coverage-plain/1' : 'coverage/1';
 }
 
 /** Who earns for a passage: its asset, or its contributor's key. */
-export function earnerOf(share: {
+function earnerOf(share: {
   readonly contributor: Uint8Array;
   readonly contribution: Uint8Array | undefined;
 }): Uint8Array {

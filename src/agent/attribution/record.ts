@@ -40,7 +40,7 @@ export interface RecordedCitation {
 }
 
 /** A passage that the answer cites, and what it earned. */
-export interface RecordedSource {
+interface RecordedSource {
   readonly id: Uint8Array;
   /** Which of the corpora it is from. */
   readonly corpus: number;

@@ -19,7 +19,7 @@ export interface Backend {
 }
 
 /** Kinds of backend. */
-export type BackendKind = 'extractive' | 'openai' | 'llama';
+type BackendKind = 'extractive' | 'openai' | 'llama';
 
 /** A retrieved passage: what a backend may rest an answer on. */
 export interface Passage {
@@ -80,7 +80,7 @@ export type AnswerPart =
     };
 
 /** The passage of a chunk. */
-export function passageOf(chunk: Chunk, score: number): Passage {
+function passageOf(chunk: Chunk, score: number): Passage {
   return { id: chunk.id, title: chunk.title, text: chunk.text, score };
 }
 

@@ -102,7 +102,7 @@ export class MarkFilter {
  * The sentence of a passage that shares most terms with a statement, as UTF-8 offsets; `undefined` when the passage
  * does not hold at least half of the statement's terms, and two (or its only one).
  */
-export function supportingSpan(
+function supportingSpan(
   statement: string,
   passage: Passage,
 ): { readonly passageStart: number; readonly passageEnd: number } | undefined {

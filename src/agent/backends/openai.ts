@@ -28,7 +28,7 @@ export interface OpenAiOptions {
 }
 
 /** What `createOpenAiBackend` uses where nothing is said; endpoint and model have no default. */
-export const OPENAI_DEFAULTS: Omit<OpenAiOptions, 'endpoint' | 'model'> = {
+const OPENAI_DEFAULTS: Omit<OpenAiOptions, 'endpoint' | 'model'> = {
   seeded: false,
   contextUnitsMax: 6000,
   idleMs: ENDPOINT_IDLE_MS,

@@ -31,6 +31,9 @@ const NEIGHBOUR_NUMERATOR = 3;
 const NEIGHBOUR_DENOMINATOR = 10;
 const RANK_BONUS = 250_000;
 const CUE_BONUS = 100_000;
+const DEFINITION_BONUS = 200_000;
+/** Tenths of its score that a table row keeps: out of its table it reads badly. */
+const ROW_TENTHS = 7;
 const PLAIN_LENGTH = 18;
 const WORDS_MIN = 3;
 /** A question of several terms is not answered by one of them. */
@@ -71,7 +74,8 @@ export function candidatesOf(
       const around = share((term) => own.has(term) || near.some((set) => set?.has(term))) - coverage;
       const context = Math.floor((NEIGHBOUR_NUMERATOR * around) / NEIGHBOUR_DENOMINATOR);
       const shaped = Math.floor((1000 * (coverage + context)) / lengthDivisor(countWords(text)));
-      const score = coverage === 0 && titled === 0 ? 0 : shaped + rank + cues(question, passage, unit, text);
+      const full = coverage === 0 && titled === 0 ? 0 : shaped + rank + cues(question, passage, unit, text);
+      const score = unit.kind === 'row' ? Math.floor((ROW_TENTHS * full) / 10) : full;
       const held = terms.filter(({ term }) => own.has(term) || title.has(term)).length;
       const enough = held >= Math.min(TERMS_MIN, terms.length);
       const support = enough ? coverage + Math.floor(titled / TITLE_PART) : 0;
@@ -136,7 +140,7 @@ function cues(question: string, passage: Passage, unit: Unit, text: string): num
     unit.kind === 'item' || unit.kind === 'row',
   );
   if (/^(?:what(?:'s| is| are)|define|explain)\b/.test(asked) && defines(asked, passage, text))
-    bonus += CUE_BONUS;
+    bonus += DEFINITION_BONUS;
   return bonus;
 }
 

@@ -4,8 +4,9 @@
  * character is one; nothing else is any.
  */
 
+import { isEastAsian } from '../../vault/text/scripts.ts';
+
 const WORD = /[\p{L}\p{N}\p{M}]/u;
-const IDEOGRAPH = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 /** Counts the units of a text that comes in pieces. */
 export class UnitCounter {
@@ -27,7 +28,7 @@ export class UnitCounter {
     let at = 0;
     for (const character of text) {
       const word = WORD.test(character);
-      const ideograph = word && IDEOGRAPH.test(character);
+      const ideograph = word && isEastAsian(character);
       if (ideograph || (word && !this.#inWord)) {
         if (this.#count >= max) return at;
         this.#count++;

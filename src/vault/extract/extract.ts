@@ -1,15 +1,23 @@
-import { SaharaError } from '../../base/errors.ts';
 import type { Extracted } from '../blocks.ts';
 import { type CutDocument, cut } from '../chunker.ts';
 import {
   DOCUMENT_CHUNKS_MAX,
   EXTRACTED_BYTES_MAX,
+  FILE_BYTES_MAX,
   HTML_BYTES_MAX,
   MARKDOWN_BYTES_MAX,
   PDF_BYTES_MAX,
   TEXT_BYTES_MAX,
 } from '../limits.ts';
-import { type Detected, type DocumentKind, detect, MEDIA_TYPES, unreadable } from './detect.ts';
+import {
+  type Detected,
+  type DocumentKind,
+  detect,
+  MEDIA_TYPES,
+  tooLarge,
+  tooMany,
+  unreadable,
+} from './detect.ts';
 import { extractHtml } from './html.ts';
 import { extractMarkdown } from './markdown.ts';
 import { extractPdf } from './pdf.ts';
@@ -37,7 +45,7 @@ export async function extractDocument(document: {
   readonly mediaType?: string | undefined;
 }): Promise<ExtractedDocument> {
   const { name, bytes } = document;
-  if (bytes.length > PDF_BYTES_MAX) throw tooLarge(name, bytes.length, PDF_BYTES_MAX);
+  if (bytes.length > FILE_BYTES_MAX) throw tooLarge(name, bytes.length, FILE_BYTES_MAX);
   const detected = detect(document);
   const bytesMax = BYTES_MAX[detected.kind];
   if (bytes.length > bytesMax) throw tooLarge(name, bytes.length, bytesMax);
@@ -45,19 +53,12 @@ export async function extractDocument(document: {
   const textBytes = Buffer.byteLength(result.text);
   if (textBytes > EXTRACTED_BYTES_MAX) throw tooLarge(name, textBytes, EXTRACTED_BYTES_MAX);
   if (result.chunks.length > DOCUMENT_CHUNKS_MAX) {
-    const facts = { name, chunks: result.chunks.length, chunksMax: DOCUMENT_CHUNKS_MAX };
-    throw new SaharaError('document-too-large', { ...facts, advice: 'split it into several files' });
+    throw tooMany(name, `${result.chunks.length} passages`, DOCUMENT_CHUNKS_MAX);
   }
   if (!result.chunks.some((chunk) => /[\p{L}\p{N}]/u.test(chunk.text))) {
     throw unreadable(name, 'no text was found in it', 'check that it is the file you meant');
   }
   return { ...result, mediaType: MEDIA_TYPES[detected.kind] };
-}
-
-/** The refusal of a document above a limit, bytes. */
-export function tooLarge(name: string, sizeBytes: number, sizeBytesMax: number): SaharaError {
-  const advice = 'split it into several files';
-  return new SaharaError('document-too-large', { name, sizeBytes, sizeBytesMax, advice });
 }
 
 async function extractBlocks(name: string, bytes: Uint8Array, detected: Detected): Promise<Extracted> {

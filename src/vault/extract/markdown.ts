@@ -50,7 +50,7 @@ function walk(node: Node, blocks: Block[], depth: number): void {
 }
 
 /** A code block in its line form; the extracted text keeps the fence, so that a passage shows what it is. */
-export function fenced(code: string, language: string): string {
+function fenced(code: string, language: string): string {
   const name = /^[\w+#.-]{1,24}/.exec(language)?.[0] ?? '';
   // A fence inside would end the block early.
   return `\`\`\`${name}\n${code.replace(/^```/gm, ' ```')}\n\`\`\``;

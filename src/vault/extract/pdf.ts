@@ -3,7 +3,7 @@ import { extractTextItems, getDocumentProxy, type StructuredTextItem } from 'unp
 import { SaharaError } from '../../base/errors.ts';
 import { type Block, type Extracted, oneLine } from '../blocks.ts';
 import { PDF_PAGES_MAX } from '../limits.ts';
-import { unreadable } from './detect.ts';
+import { tooMany, unreadable } from './detect.ts';
 
 interface Line {
   readonly text: string;
@@ -34,7 +34,7 @@ async function readPages(name: string, bytes: Uint8Array): Promise<Line[][]> {
     const proxy = await getDocumentProxy(bytes.slice(), { verbosity: 0 });
     try {
       if (proxy.numPages > PDF_PAGES_MAX) {
-        throw new SaharaError('document-too-large', { name, pages: proxy.numPages, pagesMax: PDF_PAGES_MAX });
+        throw tooMany(name, `${proxy.numPages} pages`, PDF_PAGES_MAX);
       }
       const { items } = await extractTextItems(proxy);
       return items.map(linesOf);

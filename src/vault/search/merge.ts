@@ -13,7 +13,7 @@ import type { SearchIndex } from './search-index.ts';
 import { dictionaryBlock, encodeLengths, type SegmentInfo, sealed } from './segment.ts';
 
 /** Neighbouring segments of a size that are joined together. */
-export const MERGE_WIDTH = 8;
+const MERGE_WIDTH = 8;
 /** Bytes after which a merge writes what it has. */
 const MERGE_BATCH_BYTES = 1_048_576;
 

@@ -18,7 +18,7 @@ export interface WantedTerm {
 /** Share of a question's own term. */
 export const QUESTION_SHARE = 256;
 /** Share of a term that only stands in the context. */
-export const CONTEXT_SHARE = 64;
+const CONTEXT_SHARE = 64;
 /** Share of a term by its edits from the word that was asked. */
 const CORRECTED_SHARES: readonly number[] = [QUESTION_SHARE, 128, 64];
 /** The terms of a question and then those that only its context has. */

@@ -19,7 +19,7 @@ export interface SegmentInfo {
 }
 
 /** Longest length of a chunk that is told apart, in index tokens. */
-export const LENGTH_MAX = 65_534;
+const LENGTH_MAX = 65_534;
 
 /** What the index needs of one chunk. */
 export interface IndexedChunk {

@@ -1,5 +1,7 @@
 /** Where sentences begin and end, by a fixed rule that is the same on every machine. */
 
+import { countWords } from './words.ts';
+
 /** A part of a text, UTF-16 indexes, end excluded. */
 export interface Span {
   readonly start: number;
@@ -116,8 +118,9 @@ export function itemsOf(text: string, block: Span): Span[] {
 function withLead(text: string, spans: readonly Span[]): readonly Span[] {
   const [lead, next, ...rest] = spans;
   if (lead === undefined || next === undefined) return spans;
-  const words = text.slice(lead.start, lead.end).split(/\s+/).length;
-  return words > LEAD_WORDS_MAX ? spans : [{ start: lead.start, end: next.end }, ...rest];
+  return countWords(text.slice(lead.start, lead.end)) > LEAD_WORDS_MAX
+    ? spans
+    : [{ start: lead.start, end: next.end }, ...rest];
 }
 
 function endsSentence(text: string, start: number, mark: number, end: number, to: number): boolean {

@@ -4,6 +4,7 @@
  * stopwords and light stemming. No locale and no segmenter of the platform takes part.
  */
 import { TERM_CHARACTERS_MAX } from '../limits.ts';
+import { scriptRuns } from './scripts.ts';
 import { stem } from './stem.ts';
 import { QUESTION_WORDS, STOPWORDS } from './stopwords.ts';
 
@@ -17,9 +18,6 @@ export interface Token {
 }
 
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['\u2019][\p{L}\p{N}\p{M}]+)*/gu;
-const CJK =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc]+|[^\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc]+/gu;
-const CJK_START = /^[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\u30fc]/u;
 const PARTS = /\p{Lu}+(?!\p{Ll})|\p{Lu}?[\p{Ll}\p{Lo}\p{Lm}\p{M}]+|\p{Lu}+|\p{N}+/gu;
 const MARKS = /[\u0300-\u036f]/g;
 
@@ -33,8 +31,8 @@ export function analyse(text: string): Token[] {
   const tokens: Token[] = [];
   let position = 0;
   for (const [word] of withoutMarks(text).matchAll(WORD)) {
-    for (const [run] of word.matchAll(CJK)) {
-      if (CJK_START.test(run)) {
+    for (const { text: run, eastAsian } of runsOf(word)) {
+      if (eastAsian) {
         position = pushBigrams(tokens, run, position);
       } else {
         for (const term of wordTerms(run)) tokens.push({ term, position });
@@ -59,12 +57,18 @@ export function questionTerms(question: string): string[] {
 export function countWords(text: string): number {
   let count = 0;
   for (const [word] of text.matchAll(WORD)) {
-    for (const [run] of word.matchAll(CJK)) count += CJK_START.test(run) ? [...run].length : 1;
+    for (const { text: run, eastAsian } of runsOf(word)) count += eastAsian ? [...run].length : 1;
   }
   return count;
 }
 
 const QUESTION_STEMS: ReadonlySet<string> = new Set([...QUESTION_WORDS].map(stem));
+
+/** Most words are Latin and one run: only others are looked at character by character. */
+function runsOf(word: string): readonly { readonly text: string; readonly eastAsian: boolean }[] {
+  for (let i = 0; i < word.length; i++) if (word.charCodeAt(i) >= 0x1100) return scriptRuns(word);
+  return [{ text: word, eastAsian: false }];
+}
 
 function withoutMarks(text: string): string {
   // ASCII needs no folding, and most text is ASCII.
