@@ -107,7 +107,12 @@ export async function onDiscord(options: BridgeOptions = GENEROUS): Promise<Stag
   const agents = await startAgentService();
   const start = (): Promise<DiscordBot> =>
     startDiscordBot(
-      { agents: agentsOver(agents.url), store, clock: systemClock, log: process.env.BRIDGE_LOG ? createLog({ level: "debug" }) : silentLog },
+      {
+        agents: agentsOver(agents.url),
+        store,
+        clock: systemClock,
+        log: process.env.BRIDGE_LOG ? createLog({ level: 'debug' }) : silentLog,
+      },
       {
         ...DISCORD_DEFAULTS,
         token: discord.token,

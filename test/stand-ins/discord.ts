@@ -373,7 +373,7 @@ export async function startDiscordService(
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://stand-in');
-    const [, top, , ...path] = url.pathname.split('/');
+    const [, top, , ...path] = url.pathname.split('/').map(decodeURIComponent);
     if (top === 'files') return void response.end(files.get(url.pathname.slice('/files/'.length)));
     const body = await readBody(request);
     const method = request.method ?? 'GET';

@@ -3,7 +3,7 @@
  * holds are on disk together with it, so a process that was killed resumes where the journal ends and Discord sends
  * what came since again.
  */
-import { type SessionInfo, WebSocketManager, WebSocketShardEvents } from '@discordjs/ws';
+import { CloseCodes, type SessionInfo, WebSocketManager, WebSocketShardEvents } from '@discordjs/ws';
 import {
   type APIApplicationCommandAutocompleteInteraction,
   GatewayDispatchEvents,
@@ -41,6 +41,7 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
   const { rest, token, bridge, log } = parts;
   const sessions = new Map<number, SessionInfo>();
   let tail: Promise<void> = Promise.resolve();
+  let isClosing = false;
 
   const manager = new WebSocketManager({
     rest,
@@ -51,6 +52,7 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
     async updateSessionInfo(shardId, session) {
       if (session) sessions.set(shardId, session);
       else {
+        if (isClosing) return;
         sessions.delete(shardId);
         await bridge.receive([], new Map([[markOf(shardId), '']]));
       }
@@ -76,7 +78,9 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
   await manager.connect();
   return {
     async close() {
-      await manager.destroy();
+      // An ordinary close would end the session, and with it what Discord keeps for the next process.
+      isClosing = true;
+      await manager.destroy({ code: CloseCodes.Resuming });
       await tail;
     },
   };

@@ -1,0 +1,152 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { openLevelStore } from '../../src/base/level-store.ts';
+import { silentLog } from '../../src/base/log.ts';
+import type { Store } from '../../src/base/store.ts';
+import { renderMarkdown } from '../../src/bridges/core/markdown.ts';
+import { plain, styled } from '../../src/bridges/core/rich.ts';
+import { splitRich } from '../../src/bridges/core/split.ts';
+import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/bridges/discord/bot.ts';
+import { DISCORD_LIMIT, discordMarkdown } from '../../src/bridges/discord/content.ts';
+import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
+import { type DiscordService, startDiscordService } from '../stand-ins/discord.ts';
+import { documents } from './documents.ts';
+import { FAST, GENEROUS } from './telegram-stage.ts';
+
+let home: string;
+let store: Store;
+let discord: DiscordService;
+let agents: AgentService;
+let bot: DiscordBot;
+
+const start = (): Promise<DiscordBot> =>
+  startDiscordBot(
+    { agents: agentsOver(agents.url), store, clock: systemClock, log: silentLog },
+    { ...DISCORD_DEFAULTS, token: discord.token, api: discord.api, pace: FAST, bridge: GENEROUS },
+  );
+const mine = { user: '7', channel: '77', guild: undefined };
+const replies = () => discord.messages('77').filter((message) => message.fromBot);
+const finals = () =>
+  replies().filter((message) => message.buttons.some((data) => data.startsWith('receipt')));
+
+describe('a Discord bot', () => {
+  beforeEach(async () => {
+    home = await mkdtemp(join(tmpdir(), 'bridge-'));
+    store = await openLevelStore(join(home, 'store'));
+    discord = await startDiscordService();
+    agents = await startAgentService();
+    bot = await start();
+  });
+  afterEach(async () => {
+    await bot.stop();
+    await discord.close();
+    await agents.close();
+    await store.close();
+    await rm(home, { recursive: true });
+  });
+
+  // BRG-60
+  test('that was away resumes where its journal ends and misses nothing', async () => {
+    discord.say(mine, 'words=4');
+    await discord.until(() => finals().length === 1, 'the first answer');
+    await bot.bridge.idle();
+    await bot.stop();
+    discord.say(mine, 'words=5');
+    discord.say(mine, 'words=6');
+    bot = await start();
+    await discord.until(() => finals().length === 3, 'the answers to what was missed');
+    expect(discord.joins).toEqual({ identified: 1, resumed: 1 });
+    expect(agents.calls.size).toBe(3);
+  });
+
+  test('identifies anew when its session is forgotten', async () => {
+    discord.cut(true);
+    await discord.until(() => discord.joins.identified === 2, 'a new session');
+    discord.say(mine, 'words=4');
+    await discord.until(() => finals().length === 1, 'the answer');
+  });
+
+  // BRG-61
+  test('ends an answer with its own token when the interaction has died', async () => {
+    discord.command(mine, 'ask', 'words=300 delay=10');
+    await discord.until(() => /w9\b/.test(replies()[0]?.content ?? ''), 'the beginning');
+    discord.expireTokens();
+    await discord.until(() => finals().length === 1, 'the end');
+    expect(replies()).toHaveLength(1);
+    expect(replies()[0]?.content).toContain('w300');
+  });
+
+  // BRG-62
+  test('answers in the channel when an interaction could not be acknowledged', async () => {
+    discord.plan((method, count) =>
+      method.startsWith('POST interactions') && count === 1 ? 'drop-before' : undefined,
+    );
+    discord.command(mine, 'ask', 'words=4');
+    await discord.until(() => finals().length === 1, 'the answer');
+    expect(replies()).toHaveLength(1);
+  });
+
+  test('publishes its commands and completes names of agents', async () => {
+    expect(discord.commands()).toEqual(
+      expect.arrayContaining(['ask', 'agents', 'agent', 'balance', 'proof', 'forget']),
+    );
+    expect(await discord.complete(mine, 'GU')).toEqual(['guide']);
+    expect(await discord.complete(mine, '')).toEqual(['guide', 'paid']);
+  });
+
+  test('reads no message that is not for it', async () => {
+    discord.say({ user: '7', channel: '501', guild: '500' }, 'words=4');
+    discord.say(mine, 'words=5');
+    await discord.until(() => finals().length === 1, 'the answer');
+    expect(agents.calls.size).toBe(1);
+  });
+
+  test('refuses a wrong token', async () => {
+    const parts = { agents: agentsOver(agents.url), store, clock: systemClock, log: silentLog };
+    const wrong = startDiscordBot(parts, { ...DISCORD_DEFAULTS, token: 'wrong', api: discord.api });
+    await expect(wrong).rejects.toMatchObject({ code: 'token-refused' });
+  });
+});
+
+describe("Discord's Markdown", () => {
+  test.each([
+    [
+      plain('@everyone <@1> *a* _b_ `c` ~~d~~ ||e||'),
+      '\\@everyone \\<\\@1\\> \\*a\\* \\_b\\_ \\`c\\` \\~\\~d\\~\\~ \\|\\|e\\|\\|',
+    ],
+    [plain('# no\n- no\n> no\n-# no'), '\\# no\n\\- no\n\\> no\n\\-# no'],
+    [plain('https://x.org a-b #1'), 'https\\://x.org a-b #1'],
+    [styled('x', 'link', { url: 'https://x.org/a)b' }), '[x](<https://x.org/a%29b>)'],
+    [styled('https://x.org/', 'link', { url: 'https://x.org/' }), '<https://x.org/>'],
+    [styled('a`b', 'code'), '`` a`b ``'],
+    [styled('a\n```b', 'pre'), '```\na\n`\u200b`\u200b`b\n```'],
+    [styled('one\ntwo', 'quote'), '> one\n> two'],
+    [styled('b', 'bold'), '**b**'],
+  ])('%j', (rich, written) => expect(discordMarkdown(rich)).toBe(written));
+
+  // BRG-22 BRG-27
+  test('messages fit, balance their fences, and keep every visible character', () => {
+    fc.assert(
+      fc.property(documents, (markdown) => {
+        const rich = renderMarkdown(markdown);
+        const pieces = splitRich(rich, DISCORD_LIMIT);
+        expect(
+          pieces
+            .map((piece) => piece.text)
+            .join('')
+            .replace(/\s+/g, ''),
+        ).toBe(rich.text.replace(/\s+/g, ''));
+        for (const piece of pieces) {
+          const written = discordMarkdown(piece);
+          expect(written.length).toBeLessThanOrEqual(2000);
+          expect((written.match(/^(> )?```/gm) ?? []).length % 2).toBe(0);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+});
