@@ -109,7 +109,7 @@ async function byCall(mesh: Mesh, peerId: string, run: Run): Promise<RoundTrips>
   const times: number[] = [];
   const startedMs = performance.now();
   let left = run.count;
-  const once_ = async (): Promise<void> => {
+  const roundTrip = async (): Promise<void> => {
     const sentAtMs = performance.now();
     const call = await mesh.openCall(peerId);
     const done = Promise.withResolvers<void>();
@@ -120,7 +120,7 @@ async function byCall(mesh: Mesh, peerId: string, run: Run): Promise<RoundTrips>
     times.push(performance.now() - sentAtMs);
   };
   const lane = async (): Promise<void> => {
-    while (left-- > 0) await once_();
+    while (left-- > 0) await roundTrip();
   };
   await Promise.all(Array.from({ length: run.inFlight }, lane));
   return figures(times, performance.now() - startedMs);

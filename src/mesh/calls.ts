@@ -92,12 +92,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
       if (!deadline.aborted) throw error;
       throw new SaharaError('peer-unreachable', { peer: peerId, reason: 'no answer in time' });
     });
-    const session = adopt(stream, peerId, true);
-    const late = new SaharaError('peer-unreachable', { peer: peerId, reason: 'no HELLO in time' });
-    const giveUp = (): void => session.fail(late);
-    deadline.addEventListener('abort', giveUp, { once: true });
-    await session.ready.finally(() => deadline.removeEventListener('abort', giveUp));
-    return session;
+    return await greeted(adopt(stream, peerId, true), deadline);
   };
 
   const usable = (peerId: string): Session | Promise<Session> => {
@@ -112,8 +107,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
 
   return {
     async open(peerId, { signal } = {}) {
-      if (stopping)
-        throw new SaharaError('peer-unreachable', { peer: peerId, reason: 'this peer is stopping' });
+      if (stopping) throw new SaharaError('peer-unreachable', { peer: peerId, reason: 'stopping' });
       if (signal?.aborted) throw new SaharaError('cancelled');
       const session = usable(peerId);
       return (session instanceof Session ? session : await raceAbort(session, signal)).openCall();
@@ -127,13 +121,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
     async stop(drainMs) {
       stopping = true;
       await node.unhandle(CALL_PROTOCOL);
-      const all = (): Session[] => [...sessions.values()].flat();
-      for (const session of all()) session.goAway('stopping');
-      const untilMs = clock.monotonicMs() + drainMs;
-      while (all().length > 0 && clock.monotonicMs() < untilMs) {
-        await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));
-      }
-      for (const session of all()) session.fail(new SaharaError('peer-gone', { reason: 'stopping' }));
+      await drain(() => [...sessions.values()].flat(), clock, drainMs);
     },
   };
 }
@@ -151,6 +139,24 @@ function overStream(stream: Stream, parts: Omit<SessionParts, 'pipe'>, options: 
   // A stream over some limit is reset before anybody could listen.
   if (stream.status !== 'open') queueMicrotask(() => session.onClosed());
   return session;
+}
+
+/** Waits for the peer's HELLO until `deadline`, then gives the session up. */
+async function greeted(session: Session, deadline: AbortSignal): Promise<Session> {
+  const late = new SaharaError('peer-unreachable', { peer: session.peerId, reason: 'no HELLO in time' });
+  const giveUp = (): void => session.fail(late);
+  deadline.addEventListener('abort', giveUp, { once: true });
+  await session.ready.finally(() => deadline.removeEventListener('abort', giveUp));
+  return session;
+}
+
+async function drain(sessions: () => readonly Session[], clock: Clock, drainMs: number): Promise<void> {
+  for (const session of sessions()) session.goAway('stopping');
+  const untilMs = clock.monotonicMs() + drainMs;
+  while (sessions().length > 0 && clock.monotonicMs() < untilMs) {
+    await new Promise<void>((resolve) => clock.after(DRAIN_POLL_MS, resolve));
+  }
+  for (const session of sessions()) session.fail(new SaharaError('peer-gone', { reason: 'stopping' }));
 }
 
 function forget(sessions: Map<string, Session[]>, peerId: string, session: Session): void {

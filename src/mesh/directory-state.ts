@@ -8,7 +8,7 @@ import { nearestNames } from '../base/nearest.ts';
 import type { Advert } from '../protocol/card.ts';
 import { didOf, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { ADVERT_LIFE_MS_MAX, CLOCK_SKEW_MS } from '../protocol/limits.ts';
-import { peerIdIn } from './dialer.ts';
+import { peerIdIn } from './addresses.ts';
 import type { Verdict } from './interface.ts';
 import {
   AGENTS_PER_OPERATOR_MAX,

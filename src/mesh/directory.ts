@@ -132,11 +132,7 @@ export function createDirectory(
       };
     },
     agents: () => state.agents(now()),
-    find(wanted) {
-      const found = state.find(wanted, now());
-      if ('agent' in found) return found.agent;
-      throw new SaharaError('agent-unknown', { name: wanted, nearest: found.nearest, reason: found.reason });
-    },
+    find: (wanted) => foundIn(state, wanted, now()),
     async card(agent, cardOptions) {
       const read = await cards.read(agent, cardOptions);
       state.prove(agent.agent);
@@ -157,6 +153,12 @@ export function createDirectory(
       listeners.clear();
     },
   };
+}
+
+function foundIn(state: DirectoryState, wanted: string, now: Instant): AgentListing {
+  const found = state.find(wanted, now);
+  if ('agent' in found) return found.agent;
+  throw new SaharaError('agent-unknown', { name: wanted, nearest: found.nearest, reason: found.reason });
 }
 
 interface Listening extends DirectoryOptions {

@@ -2,9 +2,8 @@
  * Gossip: topics out of an allow-list, each message judged before it is passed on. gossipsub runs validators
  * without bound and punishes little by itself, so the bounds and the penalties are here.
  */
-import type { GossipSub, GossipsubMessage, Message } from '@libp2p/gossipsub';
+import type { GossipSub, GossipsubMessage, Message, TopicValidatorFn } from '@libp2p/gossipsub';
 import { TopicValidatorResult } from '@libp2p/gossipsub';
-import type { PeerId } from '@libp2p/interface';
 import type { Clock } from '../base/clock.ts';
 import { invariant, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -55,35 +54,16 @@ const RESULTS: Readonly<Record<Verdict, TopicValidatorResult>> = {
 
 /** Gossip over a started node. `topics`: those that may be joined or published to. */
 export function createGossip(parts: GossipParts, options: { readonly topics: readonly string[] }): Gossip {
-  const { pubsub, clock, log, standings } = parts;
+  const { pubsub, clock, log } = parts;
   const allowed = new Set(options.topics);
   const joined = new Map<string, Joined>();
-  const neighbours = new Map<string, Bucket>();
   const publishing = createBucket({
     ratePerSecond: PUBLISHES_PER_SECOND_MAX,
     burst: PUBLISH_BURST_MAX,
     nowMs: clock.monotonicMs(),
   });
 
-  const judge = (peer: PeerId, message: Message): Promise<TopicValidatorResult> | TopicValidatorResult => {
-    const topic = joined.get(message.topic);
-    if (!topic) return RESULTS.ignore;
-    const from = peer.toString();
-    if (message.data.length > topic.handler.sizeBytesMax) return RESULTS.reject;
-    // The message is judged all the same: dropping it would drop it for every neighbour, as it now counts as seen.
-    const nowMs = clock.monotonicMs();
-    if (!bucketOf(neighbours, from, nowMs).take(nowMs)) standings.penalise(from, RATE_PENALTY);
-    if (topic.running >= VALIDATIONS_MAX) return RESULTS.ignore;
-    topic.running++;
-    return verdictOf(() => topic.handler.validate(plainBytes(message.data), from, authorOf(message)), clock)
-      .catch((error: unknown): Verdict => {
-        log.error('gossip validator failed', { topic: message.topic, reason: String(error) });
-        return 'ignore';
-      })
-      .then((verdict) => RESULTS[verdict])
-      .finally(() => topic.running--);
-  };
-
+  const judge = createJudge(parts, joined);
   const onMessage = (event: CustomEvent<GossipsubMessage>): void => {
     const { msg, propagationSource } = event.detail;
     try {
@@ -129,6 +109,30 @@ export function createGossip(parts: GossipParts, options: { readonly topics: rea
       for (const topic of joined.keys()) pubsub.topicValidators.delete(topic);
       joined.clear();
     },
+  };
+}
+
+/** Judges a message for gossipsub: size, rate, room, then the topic's own handler. */
+function createJudge(parts: GossipParts, joined: ReadonlyMap<string, Joined>): TopicValidatorFn {
+  const { clock, log, standings } = parts;
+  const neighbours = new Map<string, Bucket>();
+  return (peer, message) => {
+    const topic = joined.get(message.topic);
+    if (!topic) return RESULTS.ignore;
+    const from = peer.toString();
+    if (message.data.length > topic.handler.sizeBytesMax) return RESULTS.reject;
+    // The message is judged all the same: dropping it would drop it for every neighbour, as it now counts as seen.
+    const nowMs = clock.monotonicMs();
+    if (!bucketOf(neighbours, from, nowMs).take(nowMs)) standings.penalise(from, RATE_PENALTY);
+    if (topic.running >= VALIDATIONS_MAX) return RESULTS.ignore;
+    topic.running++;
+    return verdictOf(() => topic.handler.validate(plainBytes(message.data), from, authorOf(message)), clock)
+      .catch((error: unknown): Verdict => {
+        log.error('gossip validator failed', { topic: message.topic, reason: String(error) });
+        return 'ignore';
+      })
+      .then((verdict) => RESULTS[verdict])
+      .finally(() => topic.running--);
   };
 }
 

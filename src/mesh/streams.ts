@@ -1,8 +1,8 @@
 /** Opening libp2p streams, with failures in our words. */
 import type { Connection, Stream } from '@libp2p/interface';
 import { SaharaError } from '../base/errors.ts';
+import { reasonOf } from './addresses.ts';
 import type { Dialer } from './dialer.ts';
-import { reasonOf } from './dialer.ts';
 
 /** Streams of one protocol on one connection, opened by this side. */
 const OUTBOUND_STREAMS_MAX = 1_024;
