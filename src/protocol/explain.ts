@@ -35,23 +35,36 @@ export function explainReceipt(receipt: Receipt): readonly string[] {
 function amountLines(receipt: Receipt): readonly string[] {
   const { price, inputUnits, outputUnits } = receipt;
   const due = chargeOf(price, inputUnits, outputUnits);
-  const terms = [
-    `for the call: ${formatAmount(price.perCall)}`,
-    `for the question: ${inputUnits} units × ${formatAmount(price.perInputUnit)} = ${formatAmount(price.perInputUnit * BigInt(inputUnits))}`,
-    `for the answer: ${outputUnits} units × ${formatAmount(price.perOutputUnit)} = ${formatAmount(price.perOutputUnit * BigInt(outputUnits))}`,
-    `sum: ${formatAmount(due)}`,
-  ];
-  if (receipt.channel === undefined) return ['It was one of the free calls: nothing is charged.'];
-  if (receipt.amount === due) return ['What it cost:', ...terms.map((term) => `  ${term}`)];
+  if (receipt.channel === undefined) return ['It was a free call: nothing is charged.'];
+  if (receipt.amount !== due) {
+    return [
+      `By its price it would have cost ${formatAmount(due)}; ${formatAmount(receipt.amount)} is charged.`,
+    ];
+  }
   return [
-    `By its price it would have cost ${formatAmount(due)}; ${formatAmount(receipt.amount)} is charged.`,
+    'What it cost:',
+    `  for the call: ${formatAmount(price.perCall)}`,
+    ...unitLine('question', inputUnits, price.perInputUnit),
+    ...unitLine('answer', outputUnits, price.perOutputUnit),
+    `  sum: ${formatAmount(due)}`,
   ];
+}
+
+function unitLine(what: string, units: number, price: bigint): readonly string[] {
+  if (price === 0n) return [];
+  const sum = formatAmount(price * BigInt(units));
+  return [`  for the ${what}: ${counted(units, 'unit')} × ${formatAmount(price)} = ${sum}`];
 }
 
 function shareLine(receipt: Receipt, share: ReceiptShare): string {
   const percent = `${(share.ppm * 100) / PPM}`;
   const part = (receipt.amount * BigInt(share.ppm)) / BigInt(PPM);
   const rest = share.amount - part;
-  const rounding = rest === 0n ? '' : `, of which ${rest} grains are the remainder of rounding`;
+  const rounding = rest === 0n ? '' : `, with ${counted(rest, 'grain')} that rounding left over`;
   return `  ${formatAmount(share.amount)} (${percent} %) to asset ${shortHex(share.asset)}, ${ROLES[share.role]}${rounding}.`;
+}
+
+/** `1 unit`, `2 units`. */
+export function counted(count: number | bigint, noun: string): string {
+  return `${count} ${noun}${BigInt(count) === 1n ? '' : 's'}`;
 }

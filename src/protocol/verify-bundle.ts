@@ -2,6 +2,7 @@
  * Verifies an evidence bundle: pure, without a clock, a network or a disk, in Node and in a browser alike. The
  * checks run in a fixed order and stop at the first that fails; what passed before it is still reported.
  */
+import { formatAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import { type Genesis, genesis, networkOf } from './block.ts';
@@ -11,6 +12,7 @@ import { type Card, card } from './card.ts';
 import { certificateChain, verifyChain } from './certificate.ts';
 import { type Envelope, envelope, openEnvelope } from './envelope.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
+import { counted } from './explain.ts';
 import { didOf, type PublicKey } from './ids.ts';
 import { charge, type Receipt, type ReceiptShare, receipt, voucher } from './payment.ts';
 import { checkSigned, type Signed, signed } from './signing.ts';
@@ -157,24 +159,27 @@ function runChecks(work: Work, file: Uint8Array): BundleSummary {
   const context = run('question', () => questionStep(suite, network, evidence, agent));
   const answer = run('answer', () => {
     const read = readAnswer(suite, context.envelope.id, evidence.deliveries);
-    return [read, `${evidence.deliveries.length} deliveries, ${read.sources.length} sources`];
+    return [
+      read,
+      `${counted(read.sources.length, 'source')}, ${counted(evidence.deliveries.length, 'frame')}`,
+    ];
   });
   run('citations', () => {
     checkCitations(answer);
-    return [undefined, `${answer.citations.length} citations stand word for word in their sources`];
+    return [undefined, `${counted(answer.citations.length, 'citation')}, word for word in the sources`];
   });
   const final = run('receipt', () => receiptStep(suite, context, evidence.ending.receipt));
   run('delivery', () => {
     checkDelivered(final, answer, evidence.deliveries.length);
-    return [undefined, `the receipt covers all ${final.deliveries} deliveries`];
+    return [undefined, `the receipt covers ${counted(final.deliveries, 'frame')}, all that came`];
   });
   run('amount', () => {
     checkAmount(final, answer, context);
-    return [undefined, `${final.amount} grains for ${final.inputUnits} + ${final.outputUnits} units`];
+    return [undefined, `${formatAmount(final.amount)} for ${final.inputUnits} + ${final.outputUnits} units`];
   });
   run('shares', () => {
     checkShares(final, answer, agent);
-    return [undefined, `${final.shares.length} shares sum to the amount`];
+    return [undefined, `${counted(final.shares.length, 'share')}, summing to the amount`];
   });
   run('payment', () => paymentStep(suite, network, evidence, final));
   const settlement = settlementSteps(work, evidence, { network, card: agent, receipt: final });
@@ -284,19 +289,19 @@ function settlementSteps(
   });
   const sent = run('inclusion', () => [
     checkInclusion(settled, header, context),
-    `transaction ${settled.transactionPath.index} of the block took effect`,
+    `transaction ${settled.transactionPath.index + 1} of ${settled.transactionPath.count} in the block took effect`,
   ]);
   const claim = run('claim', () => {
     const read = readClaim(sent, context);
-    return [read, `voucher and charge claim ${read.charge.total} grains`];
+    return [read, `voucher and charge claim ${formatAmount(read.charge.total)}`];
   });
   run('counted', () => {
     checkReceiptInClaim(settled, claim, context);
-    return [undefined, `receipt ${known.receipt.sequence} of the ${claim.charge.sequence} in the charge`];
+    return [undefined, `receipt ${known.receipt.sequence + 1} of the ${claim.charge.sequence} in the charge`];
   });
   run('split', () => {
     checkSplit(claim, context);
-    return [undefined, `the claim pays ${claim.attribution.length} assets, every earner its part`];
+    return [undefined, `the claim pays ${counted(claim.attribution.length, 'asset')}, every earner its part`];
   });
   return {
     height: header.height,

