@@ -122,7 +122,8 @@ function readFile(path: string, required: boolean, gathered: Gathered): void {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable';
-    if (code === 'ENOENT' && !required) return;
+    // A home that is no folder is the home's fault, and told as such.
+    if ((code === 'ENOENT' || code === 'ENOTDIR') && !required) return;
     throw new SaharaError(code === 'ENOENT' ? 'file-missing' : 'config-invalid', {
       path,
       file: path,

@@ -11,6 +11,8 @@ let peers: Peers;
 let ledger: Peer;
 let host: Peer;
 let caller: Peer;
+let delivered = 0n;
+const PRICE = 2_000_000n;
 let flags: { readonly ledger: readonly string[]; readonly others: readonly string[] };
 
 async function freePort(): Promise<number> {
@@ -31,7 +33,9 @@ beforeAll(async () => {
   await caller.start(...flags.others);
   await eventually('the guide is listed', async () => (await caller.client.call('agents', {})).at(0));
   // The channel stands before anything dies.
-  await askWhole(caller, { agent: 'guide', question: 'What is a voucher?' });
+  delivered += BigInt(
+    (await askWhole(caller, { agent: 'guide', question: 'What is a voucher?' })).end.amount,
+  );
 });
 afterAll(() => peers.clear());
 
@@ -63,7 +67,11 @@ async function agree(): Promise<void> {
     const payments = (await caller.client.call('doctor', {})).find(({ name }) => name === 'payments');
     const idle = payments?.found.startsWith('0 SAHARA') === true;
     const same = mine?.charged === theirs?.charged && mine?.calls === theirs?.calls;
-    return idle && same && mine !== undefined ? mine : undefined;
+    if (!idle || !same || mine === undefined) return undefined;
+    // Nothing but whole answers was charged, none of them twice, and every one that was delivered.
+    expect(BigInt(mine.charged)).toBe(BigInt(mine.calls) * PRICE);
+    expect(BigInt(mine.charged)).toBeGreaterThanOrEqual(delivered);
+    return mine;
   });
 }
 
@@ -80,11 +88,12 @@ describe('kill -9', () => {
     const running = volley(8);
     await new Promise((resolve) => setTimeout(resolve, afterMs));
     await victim?.kill();
-    await running;
+    delivered += await running;
     await START[name]?.();
     await eventually('the agent answers again', async () => {
       const { end } = await askWhole(caller, { agent: 'guide', question: 'What is a grain?' });
-      return end.amount === '2000000' ? end : undefined;
+      delivered += BigInt(end.amount);
+      return end;
     });
     await agree();
   });
