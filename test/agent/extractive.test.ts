@@ -124,6 +124,14 @@ describe('extractive answers', () => {
     expect((await ask('Why do vouchers rise?', [why])).text).toContain('because');
   });
 
+  test('KNOW-23: a passage that only repeats the question does not answer it', async () => {
+    const asked = 'What does a watchtower claim?';
+    const faq = passage(`People ask: ${asked} And others too.`);
+    expect((await ask(asked, [faq])).end.finish).toBe('nothing-found');
+    const { text } = await ask(asked, [faq, passage('A watchtower claims what is due.', '', 2)]);
+    expect(text).toBe('A watchtower claims what is due.');
+  });
+
   test('KNOW-22: copies in other passages are not said twice', async () => {
     const { text } = await ask('What is a voucher?', [
       passage('A voucher is a signed ceiling.', '', 1),
