@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import type { CallStream } from '../../src/agent/ports.ts';
 import { type CallOpening, callOpening, callRequest } from '../../src/protocol/call.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { signOne } from '../../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { Channels, createRig, keys, NETWORK, openChannel, QUESTION, type Rig } from './rig.ts';
+import { createStreamPair } from './stream-pair.ts';
 
 /** The opening of one honest call, caught on its way and never delivered. */
 async function honest(rig: Rig, changes: { readonly priceMax?: bigint } = {}): Promise<CallOpening> {
@@ -192,3 +194,27 @@ describe('refusals', () => {
     await expect(ask()).rejects.toMatchObject({ code: 'quota-exhausted' });
   });
 });
+
+describe('the frames of a call', () => {
+  it('CALL-5: what may not come ends the call', async () => {
+    const rig = await createRig();
+    for (const frames of [[5], [7], [1, 1], [1, 9]]) {
+      const body = callOpening.encode(await honest(rig));
+      const { caller, host } = createStreamPair();
+      rig.host.serve(host);
+      for (const kind of frames) caller.send({ kind, body: kind === 1 ? body : new Uint8Array(0) });
+      await expect(readAll(caller)).rejects.toMatchObject({ code: 'malformed' });
+    }
+    const odd = await createRig({
+      pair: { tap: (frame, from) => (from === 'host' ? { ...frame, kind: 11 } : frame) },
+    });
+    const call = odd.caller.ask({ target: odd.target, question: QUESTION, priceMax: 1_000n });
+    await expect(call.result).rejects.toMatchObject({ code: 'answer-invalid' });
+  });
+});
+
+async function readAll(stream: CallStream): Promise<number> {
+  let frames = 0;
+  for await (const _frame of stream.frames()) frames++;
+  return frames;
+}

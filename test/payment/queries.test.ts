@@ -1,0 +1,80 @@
+import { describe, expect, it } from 'vitest';
+import { systemClock as clock } from '../../src/base/clock.ts';
+import { openReplayStore } from '../../src/base/replay.ts';
+import { createMemoryStore } from '../../src/base/store.ts';
+import { answerPaymentQuery } from '../../src/payment/payment-service.ts';
+import { type PaymentQuery, paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts';
+import { createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
+import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
+import { CHANNEL, createRig, keys, NETWORK, QUESTION } from '../calls/rig.ts';
+import { failingAt } from './failing-store.ts';
+
+describe('questions about payments', () => {
+  it('PAY-22: are answered to the payer only, each fault by its code and the first of two first', async () => {
+    const rig = await createRig();
+    const { amount, callId } = await rig.caller.ask({
+      target: rig.target,
+      question: QUESTION,
+      priceMax: 1_000n,
+    }).result;
+    const replay = await openReplayStore({ clock, store: createMemoryStore() });
+    const service = { book: rig.payee, verifier: createVerifier(suite), clock, replay, network: NETWORK };
+    const query = (change: Partial<PaymentQuery> = {}, signer = keys.payer): Uint8Array => {
+      const body = {
+        network: NETWORK,
+        payer: signer.publicKey,
+        payee: keys.operator.publicKey,
+        id: crypto.getRandomValues(new Uint8Array(16)),
+        issuedAtMs: clock.nowMs(),
+        ask: { type: 'ending' as const, callId },
+        ...change,
+      };
+      return signed.encode(
+        signOne(suite, signer, NETWORK, { type: 'payment-query', payload: paymentQuery.encode(body) }),
+      );
+    };
+    const unsigned = (change: Partial<PaymentQuery>): Uint8Array =>
+      signed.encode({ ...signed.decode(query(change)), signature: new Uint8Array(0) });
+    const elsewhere = { network: 'other', payee: keys.agent.publicKey };
+    const cases: readonly (readonly [string, Uint8Array])[] = [
+      ['too-large', new Uint8Array(5_000)],
+      ['malformed', Uint8Array.of(1)],
+      ['network-mismatch', query(elsewhere)],
+      ['wrong-recipient', query({ payee: keys.agent.publicKey, issuedAtMs: 0 })],
+      ['expired', unsigned({ issuedAtMs: clock.nowMs() - 60_000 })],
+      ['not-yet-valid', unsigned({ issuedAtMs: clock.nowMs() + 60_000 })],
+      ['signature-missing', unsigned({})],
+      ['signature-invalid', query({ payer: keys.stranger.publicKey })],
+      [
+        'channel-unknown',
+        query({ ask: { type: 'state', channel: CHANNEL, lane: 0, fromSequence: 0 } }, keys.stranger),
+      ],
+    ];
+    for (const [code, body] of cases) {
+      await expect(answerPaymentQuery(service, body), code).rejects.toMatchObject({ code });
+    }
+    const good = query();
+    const answer = paymentAnswer.decode(await answerPaymentQuery(service, good));
+    expect(answer).toMatchObject({ type: 'ending', state: 'ended' });
+    await expect(answerPaymentQuery(service, good)).rejects.toMatchObject({ code: 'replayed' });
+    const stranger = paymentAnswer.decode(await answerPaymentQuery(service, query({}, keys.stranger)));
+    expect(stranger).toEqual({ type: 'ending', state: 'unknown', ending: undefined });
+    expect(amount).toBeGreaterThan(0n);
+  });
+
+  it('PAY-33: marks are on disk before the first voucher, and none leaves when they cannot be', async () => {
+    let sent = 0;
+    const rig = await createRig({
+      payerStore: failingAt(1),
+      pair: {
+        tap: (frame) => {
+          sent++;
+          return frame;
+        },
+      },
+    });
+    const call = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n });
+    await expect(call.result).rejects.toMatchObject({ code: 'disk-full' });
+    expect(sent).toBe(0);
+  });
+});
