@@ -1,5 +1,5 @@
 /**
- * Makes a base and two fine-tunes from a seed, merges them five ways, checks every merge by doing it again, shows who
+ * Makes a base and two fine-tunes from a seed, merges them five ways and an adapter pair, checks every merge by doing it again, shows who
  * made how much of it, and explains one of them as if it were a stranger's. `node examples/merge/merge.ts`
  */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
@@ -7,6 +7,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
+import { mergeAdapters } from '../../src/merge/adapters/merge-adapters.ts';
+import type { Adapter } from '../../src/merge/adapters/peft.ts';
 import { explainMerge } from '../../src/merge/explain.ts';
 import { planMerge } from '../../src/merge/plan.ts';
 import { parseRecipe } from '../../src/merge/recipe.ts';
@@ -59,6 +61,29 @@ dtype: float32
 `,
 };
 
+/** Two adapters of rank 4 for one module, merged exactly and brought back to rank 4. */
+function mergeAdapterPair(): void {
+  const adapter = (phase: number): Adapter => {
+    const wave = (length: number, step: number): Float64Array =>
+      Float64Array.from({ length }, (_, i) => Math.sin(phase + step * i * i));
+    const b = { rows: 32, columns: 4, values: wave(32 * 4, 0.7) };
+    const a = { rows: 4, columns: 24, values: wave(4 * 24, 0.3) };
+    return { modules: new Map([['model.layers.0.self_attn.q_proj', { a, b }]]), config: {} };
+  };
+  const parents = [
+    { adapter: adapter(1), weight: 0.6 },
+    { adapter: adapter(2), weight: 0.4 },
+  ];
+  const exact = mergeAdapters(parents);
+  const { adapter: small, lostEnergy, shares } = mergeAdapters(parents, { rank: 4 });
+  const ranks = [exact.adapter, small].map(({ modules }) => [...modules.values()][0]?.a.rows);
+  deepStrictEqual(ranks, [8, 4]);
+  const percents = shares.map(({ sharePpm }) => `${(sharePpm / 10_000).toFixed(2)} %`);
+  console.log(
+    `adapters: ${percents.join(' and ')}; rank 4 of 8 loses ${(100 * lostEnergy).toFixed(1)} % of the energy`,
+  );
+}
+
 const directory = await mkdtemp(join(tmpdir(), 'sahara-example-merge-'));
 try {
   await makeModel(join(directory, 'base'), TINY, { base: 1 });
@@ -91,6 +116,7 @@ try {
   console.log(`linear is explained by ${fitted} of its parents, R² ${rSquared.toFixed(3)}`);
   ok(Math.abs((weights[0] ?? 0) - 0.7) < 0.01 && Math.abs((weights[1] ?? 0) - 0.3) < 0.01 && rSquared > 0.98);
   console.log('every merge came out the same when it was done again');
+  mergeAdapterPair();
 } finally {
   await rm(directory, { recursive: true, force: true });
 }

@@ -31,6 +31,11 @@ export const METADATA_KEYS_MAX: number = 65_536;
 /** Most bytes of a text, and most items of an array, in GGUF metadata. */
 export const GGUF_STRING_BYTES_MAX: number = 64 * 1024 * 1024;
 
+/** Most bytes of an adapter, which is held in memory whole. */
+export const ADAPTER_BYTES_MAX: number = 2 ** 31;
+/** Greatest rank of an adapter's module. */
+export const ADAPTER_RANK_MAX: number = 4_096;
+
 /** Elements of a tile: the piece of a tensor that the kernels work on while it stays in the processor's cache. */
 export const TILE_ELEMENTS: number = 8_192;
 /** Elements of a chunk, the piece that is read and written at once, when a tensor does not fit into memory. */

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, truncate, writeFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
 import { makeModel, TINY } from '../../examples/merge/make-models.ts';
 import { SaharaError } from '../../src/base/errors.ts';
@@ -25,16 +25,15 @@ function task(tasks: readonly TensorTask[], name: string): TensorTask {
   return found;
 }
 
-/** Files of a model that has only a header that says so. */
+/** Files of a model that has only a header; the data is a hole in the file, however large. */
 async function headerOnly(name: string, shapes: [string, number[]][], config: object): Promise<void> {
   await mkdir(models.path(name), { recursive: true });
   const layout = layOut(
     shapes.map(([tensor, shape]) => ({ name: tensor, dtype: 'BF16', shape })),
     {},
   );
-  const bytes = new Uint8Array(layout.fileBytes);
-  bytes.set(layout.bytes);
-  await writeFile(models.path(name, 'model.safetensors'), bytes);
+  await writeFile(models.path(name, 'model.safetensors'), layout.bytes);
+  await truncate(models.path(name, 'model.safetensors'), layout.fileBytes);
   await writeFile(models.path(name, 'config.json'), JSON.stringify(config));
 }
 
@@ -371,5 +370,86 @@ describe('MRG-2: models in several files', () => {
     await index({ 'x.weight': 'one.safetensors' });
     await writeFile(models.path('sharded', 'one.safetensors'), bytes.subarray(0, bytes.length - 1));
     expect((await problemsOf(recipe))[0]).toMatch(/differ in length/);
+  });
+});
+
+describe('public recipes of mergekit', () => {
+  /** Names and shapes of Mistral 7B. */
+  function mistral(): [string, number[]][] {
+    const layer: [string, number[]][] = [
+      ['input_layernorm', [4096]],
+      ['self_attn.q_proj', [4096, 4096]],
+      ['self_attn.k_proj', [1024, 4096]],
+      ['self_attn.v_proj', [1024, 4096]],
+      ['self_attn.o_proj', [4096, 4096]],
+      ['post_attention_layernorm', [4096]],
+      ['mlp.gate_proj', [14336, 4096]],
+      ['mlp.up_proj', [14336, 4096]],
+      ['mlp.down_proj', [4096, 14336]],
+    ];
+    return [
+      ['model.embed_tokens.weight', [32000, 4096]],
+      ...[...Array(32).keys()].flatMap((i) =>
+        layer.map(([name, shape]): [string, number[]] => [`model.layers.${i}.${name}.weight`, shape]),
+      ),
+      ['model.norm.weight', [4096]],
+      ['lm_head.weight', [32000, 4096]],
+    ];
+  }
+
+  it('plan without change, from the headers of models of 14 GB', async () => {
+    const config = { num_hidden_layers: 32, vocab_size: 32000, torch_dtype: 'bfloat16' };
+    const names = [
+      'mistralai/Mistral-7B-v0.1',
+      'WizardLM/WizardMath-7B-V1.1',
+      'teknium/OpenHermes-2.5-Mistral-7B',
+    ];
+    for (const name of names) await headerOnly(name, mistral(), config);
+    const dare = `
+models:
+  - model: mistralai/Mistral-7B-v0.1
+    # no parameters necessary for base model
+  - model: WizardLM/WizardMath-7B-V1.1
+    parameters:
+      density: [1, 0.7, 0.1] # density gradient
+      weight: 1.0
+  - model: teknium/OpenHermes-2.5-Mistral-7B
+    parameters:
+      density: 0.33
+      weight:
+        - filter: mlp
+          value: 0.5
+        - value: 0
+merge_method: dare_ties
+base_model: mistralai/Mistral-7B-v0.1
+parameters:
+  normalize: true
+  int8_mask: true
+dtype: float16
+`;
+    const planned = await plan(models.path(), dare);
+    expect(planned.tasks).toHaveLength(291);
+    expect(planned.writeBytes).toBe(14_483_464_192);
+    expect(planned.readBytes).toBe(3 * planned.writeBytes);
+    expect(planned.files).toHaveLength(3);
+    expect(planned.config).toMatchObject({ torch_dtype: 'float16' });
+    const { settings } = task(planned.tasks, 'model.layers.31.mlp.up_proj.weight');
+    expect(settings).toMatchObject({ weight: [1, 0.5], density: [0.1, 0.33], lambda: 1, rescale: true });
+    const stacked = await plan(
+      models.path(),
+      `
+slices:
+  - sources:
+    - model: mistralai/Mistral-7B-v0.1
+      layer_range: [0, 24]
+  - sources:
+    - model: teknium/OpenHermes-2.5-Mistral-7B
+      layer_range: [8, 32]
+merge_method: passthrough
+dtype: float16
+`,
+    );
+    expect(stacked.config).toMatchObject({ num_hidden_layers: 48 });
+    expect(stacked.tasks).toHaveLength(48 * 9 + 3);
   });
 });
