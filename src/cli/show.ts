@@ -116,7 +116,7 @@ function costLine(end: AskEnd): string {
 }
 
 /** `65 %` of 650,000 parts per million; one decimal where it says something. */
-export function percent(ppm: number): string {
+function percent(ppm: number): string {
   const rounded = Math.round(ppm / 1000) / 10;
   return `${rounded} %`;
 }

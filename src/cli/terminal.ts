@@ -3,6 +3,8 @@
  * person looks. Text that came from a peer is stripped of control characters before it reaches a terminal.
  */
 
+import { systemClock } from '../base/clock.ts';
+
 /** A style of text. */
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow' | 'cyan';
 
@@ -84,17 +86,14 @@ const SPIN = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '�
 /** Appears only once the wait is long enough to be noticed. */
 function spin(stderr: NodeJS.WriteStream, text: string): () => void {
   let frame = 0;
-  let shown = false;
-  const startedAtMs = Date.now();
-  const timer = setInterval(() => {
-    if (Date.now() - startedAtMs < SPIN_DELAY_MS) return;
-    shown = true;
+  const turn = (): void => {
     stderr.write(`\r\x1b[2K${SPIN[frame++ % SPIN.length]} ${text}`);
-  }, SPIN_EVERY_MS);
-  timer.unref();
+    cancel = systemClock.after(SPIN_EVERY_MS, turn);
+  };
+  let cancel = systemClock.after(SPIN_DELAY_MS, turn);
   return () => {
-    clearInterval(timer);
-    if (shown) stderr.write('\r\x1b[2K');
+    cancel();
+    if (frame > 0) stderr.write('\r\x1b[2K');
   };
 }
 

@@ -61,7 +61,7 @@ export interface AgentKeeper {
 }
 
 /** Most agents of one home. */
-export const AGENTS_MAX = 200;
+const AGENTS_MAX = 200;
 
 const CARD_RENEWAL_MS = 7 * 86_400_000;
 

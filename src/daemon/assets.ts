@@ -11,7 +11,7 @@ import { PPM } from '../protocol/limits.ts';
 import type { Action, Commitment, RegisterAssetAction } from '../protocol/transaction.ts';
 
 /** Sends an action of the operator and resolves once a block gave it effect; `nonce` is the one it used. */
-export type SendAction = (
+type SendAction = (
   action: Action,
   options: { readonly signal: AbortSignal },
 ) => Promise<{ readonly nonce: number }>;

@@ -43,7 +43,7 @@ export async function openChannel(
 }
 
 /** The deposit for a channel that must carry a call of `needed` grains: the configured one, or what there is. */
-export function depositFor(core: Core, needed: bigint): bigint {
+function depositFor(core: Core, needed: bigint): bigint {
   const configured = parseAmount(core.config.wallet.channelDeposit) ?? 0n;
   const wanted = configured > needed ? configured : needed;
   const { transactionFee } = core.ledger.genesis.parameters;

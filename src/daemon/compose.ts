@@ -5,6 +5,7 @@
 import { type CallRecords, openCallRecords } from '../agent/call-records.ts';
 import { openQuotaBook } from '../agent/quota.ts';
 import { equalBytes } from '../base/bytes.ts';
+import { systemClock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { createDirectory, type Directory } from '../mesh/directory.ts';
@@ -67,10 +68,11 @@ const FUNDS_WAIT_MS = 5_000;
 export async function startDaemon(parts: DaemonParts, options: StartOptions): Promise<Daemon> {
   const life = createLifecycle({ log: silentLog });
   // Sockets and timers of the parts come and go; the process must not end while they start.
-  const keepAlive = setInterval(() => {}, 60_000);
+  const { port1: keepAlive } = new MessageChannel();
+  keepAlive.ref();
   const stop = async (): Promise<void> => {
     await life.stop();
-    clearInterval(keepAlive);
+    keepAlive.close();
   };
   try {
     const asked = Promise.withResolvers<void>();
@@ -93,7 +95,7 @@ async function startAll(
   life: Lifecycle,
   options: StartOptions & { readonly askToStop: () => void },
 ): Promise<Running> {
-  const startedAtMs = performance.now();
+  const startedAtMs = systemClock.monotonicMs();
   const ground = await openGround(parts, life);
   const core = await startCore(ground, life, options);
   const calls = await startCalls(core, life);

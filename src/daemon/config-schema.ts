@@ -157,7 +157,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
 });
 
 /** What a field holds, for reading flags and variables. */
-export type OptionType = 'text' | 'number' | 'boolean' | 'list';
+type OptionType = 'text' | 'number' | 'boolean' | 'list';
 
 /** One field of the schema as people meet it. */
 export interface ConfigOption {

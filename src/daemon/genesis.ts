@@ -19,10 +19,10 @@ import type { PublicKey } from '../protocol/ids.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 
 /** The libp2p protocol under which peers hand out their network's genesis. */
-export const GENESIS_PROTOCOL = '/sahara/genesis/1';
+const GENESIS_PROTOCOL = '/sahara/genesis/1';
 
 /** How a peer came by its network. */
-export type GenesisOrigin = 'known' | 'file' | 'adopted' | 'created';
+type GenesisOrigin = 'known' | 'file' | 'adopted' | 'created';
 
 /** The network of this peer. */
 export interface NetworkChoice {

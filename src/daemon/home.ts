@@ -72,17 +72,21 @@ export function prepareHome(home: Home): void {
 }
 
 function ownFolder(path: string): void {
+  let reason: string | undefined;
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const found = statSync(path);
-    if (!found.isDirectory()) throw new Error('it is not a folder');
     const uid = process.getuid?.();
-    if (uid !== undefined && found.uid !== uid) throw new Error('it belongs to another user');
-    chmodSync(path, 0o700);
-    accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    if (!found.isDirectory()) reason = 'it is not a folder';
+    else if (uid !== undefined && found.uid !== uid) reason = 'it belongs to another user';
+    else {
+      chmodSync(path, 0o700);
+      accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK);
+    }
   } catch (error) {
     throw new SaharaError('home-unreadable', { path, reason: reasonOf(error) }, { cause: error });
   }
+  if (reason !== undefined) throw new SaharaError('home-unreadable', { path, reason });
 }
 
 function reasonOf(error: unknown): string {

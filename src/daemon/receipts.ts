@@ -3,7 +3,7 @@ import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Bundles kept; beyond, the oldest leave. */
-export const RECEIPTS_MAX = 10_000;
+const RECEIPTS_MAX = 10_000;
 
 const ENDING = '.bundle';
 
@@ -15,7 +15,7 @@ export async function findReceipt(folder: string, prefix: string): Promise<strin
 }
 
 /** Path of the bundle of call `callId` (hexadecimal). */
-export function receiptPath(folder: string, callId: string): string {
+function receiptPath(folder: string, callId: string): string {
   return join(folder, `${callId}${ENDING}`);
 }
 

@@ -10,7 +10,7 @@ import type { Store } from '../base/store.ts';
 import { openVault, type Vault } from '../vault/vault.ts';
 
 /** Most vaults of one home. */
-export const VAULTS_MAX = 256;
+const VAULTS_MAX = 256;
 
 const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 

@@ -18,10 +18,10 @@ import { nativeSuite } from '../protocol/suite-native.ts';
 import { type Action, transaction } from '../protocol/transaction.ts';
 
 /** What a new account asks of the faucet, grains. */
-export const FAUCET_DRAW: bigint = 100n * GRAINS_PER_SAHARA;
+const FAUCET_DRAW: bigint = 100n * GRAINS_PER_SAHARA;
 
 /** Longest wait for a block, milliseconds. */
-export const SETTLE_TIMEOUT_MS = 30_000;
+const SETTLE_TIMEOUT_MS = 30_000;
 
 const FAUCET_RETRY_MS = 2_000;
 

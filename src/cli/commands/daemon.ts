@@ -2,6 +2,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline/promises';
 import { Option } from 'commander';
+import { systemClock } from '../../base/clock.ts';
 import { explainError } from '../../base/error-text.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { StatusReport } from '../../daemon/admin/types.ts';
@@ -125,7 +126,7 @@ function stopSignals(drainMs: number): StopSignals {
     const first = (): void => {
       if (controller.signal.aborted) process.exit(130);
       controller.abort(new SaharaError('cancelled'));
-      setTimeout(() => process.exit(1), drainMs + FORCE_MARGIN_MS).unref();
+      systemClock.after(drainMs + FORCE_MARGIN_MS, () => process.exit(1));
       resolve();
     };
     for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, first);

@@ -1,4 +1,5 @@
 /** `ledger`: accounts, transactions, and whether it all adds up. */
+import { systemClock } from '../../base/clock.ts';
 import type { LedgerReport } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
@@ -44,7 +45,7 @@ function show({ terminal }: App, report: LedgerReport): void {
     ['height', String(report.height)],
     ['head', report.headHash],
     ['state', report.stateRoot],
-    ['last block', report.blockTimeMs === 0 ? 'none yet' : ago(report.blockTimeMs, Date.now())],
+    ['last block', report.blockTimeMs === 0 ? 'none yet' : ago(report.blockTimeMs, systemClock.nowMs())],
     ['supply', amount(report.supply)],
     ['faucet', report.faucet ? 'yes: free test money on this network' : 'no'],
   ];

@@ -1,4 +1,5 @@
 /** `earnings`, `receipts`, `collect`: who earned what, and what was spent. */
+import { systemClock } from '../../base/clock.ts';
 import type { EarningsReport } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
@@ -71,7 +72,7 @@ async function receipts(app: App, options: { readonly limit: string }): Promise<
     }
     const cells = rows.map((row) => [
       shortId(row.callId),
-      ago(row.atMs, Date.now()),
+      ago(row.atMs, systemClock.nowMs()),
       clip(row.agentName, 20),
       row.amount === '0' ? 'free' : amount(row.amount),
       row.amount === '0' ? '-' : row.settled ? 'settled' : 'owed',

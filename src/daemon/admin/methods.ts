@@ -25,7 +25,7 @@ import type {
 } from './types.ts';
 
 /** Nothing to say. */
-export type Empty = Readonly<Record<string, never>>;
+type Empty = Readonly<Record<string, never>>;
 
 /** A question to an agent. */
 export interface AskInput {

@@ -7,7 +7,7 @@ import type { Log } from '../../base/log.ts';
 import { ADMIN_METHODS, type AdminHandlers, type AdminMethods } from './methods.ts';
 
 /** Largest input, bytes: a question with its context fits. */
-export const ADMIN_BODY_BYTES_MAX = 2_097_152;
+const ADMIN_BODY_BYTES_MAX = 2_097_152;
 
 const STATUS: Readonly<Record<ErrorKind, number>> = {
   input: 400,

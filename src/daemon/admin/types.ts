@@ -24,7 +24,7 @@ export interface StatusReport {
 }
 
 /** A connected peer. */
-export interface PeerRow {
+interface PeerRow {
   readonly peerId: string;
   readonly address: string;
   readonly direction: 'inbound' | 'outbound';
@@ -219,7 +219,7 @@ export interface AskEnd {
 }
 
 /** A share of a receipt. */
-export interface ShareRow {
+interface ShareRow {
   readonly asset: string;
   readonly role: string;
   readonly name: string;
