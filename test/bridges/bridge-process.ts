@@ -1,7 +1,8 @@
-/** A Telegram bot in a process of its own, to be killed: `node bridge-process.ts HOME API_ROOT TOKEN AGENTS_URL`. */
+/** A bot in a process of its own, to be killed: `node bridge-process.ts PLATFORM HOME API TOKEN AGENTS_URL`. */
 import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { createLog } from '../../src/base/log.ts';
+import { DISCORD_DEFAULTS, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS } from '../../src/bridges/telegram/bot.ts';
 import { agentsOver } from '../stand-ins/agents.ts';
 import { FAST, GENEROUS } from './telegram-stage.ts';
@@ -9,13 +10,19 @@ import { FAST, GENEROUS } from './telegram-stage.ts';
 // The clock's timers keep no process alive; in the daemon its servers do.
 setInterval(() => undefined, 60_000);
 
-const [home = '', apiRoot = '', token = '', agentsUrl = ''] = process.argv.slice(2);
-const log = createLog({ level: 'info', path: `${home}/log` });
+const [platform = '', home = '', api = '', token = '', agentsUrl = ''] = process.argv.slice(2);
 const store = await openLevelStore(`${home}/store`);
-const bot = await startTelegramBot(
-  { agents: agentsOver(agentsUrl), store, clock: systemClock, log },
-  { ...TELEGRAM_DEFAULTS, token, apiRoot, pollSeconds: 2, pace: FAST, bridge: GENEROUS },
-);
+const parts = {
+  agents: agentsOver(agentsUrl),
+  store,
+  clock: systemClock,
+  log: createLog({ level: 'info', path: `${home}/log` }),
+};
+const common = { token, pace: FAST, bridge: GENEROUS };
+const bot =
+  platform === 'discord'
+    ? await startDiscordBot(parts, { ...DISCORD_DEFAULTS, ...common, api })
+    : await startTelegramBot(parts, { ...TELEGRAM_DEFAULTS, ...common, apiRoot: api, pollSeconds: 2 });
 process.stdout.write('ready\n');
 process.once('SIGTERM', () => {
   bot
@@ -23,4 +30,3 @@ process.once('SIGTERM', () => {
     .then(() => store.close())
     .then(() => process.exit(0));
 });
-await bot.ended;

@@ -66,7 +66,8 @@ export async function startDiscordBot(
   const rest = new REST({ api: options.api, retries: 0, rejectOnRateLimit: () => true }).setToken(
     options.token,
   );
-  const self = await whoAmI(rest, clock);
+  // The library leaves the response's type unknown; Discord documents it for the route.
+  const self = await patiently(clock, () => rest.get(Routes.user()) as Promise<APIUser>);
   const platform = createDiscordPlatform({
     rest,
     applicationId: self.id,
@@ -78,15 +79,9 @@ export async function startDiscordBot(
   await rest
     .put(Routes.applicationCommands(self.id), { body: commandList() })
     .catch((error) => log.warn('commands not published', { code: discordFailure(error).code }));
-  const gateway = await connectGateway({
-    rest,
-    token: options.token,
-    selfId: self.id,
-    bridge,
-    agents,
-    clock,
-    log,
-  });
+  const { token } = options;
+  const joining = { rest, token, selfId: self.id, bridge, agents, clock, log };
+  const gateway = await patiently(clock, () => connectGateway(joining));
   return {
     bridge,
     async stop() {
@@ -98,10 +93,11 @@ export async function startDiscordBot(
   };
 }
 
-async function whoAmI(rest: REST, clock: Clock): Promise<APIUser> {
+/** Runs a step of the start again while Discord is out of reach. */
+async function patiently<T>(clock: Clock, step: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return (await rest.get(Routes.user())) as APIUser;
+      return await step();
     } catch (error) {
       const failure = discordFailure(error);
       if (failure.kind !== 'unavailable' || attempt === START_ATTEMPTS_MAX) throw failure;
