@@ -20,6 +20,8 @@ import { type CheckedEnding, checkEnding } from './ending-check.ts';
 import { Journal } from './journal.ts';
 import { PayerHealer } from './payer-healer.ts';
 import { type PayerHold, PayerLane } from './payer-lane.ts';
+import type { OpenCall, PayerRequest, PayerReservation } from './payer-reservation.ts';
+import { balanceOf, type ChannelBalance, type ChannelEvidence, evidenceOf } from './payer-statements.ts';
 import type { ChannelInfo, ChannelView, PaymentPeer } from './ports.ts';
 import {
   bookKey,
@@ -55,35 +57,6 @@ export interface PayerBookOptions {
 
 /** Values for every option. */
 export const PAYER_BOOK_DEFAULTS: PayerBookOptions = { markCalls: 256, healTimeoutMs: 10_000 };
-
-/** What a call wants to spend. */
-export interface PayerRequest {
-  readonly callId: Id;
-  readonly payee: PublicKey;
-  readonly amountMax: bigint;
-}
-
-/** Part of a channel held for one call at its payer. */
-export interface PayerReservation {
-  readonly channel: Hash;
-  /** The voucher to send with the call. */
-  readonly voucher: Signed;
-  /** Checks the ending and keeps it. Throws `receipt-invalid`. */
-  settle(ending: { readonly receipt: Signed; readonly charge: Signed }): Promise<void>;
-  /** The call ended without a receipt; `reason` is the payee's refusal, if it was one. */
-  release(reason?: SaharaError): void;
-  /** The call was cut: what it cost stays held until the payee was asked. */
-  unknown(): void;
-}
-
-/** A call whose cost is held. */
-export interface OpenCall {
-  readonly callId: Id;
-  readonly lane: PayerLane;
-  readonly hold: PayerHold;
-  /** Cut: nobody here waits for its end any more. */
-  unknown: boolean;
-}
 
 /** The payer's book over all channels that it pays from. */
 export class PayerBook {
@@ -164,43 +137,20 @@ export class PayerBook {
     return [...this.#calls.values()].filter((call) => call.unknown).length;
   }
 
+  /** The lanes in use, for statements about them. */
+  lanes(): readonly PayerLane[] {
+    return [...this.#lanes.values()];
+  }
+
   /** What stands on each channel, in grains. */
-  balances(): readonly {
-    readonly channel: Hash;
-    readonly payee: PublicKey;
-    readonly charged: bigint;
-    readonly reserved: bigint;
-    readonly ceiling: bigint;
-    readonly receipts: number;
-    readonly disputed: boolean;
-  }[] {
-    return [...this.#lanes.values()].map((lane) => ({
-      channel: lane.channel,
-      payee: lane.payee,
-      charged: lane.charged,
-      reserved: lane.reserved,
-      ceiling: lane.ceiling,
-      receipts: lane.count,
-      disputed: lane.disputed,
-    }));
+  balances(): readonly ChannelBalance[] {
+    return this.lanes().map(balanceOf);
   }
 
   /** The leaves of a channel's receipt tree and its last charge: what an evidence bundle's proof is made from. */
-  async evidence(channel: Hash): Promise<{
-    readonly charge: Signed | undefined;
-    readonly leaves: readonly { readonly hash: Hash; readonly sum: bigint }[];
-  }> {
+  async evidence(channel: Hash): Promise<ChannelEvidence> {
     await this.#journal.written();
-    const lane = this.#lanes.get(toHex(channel));
-    const prefix = bookKey.orders(channel, 0);
-    const lt = prefixEnd(prefix);
-    const leaves: { hash: Hash; sum: bigint }[] = [];
-    for await (const [, value] of this.#parts.store.entries({ gte: prefix, ...(lt && { lt }) })) {
-      const { hash, amount } = leafRecord.decode(value);
-      leaves.push({ hash, sum: amount });
-    }
-    const covered = lane?.charge?.terms.sequence ?? 0;
-    return { charge: lane?.charge?.signed, leaves: leaves.slice(0, covered) };
+    return evidenceOf(this.#parts.store, channel, this.#lanes.get(toHex(channel)));
   }
 
   /** Forces everything to disk. */

@@ -19,8 +19,8 @@ import {
 import { type Signed, signed as signedSchema, type TickSigner, type Verifier } from '../protocol/signing.ts';
 import { type CheckedEnding, checkEnding } from './ending-check.ts';
 import { STATE_ENDINGS_MAX } from './limits.ts';
-import type { OpenCall } from './payer-book.ts';
 import type { PayerLane } from './payer-lane.ts';
+import type { OpenCall } from './payer-reservation.ts';
 import type { PaymentPeer } from './ports.ts';
 
 /** Parts of a healer. */

@@ -74,10 +74,7 @@ describe('a call that does not go well', () => {
     const broken = await createRig({
       answerer: {
         answer: () => ({
-          // biome-ignore lint/correctness/useYield: it fails before its first part
-          parts: (async function* () {
-            throw new Error('secret path /home/operator');
-          })(),
+          parts: failing('secret path /home/operator'),
           shares: () => ({ rule: 'test/1', shares: [] }),
         }),
       },
@@ -189,4 +186,8 @@ describe('a call that does not go well', () => {
 
 async function* skipSources<T extends { readonly type: string }>(parts: AsyncIterable<T>): AsyncGenerator<T> {
   for await (const part of parts) if (part.type !== 'source') yield part;
+}
+
+function failing(reason: string): AsyncIterable<never> {
+  return { [Symbol.asyncIterator]: () => ({ next: () => Promise.reject(new Error(reason)) }) };
 }

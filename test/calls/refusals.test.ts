@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { CallStream } from '../../src/agent/ports.ts';
 import { type CallOpening, callOpening, callRequest } from '../../src/protocol/call.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
+import { type Voucher, voucher as voucherSchema } from '../../src/protocol/payment.ts';
 import { signOne } from '../../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { Channels, createRig, keys, NETWORK, openChannel, QUESTION, type Rig } from './rig.ts';
@@ -218,3 +219,33 @@ async function readAll(stream: CallStream): Promise<number> {
   for await (const _frame of stream.frames()) frames++;
   return frames;
 }
+
+describe('vouchers', () => {
+  it('PAY-5: are checked in one order, and of two faults the first is told', async () => {
+    const other = { ...openChannel(), id: new Uint8Array(32).fill(0xc1), payee: keys.stranger.publicKey };
+    const rig = await createRig({ channels: new Channels(openChannel(5_000n), other) });
+    const terms = voucherSchema.decode((await honest(rig)).voucher?.payload as Uint8Array);
+    const past = { notAfterMs: 1 };
+    const over = { ceiling: 10_000n };
+    const attempt = async (change: Partial<Voucher>, signer = keys.payer): Promise<string | undefined> => {
+      const payload = voucherSchema.encode({ ...terms, ...change });
+      const voucher = signOne(suite, signer, NETWORK, { type: 'voucher', payload });
+      const opening = resigned(await honest(rig), { id: fresh() });
+      return (await rig.raw(callOpening.encode({ ...opening, voucher }))).code;
+    };
+    const unknown = new Uint8Array(32).fill(0xff);
+    expect(await attempt({ network: 'other', channel: unknown })).toBe('voucher-invalid');
+    expect(await attempt({ lane: 1, channel: unknown })).toBe('voucher-invalid');
+    expect(await attempt({ channel: unknown, ...past })).toBe('channel-unknown');
+    expect(await attempt({ channel: other.id, ...past })).toBe('voucher-invalid');
+    rig.channels.change(openChannel().id, { state: 'closing' });
+    expect(await attempt(past)).toBe('channel-closing');
+    rig.channels.change(openChannel().id, { state: 'open' });
+    expect(await attempt({ ...past, ...over })).toBe('voucher-stale');
+    expect(await attempt({ ...over, receiptCount: 9 })).toBe('voucher-invalid');
+    expect(await attempt({ receiptCount: 9 }, keys.stranger)).toBe('voucher-stale');
+    expect(await attempt({ ceiling: 1n }, keys.stranger)).toBe('voucher-invalid');
+    expect(await attempt({ ceiling: 1n })).toBe('voucher-insufficient');
+    expect(await attempt({ sequence: 9 })).toBeUndefined();
+  });
+});

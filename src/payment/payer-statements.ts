@@ -1,0 +1,52 @@
+/** What a payer's books say about a channel. */
+import { prefixEnd } from '../base/bytes.ts';
+import type { Store } from '../base/store.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
+import type { SumNode } from '../protocol/receipt-tree.ts';
+import type { Signed } from '../protocol/signing.ts';
+import type { PayerLane } from './payer-lane.ts';
+import { bookKey, leafRecord } from './records.ts';
+
+/** What stands on a channel, in grains. */
+export interface ChannelBalance {
+  readonly channel: Hash;
+  readonly payee: PublicKey;
+  /** Of all receipts accepted. */
+  readonly charged: bigint;
+  /** Held for calls under way or unknown. */
+  readonly reserved: bigint;
+  /** Highest ceiling signed. */
+  readonly ceiling: bigint;
+  /** Receipts accepted without a gap. */
+  readonly receipts: number;
+  /** The payee contradicted itself: nothing more is paid here. */
+  readonly disputed: boolean;
+}
+
+/** The last charge of a channel and the leaves of the tree that it covers. */
+export interface ChannelEvidence {
+  readonly charge: Signed | undefined;
+  readonly leaves: readonly SumNode[];
+}
+
+/** The balance of a lane. */
+export function balanceOf(lane: PayerLane): ChannelBalance {
+  const { channel, payee, charged, reserved, ceiling, count, disputed } = lane;
+  return { channel, payee, charged, reserved, ceiling, receipts: count, disputed };
+}
+
+/** The evidence of a lane: O(n) in its receipts. */
+export async function evidenceOf(
+  store: Store,
+  channel: Hash,
+  lane: PayerLane | undefined,
+): Promise<ChannelEvidence> {
+  const prefix = bookKey.orders(channel, 0);
+  const lt = prefixEnd(prefix);
+  const leaves: SumNode[] = [];
+  for await (const [, value] of store.entries({ gte: prefix, ...(lt && { lt }) })) {
+    const { hash, amount } = leafRecord.decode(value);
+    leaves.push({ hash, sum: amount });
+  }
+  return { charge: lane?.charge?.signed, leaves: leaves.slice(0, lane?.charge?.terms.sequence ?? 0) };
+}
