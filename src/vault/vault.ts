@@ -263,13 +263,15 @@ class StoredVault implements Vault, ImportTarget {
   async #merge(sources: ReturnType<typeof mergeCandidates>): Promise<void> {
     const { store, codec } = this.#parts;
     const number = this.#head.nextSegment;
+    // A merge that fails half-way leaves records under its number: no later segment may take it.
+    this.#head = { ...this.#head, nextSegment: number + 1 };
     const parts = { store, codec, index: this.index };
     const merged = await writeMerged(parts, { number, sources, signal: this.#closing.signal });
     const replaced = new Set(sources.map((segment) => segment.number));
     const segments = this.index.segments.filter((segment) => !replaced.has(segment.number));
     if (merged !== undefined) segments.push(merged);
     segments.sort((a, b) => a.first - b.first);
-    const head: Head = { ...this.#head, nextSegment: number + 1, segments };
+    const head: Head = { ...this.#head, segments };
     const value = codec.seal(HEAD_KEY, headRecord.encode(head));
     await store.batch([{ type: 'put', key: HEAD_KEY, value }], { sync: true });
     this.#take({ head, change: { segments, added: [], removed: [] } });

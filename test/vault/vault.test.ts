@@ -191,6 +191,39 @@ describe('import of a folder', () => {
     for (const name of kept) expect(await vault.document(name)).toBeDefined();
   });
 
+  test('KNOW-7: a merge that the disk cuts short leaves nothing behind in later segments', async () => {
+    const store = createMemoryStore();
+    let failing = true;
+    let failed = 0;
+    const flaky: Store = {
+      ...store,
+      async batch(operations, options) {
+        // Only merges write without sync; the first half of one still reaches the disk.
+        if (failing && options?.sync !== true && operations.some(({ type }) => type === 'put')) {
+          failed++;
+          await store.batch(operations.slice(0, operations.length / 2));
+          throw new SaharaError('disk-full');
+        }
+        await store.batch(operations, options);
+      },
+    };
+    const vault = await openVault({ store: flaky, clock: systemClock });
+    for (let i = 0; i < 12; i++) await addText(vault, `${i}.txt`, `Shared words and unique${i}.`);
+    await vault.commitment();
+    expect(failed).toBeGreaterThan(0);
+    failing = false;
+    for (let i = 0; i < 12; i++) await addText(vault, `${i}.txt`, `Other words and fresh${i}.`);
+    const again = await openVault({ store, clock: systemClock });
+    for (const opened of [vault, again]) {
+      expect((await opened.search({ question: 'shared unique' })).hits).toEqual([]);
+      expect((await opened.search({ question: 'fresh7' })).hits[0]?.name).toBe('7.txt');
+      expect((await opened.search({ question: 'words', limit: 50 })).hits).toHaveLength(12);
+    }
+    const plain = await inMemory();
+    for (let i = 0; i < 12; i++) await addText(plain, `${i}.txt`, `Other words and fresh${i}.`);
+    expect(await again.commitment()).toEqual(await plain.commitment());
+  });
+
   test('a closed vault refuses further changes', async () => {
     const vault = await inMemory();
     await vault.close();
