@@ -26,7 +26,7 @@ export function contentHash(tensors: readonly HashedTensor[]): string {
 }
 
 /** Hash of a leaf: `0x00`, then the canonical encoding of `[name, dtype, shape, hash]`. */
-export function leafHash({ name, dtype, shape, sha256 }: HashedTensor): Uint8Array {
+function leafHash({ name, dtype, shape, sha256 }: HashedTensor): Uint8Array {
   const digest = fromHex(sha256);
   invariant(digest?.length === 32, 'a SHA-256 in hex');
   const writer = new Writer();

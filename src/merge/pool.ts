@@ -32,7 +32,7 @@ export interface PoolOptions {
 }
 
 /** A worker's memory in bytes, out of what all have together. */
-export function workerMemory({ workers, memoryBytes }: Pick<PoolOptions, 'workers' | 'memoryBytes'>): number {
+function workerMemory({ workers, memoryBytes }: Pick<PoolOptions, 'workers' | 'memoryBytes'>): number {
   const each = Math.floor(memoryBytes / workers);
   return Math.min(WORKER_MEMORY_BYTES_MAX, Math.max(WORKER_MEMORY_BYTES_MIN, each));
 }

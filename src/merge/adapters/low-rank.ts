@@ -18,7 +18,7 @@ export interface LowRank {
 }
 
 /** A matrix of zeroes. */
-export function zeros(rows: number, columns: number): Matrix {
+function zeros(rows: number, columns: number): Matrix {
   return { rows, columns, values: new Float64Array(rows * columns) };
 }
 
