@@ -90,7 +90,7 @@ async function layOutFile(path: string, { header, sizeBytes }: OutputFile): Prom
     throw ioError(error, path);
   });
   try {
-    await file.write(header, 0, header.length, 0);
+    await file.writeFile(header);
     await file.truncate(sizeBytes);
   } catch (error) {
     throw ioError(error, path);

@@ -12,7 +12,8 @@ import type { Recipe } from './recipe.ts';
 import type { TensorTask } from './task.ts';
 
 const VOCABULARY_FILES = ['tokenizer.json', 'tokenizer.model', 'vocab.json', 'merges.txt'];
-const COPIED_FILES = [
+/** What is copied beside a model's weights and configuration, where it is there. */
+export const COPIED_FILES: readonly string[] = [
   ...VOCABULARY_FILES,
   'tokenizer_config.json',
   'special_tokens_map.json',
