@@ -15,3 +15,6 @@ for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTy
   const from = join(entry.parentPath, entry.name);
   cpSync(from, join(root, 'dist', relative(join(root, 'src'), from)));
 }
+
+const verifier = spawnSync(process.execPath, [join(root, 'scripts/build-verifier.mjs')], { stdio: 'inherit' });
+process.exit(verifier.status ?? 1);

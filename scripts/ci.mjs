@@ -5,7 +5,7 @@
  * A step passes by its exit code. Steps that run vitest add that run's own counts; every other step counts as
  * one. A step that needs something which this machine lacks is skipped aloud with the reason.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -23,10 +23,12 @@ const STEPS = [
   { name: 'build', command: 'npm run --silent build', minutes: 5 },
   { name: 'test', command: 'npm test --silent --', minutes: 10, vitest: true },
   { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 20, vitest: true },
-  { name: 'interop', command: 'npm run --silent test:interop --', minutes: 10, vitest: true },
+  { name: 'interop build', command: 'scripts/build-interop-go.sh', minutes: 10, needs: withoutGo },
+  { name: 'long', command: 'npm run --silent test:long --', minutes: 15, vitest: true },
   { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
   { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
   { name: 'examples', command: 'npm run --silent examples', minutes: 8 },
+  { name: 'browser install', command: 'scripts/install-browser.sh', minutes: 8 },
   { name: 'browser', command: 'npm run --silent test:browser', minutes: 6 },
   { name: 'bench (reports, does not judge)', command: 'npm run --silent bench:calls -- --seconds 3', minutes: 5 },
 ];
@@ -61,6 +63,12 @@ console.log('\n=== what ran');
 for (const line of summary) console.log(line);
 console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`);
 process.exit(totals.failed > 0 ? 1 : 0);
+
+/** Why the Go peer cannot be built here, if so. */
+function withoutGo() {
+  const found = spawnSync('go', ['version']).status === 0;
+  return found ? undefined : 'Go is not installed (https://go.dev/dl); the interop tests with go-libp2p need it';
+}
 
 /** Runs a shell command in a process group of its own, ended whole when it takes too long. */
 function run(command, limitMs) {

@@ -7,6 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatAmount } from '../src/base/amount.ts';
+import { plainName } from '../src/cli/terminal.ts';
 import type { AskEnd, AskEvent, StatusReport } from '../src/daemon/admin/types.ts';
 import { createPeers, type Finished, type Peer, type Peers } from './peers.ts';
 
@@ -178,7 +179,7 @@ async function earnings(parts: {
     const asset = assets.find((row) => row.asset === share.asset);
     check(asset?.received === share.amount, `${share.name} received exactly its share on the ledger`);
     console.log(
-      `   ${formatAmount(BigInt(share.amount)).padEnd(22)} ${asset.mine ? 'host' : 'contributor'}, for ${share.role} (${share.name})`,
+      `   ${formatAmount(BigInt(share.amount)).padEnd(22)} ${asset.mine ? 'host' : 'contributor'}, for ${share.role} (${plainName(share.name, 60)})`,
     );
     sum += BigInt(share.amount);
   }

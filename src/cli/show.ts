@@ -2,7 +2,7 @@
 import { formatAmount } from '../base/amount.ts';
 import type { AskEnd, AskEvent, CitationRow } from '../daemon/admin/types.ts';
 import type { App } from './app.ts';
-import { clip, printable, shortDid, shortId, type Terminal, table } from './terminal.ts';
+import { clip, plainName, printable, shortDid, shortId, type Terminal, table } from './terminal.ts';
 
 /** Rows under a header, the header dim. */
 export function showTable(
@@ -83,7 +83,7 @@ export class AnswerPrinter {
     line(`${paint('green', '●')} ${costLine(end)}`);
     for (const share of end.amount === '0' ? [] : end.shares) {
       line(
-        `  ${amount(share.amount).padEnd(20)} ${percent(share.ppm).padStart(6)}  ${share.role.padEnd(9)} ${clip(share.name, 60)}`,
+        `  ${amount(share.amount).padEnd(20)} ${percent(share.ppm).padStart(6)}  ${share.role.padEnd(9)} ${plainName(share.name, 60)}`,
       );
     }
     line(paint('dim', `  receipt ${shortId(end.callId)}, ${end.tookMs} ms, evidence in ${end.path}`));

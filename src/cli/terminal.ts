@@ -142,3 +142,8 @@ export function shortDid(did: string): string {
 export function shortId(id: string): string {
   return id.slice(0, 12);
 }
+
+/** A name with the DIDs in it shortened. */
+export function plainName(name: string, max: number): string {
+  return clip(name.replace(/did:key:[1-9A-HJ-NP-Za-km-z]+/g, shortDid), max);
+}

@@ -12,7 +12,7 @@ import { CONFIG_OPTIONS, type Config, type ConfigOption } from '../../daemon/con
 import { VERSION } from '../../daemon/version.ts';
 import type { App, CommandGroup } from '../app.ts';
 import { amount } from '../show.ts';
-import { plural, type Terminal } from '../terminal.ts';
+import { plural } from '../terminal.ts';
 import { answer } from './ask.ts';
 
 type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
@@ -138,48 +138,48 @@ const FORCE_MARGIN_MS = 15_000;
 
 function greet(app: App, report: StatusReport, daemon: Daemon): void {
   const { terminal } = app;
-  const dim = (text: string): string => terminal.paint('dim', text.padEnd(8));
-  const prefix = commandName(app);
+  const { role, network, height } = report.ledger;
+  const rows: readonly (readonly [string, string])[] = [
+    ['you', report.did],
+    [
+      'network',
+      `${network}, height ${height}; this peer ${role === 'sequencer' ? 'orders its ledger' : 'follows its ledger'}`,
+    ],
+    ['peers', report.peers.length === 0 ? 'none yet' : plural(report.peers.length, 'peer')],
+    ['balance', amount(report.balance)],
+    ['agents', report.agents.join(', ') || 'none here'],
+    ['home', report.home],
+  ];
   terminal.line(`${terminal.paint('bold', 'Sahara')} ${VERSION}`);
-  terminal.line(`${dim('you')} ${report.did}`);
-  terminal.line(
-    `${dim('network')} ${report.ledger.network}, height ${report.ledger.height}, this peer is its ${report.ledger.role}`,
-  );
-  terminal.line(
-    `${dim('peers')} ${report.peers.length === 0 ? 'none yet' : plural(report.peers.length, 'peer')}`,
-  );
-  terminal.line(`${dim('balance')} ${amount(report.balance)}`);
-  terminal.line(`${dim('agents')} ${report.agents.join(', ') || 'none here'}`);
-  terminal.line(`${dim('home')} ${report.home}`);
-  terminal.line();
-  const name = report.agents[0] ?? 'guide';
-  showHint(terminal, 'Ask', `${prefix} ask ${name} "${FIRST_QUESTION}"`);
-  const address = daemon.reachableAddress();
-  if (address !== undefined)
-    showHint(terminal, 'Join', `SAHARA_HOME=/tmp/second ${prefix} up --bootstrap ${address}`);
-  showHint(
-    terminal,
-    'Own',
-    `${prefix} vault create notes && ${prefix} vault add notes FOLDER && ${prefix} agent add --name notes --vault notes`,
-  );
-  showHint(terminal, 'Stop', 'Ctrl-C');
+  for (const [name, text] of rows) terminal.line(`  ${terminal.paint('dim', name.padEnd(8))} ${text}`);
+  showHints(app, daemon.reachableAddress());
 }
 
 const FIRST_QUESTION = 'How does a payee get paid if the payer disappears?';
 
-function showHint(terminal: Terminal, name: string, text: string): void {
-  terminal.line(`${terminal.paint('dim', name.padEnd(6))} ${text}`);
+function showHints({ terminal, environment }: App, address: string | undefined): void {
+  const { SAHARA_HOME } = environment;
+  const name = commandName();
+  terminal.line();
+  terminal.line('Ask, from another terminal:');
+  if (SAHARA_HOME) terminal.line(`  export SAHARA_HOME=${SAHARA_HOME}`);
+  terminal.line(`  ${name} ask guide "${FIRST_QUESTION}"`);
+  terminal.line('Make an agent of your own documents:');
+  terminal.line(`  ${name} vault create notes`);
+  terminal.line(`  ${name} vault add notes FOLDER`);
+  terminal.line(`  ${name} agent add --name notes --vault notes --price 0.001`);
+  if (address !== undefined) {
+    terminal.line('Let others join:');
+    terminal.line(`  ${name} up --bootstrap ${address}`);
+  }
+  terminal.line(terminal.paint('dim', 'Ctrl-C stops it.'));
 }
 
-/** How this user starts `sahara`: with their home, and through npx in a checkout. */
-function commandName(app: App): string {
-  const started = process.argv[1] ?? '';
-  const name =
-    process.env.npm_lifecycle_event !== undefined || /bin[\\/]sahara\.js$/.test(started)
-      ? 'npx sahara'
-      : 'sahara';
-  const { SAHARA_HOME } = app.environment;
-  return SAHARA_HOME ? `SAHARA_HOME=${SAHARA_HOME} ${name}` : name;
+/** How this user starts `sahara`: through npx in a checkout. */
+function commandName(): string {
+  const inCheckout =
+    process.env.npm_lifecycle_event !== undefined || /bin[\\/]sahara\.js$/.test(process.argv[1] ?? '');
+  return inCheckout ? 'npx sahara' : 'sahara';
 }
 
 /** In a terminal, questions can be typed right where the daemon runs. */

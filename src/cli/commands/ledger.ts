@@ -3,7 +3,7 @@ import { systemClock } from '../../base/clock.ts';
 import type { LedgerReport } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
-import { ago, clip, shortDid, shortId } from '../terminal.ts';
+import { ago, plainName, shortDid, shortId } from '../terminal.ts';
 
 /** Accounts, transactions, and whether it all adds up. */
 export const ledgerCommands: CommandGroup = (program, run) => {
@@ -76,7 +76,7 @@ async function transactions(app: App, options: { readonly limit: string }): Prom
       row.type,
       shortDid(row.sender),
       row.code === 0 ? 'done' : `refused ${row.code}`,
-      clip(row.summary, 70),
+      plainName(row.summary, 70),
     ]);
     showTable(app, ['HEIGHT', 'TRANSACTION', 'KIND', 'SENDER', 'RESULT', 'WHAT'], cells);
   });

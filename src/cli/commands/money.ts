@@ -3,7 +3,7 @@ import { systemClock } from '../../base/clock.ts';
 import type { EarningsReport } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
-import { ago, clip, shortDid, shortId } from '../terminal.ts';
+import { ago, clip, plainName, shortDid, shortId } from '../terminal.ts';
 
 /** Who earned what, and what was spent. */
 export const moneyCommands: CommandGroup = (program, run) => {
@@ -42,7 +42,7 @@ function showEarnings(app: App, report: EarningsReport): void {
   const cells = report.assets.map((row) => [
     shortId(row.asset),
     row.kind,
-    clip(row.name, 40),
+    plainName(row.name, 40),
     row.mine ? 'you' : shortDid(row.owner),
     amount(row.received),
     amount(row.collected),
@@ -58,7 +58,7 @@ async function collect(app: App, asset: string | undefined): Promise<void> {
   app.terminal.result(rows, () => {
     if (rows.length === 0) app.terminal.line('Nothing to collect.');
     for (const row of rows)
-      app.terminal.line(`${shortId(row.asset)}  ${clip(row.name, 40)}  moved ${amount(row.moved)}`);
+      app.terminal.line(`${shortId(row.asset)}  ${plainName(row.name, 40)}  moved ${amount(row.moved)}`);
   });
 }
 
