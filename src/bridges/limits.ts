@@ -34,8 +34,8 @@ export const QUOTE_CHARACTERS_MAX = 4000;
 export const ATTACHMENTS_MAX = 4;
 /** Largest attachment that is read into a question, bytes. */
 export const ATTACHMENT_BYTES_MAX: number = QUESTION_BYTES_MAX;
-/** How long a finished job is remembered, milliseconds: 30 days. */
-export const JOB_KEPT_MS: number = 30 * 86_400_000;
+/** How long a finished job and a conversation are remembered, milliseconds: 30 days. */
+export const KEPT_MS: number = 30 * 86_400_000;
 /** Most users whose rate is followed in memory. */
 export const RATED_USERS_MAX = 10_000;
 /** Most chats whose pace is followed in memory. */

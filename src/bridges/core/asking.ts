@@ -4,6 +4,7 @@
  */
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
+import { explainError } from '../../base/error-text.ts';
 import { asSaharaError, type ErrorCode, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { CITATIONS_MAX, SOURCES_MAX } from '../../protocol/limits.ts';
@@ -157,13 +158,15 @@ async function settle(
   const finish = answer.ending?.finish;
   const charged = answer.ending?.amount ?? 0n;
   const isSound = failure === undefined && charged <= job.amountMax;
+  const borne = isSound ? 0n : await chargedAnyway(parts, job);
   await journal.change(key, () => {
     const atMs = clock.nowMs();
     if (!isSound) {
       const error = failure ?? new SaharaError('receipt-invalid', { amount: `${charged}` });
+      parts.log.warn('call failed', { job: key, code: error.code, explained: explainError(error) });
       return {
         job: { phase: 'replied', amount: 0n, reply: failureReply(error, key, language) },
-        operations: spending.settle(key, 0n, { paidBy: 'operator', atMs }),
+        operations: spending.settle(key, borne, { paidBy: 'operator', atMs }),
         result: undefined,
       };
     }
@@ -185,6 +188,12 @@ async function settle(
       result: undefined,
     };
   });
+}
+
+/** What the agent took for a call whose end never came, as far as a receipt says so: the operator bears it. */
+async function chargedAnyway({ agents }: AskingParts, job: Job): Promise<bigint> {
+  const receipt = await agents.receipt(job.key).catch(() => undefined);
+  return receipt !== undefined && receipt.amount <= job.amountMax ? receipt.amount : 0n;
 }
 
 /** The reply to a failure: one sentence, and the id that finds it in the logs. */

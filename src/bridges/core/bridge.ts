@@ -2,26 +2,16 @@
  * The chat bridge without a platform: takes events, journals them, and carries each through to its reply. Every
  * event is one job; jobs run side by side and each can be taken up again at any point after a crash.
  */
-import { toHex, utf8 } from '../../base/bytes.ts';
+import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
-import { QUESTION_BYTES_MAX } from '../../protocol/limits.ts';
-import { JOBS_RUNNING_MAX, QUESTIONS_PER_USER_MAX } from '../limits.ts';
 import { type AskingParts, askAndSettle, buttonFor, contentsOf, failureReply } from './asking.ts';
-import { attachmentText } from './attachments.ts';
-import {
-  type CommandParts,
-  chosenAgent,
-  receiptReply,
-  runCommand,
-  secret,
-  shown,
-  sourcesReply,
-} from './commands.ts';
+import { type CommandParts, shown } from './commands.ts';
+import { type DecidingParts, decideReply } from './deciding.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
-import { createJournal, historyKey } from './journal.ts';
+import { createJournal } from './journal.ts';
 import type { Language } from './language.ts';
 import { languageFor } from './languages.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
@@ -31,7 +21,7 @@ import type { AgentsPort } from './ports.ts';
 import type { Job, Reply } from './records.ts';
 import { plain } from './rich.ts';
 import { createSpending, SPENDING_DEFAULTS, type SpendingOptions, userOf } from './spending.ts';
-import { createState, putText } from './state.ts';
+import { createState } from './state.ts';
 
 /** What a bridge works with. */
 export interface BridgeParts {
@@ -84,6 +74,8 @@ export interface Bridge {
   health(): BridgeHealth;
 }
 
+const PRUNE_EVERY_MS = 86_400_000;
+
 /** A bridge between one platform and the agents. */
 export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE_DEFAULTS): Bridge {
   const { agents, platform, clock, log } = parts;
@@ -102,9 +94,18 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     log,
     agentDefault: options.agentDefault,
   };
+  const asking = new Map<string, string>();
+  const deciding: DecidingParts = { ...tools, policy, asking };
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
-  const asking = new Map<string, string>();
+
+  let prunedAtMs = clock.nowMs();
+
+  /** Drops what is old. Restarts are rare, so it happens while the bridge runs too. */
+  async function prune(): Promise<void> {
+    prunedAtMs = clock.nowMs();
+    await journal.prune(prunedAtMs, await spending.staleCounters(prunedAtMs));
+  }
 
   function start(job: Job): void {
     const key = toHex(job.key);
@@ -149,7 +150,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   async function decide(job: Job, language: Language): Promise<void> {
     const key = toHex(job.key);
     try {
-      const reply = await judge(job, language);
+      const reply = await decideReply(deciding, job, language);
       if (reply === 'asking') return;
       await settleReply(job, reply);
     } catch (error) {
@@ -164,107 +165,6 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
       job: reply === undefined ? { phase: 'done' } : { phase: 'replied', reply, place },
       result: undefined,
     }));
-  }
-
-  async function judge(job: Job, language: Language): Promise<Reply | 'asking' | undefined> {
-    const { event } = job;
-    const verdict = policy.judge(event);
-    if (verdict.type === 'ignore') return undefined;
-    if (verdict.type === 'refuse') {
-      if (verdict.why === 'too-fast') return shown(plain(language.tooFast(Math.ceil(verdict.waitMs / 1000))));
-      return shown(plain(verdict.why === 'group-closed' ? language.groupClosed : language.notListed));
-    }
-    if (event.type === 'press') return press(job, language);
-    if (event.type === 'question') return question(job, event.text, language);
-    if (event.text === 'ask') return question(job, event.argument, language);
-    return runCommand(tools, { event, argument: event.argument.trim(), language });
-  }
-
-  async function press(job: Job, language: Language): Promise<Reply | 'asking' | undefined> {
-    const { event } = job;
-    const target = journal.find(event.argument);
-    if (target === undefined || target.event.place.chat !== event.place.chat)
-      return shown(plain(language.receiptNone));
-    if (userOf(target.event) !== userOf(event) && !policy.isAdmin(event))
-      return secret(plain(language.notYours));
-    switch (event.text) {
-      case 'stop':
-        return stopAnswer(target, language);
-      case 'retry':
-        return target.question === ''
-          ? shown(plain(language.askWhat))
-          : question(job, target.question, language);
-      case 'sources':
-        return sourcesReply(target, language);
-      case 'receipt':
-        return receiptReply(tools, target, language);
-      default:
-        return shown(plain(language.commandUnknown));
-    }
-  }
-
-  async function stopAnswer(target: Job, language: Language): Promise<Reply | undefined> {
-    const key = toHex(target.key);
-    const isRunning = await journal.change(key, (job) => ({
-      job: { isStopped: true },
-      result: job.phase === 'asking' || job.phase === 'received',
-    }));
-    if (!isRunning) return shown(plain(language.alreadyDone));
-    await agents.cancel(target.key);
-    return undefined;
-  }
-
-  async function question(job: Job, text: string, language: Language): Promise<Reply | 'asking'> {
-    const { event } = job;
-    const key = toHex(job.key);
-    const asked = await wholeQuestion(job, text);
-    if (asked.trim() === '') return shown(plain(language.askWhat));
-    if (utf8(asked).length > QUESTION_BYTES_MAX)
-      throw new SaharaError('too-large', { max: QUESTION_BYTES_MAX });
-    const mine = [...asking.values()].filter((user) => user === userOf(event)).length;
-    if (mine >= QUESTIONS_PER_USER_MAX) return shown(plain(language.tooMany));
-    if (asking.size >= JOBS_RUNNING_MAX) throw new SaharaError('overloaded');
-    asking.set(key, userOf(event));
-    try {
-      const agent = await chosenAgent(tools, event);
-      if (agent === undefined) {
-        asking.delete(key);
-        return shown(plain(language.agentUnset));
-      }
-      await journal.change(key, (now) => ({
-        job: {
-          phase: 'asking',
-          agent: agent.did,
-          agentName: agent.name,
-          question: asked,
-          amountMax: agent.amountMax,
-        },
-        operations: [
-          ...spending.reserve({ key, event, amountMax: agent.amountMax, atMs: clock.nowMs() }),
-          putText(historyKey(now), key),
-        ],
-        result: undefined,
-      }));
-      return 'asking';
-    } catch (error) {
-      asking.delete(key);
-      await journal.change(key, () => ({ job: { question: asked }, result: undefined }));
-      throw error;
-    }
-  }
-
-  async function wholeQuestion({ event }: Job, text: string): Promise<string> {
-    const quoted =
-      event.quote === ''
-        ? ''
-        : `${event.quote
-            .split('\n')
-            .map((line) => `> ${line}`)
-            .join('\n')}\n\n`;
-    const files = event.type === 'press' ? [] : event.attachments;
-    const contents: string[] = [];
-    for (const file of files) contents.push(await attachmentText(platform, file));
-    return [quoted + text, ...contents].filter((part) => part !== '').join('\n\n');
   }
 
   async function deliver(key: string, delivery: Delivery, language: Language): Promise<void> {
@@ -295,10 +195,11 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   return {
     async receive(events, marks) {
       for (const job of await journal.record(events, marks)) start(job);
+      if (clock.nowMs() - prunedAtMs > PRUNE_EVERY_MS) await prune();
     },
     mark: (name) => journal.mark(name),
     async resume() {
-      await journal.prune(clock.nowMs());
+      await prune();
       for (const job of await journal.unfinished()) start(job);
     },
     async idle() {

@@ -7,9 +7,9 @@ import { createHash } from 'node:crypto';
 import { toHex } from '../../base/bytes.ts';
 import { invariant } from '../../base/errors.ts';
 import type { StoreOperation } from '../../base/store.ts';
-import { JOB_KEPT_MS } from '../limits.ts';
+import { KEPT_MS } from '../limits.ts';
 import type { ChatEvent, Place, Platform } from './platform.ts';
-import { type Job, jobSchema, type Slot } from './records.ts';
+import { conversationSchema, type Job, jobSchema, type Slot } from './records.ts';
 import { type Change, del, put, putText, type State } from './state.ts';
 
 /** The bridge's memory of events and what they caused. */
@@ -29,8 +29,8 @@ export interface Journal {
   questionsOf(user: string, limit: number): Promise<readonly string[]>;
   /** Deletes what a user wrote and got; amounts and ids stay. */
   forget(user: string): Promise<void>;
-  /** Deletes jobs that ended before `JOB_KEPT_MS`; returns how many. */
-  prune(nowMs: number): Promise<number>;
+  /** Deletes jobs and conversations older than `KEPT_MS`, together with `more`. */
+  prune(nowMs: number, more: readonly StoreOperation[]): Promise<void>;
 }
 
 /** A job's next state and what is written with it. */
@@ -145,14 +145,16 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
         result: undefined,
       }));
     },
-    async prune(nowMs) {
-      const old: Job[] = [];
+    async prune(nowMs, more) {
+      const operations: StoreOperation[] = [...more];
       for await (const [, value] of state.entries('job/')) {
         const job = jobSchema.decode(value);
-        if (job.phase === 'done' && job.event.atMs < nowMs - JOB_KEPT_MS) old.push(job);
+        if (job.phase === 'done' && job.event.atMs < nowMs - KEPT_MS) operations.push(...removed(job));
       }
-      await state.update(() => ({ operations: old.flatMap(removed), result: undefined }));
-      return old.length;
+      for await (const [key, value] of state.entries('talk/')) {
+        if (conversationSchema.decode(value).atMs < nowMs - KEPT_MS) operations.push(del(key));
+      }
+      await state.update(() => ({ operations, result: undefined }));
     },
   };
 }

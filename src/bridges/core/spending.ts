@@ -66,8 +66,8 @@ export interface Spending {
     amount: bigint,
     ending: { readonly paidBy: 'user' | 'operator'; readonly atMs: number },
   ): readonly StoreOperation[];
-  /** What is held for a call; `undefined` when nothing is. */
-  held(key: string): bigint | undefined;
+  /** The writes that drop the counters of days that are over. */
+  staleCounters(nowMs: number): Promise<readonly StoreOperation[]>;
 }
 
 /** Names an entry and dates it. */
@@ -86,6 +86,8 @@ export interface SpendingCall {
 }
 
 const DAY_MS = 86_400_000;
+/** Days that counters stay for calls which began before midnight. */
+const COUNTED_DAYS = 2;
 
 /** A user's name in the books. */
 export function userOf(event: { readonly platform: string; readonly userId: string }): string {
@@ -132,7 +134,12 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       };
     },
     accountBalance: (account) => amountAt(accountKey(account)),
-    held: (key) => state.get(`hold/${key}`, holdSchema)?.amount,
+    async staleCounters(nowMs) {
+      const kept = dayKey(Math.floor(nowMs / DAY_MS) - COUNTED_DAYS);
+      const stale: StoreOperation[] = [];
+      for await (const [key] of state.entries('cap/0')) if (key < kept) stale.push(del(key));
+      return stale;
+    },
     credit(user, amount, { id, atMs }) {
       const legs = [
         { account: `user/${user}`, amount: amount + welcome(user) },

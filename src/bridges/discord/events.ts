@@ -15,6 +15,9 @@ import { clipped } from '../core/markdown.ts';
 import type { ChatEvent } from '../core/platform.ts';
 import { ATTACHMENTS_MAX, QUOTE_CHARACTERS_MAX } from '../limits.ts';
 
+/** Longest address of an attachment that is kept. */
+const ATTACHMENT_ADDRESS_MAX = 1000;
+
 /** The event of a dispatch, or `undefined` when the bot has nothing to do with it. `atMs` is when it arrived. */
 export function discordEvent(
   payload: GatewayDispatchPayload,
@@ -38,7 +41,8 @@ function messageEvent(
   if (message.author.bot || message.webhook_id !== undefined || (!isDirect && !isMentioned)) return undefined;
   const text = message.content.replaceAll(new RegExp(`<@!?${selfId}>`, 'g'), ' ').trim();
   const replied = message.referenced_message;
-  const attachments = message.attachments.slice(0, ATTACHMENTS_MAX).map((file) => ({
+  const readable = message.attachments.filter((file) => file.url.length <= ATTACHMENT_ADDRESS_MAX);
+  const attachments = readable.slice(0, ATTACHMENTS_MAX).map((file) => ({
     id: file.url,
     name: clipped(file.filename, 200),
     sizeBytes: file.size,
@@ -102,7 +106,7 @@ function emptyEvent(
     platform: 'discord',
     userId: user.id,
     userName: clipped(user.global_name ?? user.username, 64),
-    language: user.locale ?? '',
+    language: clipped(user.locale ?? '', 16),
     place: { chat: channel, thread: undefined, direct: guild === undefined, guild },
     messageId: undefined,
     text: '',

@@ -67,7 +67,7 @@ function emptyEvent(user: User, place: Place): Omit<ChatEvent, 'id' | 'type' | '
     platform: 'telegram',
     userId: String(user.id),
     userName: clipped(user.first_name, 64),
-    language: user.language_code ?? '',
+    language: clipped(user.language_code ?? '', 16),
     place,
     messageId: undefined,
     text: '',

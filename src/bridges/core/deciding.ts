@@ -1,0 +1,152 @@
+/** What an event leads to: a reply at once, a call with its money held, or nothing. */
+import { toHex, utf8 } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
+import { QUESTION_BYTES_MAX } from '../../protocol/limits.ts';
+import { JOBS_RUNNING_MAX, QUESTIONS_PER_USER_MAX } from '../limits.ts';
+import type { AskingParts } from './asking.ts';
+import { attachmentText } from './attachments.ts';
+import {
+  type CommandParts,
+  chosenAgent,
+  receiptReply,
+  runCommand,
+  secret,
+  shown,
+  sourcesReply,
+} from './commands.ts';
+import { historyKey } from './journal.ts';
+import type { Language } from './language.ts';
+import type { Platform } from './platform.ts';
+import type { Policy, PolicyVerdict } from './policy.ts';
+import type { AgentListing } from './ports.ts';
+import type { Job, Reply } from './records.ts';
+import { plain } from './rich.ts';
+import { userOf } from './spending.ts';
+import { putText } from './state.ts';
+
+/** What deciding works with. */
+export interface DecidingParts extends AskingParts, CommandParts {
+  readonly policy: Policy;
+  /** Jobs that are deciding on or making a call, and whose they are. */
+  readonly asking: Map<string, string>;
+}
+
+/** A reply at once; `asking` when the job now holds money for a call; `undefined` when nothing is to be said. */
+export type Decision = Reply | 'asking' | undefined;
+
+/** Decides about a journalled event. Throws what stands in the way of a call. */
+export async function decideReply(parts: DecidingParts, job: Job, language: Language): Promise<Decision> {
+  const { event } = job;
+  const verdict = parts.policy.judge(event);
+  if (verdict.type === 'ignore') return undefined;
+  if (verdict.type === 'refuse') return shown(plain(refusal(verdict, language)));
+  if (event.type === 'press') return press(parts, job, language);
+  if (event.type === 'question') return question(parts, job, { text: event.text, language });
+  if (event.text === 'ask') return question(parts, job, { text: event.argument, language });
+  return runCommand(parts, { event, argument: event.argument.trim(), language });
+}
+
+function refusal(verdict: PolicyVerdict & { readonly type: 'refuse' }, language: Language): string {
+  if (verdict.why === 'too-fast') return language.tooFast(Math.ceil(verdict.waitMs / 1000));
+  return verdict.why === 'group-closed' ? language.groupClosed : language.notListed;
+}
+
+async function press(parts: DecidingParts, job: Job, language: Language): Promise<Decision> {
+  const { event } = job;
+  const target = parts.journal.find(event.argument);
+  if (target === undefined || target.event.place.chat !== event.place.chat) {
+    return shown(plain(language.receiptNone));
+  }
+  const isMine = userOf(target.event) === userOf(event);
+  if (!isMine && !parts.policy.isAdmin(event)) return secret(plain(language.notYours));
+  switch (event.text) {
+    case 'stop':
+      return stopAnswer(parts, target, language);
+    case 'retry':
+      return question(parts, job, { text: target.question, language });
+    case 'sources':
+      return sourcesReply(target, language);
+    case 'receipt':
+      return receiptReply(parts, target, language);
+    default:
+      return shown(plain(language.commandUnknown));
+  }
+}
+
+async function stopAnswer(parts: DecidingParts, target: Job, language: Language): Promise<Reply | undefined> {
+  const isRunning = await parts.journal.change(toHex(target.key), (job) => ({
+    job: { isStopped: true },
+    result: job.phase === 'asking' || job.phase === 'received',
+  }));
+  if (!isRunning) return shown(plain(language.alreadyDone));
+  await parts.agents.cancel(target.key);
+  return undefined;
+}
+
+async function question(
+  parts: DecidingParts,
+  job: Job,
+  { text, language }: { readonly text: string; readonly language: Language },
+): Promise<Decision> {
+  const key = toHex(job.key);
+  const user = userOf(job.event);
+  const asked = await wholeQuestion(parts.platform, job, text);
+  if (asked.trim() === '') return shown(plain(language.askWhat));
+  const running = [...parts.asking.values()].filter((other) => other === user).length;
+  if (running >= QUESTIONS_PER_USER_MAX) return shown(plain(language.tooMany));
+  parts.asking.set(key, user);
+  try {
+    const agent = await agentFor(parts, job, asked);
+    if (agent !== undefined) {
+      await holdMoney(parts, { job, agent, asked });
+      return 'asking';
+    }
+  } catch (error) {
+    parts.asking.delete(key);
+    // Kept, so that the button under the failure can ask the same again.
+    await parts.journal.change(key, () => ({ job: { question: asked }, result: undefined }));
+    throw error;
+  }
+  parts.asking.delete(key);
+  return shown(plain(language.agentUnset));
+}
+
+async function agentFor(
+  parts: DecidingParts,
+  { event }: Job,
+  asked: string,
+): Promise<AgentListing | undefined> {
+  if (utf8(asked).length > QUESTION_BYTES_MAX)
+    throw new SaharaError('too-large', { max: QUESTION_BYTES_MAX });
+  if (parts.asking.size > JOBS_RUNNING_MAX) throw new SaharaError('overloaded');
+  return chosenAgent(parts, event);
+}
+
+/** Holds what the call can cost, and makes the job one that asks: one batch, so neither is without the other. */
+function holdMoney(
+  { journal, spending, clock }: DecidingParts,
+  { job, agent, asked }: { readonly job: Job; readonly agent: AgentListing; readonly asked: string },
+): Promise<void> {
+  const key = toHex(job.key);
+  const { did, name, amountMax } = agent;
+  return journal.change(key, (now) => ({
+    job: { phase: 'asking', agent: did, agentName: name, question: asked, amountMax },
+    operations: [
+      ...spending.reserve({ key, event: job.event, amountMax, atMs: clock.nowMs() }),
+      putText(historyKey(now), key),
+    ],
+    result: undefined,
+  }));
+}
+
+/** The question with what it quotes and the text files that came along. */
+async function wholeQuestion(platform: Platform, { event }: Job, text: string): Promise<string> {
+  if (event.type === 'press') return text;
+  const quoted = event.quote
+    .split('\n')
+    .map((line) => `> ${line}`)
+    .join('\n');
+  const parts = event.quote === '' ? [text] : [quoted, text];
+  for (const file of event.attachments) parts.push(await attachmentText(platform, file));
+  return parts.filter((part) => part !== '').join('\n\n');
+}
