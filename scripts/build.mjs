@@ -16,5 +16,7 @@ for (const entry of readdirSync(join(root, 'src'), { recursive: true, withFileTy
   cpSync(from, join(root, 'dist', relative(join(root, 'src'), from)));
 }
 
-const verifier = spawnSync(process.execPath, [join(root, 'scripts/build-verifier.mjs')], { stdio: 'inherit' });
+const verifier = spawnSync(process.execPath, [join(root, 'scripts/build-verifier.mjs')], {
+  stdio: 'inherit',
+});
 process.exit(verifier.status ?? 1);

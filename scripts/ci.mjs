@@ -26,11 +26,16 @@ const STEPS = [
   { name: 'interop build', command: 'scripts/build-interop-go.sh', minutes: 10, needs: withoutGo },
   { name: 'long', command: 'npm run --silent test:long --', minutes: 15, vitest: true },
   { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
+  { name: 'package', command: 'node scripts/smoke-package.mjs', minutes: 6 },
   { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
   { name: 'examples', command: 'npm run --silent examples', minutes: 8 },
   { name: 'browser install', command: 'scripts/install-browser.sh', minutes: 8 },
   { name: 'browser', command: 'npm run --silent test:browser', minutes: 6 },
-  { name: 'bench (reports, does not judge)', command: 'npm run --silent bench:calls -- --seconds 3', minutes: 5 },
+  {
+    name: 'bench (reports, does not judge)',
+    command: 'npm run --silent bench:calls -- --seconds 3',
+    minutes: 5,
+  },
 ];
 
 const chosen = process.argv.slice(2);
@@ -51,9 +56,13 @@ for (const step of STEPS) {
   const extra = step.vitest ? ` --reporter=default --reporter=json --outputFile.json=${report}` : '';
   const ok = await run(step.command + extra, step.minutes * MINUTE_MS);
   const seconds = Math.round((Date.now() - started) / 1000);
-  const counts = step.vitest ? vitestCounts(report, ok) : { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
+  const counts = step.vitest
+    ? vitestCounts(report, ok)
+    : { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
   for (const key of Object.keys(totals)) totals[key] += counts[key];
-  const what = step.vitest ? ` (${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped)` : '';
+  const what = step.vitest
+    ? ` (${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped)`
+    : '';
   summary.push(`${ok ? 'passed ' : 'FAILED '}  ${step.name} in ${seconds} s${what}`);
   if (!ok && step.name === 'install') break;
 }
@@ -67,7 +76,9 @@ process.exit(totals.failed > 0 ? 1 : 0);
 /** Why the Go peer cannot be built here, if so. */
 function withoutGo() {
   const found = spawnSync('go', ['version']).status === 0;
-  return found ? undefined : 'Go is not installed (https://go.dev/dl); the interop tests with go-libp2p need it';
+  return found
+    ? undefined
+    : 'Go is not installed (https://go.dev/dl); the interop tests with go-libp2p need it';
 }
 
 /** Runs a shell command in a process group of its own, ended whole when it takes too long. */

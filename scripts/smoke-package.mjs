@@ -9,11 +9,16 @@ import { join } from 'node:path';
 
 const root = join(new URL('.', import.meta.url).pathname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'sahara-package-'));
-const run = (command, args, cwd) => execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+const run = (command, args, cwd) =>
+  execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 try {
   const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], root));
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
-  run('npm', ['install', '--no-save', '--no-audit', '--no-fund', '--omit=dev', join(folder, packed.filename)], folder);
+  run(
+    'npm',
+    ['install', '--no-save', '--no-audit', '--no-fund', '--omit=dev', join(folder, packed.filename)],
+    folder,
+  );
   const version = run(process.execPath, ['node_modules/sahara/bin/sahara.js', '--version'], folder).trim();
   const [sound] = JSON.parse(readFileSync(join(root, 'spec/vectors/bundle.json'), 'utf8')).valid;
   writeFileSync(
@@ -25,7 +30,9 @@ console.log(ok && didOf(createSigner(new Uint8Array(32)).publicKey).startsWith('
 `,
   );
   const imported = run(process.execPath, ['try.js'], folder).trim();
-  console.log(`packed ${packed.files.length} files, ${packed.size} bytes; version ${version}; imports: ${imported}`);
+  console.log(
+    `packed ${packed.files.length} files, ${packed.size} bytes; version ${version}; imports: ${imported}`,
+  );
   if (imported !== 'true' || version === '') process.exitCode = 1;
 } finally {
   rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

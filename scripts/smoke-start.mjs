@@ -12,14 +12,22 @@ const root = join(import.meta.dirname ?? new URL('.', import.meta.url).pathname,
 const home = mkdtempSync(join(tmpdir(), 'sahara-smoke-'));
 const env = { ...process.env, SAHARA_HOME: home };
 
-const peer = spawn('npm', ['start', '--silent'], { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'], detached: true });
+const peer = spawn('npm', ['start', '--silent'], {
+  cwd: root,
+  env,
+  stdio: ['ignore', 'pipe', 'inherit'],
+  detached: true,
+});
 const ended = new Promise((resolve) => peer.on('exit', (code, signal) => resolve(code ?? signal)));
 try {
   await ready();
   const asked = ['bin/sahara.js', 'ask', 'guide', 'What is a voucher?', '--json'];
   const { stdout } = await promisify(execFile)(process.execPath, asked, { cwd: root, env });
-  const events = stdout.trim().split('\n').map((line) => JSON.parse(line));
-  const text = events.map((event) => (event.type === 'text' ? event.text : '')).join('');
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const text = events.map((event) => (event.type === 'delta' ? event.text : '')).join('');
   if (!/voucher/i.test(text)) throw new Error(`the guide said nothing of vouchers: ${stdout}`);
   console.log(`asked on Node ${process.versions.node}: ${text.trim().split('\n')[0]}`);
   process.kill(-peer.pid, 'SIGTERM');
