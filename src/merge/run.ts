@@ -2,7 +2,7 @@
  * Doing a planned merge. Everything is written into `OUTPUT.partial` and renamed at the end, so that the final name
  * never stands for something unfinished; a merge that was cancelled, killed or ran out of disk goes on from there.
  */
-import { copyFile, mkdir, open, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
@@ -77,9 +77,18 @@ async function prepare(plan: MergePlan, { partial, options }: Stage): Promise<Ma
   const entries = await readJournal(journal, plan.id);
   if (entries !== undefined)
     return keepSound(plan, { partial, options }, new Map(entries.map((e) => [e.name, e.result])));
+  const found = await readdir(partial).catch((): string[] => []);
+  if (found.length > 0 && !found.includes(JOURNAL_NAME)) {
+    throw new SaharaError('merge-refused', {
+      reason: 'the folder is not an unfinished merge',
+      path: partial,
+    });
+  }
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
   await checkSpace(plan, partial);
+  // First under no plan's name, so that a crash among the files leaves a folder that is known and started over.
+  await startJournal(journal, 'laying out');
   for (const file of plan.files) await layOutFile(join(partial, file.name), file);
   await startJournal(journal, plan.id);
   return new Map();

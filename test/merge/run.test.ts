@@ -115,6 +115,10 @@ describe('MRG-17: nothing unfinished under the final name', { timeout: 120_000 }
     await mkdir(models.path('there'));
     await expect(merge('there')).rejects.toMatchObject({ code: 'merge-refused' });
     expect(await readdir(models.path('there'))).toEqual([]);
+    await mkdir(models.path('mine.partial'));
+    await writeFile(models.path('mine.partial', 'thesis.txt'), 'mine');
+    await expect(merge('mine')).rejects.toMatchObject({ code: 'merge-refused' });
+    expect(await readdir(models.path('mine.partial'))).toEqual(['thesis.txt']);
     await expect(merge('never', { signal: AbortSignal.abort() })).rejects.toMatchObject({
       code: 'cancelled',
     });

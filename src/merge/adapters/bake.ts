@@ -2,7 +2,7 @@
  * Baking an adapter into a model: `w + b a` for every module it touches, everything else as it is. The output has the
  * model's files, byte for byte, with the touched tensors written over in place, so nothing has to be laid out anew.
  */
-import { copyFile, type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, type FileHandle, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { SaharaError } from '../../base/errors.ts';
 import { type Checkpoint, openCheckpoint, type StoredTensor } from '../checkpoint.ts';
@@ -39,10 +39,8 @@ export async function bakeAdapter(
   if (await stat(target).catch(() => undefined)) {
     throw new SaharaError('merge-refused', { reason: 'the output exists', path: target });
   }
-  const partial = `${target}.partial`;
+  const partial = await mkdtemp(`${target}.partial-`);
   try {
-    await rm(partial, { recursive: true, force: true });
-    await mkdir(partial, { recursive: true });
     await copyModel(checkpoint, partial);
     const instance = createKernels(MEMORY_BYTES);
     for (const patch of patches) {
