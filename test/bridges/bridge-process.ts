@@ -1,4 +1,4 @@
-/** A bot in a process of its own, to be killed: `node bridge-process.ts PLATFORM HOME API TOKEN AGENTS_URL`. */
+/** A bot in a process of its own, to be killed: `node bridge-process.ts PLATFORM HOME API TOKEN AGENTS_URL [PACE]`. */
 import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { createLog } from '../../src/base/log.ts';
@@ -10,7 +10,7 @@ import { FAST, GENEROUS } from './telegram-stage.ts';
 // The clock's timers keep no process alive; in the daemon its servers do.
 setInterval(() => undefined, 60_000);
 
-const [platform = '', home = '', api = '', token = '', agentsUrl = ''] = process.argv.slice(2);
+const [platform = '', home = '', api = '', token = '', agentsUrl = '', pace = 'fast'] = process.argv.slice(2);
 const store = await openLevelStore(`${home}/store`);
 const parts = {
   agents: agentsOver(agentsUrl),
@@ -18,7 +18,7 @@ const parts = {
   clock: systemClock,
   log: createLog({ level: 'info', path: `${home}/log` }),
 };
-const common = { token, pace: FAST, bridge: GENEROUS };
+const common = { token, bridge: GENEROUS, ...(pace === 'fast' && { pace: FAST }) };
 const bot =
   platform === 'discord'
     ? await startDiscordBot(parts, { ...DISCORD_DEFAULTS, ...common, api })

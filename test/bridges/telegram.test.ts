@@ -149,7 +149,7 @@ describe('a chat that Telegram slows down', () => {
   // BRG-26
   test('gets every word although the bot is refused again and again', async () => {
     const window = { count: 2, windowMs: 900 };
-    stage = await telegramStage(GENEROUS, { limits: { direct: window, group: window } });
+    stage = await telegramStage(GENEROUS, { limits: { direct: window, group: window, total: window } });
     stage.telegram.say({ chat: 7, user: 7, text: 'words=1500 delay=2' });
     await answered(7);
     const words = replies(7)

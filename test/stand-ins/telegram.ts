@@ -25,10 +25,17 @@ export type Fault = 'drop-before' | 'drop-after' | '500-before' | '500-after' | 
 /** Asked before each request. */
 export type FaultPlan = (method: string, count: number) => Fault | undefined;
 
-/** Flood limits, as windows: at most `count` requests in `windowMs`. */
+/** At most `count` requests in `windowMs`. */
+export interface FloodWindow {
+  readonly count: number;
+  readonly windowMs: number;
+}
+
+/** Flood limits: for each direct chat, for each group, and for the bot. */
 export interface FloodLimits {
-  readonly direct: { readonly count: number; readonly windowMs: number };
-  readonly group: { readonly count: number; readonly windowMs: number };
+  readonly direct: FloodWindow;
+  readonly group: FloodWindow;
+  readonly total: FloodWindow;
 }
 
 /** A message as someone in the chat sees it. */
@@ -82,6 +89,7 @@ const TOKEN = '4242:stand-in-token-that-is-not-a-secret';
 const GENEROUS: FloodLimits = {
   direct: { count: 1000, windowMs: 1000 },
   group: { count: 1000, windowMs: 1000 },
+  total: { count: 10_000, windowMs: 1000 },
 };
 
 type Body = Readonly<Record<string, unknown>>;
@@ -114,7 +122,7 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
   const calls = new Map<string, number>();
   const answeredCallbacks: string[] = [];
   const closedChats = new Set<number>();
-  const sentAt = new Map<number, number[]>();
+  const sentAt = new Map<number | 'total', number[]>();
   const watchers = new Set<() => void>();
   let faults: FaultPlan | undefined;
   let nextMessage = 100;
@@ -128,16 +136,18 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
   }
 
   function flood(chat: number): void {
-    const { count, windowMs } = chat < 0 ? limits.group : limits.direct;
-    const now = performance.now();
-    const recent = (sentAt.get(chat) ?? []).filter((at) => at > now - windowMs);
-    sentAt.set(chat, recent);
-    if (recent.length < count) {
-      recent.push(now);
-      return;
+    const windows = [
+      ['total', limits.total],
+      [chat, chat < 0 ? limits.group : limits.direct],
+    ] as const;
+    for (const [name, { count, windowMs }] of windows) {
+      const now = performance.now();
+      const recent = (sentAt.get(name) ?? []).filter((at) => at > now - windowMs);
+      sentAt.set(name, [...recent, now]);
+      if (recent.length < count) continue;
+      floodCount += 1;
+      throw new Refusal(429, 'Too Many Requests: retry after 1', 1);
     }
-    floodCount += 1;
-    throw new Refusal(429, 'Too Many Requests: retry after 1', 1);
   }
 
   function writable(body: Body): number {

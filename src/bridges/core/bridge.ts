@@ -175,9 +175,11 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
         await delivery.finish(contentsOf(platform, { rich: reply.rich, buttons }), stopping.signal);
       } catch (error) {
         stopping.signal.throwIfAborted();
-        if (jobAt(key).place !== undefined && faultOf(error) === 'forbidden')
+        const fault = faultOf(error);
+        if (fault === undefined) throw error;
+        if (jobAt(key).place !== undefined && fault === 'forbidden')
           return openDirect(key, delivery, language);
-        log.warn('reply not delivered', { job: key, error: asSaharaError(error).message });
+        log.warn('reply not delivered', { job: key, fault });
       }
     }
     await journal.change(key, () => ({ job: { phase: 'done' }, result: undefined }));
