@@ -94,21 +94,20 @@ class Planner {
   #slices(): Slice[] {
     const { content } = this.#recipe;
     const all = this.#parts.models.map(({ checkpoint }) => findLayers(checkpoint));
-    if ('slices' in content)
-      return content.slices.flatMap((slice, i) => this.#slice(slice, { all, where: `slices[${i}]` }));
+    if ('slices' in content) {
+      return content.slices.map((slice, i) => this.#slice(slice, { all, where: `slices[${i}]` }));
+    }
     const entries = content.models.map(({ model, parameters }) =>
       this.#source({ model, parameters, from: 0 }, all),
     );
     const counts = new Set(all.map(({ count }) => count));
     if (counts.size > 1)
       this.#problem(`the models have different numbers of layers: ${[...counts].join(', ')}`);
-    return this.#complete(
-      { sources: entries, count: all[0]?.count ?? 0, parameters: {}, where: 'models' },
-      all,
-    );
+    const count = all[0]?.count ?? 0;
+    return [this.#complete({ sources: entries, count, parameters: {}, where: 'models' }, all)];
   }
 
-  #slice(slice: RecipeSlice, { all, where }: { all: readonly LayerNames[]; where: string }): Slice[] {
+  #slice(slice: RecipeSlice, { all, where }: { all: readonly LayerNames[]; where: string }): Slice {
     const sources = slice.sources.map(({ model, parameters, layerRange: [from, to] }) => {
       const source = this.#source({ model, parameters, from }, all);
       if (to > source.layers.count)
@@ -134,7 +133,7 @@ class Planner {
   #complete(
     slice: { sources: readonly Source[]; count: number; parameters: SettingMap; where: string },
     all: readonly LayerNames[],
-  ): Slice[] {
+  ): Slice {
     const { method } = this.#parts;
     const { baseModel } = this.#recipe;
     const { sources, count, parameters, where } = slice;
@@ -159,7 +158,7 @@ class Planner {
       );
     }
     for (const { model } of models) if (!this.#parents.includes(model)) this.#parents.push(model);
-    return [{ sources: models, base, count, parameters }];
+    return { sources: models, base, count, parameters };
   }
 
   #layer(slice: Slice, index: number, output: number): void {
