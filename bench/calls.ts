@@ -25,7 +25,7 @@ import { silentLog as log } from '../src/base/log.ts';
 import { systemDice as dice } from '../src/base/random.ts';
 import { createMemoryStore, prefixed } from '../src/base/store.ts';
 import { createMesh } from '../src/mesh/mesh.ts';
-import { openPayerBook } from '../src/payment/payer-book.ts';
+import { PayerBook } from '../src/payment/payer-book.ts';
 import { eagerSuite } from '../src/protocol/eager-suite.ts';
 import { PAYMENT_ANSWER_BYTES_MAX, PAYMENT_PROTOCOL } from '../src/protocol/payment-query.ts';
 import { createVerifier, signed } from '../src/protocol/signing.ts';
@@ -83,7 +83,7 @@ async function saharaSides(): Promise<readonly Side[]> {
   const store = await openLevelStore(mkdtempSync(join(tmpdir(), 'sahara-bench-caller-')));
   const operator = tick(keys.payer);
   const verifier = createVerifier(eagerSuite(suite));
-  const payer = await openPayerBook({
+  const payer = await PayerBook.open({
     suite,
     verifier,
     clock,

@@ -25,7 +25,7 @@ import {
   PAYMENT_PROTOCOL,
   PAYMENT_QUERY_BYTES_MAX,
 } from '../../src/protocol/payment-query.ts';
-import { createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
+import { createTickSigner, createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { ANSWER, cardOf, channels, type HostReady, keys, NETWORK, tick } from './shared.ts';
 
@@ -61,7 +61,13 @@ async function serveAgent(paid: boolean): Promise<{ readonly address: string; re
   const signedCard = signOne(suite, keys.agent, NETWORK, { type: 'card', payload: cardSchema.encode(card) });
   const cardBytes = signed.encode(signedCard);
   const verifier = createVerifier(eagerSuite(suite));
-  const operator = tick(keys.operator);
+  // The book gathers a tick itself, so its signer need not wait for another.
+  const operator = createTickSigner({
+    suite,
+    signer: keys.operator,
+    network: NETWORK,
+    defer: queueMicrotask,
+  });
   const tail = openFileTail(join(path, 'payee.tail'));
   const books = { suite, verifier, clock, store: at('p'), tail, channels, network: NETWORK, operator };
   const payee = createPayeeBook(books);

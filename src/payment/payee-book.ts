@@ -40,7 +40,7 @@ export interface PayeeBookParts {
   readonly tail?: Tail;
   readonly channels: ChannelView;
   readonly network: string;
-  /** The operator's key, which signs charges. */
+  /** The operator's key, which signs charges. The book gathers ticks itself: a signer that defers to a microtask is fastest. */
   readonly operator: TickSigner;
   /** Runs a function at the end of the tick. Default: `setImmediate`. */
   readonly defer?: (run: () => void) => void;
@@ -50,6 +50,10 @@ export interface PayeeBookParts {
 export interface PayeeBookOptions {
   /** Calls' worth of service that may run ahead of the disk for a known payer. Default 4; 0 waits always. */
   readonly creditCalls: number;
+  /** To how many calls that credit grows, by one for every `creditReceipts` receipts of the channel. Default 256. */
+  readonly creditCallsMax: number;
+  /** Default 4. */
+  readonly creditReceipts: number;
   /** Receipts on a channel from which on its payer is known. Default 3; before, the credit is 0. */
   readonly knownAfterReceipts: number;
   /** Endings kept per channel, the last ones, to be returned again. Default 65,536. */
@@ -59,6 +63,8 @@ export interface PayeeBookOptions {
 /** Values for every option. */
 export const PAYEE_BOOK_DEFAULTS: PayeeBookOptions = {
   creditCalls: 4,
+  creditCallsMax: 256,
+  creditReceipts: 4,
   knownAfterReceipts: 3,
   endingsKept: 65_536,
 };
@@ -218,14 +224,19 @@ export class PayeeBook {
   }
 
   async #durable(lane: PayeeLane, amountMax: bigint): Promise<void> {
-    const known = lane.count >= this.#options.knownAfterReceipts;
-    const window = known ? amountMax * BigInt(this.#options.creditCalls) : 0n;
+    const window = amountMax * BigInt(this.#creditCalls(lane.count));
     const atRisk = (): bigint => lane.charged + lane.reserved - lane.durableCeiling;
     // Half the window is left while the disk works, so that one call after the other never waits for it.
     if (atRisk() > 0n && atRisk() * 2n > window) void this.#sync(lane).catch(() => {});
     while (atRisk() > window && lane.durableCeiling < (lane.voucher?.terms.ceiling ?? 0n)) {
       await this.#sync(lane);
     }
+  }
+
+  #creditCalls(receipts: number): number {
+    const { creditCalls, creditCallsMax, creditReceipts, knownAfterReceipts } = this.#options;
+    if (receipts < knownAfterReceipts || creditCalls === 0) return 0;
+    return Math.max(creditCalls, Math.min(creditCallsMax, Math.floor(receipts / creditReceipts)));
   }
 
   #sync(lane: PayeeLane): Promise<void> {

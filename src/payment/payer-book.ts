@@ -45,6 +45,8 @@ export interface PayerBookParts {
   readonly network: string;
   /** The payer's key. */
   readonly operator: TickSigner;
+  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  readonly defer?: (run: () => void) => void;
 }
 
 /** Options of a payer's book. */
@@ -67,6 +69,7 @@ export class PayerBook {
   readonly #lanes = new Map<string, PayerLane>();
   readonly #preferred = new Map<string, PayerLane>();
   readonly #calls = new Map<string, OpenCall>();
+  readonly #vouchers = new Map<PayerLane, Promise<Signed>>();
 
   private constructor(parts: PayerBookParts, options: PayerBookOptions) {
     this.#parts = parts;
@@ -290,7 +293,7 @@ export class PayerBook {
 
   #take(lane: PayerLane, request: PayerRequest): Promise<PayerReservation> {
     const hold: PayerHold = { amountMax: request.amountMax };
-    const terms = lane.reserve(hold);
+    lane.reserve(hold);
     const call: OpenCall = { callId: request.callId, lane, hold, unknown: false };
     this.#calls.set(toHex(request.callId), call);
     const kept = openCallRecord.encode({
@@ -301,18 +304,25 @@ export class PayerBook {
     });
     lane.add({ type: 'put', key: bookKey.openCall(request.callId), value: kept });
     this.#journal.mark(lane);
-    const payload = voucherSchema.encode({
-      network: this.#parts.network,
-      channel: lane.channel,
-      lane: lane.lane,
-      ceiling: terms.ceiling,
-      sequence: terms.sequence,
-      receiptCount: terms.receiptCount,
-      receiptRoot: terms.root.hash,
-      receiptTotal: terms.root.sum,
-      notAfterMs: undefined,
+    return this.#voucher(lane).then((voucher) => this.#reservation(call, voucher));
+  }
+
+  /**
+   * One voucher for all that reserve in this tick. It is asked for at the tick's end, before the signer's own, so it
+   * shares the signature of what else is signed in the tick.
+   */
+  #voucher(lane: PayerLane): Promise<Signed> {
+    const gathering = this.#vouchers.get(lane);
+    if (gathering) return gathering;
+    const { defer = setImmediate, network, operator } = this.#parts;
+    const voucher = new Promise<Signed>((resolve, reject) => {
+      defer(() => {
+        this.#vouchers.delete(lane);
+        operator.sign('voucher', voucherSchema.encode(lane.nextVoucher(network))).then(resolve, reject);
+      });
     });
-    return this.#parts.operator.sign('voucher', payload).then((voucher) => this.#reservation(call, voucher));
+    this.#vouchers.set(lane, voucher);
+    return voucher;
   }
 
   #reservation(call: OpenCall, voucher: Signed): PayerReservation {
@@ -383,12 +393,4 @@ export class PayerBook {
     lane.add({ type: 'del', key: bookKey.openCall(callId) });
     this.#journal.mark(lane);
   }
-}
-
-/** Opens the payer's book kept in `parts.store`. */
-export function openPayerBook(
-  parts: PayerBookParts,
-  options: Partial<PayerBookOptions> = {},
-): Promise<PayerBook> {
-  return PayerBook.open(parts, options);
 }

@@ -10,7 +10,7 @@ import { equalBytes } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { StoreOperation } from '../base/store.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
-import type { Charge } from '../protocol/payment.ts';
+import type { Charge, Voucher } from '../protocol/payment.ts';
 import { appendLeaf, type ReceiptTree, type SumNode, treeRoot } from '../protocol/receipt-tree.ts';
 import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
@@ -33,14 +33,6 @@ export interface PayerLaneStart {
 /** A call's part of the lane. */
 export interface PayerHold {
   readonly amountMax: bigint;
-}
-
-/** What a voucher of this moment says. */
-export interface VoucherTerms {
-  readonly ceiling: bigint;
-  readonly sequence: number;
-  readonly receiptCount: number;
-  readonly root: SumNode;
 }
 
 /** A payer's lane. */
@@ -143,14 +135,26 @@ export class PayerLane implements JournalSource {
     return { ceiling: needed > this.#ceiling ? needed : this.#ceiling, sequence: this.#sequence + 1 };
   }
 
-  /** Holds `hold.amountMax` and answers the terms of the voucher that covers it. */
-  reserve(hold: PayerHold): VoucherTerms {
-    const { ceiling, sequence } = this.next(hold.amountMax);
-    this.#holds.add(hold);
-    this.#reserved += hold.amountMax;
-    this.#ceiling = ceiling;
-    this.#sequence = sequence;
-    return { ceiling, sequence, receiptCount: this.#tree.count, root: this.#root };
+  /** Holds `hold.amountMax` under a ceiling that covers it. */
+  reserve(hold: PayerHold): void {
+    this.#ceiling = this.next(hold.amountMax).ceiling;
+    this.hold(hold);
+  }
+
+  /** The next voucher, which covers everything held. */
+  nextVoucher(network: string): Voucher {
+    this.#sequence++;
+    return {
+      network,
+      channel: this.channel,
+      lane: this.lane,
+      ceiling: this.#ceiling,
+      sequence: this.#sequence,
+      receiptCount: this.#tree.count,
+      receiptRoot: this.#root.hash,
+      receiptTotal: this.#root.sum,
+      notAfterMs: undefined,
+    };
   }
 
   /** Holds again what was held before a restart. */

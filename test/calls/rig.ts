@@ -10,7 +10,7 @@ import { systemDice } from '../../src/base/random.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
 import { createMemoryStore, prefixed, type Store } from '../../src/base/store.ts';
 import { createPayeeBook, type PayeeBook, type PayeeBookOptions } from '../../src/payment/payee-book.ts';
-import { openPayerBook, type PayerBook } from '../../src/payment/payer-book.ts';
+import { PayerBook } from '../../src/payment/payer-book.ts';
 import { answerPaymentQuery } from '../../src/payment/payment-service.ts';
 import type { ChannelInfo, ChannelView } from '../../src/payment/ports.ts';
 import type { Source } from '../../src/protocol/call.ts';
@@ -257,7 +257,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
   };
   const service = { book: payee, verifier, clock, replay, network: NETWORK };
   const operator = tick(keys.payer);
-  const payer = await openPayerBook({
+  const payer = await PayerBook.open({
     suite,
     verifier: createVerifier(suite),
     clock,
