@@ -158,6 +158,9 @@ async function ask(
       signal: options.signal,
     };
     const choice = named(await mesh.request(peerId, GENESIS_PROTOCOL, new Uint8Array(0), question));
+    // Who names a peer takes its network; who only looks around takes the network that was asked for.
+    const called = genesis.decode(choice.genesis).name;
+    if (options.bootstrap.length === 0 && called !== options.name) return undefined;
     options.tell(`Joined ${choice.network}, as peer ${peerId} says (trusted on first use).`);
     return { ...choice, origin: 'adopted' };
   } catch (error) {
