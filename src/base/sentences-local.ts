@@ -127,17 +127,17 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   'document-unsupported': (f) => [
     `${f('path', f('document', 'The document'))} is of a kind that cannot be read.`,
     `It is ${f('found', f('kind', 'neither text, Markdown, HTML nor PDF'))}.`,
-    f('advice', 'Convert it to text, Markdown, HTML or PDF.'),
+    `${f('advice', 'Convert it to text, Markdown, HTML or PDF')}.`,
   ],
   'document-too-large': (f) => [
     `${f('path', f('document', 'The document'))} is too large.`,
     `${f('reason', `It has ${f('sizeBytes', 'more')} bytes, at most ${f('limitBytes', f('maxBytes', 'the limit'))} are taken`)}.`,
-    f('advice', 'Split it into smaller documents.'),
+    `${f('advice', 'Split it into smaller documents')}.`,
   ],
   'document-unreadable': (f) => [
     `${f('path', f('document', 'The document'))} cannot be read.`,
     `${f('reason', 'Its contents are damaged or protected')}.`,
-    f('advice', 'Open it in the program that made it and save it again.'),
+    `${f('advice', 'Open it in the program that made it and save it again')}.`,
   ],
   'file-missing': (f) => [
     `${f('path', 'The file')} is not there.`,

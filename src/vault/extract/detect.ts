@@ -19,8 +19,8 @@ export type Detected =
   | { readonly kind: Exclude<DocumentKind, 'pdf'>; readonly text: string };
 
 const SUPPORTED: readonly string[] = ['plain text', 'Markdown', 'HTML', 'PDF'];
-const SPLIT = 'Split it into several files.';
-const ADVICE = 'Convert it to text, Markdown, HTML or PDF and import that.';
+const SPLIT = 'Split it into several files';
+const ADVICE = 'Convert it to text, Markdown, HTML or PDF and import that';
 
 const SIGNATURES: readonly (readonly [bytes: readonly number[], found: string])[] = [
   [[0x50, 0x4b, 0x03, 0x04], 'a ZIP archive (or an Office or EPUB document)'],
@@ -81,7 +81,7 @@ export function unreadable(name: string, reason: string, advice: string): Sahara
   return new SaharaError('document-unreadable', {
     document: name,
     reason: capital(reason),
-    advice: `${capital(advice)}.`,
+    advice: capital(advice),
   });
 }
 
