@@ -18,7 +18,7 @@ export interface LowRank {
 }
 
 /** A matrix of zeroes. */
-function zeros(rows: number, columns: number): Matrix {
+export function zeros(rows: number, columns: number): Matrix {
   return { rows, columns, values: new Float64Array(rows * columns) };
 }
 
@@ -81,6 +81,11 @@ export function recompress({ b, a }: LowRank, rank: number): Recompressed {
     delta: { b: product(left.q, scale(u)), a: transpose(product(right.q, scale(v))) },
     lostEnergy: total === 0 ? 0 : energy(kept, s.length) / total,
   };
+}
+
+/** An orthonormal basis of the columns of `x`; zero columns where they depend on those before. */
+export function orthonormal(x: Matrix): Matrix {
+  return orthogonalise(x).q;
 }
 
 /** The product of two matrices. */
