@@ -6,20 +6,15 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
-  type APIActionRowComponent,
   type APIApplicationCommandAutocompleteInteraction,
   type APIApplicationCommandOptionChoice,
-  type APIButtonComponentWithCustomId,
   type APIChatInputApplicationCommandInteraction,
-  type APIEntitlement,
   type APIMessage,
   type APIMessageComponentButtonInteraction,
   type APIUser,
   ApplicationCommandOptionType,
   ApplicationCommandType,
   ApplicationFlags,
-  ApplicationIntegrationType,
-  ChannelType,
   ComponentType,
   GatewayCloseCodes,
   GatewayDispatchEvents,
@@ -27,16 +22,27 @@ import {
   GatewayOpcodes,
   type GatewayReadyDispatch,
   type GatewayReadyDispatchData,
-  InteractionContextType,
   InteractionResponseType,
   InteractionType,
-  Locale,
   MessageFlags,
   MessageReferenceType,
   MessageType,
 } from 'discord-api-types/v10';
 import { WebSocket, WebSocketServer } from 'ws';
+import {
+  type Actor,
+  type Body,
+  componentsOf,
+  contentOf,
+  interactionOf,
+  messageOf,
+  Refused,
+  readBody,
+  SELF,
+  userOf,
+} from './discord-shapes.ts';
 import type { Fault, FaultPlan } from './telegram.ts';
+import { createWatch } from './watch.ts';
 
 /** A message as someone in the channel sees it. */
 export interface SeenDiscordMessage {
@@ -49,14 +55,6 @@ export interface SeenDiscordMessage {
   /** The only user who sees it. */
   readonly onlyFor: string | undefined;
   readonly edits: number;
-}
-
-/** Who does something where. */
-export interface Actor {
-  readonly user: string;
-  readonly channel: string;
-  /** Absent in direct messages. */
-  readonly guild: string | undefined;
 }
 
 /** The service and what a test does to it. */
@@ -102,13 +100,9 @@ export interface BucketLimit {
 }
 
 const TOKEN = 'stand-in.discord.token';
-const SELF = '900';
 const ACK_DEADLINE_MS = 3000;
 const EPOCH = 1_420_070_400_000n;
 
-const NO_ENTITLEMENTS: APIEntitlement[] = [];
-
-type Body = Readonly<Record<string, unknown>>;
 type Answer = readonly [status: number, body?: unknown];
 
 interface Stored {
@@ -131,16 +125,6 @@ interface Interaction {
   choices: PromiseWithResolvers<readonly string[]>;
 }
 
-class Refused extends Error {
-  readonly status: number;
-  readonly body: { readonly code: number; readonly message: string };
-  constructor(status: number, code: number, message: string) {
-    super(message);
-    this.status = status;
-    this.body = { code, message };
-  }
-}
-
 /** Starts the service on loopback. */
 export async function startDiscordService(
   bucket: BucketLimit = { limit: 1000, windowMs: 1000 },
@@ -152,7 +136,7 @@ export async function startDiscordService(
   const calls = new Map<string, number>();
   const files = new Map<string, Uint8Array>();
   const used = new Map<string, number[]>();
-  const watchers = new Set<() => void>();
+  const watch = createWatch();
   const joins = { identified: 0, resumed: 0 };
   let published: readonly string[] = [];
   let history: GatewayDispatchPayload[] = [];
@@ -395,7 +379,7 @@ export async function startDiscordService(
       ]);
     }
     reply(response, outcome(method, path, { body, query: url.searchParams, request }), fault);
-    for (const watcher of [...watchers]) watcher();
+    watch.notify();
   }
 
   function outcome(
@@ -559,80 +543,12 @@ export async function startDiscordService(
     expireTokens() {
       for (const interaction of interactions.values()) interaction.expired = true;
     },
-    async until(done, what) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const look = (): void => {
-        if (done()) resolve();
-      };
-      watchers.add(look);
-      const timer = setInterval(look, 50);
-      const giveUp = setTimeout(() => resolve(), 20_000);
-      look();
-      await promise;
-      clearInterval(timer);
-      clearTimeout(giveUp);
-      watchers.delete(look);
-      if (!done()) throw new Error(`never came: ${what}`);
-    },
+    until: watch.until,
     async close() {
       for (const client of gateway.clients) client.terminate();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
-  };
-}
-
-function userOf(id: string, bot: boolean): APIUser {
-  return {
-    id,
-    username: bot ? 'sahara' : `user${id}`,
-    discriminator: '0',
-    global_name: null,
-    avatar: null,
-    ...(bot && { bot }),
-  };
-}
-
-function messageOf(id: string, channel: string, author: APIUser, content: string): APIMessage {
-  return {
-    id,
-    channel_id: channel,
-    author,
-    content,
-    timestamp: new Date(0).toISOString(),
-    edited_timestamp: null,
-    tts: false,
-    mention_everyone: false,
-    mentions: [],
-    mention_roles: [],
-    attachments: [],
-    embeds: [],
-    pinned: false,
-    type: MessageType.Default,
-    components: [],
-  };
-}
-
-function interactionOf(id: string, actor: Actor) {
-  const user = userOf(actor.user, false);
-  return {
-    id,
-    application_id: SELF,
-    token: `token-${id}`,
-    version: 1 as const,
-    user,
-    locale: Locale.EnglishUS,
-    app_permissions: '0',
-    entitlements: NO_ENTITLEMENTS,
-    authorizing_integration_owners: { [ApplicationIntegrationType.GuildInstall]: actor.guild ?? '0' },
-    attachment_size_limit: 1_000_000,
-    channel_id: actor.channel,
-    channel:
-      actor.guild === undefined
-        ? { id: actor.channel, type: ChannelType.DM as const }
-        : { id: actor.channel, type: ChannelType.GuildText as const },
-    context: actor.guild === undefined ? InteractionContextType.BotDM : InteractionContextType.Guild,
-    ...(actor.guild !== undefined && { guild_id: actor.guild }),
   };
 }
 
@@ -651,44 +567,6 @@ function seen({ message, channel, onlyFor, edits, pending }: Stored): SeenDiscor
     onlyFor,
     edits,
   };
-}
-
-function contentOf(body: Body): string {
-  const { content, allowed_mentions: allowed } = body;
-  if (typeof content !== 'string' || content.trim() === '')
-    throw new Refused(400, 50_006, 'Cannot send an empty message');
-  if (content.length > 2000) throw new Refused(400, 50_035, 'Invalid Form Body: content is longer than 2000');
-  const isThinking = content === 'is thinking…';
-  const pings = !(
-    allowed instanceof Object &&
-    'parse' in allowed &&
-    Array.isArray(allowed.parse) &&
-    allowed.parse.length === 0
-  );
-  if (pings && !isThinking) throw new Refused(400, 50_035, 'stand-in: this message could ping');
-  return content;
-}
-
-function componentsOf(body: Body): APIActionRowComponent<APIButtonComponentWithCustomId>[] {
-  const { components } = body;
-  if (components === undefined) return [];
-  if (!Array.isArray(components) || components.length > 5)
-    throw new Refused(400, 50_035, 'Invalid Form Body');
-  return components.map((row: unknown) => {
-    const buttons =
-      row instanceof Object && 'components' in row && Array.isArray(row.components) ? row.components : [];
-    if (buttons.length === 0 || buttons.length > 5)
-      throw new Refused(400, 50_035, 'Invalid Form Body: components');
-    return { type: ComponentType.ActionRow, components: buttons };
-  });
-}
-
-async function readBody(request: IncomingMessage): Promise<Body> {
-  const parts: Buffer[] = [];
-  for await (const part of request) parts.push(part);
-  const value: unknown = parts.length === 0 ? {} : JSON.parse(Buffer.concat(parts).toString());
-  if (Array.isArray(value)) return Object.assign(value, {}) as unknown as Body;
-  return value instanceof Object ? { ...value } : {};
 }
 
 function reply(response: ServerResponse, [status, body]: Answer, fault?: Fault): void {

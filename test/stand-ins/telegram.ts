@@ -9,7 +9,6 @@ import type {
   ApiError,
   ApiMethods,
   Chat,
-  Document,
   InlineKeyboardButton,
   InlineKeyboardMarkup,
   Message,
@@ -18,6 +17,22 @@ import type {
   User,
   UserFromGetMe,
 } from '@grammyjs/types';
+import {
+  type Body,
+  botUser,
+  chatOf,
+  checkedText,
+  commandEntities,
+  documentOf,
+  integer,
+  keyboardOf,
+  Refusal,
+  readBody,
+  replyOf,
+  send,
+  string,
+} from './telegram-shapes.ts';
+import { createWatch } from './watch.ts';
 
 /** What happens to a request instead of the ordinary. */
 export type Fault = 'drop-before' | 'drop-after' | '500-before' | '500-after' | '429' | 'slow';
@@ -92,16 +107,6 @@ const GENEROUS: FloodLimits = {
   total: { count: 10_000, windowMs: 1000 },
 };
 
-type Body = Readonly<Record<string, unknown>>;
-class Refusal extends Error {
-  readonly answer: ApiError;
-  constructor(code: number, description: string, retryAfter?: number) {
-    super(description);
-    const parameters = retryAfter === undefined ? undefined : { retry_after: retryAfter };
-    this.answer = { ok: false, error_code: code, description, ...(parameters && { parameters }) };
-  }
-}
-
 interface Stored {
   message: Message & { chat: Exclude<Chat, Chat.ChannelChat>; from: User };
   text: string;
@@ -123,7 +128,7 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
   const answeredCallbacks: string[] = [];
   const closedChats = new Set<number>();
   const sentAt = new Map<number | 'total', number[]>();
-  const watchers = new Set<() => void>();
+  const watch = createWatch();
   let faults: FaultPlan | undefined;
   let nextMessage = 100;
   let nextUpdate = 7_000_000;
@@ -244,8 +249,10 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
       const mine = { wake: resolve };
       poll = mine;
       const timer = setTimeout(() => resolve('over'), 1000 * integer(body, 'timeout', 0));
-      request.socket.once('close', () => resolve('over'));
+      const gone = (): void => resolve('over');
+      request.socket.once('close', gone);
       const why = await promise;
+      request.socket.off('close', gone);
       clearTimeout(timer);
       if (poll === mine) poll = undefined;
       if (why === 'conflict') {
@@ -282,7 +289,7 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
     else if (fault === '500-after')
       send(response, 502, { ok: false, error_code: 502, description: 'Bad Gateway' });
     else send(response, answer.ok ? 200 : answer.error_code, answer);
-    for (const watcher of [...watchers]) watcher();
+    watch.notify();
   }
 
   async function run(
@@ -374,21 +381,7 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
     remove(chat, message) {
       stored.delete(`${chat}/${message}`);
     },
-    async until(done, what) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      const look = (): void => {
-        if (done()) resolve();
-      };
-      watchers.add(look);
-      const timer = setInterval(look, 50);
-      const giveUp = setTimeout(() => resolve(), 20_000);
-      look();
-      await promise;
-      clearInterval(timer);
-      clearTimeout(giveUp);
-      watchers.delete(look);
-      if (!done()) throw new Error(`never came: ${what}`);
-    },
+    until: watch.until,
     async close() {
       poll?.wake('conflict');
       server.closeAllConnections();
@@ -397,51 +390,9 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
   };
 }
 
-function botUser(): UserFromGetMe {
-  return {
-    id: 4242,
-    is_bot: true,
-    first_name: 'Sahara',
-    username: 'sahara_bot',
-    can_join_groups: true,
-    can_read_all_group_messages: false,
-    can_manage_bots: false,
-    supports_inline_queries: false,
-    supports_join_request_queries: false,
-    can_connect_to_business: false,
-    has_main_web_app: false,
-    has_topics_enabled: false,
-    allows_users_to_create_topics: false,
-  };
-}
-
-function chatOf(id: number): Exclude<Chat, Chat.ChannelChat> {
-  if (id < 0) return { id, type: 'group', title: `Group ${-id}` };
-  return { id, type: 'private', first_name: `User ${id}` };
-}
-
 /** A message as the API shows it. */
 function shownTo({ message, quoted }: Stored): object {
   return quoted === undefined ? message : { ...message, reply_to_message: quoted };
-}
-
-function documentOf(document: { readonly name: string; readonly content: Uint8Array }, id: number): Document {
-  const file = `file-${id}`;
-  return {
-    file_id: file,
-    file_unique_id: file,
-    file_name: document.name,
-    file_size: document.content.length,
-  };
-}
-
-function commandEntities(text: string): MessageEntity[] {
-  const command = /^\/[\w@]+/.exec(text)?.[0];
-  const mentions = [...text.matchAll(/@\w+/g)].filter((match) => match.index >= (command?.length ?? 0));
-  return [
-    ...(command ? [{ type: 'bot_command' as const, offset: 0, length: command.length }] : []),
-    ...mentions.map((match) => ({ type: 'mention' as const, offset: match.index, length: match[0].length })),
-  ];
 }
 
 function seen(one: Stored, botId: number): SeenMessage {
@@ -456,94 +407,4 @@ function seen(one: Stored, botId: number): SeenMessage {
     replyTo: one.quoted?.message_id,
     edits: one.edits,
   };
-}
-
-function checkedText(body: Body): { readonly text: string; readonly entities: MessageEntity[] } {
-  const text = string(body, 'text');
-  const entities = entitiesOf(body.entities, text);
-  if (text.trim() === '') throw new Refusal(400, 'Bad Request: message text is empty');
-  if (text.length > 4096) throw new Refusal(400, 'Bad Request: message is too long');
-  if (entities.length > 100) throw new Refusal(400, 'Bad Request: too many entities');
-  return { text, entities };
-}
-
-function entitiesOf(value: unknown, text: string): MessageEntity[] {
-  if (value === undefined) return [];
-  if (!Array.isArray(value)) throw new Refusal(400, 'Bad Request: entities are not a list');
-  return value.map((one: unknown) => {
-    if (!isEntity(one)) throw new Refusal(400, `Bad Request: can't parse entity ${JSON.stringify(one)}`);
-    const end = one.offset + one.length;
-    if (
-      one.offset < 0 ||
-      one.length <= 0 ||
-      end > text.length ||
-      divides(text, one.offset) ||
-      divides(text, end)
-    ) {
-      throw new Refusal(400, `Bad Request: entity out of range ${JSON.stringify(one)}`);
-    }
-    return one;
-  });
-}
-
-const ENTITY_TYPES = ['bold', 'italic', 'strikethrough', 'code', 'pre', 'text_link', 'blockquote'];
-
-function isEntity(value: unknown): value is MessageEntity {
-  if (typeof value !== 'object' || value === null) return false;
-  const { type, offset, length, url } = { type: '', offset: 0, length: 0, url: '', ...value };
-  const hasUrl = type !== 'text_link' || /^(https?|mailto):/.test(url);
-  return ENTITY_TYPES.includes(type) && Number.isInteger(offset) && Number.isInteger(length) && hasUrl;
-}
-
-function divides(text: string, at: number): boolean {
-  const low = text.charCodeAt(at);
-  const high = text.charCodeAt(at - 1);
-  return low >= 0xdc00 && low < 0xe000 && high >= 0xd800 && high < 0xdc00;
-}
-
-function keyboardOf(body: Body): InlineKeyboardMarkup | undefined {
-  const markup = body.reply_markup;
-  if (typeof markup !== 'object' || markup === null || !('inline_keyboard' in markup)) return undefined;
-  const rows: unknown = markup.inline_keyboard;
-  if (!Array.isArray(rows)) throw new Refusal(400, 'Bad Request: keyboard is not a list');
-  const buttons = rows.flat().map((one: unknown) => {
-    const { text, callback_data } = { text: '', callback_data: '', ...(one instanceof Object ? one : {}) };
-    if (text === '' || callback_data === '' || Buffer.byteLength(callback_data) > 64) {
-      throw new Refusal(400, 'Bad Request: BUTTON_DATA_INVALID');
-    }
-    return { text, callback_data };
-  });
-  return { inline_keyboard: buttons.length === 0 ? [] : [buttons] };
-}
-
-function replyOf(body: Body): number | undefined {
-  const parameters = body.reply_parameters;
-  if (typeof parameters !== 'object' || parameters === null || !('message_id' in parameters))
-    return undefined;
-  return typeof parameters.message_id === 'number' ? parameters.message_id : undefined;
-}
-
-function integer(body: Body, name: string, otherwise?: number): number {
-  const value = body[name] ?? otherwise;
-  const number = typeof value === 'string' ? Number(value) : value;
-  if (typeof number !== 'number' || !Number.isInteger(number))
-    throw new Refusal(400, `Bad Request: ${name} is wrong`);
-  return number;
-}
-
-function string(body: Body, name: string): string {
-  const value = body[name];
-  if (typeof value !== 'string') throw new Refusal(400, `Bad Request: ${name} is wrong`);
-  return value;
-}
-
-async function readBody(request: IncomingMessage): Promise<Body> {
-  const parts: Buffer[] = [];
-  for await (const part of request) parts.push(part);
-  const value: unknown = parts.length === 0 ? {} : JSON.parse(Buffer.concat(parts).toString());
-  return typeof value === 'object' && value !== null ? { ...value } : {};
-}
-
-function send(response: ServerResponse, status: number, answer: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
 }
