@@ -62,6 +62,7 @@ export function createTerminal(parts: TerminalParts, options: TerminalOptions): 
     const [start, end] = CODES[style];
     return on ? `\x1b[${start}m${text}\x1b[${end}m` : text;
   };
+  let spinning = false;
   const terminal: Terminal = {
     json: options.json,
     interactive: Boolean(parts.stdin.isTTY && stdout.isTTY) && !options.json && !options.quiet,
@@ -71,14 +72,27 @@ export function createTerminal(parts: TerminalParts, options: TerminalOptions): 
       if (options.json) stdout.write(`${JSON.stringify(value)}\n`);
       else show();
     },
-    note: (text) => void (options.json || stderr.write(`${text}\n`)),
-    progress: (text) => (stderr.isTTY && !options.json ? spin(stderr, text) : () => {}),
+    note(text) {
+      if (options.json) return;
+      if (spinning) stderr.write(CLEAR_LINE);
+      stderr.write(`${text}\n`);
+    },
+    progress(text) {
+      if (!stderr.isTTY || options.json) return () => {};
+      const stop = spin(stderr, text);
+      spinning = true;
+      return () => {
+        spinning = false;
+        stop();
+      };
+    },
     paint: (style, text) => styled(color && Boolean(stdout.isTTY) && !options.json, style, text),
     paintError: (style, text) => styled(color && Boolean(stderr.isTTY) && !options.json, style, text),
   };
   return terminal;
 }
 
+const CLEAR_LINE = '\r\x1b[2K';
 const SPIN_DELAY_MS = 300;
 const SPIN_EVERY_MS = 120;
 const SPIN = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -87,13 +101,13 @@ const SPIN = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '�
 function spin(stderr: NodeJS.WriteStream, text: string): () => void {
   let frame = 0;
   const turn = (): void => {
-    stderr.write(`\r\x1b[2K${SPIN[frame++ % SPIN.length]} ${text}`);
+    stderr.write(`${CLEAR_LINE}${SPIN[frame++ % SPIN.length]} ${text}`);
     cancel = systemClock.after(SPIN_EVERY_MS, turn);
   };
   let cancel = systemClock.after(SPIN_DELAY_MS, turn);
   return () => {
     cancel();
-    if (frame > 0) stderr.write('\r\x1b[2K');
+    if (frame > 0) stderr.write(CLEAR_LINE);
   };
 }
 

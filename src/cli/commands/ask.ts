@@ -108,6 +108,7 @@ async function chat(app: App, agent: string, options: AskOptions): Promise<void>
     input: process.stdin,
     output: app.terminal.interactive ? process.stderr : undefined,
   });
+  reader.on('SIGINT', () => reader.close());
   const context: { role: 'user' | 'agent'; text: string }[] = [];
   let spent = 0n;
   app.terminal.note(`Chat with ${agent}. An empty line or Ctrl-D ends it.`);

@@ -187,6 +187,8 @@ async function firstQuestion(app: App, report: StatusReport, signal: AbortSignal
   const agent = report.agents[0];
   if (agent === undefined) return;
   const reader = createInterface({ input: process.stdin, output: process.stderr });
+  // While a line is edited the terminal hands Ctrl-C to the reader and sends no signal.
+  reader.on('SIGINT', () => process.kill(process.pid, 'SIGINT'));
   app.terminal.line();
   try {
     for (;;) {
