@@ -3,7 +3,7 @@
  * evidence. Agents of this very peer are asked without a network and without money.
  */
 
-import { inputUnits } from '../agent/backends/units.ts';
+import { inputUnits } from '../protocol/units.ts';
 import type { CallRecords } from '../agent/call-records.ts';
 import {
   type CallEvent,

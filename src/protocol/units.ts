@@ -3,9 +3,9 @@
  * model. A unit is one word (a run of letters, digits and combining marks); each Chinese, Japanese or Korean
  * character is one; nothing else is any.
  */
+import { isEastAsian } from './scripts.ts';
 
 const WORD = /[\p{L}\p{N}\p{M}]/u;
-const IDEOGRAPH = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u;
 
 /** Counts the units of a text that comes in pieces. */
 export class UnitCounter {
@@ -27,7 +27,7 @@ export class UnitCounter {
     let at = 0;
     for (const character of text) {
       const word = WORD.test(character);
-      const ideograph = word && IDEOGRAPH.test(character);
+      const ideograph = word && isEastAsian(character);
       if (ideograph || (word && !this.#inWord)) {
         if (this.#count >= max) return at;
         this.#count++;

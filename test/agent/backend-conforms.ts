@@ -6,9 +6,9 @@ import type {
   Backend,
   Passage,
 } from '../../src/agent/backends/backend.ts';
-import { countUnits, inputUnits } from '../../src/agent/backends/units.ts';
 import { fromUtf8, utf8 } from '../../src/base/bytes.ts';
 import { SaharaError } from '../../src/base/errors.ts';
+import { countUnits, inputUnits } from '../../src/protocol/units.ts';
 
 /** Passages that every conforming backend is asked about. */
 export const PASSAGES: readonly Passage[] = [

@@ -4,10 +4,10 @@ import type { AnswerRequest, Passage } from '../../src/agent/backends/backend.ts
 import { requestParts } from '../../src/agent/backends/backend.ts';
 import { createExtractiveBackend, NOTHING_FOUND } from '../../src/agent/backends/extractive.ts';
 import { integerRoot, lengthDivisor } from '../../src/agent/backends/sentences.ts';
-import { countUnits, UnitCounter } from '../../src/agent/backends/units.ts';
 import { fromUtf8, utf8 } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
+import { countUnits, UnitCounter } from '../../src/protocol/units.ts';
 import { openVault } from '../../src/vault/vault.ts';
 import { addText } from '../vault/fixtures.ts';
 import { readVectors } from '../vault/vectors.ts';

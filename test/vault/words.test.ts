@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { EAST_ASIAN_RANGES } from '../../src/protocol/scripts.ts';
 import { editDistance, editsMax } from '../../src/vault/search/fuzzy.ts';
-import { EAST_ASIAN_RANGES } from '../../src/vault/text/scripts.ts';
 import { blocksOf, sentences, unitsOf } from '../../src/vault/text/sentences.ts';
 import { IRREGULAR, stem } from '../../src/vault/text/stem.ts';
 import { QUESTION_WORDS, STOPWORDS } from '../../src/vault/text/stopwords.ts';

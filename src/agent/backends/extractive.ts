@@ -5,11 +5,11 @@
  */
 import { utf8 } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { inputUnits, UnitCounter } from '../../protocol/units.ts';
 import { domainSha256 } from '../../vault/hash.ts';
 import { ANALYSIS_VERSION } from '../../vault/text/words.ts';
 import type { AnswerPart, AnswerRequest, Backend } from './backend.ts';
 import { type Candidate, candidatesOf, isQuotable, WHOLE, weighedTerms } from './sentences.ts';
-import { inputUnits, UnitCounter } from './units.ts';
 
 /** Options of the extractive backend; all of them are part of its digest. */
 export interface ExtractiveOptions {

@@ -6,12 +6,12 @@ import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai'
 import { utf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { inputUnits, UnitCounter } from '../../protocol/units.ts';
 import { domainSha256 } from '../../vault/hash.ts';
 import type { AnswerFinish, AnswerPart, AnswerRequest, Backend } from './backend.ts';
 import { ENDPOINT_ANSWER_MAX, ENDPOINT_IDLE_MS, TOKENS_PER_UNIT } from './limits.ts';
 import { MarkFilter } from './marks.ts';
 import { buildPrompt } from './prompt.ts';
-import { inputUnits, UnitCounter } from './units.ts';
 
 /** Options of an endpoint. */
 export interface OpenAiOptions {

@@ -1,9 +1,9 @@
 /** What a model is told: rules first, then the passages fenced off as data, then the conversation. */
 import { toHex, utf8 } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { countUnits } from '../../protocol/units.ts';
 import { sha256 } from '../../vault/hash.ts';
 import type { AnswerRequest, Passage } from './backend.ts';
-import { countUnits } from './units.ts';
 
 /** A message of a chat model. */
 export interface ChatMessage {
