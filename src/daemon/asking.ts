@@ -3,7 +3,6 @@
  * evidence. Agents of this very peer are asked without a network and without money.
  */
 
-import { inputUnits } from '../protocol/units.ts';
 import type { CallRecords } from '../agent/call-records.ts';
 import {
   type CallEvent,
@@ -23,6 +22,7 @@ import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
 import { chargeOf } from '../protocol/payment.ts';
 import { signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
+import { inputUnits } from '../protocol/units.ts';
 import type { AskInput } from './admin/methods.ts';
 import type { AskEnd, AskEvent } from './admin/types.ts';
 import type { AgentKeeper } from './agents.ts';

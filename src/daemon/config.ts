@@ -211,3 +211,15 @@ export function configTemplate(): string {
   }
   return `${lines.join('\n')}\n`;
 }
+
+/** The options as a Markdown table: what `docs/configuration.md` shows. */
+export function configTable(): string {
+  const cell = (text: string): string => text.replaceAll('|', '\\|');
+  const rows = CONFIG_OPTIONS.map(({ path, variable, fallback, allowed, about }) => {
+    const standard = `\`${JSON.stringify(fallback)}\``;
+    return `| \`${path}\` | \`${variable}\` | ${standard} | ${cell(allowed)} | ${cell(about)} |`;
+  });
+  return ['| field | variable | default | allowed | meaning |', '|---|---|---|---|---|', ...rows, ''].join(
+    '\n',
+  );
+}

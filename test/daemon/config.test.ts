@@ -1,9 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { SaharaError } from '../../src/base/errors.ts';
-import { configTemplate, loadConfig } from '../../src/daemon/config.ts';
+import { configTable, configTemplate, loadConfig } from '../../src/daemon/config.ts';
 import { CONFIG_OPTIONS } from '../../src/daemon/config-schema.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sahara-config-'));
@@ -32,6 +32,11 @@ describe('configuration', () => {
     const uncommented = configTemplate().replaceAll(/^ {2}# (\w+: .*)$/gm, '  $1');
     expect(loadConfig({ file: fileOf(uncommented) })).toEqual(plain);
     expect(CONFIG_OPTIONS.every(({ about, allowed }) => about !== '' && allowed !== '')).toBe(true);
+  });
+
+  it('stands in the documentation as it is', () => {
+    const page = readFileSync(new URL('../../docs/configuration.md', import.meta.url), 'utf8');
+    expect(page).toContain(configTable());
   });
 
   it('lets variables win over the file and flags over variables', () => {

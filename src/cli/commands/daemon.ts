@@ -56,10 +56,7 @@ Examples:
 
 function flagOf(option: ConfigOption): Option {
   const about = `${option.about} [${JSON.stringify(option.fallback)}]`;
-  if (option.type === 'boolean') {
-    const flag = new Option(`${option.flag} [${'true|false'}]`, about);
-    return flag.preset('true');
-  }
+  if (option.type === 'boolean') return new Option(`${option.flag} [true|false]`, about);
   return new Option(option.type === 'list' ? `${option.flag} <values...>` : `${option.flag} <value>`, about);
 }
 
@@ -68,8 +65,8 @@ function configOf(app: App, flags: Flags): Config {
   const given = new Map<string, string | readonly string[]>();
   for (const option of CONFIG_OPTIONS) {
     const value = flags[new Option(option.flag).attributeName()];
-    if (typeof value === 'string' || Array.isArray(value))
-      given.set(option.path, value as string | readonly string[]);
+    if (value === true) given.set(option.path, 'true');
+    else if (typeof value === 'string' || Array.isArray(value)) given.set(option.path, value);
   }
   if (Array.isArray(flags.bootstrap)) given.set('mesh.bootstrap', flags.bootstrap);
   const required = named !== undefined || app.environment.SAHARA_CONFIG !== undefined;
