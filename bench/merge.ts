@@ -1,7 +1,7 @@
 /**
  * Merges against copying the same bytes, in one run: models in BF16 are made from a seed, the copy reads both and
  * writes one, and each method's wall time, processor time and rate stand beside it.
- * `node bench/merge.ts [--megabytes 96] [--rounds 3]`. The last line is JSON with the ratios.
+ * `node bench/merge.ts [--megabytes 64] [--rounds 3]`. The last line is JSON with the ratios.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { RUN_DEFAULTS, runMerge } from '../src/merge/run.ts';
 
 const { values } = parseArgs({
   options: {
-    megabytes: { type: 'string', default: '96' },
+    megabytes: { type: 'string', default: '64' },
     rounds: { type: 'string', default: '3' },
     // Only makes the models, in this folder.
     make: { type: 'string' },
