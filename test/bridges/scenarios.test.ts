@@ -229,6 +229,19 @@ describe.each([
     expect(stage.agents.calls.size).toBe(3);
   });
 
+  // BRG-3
+  test('joins a call again with the very same request, although the conversation went on', async () => {
+    stage.ask(7, 'direct', 'words=600 delay=60 topic=long');
+    await shows(7, 'direct', /w9\b/);
+    stage.ask(7, 'direct', 'words=4 topic=short');
+    await stage.until(() => finals(7, 'direct').length === 1, 'the short answer');
+    const before = [...stage.agents.calls.values()].map((call) => JSON.stringify(call.request.context));
+    await stage.restart();
+    await answered(7, 'direct', 2);
+    expect(stage.agents.conflicts()).toBe(0);
+    expect(before).toEqual(['[]', '[]']);
+  });
+
   // BRG-4
   test('is answered once when the bot restarts in the middle', async () => {
     stage.ask(7, 'direct', 'words=200 delay=15');

@@ -28,6 +28,8 @@ export interface AgentService {
   /** Agents that are online. */
   readonly online: Set<string>;
   charged(): bigint;
+  /** Calls that were joined with another request than they began with. */
+  conflicts(): number;
   close(): Promise<void>;
 }
 
@@ -66,6 +68,7 @@ interface Running {
 export async function startAgentService(): Promise<AgentService> {
   const calls = new Map<string, Running>();
   const cancelledEarly = new Set<string>();
+  let conflicts = 0;
   const online = new Set(LISTED.map((agent) => agent.name));
 
   async function produce(call: Running): Promise<void> {
@@ -109,6 +112,10 @@ export async function startAgentService(): Promise<AgentService> {
     const error = /error=([a-z-]+)/.exec(request.question)?.[1];
     if (error) return void response.writeHead(409).end(error);
     const call = calls.get(request.callId) ?? begin(request);
+    if (JSON.stringify(call.request, jsonOut) !== JSON.stringify(request, jsonOut)) {
+      conflicts += 1;
+      return void response.writeHead(409).end('call-conflict');
+    }
     call.joins += 1;
     response.writeHead(200, { 'content-type': 'application/x-ndjson' });
     const breakAfter = setting(request.question, 'break', Number.POSITIVE_INFINITY);
@@ -153,6 +160,7 @@ export async function startAgentService(): Promise<AgentService> {
     calls,
     online,
     charged: () => [...calls.values()].reduce((sum, call) => sum + (call.charged ?? 0n), 0n),
+    conflicts: () => conflicts,
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -212,12 +220,6 @@ async function* linesOf(response: Response): AsyncIterable<string> {
 }
 
 /** The deterministic answer to a question: its words numbered, so that a lost or repeated one shows. */
-export function answerTextOf(question: string): string {
-  return answerTo(question)
-    .map((event) => (event.type === 'text' ? event.text : ''))
-    .join('');
-}
-
 function answerTo(question: string): readonly AnswerEvent[] {
   const words = setting(question, 'words', 12);
   const opening = `Answer to ${topicOf(question)}: `;

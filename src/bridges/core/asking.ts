@@ -20,7 +20,7 @@ import { joined, plain, type Rich } from './rich.ts';
 import type { Spending } from './spending.ts';
 import { splitRich } from './split.ts';
 import type { State } from './state.ts';
-import { addTurn, turnsBefore } from './talk.ts';
+import { addTurn } from './talk.ts';
 
 /** What asking works with. */
 export interface AskingParts {
@@ -47,6 +47,7 @@ const ASK_RETRY_FIRST_MS = 500;
 /** Failures after which nobody knows how far the call came: it is joined again. */
 const LOST_CONNECTION: readonly ErrorCode[] = ['peer-gone', 'peer-unreachable', 'daemon-not-running'];
 const TYPING_EVERY_MS = 5000;
+const SHOW_RETRY_MS = 1000;
 
 /** Most characters of an answer that are kept in memory beyond what is shown; the rest is counted by the receipt only. */
 const ANSWER_CHARACTERS_KEPT = 262_144;
@@ -77,12 +78,12 @@ interface Live {
 }
 
 async function receive(parts: AskingParts, { job, signal }: Asking, live: Live): Promise<void> {
-  const { agents, clock, state } = parts;
+  const { agents, clock } = parts;
   const request = {
     callId: job.key,
     agent: job.agent,
     question: job.question,
-    context: turnsBefore(state, job.event),
+    context: job.context,
     priceMax: job.amountMax,
     training: 'excluded',
   } as const;
@@ -139,9 +140,11 @@ async function showWhile(
       }
       await delivery.show(contents, until);
     } catch (error) {
-      if (until.aborted) return;
-      log.warn('answer not shown yet', { job: key, fault: faultOf(error) ?? asSaharaError(error).code });
-      await sleep(clock, ASK_RETRY_FIRST_MS, until).catch(() => undefined);
+      const fault = faultOf(error);
+      if (until.aborted || fault === 'forbidden') return;
+      log.warn('answer not shown yet', { job: key, fault: fault ?? asSaharaError(error).code });
+      await sleep(clock, SHOW_RETRY_MS, until).catch(() => undefined);
+      if (fault !== 'refused') continue;
     }
     if (live.version === version && !until.aborted) await live.wake.promise;
   }

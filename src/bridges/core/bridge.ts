@@ -111,8 +111,8 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     const key = toHex(job.key);
     if (running.has(key) || stopping.signal.aborted) return;
     const run = carry(key).catch((error) => {
-      if (!stopping.signal.aborted)
-        log.error('job failed', { job: key, error: asSaharaError(error).message });
+      if (stopping.signal.aborted) return;
+      log.error('job failed', { job: key, error: asSaharaError(error).message });
     });
     running.set(
       key,
@@ -155,7 +155,9 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
       await settleReply(job, reply);
     } catch (error) {
       stopping.signal.throwIfAborted();
-      await settleReply(job, failureReply(asSaharaError(error), key, language));
+      const reply = failureReply(asSaharaError(error), key, language);
+      const isRepeatable = jobAt(key).question !== '';
+      await settleReply(job, isRepeatable ? reply : { ...reply, buttons: [] });
     }
   }
 

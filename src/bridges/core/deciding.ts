@@ -23,6 +23,7 @@ import type { Job, Reply } from './records.ts';
 import { plain } from './rich.ts';
 import { userOf } from './spending.ts';
 import { putText } from './state.ts';
+import { turnsBefore } from './talk.ts';
 
 /** What deciding works with. */
 export interface DecidingParts extends AskingParts, CommandParts {
@@ -124,13 +125,14 @@ async function agentFor(
 
 /** Holds what the call can cost, and makes the job one that asks: one batch, so neither is without the other. */
 function holdMoney(
-  { journal, spending, clock }: DecidingParts,
+  { journal, spending, state, clock }: DecidingParts,
   { job, agent, asked }: { readonly job: Job; readonly agent: AgentListing; readonly asked: string },
 ): Promise<void> {
   const key = toHex(job.key);
   const { did, name, amountMax } = agent;
+  const context = turnsBefore(state, job.event);
   return journal.change(key, (now) => ({
-    job: { phase: 'asking', agent: did, agentName: name, question: asked, amountMax },
+    job: { phase: 'asking', agent: did, agentName: name, question: asked, context, amountMax },
     operations: [
       ...spending.reserve({ key, event: job.event, amountMax, atMs: clock.nowMs() }),
       putText(historyKey(now), key),

@@ -3,7 +3,6 @@
  * send is on disk before it is sent, its id right after. A message whose sending was never confirmed is looked for before
  * another is sent; everything after the first sending is an edit, which can be repeated.
  */
-import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -12,6 +11,7 @@ import type { Journal } from './journal.ts';
 import { type Pacer, sleep } from './pacer.ts';
 import { faultOf, type MessageContent, type Place, type PlaceRequest, type Platform } from './platform.ts';
 import type { Job } from './records.ts';
+import { plain } from './rich.ts';
 
 /** What a delivery works with. */
 export interface DeliveryParts {
@@ -30,6 +30,7 @@ export interface Delivery {
   finish(contents: readonly MessageContent[], signal: AbortSignal): Promise<void>;
 }
 
+const NOTHING: MessageContent = { rich: plain(''), buttons: [] };
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 30_000;
 
@@ -51,31 +52,36 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
     }));
   }
 
-  /** Sends a message, or takes the one that an unconfirmed try left. */
-  async function begin(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
+  function requestFor(index: number, content: MessageContent, after: string | undefined): PlaceRequest {
     const job = current();
     const place = placeOf(job);
-    const request = (after: string | undefined): PlaceRequest => ({
+    return {
       event: job.event,
       place,
       replyTo: job.place === undefined ? job.event.messageId : undefined,
       content,
-      key: toHex(job.key).slice(0, 16),
+      key: key.slice(0, 16),
       index,
       after,
       isTaken: (messageId) => journal.isTaken(place, messageId),
-    });
+    };
+  }
+
+  /** Sends a message, or takes the one that an unconfirmed try left. */
+  async function begin(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
+    const { event, ...job } = current();
+    const place = job.place ?? event.place;
     // The id is journalled before the chat's next request runs: a search that another reply makes must know it.
     const attempt = async (): Promise<void> => {
       const begun = current().slots[index];
-      const lost = begun && (await platform.find(request(begun.after)));
+      const lost = begun && (await platform.find(requestFor(index, content, begun.after)));
       if (lost !== undefined) {
-        await platform.edit(job.event, place, lost, content);
+        await platform.edit(event, place, lost, content);
         return setSlot(index, { messageId: lost, after: begun?.after });
       }
       const after = journal.lastIn(place);
       await setSlot(index, { messageId: undefined, after });
-      await setSlot(index, { messageId: await platform.place(request(after)), after });
+      await setSlot(index, { messageId: await platform.place(requestFor(index, content, after)), after });
     };
     await pacer.run(place, attempt, { signal });
   }
@@ -113,13 +119,19 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
       await showOne(index, content, signal);
   }
 
+  /** Removes messages that the reply no longer needs, also one whose sending was never confirmed. */
   async function removeSurplus(from: number, signal: AbortSignal): Promise<void> {
     for (let index = current().slots.length - 1; index >= from; index--) {
-      const job = current();
-      const messageId = job.slots[index]?.messageId;
-      if (messageId !== undefined) {
-        await pacer.run(placeOf(job), () => platform.remove(placeOf(job), messageId), { signal });
-      }
+      const place = placeOf(current());
+      const slot = current().slots[index];
+      await pacer.run(
+        place,
+        async () => {
+          const messageId = slot?.messageId ?? (await platform.find(requestFor(index, NOTHING, slot?.after)));
+          if (messageId !== undefined) await platform.remove(place, messageId);
+        },
+        { signal },
+      );
       await setSlot(index, undefined);
     }
   }

@@ -168,6 +168,7 @@ function newJob(event: ChatEvent): Job {
     agent: '',
     agentName: '',
     question: '',
+    context: [],
     amountMax: 0n,
     isStopped: false,
     amount: undefined,
@@ -180,7 +181,7 @@ function newJob(event: ChatEvent): Job {
 
 function emptied(job: Job): Job {
   const event = { ...job.event, text: '', argument: '', quote: '', attachments: [], userName: '', token: '' };
-  return { ...job, event, question: '', sources: [], reply: undefined };
+  return { ...job, event, question: '', context: [], sources: [], reply: undefined };
 }
 
 function removed(job: Job): readonly StoreOperation[] {

@@ -113,16 +113,14 @@ function newLane(pace: Pace, clock: Clock): Lane {
   return { pace, fullAtMs: clock.monotonicMs(), tail: Promise.resolve(), waiting: 0 };
 }
 
-/** Waits until the lane has a request to give, and takes it. */
+/** Takes the lane's next request and waits until its time has come: whoever asks first goes first. */
 async function turn(lane: Lane, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
-  for (;;) {
-    signal?.throwIfAborted();
-    const now = clock.monotonicMs();
-    const readyAt = lane.fullAtMs - lane.pace.intervalMs * (lane.pace.burst - 1);
-    if (readyAt <= now) break;
-    await sleep(clock, readyAt - now, signal);
-  }
-  lane.fullAtMs = Math.max(lane.fullAtMs, clock.monotonicMs()) + lane.pace.intervalMs;
+  signal?.throwIfAborted();
+  const now = clock.monotonicMs();
+  const full = Math.max(lane.fullAtMs, now);
+  lane.fullAtMs = full + lane.pace.intervalMs;
+  const waitMs = full - lane.pace.intervalMs * (lane.pace.burst - 1) - now;
+  if (waitMs > 0) await sleep(clock, waitMs, signal);
 }
 
 function retryAfterOf(error: unknown): number | undefined {

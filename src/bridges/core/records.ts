@@ -1,5 +1,6 @@
 /** What a bridge keeps on disk, in the protocol's canonical encoding: a job, its reply, and the books' records. */
 
+import type { Turn } from '../../protocol/call.ts';
 import { SOURCES_MAX } from '../../protocol/limits.ts';
 import {
   bool,
@@ -111,6 +112,8 @@ export interface ShownSource {
   readonly licence: string;
 }
 
+const turnSchema: Schema<Turn> = record('turn', { role: oneOf('user', 'agent'), text: text(65_536) });
+
 /** One event and what it caused, from its arrival to the delivered reply. */
 export interface Job {
   readonly version: number;
@@ -123,6 +126,8 @@ export interface Job {
   readonly agent: string;
   readonly agentName: string;
   readonly question: string;
+  /** The turns that go along with it: fixed with the call, so that joining it again says the same. */
+  readonly context: readonly Turn[];
   /** Most that the call may cost, grains. */
   readonly amountMax: bigint;
   /** Someone pressed stop. */
@@ -146,6 +151,7 @@ export const jobSchema: Schema<Job> = record('job', {
   agent: text(128),
   agentName: text(256),
   question: long,
+  context: list(turnSchema, CONVERSATION_TURNS_MAX),
   amountMax: grains,
   isStopped: bool,
   amount: optional(grains),
@@ -160,13 +166,13 @@ export const jobSchema: Schema<Job> = record('job', {
 
 /** The earlier turns of a conversation, oldest first, and when it last went on. */
 export interface Conversation {
-  readonly turns: readonly { readonly role: 'user' | 'agent'; readonly text: string }[];
+  readonly turns: readonly Turn[];
   readonly atMs: number;
 }
 
 /** The stored form of a conversation. */
 export const conversationSchema: Schema<Conversation> = record('conversation', {
-  turns: list(record('turn', { role: oneOf('user', 'agent'), text: text(65_536) }), CONVERSATION_TURNS_MAX),
+  turns: list(turnSchema, CONVERSATION_TURNS_MAX),
   atMs: uint(),
 });
 
