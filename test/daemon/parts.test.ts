@@ -1,0 +1,147 @@
+import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { SaharaError } from '../../src/base/errors.ts';
+import { type Log, silentLog } from '../../src/base/log.ts';
+import { createLifecycle } from '../../src/daemon/lifecycle.ts';
+import { createLoopback } from '../../src/daemon/loopback.ts';
+import { findReceipt, newestReceipts, pruneReceipts, saveReceipt } from '../../src/daemon/receipts.ts';
+import { createVaultKeeper } from '../../src/daemon/vaults.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'sahara-parts-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe('life cycle', () => {
+  it('stops in reverse, once, and past a part that fails to stop', async () => {
+    const told: string[] = [];
+    const errors: string[] = [];
+    const log: Log = { ...silentLog, error: (event) => errors.push(event) };
+    const life = createLifecycle({ log });
+    for (const name of ['a', 'b', 'c']) {
+      await life.start(
+        name,
+        () => name,
+        (part) => {
+          told.push(part);
+          if (part === 'b') throw new SaharaError('disk-full');
+        },
+      );
+    }
+    await expect(life.start('d', () => Promise.reject(new SaharaError('port-busy')))).rejects.toThrow(
+      'port-busy',
+    );
+    await Promise.all([life.stop(), life.stop()]);
+    expect(told).toEqual(['c', 'b', 'a']);
+    expect(errors).toHaveLength(1);
+  });
+});
+
+describe('loopback', () => {
+  const frame = (kind: number, ...body: readonly number[]): { kind: number; body: Uint8Array } => ({
+    kind,
+    body: Uint8Array.from(body),
+  });
+
+  it('carries frames in order to the explicit end', async () => {
+    const [here, there] = createLoopback('self');
+    there.send(frame(1, 1));
+    there.send(frame(2, 2));
+    there.end();
+    const seen = [];
+    for await (const { kind } of here.frames()) seen.push(kind);
+    expect(seen).toEqual([1, 2]);
+  });
+
+  it('hands frames to a sink, also those that came before it', async () => {
+    const [here, there] = createLoopback('self');
+    here.send(frame(1));
+    const seen: (number | string)[] = [];
+    const over = Promise.withResolvers<void>();
+    there.consume({
+      frame: (kind) => seen.push(kind),
+      end() {
+        seen.push('end');
+        over.resolve();
+      },
+      fail: () => {},
+    });
+    here.send(frame(2));
+    here.end();
+    await over.promise;
+    expect(seen).toEqual([1, 2, 'end']);
+  });
+
+  it('holds a sender whose reader is slow, and lets it go on', async () => {
+    const [here, there] = createLoopback('self');
+    let sent = 0;
+    while (there.send(frame(1, sent % 256))) sent += 1;
+    expect(sent).toBeGreaterThan(10);
+    let free = false;
+    const waiting = there.writable().then(() => {
+      free = true;
+    });
+    await Promise.resolve();
+    expect(free).toBe(false);
+    const reading = here.frames()[Symbol.asyncIterator]();
+    await reading.next();
+    await waiting;
+    expect(free).toBe(true);
+  });
+
+  it('ends both sides with the failure of one', async () => {
+    const [here, there] = createLoopback('self');
+    there.fail(new SaharaError('quota-exhausted', { calls: 3 }));
+    const reading = (async () => {
+      for await (const _frame of here.frames()) expect.unreachable();
+    })();
+    await expect(reading).rejects.toMatchObject({ code: 'quota-exhausted', facts: { calls: 3 } });
+    expect(here.signal.aborted).toBe(true);
+    expect(() => here.send(frame(1))).toThrow('quota-exhausted');
+  });
+});
+
+describe('receipts', () => {
+  it('are found by the beginning of their id, and the oldest leave', async () => {
+    const ids = ['aa11', 'aa22', 'bb33'].map((start) => start.padEnd(32, '0'));
+    for (const [i, id] of ids.entries()) {
+      const path = await saveReceipt(folder, id, Uint8Array.of(i));
+      utimesSync(path, i, i);
+    }
+    await writeFile(join(folder, 'half.bundle.part'), '');
+    expect(await findReceipt(folder, 'bb33')).toContain('bb33');
+    expect(await findReceipt(folder, 'aa')).toBeUndefined();
+    expect(await findReceipt(folder, 'aa1')).toBeUndefined();
+    expect(await findReceipt(folder, 'aa11')).toContain('aa11');
+    expect(await findReceipt(folder, '../etc')).toBeUndefined();
+    expect(
+      (await newestReceipts(folder, 2)).map((path) => path.slice(folder.length + 1, folder.length + 5)),
+    ).toEqual(['bb33', 'aa22']);
+    await pruneReceipts(folder, 1);
+    expect(await newestReceipts(folder, 9)).toHaveLength(1);
+  });
+});
+
+describe('vault keeper', () => {
+  const provenance = { contributor: new Uint8Array(32), contribution: undefined, licence: '' };
+
+  it('makes, keeps, reopens and removes vaults by name', async () => {
+    const keeper = createVaultKeeper({ clock: systemClock }, { folder });
+    const vault = await keeper.create('notes');
+    await vault.importDocument({ name: 'a.txt', bytes: Buffer.from('Camels walk far.'), provenance });
+    await keeper.close();
+    const again = createVaultKeeper({ clock: systemClock }, { folder });
+    expect((await again.open('notes')).stats()).toMatchObject({ documents: 1 });
+    await expect(again.create('notes')).rejects.toMatchObject({ code: 'vault-exists' });
+    await expect(again.open('nots')).rejects.toMatchObject({
+      code: 'vault-unknown',
+      facts: { nearest: ['notes'] },
+    });
+    await expect(again.create('../notes')).rejects.toMatchObject({ code: 'usage' });
+    await again.remove('notes');
+    await expect(again.open('notes')).rejects.toMatchObject({ code: 'vault-unknown' });
+    await again.close();
+  });
+});
