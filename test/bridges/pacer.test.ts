@@ -69,8 +69,7 @@ describe('the pace', () => {
 
   test('of Discord holds: five in five seconds in a channel', async () => {
     const sent = await paced(DISCORD_PACE, [{ chat: 'a', direct: false }], 60);
-    expect(most(sent.get('a') ?? [], 5000)).toBeLessThanOrEqual(8);
-    expect(most(sent.get('a') ?? [], 60_000) / 12).toBeLessThanOrEqual(5.3);
+    expect(most(sent.get('a') ?? [], 5000)).toBeLessThanOrEqual(5);
   });
 
   // BRG-26

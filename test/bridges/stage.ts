@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
-import { createLog, silentLog } from '../../src/base/log.ts';
+import { silentLog } from '../../src/base/log.ts';
 import type { Bridge, BridgeOptions } from '../../src/bridges/core/bridge.ts';
 import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
@@ -111,7 +111,7 @@ export async function onDiscord(options: BridgeOptions = GENEROUS): Promise<Stag
         agents: agentsOver(agents.url),
         store,
         clock: systemClock,
-        log: process.env.BRIDGE_LOG ? createLog({ level: 'debug' }) : silentLog,
+        log: silentLog,
       },
       {
         ...DISCORD_DEFAULTS,

@@ -23,7 +23,7 @@ export interface PacerOptions {
   readonly group: Pace;
 }
 
-/** Telegram's published pace: 30 a second, one a second in a chat, 20 a minute in a group (4 + 60 s / 3.8 s). */
+/** Inside Telegram's published pace of 30 a second, one a second in a chat, 20 a minute in a group (4 + 60 s / 3.8 s). */
 export const TELEGRAM_PACE: PacerOptions = {
   total: { burst: 4, intervalMs: 45 },
   direct: { burst: 2, intervalMs: 1050 },
@@ -32,9 +32,9 @@ export const TELEGRAM_PACE: PacerOptions = {
 
 /** Discord's pace: 50 a second, five each five seconds in a channel. */
 export const DISCORD_PACE: PacerOptions = {
-  total: { burst: 25, intervalMs: 25 },
-  direct: { burst: 4, intervalMs: 1050 },
-  group: { burst: 4, intervalMs: 1050 },
+  total: { burst: 5, intervalMs: 25 },
+  direct: { burst: 1, intervalMs: 1050 },
+  group: { burst: 1, intervalMs: 1050 },
 };
 
 /** Requests in order of arrival for each chat, each at its time. */
