@@ -132,10 +132,14 @@ async function startCalls(
     quota: Awaited<ReturnType<typeof openQuotaBook>>;
   }
 > {
-  const { mesh, verifier, clock, dice, log, network, storeOf, wallet, operator, ledger } = core;
+  const { config, mesh, verifier, clock, dice, log, network, storeOf, wallet, operator, ledger } = core;
   const directory = await life.start(
     'directory',
-    () => createDirectory({ mesh, suite: nativeSuite, verifier, clock, dice, log }, { network }),
+    () =>
+      createDirectory(
+        { mesh, suite: nativeSuite, verifier, clock, dice, log },
+        { network, private: config.mesh.private },
+      ),
     (open) => open.stop(),
   );
   const records = await life.start(

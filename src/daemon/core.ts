@@ -10,6 +10,7 @@ import { createLog, type Log } from '../base/log.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import { openReplayStore, type ReplayStore } from '../base/replay.ts';
 import { prefixed, type Store } from '../base/store.ts';
+import { openFileTail } from '../base/tail.ts';
 import { createEmbeddedLedger } from '../ledger/engines/embedded.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { createLedgerSync } from '../ledger/sync.ts';
@@ -17,13 +18,15 @@ import type { Mesh } from '../mesh/interface.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import type { MeshOptions } from '../mesh/options.ts';
 import { type Claimer, createClaimer } from '../payment/claimer.ts';
+import { recoverTail } from '../payment/journal.ts';
 import { createPayeeBook, type PayeeBook } from '../payment/payee-book.ts';
 import { genesis as genesisSchema } from '../protocol/block.ts';
+import { eagerSuite } from '../protocol/eager-suite.ts';
 import { createTickSigner, createVerifier, type TickSigner, type Verifier } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { Config } from './config-schema.ts';
 import { chooseNetwork, type NetworkChoice, serveGenesis } from './genesis.ts';
-import { claimHome, type Home, homeInUse, prepareHome } from './home.ts';
+import { claimHome, type Home, homeInUse, prepareHome, rotateLog } from './home.ts';
 import { type DaemonKeys, openKeys, passphraseOf } from './keys.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { servePayments } from './payment-peers.ts';
@@ -84,6 +87,7 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
       }),
     (open) => open.close(),
   );
+  rotateLog(home);
   const log = createLog({ level: config.daemon.logLevel, path: home.log });
   claimHome(home, systemClock.nowMs());
   const keys = await openKeys(home.keys, passphraseOf(parts.environment));
@@ -138,34 +142,50 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
     () => createWallet({ ledger, signer: keys.operator, clock, log, store: storeOf('wallet') }),
     (running) => running.stop(),
   );
-  const verifier = createVerifier(nativeSuite);
+  const verifier = createVerifier(eagerSuite(nativeSuite));
   const operator = createTickSigner({ suite: nativeSuite, signer: keys.operator, network });
-  const books = await openBooks({ ...ground, network, mesh, wallet, verifier, operator }, life);
+  const books = await openBooks({ ...ground, network, mesh, wallet, verifier }, life);
   return { ...ground, choice, network, mesh, ledger, wallet, verifier, operator, ...books };
 }
 
 async function openBooks(
-  parts: Ground & Pick<Core, 'network' | 'mesh' | 'wallet' | 'verifier' | 'operator'>,
+  parts: Ground & Pick<Core, 'network' | 'mesh' | 'wallet' | 'verifier'>,
   life: Lifecycle,
 ): Promise<Pick<Core, 'replay' | 'payee' | 'claimer'>> {
-  const { clock, log, config, storeOf, network, mesh, wallet, verifier, operator } = parts;
+  const { clock, log, config, home, keys, storeOf, network, mesh, wallet, verifier } = parts;
   const replay = await life.start(
     'replay store',
     () => openReplayStore({ clock, store: storeOf('replay') }),
     (open) => open.close(),
   );
+  const tail = await life.start(
+    'payee tail',
+    () => openFileTail(home.payeeTail),
+    (open) => open.close(),
+  );
+  // The book gathers what commits in a tick itself, so its signer need not wait for another.
+  const charges = createTickSigner({
+    suite: nativeSuite,
+    signer: keys.operator,
+    network,
+    defer: queueMicrotask,
+  });
   const payee = await life.start(
     'payee book',
-    () =>
-      createPayeeBook({
+    async () => {
+      const store = storeOf('payee');
+      await recoverTail(store, tail);
+      return createPayeeBook({
         suite: nativeSuite,
         verifier,
         clock,
-        store: storeOf('payee'),
+        store,
+        tail,
         channels: wallet.channels,
         network,
-        operator,
-      }),
+        operator: charges,
+      });
+    },
     (book) => book.flush(),
   );
   await life.start('payment answers', () =>

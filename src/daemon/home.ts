@@ -3,7 +3,16 @@
  * decides who owns a home, because it dies with its process; `daemon.json` only says who that is.
  */
 import { createHash } from 'node:crypto';
-import { accessSync, chmodSync, constants, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SaharaError } from '../base/errors.ts';
@@ -17,6 +26,8 @@ export interface Home {
   readonly keys: string;
   /** Ledger, money, peers: one store. */
   readonly store: string;
+  /** What the payee's book has committed and the store not yet taken over. */
+  readonly payeeTail: string;
   /** One folder per vault. */
   readonly vaults: string;
   /** One manifest per hosted agent. */
@@ -46,6 +57,7 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
       (named ? join(root, 'config.yaml') : join(settings, 'sahara', 'config.yaml')),
     keys: join(root, 'keys'),
     store: join(root, 'store'),
+    payeeTail: join(root, 'payee.tail'),
     vaults: join(root, 'vaults'),
     agents: join(root, 'agents'),
     receipts: join(root, 'receipts'),
@@ -95,6 +107,15 @@ function reasonOf(error: unknown): string {
   if (code === 'EACCES' || code === 'EPERM') return 'this user may not read and write it';
   if (code === 'EROFS') return 'the file system is read-only';
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Size from which on a log file is put aside at the next start, bytes. One earlier file is kept. */
+const LOG_BYTES_MAX = 33_554_432;
+
+/** Puts a large log file aside. */
+export function rotateLog(home: Home): void {
+  const size = statSync(home.log, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > LOG_BYTES_MAX) renameSync(home.log, `${home.log}.1`);
 }
 
 /** Says which process runs in `home`. Call it once the store is open. */

@@ -2,8 +2,10 @@
 import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** Bundles kept; beyond, the oldest leave. */
+/** Bundles kept; beyond, the oldest leave, looked for once in so many savings. */
 const RECEIPTS_MAX = 10_000;
+const PRUNE_EVERY = 256;
+let savings = 0;
 
 const ENDING = '.bundle';
 
@@ -25,6 +27,8 @@ export async function saveReceipt(folder: string, callId: string, bundle: Uint8A
   const unfinished = `${path}.part`;
   await writeFile(unfinished, bundle, { mode: 0o600, flush: true });
   await rename(unfinished, path);
+  savings += 1;
+  if (savings % PRUNE_EVERY === 0) await dropOldest(folder, RECEIPTS_MAX);
   return path;
 }
 
@@ -39,6 +43,10 @@ export async function pruneReceipts(folder: string, keep: number = RECEIPTS_MAX)
   for (const name of await readdir(folder)) {
     if (name.endsWith('.part')) await rm(join(folder, name), { force: true });
   }
+  await dropOldest(folder, keep);
+}
+
+async function dropOldest(folder: string, keep: number): Promise<void> {
   for (const { path } of (await datedReceipts(folder)).slice(keep)) await rm(path, { force: true });
 }
 

@@ -22,7 +22,6 @@ export const channelCommands: CommandGroup = (program, run) => {
   channel
     .command('claim')
     .description('have the ledger pay out what callers owe, now')
-    .argument('[channel]', 'first characters of its id; all of them when left out')
     .addHelpText('after', '\nExample:\n  $ sahara channel claim')
     .action(run(claim));
   channel
@@ -66,10 +65,9 @@ async function open(app: App, payee: string, options: { readonly deposit?: strin
   );
 }
 
-async function claim(app: App, channel: string | undefined): Promise<void> {
+async function claim(app: App): Promise<void> {
   const stop = app.terminal.progress('Waiting for the ledger');
-  const input = channel === undefined ? {} : { channel };
-  const rows = await app.client.call('channel.claim', input, { signal: app.signal }).finally(stop);
+  const rows = await app.client.call('channel.claim', {}, { signal: app.signal }).finally(stop);
   app.terminal.result(rows, () => {
     if (rows.length === 0) app.terminal.line('Nothing to claim.');
     else show(app, rows);

@@ -42,12 +42,17 @@ export const proofCommands: CommandGroup = (program, run) => {
     .action(run(save));
 };
 
+/** A file, or the evidence of a call of one's own: with its settlement where a daemon runs that has seen it. */
 async function read(app: App, name: string): Promise<Uint8Array> {
+  const looksLikeId = /^[0-9a-f]{4,32}$/.test(name);
   const path = await findReceipt(app.home.receipts, name);
+  if (path !== undefined) {
+    // Brings the saved file up to date; without a daemon it is proved as it stands.
+    await app.client.call('receipts.bundle', { callId: name }, { signal: app.signal }).catch(() => undefined);
+  }
   try {
     return new Uint8Array(await readFile(path ?? name));
   } catch (error) {
-    const looksLikeId = /^[0-9a-f]{4,32}$/.test(name);
     throw new SaharaError(
       looksLikeId ? 'receipt-unknown' : 'file-missing',
       { path: name, receipt: name },

@@ -2,9 +2,10 @@
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { formatAmount } from '../../base/amount.ts';
-import { SaharaError } from '../../base/errors.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Finding, StatusReport } from '../../daemon/admin/types.ts';
-import { type App, type CommandGroup, countOption } from '../app.ts';
+import { type App, type CommandGroup, countOption, exitCodeOf } from '../app.ts';
+import { examineHome } from '../doctor.ts';
 import { plural, type Style, shortId } from '../terminal.ts';
 
 /** What runs, what is wrong, what was written. */
@@ -71,7 +72,12 @@ const MARKS: Readonly<Record<Finding['state'], readonly [Style, string]>> = {
 };
 
 async function doctor(app: App): Promise<void> {
-  const findings = await app.client.call('doctor', {}, { signal: app.signal });
+  let stopped = false;
+  const findings = await app.client.call('doctor', {}, { signal: app.signal }).catch((error: unknown) => {
+    if (asSaharaError(error).code !== 'daemon-not-running') throw error;
+    stopped = true;
+    return examineHome(app);
+  });
   app.terminal.result(findings, () => {
     const wide = Math.max(...findings.map(({ name }) => name.length));
     for (const finding of findings) {
@@ -80,7 +86,8 @@ async function doctor(app: App): Promise<void> {
       if (finding.next !== undefined) app.terminal.line(`  ${' '.repeat(wide)}  → ${finding.next}`);
     }
   });
-  if (findings.some(({ state }) => state === 'fault')) process.exitCode = 1;
+  if (stopped) process.exitCode = exitCodeOf('daemon-not-running');
+  else if (findings.some(({ state }) => state === 'fault')) process.exitCode = 1;
 }
 
 async function logs(app: App, options: { readonly lines: string }): Promise<void> {
