@@ -118,7 +118,11 @@ async function startAll(
   await agents.loadAll(options.signal);
   await life.start(
     'admin API',
-    () => createAdminServer({ handlers: handlersOf(running), log: core.log }, { path: core.home.socket }),
+    () => {
+      const { log, clock, home, config } = core;
+      const { drainMs } = config.daemon;
+      return createAdminServer({ handlers: handlersOf(running), log, clock }, { path: home.socket, drainMs });
+    },
     (server) => server.stop(),
   );
   return running;

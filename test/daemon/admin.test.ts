@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, it } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createAdminClient } from '../../src/daemon/admin/client.ts';
@@ -24,7 +25,10 @@ async function serve(handlers: Partial<AdminHandlers>): Promise<ReturnType<typeo
   const refusing = Object.fromEntries(Object.keys(ADMIN_METHODS).map((name) => [name, refuse]));
   // Every method is there; those that the test does not give refuse.
   const all = { ...refusing, ...handlers } as unknown as AdminHandlers;
-  server = await createAdminServer({ handlers: all, log: silentLog }, { path });
+  server = await createAdminServer(
+    { handlers: all, log: silentLog, clock: systemClock },
+    { path, drainMs: 5_000 },
+  );
   expect(statSync(path).mode & 0o777).toBe(0o600);
   return createAdminClient(path);
 }
@@ -93,10 +97,30 @@ describe('admin API', () => {
     });
     writeFileSync(path, '');
     server = await createAdminServer(
-      { handlers: { status: refuse } as unknown as AdminHandlers, log: silentLog },
-      { path },
+      { handlers: { status: refuse } as unknown as AdminHandlers, log: silentLog, clock: systemClock },
+      { path, drainMs: 5_000 },
     );
     await expect(createAdminClient(path).call('status', {})).rejects.toMatchObject({ code: 'agent-unknown' });
+  });
+
+  it('lets what runs end before it stops, and takes nothing new', async () => {
+    const begun = Promise.withResolvers<void>();
+    const go = Promise.withResolvers<void>();
+    const client = await serve({
+      async *ask() {
+        begun.resolve();
+        await go.promise;
+        yield delta('whole');
+      },
+    });
+    const reading = client.stream('ask', { agent: 'a', question: 'q' })[Symbol.asyncIterator]().next();
+    await begun.promise;
+    const stopping = server?.stop();
+    await expect(client.call('status', {})).rejects.toMatchObject({ code: 'overloaded' });
+    go.resolve();
+    expect((await reading).value).toEqual(delta('whole'));
+    await stopping;
+    await expect(client.call('status', {})).rejects.toMatchObject({ code: 'daemon-not-running' });
   });
 
   it('survives garbage on the socket', async () => {

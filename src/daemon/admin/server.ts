@@ -2,6 +2,7 @@
 import { chmod, rm } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, type ErrorKind, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { ADMIN_METHODS, type AdminHandlers, type AdminMethods } from './methods.ts';
@@ -21,14 +22,30 @@ const STATUS: Readonly<Record<ErrorKind, number>> = {
 
 /** A running admin API. */
 export interface AdminServer {
+  /** Takes nothing new, lets what runs end within `drainMs`, then closes. */
   stop(): Promise<void>;
+}
+
+/** What the admin API works with. */
+export interface AdminServerParts {
+  readonly handlers: AdminHandlers;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** What runs now, and whether more may begin. */
+interface Work {
+  running: number;
+  closing: boolean;
+  idle: () => void;
 }
 
 /** Serves `handlers` on the Unix socket `path`, mode 0600. A socket that a killed daemon left is replaced. */
 export async function createAdminServer(
-  parts: { readonly handlers: AdminHandlers; readonly log: Log },
-  options: { readonly path: string },
+  parts: AdminServerParts,
+  options: { readonly path: string; readonly drainMs: number },
 ): Promise<AdminServer> {
+  const work: Work = { running: 0, closing: false, idle: () => {} };
   const server = fastify({ bodyLimit: ADMIN_BODY_BYTES_MAX, forceCloseConnections: true });
   server.setErrorHandler((error: Error & { readonly statusCode?: number }, _request, reply) => {
     const refused = error.statusCode !== undefined && error.statusCode < 500;
@@ -37,21 +54,37 @@ export async function createAdminServer(
   server.setNotFoundHandler((request, reply) => {
     fail(reply, new SaharaError('malformed', { reason: `no such method: ${request.url}` }), parts.log);
   });
-  for (const name of Object.keys(ADMIN_METHODS) as (keyof AdminMethods)[]) route(server, parts, name);
+  for (const name of Object.keys(ADMIN_METHODS) as (keyof AdminMethods)[])
+    route(server, { ...parts, work }, name);
   await rm(options.path, { force: true });
   await server.listen({ path: options.path });
   await chmod(options.path, 0o600);
-  return { stop: () => server.close() };
+  return {
+    async stop() {
+      work.closing = true;
+      await new Promise<void>((resolve) => {
+        work.idle = resolve;
+        parts.clock.after(options.drainMs, resolve);
+        if (work.running === 0) resolve();
+      });
+      await server.close();
+    },
+  };
 }
 
 function route(
   server: FastifyInstance,
-  parts: { readonly handlers: AdminHandlers; readonly log: Log },
+  parts: AdminServerParts & { readonly work: Work },
   name: keyof AdminMethods,
 ): void {
   server.post(`/v1/${name}`, async (request, reply) => {
+    const { work } = parts;
+    if (work.closing) throw new SaharaError('overloaded', { reason: 'the daemon is stopping' });
+    work.running += 1;
     const gone = new AbortController();
     reply.raw.on('close', () => {
+      work.running -= 1;
+      if (work.running === 0) work.idle();
       if (!reply.raw.writableFinished) gone.abort(new SaharaError('cancelled'));
     });
     const method = ADMIN_METHODS[name];
