@@ -58,7 +58,7 @@ describe('the journal', () => {
     const [job] = await journal.record([event('a', 0, '9')]);
     if (!job) throw new Error('no job');
     await journal.change(toHex(job.key), () => ({
-      job: { slots: [{ messageId: '12', after: '9' }] },
+      job: { slots: [{ messageId: '12', isBegun: true, after: '9' }] },
       ...rest,
     }));
     await journal.record([event('b', 0, '11')]);

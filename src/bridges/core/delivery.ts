@@ -67,21 +67,39 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
     };
   }
 
+  /** The message that a begun slot without an id left, if any. */
+  async function findLost(index: number, content: MessageContent): Promise<string | undefined> {
+    const slot = current().slots[index];
+    return slot?.isBegun ? platform.find(requestFor(index, content, slot.after)) : undefined;
+  }
+
+  /** Sends a message. What was certainly not carried out leaves nothing to look for. */
+  async function sent(index: number, request: PlaceRequest): Promise<string> {
+    try {
+      return await platform.place(request);
+    } catch (error) {
+      if (faultOf(error) !== 'uncertain') {
+        await setSlot(index, { messageId: undefined, isBegun: false, after: undefined });
+      }
+      throw error;
+    }
+  }
+
   /** Sends a message, or takes the one that an unconfirmed try left. */
   async function begin(index: number, content: MessageContent, signal: AbortSignal): Promise<void> {
     const { event, ...job } = current();
     const place = job.place ?? event.place;
     // The id is journalled before the chat's next request runs: a search that another reply makes must know it.
     const attempt = async (): Promise<void> => {
-      const begun = current().slots[index];
-      const lost = begun && (await platform.find(requestFor(index, content, begun.after)));
+      const lost = await findLost(index, content);
       if (lost !== undefined) {
         await platform.edit(event, place, lost, content);
-        return setSlot(index, { messageId: lost, after: begun?.after });
+        return setSlot(index, { messageId: lost, isBegun: true, after: undefined });
       }
       const after = journal.lastIn(place);
-      await setSlot(index, { messageId: undefined, after });
-      await setSlot(index, { messageId: await platform.place(requestFor(index, content, after)), after });
+      await setSlot(index, { messageId: undefined, isBegun: true, after });
+      const messageId = await sent(index, requestFor(index, content, after));
+      await setSlot(index, { messageId, isBegun: true, after });
     };
     await pacer.run(place, attempt, { signal });
   }
@@ -108,7 +126,7 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
       await pacer.run(place, () => platform.edit(event, place, messageId, content), { signal });
     } catch (error) {
       if (faultOf(error) === 'gone') {
-        await setSlot(index, { messageId: undefined, after: journal.lastIn(place) });
+        await setSlot(index, { messageId: undefined, isBegun: false, after: undefined });
       }
       throw error;
     }
@@ -127,7 +145,7 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
       await pacer.run(
         place,
         async () => {
-          const messageId = slot?.messageId ?? (await platform.find(requestFor(index, NOTHING, slot?.after)));
+          const messageId = slot?.messageId ?? (await findLost(index, NOTHING));
           if (messageId !== undefined) await platform.remove(place, messageId);
         },
         { signal },

@@ -25,7 +25,7 @@ export interface PacerOptions {
 
 /** Inside Telegram's published pace of 30 a second, one a second in a chat, 20 a minute in a group (4 + 60 s / 3.8 s). */
 export const TELEGRAM_PACE: PacerOptions = {
-  total: { burst: 4, intervalMs: 45 },
+  total: { burst: 2, intervalMs: 48 },
   direct: { burst: 2, intervalMs: 1050 },
   group: { burst: 4, intervalMs: 3800 },
 };

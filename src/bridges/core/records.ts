@@ -101,6 +101,8 @@ const replySchema: Schema<Reply> = record('reply', {
 export interface Slot {
   /** The message, once its id is known. */
   readonly messageId: string | undefined;
+  /** It was about to be sent: without an id it may or may not exist. */
+  readonly isBegun: boolean;
   /** The last message known in the place's sequence before the first try to send it. */
   readonly after: string | undefined;
 }
@@ -160,7 +162,7 @@ export const jobSchema: Schema<Job> = record('job', {
     SOURCES_MAX,
   ),
   reply: optional(replySchema),
-  slots: list(record('slot', { messageId: optional(id), after: optional(id) }), SLOTS_MAX),
+  slots: list(record('slot', { messageId: optional(id), isBegun: bool, after: optional(id) }), SLOTS_MAX),
   place: optional(placeSchema),
 });
 
