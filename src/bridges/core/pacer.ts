@@ -55,7 +55,9 @@ interface Lane {
   readonly pace: Pace;
   /** When the burst would be whole again, monotonic milliseconds. */
   fullAtMs: number;
+  /** Ends when the chat's last request has ended, and when the last turn was given. */
   tail: Promise<void>;
+  gate: Promise<void>;
   waiting: number;
 }
 
@@ -110,17 +112,32 @@ export function createPacer(parts: { readonly clock: Clock }, options: PacerOpti
 }
 
 function newLane(pace: Pace, clock: Clock): Lane {
-  return { pace, fullAtMs: clock.monotonicMs(), tail: Promise.resolve(), waiting: 0 };
+  return {
+    pace,
+    fullAtMs: clock.monotonicMs(),
+    tail: Promise.resolve(),
+    gate: Promise.resolve(),
+    waiting: 0,
+  };
 }
 
-/** Takes the lane's next request and waits until its time has come: whoever asks first goes first. */
+/**
+ * Waits for the lane's next request and takes it: whoever asks first goes first. What counts is when the one before
+ * really went, so a process that stood still does not catch up in a burst.
+ */
 async function turn(lane: Lane, clock: Clock, signal: AbortSignal | undefined): Promise<void> {
-  signal?.throwIfAborted();
-  const now = clock.monotonicMs();
-  const full = Math.max(lane.fullAtMs, now);
-  lane.fullAtMs = full + lane.pace.intervalMs;
-  const waitMs = full - lane.pace.intervalMs * (lane.pace.burst - 1) - now;
-  if (waitMs > 0) await sleep(clock, waitMs, signal);
+  const before = lane.gate;
+  const passed = Promise.withResolvers<void>();
+  lane.gate = passed.promise;
+  try {
+    await before;
+    signal?.throwIfAborted();
+    const waitMs = lane.fullAtMs - lane.pace.intervalMs * (lane.pace.burst - 1) - clock.monotonicMs();
+    if (waitMs > 0) await sleep(clock, waitMs, signal);
+    lane.fullAtMs = Math.max(lane.fullAtMs, clock.monotonicMs()) + lane.pace.intervalMs;
+  } finally {
+    passed.resolve();
+  }
 }
 
 function retryAfterOf(error: unknown): number | undefined {
