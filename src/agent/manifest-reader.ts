@@ -1,5 +1,14 @@
 /** Reads YAML strictly: every complaint names the line, the field, what was found and what is allowed. */
-import { isAlias, isMap, isScalar, isSeq, LineCounter, type ParsedNode, parseDocument } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type ParsedNode,
+  parseDocument,
+} from 'yaml';
 import { formatDecimal, parseAmount } from '../base/amount.ts';
 import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
@@ -20,12 +29,7 @@ export interface Place {
 /** The top of a YAML document. Errors: `manifest-invalid` for bad syntax, aliases and several documents. */
 export function readYaml(file: string, text: string): Place {
   const lines = new LineCounter();
-  const document = parseDocument(text, {
-    lineCounter: lines,
-    intAsBigInt: true,
-    schema: 'core',
-    merge: false,
-  });
+  const document = parsed(file, text, lines);
   const [trouble] = [...document.errors, ...document.warnings];
   if (trouble !== undefined) {
     const line = trouble.linePos?.[0].line ?? 1;
@@ -40,6 +44,23 @@ export function readYaml(file: string, text: string): Place {
   }
   const lineOf = (node: ParsedNode | null): number => (node?.range ? lines.linePos(node.range[0]).line : 1);
   return { file, field: '', line: lineOf(document.contents), node: document.contents, lineOf };
+}
+
+function parsed(file: string, text: string, lineCounter: LineCounter): Document.Parsed {
+  try {
+    return parseDocument(text, { lineCounter, intAsBigInt: true, schema: 'core', merge: false });
+  } catch (error) {
+    // The parser out of stack on absurd nesting: the text's fault.
+    if (!(error instanceof RangeError)) throw error;
+    const allowed = 'YAML 1.2, one document';
+    throw new SaharaError('manifest-invalid', {
+      file,
+      line: 1,
+      field: '',
+      found: 'too deep nesting',
+      allowed,
+    });
+  }
 }
 
 /** The complaint about a value. */

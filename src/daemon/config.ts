@@ -136,7 +136,7 @@ function readFile(path: string, required: boolean, gathered: Gathered): void {
   const oversized = text.length > FILE_BYTES_MAX;
   if (oversized)
     throw invalid('(file)', `${text.length} characters`, `at most ${FILE_BYTES_MAX}`, { file: path });
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parsedYaml(text, path, lines);
   const fault = document.errors[0];
   if (fault) {
     const line = lines.linePos(fault.pos[0]).line;
@@ -146,6 +146,16 @@ function readFile(path: string, required: boolean, gathered: Gathered): void {
   if (root === null) return;
   if (!isMap(root)) throw invalid('(file)', 'no sections', [...SECTIONS].join(', '), { file: path, line: 1 });
   readSections(root, { path, lines }, gathered);
+}
+
+function parsedYaml(text: string, path: string, lineCounter: LineCounter): ReturnType<typeof parseDocument> {
+  try {
+    return parseDocument(text, { lineCounter });
+  } catch (error) {
+    // The parser out of stack on absurd nesting: the file's fault.
+    if (!(error instanceof RangeError)) throw error;
+    throw invalid('(syntax)', 'too deep nesting', 'well-formed YAML', { file: path });
+  }
 }
 
 interface FileContext {

@@ -53,12 +53,22 @@ export function recipeInvalid(problems: Iterable<string>): SaharaError {
 export function parseRecipe(text: string): Recipe {
   if (utf8(text).length > RECIPE_BYTES_MAX)
     throw new SaharaError('too-large', { bytesMax: RECIPE_BYTES_MAX });
-  const document = parseDocument(text, { uniqueKeys: true });
+  const document = parsed(text);
   if (document.errors.length > 0) throw recipeInvalid(document.errors.map((error) => error.message));
   const reader = new RecipeReader();
   const recipe = reader.recipe(toValue(document), text);
   if (!recipe || reader.problems.size > 0) throw recipeInvalid(reader.problems);
   return recipe;
+}
+
+function parsed(text: string): ReturnType<typeof parseDocument> {
+  try {
+    return parseDocument(text, { uniqueKeys: true });
+  } catch (error) {
+    // The parser out of stack on absurd nesting: the text's fault.
+    if (error instanceof RangeError) throw recipeInvalid(['it is nested too deeply']);
+    throw error;
+  }
 }
 
 function toValue(document: ReturnType<typeof parseDocument>): unknown {

@@ -3,6 +3,7 @@ import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import { SaharaError } from '../base/errors.ts';
+import { ADDRESS_CHARACTERS_MAX } from './limits.ts';
 
 /** Something to dial: a multiaddr, a peer id, or a multiaddr that names its peer. */
 export interface Target {
@@ -12,6 +13,11 @@ export interface Target {
 
 /** What `address` names. Throws `usage` when it is neither a multiaddr nor a peer id. */
 export function parseTarget(address: string): Target {
+  // Decoding a name takes time that grows with the square of its length.
+  if (address.length > ADDRESS_CHARACTERS_MAX) {
+    const reason = `longer than ${ADDRESS_CHARACTERS_MAX} characters`;
+    throw new SaharaError('usage', { what: 'peer address', found: `${address.slice(0, 64)}…`, reason });
+  }
   if (!address.startsWith('/')) {
     const peerId = parsePeerId(address);
     if (peerId) return { peerId };

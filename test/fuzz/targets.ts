@@ -1,0 +1,20 @@
+/** Everything that is fuzzed. */
+import type { TargetMaker } from './target.ts';
+import { CALL_TARGETS } from './targets/calls.ts';
+import { DOCUMENT_TARGETS } from './targets/documents.ts';
+import { EVIDENCE_TARGETS } from './targets/evidence.ts';
+import { LEDGER_TARGETS } from './targets/ledger.ts';
+import { RECORD_TARGETS } from './targets/records.ts';
+import { SETTINGS_TARGETS } from './targets/settings.ts';
+import { STREAM_TARGETS } from './targets/streams.ts';
+
+/** Every target, by the folder that it belongs to. */
+export const TARGETS: readonly TargetMaker[] = [
+  ...RECORD_TARGETS,
+  ...EVIDENCE_TARGETS,
+  ...STREAM_TARGETS,
+  ...CALL_TARGETS,
+  ...LEDGER_TARGETS,
+  ...DOCUMENT_TARGETS,
+  ...SETTINGS_TARGETS,
+];

@@ -1,0 +1,91 @@
+/** A sound encoding of every record that the protocol exports. */
+
+import { fromHex, utf8 } from '../../../src/base/bytes.ts';
+import { blockMessage } from '../../../src/ledger/network.ts';
+import { block, blockHeader, genesis, transactionResult } from '../../../src/protocol/block.ts';
+import { bundle } from '../../../src/protocol/bundle.ts';
+import { progress } from '../../../src/protocol/call.ts';
+import { priceSchedule } from '../../../src/protocol/card.ts';
+import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
+import { attribution } from '../../../src/protocol/payment.ts';
+import { paymentAnswer, paymentQuery } from '../../../src/protocol/payment-query.ts';
+import { receiptLeaf, receiptPath, receiptPathOf } from '../../../src/protocol/receipt-tree.ts';
+import type { Schema } from '../../../src/protocol/schema.ts';
+import { signed } from '../../../src/protocol/signing.ts';
+import { action, transaction } from '../../../src/protocol/transaction.ts';
+import * as sample from '../../protocol/sample.ts';
+import { sampleBytes } from '../../protocol/samples.ts';
+import { SCHEMAS } from '../../protocol/schemas.ts';
+import { vectorFile } from '../corpus.ts';
+
+/** A record with sound encodings of it. */
+export interface Sampled {
+  readonly schema: Schema<unknown>;
+  readonly samples: readonly Uint8Array[];
+}
+
+/** Every exported record, each with at least one sound encoding. */
+export function sampledRecords(): readonly Sampled[] {
+  const samples = [...sampleBytes(), ...others(), ...recordVectors()];
+  return [...SCHEMAS, blockMessage].map((schema) => ({
+    schema,
+    samples: samples.filter(({ name }) => name === schema.name).map(({ encoded }) => encoded),
+  }));
+}
+
+interface Named {
+  readonly name: string;
+  readonly encoded: Uint8Array;
+}
+
+function others(): readonly Named[] {
+  const told = sample.tell(sample.sampleStory());
+  const settled = told.settlement;
+  if (settled === undefined) return [];
+  const ending = { type: 'ending' as const, state: 'ended' as const, ending: told.ending };
+  const state = { type: 'state' as const, voucher: told.opening.voucher, charge: told.ending.charge };
+  const leaves = [1n, 2n, 3n].map((sum) => receiptLeaf(sample.suite, utf8('receipt'), sum));
+  const texts = ['a', 'b', 'c'].map(utf8);
+  const query = {
+    network: sample.network,
+    payer: sample.payer.publicKey,
+    payee: sample.operator.publicKey,
+    id: sample.filled(1, 16),
+    issuedAtMs: sample.NOW_MS,
+  };
+  const callId = sample.filled(9, 16);
+  const channel = sample.filled(0xf0);
+  const made = <T>(schema: Schema<T>, value: T): Named => ({
+    name: schema.name,
+    encoded: schema.encode(value),
+  });
+  return [
+    made(signed, told.opening.envelope),
+    made(signed, { ...told.card, sides: 1, siblings: [sample.filled(3)] }),
+    made(priceSchedule, sample.sampleCard.price),
+    made(progress, { stage: 'queued', ahead: 3 }),
+    made(attribution, [{ asset: sample.filled(1), amount: 5n }]),
+    made(paymentQuery, { ...query, ask: { type: 'ending', callId } }),
+    made(paymentQuery, { ...query, ask: { type: 'state', channel, lane: 0, fromSequence: 0 } }),
+    made(paymentAnswer, ending),
+    made(paymentAnswer, { ...state, endings: [told.ending] }),
+    made(receiptPath, receiptPathOf(sample.suite, leaves, 1)),
+    made(merklePath, merklePathOf(sample.suite, texts, 1)),
+    made(genesis, sample.sampleGenesis),
+    { name: blockHeader.name, encoded: settled.header.payload },
+    made(transactionResult, { code: 3, moved: 7n }),
+    made(action, transaction.decode(settled.transaction.payload).action),
+    made(blockMessage, { type: 'announcement', header: settled.header }),
+    made(blockMessage, {
+      type: 'block',
+      block: block.encode({ header: settled.header, transactions: [settled.transaction] }),
+    }),
+    made(bundle, sample.tell({ ...sample.sampleStory(), settled: false })),
+    made(bundle, sample.tell({ ...sample.sampleStory(), paid: false, settled: false })),
+  ];
+}
+
+function recordVectors(): readonly Named[] {
+  const { valid } = vectorFile('records') as { readonly valid: readonly { record: string; hex: string }[] };
+  return valid.map(({ record, hex }) => ({ name: record, encoded: fromHex(hex) ?? new Uint8Array(0) }));
+}
