@@ -134,11 +134,11 @@ async function showWhile(
     const rich = liveRich(live.answer, job.agentName, language);
     const contents = contentsOf(parts.platform, { rich, buttons: [buttonFor('stop', key, language)] });
     try {
+      await delivery.show(contents, until);
       if (live.answer.text === '' && clock.monotonicMs() - typedAtMs >= TYPING_EVERY_MS) {
         typedAtMs = clock.monotonicMs();
         await platform.typing(job.event.place).catch(() => undefined);
       }
-      await delivery.show(contents, until);
     } catch (error) {
       const fault = faultOf(error);
       if (until.aborted || fault === 'forbidden') return;
