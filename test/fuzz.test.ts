@@ -21,6 +21,24 @@ it.each(TARGETS)('$name answers every input', async ({ create, shortCount = COUN
   }
 });
 
+// What once broke, by how it was found: nesting beyond the YAML parser's stack, a name that took seconds to decode.
+const ONCE_BROKEN = [
+  { name: 'recipe', seed: 7, iteration: 92 },
+  { name: 'address', seed: 7, iteration: 252 },
+];
+
+it.each(ONCE_BROKEN)('$name answers what it once broke on', async ({ name, seed, iteration }) => {
+  const target = await TARGETS.find((maker) => maker.name === name)?.create();
+  if (target === undefined) throw new TypeError('no such target');
+  const { failure, accepted } = await runTarget(target, {
+    seed,
+    from: iteration,
+    more: (i) => i === iteration,
+  });
+  expect(failure && describeFailure(failure)).toBeUndefined();
+  expect(accepted).toBe(0);
+});
+
 const weak: Target = {
   name: 'weak',
   sizeBytesMax: 1_000,
