@@ -145,7 +145,16 @@ export class CallerCall implements CallHandle {
       const opening = parts.transport.openCall(this.#asked.target.peerId);
       // A failure is heard below; the signatures are under way meanwhile.
       opening.catch(() => {});
-      out = await this.#prepare(known);
+      try {
+        out = await this.#prepare(known);
+      } catch (error) {
+        // Nothing will be said on the stream: left open, its host would wait for an opening.
+        opening.then(
+          (unused) => unused.cancel(),
+          () => {},
+        );
+        throw error;
+      }
       try {
         stream = await opening;
         if (this.#stopping) {

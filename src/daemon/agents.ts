@@ -63,6 +63,7 @@ export interface AgentKeeper {
 /** Most agents of one home. */
 const AGENTS_MAX = 200;
 
+const DRAIN_MARGIN_MS = 1_000;
 const CARD_RENEWAL_MS = 7 * 86_400_000;
 
 interface Running {
@@ -171,7 +172,10 @@ class HomeAgents implements AgentKeeper {
 
   async drain(): Promise<void> {
     const { drainMs } = this.#parts.config.daemon;
-    await Promise.all([this.#host.drain(drainMs), this.#ownHost.drain(drainMs)]);
+    const drained = Promise.all([this.#host.drain(drainMs), this.#ownHost.drain(drainMs)]);
+    // Calls whose other side neither speaks nor leaves must not hold the stop.
+    const late = new Promise<void>((resolve) => this.#parts.clock.after(drainMs + DRAIN_MARGIN_MS, resolve));
+    await Promise.race([drained, late]);
     for (const { backend } of this.#running.values()) await backend.close();
   }
 

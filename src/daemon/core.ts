@@ -89,6 +89,7 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
   );
   rotateLog(home);
   const log = createLog({ level: config.daemon.logLevel, path: home.log });
+  life.logTo(log);
   claimHome(home, systemClock.nowMs());
   const keys = await openKeys(home.keys, passphraseOf(parts.environment));
   await pruneReceipts(home.receipts);

@@ -28,8 +28,9 @@ describe('two peers on one network', () => {
 
   it('meet again after a restart, with the same keys and the same money', async () => {
     const before = await second.client.call('status', {});
-    await second.stop();
-    await first.stop();
+    // A stop that had to be forced ends with 1.
+    expect((await second.stop())?.code).toBe(0);
+    expect((await first.stop())?.code).toBe(0);
     await first.start();
     const after = await second.start();
     expect(after).toMatchObject({ did: before.did, peerId: before.peerId, balance: before.balance });
