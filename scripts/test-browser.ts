@@ -14,7 +14,7 @@ import { BROWSER_PAGE } from './browser-page.ts';
 const root = join(import.meta.dirname, '..');
 
 function findChromium(): string {
-  const names = [process.env['CHROMIUM_BIN'] ?? '', 'chromium', 'chromium-browser', 'google-chrome'];
+  const names = [process.env.CHROMIUM_BIN ?? '', 'chromium', 'chromium-browser', 'google-chrome'];
   const found = names.find((name) => name !== '' && spawnSync(name, ['--version']).status === 0);
   if (found === undefined) throw new Error('no Chromium found: run scripts/install-browser.sh first');
   return found;

@@ -76,7 +76,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
   const onStream = (stream: Stream, connection: Connection): void => {
     const peerId = connection.remotePeer.toString();
     if (stopping || (sessions.get(peerId)?.length ?? 0) >= SESSIONS_PER_PEER_MAX) {
-      stream.abort(new Error('too many call streams'));
+      stream.abort(new SaharaError('overloaded', { what: 'call streams', limit: SESSIONS_PER_PEER_MAX }));
       return;
     }
     adopt(stream, peerId, false);
@@ -129,7 +129,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
 function overStream(stream: Stream, parts: Omit<SessionParts, 'pipe'>, options: SessionOptions): Session {
   const pipe = {
     send: (bytes: Uint8Array) => stream.send(bytes),
-    close: () => closeStream(stream, CLOSE_GRACE_MS),
+    close: () => closeStream(stream, parts.clock, CLOSE_GRACE_MS),
   };
   const session = new Session({ ...parts, pipe }, options);
   onBytes(stream, (bytes) => session.receive(bytes));

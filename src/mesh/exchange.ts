@@ -45,7 +45,7 @@ export function createExchange(parts: ExchangeParts, options: { readonly timeout
       const { stream } = await openStream(dialer, peerId, protocol, either).catch((error: unknown) => {
         throw either.aborted ? stopped() : error;
       });
-      const abort = (): void => stream.abort(new Error('given up'));
+      const abort = (): void => stream.abort(stopped());
       either.addEventListener('abort', abort, { once: true });
       try {
         const reader = new ExchangeReader([EXCHANGE_TYPES.answer, EXCHANGE_TYPES.failure], answerBytesMax);
@@ -54,11 +54,11 @@ export function createExchange(parts: ExchangeParts, options: { readonly timeout
         answer.catch(() => {});
         await sendMessage(stream, EXCHANGE_TYPES.question, body).catch(() => {});
         const message = await answer;
-        closeStream(stream, CLOSE_GRACE_MS);
+        closeStream(stream, parts.clock, CLOSE_GRACE_MS);
         if (message.type === EXCHANGE_TYPES.answer) return message.body;
         throw fromWireFailure(failureSchema.decode(message.body));
       } catch (error) {
-        if (stream.status === 'open') stream.abort(new Error('exchange failed'));
+        if (stream.status === 'open') stream.abort(asSaharaError(error));
         throw either.aborted ? stopped() : error;
       } finally {
         either.removeEventListener('abort', abort);
@@ -90,7 +90,9 @@ function createServing(
 
   const answered = async (stream: Stream, from: string): Promise<Uint8Array> => {
     const reader = new ExchangeReader([EXCHANGE_TYPES.question], handler.requestBytesMax);
-    const cancel = parts.clock.after(timeoutMs, () => stream.abort(new Error('no question in time')));
+    const cancel = parts.clock.after(timeoutMs, () =>
+      stream.abort(new SaharaError('deadline-exceeded', { what: 'question', timeoutMs })),
+    );
     const question = await gather(stream, reader, from).finally(cancel);
     const ofPeer = (perPeer.get(from) ?? 0) + 1;
     if (running >= handler.concurrencyMax || ofPeer > REQUESTS_PER_PEER_MAX) {
@@ -125,7 +127,7 @@ function createServing(
       const body = failureSchema.encode(toWireFailure(sendableError(error), parts.clock.nowMs()));
       await sendMessage(stream, EXCHANGE_TYPES.failure, body).catch(() => {});
     }
-    closeStream(stream, CLOSE_GRACE_MS);
+    closeStream(stream, parts.clock, CLOSE_GRACE_MS);
   };
 }
 

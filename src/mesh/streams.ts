@@ -1,6 +1,7 @@
 /** Opening libp2p streams, with failures in our words. */
 import type { Connection, Stream } from '@libp2p/interface';
-import { SaharaError } from '../base/errors.ts';
+import type { Clock } from '../base/clock.ts';
+import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { reasonOf } from './addresses.ts';
 import type { Dialer } from './dialer.ts';
 
@@ -49,12 +50,11 @@ export function plainBytes(bytes: Uint8Array): Uint8Array {
 }
 
 /** Closes for writing, lets the rest leave, and gives the stream up after `graceMs` if the peer does not. */
-export function closeStream(stream: Stream, graceMs: number): void {
+export function closeStream(stream: Stream, clock: Clock, graceMs: number): void {
   if (stream.status === 'closed' || stream.status === 'aborted' || stream.status === 'reset') return;
-  const timer = setTimeout(() => stream.abort(new Error('not closed by the peer in time')), graceMs);
-  timer.unref();
-  stream.addEventListener('close', () => clearTimeout(timer), { once: true });
-  stream.close().catch((error: unknown) => {
-    stream.abort(error instanceof Error ? error : new Error(String(error)));
-  });
+  const giveUp = clock.after(graceMs, () =>
+    stream.abort(new SaharaError('deadline-exceeded', { what: 'closing a stream', timeoutMs: graceMs })),
+  );
+  stream.addEventListener('close', giveUp, { once: true });
+  stream.close().catch((error: unknown) => stream.abort(asSaharaError(error)));
 }

@@ -2,9 +2,11 @@
  * Compares gossip with the connections under it. gossipsub forgets a peer for the life of its connection after
  * one oversized RPC or a broken stream, and never disconnects one whose score is gone; both are mended here.
  */
+
 import type { GossipSub } from '@libp2p/gossipsub';
 import type { PeerId } from '@libp2p/interface';
 import type { Clock } from '../base/clock.ts';
+import { SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Bans } from './bans.ts';
 import { GRAYLIST_SCORE } from './gossip-settings.ts';
@@ -75,7 +77,8 @@ async function renew(parts: WatchdogParts, peer: PeerId): Promise<void> {
 
 async function close(node: MeshNode, peer: PeerId): Promise<void> {
   await node.hangUp(peer).catch(() => {
-    for (const connection of node.getConnections(peer)) connection.abort(new Error('closed by the watchdog'));
+    for (const connection of node.getConnections(peer))
+      connection.abort(new SaharaError('peer-gone', { reason: 'gossip lost it' }));
   });
 }
 

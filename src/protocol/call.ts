@@ -45,15 +45,6 @@ export const CALL_FRAME = {
   progress: 6,
 } as const;
 
-/** Kinds that later versions use; a receiver of this version refuses them. */
-export const CALL_FRAME_RESERVED = {
-  offer: 7,
-  accept: 8,
-  checkpoint: 9,
-  voucher: 10,
-  resume: 11,
-} as const;
-
 /** What an agent says while it is not delivering yet. */
 export interface Progress {
   readonly stage: 'queued' | 'answering';
