@@ -112,11 +112,21 @@ export const CALL_SENTENCES: SentenceTable<
   | 'answer-invalid'
   | 'call-conflict'
 > = {
-  'agent-unknown': (f) => [
-    `No live agent is called ${f('agent', f('name', 'that'))}.`,
-    `Close to it: ${f('nearest', f('near', 'none'))}.`,
-    'See `sahara agents` for everyone who can be reached now.',
-  ],
+  'agent-unknown': (f) => {
+    const name = f('agent', f('name', 'that'));
+    if (f('reason') === 'ambiguous') {
+      return [
+        `Several live agents are called ${name}${f('nearest') && `: ${f('nearest')}`}.`,
+        'A name belongs to nobody; a DID does.',
+        'Ask one of them by its DID; `sahara agents` lists who they are.',
+      ];
+    }
+    return [
+      `No live agent is called ${name}.`,
+      `Close to it: ${f('nearest', f('near', 'none'))}.`,
+      'See `sahara agents` for everyone who can be reached now.',
+    ];
+  },
   'skill-unknown': (f) => [
     `The agent has no skill ${f('skill', 'of that name')}.`,
     `It offers ${f('skills', f('offered', 'others'))}.`,

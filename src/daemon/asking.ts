@@ -27,6 +27,7 @@ import type { AskInput } from './admin/methods.ts';
 import type { AskEnd, AskEvent } from './admin/types.ts';
 import type { AgentKeeper } from './agents.ts';
 import { type ChannelParts, makeRoom } from './channels.ts';
+import type { KnownNames } from './known-names.ts';
 import type { PaymentPeers } from './payment-peers.ts';
 import { saveReceipt } from './receipts.ts';
 
@@ -36,6 +37,7 @@ export interface AskingParts extends ChannelParts {
   readonly records: CallRecords;
   readonly agents: AgentKeeper;
   readonly paymentPeers: PaymentPeers;
+  readonly knownNames: KnownNames;
 }
 
 /** Asks agents and tells what happens. */
@@ -61,6 +63,7 @@ export function createAsk(parts: AskingParts): Ask {
     const question = { parts, caller: own ? local : remote, target, card, input, signal };
     const result = yield* own ? once(question) : paid(question);
     if (!own) await parts.paymentPeers.met(card.operator, target.peerId);
+    if (isNameOf(listing, input.agent)) await parts.knownNames.met(listing.name, listing.did);
     yield {
       type: 'end',
       ...(await keep(parts, card, result)),
@@ -78,11 +81,17 @@ interface Question {
   readonly signal: AbortSignal;
 }
 
+/** Whether an agent was asked for by its whole name. */
+function isNameOf(listing: AgentListing, wanted: string): boolean {
+  return listing.name.toLowerCase() === wanted.trim().toLowerCase();
+}
+
 async function find(parts: AskingParts, name: string, signal: AbortSignal): Promise<AgentListing> {
+  const known = await parts.knownNames.of(name);
   const untilMs = parts.clock.monotonicMs() + FIND_WAIT_MS;
   for (;;) {
     try {
-      return parts.directory.find(name);
+      return parts.directory.find(name, known);
     } catch (error) {
       const waiting =
         parts.clock.monotonicMs() < untilMs && asSaharaError(error).facts.reason !== 'ambiguous';

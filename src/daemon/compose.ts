@@ -26,6 +26,7 @@ import { moneyHandlers } from './handlers/money.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
 import { vaultHandlers } from './handlers/vault.ts';
 import { createKnowledge, type Knowledge } from './knowledge.ts';
+import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
@@ -37,6 +38,8 @@ export interface Running extends Core {
   readonly directory: Directory;
   readonly records: CallRecords;
   readonly paymentPeers: PaymentPeers;
+  /** Whom names meant when they were first asked here. */
+  readonly knownNames: KnownNames;
   /** What this operator owes to others. */
   readonly payer: PayerBook;
   readonly settlements: Settlements;
@@ -132,7 +135,7 @@ async function startCalls(
   core: Core,
   life: Lifecycle,
 ): Promise<
-  Pick<Running, 'directory' | 'records' | 'paymentPeers' | 'payer' | 'settlements'> & {
+  Pick<Running, 'directory' | 'records' | 'paymentPeers' | 'knownNames' | 'payer' | 'settlements'> & {
     quota: Awaited<ReturnType<typeof openQuotaBook>>;
   }
 > {
@@ -193,7 +196,8 @@ async function startCalls(
       }),
     (open) => open.stop(),
   );
-  return { directory, records, quota, paymentPeers, payer, settlements };
+  const knownNames = createKnownNames(storeOf('names'));
+  return { directory, records, quota, paymentPeers, knownNames, payer, settlements };
 }
 
 /** Asks payees about calls that were cut, until none is left. */

@@ -51,6 +51,12 @@ type Found =
   /** Nobody, or several: `nearest` are names, or the DIDs of those that share the name. */
   | { readonly nearest: readonly string[]; readonly reason: 'unknown' | 'ambiguous' };
 
+/** Whom a shared name means: who is hosted by this peer, else the agent with this DID, else nobody. */
+export interface Preferred {
+  readonly peerId?: string | undefined;
+  readonly did?: string | undefined;
+}
+
 /** When it is, by both clocks. */
 export interface Instant {
   readonly wallMs: number;
@@ -69,8 +75,8 @@ export interface DirectoryState {
   prove(agent: Uint8Array): void;
   /** Live agents by name. */
   agents(now: Instant): readonly AgentListing[];
-  /** By DID, by name, or by the unique beginning of either. */
-  find(wanted: string, now: Instant): Found;
+  /** By DID, by name, or by the unique beginning of either. Of agents that share the whole name: the preferred. */
+  find(wanted: string, now: Instant, preferred?: Preferred): Found;
   /** Agents that the peer hosts. */
   hostedBy(peerId: string, now: Instant): readonly AgentListing[];
 }
@@ -87,7 +93,9 @@ interface Agent {
   proven: boolean;
 }
 
-const DID_PREFIX_CHARACTERS_MIN = 16;
+const DID_START = 'did:key:';
+/** Least that a shortened DID shows of its last part, as the tables print it: `z6MkhaXg…doK1`, or its beginning. */
+const DID_SHORT = /^(z6Mk[1-9A-HJ-NP-Za-km-z]{4,})(?:…([1-9A-HJ-NP-Za-km-z]*))?$/;
 const SWEEP_INTERVAL_MS = 1_000;
 
 /** An empty directory of `network`. */
@@ -153,7 +161,7 @@ export function createDirectoryState(options: { readonly network: string }): Dir
     },
     agents: (now) =>
       listed(now).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.did < b.did ? -1 : 1)),
-    find: (wanted, now) => findIn(listed(now), wanted),
+    find: (wanted, now, preferred = {}) => findIn(listed(now), wanted, preferred),
     hostedBy: (peerId, now) =>
       listed(now).filter((agent) => agent.hosts.some((host) => host.peerId === peerId)),
   };
@@ -221,27 +229,40 @@ function listingOf(agent: Agent): AgentListing | undefined {
   return { did: didOf(agent.key), agent: agent.key, operator, name, skills, perCall, cardHash, hosts };
 }
 
-function findIn(agents: readonly AgentListing[], wanted: string): Found {
+function findIn(agents: readonly AgentListing[], wanted: string, preferred: Preferred): Found {
   const text = wanted.trim();
-  const byDid = agents.find((agent) => agent.did === text);
-  if (byDid) return { agent: byDid };
+  const byDid = byShortDid(agents, text);
+  if (byDid.length > 0) return oneOf(byDid);
   const low = text.toLowerCase();
-  const tries = [
+  const named = [
     agents.filter((agent) => agent.name === text),
     agents.filter((agent) => agent.name.toLowerCase() === low),
-    text.startsWith('did:') && text.length >= DID_PREFIX_CHARACTERS_MIN
-      ? agents.filter((agent) => agent.did.startsWith(text))
-      : agents.filter((agent) => low.length > 0 && agent.name.toLowerCase().startsWith(low)),
-  ];
-  const matches = tries.find((some) => some.length > 0) ?? [];
+  ].find((some) => some.length > 0);
+  if (named) return oneOf(preferredOf(named, preferred));
+  const begun = agents.filter((agent) => low.length > 0 && agent.name.toLowerCase().startsWith(low));
+  if (begun.length > 0) return oneOf(begun);
+  const names = agents.map((agent) => agent.name);
+  return { nearest: nearestNames(text, names, SUGGESTIONS_MAX), reason: 'unknown' };
+}
+
+/** A name may look like a shortened DID, so DIDs are tried before names: nobody takes another's place by its name. */
+function byShortDid(agents: readonly AgentListing[], text: string): readonly AgentListing[] {
+  const [, start, end = ''] =
+    DID_SHORT.exec(text.startsWith(DID_START) ? text.slice(DID_START.length) : text) ?? [];
+  if (start === undefined) return [];
+  return agents.filter(({ did }) => did.startsWith(DID_START + start) && did.endsWith(end));
+}
+
+/** Anyone may announce any name, so one that is shared means whom this peer hosts, or whom it knew first. */
+function preferredOf(agents: readonly AgentListing[], preferred: Preferred): readonly AgentListing[] {
+  const own = agents.filter((agent) => agent.hosts.some(({ peerId }) => peerId === preferred.peerId));
+  if (own.length > 0) return own;
+  const known = agents.filter(({ did }) => did === preferred.did);
+  return known.length > 0 ? known : agents;
+}
+
+function oneOf(matches: readonly AgentListing[]): Found {
   const [only, second] = matches;
   if (only && !second) return { agent: only };
-  if (only)
-    return { nearest: matches.slice(0, SUGGESTIONS_MAX).map((agent) => agent.did), reason: 'ambiguous' };
-  const nearest = nearestNames(
-    text,
-    agents.map((agent) => agent.name),
-    SUGGESTIONS_MAX,
-  );
-  return { nearest, reason: 'unknown' };
+  return { nearest: matches.slice(0, SUGGESTIONS_MAX).map((agent) => agent.did), reason: 'ambiguous' };
 }

@@ -34,8 +34,11 @@ export interface Directory {
   announce(agent: LocalAgent): () => Promise<void>;
   /** Live agents by name, those of this peer included. */
   agents(): readonly AgentListing[];
-  /** An agent by DID, name or unique beginning. Throws `agent-unknown` with the nearest names. */
-  find(wanted: string): AgentListing;
+  /**
+   * An agent by DID, name or unique beginning. Of several that share a name it is the one hosted here, else the one
+   * whose DID is `known`. Throws `agent-unknown` with the nearest names, or with `reason` 'ambiguous' and the DIDs.
+   */
+  find(wanted: string, known?: string): AgentListing;
   /** The full card of an agent, verified. Throws what reaching its hosts throws, or what is wrong with it. */
   card(agent: AgentListing, options?: { readonly signal?: AbortSignal }): Promise<VerifiedCard>;
   /** Connects to a host by its peer id or the addresses it announced. Throws `peer-unreachable`. */
@@ -132,7 +135,7 @@ export function createDirectory(
       };
     },
     agents: () => state.agents(now()),
-    find: (wanted) => foundIn(state, wanted, now()),
+    find: (wanted, known) => foundIn(state.find(wanted, now(), { peerId: mesh.peerId, did: known }), wanted),
     async card(agent, cardOptions) {
       const read = await cards.read(agent, cardOptions);
       state.prove(agent.agent);
@@ -155,8 +158,7 @@ export function createDirectory(
   };
 }
 
-function foundIn(state: DirectoryState, wanted: string, now: Instant): AgentListing {
-  const found = state.find(wanted, now);
+function foundIn(found: ReturnType<DirectoryState['find']>, wanted: string): AgentListing {
   if ('agent' in found) return found.agent;
   throw new SaharaError('agent-unknown', { name: wanted, nearest: found.nearest, reason: found.reason });
 }

@@ -33,6 +33,12 @@ describe('explanations', () => {
     expect(explainError(error)).toBe(
       'No live agent is called giude. Close to it: guide, guild. See `sahara agents` for everyone who can be reached now.',
     );
+    const shared = new SaharaError('agent-unknown', {
+      name: 'guide',
+      reason: 'ambiguous',
+      nearest: ['did:a', 'did:b'],
+    });
+    expect(explainError(shared)).toContain('Several live agents are called guide: did:a, did:b.');
     const skewed = new SaharaError('expired', { receiverTimeMs: 0 });
     expect(explainError(skewed)).toContain('1970-01-01T00:00:00.000Z');
     expect(explainError(new SaharaError('expired', { receiverTimeMs: 1e300 }))).toContain('unknown');

@@ -6,6 +6,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { type Log, silentLog } from '../../src/base/log.ts';
+import { createMemoryStore } from '../../src/base/store.ts';
+import { createKnownNames } from '../../src/daemon/known-names.ts';
 import { createLifecycle } from '../../src/daemon/lifecycle.ts';
 import { createLoopback } from '../../src/daemon/loopback.ts';
 import { findReceipt, newestReceipts, pruneReceipts, saveReceipt } from '../../src/daemon/receipts.ts';
@@ -36,6 +38,19 @@ describe('life cycle', () => {
     await Promise.all([life.stop(), life.stop()]);
     expect(told).toEqual(['c', 'b', 'a']);
     expect(errors).toHaveLength(1);
+  });
+});
+
+describe('known names', () => {
+  it('keep the first agent of each name, whatever comes later, and only so many', async () => {
+    const names = createKnownNames(createMemoryStore(), 2);
+    expect(await names.of('guide')).toBeUndefined();
+    await names.met('guide', 'did:key:first');
+    await names.met('Guide', 'did:key:later');
+    expect(await names.of(' GUIDE ')).toBe('did:key:first');
+    await names.met('second', 'did:key:b');
+    await names.met('third', 'did:key:c');
+    expect(await Promise.all([names.of('second'), names.of('third')])).toEqual(['did:key:b', undefined]);
   });
 });
 

@@ -362,6 +362,50 @@ describe('the directory state', () => {
     expect(find('nothing like it')).toEqual([]);
   });
 
+  it('MESH-67: a shared name means whom this peer hosts, else whom it knew; a short DID means nobody else', () => {
+    const shown = 'z6MkhaXg';
+    const state = listed(
+      said({ agent: key(1), name: 'twin', peerId: 'here' }),
+      said({ agent: key(2), name: 'twin', peerId: 'a' }),
+      said({ agent: key(3), name: 'Twin', peerId: 'b' }),
+      said({ agent: key(4), name: shown, peerId: 'b' }),
+    );
+    const [, second = expect.fail('a second twin')] = state
+      .agents(at(0))
+      .filter(({ name }) => name === 'twin');
+    const find = (wanted: string, preferred = {}): object => state.find(wanted, at(0), preferred);
+    const own = find('twin', { peerId: 'here', did: second.did });
+    expect(own).toMatchObject({ agent: { hosts: [{ peerId: 'here' }] } });
+    expect(find('twin', { peerId: 'elsewhere', did: second.did })).toMatchObject({
+      agent: { did: second.did },
+    });
+    expect(find('twin', { peerId: 'elsewhere', did: 'did:key:z6Mknobody' })).toMatchObject({
+      reason: 'ambiguous',
+    });
+    const last = second.did.slice('did:key:'.length);
+    for (const text of [
+      last,
+      last.slice(0, 12),
+      `${last.slice(0, 8)}…${last.slice(-4)}`,
+      second.did.slice(0, 20),
+    ]) {
+      expect(find(text), text).toMatchObject({ agent: { did: second.did } });
+    }
+    expect(find(`${last.slice(0, 8)}…1111`)).toMatchObject({ reason: 'unknown' });
+    expect(find(last.slice(0, 7))).toMatchObject({ reason: 'unknown' });
+    expect(find(shown)).toMatchObject({ agent: { name: shown } });
+  });
+
+  it('MESH-67: no name takes the place of a shortened DID', () => {
+    const [victim = expect.fail('one')] = listed(said({ agent: key(1), name: 'victim' })).agents(at(0));
+    const short = victim.did.slice('did:key:'.length, 20);
+    const state = listed(
+      said({ agent: key(1), name: 'victim' }),
+      said({ agent: key(2), name: short, peerId: 'b' }),
+    );
+    expect(state.find(short, at(0))).toMatchObject({ agent: { did: victim.did } });
+  });
+
   it('MESH-61: whatever comes in whatever order, nothing expired is listed and limits hold', () => {
     const step = fc.record({
       agent: fc.integer({ min: 0, max: 5 }),

@@ -33,7 +33,8 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
   return {
     'channel.list': () => channelRows(running),
     async 'channel.open'({ payee, deposit }, signal) {
-      const key = publicKeyOf(payee) ?? running.directory.find(payee).operator;
+      const key =
+        publicKeyOf(payee) ?? running.directory.find(payee, await running.knownNames.of(payee)).operator;
       const grains =
         deposit === undefined ? parseAmount(running.config.wallet.channelDeposit) : BigInt(deposit);
       const id = toHex(await openChannel(running, { payee: key, deposit: grains ?? 0n }, { signal }));
