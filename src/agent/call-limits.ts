@@ -16,3 +16,7 @@ export const CARDS_SERVED_MAX = 4;
 export const DELIVERED_BYTES_MAX = 8_388_608;
 /** Events of one answer that wait for their reader at the caller. */
 export const EVENTS_WAITING_MAX = 1_024;
+/** How long a stream may stand without its opening, milliseconds. */
+export const OPENING_TIMEOUT_MS = 10_000;
+/** How long a stop waits for calls to end after they were stopped, milliseconds. */
+export const DRAIN_GRACE_MS = 1_000;

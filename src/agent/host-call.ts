@@ -15,7 +15,7 @@ import {
   termsOf,
 } from './admission.ts';
 import { splitCharge } from './attribution/apportion.ts';
-import { HOLD_GRACE_MS } from './call-limits.ts';
+import { HOLD_GRACE_MS, OPENING_TIMEOUT_MS } from './call-limits.ts';
 import { Delivery } from './delivery.ts';
 import type { HostState } from './host.ts';
 import type {
@@ -55,6 +55,7 @@ export class HostCall implements CallSink {
   #stopReason: Stop | undefined;
   #callId: string | undefined;
   #gone = false;
+  #cancelOpening: () => void = () => {};
 
   constructor(host: HostState, stream: CallStream) {
     this.#host = host;
@@ -63,17 +64,27 @@ export class HostCall implements CallSink {
 
   /** Begins to listen. */
   start(): void {
+    this.#cancelOpening = this.#host.parts.clock.after(OPENING_TIMEOUT_MS, () => {
+      this.#turnAway(new SaharaError('deadline-exceeded', { what: 'opening', limitMs: OPENING_TIMEOUT_MS }));
+    });
     this.#stream.consume(this);
+  }
+
+  /** Ends a call whose opening has not come. */
+  turnAway(): void {
+    this.#turnAway(new SaharaError('overloaded', { what: 'host', reason: 'stopping' }));
   }
 
   /** Stops the answer; what was delivered is charged and the ending is sent. */
   stop(): void {
+    this.turnAway();
     this.#stop('stopped');
   }
 
   frame(kind: number, body: Uint8Array): void {
     if (kind === CALL_FRAME.opening && this.#session.state === 'opening') {
       this.#session.move('open');
+      this.#cancelOpening();
       // The body is a view that is only good during this call.
       void this.#run(body.slice());
     } else if (kind === CALL_FRAME.stop && body.length === 0 && this.#session.state !== 'opening') {
@@ -83,14 +94,12 @@ export class HostCall implements CallSink {
       this.#refuse(new SaharaError('malformed', { reason: 'unexpected call frame', kind }));
       this.#gone = true;
       this.#stop('gone');
-      if (unopened) this.#host.finished(this);
+      if (unopened) this.#finishUnopened();
     }
   }
 
   end(): void {
-    if (this.#session.state !== 'opening') return;
-    this.#refuse(new SaharaError('malformed', { reason: 'no opening' }));
-    this.#host.finished(this);
+    this.#turnAway(new SaharaError('malformed', { reason: 'no opening' }));
   }
 
   fail(): void {
@@ -98,6 +107,17 @@ export class HostCall implements CallSink {
     this.#stop('gone');
     if (this.#session.state !== 'opening') return;
     this.#session.move('leave');
+    this.#finishUnopened();
+  }
+
+  #turnAway(error: SaharaError): void {
+    if (this.#session.state !== 'opening') return;
+    this.#refuse(error);
+    this.#finishUnopened();
+  }
+
+  #finishUnopened(): void {
+    this.#cancelOpening();
     this.#host.finished(this);
   }
 

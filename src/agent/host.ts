@@ -9,7 +9,7 @@ import type { SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { type AdmissionParts, Gate, type HostedAgent, PeerRates } from './admission.ts';
-import { CALL_QUEUE_MAX } from './call-limits.ts';
+import { CALL_QUEUE_MAX, DRAIN_GRACE_MS } from './call-limits.ts';
 import type { CallRecords } from './call-records.ts';
 import { HostCall } from './host-call.ts';
 import type { CallStream, PayeePort } from './ports.ts';
@@ -51,7 +51,10 @@ export interface Host {
   loadOf(agent: PublicKey): AgentLoad;
   /** Calls under way. */
   readonly running: number;
-  /** Refuses new calls and resolves when the running ones have ended; at `deadlineMs` they are stopped. */
+  /**
+   * Refuses new calls and resolves when the running ones have ended; after `deadlineMs` they are stopped, and
+   * `DRAIN_GRACE_MS` later it resolves whatever they do.
+   */
   drain(deadlineMs: number): Promise<void>;
 }
 
@@ -146,11 +149,18 @@ class CallHost implements Host, HostState {
 
   async drain(deadlineMs: number): Promise<void> {
     this.draining = true;
+    for (const call of this.#calls) call.turnAway();
     if (this.#calls.size === 0) return;
-    const cancel = this.parts.clock.after(deadlineMs, () => {
-      for (const call of this.#calls) call.stop();
+    const { clock } = this.parts;
+    await new Promise<void>((resolve) => {
+      let cancel = clock.after(deadlineMs, () => {
+        cancel = clock.after(DRAIN_GRACE_MS, resolve);
+        for (const call of this.#calls) call.stop();
+      });
+      this.#idle.push(() => {
+        cancel();
+        resolve();
+      });
     });
-    await new Promise<void>((resolve) => this.#idle.push(resolve));
-    cancel();
   }
 }

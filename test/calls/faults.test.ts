@@ -1,11 +1,19 @@
 import { describe, expect, it } from 'vitest';
+import { OPENING_TIMEOUT_MS } from '../../src/agent/call-limits.ts';
+import type { CallStream } from '../../src/agent/ports.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { CALL_FRAME, callEnding, delta } from '../../src/protocol/call.ts';
 import { createRig, QUESTION, quotingAnswerer, type Rig, type RigOptions } from './rig.ts';
+import { createStreamPair } from './stream-pair.ts';
 
 const ask = (rig: Rig): ReturnType<Rig['caller']['ask']> =>
   rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n });
+
+async function read(stream: CallStream): Promise<void> {
+  for await (const _frame of stream.frames()) expect.unreachable();
+}
 
 async function chargedBy(rig: Rig): Promise<bigint> {
   let charged = 0n;
@@ -54,6 +62,47 @@ describe('a call that does not go well', () => {
     expect(result.amount).toBe(100n + 10n + 2n * 7n);
     expect(reached?.aborted).toBe(true);
     expect(balance(rig)).toMatchObject({ charged: result.amount, reserved: 0n });
+  });
+
+  it('CALL-6: a stream without an opening holds no stop and is not waited for for ever', async () => {
+    const rig = await createRig();
+    const { caller, host } = createStreamPair();
+    rig.host.serve(host);
+    expect(rig.host.running).toBe(1);
+    await rig.host.drain(3_600_000);
+    expect(rig.host.running).toBe(0);
+    await expect(read(caller)).rejects.toMatchObject({
+      code: 'overloaded',
+      facts: { what: 'host', reason: 'stopping' },
+    });
+
+    const timers: { readonly delayMs: number; readonly run: () => void }[] = [];
+    const after = (delayMs: number, run: () => void): (() => void) => {
+      timers.push({ delayMs, run });
+      return () => {};
+    };
+    const patient = await createRig({ clock: { ...systemClock, after } });
+    const pair = createStreamPair();
+    patient.host.serve(pair.host);
+    timers.find(({ delayMs }) => delayMs === OPENING_TIMEOUT_MS)?.run();
+    expect(patient.host.running).toBe(0);
+    await expect(read(pair.caller)).rejects.toMatchObject({ code: 'deadline-exceeded' });
+  });
+
+  it('a call that does not end when it is stopped holds a stop for its grace only', async () => {
+    const honest = quotingAnswerer();
+    const rig = await createRig({
+      answerer: {
+        answer: (job, options) => ({
+          ...honest.answer(job, options),
+          shares: () => new Promise(() => {}),
+        }),
+      },
+    });
+    ask(rig).result.catch(() => {});
+    await expect.poll(() => rig.host.running).toBe(1);
+    await rig.host.drain(10);
+    expect(rig.host.running).toBe(1);
   });
 
   it('CALL-42: stopped or failed before anything was delivered, it costs nothing', async () => {

@@ -4,7 +4,7 @@ import { createHost, type Host } from '../../src/agent/host.ts';
 import type { Answerer, AnswerPart, CallStream } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
 import { utf8 } from '../../src/base/bytes.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemDice } from '../../src/base/random.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
@@ -179,6 +179,7 @@ export interface RigOptions {
   readonly callerStore?: Store;
   readonly book?: Partial<PayeeBookOptions>;
   readonly stopTimeoutMs?: number;
+  readonly clock?: Clock;
   /** Every stream is handed over before the host takes it. */
   readonly onStream?: (caller: CallStream, host: CallStream) => void;
 }
@@ -205,7 +206,7 @@ export interface Rig {
 }
 
 export async function createRig(options: RigOptions = {}): Promise<Rig> {
-  const clock = systemClock;
+  const clock = options.clock ?? systemClock;
   const channels = options.channels ?? new Channels(openChannel());
   const hostStore = options.hostStore ?? createMemoryStore();
   const callerStore = options.callerStore ?? createMemoryStore();
