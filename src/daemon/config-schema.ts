@@ -23,6 +23,7 @@ export interface Config {
     readonly name: string;
     readonly genesis: string;
     readonly searchMs: number;
+    readonly closeDelayBlocks: number;
   };
   readonly wallet: {
     readonly channelDeposit: string;
@@ -106,6 +107,14 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
         .max(600_000)
         .default(2500)
         .describe('How long the first start looks for a network nearby before it creates one. Milliseconds.'),
+      closeDelayBlocks: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .default(3600)
+        .describe(
+          'Where this peer creates the network: blocks between the request to close a channel and its end, one a second. A payee that stays away for longer loses what it has not claimed.',
+        ),
     })
     .prefault({}),
   wallet: z

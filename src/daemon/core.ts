@@ -24,6 +24,7 @@ import { genesis as genesisSchema } from '../protocol/block.ts';
 import { eagerSuite } from '../protocol/eager-suite.ts';
 import { createTickSigner, createVerifier, type TickSigner, type Verifier } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
+import { claimPollMs, startClaiming } from './claiming.ts';
 import type { Config } from './config-schema.ts';
 import { chooseNetwork, type NetworkChoice, serveGenesis } from './genesis.ts';
 import { claimHome, type Home, homeInUse, prepareHome, rotateLog } from './home.ts';
@@ -108,10 +109,10 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
 export async function startCore(ground: Ground, life: Lifecycle, options: StartOptions): Promise<Core> {
   const { clock, dice, log, config, keys, storeOf } = ground;
   const { bootstrap, mdns } = config.mesh;
-  const { name, genesis: file, searchMs } = config.network;
+  const { name, genesis: file, searchMs, closeDelayBlocks } = config.network;
   const choice = await chooseNetwork(
     { store: storeOf('network'), operator: keys.operator.publicKey, log, clock, dice },
-    { name, file, searchMs, bootstrap, mdns: mdns && !config.mesh.private, ...options },
+    { name, file, searchMs, closeDelayBlocks, bootstrap, mdns: mdns && !config.mesh.private, ...options },
   );
   const { network } = choice;
   const mesh = await life.start(
@@ -145,15 +146,15 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   );
   const verifier = createVerifier(eagerSuite(nativeSuite));
   const operator = createTickSigner({ suite: nativeSuite, signer: keys.operator, network });
-  const books = await openBooks({ ...ground, network, mesh, wallet, verifier }, life);
+  const books = await openBooks({ ...ground, network, mesh, ledger, wallet, verifier }, life);
   return { ...ground, choice, network, mesh, ledger, wallet, verifier, operator, ...books };
 }
 
 async function openBooks(
-  parts: Ground & Pick<Core, 'network' | 'mesh' | 'wallet' | 'verifier'>,
+  parts: Ground & Pick<Core, 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
 ): Promise<Pick<Core, 'replay' | 'payee' | 'claimer'>> {
-  const { clock, log, config, home, keys, storeOf, network, mesh, wallet, verifier } = parts;
+  const { clock, log, config, home, keys, storeOf, network, mesh, ledger, wallet, verifier } = parts;
   const replay = await life.start(
     'replay store',
     () => openReplayStore({ clock, store: storeOf('replay') }),
@@ -192,19 +193,19 @@ async function openBooks(
   await life.start('payment answers', () =>
     servePayments(mesh, { book: payee, verifier, clock, replay, network }),
   );
-  const claimer = await life.start(
-    'claimer',
-    () =>
-      createClaimer(
-        { book: payee, channels: wallet.channels, ledger: wallet.claims, clock, log },
-        {
-          amountMin: parseAmount(config.wallet.claimMin) ?? 0n,
-          ageMs: config.wallet.claimEverySeconds * 1000,
-        },
-      ),
-    (running) => running.stop(),
+  const claimer = createClaimer(
+    { book: payee, channels: wallet.channels, ledger: wallet.claims, clock, log },
+    {
+      amountMin: parseAmount(config.wallet.claimMin) ?? 0n,
+      ageMs: config.wallet.claimEverySeconds * 1000,
+      everyMs: claimPollMs(ledger.genesis.parameters),
+    },
   );
-  claimer.start();
+  await life.start(
+    'claimer',
+    () => startClaiming({ ledger, claimer, payee: wallet.publicKey, clock, log }),
+    (stop) => stop(),
+  );
   return { replay, payee, claimer };
 }
 

@@ -52,6 +52,8 @@ export interface GenesisOptions {
   readonly mdns: boolean;
   /** How long to look around when there is no bootstrap list, milliseconds. */
   readonly searchMs: number;
+  /** Blocks between the request to close a channel and its end, in a network that is created here. */
+  readonly closeDelayBlocks: number;
   /** Tells a person what is being waited for. */
   readonly tell: (text: string) => void;
   readonly signal: AbortSignal;
@@ -91,7 +93,7 @@ function named(bytes: Uint8Array): { readonly genesis: Uint8Array; readonly netw
 function created(parts: GenesisParts, options: GenesisOptions): NetworkChoice {
   const made = createGenesis(
     { sequencer: parts.operator, createdAtMs: parts.clock.nowMs() },
-    { name: options.name },
+    { name: options.name, parameters: { closeDelayBlocks: options.closeDelayBlocks } },
   );
   return { ...named(genesis.encode(made)), origin: 'created' };
 }

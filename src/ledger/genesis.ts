@@ -14,8 +14,8 @@ const LOCAL_PARAMETERS: LedgerParameters = {
   transactionFee: 0n,
   /** Least deposit of a channel, grains. Default 1,000,000 (a thousandth of a SAHARA). */
   depositMin: 1_000_000n,
-  /** Blocks between request and end of a channel. Default 20. */
-  closeDelayBlocks: 20,
+  /** Blocks between request and end of a channel, so that a payee that is down meanwhile loses nothing. Default 3,600: an hour. */
+  closeDelayBlocks: 3_600,
   /** Time between blocks while channels are closing, milliseconds. Default 1,000. */
   blockIntervalMs: 1_000,
 };

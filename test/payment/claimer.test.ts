@@ -2,6 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { silentLog as log } from '../../src/base/log.ts';
+import { claimPollMs, closeDelayMs, startClaiming } from '../../src/daemon/claiming.ts';
+import { createGenesis } from '../../src/ledger/genesis.ts';
+import type { BlockEvent } from '../../src/ledger/ledger.ts';
 import { createClaimer } from '../../src/payment/claimer.ts';
 import {
   claimable,
@@ -123,5 +126,67 @@ describe('claims', () => {
     });
     expect(sum(owners) + sum(unowned)).toBe(amount);
     for (const { total, settled } of [...owners, ...unowned]) expect(settled).toBe(total);
+  });
+});
+
+describe('claims in time', () => {
+  const block = (rig: Rig): BlockEvent => ({
+    height: 1,
+    headerHash: hash(1),
+    stateRoot: hash(2),
+    timeMs: 1,
+    inclusions: [],
+    channels: rig.channels.all.map(({ id }) => id),
+    assets: [],
+  });
+
+  /** Watches the rig's channels as the daemon does; the claimer itself never looks again by its clock. */
+  function watched(rig: Rig): { readonly show: () => void; readonly stop: () => Promise<void> } {
+    const listeners = new Set<(event: BlockEvent) => void>();
+    const claimer = createClaimer(
+      { book: rig.payee, channels: rig.channels, ledger: ledgerOver(rig.channels), clock, log },
+      { everyMs: 3_600_000 },
+    );
+    const ledger = {
+      channel: (id: Uint8Array) => {
+        const found = rig.channels.channel(id);
+        return found && { ...found, lanes: [] };
+      },
+      onBlock(listener: (event: BlockEvent) => void) {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    };
+    const stop = startClaiming({ ledger, claimer, payee: keys.operator.publicKey, clock, log });
+    const show = (): void => {
+      for (const listener of listeners) listener(block(rig));
+    };
+    return { show, stop };
+  }
+
+  it('PAY-44: the block that shows a channel closing has it claimed, right after a look that waited', async () => {
+    const rig = await createRig();
+    const { amount } = await ask(rig);
+    const { show, stop } = watched(rig);
+    show();
+    expect(rig.channels.all[0]?.claimed).toBe(0n);
+    rig.channels.change(rig.channels.all[0]?.id as Uint8Array, { state: 'closing' });
+    show();
+    await expect.poll(() => rig.channels.all[0]?.claimed).toBe(amount);
+    await stop();
+  });
+
+  it('PAY-44: a stop claims what is left', async () => {
+    const rig = await createRig();
+    const { amount } = await ask(rig);
+    const { stop } = watched(rig);
+    await stop();
+    expect(rig.channels.all[0]?.claimed).toBe(amount);
+  });
+
+  it('PAY-44: looks four times within the delay, and no less often than the default', () => {
+    const { parameters } = createGenesis({ sequencer: keys.operator.publicKey, createdAtMs: 1 });
+    expect([closeDelayMs(parameters), claimPollMs(parameters)]).toEqual([3_600_000, 30_000]);
+    expect(claimPollMs({ ...parameters, closeDelayBlocks: 20 })).toBe(5_000);
   });
 });
