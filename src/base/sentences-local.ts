@@ -43,9 +43,11 @@ export const ENVIRONMENT_SENTENCES: SentenceTable<
     'Use that daemon, stop it, or choose another folder with SAHARA_HOME.',
   ],
   'daemon-not-running': (f) => [
-    'The daemon is not running.',
-    `Nothing answers in ${f('home', f('path', 'its home folder'))}.`,
-    'Start it with `sahara up`.',
+    f('reason') === 'starting' ? 'The daemon does not answer yet.' : 'The daemon is not running.',
+    f('reason') === 'starting'
+      ? `It is starting${f('pid') && ` (process ${f('pid')})`}.`
+      : `Nothing answers in ${f('home', f('path', 'its home folder'))}.`,
+    f('reason') === 'starting' ? 'Try again in a moment.' : 'Start it with `sahara up`.',
   ],
   'port-busy': (f) => [
     `Port ${f('port', 'for listening')} is taken.`,
@@ -60,7 +62,7 @@ export const ENVIRONMENT_SENTENCES: SentenceTable<
   'store-corrupt': (f) => [
     `The database or file ${f('path')} is damaged.`,
     `${f('reason', 'Its contents do not fit together')}.`,
-    'Run `sahara doctor`; restore the folder from a backup if it cannot be mended.',
+    `${f('advice', 'Run `sahara doctor`; restore the folder from a backup if it cannot be mended')}.`,
   ],
   'disk-full': (f) => [
     'Nothing more can be written.',

@@ -1,9 +1,11 @@
 /** What every command works with, and how a command ends. */
 import type { Command } from 'commander';
 import { parseAmount } from '../base/amount.ts';
+import { systemClock } from '../base/clock.ts';
 import { type ErrorCode, SaharaError } from '../base/errors.ts';
-import { type AdminClient, createAdminClient } from '../daemon/admin/client.ts';
+import type { AdminClient } from '../daemon/admin/client.ts';
 import { type Home, homeOf } from '../daemon/home.ts';
+import { createPatientClient } from './patient-client.ts';
 import { createTerminal, type Terminal } from './terminal.ts';
 
 /** Options that every command takes. */
@@ -49,7 +51,7 @@ export function createApp(options: GlobalOptions): App {
     home,
     environment,
     signal: stopped.signal,
-    client: createAdminClient(home.socket),
+    client: createPatientClient(home, systemClock),
     terminal: createTerminal(
       { stdout: process.stdout, stderr: process.stderr, stdin: process.stdin, environment },
       { json: options.json === true, quiet: options.input === false },

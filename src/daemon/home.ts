@@ -26,6 +26,8 @@ export interface Home {
   readonly keys: string;
   /** Ledger, money, peers: one store. */
   readonly store: string;
+  /** The last head of the ledger that is known to be written, outside the store. */
+  readonly headMark: string;
   /** What the payee's book has committed and the store not yet taken over. */
   readonly payeeTail: string;
   /** One folder per vault. */
@@ -57,6 +59,7 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
       (named ? join(root, 'config.yaml') : join(settings, 'sahara', 'config.yaml')),
     keys: join(root, 'keys'),
     store: join(root, 'store'),
+    headMark: join(root, 'ledger.head'),
     payeeTail: join(root, 'payee.tail'),
     vaults: join(root, 'vaults'),
     agents: join(root, 'agents'),
@@ -136,10 +139,36 @@ export function homeInUse(home: Home, error: unknown): unknown {
 
 /** The process that last claimed `home`. */
 export function runningPid(home: Home): number | undefined {
+  return claimOf(home)?.pid;
+}
+
+/** A start that takes longer is none any more, milliseconds: the system may have given its number to another. */
+const START_MS_MAX = 600_000;
+
+/** The process that claimed `home` a short while ago and is still there: one that is starting if it does not answer. */
+export function startingPid(home: Home, nowMs: number): number | undefined {
+  const claim = claimOf(home);
+  return claim && Math.abs(nowMs - claim.startedAtMs) < START_MS_MAX && isAlive(claim.pid)
+    ? claim.pid
+    : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // It is there, but another user's.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+  }
+}
+
+function claimOf(home: Home): { readonly pid: number; readonly startedAtMs: number } | undefined {
   try {
     const state: unknown = JSON.parse(readFileSync(home.state, 'utf8'));
     if (typeof state !== 'object' || state === null || !('pid' in state)) return undefined;
-    return typeof state.pid === 'number' ? state.pid : undefined;
+    const startedAtMs = 'startedAtMs' in state ? Number(state.startedAtMs) : 0;
+    return typeof state.pid === 'number' ? { pid: state.pid, startedAtMs } : undefined;
   } catch {
     return undefined;
   }

@@ -39,6 +39,9 @@ describe('explanations', () => {
       nearest: ['did:a', 'did:b'],
     });
     expect(explainError(shared)).toContain('Several live agents are called guide: did:a, did:b.');
+    const starting = new SaharaError('daemon-not-running', { reason: 'starting', pid: 7 });
+    expect(explainError(starting)).toContain('It is starting (process 7). Try again in a moment.');
+    expect(explainError(new SaharaError('daemon-not-running', { reason: 'ENOENT' }))).toContain('sahara up');
     const skewed = new SaharaError('expired', { receiverTimeMs: 0 });
     expect(explainError(skewed)).toContain('1970-01-01T00:00:00.000Z');
     expect(explainError(new SaharaError('expired', { receiverTimeMs: 1e300 }))).toContain('unknown');
