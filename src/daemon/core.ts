@@ -27,6 +27,7 @@ import { nativeSuite } from '../protocol/suite-native.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
 import type { Config } from './config-schema.ts';
 import { chooseNetwork, type NetworkChoice, serveGenesis } from './genesis.ts';
+import { createFileMark } from './head-mark.ts';
 import { claimHome, type Home, homeInUse, prepareHome, rotateLog } from './home.ts';
 import { type DaemonKeys, openKeys, passphraseOf } from './keys.ts';
 import type { Lifecycle } from './lifecycle.ts';
@@ -107,11 +108,12 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
 
 /** Finds the network, joins the mesh and opens ledger, wallet and the payee's book. */
 export async function startCore(ground: Ground, life: Lifecycle, options: StartOptions): Promise<Core> {
-  const { clock, dice, log, config, keys, storeOf } = ground;
+  const { clock, dice, log, config, home, keys, storeOf } = ground;
   const { bootstrap, mdns } = config.mesh;
   const { name, genesis: file, searchMs, closeDelayBlocks } = config.network;
+  const mark = createFileMark(home.headMark);
   const choice = await chooseNetwork(
-    { store: storeOf('network'), operator: keys.operator.publicKey, log, clock, dice },
+    { store: storeOf('network'), mark, operator: keys.operator.publicKey, log, clock, dice },
     { name, file, searchMs, closeDelayBlocks, bootstrap, mdns: mdns && !config.mesh.private, ...options },
   );
   const { network } = choice;
@@ -134,7 +136,15 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
     'ledger',
     () =>
       createEmbeddedLedger(
-        { store: storeOf('ledger'), suite: nativeSuite, clock, log, signer: keys.operator, network: sync },
+        {
+          store: storeOf('ledger'),
+          mark,
+          suite: nativeSuite,
+          clock,
+          log,
+          signer: keys.operator,
+          network: sync,
+        },
         genesisSchema.decode(choice.genesis),
       ),
     (running) => running.stop(),

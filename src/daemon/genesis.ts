@@ -11,6 +11,7 @@ import type { Log } from '../base/log.ts';
 import type { Dice } from '../base/random.ts';
 import { createMemoryStore, type Store } from '../base/store.ts';
 import { createGenesis, genesisFault } from '../ledger/genesis.ts';
+import { type HeadMark, lostBlocks } from '../ledger/mark.ts';
 import type { Mesh } from '../mesh/interface.ts';
 import { createMesh } from '../mesh/mesh.ts';
 import { genesis, networkOf } from '../protocol/block.ts';
@@ -36,6 +37,8 @@ export interface NetworkChoice {
 export interface GenesisParts {
   /** Where the choice is kept. */
   readonly store: Store;
+  /** The mark of the ledger that this home has, if any. */
+  readonly mark: HeadMark;
   readonly operator: PublicKey;
   readonly log: Log;
   readonly clock: Clock;
@@ -63,10 +66,19 @@ const KEY = utf8('genesis');
 const QUESTION_TIMEOUT_MS = 5_000;
 const LOOK_EVERY_MS = 250;
 
-/** The network that this peer is of, kept in the store. Throws `config-invalid`, `network-mismatch`, `cancelled`. */
+/**
+ * The network that this peer is of, kept in the store. Throws `config-invalid`, `network-mismatch`, `cancelled`, and
+ * `store-corrupt` when a mark tells that the store lost a network.
+ */
 export async function chooseNetwork(parts: GenesisParts, options: GenesisOptions): Promise<NetworkChoice> {
   const known = await parts.store.get(KEY);
   if (known !== undefined) return { ...named(known), origin: 'known' };
+  const marked = await parts.mark.read();
+  if (marked !== undefined)
+    throw lostBlocks(
+      `The store is empty, but the ledger had reached block ${marked.height}`,
+      parts.mark.place,
+    );
   const found = await find(parts, options);
   const choice = found ?? created(parts, options);
   await parts.store.batch([{ type: 'put', key: KEY, value: choice.genesis }], { sync: true });

@@ -6,8 +6,10 @@ import { concat, equalBytes, u64be } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import {
+  block,
   type Genesis,
   genesis as genesisSchema,
+  headerHash as hashOfHeader,
   type TransactionResult,
   transactionResult,
 } from '../protocol/block.ts';
@@ -20,6 +22,7 @@ import { applyGenesis, genesisFault } from './genesis.ts';
 import type { Inclusion } from './ledger.ts';
 import { STATE_RECORD_CACHED_BYTES_MAX, STATE_RECORDS_CACHED_MAX } from './limits.ts';
 import { listOperations } from './listings.ts';
+import { demandMarked, demandUnbroken, type HeadMark, lostBlocks, type MarkedChain } from './mark.ts';
 import { nameOf } from './names.ts';
 import { State, type StateChange, type StateReader } from './state.ts';
 import { createStateTree, type StateTree, type TreeUpdate, underPrefix } from './tree.ts';
@@ -80,13 +83,14 @@ export interface Chain {
 
 /**
  * Opens the chain in `store`, or begins it from `genesis`. Errors: `network-mismatch` when the store holds another
- * network, `config-invalid` for a genesis that cannot be, `store-corrupt` when head and tree disagree.
+ * network, `config-invalid` for a genesis that cannot be, `store-corrupt` when head and tree disagree, when one of the
+ * latest blocks is missing, or when the chain does not hold what `mark` remembers.
  */
 export async function openChain(
-  parts: { readonly suite: Suite; readonly store: Store },
+  parts: { readonly suite: Suite; readonly store: Store; readonly mark?: HeadMark | undefined },
   genesis: Genesis,
 ): Promise<Chain> {
-  const { suite, store } = parts;
+  const { suite, store, mark } = parts;
   const readUnder =
     (prefix: Uint8Array): StateReader =>
     (key) =>
@@ -97,6 +101,14 @@ export async function openChain(
   const tree = createStateTree(suite, readUnder(PAGES));
   const genesisBytes = genesisSchema.encode(genesis);
   const storedGenesis = store.getSync(GENESIS);
+  const marked = await mark?.read();
+  if (storedGenesis === undefined && marked !== undefined)
+    throw lostBlocks(
+      `The ledger's beginning is missing, but block ${marked.height} had been written`,
+      mark?.place,
+    );
+  if (storedGenesis === undefined && store.getSync(HEAD) !== undefined)
+    throw lostBlocks("The ledger's beginning is missing", mark?.place);
   if (storedGenesis === undefined)
     await begin({ ...parts, readState: readUnder(STATE), tree }, genesis, genesisBytes);
   else if (!equalBytes(storedGenesis, genesisBytes)) {
@@ -106,6 +118,9 @@ export async function openChain(
   if (!equalBytes(tree.root(), head.stateRoot)) {
     throw new SaharaError('store-corrupt', { reason: 'state tree and head disagree', height: head.height });
   }
+  await demandUnbroken({ suite, store, place: mark?.place }, head, { gte: BLOCKS, lt: RESULTS });
+  if (mark && marked)
+    await demandMarked(chainMarks(suite, store, { genesisBytes, head }), marked, mark.place);
 
   return {
     head: () => head,
@@ -140,6 +155,24 @@ export async function openChain(
       tree.adopt(update);
       cached.adopt(executed.changes);
       head = next;
+    },
+  };
+}
+
+/** What a stored chain says to a mark. */
+function chainMarks(
+  suite: Suite,
+  store: Store,
+  { genesisBytes, head }: { readonly genesisBytes: Uint8Array; readonly head: ChainHead },
+): MarkedChain {
+  return {
+    genesisHash: suite.sha256(genesisBytes),
+    height: head.height,
+    async headerHash(height) {
+      if (height === head.height) return head.headerHash;
+      const wire = height === 0 ? undefined : await store.get(concat(BLOCKS, heightKey(height)));
+      if (wire === undefined) return height === 0 ? new Uint8Array(32) : undefined;
+      return hashOfHeader(suite, block.decode(wire).header.payload);
     },
   };
 }

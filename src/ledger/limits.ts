@@ -40,3 +40,5 @@ export const BLOCKS_ANSWER_BYTES_MAX = 8_388_608;
 export const PEERS_ASKED_MAX = 8;
 /** Blocks that one peer may ask to have served at a time. */
 export const BLOCK_REQUESTS_SERVED_MAX = 8;
+/** Latest blocks that an opening checks for gaps, bytes: twice what LevelDB's log holds before it starts another. */
+export const RECENT_BLOCKS_BYTES_MAX = 8_388_608;

@@ -3,6 +3,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog } from '../../src/base/log.ts';
 import type { Store } from '../../src/base/store.ts';
+import { createFileMark } from '../../src/daemon/head-mark.ts';
 import { createLedgerClient } from '../../src/ledger/client.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { alice, bob, sequencer, suite, testGenesis } from './support.ts';
@@ -25,7 +26,14 @@ const store: Store = {
 };
 
 const ledger = await createEmbeddedLedger(
-  { suite, clock: systemClock, log: silentLog, store, signer: sequencer },
+  {
+    suite,
+    clock: systemClock,
+    log: silentLog,
+    store,
+    mark: createFileMark(`${folder}.head`),
+    signer: sequencer,
+  },
   testGenesis(),
 );
 const client = createLedgerClient({ ledger, signer: alice, suite, clock: systemClock });

@@ -8,6 +8,7 @@ import { expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog } from '../../src/base/log.ts';
+import { createFileMark } from '../../src/daemon/head-mark.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { alice, bob, START, sequencer, suite, testGenesis } from './support.ts';
 
@@ -30,7 +31,7 @@ async function runToDeath(folder: string, moment: string, batches: number): Prom
 }
 
 // The first batch is the genesis, every further one a block.
-test('LEDGER-46: killed at any write, a ledger comes back whole with everything that was acknowledged', async () => {
+test('LEDGER-46, LEDGER-47: killed at any write, a ledger comes back whole with everything that was acknowledged', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'sahara-crash-'));
   const deaths = [
     ['before', 1],
@@ -45,7 +46,8 @@ test('LEDGER-46: killed at any write, a ledger comes back whole with everything 
   for (const [moment, batches] of deaths) {
     acknowledged += await runToDeath(folder, moment, batches);
     const store = await openLevelStore(folder);
-    const parts = { suite, clock: systemClock, log: silentLog, store, signer: sequencer };
+    const mark = createFileMark(`${folder}.head`);
+    const parts = { suite, clock: systemClock, log: silentLog, store, mark, signer: sequencer };
     const ledger = await createEmbeddedLedger(parts, testGenesis());
     const { balance, nonce } = ledger.account(alice.publicKey);
     expect(balance).toBe(START - BigInt(nonce));
@@ -57,4 +59,5 @@ test('LEDGER-46: killed at any write, a ledger comes back whole with everything 
   }
   expect(acknowledged).toBeGreaterThan(0);
   await rm(folder, { recursive: true, force: true });
+  await rm(`${folder}.head`, { force: true });
 }, 60_000);

@@ -8,13 +8,14 @@ import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
-import type { Genesis } from '../../protocol/block.ts';
+import { type Genesis, genesis as genesisSchema } from '../../protocol/block.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import type { Signed } from '../../protocol/signing.ts';
 import type { Signer, Suite } from '../../protocol/suite.ts';
 import { openChain } from '../chain.ts';
 import { networkNameOf } from '../genesis.ts';
 import type { Inclusion, Ledger } from '../ledger.ts';
+import { type HeadMark, keepMark } from '../mark.ts';
 import { createMempool, type MempoolOptions } from '../mempool.ts';
 import type { LedgerNetwork } from '../network.ts';
 import { type Prepared, prepareTransaction } from '../prepare.ts';
@@ -35,6 +36,8 @@ export interface EmbeddedLedgerParts {
   readonly log: Log;
   /** The operator's signer. When its key is the genesis' sequencer, this node makes the blocks. */
   readonly signer?: Signer;
+  /** What the head is held against at opening, outside the store. Without one, lost blocks may go unnoticed. */
+  readonly mark?: HeadMark;
   /** Without one, nobody follows. */
   readonly network?: LedgerNetwork;
 }
@@ -69,10 +72,13 @@ export async function createEmbeddedLedger(
   genesis: Genesis,
   options: Partial<EmbeddedLedgerOptions> = {},
 ): Promise<Ledger> {
-  const { suite, store, clock, log, signer, network } = parts;
+  const { suite, store, clock, log, signer, network, mark } = parts;
   const settings = { ...EMBEDDED_LEDGER_DEFAULTS, ...options };
   const name = networkNameOf(suite, genesis);
-  const chain = await openChain({ suite, store }, genesis);
+  const chain = await openChain({ suite, store, mark }, genesis);
+  const genesisHash = suite.sha256(genesisSchema.encode(genesis));
+  const keeper = mark && keepMark({ mark, clock, log }, () => ({ ...chain.head(), genesisHash }));
+  keeper?.moved();
   const signatures = createSignatureBook(suite, name);
   const recall = (id: Hash): Prepared | undefined => admission.recall(id);
   const pool = createMempool(settings.mempool);
@@ -80,6 +86,7 @@ export async function createEmbeddedLedger(
   const admission = new Admission(core);
   const producing = signer !== undefined && equalBytes(signer.publicKey, genesis.sequencer);
   const producer = producing ? new Producer(core, { signer, network }, settings) : undefined;
+  core.onBlock(() => keeper?.moved());
   const joined = network && join(core, { network, admission, producer }, settings);
   producer?.arm();
 
@@ -101,6 +108,7 @@ export async function createEmbeddedLedger(
       producer?.stop();
       await joined?.leave();
       await core.exclusive(async () => {});
+      await keeper?.stop();
       core.rejectAll(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
     },
   };
