@@ -1,3 +1,4 @@
+import { formatAmount } from './amount.ts';
 import type { ErrorCode } from './errors.ts';
 
 /** A fact as text, or `otherwise` when it is not known. */
@@ -29,4 +30,10 @@ export function when(milliseconds: string): string {
   const value = Number(milliseconds);
   const inRange = Number.isFinite(value) && Math.abs(value) <= 8.64e15;
   return inRange ? new Date(value).toISOString() : 'unknown';
+}
+
+/** The first known of the facts `names`, which are grains, as an amount; `otherwise` when none is known. */
+export function money(fact: Fact, names: readonly string[], otherwise: string): string {
+  const value = names.map((name) => fact(name)).find((text) => text !== '') ?? otherwise;
+  return /^\d{1,30}$/.test(value) ? formatAmount(BigInt(value)) : value;
 }

@@ -1,5 +1,5 @@
 /** What people read about failures between peers: messages, calls and their payment. */
-import { type SentenceTable, seconds, when } from './sentence.ts';
+import { money, type SentenceTable, seconds, when } from './sentence.ts';
 
 /** What a peer sent. */
 export const WIRE_SENTENCES: SentenceTable<
@@ -164,12 +164,12 @@ export const CALL_SENTENCES: SentenceTable<
   ],
   'payment-required': (f) => [
     'This call has to be paid.',
-    `No voucher came with it; its price is ${f('amountMax', f('price', 'on the card of the agent'))} (grains).`,
+    `No voucher came with it; it may cost ${money(f, ['amountMax', 'price'], 'what the card of the agent says')}.`,
     'Open a channel to the operator with `sahara channel open` and ask again.',
   ],
   'price-above-max': (f) => [
     'The call would cost more than you allow.',
-    `It may cost ${f('price', f('amountMax', 'more'))} grains, your limit is ${f('max', f('priceMax', 'lower'))}.`,
+    `It may cost ${money(f, ['price', 'amountMax'], 'more')}, your limit is ${money(f, ['max', 'priceMax'], 'lower')}.`,
     'Raise the limit with --max-price or ask a cheaper agent.',
   ],
   'voucher-invalid': (f) => [
@@ -184,7 +184,7 @@ export const CALL_SENTENCES: SentenceTable<
   ],
   'voucher-insufficient': (f) => [
     'The payment voucher does not cover the call.',
-    `${f('needed', f('amountMax', 'More'))} grains are needed, ${f('available', f('ceiling', 'less'))} are covered.`,
+    `It needs ${money(f, ['needed', 'wanted', 'amountMax'], 'more')}; covered is ${money(f, ['available', 'ceiling'], 'less')}.`,
     'Ask again with a higher limit, or add to the channel with `sahara channel top-up`.',
   ],
   'channel-unknown': (f) => [
@@ -199,7 +199,7 @@ export const CALL_SENTENCES: SentenceTable<
   ],
   'funds-insufficient': (f) => [
     'There is not enough money.',
-    `${f('needed', f('amount', 'More'))} grains are needed, ${f('available', f('balance', 'less'))} are there.`,
+    `It needs ${money(f, ['needed', 'wanted', 'amount'], 'more')}; there is ${money(f, ['available', 'balance', 'left'], 'less')}.`,
     'Add to the account or to the channel and try again.',
   ],
   'receipt-invalid': (f) => [

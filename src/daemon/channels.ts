@@ -1,5 +1,5 @@
 /** Channels of this operator: opened when first needed, filled up, claimed from and closed. */
-import { formatAmount, parseAmount } from '../base/amount.ts';
+import { parseAmount } from '../base/amount.ts';
 import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Channel } from '../ledger/ledger.ts';
@@ -33,8 +33,8 @@ export async function openChannel(
   const least = wanted.deposit > depositMin ? wanted.deposit : depositMin;
   if (wallet.balance() < least + transactionFee) {
     throw new SaharaError('funds-insufficient', {
-      needed: formatAmount(least + transactionFee),
-      balance: formatAmount(wallet.balance()),
+      needed: String(least + transactionFee),
+      balance: String(wallet.balance()),
     });
   }
   const action = { type: 'open-channel', payee: wanted.payee, deposit: least } as const;
@@ -75,8 +75,8 @@ export async function makeRoom(
   }
   if (wallet.balance() < deposit) {
     throw new SaharaError('funds-insufficient', {
-      needed: formatAmount(deposit),
-      balance: formatAmount(wallet.balance()),
+      needed: String(deposit),
+      balance: String(wallet.balance()),
     });
   }
   await wallet.send({ type: 'top-up', channel: open.id, amount: deposit }, options);

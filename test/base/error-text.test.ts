@@ -39,6 +39,10 @@ describe('explanations', () => {
       nearest: ['did:a', 'did:b'],
     });
     expect(explainError(shared)).toContain('Several live agents are called guide: did:a, did:b.');
+    const poor = new SaharaError('funds-insufficient', { needed: '1500000000', balance: '0' });
+    expect(explainError(poor)).toContain('It needs 1.5 SAHARA; there is 0 SAHARA.');
+    const dear = new SaharaError('price-above-max', { price: '2000000', priceMax: '1000000' });
+    expect(explainError(dear)).toContain('It may cost 0.002 SAHARA, your limit is 0.001 SAHARA.');
     const starting = new SaharaError('daemon-not-running', { reason: 'starting', pid: 7 });
     expect(explainError(starting)).toContain('It is starting (process 7). Try again in a moment.');
     expect(explainError(new SaharaError('daemon-not-running', { reason: 'ENOENT' }))).toContain('sahara up');
