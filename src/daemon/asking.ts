@@ -19,6 +19,7 @@ import type { AgentListing } from '../mesh/directory-state.ts';
 import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
 import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
+import { CONTEXT_TURN_BYTES_MAX, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
 import { chargeOf } from '../protocol/payment.ts';
 import { signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
@@ -55,6 +56,7 @@ export function createAsk(parts: AskingParts): Ask {
   const local = createCaller({ ...common, transport: agents.transport });
   return async function* ask(input, signal) {
     const startedAtMs = clock.monotonicMs();
+    checkSizes(input);
     const listing = await find(parts, input.agent, signal);
     const own = await agents.ownTarget(listing.agent);
     const target = own ?? (await targetOf(parts, listing, signal));
@@ -70,6 +72,15 @@ export function createAsk(parts: AskingParts): Ask {
       tookMs: Math.round(clock.monotonicMs() - startedAtMs),
     };
   };
+}
+
+/** Refuses texts that no agent takes, before anybody is looked for. Throws `too-large`. */
+export function checkSizes({ question, context = [] }: Pick<AskInput, 'question' | 'context'>): void {
+  const turns = context.map(({ text }) => ['earlier turn', text, CONTEXT_TURN_BYTES_MAX] as const);
+  for (const [what, text, limitBytes] of [['question', question, QUESTION_BYTES_MAX] as const, ...turns]) {
+    const sizeBytes = Buffer.byteLength(text);
+    if (sizeBytes > limitBytes) throw new SaharaError('too-large', { what, sizeBytes, limitBytes });
+  }
 }
 
 interface Question {

@@ -10,6 +10,7 @@ import { createAdminClient } from '../../src/daemon/admin/client.ts';
 import { ADMIN_METHODS, type AdminHandlers } from '../../src/daemon/admin/methods.ts';
 import { type AdminServer, createAdminServer } from '../../src/daemon/admin/server.ts';
 import type { AskEvent } from '../../src/daemon/admin/types.ts';
+import { checkSizes } from '../../src/daemon/asking.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sahara-admin-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -57,6 +58,34 @@ describe('admin API', () => {
     const client = await serve({});
     const wrong = { vault: 'v', query: 'q', limit: -1 };
     await expect(client.call('vault.search', wrong)).rejects.toMatchObject({ code: 'malformed' });
+  });
+
+  it('says how much is too much', async () => {
+    const client = await serve({
+      async *ask(input) {
+        checkSizes(input);
+        yield delta('fits');
+      },
+    });
+    const ask = async (question: string, text = ''): Promise<readonly AskEvent[]> => {
+      const context = [{ role: 'user', text }] as const;
+      const seen: AskEvent[] = [];
+      for await (const event of client.stream('ask', { agent: 'guide', question, context })) seen.push(event);
+      return seen;
+    };
+    expect(await ask('ü'.repeat(16_384))).toHaveLength(1);
+    await expect(ask('ü'.repeat(35_000))).rejects.toMatchObject({
+      code: 'too-large',
+      facts: { what: 'question', sizeBytes: 70_000, limitBytes: 32_768 },
+    });
+    await expect(ask('x', 'y'.repeat(16_385))).rejects.toMatchObject({
+      code: 'too-large',
+      facts: { what: 'earlier turn', limitBytes: 16_384 },
+    });
+    await expect(ask('x'.repeat(2_200_000))).rejects.toMatchObject({
+      code: 'too-large',
+      facts: { what: 'request', limitBytes: 2_097_152 },
+    });
   });
 
   it('streams, and ends in a failure where one comes', async () => {

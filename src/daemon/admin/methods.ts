@@ -152,9 +152,10 @@ export const ADMIN_METHODS: MethodTable = {
   ask: stream(
     z.strictObject({
       agent: name,
-      question: z.string().min(1).max(65_536),
+      // The limits of these texts are ones of bytes, and told as such by the handler.
+      question: z.string().min(1),
       context: z
-        .array(z.strictObject({ role: z.enum(['user', 'agent']), text: z.string().max(32_768) }))
+        .array(z.strictObject({ role: z.enum(['user', 'agent']), text: z.string() }))
         .max(64)
         .optional(),
       priceMax: grains.optional(),

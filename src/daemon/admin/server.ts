@@ -48,6 +48,10 @@ export async function createAdminServer(
   const work: Work = { running: 0, closing: false, idle: () => {} };
   const server = fastify({ bodyLimit: ADMIN_BODY_BYTES_MAX, forceCloseConnections: true });
   server.setErrorHandler((error: Error & { readonly statusCode?: number }, _request, reply) => {
+    if (error.statusCode === 413) {
+      const facts = { what: 'request', limitBytes: ADMIN_BODY_BYTES_MAX };
+      return fail(reply, new SaharaError('too-large', facts), parts.log);
+    }
     const refused = error.statusCode !== undefined && error.statusCode < 500;
     fail(reply, refused ? new SaharaError('malformed', { reason: error.message }) : error, parts.log);
   });
