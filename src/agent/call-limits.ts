@@ -6,8 +6,12 @@ export const CALL_QUEUE_MAX = 256;
 export const CALLS_PER_PEER_PER_SECOND = 20_000;
 /** Peers whose rate is followed at a time. */
 export const RATES_FOLLOWED_MAX = 10_000;
-/** Callers whose free quota is followed per agent. */
+/** Counts of free calls that are followed: callers, peers and agents. */
 export const QUOTAS_FOLLOWED_MAX = 100_000;
+/** Callers' worth of free calls that one peer gets of an agent in a window, whatever keys it asks with. */
+export const FREE_CALLERS_PER_PEER = 8;
+/** Callers' worth of free calls that an agent gives in a window to all callers together. */
+export const FREE_CALLERS_PER_AGENT = 1_000;
 /** How long a reservation outlives its call's deadline, milliseconds. */
 export const HOLD_GRACE_MS = 10_000;
 /** Cards of one agent that are still served after newer ones. */

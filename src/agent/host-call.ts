@@ -27,6 +27,7 @@ import type {
   PayeeLease,
   ReceiptDraft,
 } from './ports.ts';
+import type { FreeCall } from './quota.ts';
 import { HOST_EDGES, type HostEvent, type HostState as HostPlace, Session } from './session.ts';
 
 /** A call whose opening was taken. */
@@ -200,7 +201,7 @@ export class HostCall implements CallSink {
     } catch (error) {
       lease?.release();
       if (lease === undefined && terms.amountMax > 0n) {
-        parts.quota.giveBack(terms.hosted.card.agent, read.envelope.from);
+        parts.quota.giveBack(this.#freeCall(read, terms));
       }
       throw error;
     } finally {
@@ -219,7 +220,7 @@ export class HostCall implements CallSink {
     if (voucher === undefined) {
       if (card.free.calls === 0)
         throw new SaharaError('payment-required', { price: String(terms.amountMax) });
-      quota.take(card.agent, from, card.free);
+      quota.take(this.#freeCall(read, terms), card.free);
       return undefined;
     }
     return payee.admit({
@@ -231,6 +232,10 @@ export class HostCall implements CallSink {
       amountMax: terms.amountMax,
       holdMs: terms.deadlineMs + HOLD_GRACE_MS,
     });
+  }
+
+  #freeCall({ envelope }: ReadOpening, { hosted }: CallTerms): FreeCall {
+    return { agent: hosted.card.agent, caller: envelope.from, peerId: this.#stream.peerId };
   }
 
   async #enter(gate: Gate): Promise<void> {

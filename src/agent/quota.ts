@@ -1,10 +1,13 @@
-/** Free calls: how many each caller has had of an agent in the running window. Survives a restart. */
-import { concat, readU64be, toHex, u64be } from '../base/bytes.ts';
+/**
+ * Free calls: how many each caller has had of an agent in the running window. A new key costs nothing, so the peer
+ * that the calls come from and the agent over all callers have bounds of their own. Survives a restart.
+ */
+import { concat, readU64be, toHex, u64be, utf8 } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { PublicKey } from '../protocol/ids.ts';
-import { QUOTAS_FOLLOWED_MAX } from './call-limits.ts';
+import { FREE_CALLERS_PER_AGENT, FREE_CALLERS_PER_PEER, QUOTAS_FOLLOWED_MAX } from './call-limits.ts';
 
 /** How many calls are free, per caller and window. */
 export interface FreeQuota {
@@ -12,12 +15,23 @@ export interface FreeQuota {
   readonly windowSeconds: number;
 }
 
+/** Who asks whom for a free call. */
+export interface FreeCall {
+  readonly agent: PublicKey;
+  readonly caller: PublicKey;
+  /** The peer that the call comes from. */
+  readonly peerId: string;
+}
+
 /** Counts free calls. */
 export interface QuotaBook {
-  /** Takes one free call of `caller` at `agent`. Throws `quota-exhausted` with the time of the next window. */
-  take(agent: PublicKey, caller: PublicKey, quota: FreeQuota): void;
+  /**
+   * Takes one free call. Throws `quota-exhausted` with the time of the next window and `of`: whose calls are used
+   * up, the `caller`'s, the `peer`'s or the `agent`'s.
+   */
+  take(call: FreeCall, quota: FreeQuota): void;
   /** Gives one back that was not served. */
-  giveBack(agent: PublicKey, caller: PublicKey): void;
+  giveBack(call: FreeCall): void;
   /** Resolves once everything so far is written. */
   flushed(): Promise<void>;
 }
@@ -84,32 +98,52 @@ export async function openQuotaBook(parts: {
     });
   };
   return {
-    take(agent, caller, quota) {
-      const key = concat(agent, caller);
-      const name = toHex(key);
+    take(call, quota) {
       const nowMs = clock.nowMs();
       const windowMs = quota.windowSeconds * 1000;
       const window = windowMs > 0 ? Math.floor(nowMs / windowMs) : 0;
-      const known = counts.get(name);
-      const count = known?.window === window ? known : { window, used: 0, endsAtMs: (window + 1) * windowMs };
-      if (count.used >= quota.calls) {
-        throw new SaharaError('quota-exhausted', { calls: quota.calls, nextAtMs: count.endsAtMs });
+      const taken = bucketsOf(call).map(({ of, key, callers }) => {
+        const name = toHex(key);
+        const known = counts.get(name);
+        const count =
+          known?.window === window ? known : { window, used: 0, endsAtMs: (window + 1) * windowMs };
+        if (count.used >= quota.calls * callers) {
+          const { calls } = quota;
+          throw new SaharaError('quota-exhausted', { calls, nextAtMs: count.endsAtMs, of });
+        }
+        return { name, key, count };
+      });
+      for (const { name, key, count } of taken) {
+        count.used++;
+        counts.delete(name);
+        counts.set(name, count);
+        const oldest = counts.size > QUOTAS_FOLLOWED_MAX ? counts.keys().next().value : undefined;
+        if (oldest !== undefined) counts.delete(oldest);
+        touch(name, key);
       }
-      count.used++;
-      counts.delete(name);
-      counts.set(name, count);
-      const oldest = counts.size > QUOTAS_FOLLOWED_MAX ? counts.keys().next().value : undefined;
-      if (oldest !== undefined) counts.delete(oldest);
-      touch(name, key);
     },
-    giveBack(agent, caller) {
-      const key = concat(agent, caller);
-      const name = toHex(key);
-      const count = counts.get(name);
-      if (!count || count.used === 0) return;
-      count.used--;
-      touch(name, key);
+    giveBack(call) {
+      for (const { key } of bucketsOf(call)) {
+        const name = toHex(key);
+        const count = counts.get(name);
+        if (!count || count.used === 0) continue;
+        count.used--;
+        touch(name, key);
+      }
     },
     flushed,
   };
+}
+
+/** What one free call counts in. The letter after the agent tells a caller's key from a peer's. */
+function bucketsOf({ agent, caller, peerId }: FreeCall): readonly {
+  readonly of: 'caller' | 'peer' | 'agent';
+  readonly key: Uint8Array;
+  readonly callers: number;
+}[] {
+  return [
+    { of: 'caller', key: concat(agent, utf8('c'), caller), callers: 1 },
+    { of: 'peer', key: concat(agent, utf8(`p${peerId}`)), callers: FREE_CALLERS_PER_PEER },
+    { of: 'agent', key: agent, callers: FREE_CALLERS_PER_AGENT },
+  ];
 }
