@@ -111,6 +111,8 @@ async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSigna
   if (faucet === undefined) return;
   const amount = FAUCET_DRAW < faucet.perAccount ? FAUCET_DRAW : faucet.perAccount;
   while (!signal.aborted) {
+    // A transaction of an earlier run or round goes on by itself; a second draw beside it would draw twice.
+    await client.settled({ signal }).catch(() => {});
     const { balance, nonce } = ledger.account(signer.publicKey);
     if (balance > 0n || nonce > 0) return;
     try {
@@ -127,8 +129,6 @@ async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSigna
       }
       log.debug('the faucet did not answer yet', { code });
     }
-    // The first transaction goes on by itself; a second one would draw twice.
-    await client.settled({ signal }).catch(() => {});
     await new Promise<void>((resolve) => clock.after(FAUCET_RETRY_MS, resolve));
   }
 }

@@ -8,7 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Hash } from '../protocol/ids.ts';
-import { type Claimable, claimable, claimBody } from './claims.ts';
+import { type Claimable, claimBody, type LostClaim, unpaid } from './claims.ts';
 import { CLAIMS_AT_ONCE_MAX } from './limits.ts';
 import type { PayeeBook } from './payee-book.ts';
 import type { ChannelView, Claim, ClaimLedger } from './ports.ts';
@@ -71,6 +71,8 @@ class ThresholdClaimer implements Claimer {
   readonly #options: ClaimerOptions;
   readonly #since = new Map<string, number>();
   readonly #sent = new Map<string, Sent>();
+  /** Channels whose loss was told. */
+  readonly #lost = new Set<string>();
   readonly #stopping = new AbortController();
   #running: Promise<ClaimRound> | undefined;
   #cancel: (() => void) | undefined;
@@ -128,7 +130,11 @@ class ThresholdClaimer implements Claimer {
       });
       batch = [];
     };
-    for await (const due of claimable(this.#parts.book, this.#parts.channels)) {
+    for await (const due of unpaid(this.#parts.book, this.#parts.channels)) {
+      if ('lost' in due) {
+        this.#tellLoss(due);
+        continue;
+      }
       if (!options.all && !this.#isTime(due)) {
         waiting++;
         continue;
@@ -138,6 +144,13 @@ class ThresholdClaimer implements Claimer {
     }
     await send();
     return { claimed, waiting, failed };
+  }
+
+  #tellLoss({ channel, lost }: LostClaim): void {
+    const name = toHex(channel);
+    if (this.#lost.has(name)) return;
+    this.#lost.add(name);
+    this.#parts.log.warn('a channel ended before it was claimed', { channel: name, lost: String(lost) });
   }
 
   #isTime(due: Claimable): boolean {

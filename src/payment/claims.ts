@@ -15,16 +15,35 @@ export interface Claimable {
   readonly closing: boolean;
 }
 
-/** Every channel on which a claim would pay. Channels that the ledger does not know any more are left out. */
+/** What was charged on a channel that ended before it was claimed. Nobody pays it any more. */
+export interface LostClaim {
+  readonly channel: Hash;
+  /** Grains. */
+  readonly lost: bigint;
+}
+
+/** Every channel on which a claim would pay. */
 export async function* claimable(book: PayeeBook, channels: ChannelView): AsyncIterable<Claimable> {
+  for await (const found of unpaid(book, channels)) if ('amount' in found) yield found;
+}
+
+/** Every channel with charges that the ledger has not paid: those that a claim would pay, and those that are gone. */
+export async function* unpaid(book: PayeeBook, channels: ChannelView): AsyncIterable<Claimable | LostClaim> {
   for await (const lane of book.lanes.all()) {
+    const { charge, amounts } = lane.signed;
+    if (charge === undefined || lane.voucher === undefined) continue;
     const channel = await channels.channel(lane.channel);
-    const { charge } = lane.signed;
-    if (channel === undefined || charge === undefined || lane.voucher === undefined) continue;
     const { total } = chargeSchema.decode(charge.payload);
-    const due = least(total, lane.voucher.terms.ceiling, channel.deposit);
-    if (due <= channel.claimed) continue;
-    yield { lane, channel: channel.id, amount: due - channel.claimed, closing: channel.state === 'closing' };
+    const due = least(total, lane.voucher.terms.ceiling, channel?.deposit ?? total);
+    if (channel === undefined) {
+      if (lane.settled < due) yield { channel: lane.channel, lost: due - lane.settled };
+    } else if (due > channel.claimed) {
+      const closing = channel.state === 'closing';
+      yield { lane, channel: channel.id, amount: due - channel.claimed, closing };
+    } else if (lane.settled < due) {
+      // A claim whose outcome this payee never heard: the ledger has paid it.
+      await book.lanes.settled(lane, amounts);
+    }
   }
 }
 

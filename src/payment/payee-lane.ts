@@ -120,6 +120,11 @@ export class PayeeLane implements JournalSource {
     return this.#reserved;
   }
 
+  /** Grains that the ledger is known to have paid. */
+  get settled(): bigint {
+    return [...this.#settled.values()].reduce((sum, amount) => sum + amount, 0n);
+  }
+
   /** How many calls hold a part. */
   get holds(): number {
     return this.#holds.size;

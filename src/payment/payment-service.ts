@@ -27,7 +27,8 @@ export interface PaymentServiceParts {
 /**
  * Answers one question. Refusals in this order: `too-large`, `malformed`, `network-mismatch`, `wrong-recipient`,
  * `expired`, `not-yet-valid`, `signature-missing`, `signature-invalid`, `replayed`, then `channel-unknown` when
- * the asker is not the channel's payer.
+ * the asker is not the channel's payer. Only what a payer asks takes a place among the messages that are remembered, so that
+ * strangers cannot fill it.
  */
 export async function answerPaymentQuery(parts: PaymentServiceParts, body: Uint8Array): Promise<Uint8Array> {
   const { book, verifier, network, replay } = parts;
@@ -41,8 +42,18 @@ export async function answerPaymentQuery(parts: PaymentServiceParts, body: Uint8
   checkTime(query.issuedAtMs, parts.clock.nowMs());
   const fault = await verifier.check(network, 'payment-query', query.payer, message);
   if (fault) throw new SaharaError(fault);
-  if (!replay.claim(query.id, query.issuedAtMs + 2 * CLOCK_SKEW_MS)) throw new SaharaError('replayed');
-  return paymentAnswer.encode(await answer(book, query));
+  if (replay.has(query.id)) throw new SaharaError('replayed');
+  const told = await answer(book, query);
+  if (told.fromPayer && !replay.claim(query.id, query.issuedAtMs + 2 * CLOCK_SKEW_MS)) {
+    throw new SaharaError('replayed');
+  }
+  return paymentAnswer.encode(told.answer);
+}
+
+/** What is told, and whether the asker has ever paid here: everybody else learns nothing that is worth a replay. */
+interface Told {
+  readonly answer: PaymentAnswer;
+  readonly fromPayer: boolean;
 }
 
 function checkTime(issuedAtMs: number, receiverTimeMs: number): void {
@@ -53,24 +64,34 @@ function checkTime(issuedAtMs: number, receiverTimeMs: number): void {
   }
 }
 
-async function answer(book: PayeeBook, { ask, payer }: PaymentQuery): Promise<PaymentAnswer> {
+async function answer(book: PayeeBook, { ask, payer }: PaymentQuery): Promise<Told> {
   if (ask.type === 'ending') {
     const found = await book.endingOf(ask.callId);
-    if (found === 'running') return { type: 'ending', state: 'running', ending: undefined };
+    // It says nothing but that the call runs.
+    if (found === 'running') {
+      return { answer: { type: 'ending', state: 'running', ending: undefined }, fromPayer: false };
+    }
     // Another payer's call is as good as unknown.
     if (found === undefined || !equalBytes(found.payer, payer)) {
-      return { type: 'ending', state: 'unknown', ending: undefined };
+      return { answer: { type: 'ending', state: 'unknown', ending: undefined }, fromPayer: false };
     }
-    return { type: 'ending', state: 'ended', ending: { receipt: found.receipt, charge: found.charge } };
+    const { receipt, charge } = found;
+    return { answer: { type: 'ending', state: 'ended', ending: { receipt, charge } }, fromPayer: true };
   }
   const lane = await book.lanes.find(ask.channel, ask.lane);
-  if (lane === undefined) return { type: 'state', voucher: undefined, charge: undefined, endings: [] };
+  if (lane === undefined) {
+    return {
+      answer: { type: 'state', voucher: undefined, charge: undefined, endings: [] },
+      fromPayer: false,
+    };
+  }
   if (!equalBytes(lane.payer, payer)) throw new SaharaError('channel-unknown');
   const endings = await book.lanes.endings(lane, ask.fromSequence, STATE_ENDINGS_MAX);
-  return {
+  const answer: PaymentAnswer = {
     type: 'state',
     voucher: lane.voucher?.signed,
     charge: lane.signed.charge,
     endings: endings.map(({ receipt, charge }) => ({ receipt, charge })),
   };
+  return { answer, fromPayer: true };
 }

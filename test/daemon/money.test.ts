@@ -65,6 +65,32 @@ describe('wallet', () => {
     again.stop();
   });
 
+  it('waits for a draw of an earlier run before it would draw again', async () => {
+    const poor = createSigner(systemDice.bytes(32));
+    const parts = { signer: poor, clock: systemClock, log: silentLog, store: storeOf('poor') };
+    // The first run hands its draw in and dies before any block has it.
+    const handedIn = Promise.withResolvers<void>();
+    const silent = new Proxy(ledger, {
+      get: (target, name) => {
+        if (name !== 'submit') return Reflect.get(target, name);
+        return (_message: unknown, { signal }: { readonly signal: AbortSignal }) => {
+          handedIn.resolve();
+          return new Promise((_resolve, reject) =>
+            signal.addEventListener('abort', () => reject(signal.reason)),
+          );
+        };
+      },
+    });
+    const first = createWallet({ ...parts, ledger: silent });
+    await handedIn.promise;
+    first.stop();
+    await first.funded;
+    const second = createWallet({ ...parts, ledger });
+    await second.funded;
+    expect([second.balance(), ledger.account(poor.publicKey).nonce]).toEqual([100_000_000_000n, 1]);
+    second.stop();
+  });
+
   it('says which number an action used', async () => {
     const before = ledger.account(signer.publicKey).nonce;
     const sent = await wallet.send({

@@ -12,6 +12,7 @@ import {
   earningsByAgent,
   earningsByAsset,
   earningsByOwner,
+  unpaid,
 } from '../../src/payment/claims.ts';
 import type { Claim, ClaimLedger } from '../../src/payment/ports.ts';
 import {
@@ -182,6 +183,32 @@ describe('claims in time', () => {
     const { stop } = watched(rig);
     await stop();
     expect(rig.channels.all[0]?.claimed).toBe(amount);
+  });
+
+  it('PAY-44: what ended unclaimed is told as lost, and a claim that was paid unheard is not', async () => {
+    const rig = await createRig();
+    const { amount } = await ask(rig);
+    const gone = { channel: () => undefined, between: () => [] };
+    const lost = async (): Promise<bigint> => {
+      let sum = 0n;
+      for await (const found of unpaid(rig.payee, gone)) sum += 'lost' in found ? found.lost : 0n;
+      return sum;
+    };
+    expect(await lost()).toBe(amount);
+    const warnings: unknown[] = [];
+    const claimer = createClaimer({
+      book: rig.payee,
+      channels: gone,
+      ledger: ledgerOver(rig.channels),
+      clock,
+      log: { ...log, warn: (event) => warnings.push(event) },
+    });
+    await claimer.round();
+    await claimer.round();
+    expect(warnings).toHaveLength(1);
+    rig.channels.change(rig.channels.all[0]?.id as Uint8Array, { claimed: amount });
+    for await (const _found of unpaid(rig.payee, rig.channels)) expect.unreachable();
+    expect(await lost()).toBe(0n);
   });
 
   it('PAY-44: looks four times within the delay, and no less often than the default', () => {

@@ -10,7 +10,7 @@ import { CHANNEL, createRig, keys, NETWORK, QUESTION } from '../calls/rig.ts';
 import { failingAt } from './failing-store.ts';
 
 describe('questions about payments', () => {
-  it('PAY-22: are answered to the payer only, each fault by its code and the first of two first', async () => {
+  it('PAY-22 PAY-23: are answered to the payer only, each fault by its code and the first of two first', async () => {
     const rig = await createRig();
     const { amount, callId } = await rig.caller.ask({
       target: rig.target,
@@ -60,6 +60,11 @@ describe('questions about payments', () => {
     const stranger = paymentAnswer.decode(await answerPaymentQuery(service, query({}, keys.stranger)));
     expect(stranger).toEqual({ type: 'ending', state: 'unknown', ending: undefined });
     expect(amount).toBeGreaterThan(0n);
+    // PAY-23: whoever never paid here takes no place among what is remembered.
+    expect(replay.size).toBe(1);
+    const free = { type: 'state' as const, channel: keys.stranger.publicKey, lane: 0, fromSequence: 0 };
+    await answerPaymentQuery(service, query({ ask: free }, keys.stranger));
+    expect(replay.size).toBe(1);
   });
 
   it('PAY-33: marks are on disk before the first voucher, and none leaves when they cannot be', async () => {

@@ -37,6 +37,9 @@ function showEarnings(app: App, report: EarningsReport): void {
   app.terminal.line(
     `unclaimed  ${amount(report.unclaimed)}  (callers owe it; the ledger pays it out at the next claim)`,
   );
+  if (report.lost !== '0') {
+    app.terminal.line(`lost       ${amount(report.lost)}  (its channels ended before they were claimed)`);
+  }
   if (report.assets.length === 0) return;
   app.terminal.line();
   const cells = report.assets.map((row) => [

@@ -144,6 +144,8 @@ export interface EarningsReport {
   readonly balance: string;
   /** Charged but not yet claimed on the ledger, grains. */
   readonly unclaimed: string;
+  /** Charged on channels that ended before they were claimed: nobody pays it any more. Grains. */
+  readonly lost: string;
   readonly assets: readonly EarningRow[];
 }
 

@@ -4,7 +4,7 @@ import { parseAmount } from '../../base/amount.ts';
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Asset } from '../../ledger/ledger.ts';
-import { claimable } from '../../payment/claims.ts';
+import { unpaid } from '../../payment/claims.ts';
 import { type Bundle, bundle, readBundle } from '../../protocol/bundle.ts';
 import { callRequest } from '../../protocol/call.ts';
 import { card } from '../../protocol/card.ts';
@@ -81,7 +81,11 @@ function collectedOf(asset: Asset): bigint {
 async function earnings(running: Running): ReturnType<AdminHandlers['earnings']> {
   const { wallet, payee } = running;
   let unclaimed = 0n;
-  for await (const { amount } of claimable(payee, wallet.channels)) unclaimed += amount;
+  let lost = 0n;
+  for await (const found of unpaid(payee, wallet.channels)) {
+    if ('lost' in found) lost += found.lost;
+    else unclaimed += found.amount;
+  }
   const rows = (await ownAssets(running)).map((asset): EarningRow => {
     const [first] = asset.owners;
     return {
@@ -94,7 +98,12 @@ async function earnings(running: Running): ReturnType<AdminHandlers['earnings']>
       collected: String(collectedOf(asset)),
     };
   });
-  return { balance: String(wallet.balance()), unclaimed: String(unclaimed), assets: rows };
+  return {
+    balance: String(wallet.balance()),
+    unclaimed: String(unclaimed),
+    lost: String(lost),
+    assets: rows,
+  };
 }
 
 async function collect(

@@ -5,6 +5,7 @@ import { toHex } from '../../base/bytes.ts';
 import { didOf } from '../../protocol/ids.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { Finding, StatusReport } from '../admin/types.ts';
+import { claimPollMs, closeDelayMs } from '../claiming.ts';
 import type { Running } from '../compose.ts';
 import { VERSION } from '../version.ts';
 import { ledgerReport } from './ledger.ts';
@@ -50,7 +51,7 @@ export function statusHandlers(running: Running): Pick<AdminHandlers, 'status' |
 
 type Check = (running: Running) => Finding | Promise<Finding>;
 
-const CHECKS: readonly Check[] = [node, disk, ledger, network, money, hosted, vaults, unknownCalls];
+const CHECKS: readonly Check[] = [node, disk, ledger, network, money, hosted, vaults, unknownCalls, claims];
 
 async function examine(running: Running): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
@@ -159,4 +160,18 @@ async function unknownCalls({ payer }: Running): Promise<Finding> {
     };
   }
   return { name: 'payments', state: 'ok', found: `${formatAmount(reserved)} held for calls under way` };
+}
+
+function claims({ ledger: chain, config }: Running): Finding {
+  const { parameters } = chain.genesis;
+  const delay = Math.floor(closeDelayMs(parameters) / 1000);
+  const longest = config.wallet.claimEverySeconds + Math.ceil(claimPollMs(parameters) / 1000);
+  const found = `channels end ${delay} s after their payer asks, money is claimed within ${longest} s`;
+  if (delay >= 2 * longest) return { name: 'claims', state: 'ok', found };
+  return {
+    name: 'claims',
+    state: 'note',
+    found,
+    next: 'A peer that is down for so long loses what it has not claimed: set wallet.claimEverySeconds lower, or keep it running.',
+  };
 }
