@@ -16,6 +16,8 @@ export const GUIDE = 'guide';
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const FILES = ['README.md', 'ARCHITECTURE.md', 'SECURITY.md'];
 const FOLDERS = ['docs', 'spec'];
+/** Tables of wire fields: their short phrases read as answers and are none. */
+const LEFT_OUT: ReadonlySet<string> = new Set([join('spec', 'records.md')]);
 
 /** The guide's manifest. `price` is an amount in SAHARA. */
 export function guideManifest(options: { readonly price: string; readonly freeCalls: number }): string {
@@ -59,5 +61,5 @@ async function documents(): Promise<readonly string[]> {
       if (entry.isFile() && entry.name.endsWith('.md')) found.push(join(entry.parentPath, entry.name));
     }
   }
-  return found.sort();
+  return found.filter((path) => !LEFT_OUT.has(relative(ROOT, path))).sort();
 }

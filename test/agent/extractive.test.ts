@@ -154,6 +154,30 @@ describe('extractive answers', () => {
     expect(text).toBe('A watchtower claims for a payee who is offline.');
   });
 
+  test('KNOW-23: what the sentence before names counts a little, words of asking hardly at all', async () => {
+    const vpn = passage('The VPN runs on WireGuard. Keys are rotated every 90 days.', 'Network');
+    const { text } = await ask('How often are VPN keys rotated?', [vpn]);
+    expect(text).toBe('Keys are rotated every 90 days.');
+  });
+
+  test('KNOW-23: two words that only stand apart do not answer a question about both together', async () => {
+    const apart = [
+      passage('Every asset is credited when the claim is paid.', 'Claims', 1),
+      passage('The card of an agent states its price.', 'Cards', 2),
+    ];
+    expect((await ask('Can I pay with a credit card?', apart)).end.finish).toBe('nothing-found');
+    const together = passage('You can pay with a credit card at the desk.', 'Desk', 3);
+    expect((await ask('Can I pay with a credit card?', [...apart, together])).text).toBe(together.text);
+  });
+
+  test('a definition comes before other sentences about the same word', async () => {
+    const passages = [
+      passage('What a call costs, in grains.', 'Grain', 1),
+      passage('| word | what it is |\n| grain | the unit of account of every amount |', 'Glossary', 2),
+    ];
+    expect((await ask('What is a grain?', passages)).text).toContain('| grain | the unit of account');
+  });
+
   test('KNOW-22: options are part of the digest', () => {
     const digest = (options?: object) =>
       Buffer.from(createExtractiveBackend(options).model.digest).toString('hex');

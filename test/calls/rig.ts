@@ -159,7 +159,7 @@ export function cardOf(change: Partial<Card> = {}): Card {
     limits: { questionBytes: 4096, outputUnits: 100, deadlineMs: 60_000, concurrency: 64 },
     licence: 'Apache-2.0',
     manifestHash: hash(0xe0),
-    model: { name: 'extractive/1', digest: hash(0xe1), determinism: 'exact' },
+    model: { name: 'extractive/2', digest: hash(0xe1), determinism: 'exact' },
     asset: AGENT_ASSET,
     issuedAtMs: 1_700_000_000_000,
     operatorCertificate: new Uint8Array(0),

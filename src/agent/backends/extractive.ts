@@ -26,7 +26,7 @@ export const EXTRACTIVE_DEFAULTS: ExtractiveOptions = { sentencesMax: 4, support
 export const NOTHING_FOUND = 'Nothing in my documents answers this.';
 
 /** Version of the rules; a change of any answer takes another. */
-const RULES = 1;
+const RULES = 2;
 /** Share of novelty against score when further sentences are chosen: lambda 0.7. */
 const SCORE_TENTHS = 7;
 const NOVELTY_TENTHS = 3;
@@ -149,7 +149,7 @@ function furthest(
   let bestValue = 0;
   for (const candidate of ranked) {
     if (FURTHER_DENOMINATOR * candidate.score < FURTHER_NUMERATOR * first.score) break;
-    if (chosen.has(candidate) || 5 * candidate.support < 3 * first.support) continue;
+    if (chosen.has(candidate) || 5 * candidate.support < 4 * first.support) continue;
     const likeness = Math.max(...[...chosen].map((other) => jaccard(candidate.terms, other.terms)));
     // Half the same words: it repeats what was said.
     if (2 * likeness > WHOLE) continue;

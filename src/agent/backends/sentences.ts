@@ -21,31 +21,53 @@ export interface Candidate {
   readonly terms: ReadonlySet<string>;
   /** Share of the question's weight that its own text covers. */
   readonly coverage: number;
-  /** The same with half of what only its title covers; zero unless both hold enough terms of the question. */
+  /**
+   * The same with half of what only its title and a quarter of what only the units beside it cover, less half of what
+   * its passage lacks; zero unless unit and title hold enough terms of the question.
+   */
   readonly support: number;
   readonly score: number;
 }
 
 const TITLE_PART = 2;
+const BESIDE_PART = 4;
+const LACKING_PART = 4;
 const NEIGHBOUR_NUMERATOR = 3;
 const NEIGHBOUR_DENOMINATOR = 10;
 const RANK_BONUS = 250_000;
 const CUE_BONUS = 100_000;
 const DEFINITION_BONUS = 200_000;
-/** Tenths of its score that a table row keeps: out of its table it reads badly. */
+/** What a unit keeps, in halves, when the question asks for a definition and another unit is one. */
+const UNDEFINING_PART = 2;
+/** Tenths of its score that a table row keeps: out of its table it reads badly, unless it defines what was asked. */
 const ROW_TENTHS = 7;
 const PLAIN_LENGTH = 18;
 const WORDS_MIN = 3;
 /** A question of several terms is not answered by one of them. */
 const TERMS_MIN = 2;
 
+/**
+ * Words that say how something is asked rather than about what: an answer seldom repeats them. They weigh a quarter
+ * where anything else is asked.
+ */
+const ASKING_TERMS: ReadonlySet<string> = termSet(
+  'another compute decide determine difference do does find kind long many need often place sort type use used version work',
+);
+const ASKING_PART = 4;
+
 /** The terms of a question with the weights of the search, or all alike without them. */
 export function weighedTerms(
   question: string,
   terms: readonly WeightedTerm[] | undefined,
 ): readonly WeightedTerm[] {
-  if (terms !== undefined && terms.length > 0) return terms;
-  return questionTerms(question).map((term) => ({ term, weight: 65_536 }));
+  const all =
+    terms !== undefined && terms.length > 0
+      ? terms
+      : questionTerms(question).map((term) => ({ term, weight: 65_536 }));
+  if (all.every(({ term }) => ASKING_TERMS.has(term))) return all;
+  return all.map(({ term, weight }) =>
+    ASKING_TERMS.has(term) ? { term, weight: Math.floor(weight / ASKING_PART) } : { term, weight },
+  );
 }
 
 /** Every quotable unit of the passages, scored. */
@@ -59,13 +81,16 @@ export function candidatesOf(
   const share = (held: (term: string) => boolean): number =>
     Math.floor((WHOLE * terms.reduce((sum, { term, weight }) => sum + (held(term) ? weight : 0), 0)) / total);
   const best = Math.max(1, ...passages.map(({ score }) => score));
-  return passages.flatMap((passage, index) => {
-    const title = termSet(passage.title);
-    const units = unitsOf(passage.text);
-    const sets = units.map((unit) => termSet(passage.text.slice(unit.start, unit.end)));
+  const topical = terms.filter(({ term }) => !ASKING_TERMS.has(term)).length;
+  const read = passages.map((passage) => readPassage(passage));
+  const parted = partedTerms(question, read);
+  const apart = share((term) => parted.has(term));
+  const found = passages.flatMap((passage, index) => {
+    const { title, units, sets } = read[index] ?? readPassage(passage);
     // Scores of a search reach 2^48.
     const rank = Number((BigInt(Math.max(0, passage.score)) * BigInt(RANK_BONUS)) / BigInt(best));
-    return units.map((unit, position): Candidate => {
+    const lacking = WHOLE - share((term) => title.has(term) || sets.some((set) => set.has(term)));
+    return units.map((unit, position): Candidate & { readonly defines: boolean } => {
       const own = sets[position] ?? new Set<string>();
       const text = passage.text.slice(unit.start, unit.end);
       const coverage = share((term) => own.has(term));
@@ -74,14 +99,71 @@ export function candidatesOf(
       const around = share((term) => own.has(term) || near.some((set) => set?.has(term))) - coverage;
       const context = Math.floor((NEIGHBOUR_NUMERATOR * around) / NEIGHBOUR_DENOMINATOR);
       const shaped = Math.floor((1000 * (coverage + context)) / lengthDivisor(countWords(text)));
-      const full = coverage === 0 && titled === 0 ? 0 : shaped + rank + cues(question, passage, unit, text);
-      const score = unit.kind === 'row' ? Math.floor((ROW_TENTHS * full) / 10) : full;
-      const held = terms.filter(({ term }) => own.has(term) || title.has(term)).length;
-      const enough = held >= Math.min(TERMS_MIN, terms.length);
-      const support = enough ? coverage + Math.floor(titled / TITLE_PART) : 0;
-      return { passage: index, position, unit, text, terms: own, coverage, support, score };
+      const defining = asksDefinition(question) && defines(question, passage, unit, text);
+      const bonus = cues(question, unit, text) + (defining ? DEFINITION_BONUS : 0);
+      const full = coverage === 0 && titled === 0 ? 0 : shaped + rank + bonus;
+      const score = unit.kind === 'row' && !defining ? Math.floor((ROW_TENTHS * full) / 10) : full;
+      const held = terms.filter(
+        ({ term }) => !ASKING_TERMS.has(term) && (own.has(term) || title.has(term)),
+      ).length;
+      const enough = held >= Math.min(TERMS_MIN, topical);
+      const beside = Math.floor(titled / TITLE_PART) + Math.floor((around - titled) / BESIDE_PART);
+      const support = enough
+        ? Math.max(0, coverage + beside - apart - Math.floor(lacking / LACKING_PART))
+        : 0;
+      return {
+        passage: index,
+        position,
+        unit,
+        text,
+        terms: own,
+        coverage,
+        support,
+        score,
+        defines: defining,
+      };
     });
   });
+  if (!found.some((candidate) => candidate.defines && candidate.support > 0)) return found;
+  return found.map((candidate) =>
+    candidate.defines ? candidate : { ...candidate, score: Math.floor(candidate.score / UNDEFINING_PART) },
+  );
+}
+
+interface ReadPassage {
+  readonly title: ReadonlySet<string>;
+  readonly units: readonly Unit[];
+  /** Terms of each unit. */
+  readonly sets: readonly ReadonlySet<string>[];
+}
+
+function readPassage({ title, text }: Passage): ReadPassage {
+  const units = unitsOf(text);
+  return {
+    title: termSet(title),
+    units,
+    sets: units.map((unit) => termSet(text.slice(unit.start, unit.end))),
+  };
+}
+
+/**
+ * Terms that the question puts directly behind another ("credit card") while no unit with its title and the one
+ * behind it holds both, though the passages hold each: they speak of something else.
+ */
+function partedTerms(question: string, read: readonly ReadPassage[]): ReadonlySet<string> {
+  const parted = new Set<string>();
+  const together = (wanted: readonly string[]): boolean =>
+    read.some(({ title, sets }) =>
+      sets.some((set, at) =>
+        wanted.every((term) => set.has(term) || title.has(term) || sets[at + 1]?.has(term)),
+      ),
+    );
+  const tokens = analyse(question).filter(({ term }) => !ASKING_TERMS.has(term) && together([term]));
+  for (const { term, position } of tokens) {
+    const before = tokens.find((other) => other.position === position - 1);
+    if (before !== undefined && !together([before.term, term])) parted.add(term);
+  }
+  return parted;
 }
 
 /** Whether a unit says anything by itself. */
@@ -117,11 +199,16 @@ const NAME = /(?:^|\s)\p{Lu}[\p{L}'\u2019.-]*\s+\p{Lu}\p{L}/u;
 const REASON =
   /\b(?:because|since|so that|therefore|in order to|otherwise|reason|to avoid|to keep|due to)\b/i;
 const DEFINITION =
-  /^(?:(?:an?|the)\s+)?[\p{L}\p{N}`_ -]{2,60}?\s+(?:is|are|means|refers to|holds|denotes)\s/iu;
+  /^(?:(?:an?|the)\s+)?[\p{L}\p{N}`_ -]{2,60}?\s+(?:is (?:an?|the|one|any|anything|something|what|who|where|how)|are|means|refers to|denotes)\s/iu;
+/** What follows the noun that a subject is about: "the payee | of a channel is". */
+const BEHIND_HEAD =
+  /\s(?:of|in|on|for|from|to|with|without|that|which|who)\s|\s(?:is|are|means|refers to|holds|denotes)\s/i;
+const HOW_TO = /^to\s[^.]{2,100}?\b(?:add|give|pass|run|set|start|use)\b/i;
+const DEFINITION_ASKED = /^(?:what(?:'s| is| are)|what do(?:es)? .+ (?:do|mean)|define|explain)\b/;
 const INSTRUCTION = /`|\b(?:run|use|set|call|add|open|click|type|install|choose|press|enter|first|then)\b/i;
 
 /** What the kind of question favours: names for who, dates for when, numbers for how many, reasons for why. */
-function cues(question: string, passage: Passage, unit: Unit, text: string): number {
+function cues(question: string, unit: Unit, text: string): number {
   const asked = question.trim().toLowerCase();
   let bonus = 0;
   const favour = (kind: RegExp, holds: boolean): void => {
@@ -135,22 +222,38 @@ function cues(question: string, passage: Passage, unit: Unit, text: string): num
     /\bhow (?:do|does|to|can|should)\b/,
     unit.kind === 'code' || unit.kind === 'item' || INSTRUCTION.test(text),
   );
+  favour(/\bhow (?:do|does|to|can|should)\b/, HOW_TO.test(text));
   favour(
     /^(?:which|list|name)\b|\bwhat (?:are|kinds?|types?)\b/,
     unit.kind === 'item' || unit.kind === 'row',
   );
-  if (/^(?:what(?:'s| is| are)|define|explain)\b/.test(asked) && defines(asked, passage, text))
-    bonus += DEFINITION_BONUS;
   return bonus;
 }
 
-/** A definition of what was asked: "X is ..." where X is in the question. */
-function defines(asked: string, passage: Passage, text: string): boolean {
+/** Whether a question asks what something is. */
+function asksDefinition(question: string): boolean {
+  const asked = question.trim().toLowerCase();
+  return DEFINITION_ASKED.test(asked) && !/\bdifferences?\b/.test(asked);
+}
+
+/** A definition of what was asked: "X is ..." or a table's row about X, where X is in the question. */
+function defines(question: string, passage: Passage, unit: Unit, text: string): boolean {
+  const wanted = termSet(question);
+  if (unit.kind === 'row') {
+    const [, cell = '', ...rest] = text.split('|');
+    const named = cell.trim().toLowerCase();
+    const words = question.toLowerCase().split(/[^\p{L}\p{N}]+/u);
+    return (
+      words.includes(named) &&
+      wanted.has(analyse(named)[0]?.term ?? '') &&
+      countWords(rest.join(' ')) >= WORDS_MIN
+    );
+  }
   const match = DEFINITION.exec(text);
   if (match === null) return false;
-  const subject = termSet(match[0]);
-  const wanted = termSet(asked);
+  const [subject = ''] = match[0].split(BEHIND_HEAD);
   const pronoun = /^(?:it|this|that|they)\b/i.test(text);
-  const known = pronoun ? termSet(passage.title) : subject;
+  const head = analyse(subject).at(-1);
+  const known = pronoun ? termSet(passage.title) : new Set(head === undefined ? [] : [head.term]);
   return [...wanted].some((term) => known.has(term));
 }
