@@ -33,14 +33,18 @@ const TEXTS: Readonly<Record<ErrorCode, Sentences>> = {
 };
 
 const FACT_CHARACTERS_MAX = 300;
+/** Facts that are spelt as they are, also where a sentence begins with them. */
+const NAMING_FACTS: ReadonlySet<string> = new Set(['agent', 'document', 'file', 'name', 'path', 'vault']);
 
 /** The three sentences about `error`. */
 export function errorText(error: Pick<SaharaError, 'code' | 'facts'>): ErrorText {
+  const names: string[] = [];
   const [what, why, next] = TEXTS[error.code]((name, otherwise = '') => {
     const value = Object.hasOwn(error.facts, name) ? printable(error.facts[name]) : '';
+    if (value !== '' && NAMING_FACTS.has(name)) names.push(value);
     return value === '' ? otherwise : value;
   });
-  return { what: tidy(what), why: tidy(why), next: tidy(next) };
+  return { what: tidy(what, names), why: tidy(why, names), next: tidy(next, names) };
 }
 
 /** What happened, why, and what to do next, in one paragraph. */
@@ -55,11 +59,12 @@ function printable(value: ErrorFacts[string] | undefined): string {
   return safe.length > FACT_CHARACTERS_MAX ? `${safe.slice(0, FACT_CHARACTERS_MAX)}…` : safe;
 }
 
-/** Closes the gaps that unknown facts leave, and begins each sentence with a capital. */
-function tidy(sentence: string): string {
+/** Closes the gaps that unknown facts leave, and begins each sentence with a capital unless a name stands there. */
+function tidy(sentence: string, names: readonly string[]): string {
   const closed = sentence
     .replace(/ {2,}/g, ' ')
     .replace(/ +([.,:;)])/g, '$1')
     .replace(/([.!?])\.$/, '$1');
+  if (names.some((name) => sentence.startsWith(`${name} `))) return closed;
   return closed.charAt(0).toUpperCase() + closed.slice(1);
 }

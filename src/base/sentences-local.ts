@@ -113,7 +113,7 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   ],
   'vault-unknown': (f) => [
     `There is no vault ${f('name', f('vault', 'of that name'))}.`,
-    `Close to it: ${f('nearest', 'none')}.`,
+    f('nearest') ? `Close to it: ${f('nearest')}.` : 'No vault of this peer has a similar name.',
     'See `sahara vault list`, or make it with `sahara vault create`.',
   ],
   'vault-exists': (f) => [
@@ -144,7 +144,7 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   'file-missing': (f) => [
     `${f('path', 'The file')} is not there.`,
     'No file or folder has that name.',
-    'Check the spelling and the folder you are in.',
+    `${f('advice', 'Check the spelling and the folder you are in')}.`,
   ],
   'backend-failed': (f) => [
     `The model backend ${f('backend', '')} failed.`,

@@ -123,7 +123,9 @@ export const CALL_SENTENCES: SentenceTable<
     }
     return [
       `No live agent is called ${name}.`,
-      `Close to it: ${f('nearest', f('near', 'none'))}.`,
+      f('nearest', f('near'))
+        ? `Close to it: ${f('nearest', f('near'))}.`
+        : 'It may have stopped, or this peer has not heard of it yet.',
       'See `sahara agents` for everyone who can be reached now.',
     ];
   },

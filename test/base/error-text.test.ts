@@ -52,6 +52,20 @@ describe('explanations', () => {
     expect(explainError(new SaharaError('overloaded', { retryAfterMs: 1500 }))).toContain('Wait 2 s');
   });
 
+  it('spell names as they are, and say something else where nothing is close', () => {
+    const skipped = new SaharaError('document-unsupported', {
+      document: 'docs/blob.txt',
+      found: 'a program',
+    });
+    expect(explainError(skipped)).toMatch(
+      /^docs\/blob\.txt is of a kind that cannot be read\. It is a program\./,
+    );
+    const reason = new SaharaError('document-unreadable', { document: 'a.pdf', reason: 'it is locked' });
+    expect(explainError(reason)).toMatch(/^a\.pdf cannot be read\. It is locked\./);
+    for (const code of ['agent-unknown', 'vault-unknown'] as const)
+      expect(explainError(new SaharaError(code, { name: 'x', nearest: [] }))).not.toMatch(/Close to it|none/);
+  });
+
   it('let nothing through that could steer a terminal or mislead a reader (ERR-6)', () => {
     const hostile = `\u001b]0;x\u0007a\u202eb\n\r\tc${'d'.repeat(5000)}`;
     const text = explainError(new SaharaError('internal', { reason: hostile }));

@@ -91,9 +91,11 @@ function totals(event: ImportEvent): string {
   return `${plural(event.documents ?? 0, 'document')}, ${plural(event.chunks ?? 0, 'passage')} in ${event.name}.`;
 }
 
+/** Why a document was left out, without its name: that stands in front. */
 function reasonOf(failure: AdminFailure | undefined): string {
   if (failure === undefined || !isErrorCode(failure.code)) return 'it could not be read.';
-  return explainError({ code: failure.code, facts: failure.facts });
+  const { document: _document, path: _path, ...facts } = failure.facts;
+  return explainError({ code: failure.code, facts });
 }
 
 async function list(app: App): Promise<void> {
