@@ -20,8 +20,11 @@ async function main(args: readonly string[]): Promise<number> {
     await program.parseAsync(args, { from: 'user' });
     return outcome.code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    return report(error, { json: args.includes('--json') });
+    const json = args.includes('--json');
+    if (error instanceof CommanderError && error.exitCode === 0) return 0;
+    // Without a command the help has been printed, which says all.
+    if (error instanceof CommanderError && error.code === 'commander.help' && !json) return 2;
+    return report(misunderstood(error), { json });
   }
 }
 
@@ -30,18 +33,33 @@ function createProgram(done: (code: number) => void): Command {
     .description('Ask knowledge agents over a peer-to-peer mesh, host your own, and see who earns what.')
     .version(VERSION, '--version')
     .enablePositionalOptions()
-    .exitOverride()
     .configureHelp({ sortSubcommands: false, showGlobalOptions: false })
     .addHelpText('after', FIRST_STEPS);
   for (const group of COMMAND_GROUPS) group(program, runnerOf(done));
-  for (const command of everyCommand(program)) {
-    command
-      .exitOverride()
-      .option('--home <folder>', 'folder of the daemon to talk to (or SAHARA_HOME)')
-      .option('--json', 'results as JSON, one value a line')
-      .option('--no-input', 'never ask anything');
-  }
+  for (const command of [program, ...everyCommand(program)]) withCommonOptions(command);
   return program;
+}
+
+/** The options that stand before or after a command's name. Failures are rendered like all others, not printed here. */
+function withCommonOptions(command: Command): void {
+  command
+    .exitOverride()
+    .configureOutput({ outputError: () => {} })
+    .option('--home <folder>', 'folder of the daemon to talk to (or SAHARA_HOME)')
+    .option('--json', 'results as JSON, one value a line')
+    .option('--no-input', 'never ask anything');
+}
+
+/** A command line that commander did not understand, as our own failure; anything else as it is. */
+function misunderstood(error: unknown): unknown {
+  if (!(error instanceof CommanderError)) return error;
+  const isHelp = error.code === 'commander.help';
+  // Such as `error: unknown option '--jsn'\n(Did you mean --json?)`.
+  const said = error.message
+    .replace(/^error: /, '')
+    .replace(/\s+/g, ' ')
+    .replace(/\.$/, '');
+  return new SaharaError('usage', { reason: isHelp ? 'The command is missing' : said }, { cause: error });
 }
 
 const FIRST_STEPS = `
@@ -53,14 +71,14 @@ First steps:
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the daemon is not running.`;
 
 function everyCommand(command: Command): readonly Command[] {
-  return command.commands.flatMap((below) => (below.commands.length > 0 ? everyCommand(below) : [below]));
+  return command.commands.flatMap((below) => [below, ...everyCommand(below)]);
 }
 
 function runnerOf(done: (code: number) => void): Runner {
   return <A extends readonly unknown[]>(action: Action<A>) =>
     async (...args: unknown[]): Promise<void> => {
       const command = args[args.length - 1] as Command;
-      const options: GlobalOptions = command.opts();
+      const options: GlobalOptions = commonOptions(command);
       const app: App = createApp(options);
       try {
         // Commander hands over what the command declares, then the command itself.
@@ -69,6 +87,19 @@ function runnerOf(done: (code: number) => void): Runner {
         done(report(error, { json: options.json === true, app }));
       }
     };
+}
+
+/** The common options, wherever on the line they stand: the nearest to the command's name counts. */
+function commonOptions(command: Command): GlobalOptions {
+  const levels: Command[] = [];
+  for (let at: Command | null = command; at !== null; at = at.parent) levels.unshift(at);
+  const opts = levels.map((level): GlobalOptions => level.opts());
+  const home = opts.findLast((each) => each.home !== undefined)?.home;
+  return {
+    json: opts.some((each) => each.json === true),
+    input: opts.every((each) => each.input !== false),
+    ...(home !== undefined && { home }),
+  };
 }
 
 /** Prints a failure: what, why, next; or its code and facts under `--json`. */

@@ -45,6 +45,7 @@ export const proofCommands: CommandGroup = (program, run) => {
 /** A file, or the evidence of a call of one's own: with its settlement where a daemon runs that has seen it. */
 async function read(app: App, name: string): Promise<Uint8Array> {
   const looksLikeId = /^[0-9a-f]{4,32}$/.test(name);
+  const advice = 'Give the name of a file, or a receipt id of at least 4 digits (`sahara receipts`)';
   const path = await findReceipt(app.home.receipts, name);
   if (path !== undefined) {
     // Brings the saved file up to date; without a daemon it is proved as it stands.
@@ -55,7 +56,7 @@ async function read(app: App, name: string): Promise<Uint8Array> {
   } catch (error) {
     throw new SaharaError(
       looksLikeId ? 'receipt-unknown' : 'file-missing',
-      { path: name, receipt: name },
+      { path: name, receipt: name, ...(!looksLikeId && { advice }) },
       { cause: error },
     );
   }
