@@ -19,6 +19,7 @@ import { type AgentKeeper, createAgentKeeper } from './agents.ts';
 import { createAsk } from './asking.ts';
 import { type AssetBook, createAssetBook } from './assets.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
+import { watchFaults } from './faults.ts';
 import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
@@ -100,6 +101,15 @@ async function startAll(
 ): Promise<Running> {
   const startedAtMs = systemClock.monotonicMs();
   const ground = await openGround(parts, life);
+  const { faults } = options;
+  if (faults !== undefined) {
+    const { log, clock, config } = ground;
+    await life.start(
+      'faults',
+      () => watchFaults({ process: faults, log, clock, stop: () => life.stop() }, config.daemon),
+      (unwatch) => unwatch(),
+    );
+  }
   const core = await startCore(ground, life, options);
   const calls = await startCalls(core, life);
   const knowing = await startKnowledge(core, life);

@@ -91,6 +91,7 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
       {
         signal: stopping.signal,
         tell: (text) => terminal.note(text),
+        faults: process,
       },
     );
   } finally {
