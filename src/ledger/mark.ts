@@ -66,7 +66,7 @@ export async function demandMarked(chain: MarkedChain, marked: MarkedHead, place
 }
 
 /**
- * Throws `store-corrupt` unless the latest blocks under `prefix` lead to the head without a gap. A block is one
+ * Throws `store-corrupt` unless the latest blocks in `range` lead to the head without a gap. A block is one
  * batch, so the batches of blocks that are all there are whole.
  */
 export async function demandUnbroken(
