@@ -236,17 +236,17 @@ function asksDefinition(question: string): boolean {
   return DEFINITION_ASKED.test(asked) && !/\bdifferences?\b/.test(asked);
 }
 
-/** A definition of what was asked: "X is ..." or a table's row about X, where X is in the question. */
+/** A definition of what was asked: "X is ..." or a row about X of a table of two columns, where X is in the question. */
 function defines(question: string, passage: Passage, unit: Unit, text: string): boolean {
   const wanted = termSet(question);
   if (unit.kind === 'row') {
-    const [, cell = '', ...rest] = text.split('|');
+    const [, cell = '', meaning = '', ...more] = text.split('|');
+    // A table of more columns lists properties, not meanings.
+    if (more.length > 1) return false;
     const named = cell.trim().toLowerCase();
     const words = question.toLowerCase().split(/[^\p{L}\p{N}]+/u);
     return (
-      words.includes(named) &&
-      wanted.has(analyse(named)[0]?.term ?? '') &&
-      countWords(rest.join(' ')) >= WORDS_MIN
+      words.includes(named) && wanted.has(analyse(named)[0]?.term ?? '') && countWords(meaning) >= WORDS_MIN
     );
   }
   const match = DEFINITION.exec(text);
