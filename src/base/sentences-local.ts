@@ -93,6 +93,8 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   | 'vault-unknown'
   | 'vault-exists'
   | 'vault-empty'
+  | 'vault-in-use'
+  | 'home-full'
   | 'document-unsupported'
   | 'document-too-large'
   | 'document-unreadable'
@@ -125,6 +127,16 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
     `The vault ${f('name', f('vault', ''))} is empty.`,
     'An agent needs documents to answer from.',
     'Add some with `sahara vault add`.',
+  ],
+  'vault-in-use': (f) => [
+    `The vault ${f('name', f('vault', ''))} is in use.`,
+    `${f('agent') ? `The agent ${f('agent')} answers` : 'An agent answers'} from it.`,
+    'Remove the agent first with `sahara agent remove`.',
+  ],
+  'home-full': (f) => [
+    'This home takes no more.',
+    `It holds at most ${f('limit', 'a set number of')} ${f('what', 'of these')}.`,
+    'Remove one that is not needed, or use a second home.',
   ],
   'document-unsupported': (f) => [
     `${f('path', f('document', 'The document'))} is of a kind that cannot be read.`,

@@ -108,6 +108,7 @@ export const CALL_SENTENCES: SentenceTable<
   | 'channel-unknown'
   | 'channel-closing'
   | 'funds-insufficient'
+  | 'channel-to-self'
   | 'receipt-invalid'
   | 'answer-invalid'
   | 'call-conflict'
@@ -203,6 +204,11 @@ export const CALL_SENTENCES: SentenceTable<
     'There is not enough money.',
     `It needs ${money(f, ['needed', 'wanted', 'amount'], 'more')}; there is ${money(f, ['available', 'balance', 'left'], 'less')}.`,
     'Add to the account or to the channel and try again.',
+  ],
+  'channel-to-self': () => [
+    'A channel to oneself is not needed.',
+    'Your own agents answer you free.',
+    'Name the operator of somebody else, or ask your agent right away.',
   ],
   'receipt-invalid': (f) => [
     'The receipt does not hold.',

@@ -139,7 +139,7 @@ class HomeAgents implements AgentKeeper {
     const before = this.#running.get(name);
     if (before !== undefined && !replace) throw new SaharaError('agent-exists', { name });
     if (before === undefined && this.#running.size >= AGENTS_MAX) {
-      throw new SaharaError('usage', { reason: `A home hosts at most ${AGENTS_MAX} agents` });
+      throw new SaharaError('home-full', { what: 'agents', limit: AGENTS_MAX });
     }
     await this.#bringUp(manifest, signal);
     await this.#save(name, text);

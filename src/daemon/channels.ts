@@ -16,7 +16,7 @@ export interface ChannelParts extends Core {
   readonly payer: PayerBook;
 }
 
-/** Opens a channel to `payee`. Throws `funds-insufficient` with what is needed and what is there. */
+/** Opens a channel to `payee`. Throws `channel-to-self`, or `funds-insufficient` with what is needed and what is there. */
 export async function openChannel(
   core: Core,
   wanted: { readonly payee: PublicKey; readonly deposit: bigint },
@@ -24,9 +24,7 @@ export async function openChannel(
 ): Promise<Hash> {
   const { ledger, wallet, network } = core;
   if (equalBytes(wanted.payee, wallet.publicKey)) {
-    throw new SaharaError('usage', {
-      reason: 'A channel to oneself is not needed: your own agents answer you free',
-    });
+    throw new SaharaError('channel-to-self');
   }
   await core.wallet.funded;
   const { depositMin, transactionFee } = ledger.genesis.parameters;

@@ -18,7 +18,7 @@ const NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 export interface VaultKeeper {
   /** Names of all, sorted. */
   names(): Promise<readonly string[]>;
-  /** Makes an empty vault. Throws `vault-exists`, or `usage` for a name that cannot be one. */
+  /** Makes an empty vault. Throws `vault-exists`, `home-full`, or `usage` for a name that cannot be one. */
   create(name: string): Promise<Vault>;
   /** The vault of that name. Throws `vault-unknown` with the nearest names, `store-corrupt`. */
   open(name: string): Promise<Vault>;
@@ -86,7 +86,7 @@ export function createVaultKeeper(
       }
       if (exists(name)) throw new SaharaError('vault-exists', { vault: name });
       if ((await names()).length >= VAULTS_MAX) {
-        throw new SaharaError('usage', { reason: `A home holds at most ${VAULTS_MAX} vaults` });
+        throw new SaharaError('home-full', { what: 'vaults', limit: VAULTS_MAX });
       }
       return opening(name);
     },

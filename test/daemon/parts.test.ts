@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, utimesSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -158,5 +158,17 @@ describe('vault keeper', () => {
     await again.remove('notes');
     await expect(again.open('notes')).rejects.toMatchObject({ code: 'vault-unknown' });
     await again.close();
+  });
+
+  it('refuses more than a home holds, which is no misuse of the command', async () => {
+    const full = mkdtempSync(join(folder, 'full-'));
+    for (let n = 0; n < 256; n++) mkdirSync(join(full, `vault-${n}`));
+    const keeper = createVaultKeeper({ clock: systemClock }, { folder: full });
+    await expect(keeper.create('more')).rejects.toMatchObject({
+      code: 'home-full',
+      kind: 'refused',
+      facts: { what: 'vaults', limit: 256 },
+    });
+    await keeper.close();
   });
 });

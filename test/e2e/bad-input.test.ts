@@ -98,6 +98,8 @@ describe('a command that cannot be', () => {
     expectError(finished, 'price-above-max', 1);
     expect(await caller.client.call('channel.list', {})).toEqual([]);
     expectError(await caller.sahara(['ask', 'guide', 'x', '--max-price', 'lots']), 'usage', 2);
+    const { did } = await caller.client.call('status', {});
+    expectError(await caller.sahara(['channel', 'open', did]), 'channel-to-self', 1);
   });
 
   it('refuses what is no document, and takes the rest', async () => {
@@ -147,7 +149,7 @@ describe('a command that cannot be', () => {
       'agent-exists',
       1,
     );
-    expectError(await host.sahara(['vault', 'remove', 'camels']), 'usage', 2);
+    expectError(await host.sahara(['vault', 'remove', 'camels']), 'vault-in-use', 1);
   });
 
   it('says what is missing when there are no funds', async () => {

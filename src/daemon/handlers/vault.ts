@@ -43,10 +43,7 @@ export function vaultHandlers(
     },
     async 'vault.remove'({ name }) {
       const [agent] = usedBy(name);
-      if (agent !== undefined) {
-        const reason = `The agent ${agent} answers from the vault ${name}; remove the agent first`;
-        throw new SaharaError('usage', { reason });
-      }
+      if (agent !== undefined) throw new SaharaError('vault-in-use', { vault: name, agent });
       await vaults.remove(name);
       return {};
     },
