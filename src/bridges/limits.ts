@@ -10,6 +10,10 @@ export const TELEGRAM_ENTITIES_MAX = 100;
 export const DISCORD_TEXT_MAX = 2000;
 /** Longest answer that a bridge shows, UTF-16 units; the receipt covers the whole one. */
 export const ANSWER_TEXT_MAX = 65_536;
+/** Room of an answer's tables with aligned columns, UTF-16 units; one beyond it is shown as it was written. */
+export const TABLES_TEXT_MAX = 65_536;
+/** Longest text that an answer is laid out to, UTF-16 units; tables and bullets take more room than their source. */
+export const LAID_OUT_TEXT_MAX = 131_072;
 /** Deepest Markdown nesting that is laid out; what lies deeper is shown as it was written. */
 export const MARKDOWN_DEPTH_MAX = 32;
 /** Most messages that one answer is spread over. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { renderMarkdown } from '../../src/bridges/core/markdown.ts';
 import { plain, type Rich } from '../../src/bridges/core/rich.ts';
 import { type SplitLimit, splitRich } from '../../src/bridges/core/split.ts';
+import { LAID_OUT_TEXT_MAX } from '../../src/bridges/limits.ts';
 import { TELEGRAM_LIMIT } from '../../src/bridges/telegram/content.ts';
 import { documents } from './documents.ts';
 
@@ -91,6 +92,25 @@ describe('Markdown as text and spans', () => {
     expect(renderMarkdown('- '.repeat(3000)).text.length).toBeGreaterThan(0);
     expect(renderMarkdown(`${'['.repeat(3000)}x`).text).toContain('x');
     expect(renderMarkdown(`${'*a '.repeat(3000)}`).text).toContain('a');
+  });
+});
+
+// BRG-28
+describe('an answer made to take long', () => {
+  test('becomes no larger than its limit: wide, empty tables', () => {
+    const table = `${'|a'.repeat(2000)}\n${'|-'.repeat(2000)}\n${'|\n'.repeat(6000)}`;
+    expect(renderMarkdown(table).text).toBe(table.trimEnd());
+    const small = `${'|a'.repeat(40)}\n${'|-'.repeat(40)}\n${'|\n'.repeat(60)}\n`;
+    expect(renderMarkdown(small.repeat(200)).text.length).toBeLessThanOrEqual(LAID_OUT_TEXT_MAX);
+  });
+
+  test.each(['a* ', '~~a ', '[a](', 'a] ', '> ', '- '])('stays as it was written: %j', (part) => {
+    const hostile = `x${part.repeat(65_000 / part.length)}`.trimEnd();
+    const before = process.cpuUsage();
+    expect(renderMarkdown(hostile)).toEqual(plain(hostile));
+    // It takes a few milliseconds; the parser took from 2 to 60 seconds.
+    const { user } = process.cpuUsage(before);
+    expect(user / 1000).toBeLessThan(1000);
   });
 });
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { SaharaError } from '../../src/base/errors.ts';
 import { extractDocument } from '../../src/vault/extract/extract.ts';
+import { extractMarkdown } from '../../src/vault/extract/markdown.ts';
+import { extractPlain } from '../../src/vault/extract/plain.ts';
 import { CHUNK_BYTES_MAX, MARKDOWN_BYTES_MAX } from '../../src/vault/limits.ts';
 import { unitsOf } from '../../src/vault/text/sentences.ts';
 import { countWords } from '../../src/vault/text/words.ts';
@@ -116,6 +118,30 @@ describe('documents', () => {
   test('a fence inside a code block cannot end it', async () => {
     const { chunks } = await extract('a.md', '# T\n\n````\n```\nx\n```\n````\n');
     expect(unitsOf(chunks[0]?.text ?? '').map(({ kind }) => kind)).toEqual(['code']);
+  });
+});
+
+// KNOW-38
+describe('Markdown made to take long', () => {
+  test.each(['a* ', '~~a ', '[a](', '> ', '- '])('is read as plain text: 4 MiB of %j', async (part) => {
+    const block = `${part.repeat(65_000 / part.length)}\n\n`;
+    const source = `# Title\n\nSome words.\n\n${block.repeat(64)}`;
+    const before = process.cpuUsage();
+    const { blocks } = extractMarkdown(source);
+    const { user } = process.cpuUsage(before);
+    expect(blocks.slice(0, 2).map(({ text }) => text)).toEqual(
+      extractPlain(source)
+        .blocks.slice(0, 2)
+        .map(({ text }) => text),
+    );
+    expect(blocks.length).toBeGreaterThanOrEqual(66);
+    // It takes about a tenth of a second; the parser took from two to sixty for each of the 64 blocks.
+    expect(user / 1000).toBeLessThan(5000);
+  });
+
+  test('underlined lines without end are headings of a plain text', () => {
+    const { blocks } = extractPlain('a\n---\n'.repeat(50_000));
+    expect(blocks).toHaveLength(50_000);
   });
 });
 

@@ -6,32 +6,36 @@ import type { Definition, List, ListItem, Nodes, PhrasingContent, Root, RootCont
 import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
 import { gfm } from 'micromark-extension-gfm';
-import { ANSWER_TEXT_MAX, MARKDOWN_DEPTH_MAX } from '../limits.ts';
-import { joined, normalised, plain, type Rich, type Span, separated, styled } from './rich.ts';
+import { MARKDOWN_WORK_MAX, markdownWork } from '../../base/markdown-cost.ts';
+import { ANSWER_TEXT_MAX, LAID_OUT_TEXT_MAX, MARKDOWN_DEPTH_MAX, TABLES_TEXT_MAX } from '../limits.ts';
+import { joined, normalised, plain, type Rich, type Span, separated, sliced, styled } from './rich.ts';
 
 interface Scope {
   readonly source: string;
   readonly definitions: ReadonlyMap<string, Definition>;
+  /** How often each text stands in brackets, in lower case. */
+  readonly labels: ReadonlyMap<string, number>;
+  /** What is left for aligned tables, UTF-16 units. */
+  readonly room: { left: number };
   readonly depth: number;
 }
 
 /** `markdown` (CommonMark with GitHub's tables, strikethrough, task lists and footnotes) as text and spans. */
 export function renderMarkdown(markdown: string): Rich {
   const source = clipped(markdown, ANSWER_TEXT_MAX);
-  if (nestingOf(source) > MARKDOWN_DEPTH_MAX) return plain(source.trim());
+  if (nestingOf(source) > MARKDOWN_DEPTH_MAX || markdownWork(source) > MARKDOWN_WORK_MAX) {
+    return plain(source.trim());
+  }
   const root: Root = fromMarkdown(source, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
   const definitions = new Map(
     root.children
       .filter((node) => node.type === 'definition')
       .map((node) => [node.identifier, node] as const),
   );
-  const whole = blocks(root.children, { source, definitions, depth: 0 });
-  const end = whole.text.trimEnd().length;
-  return normalised({ text: whole.text.slice(0, end), spans: whole.spans.map((span) => cut(span, end)) });
-}
-
-function cut(span: Span, end: number): Span {
-  return span.offset + span.length <= end ? span : { ...span, length: Math.max(0, end - span.offset) };
+  const room = { left: TABLES_TEXT_MAX };
+  const whole = blocks(root.children, { source, definitions, labels: labelsOf(source), room, depth: 0 });
+  const end = clipped(whole.text, LAID_OUT_TEXT_MAX).trimEnd().length;
+  return normalised(sliced(whole, 0, end));
 }
 
 /** Cuts at `max` UTF-16 units without leaving half a character. */
@@ -60,8 +64,15 @@ function blocks(nodes: readonly RootContent[], scope: Scope): Rich {
 
 // A definition that nothing refers to would vanish with what it says.
 function isUsed(node: Definition, scope: Scope): boolean {
-  const label = (node.label ?? node.identifier).toLowerCase();
-  return scope.source.toLowerCase().split(`[${label}]`).length > 2;
+  return (scope.labels.get((node.label ?? node.identifier).toLowerCase()) ?? 0) > 1;
+}
+
+function labelsOf(source: string): ReadonlyMap<string, number> {
+  const labels = new Map<string, number>();
+  for (const [, label = ''] of source.toLowerCase().matchAll(/\[([^[\]]*)\]/g)) {
+    labels.set(label, (labels.get(label) ?? 0) + 1);
+  }
+  return labels;
 }
 
 function block(node: RootContent, scope: Scope): Rich {
@@ -152,10 +163,14 @@ function table(node: Table, scope: Scope): Rich {
   const rows = node.children.map((row) =>
     row.children.map((cell) => phrasing(cell.children, scope).text.replace(/\s+/g, ' ').trim()),
   );
-  const columns = Math.max(0, ...rows.map((row) => row.length));
-  const widths = Array.from({ length: columns }, (_, c) =>
-    Math.max(1, ...rows.map((row) => widthOf(row[c] ?? ''))),
-  );
+  const widths: number[] = [];
+  for (const row of rows) {
+    for (const [c, cell] of row.entries()) widths[c] = Math.max(widths[c] ?? 1, widthOf(cell));
+  }
+  const lineWidth = widths.reduce((sum, width) => sum + width + 3, 0);
+  const size = lineWidth * (rows.length + 1);
+  if (size > scope.room.left) return pre(verbatim(node, scope).text, undefined);
+  scope.room.left -= size;
   const lines = rows.map((row) =>
     widths
       .map((width, c) => (row[c] ?? '') + ' '.repeat(width - widthOf(row[c] ?? '')))

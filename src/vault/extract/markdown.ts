@@ -1,21 +1,27 @@
 import { fromMarkdown } from 'mdast-util-from-markdown';
 import { gfmFromMarkdown } from 'mdast-util-gfm';
 import { gfm } from 'micromark-extension-gfm';
+import { MARKDOWN_WORK_MAX, markdownWork } from '../../base/markdown-cost.ts';
 import { type Block, type Extracted, oneLine } from '../blocks.ts';
 import { NESTING_MAX } from '../limits.ts';
 import { extractHtml } from './html.ts';
+import { extractPlain } from './plain.ts';
 
 type Root = ReturnType<typeof fromMarkdown>;
 type Node = Root | Root['children'][number];
 
-/** The blocks of a Markdown document (CommonMark and GitHub's extensions), without its markup and front matter. */
+/**
+ * The blocks of a Markdown document (CommonMark and GitHub's extensions), without its markup and front matter; those of
+ * a plain text where parsing the markup would take disproportionate time.
+ */
 export function extractMarkdown(text: string): Extracted {
   const front = /^---\r?\n([\s\S]*?)\r?\n(?:---|\.\.\.)\r?\n/.exec(text);
   const body = front === null ? text : text.slice(front[0].length);
+  const title = /^title:\s*(["']?)(.+?)\1\s*$/m.exec(front?.[1] ?? '')?.[2];
+  if (markdownWork(body) > MARKDOWN_WORK_MAX) return { title, blocks: extractPlain(body).blocks };
   const root = fromMarkdown(body, { extensions: [gfm()], mdastExtensions: [gfmFromMarkdown()] });
   const blocks: Block[] = [];
   for (const node of root.children) walk(node, blocks, 0);
-  const title = /^title:\s*(["']?)(.+?)\1\s*$/m.exec(front?.[1] ?? '')?.[2];
   return { title, blocks };
 }
 

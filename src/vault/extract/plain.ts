@@ -13,16 +13,25 @@ export function extractPlain(text: string): Extracted {
     .map((group) => group.split('\n').filter((line) => line.trim() !== ''))
     .filter((lines) => lines.length > 0);
   const blocks: Block[] = [];
-  for (const [i, lines] of groups.entries()) blocks.push(...blocksOfGroup(lines, groups[i + 1]));
+  for (const [i, lines] of groups.entries())
+    for (const block of blocksOfGroup(lines, groups[i + 1])) blocks.push(block);
   return { title: undefined, blocks };
 }
 
-function blocksOfGroup(lines: readonly string[], next: readonly string[] | undefined): Block[] {
-  const [first = '', second = '', ...rest] = lines;
-  if (lines.length >= 2 && UNDERLINE.test(second) && first.length <= HEADING_CHARACTERS_MAX) {
-    const heading: Block = { kind: 'heading', level: second.startsWith('=') ? 1 : 2, text: oneLine(first) };
-    return rest.length > 0 ? [heading, ...blocksOfGroup(rest, next)] : [heading];
+function blocksOfGroup(group: readonly string[], next: readonly string[] | undefined): Block[] {
+  const blocks: Block[] = [];
+  let at = 0;
+  for (; at < group.length; at += 2) {
+    const [first = '', second = ''] = group.slice(at, at + 2);
+    if (!UNDERLINE.test(second) || first.length > HEADING_CHARACTERS_MAX) break;
+    blocks.push({ kind: 'heading', level: second.startsWith('=') ? 1 : 2, text: oneLine(first) });
   }
+  if (at < group.length) blocks.push(...blocksOfLines(group.slice(at), next));
+  return blocks;
+}
+
+function blocksOfLines(lines: readonly string[], next: readonly string[] | undefined): Block[] {
+  const [first = ''] = lines;
   if (lines.length === 1 && next !== undefined && isHeading(first, next)) {
     return [{ kind: 'heading', level: levelOf(first), text: oneLine(first) }];
   }
