@@ -139,6 +139,11 @@ describe('Markdown made to take long', () => {
     expect(user / 1000).toBeLessThan(5000);
   });
 
+  test('deep lists are indented so far only', () => {
+    const { blocks } = extractMarkdown(`${'- '.repeat(130)}x`);
+    expect(blocks[0]?.text.length).toBeLessThan(130 * 40);
+  });
+
   test('underlined lines without end are headings of a plain text', () => {
     const { blocks } = extractPlain('a\n---\n'.repeat(50_000));
     expect(blocks).toHaveLength(50_000);

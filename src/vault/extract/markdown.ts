@@ -7,6 +7,9 @@ import { NESTING_MAX } from '../limits.ts';
 import { extractHtml } from './html.ts';
 import { extractPlain } from './plain.ts';
 
+/** Levels of a list that are told apart by indentation: without an end it grows with the square of the nesting. */
+const INDENTED_LEVELS_MAX = 16;
+
 type Root = ReturnType<typeof fromMarkdown>;
 type Node = Root | Root['children'][number];
 
@@ -73,9 +76,10 @@ function paragraph(node: Node): string {
 function listText(node: Extract<Node, { type: 'list' }>, indent: string, depth: number): string {
   const lines: string[] = [];
   let number = node.start ?? 1;
+  const deeper = indent.length < 2 * INDENTED_LEVELS_MAX ? `${indent}  ` : indent;
   for (const item of node.children) {
     const bullet = node.ordered ? `${number++}. ` : '- ';
-    lines.push(`${indent}${bullet}${itemText(item, `${indent}  `, depth)}`);
+    lines.push(`${indent}${bullet}${itemText(item, deeper, depth)}`);
   }
   return lines.join('\n');
 }
