@@ -4,7 +4,7 @@
  */
 import { formatAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
-import { SaharaError } from '../base/errors.ts';
+import { type ErrorCode, SaharaError } from '../base/errors.ts';
 import { type Genesis, genesis, networkOf } from './block.ts';
 import { type Bundle, readBundle, type Settlement } from './bundle.ts';
 import { callRequest } from './call.ts';
@@ -131,7 +131,7 @@ export function verifyBundle(
     return { ok: true, steps, summary };
   } catch (error) {
     if (!(error instanceof SaharaError)) throw error;
-    steps.push({ check: running, ok: false, detail: reasonOf(error) });
+    steps.push({ check: running, ok: false, detail: reasonOf(error, running) });
     return { ok: false, steps, summary: undefined };
   }
 }
@@ -144,11 +144,26 @@ interface Work {
   readonly expected: BundleExpectation;
 }
 
-function reasonOf(error: SaharaError): string {
-  const { reason } = error.facts;
-  if (reason === undefined) return error.code;
-  return error.code === 'bundle-invalid' ? String(reason) : `${error.code}: ${String(reason)}`;
+function reasonOf(error: SaharaError, check: BundleCheck): string {
+  const reason = error.facts.reason === undefined ? '' : String(error.facts.reason);
+  if (error.code === 'bundle-invalid') return reason;
+  const more = reason && ` (${reason})`;
+  if (error.code === 'malformed') {
+    return check === 'bundle' ? `this is no evidence bundle${more}` : `a part cannot be read${more}`;
+  }
+  return `${WORDS[error.code] ?? `it is refused as ${error.code}`}${more}`;
 }
+
+/** How the refusals of the parts read in a verdict. */
+const WORDS: Partial<Record<ErrorCode, string>> = {
+  'certificate-invalid': 'the certificate does not hold',
+  'version-unsupported': 'it is of another version',
+  'network-mismatch': 'it is of another network',
+  'wrong-recipient': 'it was meant for someone else',
+  'unknown-critical': 'it needs something unknown',
+  expired: 'it had expired when it was sent',
+  'not-yet-valid': 'it is from the future',
+};
 
 function runChecks(work: Work, file: Uint8Array): BundleSummary {
   const { suite, run } = work;
@@ -317,7 +332,9 @@ function signedBy(
   message: Signed,
 ): void {
   const fault = checkSigned(where.suite, where.network, where.type, key, message);
-  if (fault) throw new SaharaError(fault, { reason: `the ${where.type}` });
+  const what = where.type === 'call' ? 'question' : where.type;
+  if (fault === 'signature-missing') refuse(`the ${what} is not signed`);
+  must(fault === undefined, `the ${what}'s signature does not match`);
 }
 
 function summaryOf(parts: {

@@ -45,7 +45,7 @@ export function readHeader(settlement: Settlement, context: SettlementContext): 
     header.proposer,
     settlement.header,
   );
-  if (fault) refuse(`the block: ${fault}`);
+  if (fault) refuse("the block's signature does not match");
   return header;
 }
 
@@ -75,7 +75,7 @@ export function checkInclusion(
   const read = transaction.decode(sent.payload);
   must(read.network === context.network, 'the transaction is of another network');
   const fault = checkSigned(context.suite, context.network, 'transaction', read.sender, sent);
-  if (fault) refuse(`the transaction: ${fault}`);
+  if (fault) refuse("the transaction's signature does not match");
   return read;
 }
 
@@ -99,9 +99,9 @@ export function readClaim(sent: Transaction, context: SettlementContext): Claim 
     must(side.lane === receipt.lane, 'the claim is for another lane');
   }
   const voucherFault = checkSigned(suite, network, 'voucher', receipt.payer, body.voucher);
-  if (voucherFault) refuse(`the claimed voucher: ${voucherFault}`);
+  if (voucherFault) refuse("the claimed voucher's signature does not match");
   const chargeFault = checkSigned(suite, network, 'charge', receipt.payee, body.charge);
-  if (chargeFault) refuse(`the claimed charge: ${chargeFault}`);
+  if (chargeFault) refuse("the claimed charge's signature does not match");
   must(promised.ceiling >= charged.total, 'the claimed voucher does not cover the charge');
   return { voucher: promised, charge: charged, attribution: body.attribution };
 }

@@ -27,6 +27,8 @@ describe('an evidence bundle', () => {
       const { ok, steps } = verifyBundle(suite, flipped(at, 1 << (at % 8)));
       expect(ok, `byte ${at}`).toBe(false);
       expect(steps.at(-1)?.detail.length, `byte ${at}`).toBeGreaterThan(3);
+      // A reason is words for a reader, never a code.
+      expect(steps.at(-1)?.detail, `byte ${at}`).not.toMatch(/-invalid|-missing|malformed|refused as/);
     }
   });
 

@@ -1,8 +1,8 @@
 /** `verify` and `explain`: proof without a network, and the arithmetic in words. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { SaharaError } from '../../base/errors.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { findReceipt } from '../../daemon/receipts.ts';
-import { readBundle } from '../../protocol/bundle.ts';
+import { type Bundle, readBundle } from '../../protocol/bundle.ts';
 import { explainReceipt } from '../../protocol/explain.ts';
 import { receipt } from '../../protocol/payment.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
@@ -69,7 +69,7 @@ async function verify(app: App, name: string, options: VerifyOptions): Promise<v
     file,
     options.network === undefined ? {} : { network: options.network },
   );
-  app.terminal.result(plain(verdict), () => show(app, verdict));
+  app.terminal.result(plain(verdict), () => show(app, verdict, name));
   if (!verdict.ok) process.exitCode = 1;
 }
 
@@ -101,7 +101,7 @@ function plain(verdict: BundleVerdict): object {
   };
 }
 
-function show({ terminal }: App, verdict: BundleVerdict): void {
+function show({ terminal }: App, verdict: BundleVerdict, name: string): void {
   for (const step of verdict.steps) {
     const mark = step.ok ? terminal.paint('green', '✓') : terminal.paint('red', '✗');
     terminal.line(`${mark} ${step.check.padEnd(11)} ${clip(step.detail, 100)}`);
@@ -110,9 +110,8 @@ function show({ terminal }: App, verdict: BundleVerdict): void {
   const { summary } = verdict;
   if (summary === undefined) {
     const failed = verdict.steps.find(({ ok }) => !ok);
-    terminal.line(
-      `${terminal.paint('red', 'Not proved')}: ${printable(failed?.detail ?? 'the file is no evidence bundle')}.`,
-    );
+    const why = failed?.check === 'bundle' ? `${name} is no evidence bundle` : failed?.detail;
+    terminal.line(`${terminal.paint('red', 'Not proved')}: ${printable(why ?? 'a check failed')}.`);
     return;
   }
   const settled = summary.settlement
@@ -125,8 +124,18 @@ function show({ terminal }: App, verdict: BundleVerdict): void {
   );
 }
 
+/** Reads a bundle. Throws `bundle-invalid` for a file that is none. */
+function bundleOf(name: string, file: Uint8Array): Bundle {
+  try {
+    return readBundle(file);
+  } catch (error) {
+    if (asSaharaError(error).code !== 'malformed') throw error;
+    throw new SaharaError('bundle-invalid', { reason: `${name} is no evidence bundle` }, { cause: error });
+  }
+}
+
 async function explain(app: App, name: string): Promise<void> {
-  const evidence = readBundle(await read(app, name));
+  const evidence = bundleOf(name, await read(app, name));
   const lines = explainReceipt(receipt.decode(evidence.ending.receipt.payload));
   app.terminal.result({ lines }, () => {
     for (const line of lines) app.terminal.line(line);
