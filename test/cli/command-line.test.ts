@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -54,6 +54,24 @@ describe('the command line', () => {
     expect(stderr).toContain('sahara up');
     expect(stderr).not.toContain('(usage)');
     expect(code).toBe(2);
+  });
+
+  it('shows the options of `up` with readable defaults, and takes them off', async () => {
+    const { stdout } = await peer.sahara(['up', '--help']);
+    expect(stdout).not.toMatch(/\[\[|preset|\[true\]|\[""\]/);
+    expect(stdout.replace(/\s+/g, ' ')).toMatch(/--mesh-mdns \[true\|false\] [^-]*\(default: true\)/);
+    // The flag is known: what stops the start is the configuration after it.
+    const { stderr } = await peer.sahara(['up', '--no-mesh-mdns', '--mesh-port', 'many']);
+    expect(stderr).toContain('(config-invalid)');
+  });
+
+  it('says that a file is no evidence bundle', async () => {
+    const file = join(folder, 'notes.txt');
+    writeFileSync(file, 'Camels walk far.');
+    const verified = await peer.sahara(['verify', file]);
+    expect(verified.stdout).toContain(`Not proved: ${file} is no evidence bundle.`);
+    expect(verified.code).toBe(1);
+    expect((await peer.sahara(['explain', file])).stderr).toContain(`${file} is no evidence bundle.`);
   });
 
   it('says what a receipt can be named by', async () => {

@@ -25,7 +25,11 @@ export const daemonCommands: CommandGroup = (program, run) => {
     .option('--config <file>', 'configuration file')
     .option('--bootstrap <address...>', 'same as --mesh-bootstrap')
     .addHelpText('after', UP_HELP);
-  for (const option of CONFIG_OPTIONS) up.addOption(flagOf(option));
+  for (const option of CONFIG_OPTIONS) {
+    up.addOption(flagOf(option));
+    // As is usual; hidden, for `--name false` says the same.
+    if (option.type === 'boolean') up.addOption(new Option(option.flag.replace('--', '--no-')).hideHelp());
+  }
   up.action(run(runDaemon));
   program
     .command('config')
@@ -55,9 +59,16 @@ Examples:
   $ SAHARA_HOME=/tmp/second sahara up --bootstrap /ip4/192.0.2.7/tcp/4101/p2p/12D3Koo...`;
 
 function flagOf(option: ConfigOption): Option {
-  const about = `${option.about} [${JSON.stringify(option.fallback)}]`;
+  const about = `${option.about} (default: ${written(option.fallback)})`;
+  // Without a value the flag means true.
   if (option.type === 'boolean') return new Option(`${option.flag} [true|false]`, about);
   return new Option(option.type === 'list' ? `${option.flag} <values...>` : `${option.flag} <value>`, about);
+}
+
+/** A default as a person reads it. */
+function written(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? 'none' : value.join(', ');
+  return value === undefined || value === '' ? 'none' : String(value);
 }
 
 function configOf(app: App, flags: Flags): Config {
@@ -66,6 +77,7 @@ function configOf(app: App, flags: Flags): Config {
   for (const option of CONFIG_OPTIONS) {
     const value = flags[new Option(option.flag).attributeName()];
     if (value === true) given.set(option.path, 'true');
+    else if (value === false) given.set(option.path, 'false');
     else if (typeof value === 'string' || Array.isArray(value)) given.set(option.path, value);
   }
   if (Array.isArray(flags.bootstrap)) given.set('mesh.bootstrap', flags.bootstrap);
