@@ -6,8 +6,8 @@
  * Counts that ordinary writing reaches are free. The estimate may be high; it says nothing about the result.
  */
 
-/** Work above which a text is better read as plain, in units of about 30 ns: a quarter of a second. */
-export const MARKDOWN_WORK_MAX = 8_000_000;
+/** Work above which a text is better read as plain, in units of 30 to 700 ns: about a second at worst. */
+export const MARKDOWN_WORK_MAX = 2_000_000;
 
 /** Marks of one kind in one block that are free. */
 const MARKS_FREE = 64;
