@@ -3,7 +3,7 @@
  * rest. A claim that was sent and not heard of is looked up by its id before anything is sent again; amounts are
  * cumulative and the ledger pays the difference, so even a repeated claim pays nothing twice.
  */
-import { toHex } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -51,12 +51,19 @@ interface Sent {
   readonly claim: Claim;
 }
 
+/** What one round looks at. */
+export interface RoundOptions {
+  readonly all?: boolean;
+  readonly only?: Hash;
+  readonly signal?: AbortSignal;
+}
+
 /** Claims by thresholds. */
 export interface Claimer {
   /** Begins to look regularly. */
   start(): void;
-  /** Looks once; `all` claims whatever is due. */
-  round(options?: { readonly all?: boolean; readonly signal?: AbortSignal }): Promise<ClaimRound>;
+  /** Looks once; `all` claims whatever is due, `only` looks at one channel alone. */
+  round(options?: RoundOptions): Promise<ClaimRound>;
   /** Stops looking and waits for the round under way. */
   stop(): Promise<void>;
 }
@@ -96,7 +103,7 @@ class ThresholdClaimer implements Claimer {
     });
   }
 
-  round(options: { readonly all?: boolean; readonly signal?: AbortSignal } = {}): Promise<ClaimRound> {
+  round(options: RoundOptions = {}): Promise<ClaimRound> {
     const before = this.#running?.catch(() => {}) ?? Promise.resolve();
     const running = before
       .then(() => this.#round(options))
@@ -114,7 +121,7 @@ class ThresholdClaimer implements Claimer {
     await this.#running?.catch(() => {});
   }
 
-  async #round(options: { readonly all?: boolean; readonly signal?: AbortSignal }): Promise<ClaimRound> {
+  async #round(options: RoundOptions): Promise<ClaimRound> {
     const signals = [this.#stopping.signal, ...(options.signal ? [options.signal] : [])];
     const signal = AbortSignal.any(signals);
     const failed: { channel: Hash; code: string }[] = [];
@@ -131,6 +138,7 @@ class ThresholdClaimer implements Claimer {
       batch = [];
     };
     for await (const due of unpaid(this.#parts.book, this.#parts.channels)) {
+      if (options.only && !equalBytes(due.channel, options.only)) continue;
       if ('lost' in due) {
         this.#tellLoss(due);
         continue;

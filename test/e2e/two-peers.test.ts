@@ -26,7 +26,9 @@ describe('two peers', () => {
     expect(printed).toContain('paid 0.002 SAHARA');
     expect(await must(caller, 'verify', file)).toContain('not settled yet');
 
-    const claimed = JSON.parse(await must(host, 'channel', 'claim', '--json'));
+    expect((await host.sahara(['channel', 'claim', 'ffff0000ffff'])).stderr).toContain('(channel-unknown)');
+    const [paying] = await host.client.call('channel.list', {});
+    const claimed = JSON.parse(await must(host, 'channel', 'claim', paying?.id.slice(0, 12) ?? '', '--json'));
     expect(claimed).toMatchObject([{ role: 'payee', charged: '2000000', claimed: '2000000', calls: 1 }]);
     const [receipt] = await caller.client.call('receipts', {});
     expect(receipt).toMatchObject({ agentName: 'guide', question: QUESTION, amount: '2000000' });

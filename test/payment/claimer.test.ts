@@ -85,6 +85,18 @@ describe('claims', () => {
     expect(ledger.sent).toHaveLength(1);
   });
 
+  it('claims one channel alone where one is named', async () => {
+    const rig = await createRig();
+    await ask(rig);
+    const ledger = ledgerOver(rig.channels);
+    const claimer = createClaimer({ book: rig.payee, channels: rig.channels, ledger, clock, log });
+    const other = await claimer.round({ all: true, only: hash(77) });
+    expect(other).toEqual({ claimed: 0, waiting: 0, failed: [] });
+    expect(ledger.sent).toHaveLength(0);
+    const { id } = rig.channels.all[0] ?? expect.fail('a channel');
+    expect(await claimer.round({ all: true, only: id })).toMatchObject({ claimed: 1 });
+  });
+
   it('PAY-42: a claim whose outcome is unknown is looked up and not sent again; a closing channel does not wait', async () => {
     const rig = await createRig();
     await ask(rig);

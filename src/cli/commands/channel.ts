@@ -22,7 +22,8 @@ export const channelCommands: CommandGroup = (program, run) => {
   channel
     .command('claim')
     .description('have the ledger pay out what callers owe, now')
-    .addHelpText('after', '\nExample:\n  $ sahara channel claim')
+    .argument('[channel]', 'first characters of its id; all when left out')
+    .addHelpText('after', '\nExample:\n  $ sahara channel claim\n  $ sahara channel claim 5f2a')
     .action(run(claim));
   channel
     .command('close')
@@ -65,9 +66,11 @@ async function open(app: App, payee: string, options: { readonly deposit?: strin
   );
 }
 
-async function claim(app: App): Promise<void> {
+async function claim(app: App, channel: string | undefined): Promise<void> {
   const stop = app.terminal.progress('Waiting for the ledger');
-  const rows = await app.client.call('channel.claim', {}, { signal: app.signal }).finally(stop);
+  const rows = await app.client
+    .call('channel.claim', channel === undefined ? {} : { channel }, { signal: app.signal })
+    .finally(stop);
   app.terminal.result(rows, () => {
     if (rows.length === 0) app.terminal.line('Nothing to claim.');
     else show(app, rows);

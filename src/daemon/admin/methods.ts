@@ -63,7 +63,7 @@ export interface UnaryMethods {
     input: { readonly payee: string; readonly deposit?: string | undefined };
     output: ChannelRow;
   };
-  'channel.claim': { input: Empty; output: readonly ChannelRow[] };
+  'channel.claim': { input: { readonly channel?: string | undefined }; output: readonly ChannelRow[] };
   'channel.close': { input: { readonly channel: string }; output: ChannelRow };
   earnings: { input: Empty; output: EarningsReport };
   receipts: { input: { readonly limit?: number | undefined }; output: readonly ReceiptRow[] };
@@ -139,7 +139,7 @@ export const ADMIN_METHODS: MethodTable = {
   'vault.remove': unary(z.strictObject({ name })),
   'channel.list': unary(nothing),
   'channel.open': unary(z.strictObject({ payee: name, deposit: grains.optional() })),
-  'channel.claim': unary(nothing),
+  'channel.claim': unary(z.strictObject({ channel: name.optional() })),
   'channel.close': unary(z.strictObject({ channel: name })),
   earnings: unary(nothing),
   receipts: unary(z.strictObject({ limit })),

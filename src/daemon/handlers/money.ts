@@ -42,13 +42,15 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
       if (row === undefined) throw new SaharaError('channel-unknown', { channel: id });
       return row;
     },
-    async 'channel.claim'(_input, signal) {
-      const { failed } = await running.claimer.round({ all: true, signal });
+    async 'channel.claim'({ channel }, signal) {
+      const only = channel === undefined ? undefined : findChannel(running, channel).id;
+      const { failed } = await running.claimer.round({ all: true, signal, ...(only && { only }) });
       const [first] = failed;
       if (first !== undefined) {
         throw new SaharaError('tx-refused', { channel: toHex(first.channel), reason: first.code });
       }
-      return (await channelRows(running)).filter(({ role }) => role === 'payee');
+      const rows = (await channelRows(running)).filter(({ role }) => role === 'payee');
+      return only === undefined ? rows : rows.filter(({ id }) => id === toHex(only));
     },
     'channel.close': ({ channel }, signal) =>
       closeChannel(running, findChannel(running, channel), { signal }),
