@@ -106,7 +106,7 @@ async function startAll(
     const { log, clock, config } = ground;
     await life.start(
       'faults',
-      () => watchFaults({ process: faults, log, clock, stop: () => life.stop() }, config.daemon),
+      () => watchFaults({ ...faults, log, clock, stop: () => life.stop() }, config.daemon),
       (unwatch) => unwatch(),
     );
   }

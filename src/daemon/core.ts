@@ -26,7 +26,7 @@ import { createTickSigner, createVerifier, type TickSigner, type Verifier } from
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
 import type { Config } from './config-schema.ts';
-import type { FaultSource } from './faults.ts';
+import type { FaultHandling } from './faults.ts';
 import { chooseNetwork, type NetworkChoice, serveGenesis } from './genesis.ts';
 import { createFileMark } from './head-mark.ts';
 import { claimHome, type Home, homeInUse, prepareHome, rotateLog } from './home.ts';
@@ -50,8 +50,8 @@ export interface StartOptions {
   readonly signal: AbortSignal;
   /** Tells a person what is being waited for or was found. */
   readonly tell: (text: string) => void;
-  /** The process that a fault nobody handled stops and ends. Absent: that is the embedding program's to do. */
-  readonly faults?: FaultSource;
+  /** Where faults that nobody handled come from, and what ends the process after the stop. Absent: that is the embedding program's to do. */
+  readonly faults?: FaultHandling;
 }
 
 /** Local parts: no network yet. */

@@ -5,16 +5,21 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 
-/** The part of `process` that faults come from and that ends. */
+/** The part of `process` that faults come from. */
 export interface FaultSource {
   on(event: 'uncaughtException' | 'unhandledRejection', listener: (fault: unknown) => void): unknown;
   off(event: 'uncaughtException' | 'unhandledRejection', listener: (fault: unknown) => void): unknown;
-  exit(code: number): void;
+}
+
+/** Where faults come from, and what ends the process after them. */
+export interface FaultHandling {
+  readonly source: FaultSource;
+  /** Ends the process with a failure. */
+  readonly end: () => void;
 }
 
 /** What is done about a fault. */
-export interface FaultParts {
-  readonly process: FaultSource;
+export interface FaultParts extends FaultHandling {
   readonly log: Log;
   /** Stops everything in order. */
   readonly stop: () => Promise<void>;
@@ -35,21 +40,21 @@ export function watchFaults(parts: FaultParts, options: { readonly drainMs: numb
     parts.log.error('fault that nobody handled', { event, stack });
     if (stopping) return;
     stopping = true;
-    const cancel = parts.clock.after(options.drainMs + FAULT_STOP_MARGIN_MS, () => parts.process.exit(1));
+    const cancel = parts.clock.after(options.drainMs + FAULT_STOP_MARGIN_MS, parts.end);
     void parts
       .stop()
       .catch((error: unknown) => parts.log.error('did not stop cleanly', { reason: String(error) }))
       .then(() => {
         cancel();
-        parts.process.exit(1);
+        parts.end();
       });
   };
   const exception = listenerFor('uncaughtException');
   const rejection = listenerFor('unhandledRejection');
-  parts.process.on('uncaughtException', exception);
-  parts.process.on('unhandledRejection', rejection);
+  parts.source.on('uncaughtException', exception);
+  parts.source.on('unhandledRejection', rejection);
   return () => {
-    parts.process.off('uncaughtException', exception);
-    parts.process.off('unhandledRejection', rejection);
+    parts.source.off('uncaughtException', exception);
+    parts.source.off('unhandledRejection', rejection);
   };
 }

@@ -8,9 +8,9 @@ import { FAULT_STOP_MARGIN_MS, watchFaults } from '../../src/daemon/faults.ts';
 class Ending extends EventEmitter {
   readonly told: unknown[] = [];
 
-  exit(code: number): void {
-    this.told.push(code);
-  }
+  readonly end = (): void => {
+    this.told.push('end');
+  };
 }
 
 describe('faults that nobody handled', () => {
@@ -23,7 +23,10 @@ describe('faults that nobody handled', () => {
       return done.promise;
     };
     const log = { ...silentLog, error: (_event: string, facts: unknown) => told.push(facts) };
-    const unwatch = watchFaults({ process, log, stop, clock: systemClock }, { drainMs: 10 });
+    const unwatch = watchFaults(
+      { source: process, end: process.end, log, stop, clock: systemClock },
+      { drainMs: 10 },
+    );
     process.emit('unhandledRejection', new Error('first'));
     process.emit('uncaughtException', 'second');
     expect(told).toEqual([
@@ -32,7 +35,7 @@ describe('faults that nobody handled', () => {
       { event: 'uncaughtException', stack: 'second' },
     ]);
     done.resolve();
-    await expect.poll(() => told.at(-1)).toBe(1);
+    await expect.poll(() => told.at(-1)).toBe('end');
     unwatch();
     expect(process.listenerCount('uncaughtException')).toBe(0);
   });
@@ -45,9 +48,12 @@ describe('faults that nobody handled', () => {
       return () => {};
     };
     const stop = (): Promise<void> => new Promise(() => {});
-    watchFaults({ process, log: silentLog, stop, clock: { after } }, { drainMs: 10 });
+    watchFaults(
+      { source: process, end: process.end, log: silentLog, stop, clock: { after } },
+      { drainMs: 10 },
+    );
     process.emit('uncaughtException', new Error('fault'));
     late.find(({ delayMs }) => delayMs === 10 + FAULT_STOP_MARGIN_MS)?.run();
-    expect(process.told).toEqual([1]);
+    expect(process.told).toEqual(['end']);
   });
 });

@@ -103,7 +103,7 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
       {
         signal: stopping.signal,
         tell: (text) => terminal.note(text),
-        faults: process,
+        faults: { source: process, end: () => process.exit(1) },
       },
     );
   } finally {
