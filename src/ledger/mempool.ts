@@ -49,6 +49,11 @@ export interface Mempool {
   remove(sender: Uint8Array, nonce: number): void;
   /** Takes out what has waited too long. */
   expire(nowMs: number): readonly Prepared[];
+  /**
+   * Takes out the sender's highest number if it is above `nonce`: a lower one must come first anyway, and later
+   * ones must not lock it out of a full pool.
+   */
+  displace(sender: Uint8Array, nonce: number): Prepared | undefined;
   /** Everything that waits. */
   all(): readonly Prepared[];
 }
@@ -143,6 +148,15 @@ class Pool implements Mempool {
       }
     }
     return dropped;
+  }
+
+  displace(sender: Uint8Array, nonce: number): Prepared | undefined {
+    const queue = this.#queues.get(nameOf(sender));
+    let highest = nonce;
+    for (const other of queue?.byNonce.keys() ?? []) if (other > highest) highest = other;
+    const displaced = queue?.byNonce.get(highest)?.prepared;
+    if (displaced !== undefined) this.remove(sender, highest);
+    return displaced;
   }
 
   all(): readonly Prepared[] {

@@ -44,3 +44,16 @@ test('what waits too long is dropped', () => {
   expect(pool.expire(100)).toEqual([old.prepared]);
   expect(pool.size).toBe(1);
 });
+
+test('an earlier number takes the place of the sender’s latest, never of an earlier one or of somebody else', () => {
+  const pool = createMempool({ perSenderMax: 2 });
+  const [second, third] = [one(alice, 1), one(alice, 2)];
+  pool.offer(second, 0);
+  pool.offer(third, 0);
+  pool.offer(one(bob, 9), 0);
+  expect(pool.displace(alice.publicKey, 3)).toBeUndefined();
+  expect(pool.displace(alice.publicKey, 0)).toEqual(third.prepared);
+  expect(pool.offer(one(alice, 0), 0)).toBe('taken');
+  expect(pool.displace(carol.publicKey, 0)).toBeUndefined();
+  expect(pool.size).toBe(3);
+});

@@ -56,16 +56,25 @@ export class Admission {
     const offer = { sender, nonce, prepared };
     let outcome = pool.offer(offer, clock.monotonicMs());
     if (outcome === 'full') {
-      for (const old of pool.expire(clock.monotonicMs())) {
-        // It may wait elsewhere too, so its outcome is unknown.
-        this.#core.refuse(old.id, new SaharaError('deadline-exceeded', { reason: 'it waited too long' }));
-      }
+      for (const old of pool.expire(clock.monotonicMs())) this.#drop(old, 'it waited too long');
       outcome = pool.offer(offer, clock.monotonicMs());
+    }
+    if (outcome === 'full') {
+      const displaced = pool.displace(sender, nonce);
+      if (displaced !== undefined) {
+        this.#drop(displaced, 'an earlier one of the sender needed its place');
+        outcome = pool.offer(offer, clock.monotonicMs());
+      }
     }
     if (outcome === 'full') throw new SaharaError('overloaded', { reason: 'too many transactions wait' });
     if (outcome === 'nonce-taken') throw refused('nonce-used');
     this.#remember(prepared);
     return { kind: 'taken' };
+  }
+
+  /** It may wait elsewhere too, so its outcome is unknown. */
+  #drop({ id }: Prepared, reason: string): void {
+    this.#core.refuse(id, new SaharaError('deadline-exceeded', { reason }));
   }
 
   /** Judges a peer's transaction without taking it: for nodes that only pass it on. */
