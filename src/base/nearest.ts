@@ -5,16 +5,18 @@ export function nearestNames(wanted: string, names: Iterable<string>, max = 3): 
   const low = wanted.toLowerCase();
   const distanceMax = Math.max(2, Math.floor(low.length / 3));
   return [...new Set(names)]
-    .map((name) => ({ name, distance: distanceOf(low, name.toLowerCase()) }))
+    .map((name) => ({ name, distance: distanceOf(low, name.toLowerCase(), distanceMax) }))
     .filter(({ distance }) => distance <= distanceMax)
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, max)
     .map(({ name }) => name);
 }
 
-function distanceOf(a: string, b: string): number {
+function distanceOf(a: string, b: string, max: number): number {
   if (a.length > 0 && (b.startsWith(a) || (a.length > 3 && b.includes(a)))) return 1;
-  return editDistance(a, b);
+  // As many edits at least, so the long way need not be gone for every name.
+  const least = Math.abs(a.length - b.length);
+  return least > max ? least : editDistance(a, b);
 }
 
 /** Insertions, deletions, replacements and swaps of neighbours between two texts (optimal string alignment). */

@@ -1,8 +1,8 @@
 /** Settings of a recipe against what its method knows. */
 
+import { nearestNames } from '../base/nearest.ts';
 import type { Method, Parameter } from './method.ts';
 import { METHODS } from './methods.ts';
-import { nearestName } from './nearest.ts';
 import type { PlanParts } from './plan-tensors.ts';
 import type { Recipe } from './recipe.ts';
 import { evaluate, type Scalar, type SettingMap } from './settings.ts';
@@ -28,7 +28,7 @@ export function checkSettings(recipe: Recipe, { method, report }: PlanParts): vo
       report.warnings.add(`${name} has no effect on ${method.name}`);
       continue;
     }
-    const near = nearestName(name, used.size > 0 ? used : known);
+    const near = nearestNames(name, used.size > 0 ? used : known, 1)[0];
     report.problems.add(`unknown setting ${name}${near === undefined ? '' : `; did you mean ${near}?`}`);
   }
 }

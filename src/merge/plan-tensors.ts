@@ -1,10 +1,10 @@
 /** The tensors of a merge: slices unrolled into layers, names and shapes matched, settings worked out for each. */
 import { invariant } from '../base/errors.ts';
+import { nearestNames } from '../base/nearest.ts';
 import type { Checkpoint, StoredTensor } from './checkpoint.ts';
 import { byteLength, codecOf, isWeightType, isWritable } from './dtypes.ts';
 import { findLayers, isBeforeLayers, isVocabulary, type LayerNames, tiedTo } from './layers.ts';
 import type { Method } from './method.ts';
-import { nearestName } from './nearest.ts';
 import type { PlanOptions } from './plan.ts';
 import { checkSettings, resolveSettings } from './plan-settings.ts';
 import type { Recipe, RecipeSlice } from './recipe.ts';
@@ -232,7 +232,7 @@ class Planner {
     const { checkpoint } = model;
     const found = checkpoint.tensors.get(name) ?? checkpoint.tensors.get(tiedTo(name, checkpoint) ?? '');
     if (found) return [found];
-    const near = nearestName(name, checkpoint.tensors.keys());
+    const near = nearestNames(name, checkpoint.tensors.keys(), 1)[0];
     this.#problem(`${model.name} lacks ${name}${near === undefined ? '' : `; nearest is ${near}`}`);
     return [];
   }

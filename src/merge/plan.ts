@@ -6,11 +6,11 @@ import { createHash } from 'node:crypto';
 import { isAbsolute, join, resolve } from 'node:path';
 import { toHex, utf8 } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
+import { nearestNames } from '../base/nearest.ts';
 import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
 import { layOutMemory } from './context.ts';
 import { MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
 import { METHODS } from './methods.ts';
-import { nearestName } from './nearest.ts';
 import { describeOutput, type OutputFile } from './output-layout.ts';
 import { type OpenModel, planTensors } from './plan-tensors.ts';
 import { type Recipe, recipeInvalid } from './recipe.ts';
@@ -85,7 +85,7 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   const warnings = new Set<string>();
   const method = METHODS.get(recipe.method);
   if (!method) {
-    const near = nearestName(recipe.method, METHODS.keys());
+    const near = nearestNames(recipe.method, METHODS.keys(), 1)[0];
     problems.add(`unknown method ${recipe.method}${near === undefined ? '' : `; did you mean ${near}?`}`);
   }
   const names = modelNames(recipe);

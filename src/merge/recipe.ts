@@ -5,9 +5,9 @@
 import { parseDocument } from 'yaml';
 import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
+import { nearestNames } from '../base/nearest.ts';
 import { RECIPE_DTYPES, recipeDtype, type WeightType } from './dtypes.ts';
 import { MODELS_MAX, PROBLEMS_MAX, RECIPE_BYTES_MAX, SLICES_MAX } from './limits.ts';
-import { nearestName } from './nearest.ts';
 import { type Condition, isScalar, type Setting, type SettingMap } from './settings.ts';
 
 /** A model that takes part, with settings of its own. */
@@ -238,7 +238,7 @@ class RecipeReader {
   ): void {
     for (const key of Object.keys(value)) {
       if (known.includes(key)) continue;
-      const near = nearestName(key, known);
+      const near = nearestNames(key, known, 1)[0];
       if (foreign.includes(key)) this.problems.add(`${where}: ${key} is not supported`);
       else
         this.problems.add(

@@ -1,7 +1,9 @@
 /** What `/balance` and the others answer. A command reads, and at most chooses an agent or forgets; none spends. */
+
 import { formatAmount } from '../../base/amount.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { nearestNames } from '../../base/nearest.ts';
 import type { Receipt } from '../../protocol/payment.ts';
 import { AGENTS_LISTED_MAX, HISTORY_LISTED_MAX } from '../limits.ts';
 import { explainRich, receiptRich, sourcesRich } from './answer.ts';
@@ -55,7 +57,17 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     const listed = await parts.agents.list();
     const found = agentNamed(listed, argument);
     if (found === undefined)
-      return shown(plain(language.agentNone(clipped(argument, 64), nearest(listed, argument))));
+      return shown(
+        plain(
+          language.agentNone(
+            clipped(argument, 64),
+            nearestNames(
+              argument.trim(),
+              listed.map(({ name }) => name),
+            ),
+          ),
+        ),
+      );
     await parts.state.update(() => ({
       operations: [putText(choiceKey(event), found.did)],
       result: undefined,
@@ -181,35 +193,6 @@ function agentNamed(listed: readonly AgentListing[], wanted: string): AgentListi
     listed.find((agent) => agent.did === wanted.trim()) ??
     listed.find((agent) => agent.name.toLowerCase() === name)
   );
-}
-
-function nearest(listed: readonly AgentListing[], wanted: string): readonly string[] {
-  const name = wanted.trim().toLowerCase();
-  const scored = listed.map((agent) => ({
-    name: agent.name,
-    distance: distanceOf(agent.name.toLowerCase(), name),
-  }));
-  const close = scored.filter(
-    (one) => one.distance <= Math.max(2, name.length / 3) || one.name.toLowerCase().includes(name),
-  );
-  return close
-    .sort((a, b) => a.distance - b.distance)
-    .slice(0, 3)
-    .map((one) => one.name);
-}
-
-/** Levenshtein's distance between two short names. */
-function distanceOf(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }
 
 function choiceKey(event: ChatEvent): string {

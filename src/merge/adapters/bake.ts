@@ -5,11 +5,11 @@
 import { copyFile, type FileHandle, mkdtemp, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { SaharaError } from '../../base/errors.ts';
+import { nearestNames } from '../../base/nearest.ts';
 import { type Checkpoint, openCheckpoint, type StoredTensor } from '../checkpoint.ts';
 import { codecBytes, codecOf, decodeLane, encodeLane, isWeightType } from '../dtypes.ts';
 import { ioError } from '../io.ts';
 import { createKernels, type KernelInstance } from '../kernels.ts';
-import { nearestName } from '../nearest.ts';
 import { INDEX_NAME } from '../output-layout.ts';
 import { COPIED_FILES } from '../side-files.ts';
 import type { LowRank } from './low-rank.ts';
@@ -68,7 +68,7 @@ function match({ tensors, metadata }: Checkpoint, { modules }: Adapter): Patch[]
     const tensor = tensors.get(name);
     const shape = `${delta.b.rows} x ${delta.a.columns}`;
     if (!tensor) {
-      const near = nearestName(name, tensors.keys());
+      const near = nearestNames(name, tensors.keys(), 1)[0];
       problems.push(`the model lacks ${name}${near === undefined ? '' : `; nearest is ${near}`}`);
     } else if (tensor.shape.join(' x ') !== shape || !isWeightType(tensor.dtype)) {
       problems.push(`${name} is ${tensor.dtype} ${tensor.shape.join(' x ')}, the adapter is for ${shape}`);
