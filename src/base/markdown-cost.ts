@@ -2,7 +2,8 @@
  * What a Markdown parser will spend beyond its linear share, told by one linear scan before parsing. Parsers look for the
  * partner of every closing mark among all earlier ones of its block, and walk every open container at every line, so
  * a few kilobytes of `a* ` or `- - - ` can occupy a thread for minutes. Each block (up to a blank line, a list item or
- * a table row, which parsers divide there too) is charged the squares of its emphasis runs and of its brackets.
+ * a table row, which parsers divide there too) is charged the squares of its emphasis runs and of its brackets, and
+ * for each beginning of an HTML comment, declaration or instruction the whole block, through which its end is sought.
  * Counts that ordinary writing reaches are free. The estimate may be high; it says nothing about the result.
  */
 
@@ -18,11 +19,17 @@ const WORK_PER_QUOTE = 200;
 const WORK_PER_DEPTH_SQUARED = 32;
 const WORK_PER_BLANK_AND_DEPTH = 10;
 const WORK_PER_HEADING_SQUARED = 8;
+/** Beginnings of HTML in one block that are free, and characters sought through for one unit of work. */
+const HTML_FREE = 8;
+const SOUGHT_PER_WORK = 8;
 
 interface Scan {
   work: number;
   runs: number;
   brackets: number;
+  /** Beginnings of HTML comments, declarations and instructions in the block, and its characters. */
+  openings: number;
+  characters: number;
   /** Lines of the block so far. */
   lines: number;
   headings: number;
@@ -39,7 +46,7 @@ interface Scan {
 /** Units of work that parsing `text` as Markdown takes beyond a fixed time per character; see `MARKDOWN_WORK_MAX`. */
 export function markdownWork(text: string): number {
   const scan: Scan = {
-    ...{ work: 0, runs: 0, brackets: 0, lines: 0, headings: 0, depth: 0 },
+    ...{ work: 0, runs: 0, brackets: 0, openings: 0, characters: 0, lines: 0, headings: 0, depth: 0 },
     ...{ fence: '', html: 'no', inTable: false, previous: '' },
   };
   for (const line of text.split(/\r\n|\n|\r/)) takeLine(scan, line);
@@ -124,9 +131,11 @@ function cellsOf(row: string): readonly string[] {
 
 function countMarks(scan: Scan, line: string): void {
   let last = '';
+  scan.characters += line.length;
   for (let at = 0; at < line.length; at++) {
     const mark = line.charAt(at);
     if (mark === '[' || mark === ']') scan.brackets += 1;
+    else if (last === '<' && (mark === '!' || mark === '?')) scan.openings += 1;
     else if (mark === '*' || mark === '~' || mark === '_') {
       const inWord = mark === '_' && /[A-Za-z0-9]/.test(last) && /[A-Za-z0-9]/.test(line.charAt(at + 1));
       if (mark !== last && !inWord) scan.runs += 1;
@@ -137,8 +146,11 @@ function countMarks(scan: Scan, line: string): void {
 
 function endMarks(scan: Scan): void {
   scan.work += charged(scan.runs) + charged(scan.brackets);
+  if (scan.openings > HTML_FREE) scan.work += (scan.openings * scan.characters) / SOUGHT_PER_WORK;
   scan.runs = 0;
   scan.brackets = 0;
+  scan.openings = 0;
+  scan.characters = 0;
 }
 
 function endBlock(scan: Scan): void {

@@ -6,7 +6,7 @@
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { toHex } from '../../src/base/bytes.ts';
-import { type Failure, inputOf, runTarget } from './runner.ts';
+import { type Failure, INPUT_CPU_MS_MAX, inputOf, runTarget } from './runner.ts';
 import type { Target, TargetMaker } from './target.ts';
 import { TARGETS } from './targets.ts';
 
@@ -52,6 +52,7 @@ async function run(maker: TargetMaker, index: number): Promise<void> {
   const heldBefore = heldBytes();
   const untilMs = Date.now() + Number(lengthText);
   const { failure, ...figures } = await runTarget(target, {
+    cpuMsMax: INPUT_CPU_MS_MAX,
     seed,
     from,
     more: (iteration) => (lengthText === 'one' ? iteration === from : Date.now() < untilMs),
