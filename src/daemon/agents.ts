@@ -28,6 +28,7 @@ import type { Core } from './core.ts';
 import { agentKeyName } from './keys.ts';
 import type { Knowledge } from './knowledge.ts';
 import { createLoopback } from './loopback.ts';
+import { createPeerCheck } from './peer-certificate.ts';
 
 /** What agents are hosted with. */
 export interface AgentKeeperParts extends Core {
@@ -99,7 +100,12 @@ class HomeAgents implements AgentKeeper {
     const hostParts = { suite: nativeSuite, verifier, clock, replay, network, payee, records, quota, log };
     this.#host = createHost({ ...hostParts, agents: this.#hosting });
     this.#ownHost = createHost({ ...hostParts, agents: this.#ownHosting });
-    mesh.serveCalls((stream) => this.#host.serve(stream));
+    const faultOf = createPeerCheck({ network, clock });
+    mesh.serveCalls((stream) => {
+      const fault = faultOf(stream);
+      if (fault) stream.fail(fault);
+      else this.#host.serve(stream);
+    });
     this.transport = {
       openCall: async () => {
         const [here, there] = createLoopback(mesh.peerId);

@@ -23,7 +23,7 @@ import { createPayeeBook, type PayeeBook } from '../payment/payee-book.ts';
 import { genesis as genesisSchema } from '../protocol/block.ts';
 import { eagerSuite } from '../protocol/eager-suite.ts';
 import { createTickSigner, createVerifier, type TickSigner, type Verifier } from '../protocol/signing.ts';
-import { nativeSuite } from '../protocol/suite-native.ts';
+import { createSigner, nativeSuite } from '../protocol/suite-native.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
 import type { Config } from './config-schema.ts';
 import type { FaultHandling } from './faults.ts';
@@ -33,6 +33,7 @@ import { claimHome, type Home, homeInUse, prepareHome, rotateLog } from './home.
 import { type DaemonKeys, openKeys, passphraseOf } from './keys.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { servePayments } from './payment-peers.ts';
+import { certifyPeer } from './peer-certificate.ts';
 import { pruneReceipts } from './receipts.ts';
 import { VERSION } from './version.ts';
 import { createWallet, type Wallet } from './wallet.ts';
@@ -120,12 +121,14 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
     { name, file, searchMs, closeDelayBlocks, bootstrap, mdns: mdns && !config.mesh.private, ...options },
   );
   const { network } = choice;
+  const peer = createSigner(keys.peerSeed).publicKey;
+  const certificate = certifyPeer({ network, clock, dice, operator: keys.operator, peer });
   const mesh = await life.start(
     'mesh',
     () =>
       createMesh(
         { peerSeed: keys.peerSeed, store: storeOf('mesh'), clock, dice, log },
-        meshOptions(ground, network),
+        { ...meshOptions(ground, network), certificate },
       ),
     (running) => running.stop(),
   );

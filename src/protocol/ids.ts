@@ -39,6 +39,24 @@ export function publicKeyOf(did: string): PublicKey | undefined {
   return didOf(publicKey) === did ? publicKey : undefined;
 }
 
+/** What stands before an Ed25519 key in a libp2p peer id: identity multihash of 36 bytes, protobuf key type 1, 32 bytes. */
+const PEER_ID_PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20);
+
+/** The bytes of the libp2p peer id of an Ed25519 key (libp2p specs, peer-ids). */
+export function peerIdOf(publicKey: PublicKey): Uint8Array {
+  return concat(PEER_ID_PREFIX, publicKey);
+}
+
+/** The bytes of a peer id in its base58 text, or `undefined` when it is not one. */
+export function peerIdBytes(text: string): Uint8Array | undefined {
+  if (text.length > 128) return undefined;
+  try {
+    return base58btc.decode(`z${text}`);
+  } catch {
+    return undefined;
+  }
+}
+
 /** The domain of a signed or hashed type: `sahara/1/<network>/<type>`, length-prefixed by one byte. */
 export function domain(network: string, type: string): Uint8Array {
   const name = utf8(`sahara/${PROTOCOL_VERSION}/${network}/${type}`);

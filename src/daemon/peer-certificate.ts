@@ -1,0 +1,83 @@
+/**
+ * The operator's certificate for this peer's libp2p id, told in every HELLO, and the check of those that other peers
+ * tell. A peer that tells none is anybody; one that tells a certificate that does not hold is refused.
+ */
+import type { Clock } from '../base/clock.ts';
+import { asSaharaError, SaharaError } from '../base/errors.ts';
+import type { Dice } from '../base/random.ts';
+import { certificate, certificateChain, verifyChain } from '../protocol/certificate.ts';
+import { PROTOCOL_VERSION, type PublicKey, peerIdBytes, peerIdOf } from '../protocol/ids.ts';
+import { signOne } from '../protocol/signing.ts';
+import type { Signer } from '../protocol/suite.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+
+/** Life of a peer's certificate, milliseconds: a year. Each start makes a new one. */
+export const PEER_CERTIFICATE_MS = 31_536_000_000;
+
+/** What a certificate is made of. */
+export interface PeerCertificateParts {
+  readonly network: string;
+  readonly clock: Clock;
+  readonly dice: Dice;
+  readonly operator: Signer;
+  /** The peer's own key, which its libp2p id holds. */
+  readonly peer: PublicKey;
+}
+
+/** The chain, in its wire form, by which the operator vouches for the peer. */
+export function certifyPeer(parts: PeerCertificateParts): Uint8Array {
+  const nowMs = parts.clock.nowMs();
+  const payload = certificate.encode({
+    version: PROTOCOL_VERSION,
+    network: parts.network,
+    issuer: parts.operator.publicKey,
+    subject: { kind: 'peer', id: peerIdOf(parts.peer) },
+    roles: ['peer'],
+    capabilities: ['host:agent/*'],
+    notBeforeMs: nowMs,
+    notAfterMs: nowMs + PEER_CERTIFICATE_MS,
+    serial: parts.dice.bytes(16),
+  });
+  const item = { type: 'certificate', payload };
+  return certificateChain.encode([signOne(nativeSuite, parts.operator, parts.network, item)]);
+}
+
+/** A peer as a call's stream shows it. */
+export interface CertifiedPeer {
+  readonly peerId: string;
+  /** From its HELLO; the same object for every call of one session. */
+  readonly peerCertificate: Uint8Array;
+}
+
+/** Why a peer's certificate is refused; `undefined` when it holds or there is none. Each is verified once. */
+export function createPeerCheck(parts: {
+  readonly network: string;
+  readonly clock: Clock;
+}): (peer: CertifiedPeer) => SaharaError | undefined {
+  const heldUntilMs = new WeakMap<Uint8Array, number>();
+  return ({ peerId, peerCertificate }) => {
+    const nowMs = parts.clock.nowMs();
+    if (peerCertificate.length === 0 || (heldUntilMs.get(peerCertificate) ?? 0) > nowMs) return undefined;
+    try {
+      const links = certificateChain.decode(peerCertificate);
+      const id = peerIdBytes(peerId);
+      const [first] = links;
+      if (id === undefined || first === undefined) throw refused('no peer id or no link');
+      const last = verifyChain(nativeSuite, links, {
+        network: parts.network,
+        root: certificate.decode(first.payload).issuer,
+        subject: { kind: 'peer', id },
+        nowMs,
+      });
+      heldUntilMs.set(peerCertificate, last.notAfterMs);
+      return undefined;
+    } catch (error) {
+      const failure = asSaharaError(error);
+      return failure.code === 'certificate-invalid' ? failure : refused('it cannot be read');
+    }
+  };
+}
+
+function refused(reason: string): SaharaError {
+  return new SaharaError('certificate-invalid', { link: 0, reason });
+}
