@@ -9,17 +9,22 @@ import { join } from 'node:path';
 
 const root = join(new URL('.', import.meta.url).pathname, '..');
 const folder = mkdtempSync(join(tmpdir(), 'sahara-package-'));
+// The project's own Node: whoever installs the package brings one that is new enough.
+const node = join(root, 'node_modules', '.bin', 'node');
 const run = (command, args, cwd) =>
   execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 try {
-  const [packed] = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', folder], root));
+  run('npm', ['run', '--silent', 'build'], root);
+  const [packed] = JSON.parse(
+    run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], root),
+  );
   writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n');
   run(
     'npm',
     ['install', '--no-save', '--no-audit', '--no-fund', '--omit=dev', join(folder, packed.filename)],
     folder,
   );
-  const version = run(process.execPath, ['node_modules/sahara/bin/sahara.js', '--version'], folder).trim();
+  const version = run(node, ['node_modules/sahara/bin/sahara.js', '--version'], folder).trim();
   const [sound] = JSON.parse(readFileSync(join(root, 'spec/vectors/bundle.json'), 'utf8')).valid;
   writeFileSync(
     join(folder, 'try.js'),
@@ -29,7 +34,7 @@ const { ok } = verify(Uint8Array.from(Buffer.from('${sound.hex}', 'hex')));
 console.log(ok && didOf(createSigner(new Uint8Array(32)).publicKey).startsWith('did:key:z6Mk'));
 `,
   );
-  const imported = run(process.execPath, ['try.js'], folder).trim();
+  const imported = run(node, ['try.js'], folder).trim();
   console.log(
     `packed ${packed.files.length} files, ${packed.size} bytes; version ${version}; imports: ${imported}`,
   );
