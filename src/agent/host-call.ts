@@ -100,7 +100,10 @@ export class HostCall implements CallSink {
   }
 
   end(): void {
-    this.#turnAway(new SaharaError('malformed', { reason: 'no opening' }));
+    // Every call ends; only one that never began is at fault.
+    if (this.#session.state === 'opening') {
+      this.#turnAway(new SaharaError('malformed', { reason: 'no opening' }));
+    }
   }
 
   fail(): void {
