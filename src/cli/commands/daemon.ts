@@ -56,7 +56,7 @@ Every option can also stand in the configuration file (sahara config) or in a va
 Examples:
   $ sahara up
   $ sahara up --mesh-port 4101
-  $ SAHARA_HOME=/tmp/second sahara up --bootstrap /ip4/192.0.2.7/tcp/4101/p2p/12D3Koo...`;
+  $ SAHARA_HOME=~/.sahara-two sahara up --bootstrap /ip4/192.0.2.7/tcp/4101/p2p/12D3Koo...`;
 
 function flagOf(option: ConfigOption): Option {
   const about = `${option.about} (default: ${written(option.fallback)})`;

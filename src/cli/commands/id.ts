@@ -28,7 +28,7 @@ export const idCommands: CommandGroup = (program, run) => {
     .description('take a key that was exported; before the first start of a home')
     .argument('<file>')
     .option('--agent <name>', 'as the key of this agent instead of your own')
-    .addHelpText('after', '\nExample:\n  $ SAHARA_HOME=/tmp/other sahara id import operator.key')
+    .addHelpText('after', '\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara id import operator.key')
     .action(run(importKey));
 };
 
