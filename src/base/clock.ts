@@ -8,6 +8,14 @@ export interface Clock {
   after(delayMs: number, run: () => void): () => void;
 }
 
+/** A signal that aborts with a `TimeoutError` after `delayMs`: `AbortSignal.timeout` by `clock`. */
+export function timeoutSignal(clock: Clock, delayMs: number): AbortSignal {
+  const controller = new AbortController();
+  const late = (): void => controller.abort(new DOMException('timed out', 'TimeoutError'));
+  clock.after(delayMs, late);
+  return controller.signal;
+}
+
 /** Longest time that one timer of the platform holds: 2^31 - 1 ms. */
 const TIMER_MS_MAX = 2_147_483_647;
 

@@ -5,7 +5,7 @@
 
 import { GRAINS_PER_SAHARA } from '../base/amount.ts';
 import { equalBytes } from '../base/bytes.ts';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, timeoutSignal } from '../base/clock.ts';
 import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Store } from '../base/store.ts';
@@ -13,7 +13,7 @@ import { createLedgerClient, type LedgerClient } from '../ledger/client.ts';
 import type { Channel, Inclusion, Ledger } from '../ledger/ledger.ts';
 import type { ChannelInfo, ChannelView, ClaimLedger } from '../payment/ports.ts';
 import type { PublicKey } from '../protocol/ids.ts';
-import type { Signer } from '../protocol/suite.ts';
+import type { Signer, Suite } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { type Action, transaction } from '../protocol/transaction.ts';
 
@@ -45,6 +45,8 @@ export interface Wallet {
 export interface WalletParts {
   readonly ledger: Ledger;
   readonly signer: Signer;
+  /** Default: the native one. */
+  readonly suite?: Suite;
   readonly clock: Clock;
   readonly log: Log;
   /** This part has the store for itself. */
@@ -53,15 +55,15 @@ export interface WalletParts {
 
 /** The wallet of `parts.signer`. */
 export function createWallet(parts: WalletParts): Wallet {
-  const { ledger, signer, clock } = parts;
-  const client = createLedgerClient({ ledger, signer, suite: nativeSuite, clock, journal: parts.store });
+  const { ledger, signer, clock, suite = nativeSuite } = parts;
+  const client = createLedgerClient({ ledger, signer, suite, clock, journal: parts.store });
   const stopping = new AbortController();
   const balance = (): bigint => ledger.account(signer.publicKey).balance;
   return {
     publicKey: signer.publicKey,
     balance,
     async send(action, { signal } = {}) {
-      const inclusion = await client.send(action, { signal: within(stopping.signal, signal) });
+      const inclusion = await client.send(action, { signal: within(clock, stopping.signal, signal) });
       const proof = await ledger.proof(inclusion.id);
       invariant(proof, 'what took effect is in a block');
       return { ...inclusion, nonce: transaction.decode(proof.transaction.payload).nonce };
@@ -70,7 +72,7 @@ export function createWallet(parts: WalletParts): Wallet {
     channels: channelView(ledger),
     claims: {
       async submitClaim(claim, { signal }) {
-        const limits = { signal: within(stopping.signal, signal) };
+        const limits = { signal: within(clock, stopping.signal, signal) };
         return (await client.send({ type: 'claim', ...claim }, limits)).id;
       },
       outcome: async (id) => ledger.lookup(id)?.result.code,
@@ -82,8 +84,8 @@ export function createWallet(parts: WalletParts): Wallet {
   };
 }
 
-function within(stopping: AbortSignal, signal: AbortSignal | undefined): AbortSignal {
-  return AbortSignal.any([stopping, AbortSignal.timeout(SETTLE_TIMEOUT_MS), ...(signal ? [signal] : [])]);
+function within(clock: Clock, stopping: AbortSignal, signal?: AbortSignal): AbortSignal {
+  return AbortSignal.any([stopping, timeoutSignal(clock, SETTLE_TIMEOUT_MS), ...(signal ? [signal] : [])]);
 }
 
 /** The channels of committed blocks. */
@@ -116,10 +118,7 @@ async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSigna
     const { balance, nonce } = ledger.account(signer.publicKey);
     if (balance > 0n || nonce > 0) return;
     try {
-      await client.send(
-        { type: 'faucet', to: signer.publicKey, amount },
-        { signal: within(signal, undefined) },
-      );
+      await client.send({ type: 'faucet', to: signer.publicKey, amount }, { signal: within(clock, signal) });
       return;
     } catch (error) {
       const { code, facts } = asSaharaError(error);

@@ -3,7 +3,7 @@
  * listed while their adverts live. A peer that connects is asked for its own agents at once; one that is lost is
  * probed, and what it hosts leaves the list when it does not answer.
  */
-import type { Clock } from '../base/clock.ts';
+import { type Clock, timeoutSignal } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Dice } from '../base/random.ts';
@@ -200,7 +200,7 @@ function listen(parts: DirectoryParts, options: Listening): () => void {
   const probe = async (peerId: string): Promise<void> => {
     if (state.hostedBy(peerId, now()).length === 0) return;
     try {
-      await mesh.ping(peerId, { signal: AbortSignal.timeout(options.probeTimeoutMs) });
+      await mesh.ping(peerId, { signal: timeoutSignal(parts.clock, options.probeTimeoutMs) });
     } catch {
       if (state.remove(peerId)) changed();
     }

@@ -28,6 +28,8 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly peerId: string;
+  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  readonly defer?: (run: () => void) => void;
 }
 
 /** How a session behaves. */
@@ -322,7 +324,8 @@ export class Session {
   #flushSoon(): void {
     if (this.#flushing) return;
     this.#flushing = true;
-    setImmediate(() => {
+    const { defer = setImmediate } = this.#parts;
+    defer(() => {
       this.#flushing = false;
       this.#flush();
     });

@@ -9,6 +9,7 @@
 import { equalBytes, prefixEnd, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import type { Dice } from '../base/random.ts';
 import type { Store } from '../base/store.ts';
 import type { CallEnding } from '../protocol/call.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
@@ -45,6 +46,8 @@ export interface PayerBookParts {
   readonly network: string;
   /** The payer's key. */
   readonly operator: TickSigner;
+  /** Names questions to payees. Default: the system's. */
+  readonly dice?: Dice;
   /** Runs a function at the end of the tick. Default: `setImmediate`. */
   readonly defer?: (run: () => void) => void;
 }

@@ -4,7 +4,7 @@
  * not accepted yet. Nothing is paid by asking; a call that the payee knows nothing of was not charged.
  */
 import { equalBytes } from '../base/bytes.ts';
-import type { Clock } from '../base/clock.ts';
+import { type Clock, timeoutSignal } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import type { CallEnding } from '../protocol/call.ts';
@@ -121,7 +121,7 @@ export class PayerHealer {
       ask,
     });
     const body = signedSchema.encode(await operator.sign('payment-query', question));
-    const timeout = AbortSignal.timeout(this.#book.timeoutMs);
+    const timeout = timeoutSignal(clock, this.#book.timeoutMs);
     const signal = options.signal ? AbortSignal.any([options.signal, timeout]) : timeout;
     return paymentAnswer.decode(await peer.ask(payee, body, { signal }));
   }

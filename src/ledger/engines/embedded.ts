@@ -40,6 +40,8 @@ export interface EmbeddedLedgerParts {
   readonly mark?: HeadMark;
   /** Without one, nobody follows. */
   readonly network?: LedgerNetwork;
+  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  readonly defer?: (run: () => void) => void;
 }
 
 /** Options of an embedded ledger. */
@@ -85,7 +87,9 @@ export async function createEmbeddedLedger(
   const core = new EngineCore({ suite, network: name, genesis, signatures, chain, recall, clock, log, pool });
   const admission = new Admission(core);
   const producing = signer !== undefined && equalBytes(signer.publicKey, genesis.sequencer);
-  const producer = producing ? new Producer(core, { signer, network }, settings) : undefined;
+  const producer = producing
+    ? new Producer(core, { signer, network, defer: parts.defer }, settings)
+    : undefined;
   core.onBlock(() => keeper?.moved());
   const joined = network && join(core, { network, admission, producer }, settings);
   producer?.arm();

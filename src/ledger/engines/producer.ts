@@ -23,18 +23,25 @@ export class Producer {
   readonly #signer: Signer;
   readonly #network: LedgerNetwork | undefined;
   readonly #options: ProducerOptions;
+  readonly #defer: (run: () => void) => void;
   #wanted = false;
   #working = false;
   #cancelTimer: (() => void) | undefined;
 
   constructor(
     core: EngineCore,
-    parts: { signer: Signer; network: LedgerNetwork | undefined },
+    parts: {
+      signer: Signer;
+      network: LedgerNetwork | undefined;
+      /** Runs a function at the end of the tick. Default: `setImmediate`. */
+      defer?: ((run: () => void) => void) | undefined;
+    },
     options: ProducerOptions,
   ) {
     this.#core = core;
     this.#signer = parts.signer;
     this.#network = parts.network;
+    this.#defer = parts.defer ?? setImmediate;
     this.#options = options;
   }
 
@@ -64,7 +71,7 @@ export class Producer {
     try {
       while (this.#wanted && this.#core.running) {
         // What comes in the same tick shares a block.
-        await new Promise((resume) => setImmediate(resume));
+        await new Promise<void>((resume) => this.#defer(resume));
         if (this.#closing()) return this.arm();
         this.#wanted = false;
         if (await this.#produce(false)) this.#wanted = true;
