@@ -5,6 +5,7 @@
  */
 import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { asSaharaError, SaharaError } from './errors.ts';
+import { point } from './points.ts';
 import type { StoreOperation } from './store.ts';
 
 /** An append-only file. */
@@ -40,6 +41,7 @@ export function openFileTail(path: string): Tail {
         throw new SaharaError('disk-full', { path, reason: message }, { cause: error });
       }
       sizeBytes += bytes.length;
+      point('tail:appended');
     },
     // A copy, because slices of a Node `Buffer` are views.
     batches: () => decodeBatches(new Uint8Array(readFileSync(path))),

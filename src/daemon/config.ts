@@ -39,6 +39,7 @@ const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   'SAHARA_LAUNCHED',
   'SAHARA_PASSPHRASE',
   'SAHARA_PASSPHRASE_FILE',
+  'SAHARA_FAULTS',
 ]);
 
 /** The configuration that `sources` give. Throws `config-invalid` with `file`, `line`, `field`, `found`, `allowed`. */

@@ -2,6 +2,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { fromHex, toHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { HeadMark, MarkedHead } from '../ledger/mark.ts';
 
 const FORM = /^height (\d{1,15})\nheader ([0-9a-f]{64})\ngenesis ([0-9a-f]{64})\n$/;
@@ -22,6 +23,7 @@ export function createFileMark(path: string): HeadMark {
       // On disk before it takes the name: a crash leaves this mark or the one before, which lags and harms nothing.
       const unfinished = `${path}.part`;
       await writeFile(unfinished, text, { mode: 0o600, flush: true });
+      point('ledger:marked');
       await rename(unfinished, path);
     },
   };

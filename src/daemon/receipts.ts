@@ -1,6 +1,7 @@
 /** The evidence of calls made from here: one bundle file each, named by the call, the oldest dropped at a limit. */
 import { readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { point } from '../base/points.ts';
 
 /** Bundles kept; beyond, the oldest leave, looked for once in so many savings. */
 const RECEIPTS_MAX = 10_000;
@@ -26,7 +27,9 @@ export async function saveReceipt(folder: string, callId: string, bundle: Uint8A
   const path = receiptPath(folder, callId);
   const unfinished = `${path}.part`;
   await writeFile(unfinished, bundle, { mode: 0o600, flush: true });
+  point('caller:bundle');
   await rename(unfinished, path);
+  point('caller:bundled');
   savings += 1;
   if (savings % PRUNE_EVERY === 0) await dropOldest(folder, RECEIPTS_MAX);
   return path;

@@ -6,6 +6,7 @@
 import { toHex, u64be } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { Store } from '../base/store.ts';
 import { type Hash, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { type Signed, signed as signedSchema, signOne } from '../protocol/signing.ts';
@@ -140,6 +141,7 @@ class Client {
     this.#outstanding.set(nonce, sent);
     const value = signedSchema.encode(message);
     await journal?.batch([{ type: 'put', key: u64be(BigInt(nonce)), value }], { sync: true });
+    point('wallet:kept');
     return sent;
   }
 

@@ -7,6 +7,7 @@ import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { point } from '../base/points.ts';
 import type { Hash } from '../protocol/ids.ts';
 import { type Claimable, claimBody, type LostClaim, unpaid } from './claims.ts';
 import { CLAIMS_AT_ONCE_MAX } from './limits.ts';
@@ -177,8 +178,10 @@ class ThresholdClaimer implements Claimer {
       if (sent === undefined) {
         const claim = claimBody(due.lane);
         if (claim === undefined) return 'waiting';
+        point('claim:submitting');
         sent = { claim, transaction: await this.#parts.ledger.submitClaim(claim, { signal }) };
         this.#sent.set(name, sent);
+        point('claim:submitted');
       }
       const code = await this.#parts.ledger.outcome(sent.transaction);
       if (code === undefined) return 'waiting';
@@ -186,6 +189,7 @@ class ThresholdClaimer implements Claimer {
       this.#since.delete(name);
       if (code !== 0) return `ledger ${code}`;
       await this.#parts.book.lanes.settled(due.lane, sent.claim.attribution);
+      point('claim:settled');
       return 'claimed';
     } catch (error) {
       const { code } = asSaharaError(error);

@@ -11,6 +11,7 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, type SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { Tail } from '../base/tail.ts';
 
@@ -51,6 +52,7 @@ export async function recoverTail(store: Store, tail: Tail | undefined): Promise
   if (tail === undefined || tail.sizeBytes === 0) return;
   const operations = tail.batches().flat();
   await store.batch([...operations, SYNC_MARK], { sync: true });
+  point('tail:recovered');
   tail.clear();
 }
 
@@ -176,7 +178,9 @@ export class Journal {
     this.#tailed = [];
     // A batch forces everything before it to disk, but only if it holds something.
     if (sync && this.#loose && operations.length === 0) operations.push(SYNC_MARK);
+    point('journal:batch');
     await store.batch(operations, { sync });
+    point('journal:written');
     if (sync) this.#loose = false;
     else if (operations.length > 0) this.#loose = true;
     // What came meanwhile is only in the tail.

@@ -90,7 +90,10 @@ function configOf(app: App, flags: Flags): Config {
 }
 
 async function runDaemon(app: App, flags: Flags): Promise<void> {
-  const { terminal, home } = app;
+  const { terminal, home, environment } = app;
+  const { SAHARA_FAULTS: faults } = environment;
+  // For the tests of faults, see `docs/faults.md`.
+  if (faults !== undefined) (await import('../../daemon/fault-plan.ts')).orderFaults(faults);
   const config = configOf(app, flags);
   const stopping = stopSignals(config.daemon.drainMs);
   const stopSpinning = terminal.progress('Starting');
@@ -99,7 +102,7 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
     // Other commands start faster without the whole daemon in memory.
     const { startDaemon } = await import('../../daemon/compose.ts');
     daemon = await startDaemon(
-      { home, config, environment: app.environment },
+      { home, config, environment },
       {
         signal: stopping.signal,
         tell: (text) => terminal.note(text),

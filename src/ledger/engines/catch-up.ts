@@ -1,6 +1,7 @@
 /** Taking blocks that the network's sequencer signed: from news, and by asking for what was missed. */
 import { equalBytes } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { point } from '../../base/points.ts';
 import { block, headerHash } from '../../protocol/block.ts';
 import { shortHex } from '../../protocol/ids.ts';
 import { BlockFault, openHeader, replayBlock } from '../blocks.ts';
@@ -83,7 +84,9 @@ export class CatchUp {
       if (header.height <= height) return this.#compare(header.height, content.header.payload);
       if (header.height > height + 1) return this.ask();
       try {
-        await this.#core.commit(await replayBlock(this.#core.parts, wire, content));
+        const executed = await replayBlock(this.#core.parts, wire, content);
+        point('follower:executed');
+        await this.#core.commit(executed, 'follower:committed');
       } catch (error) {
         if (!(error instanceof BlockFault)) throw error;
         await this.#refuse(error, content.header.payload, wire);

@@ -3,6 +3,7 @@ import { equalBytes, toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { type Point, point } from '../../base/points.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import type { BlockParts, ExecutedBlock } from '../blocks.ts';
 import type { BlockEvent, Inclusion, LedgerHead } from '../ledger.ts';
@@ -74,8 +75,8 @@ export class EngineCore {
     return run;
   }
 
-  /** Writes a block, then tells everybody who waits for it. A store that fails halts the ledger. */
-  async commit(executed: ExecutedBlock): Promise<void> {
+  /** Writes a block, comes to the point `done`, and tells everybody who waits. A store that fails halts the ledger. */
+  async commit(executed: ExecutedBlock, done: Point): Promise<void> {
     try {
       await this.parts.chain.commit(executed);
     } catch (error) {
@@ -83,6 +84,7 @@ export class EngineCore {
       this.halt(`block ${executed.header.height} could not be written: ${String(error)}`);
       throw error;
     }
+    point(done);
     const event = eventOf(executed);
     for (const [index, { content }] of executed.transactions.entries()) {
       const inclusion = event.inclusions[index];

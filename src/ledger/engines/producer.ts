@@ -4,6 +4,7 @@
  * payee's time by filling blocks, and an idle ledger would never end a channel.
  */
 import { SaharaError } from '../../base/errors.ts';
+import { point } from '../../base/points.ts';
 import { BLOCK_TRANSACTIONS_MAX } from '../../protocol/limits.ts';
 import type { Signer } from '../../protocol/suite.ts';
 import { buildBlock } from '../blocks.ts';
@@ -99,8 +100,10 @@ export class Producer {
           this.#core.refuse(prepared.id, refusal('tx-refused', code));
         }
         if (executed.transactions.length > 0 || empty) {
-          await this.#core.commit(executed);
+          point('ledger:built');
+          await this.#core.commit(executed, 'ledger:committed');
           this.#network?.publishBlock(executed.wire);
+          point('ledger:published');
           this.arm();
         }
         return true;

@@ -1,0 +1,45 @@
+/**
+ * Labelled points: the places of a call's life at which a fault may strike. A program that installed no watcher, and
+ * that is every program outside a test, passes them for the price of one comparison. The fault suite
+ * (`docs/faults.md`) has a process die, stall or fail at each of them, and checks that each is reached.
+ */
+
+/** Every point, with what has just happened there. */
+export const POINTS = {
+  'caller:bundle': 'the bundle is written under a name that nobody reads',
+  'caller:bundled': 'the bundle has its name',
+  'tail:appended': 'a batch is in the tail',
+  'tail:recovered': 'the tail is in the store and not emptied',
+  'journal:batch': 'a batch of a book is about to be written',
+  'journal:written': 'a batch of a book is in the store, the tail is not emptied',
+  'claim:submitting': 'a claim is made up and not sent',
+  'claim:submitted': 'the ledger took the claim in, nobody here knows',
+  'claim:settled': 'the book has kept what the ledger paid',
+  'wallet:kept': 'a transaction is on disk and not sent',
+  'ledger:built': 'a block is executed and signed, nothing is written',
+  'ledger:committed': 'the block is on disk, nobody was told',
+  'ledger:published': 'the block was told to the network',
+  'ledger:marked': 'the head is written under a name that nobody reads',
+  'follower:executed': 'a block of the sequencer was executed, nothing is written',
+  'follower:committed': 'a block of the sequencer is on disk',
+} as const;
+
+/** The name of a point. */
+export type Point = keyof typeof POINTS;
+
+let watcher: ((label: Point) => void) | undefined;
+
+/** Says that the process has come to `label`. */
+export function point(label: Point): void {
+  if (watcher !== undefined) watcher(label);
+}
+
+/** Has `watch` told of every point from now on, inside the code that comes there: what it throws is thrown there. */
+export function watchPoints(watch: ((label: Point) => void) | undefined): void {
+  watcher = watch;
+}
+
+/** Whether `text` names a point. */
+export function isPoint(text: string): text is Point {
+  return Object.hasOwn(POINTS, text);
+}
