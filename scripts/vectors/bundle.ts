@@ -1,7 +1,10 @@
 import { toHex, utf8 } from '../../src/base/bytes.ts';
 import { type Bundle, bundle } from '../../src/protocol/bundle.ts';
-import { CALL_FRAME, delta, source } from '../../src/protocol/call.ts';
+import { CALL_FRAME, chainNext, chainStart, delta, source } from '../../src/protocol/call.ts';
 import { certificateChain } from '../../src/protocol/certificate.ts';
+import { type Checkpoint, checkpoint } from '../../src/protocol/checkpoint.ts';
+import { callsAsset, type Voucher, voucher } from '../../src/protocol/payment.ts';
+import type { Signed } from '../../src/protocol/signing.ts';
 import type { BundleCheck } from '../../src/protocol/verify-bundle.ts';
 import {
   agent,
@@ -19,6 +22,7 @@ import {
   sign,
   signCertificate,
   stranger,
+  suite,
   tell,
 } from '../../test/protocol/sample.ts';
 import type { Vectors } from './file.ts';
@@ -107,6 +111,15 @@ const STATED: readonly (readonly [name: string, check: BundleCheck, change: Chan
     shares((part) => ({ ...part, amount: part.amount + 1n })),
   ],
   ['knowledge that was not cited', 'shares', shares((part) => ({ ...part, asset: filled(0xbb) }))],
+  ['expenses without calls', 'amount', (s) => (s.receipt = { expenses: 1n, amount: 109_110n })],
+  ['a share for calls that were not made', 'shares', forCalls],
+  ['a checkpoint of another call', 'checkpoints', stated({ callId: filled(8, 16) })],
+  ['a checkpoint of another channel', 'checkpoints', stated({ channel: filled(1) })],
+  ['a checkpoint out of order', 'checkpoints', stated({ sequence: 1 })],
+  ['a checkpoint over more than was delivered', 'checkpoints', stated({ deliveries: 3 })],
+  ['a checkpoint over other deliveries', 'checkpoints', stated({ chain: filled(1) })],
+  ['a checkpoint that counts too many units', 'checkpoints', stated({ outputUnits: 1, amount: 101_101n })],
+  ['a checkpoint above its arithmetic', 'checkpoints', stated({ amount: 100_101n })],
   ['a voucher of another channel', 'payment', (s) => (s.voucher = { channel: filled(1) })],
   ['a voucher below the amount', 'payment', (s) => (s.voucher = { ceiling: 109_108n })],
   ['a charge that does not count the receipt', 'payment', (s) => (s.charge = { sequence: 1 })],
@@ -128,6 +141,32 @@ function certified(subject: Uint8Array, change: Partial<typeof sampleCertificate
 }
 
 type Share = NonNullable<Story['receipt']['shares']>[number];
+
+const soundCheckpoint: Checkpoint = {
+  network,
+  callId: filled(9, 16),
+  channel: filled(0xf0),
+  sequence: 0,
+  deliveries: 1,
+  chain: chainNext(suite, chainStart(suite, filled(9, 16)), CALL_FRAME.source, source.encode(sampleSource)),
+  inputUnits: 10,
+  outputUnits: 0,
+  expenses: 0n,
+  amount: 100_100n,
+};
+
+/** One checkpoint, after the source. */
+function stated(change: Partial<Checkpoint>): Change {
+  return (story) => {
+    story.checkpoints = [{ ...soundCheckpoint, ...change }];
+  };
+}
+
+function forCalls(story: Story): void {
+  const [knowledge, own] = soundShares();
+  const calls: Share = { asset: callsAsset(suite), role: 'calls', ppm: 0, amount: 1n };
+  story.receipt = { shares: [knowledge, { ...own, amount: own.amount - 1n }, calls] };
+}
 
 /** Replaces the first share, the one for knowledge. */
 function shares(change: (part: Share) => Share): Change {
@@ -189,6 +228,16 @@ function forged(): readonly (readonly [string, BundleCheck, Bundle])[] {
     ],
     ['a paid call without its voucher', 'payment', { ...sound, opening: { ...opening, voucher: undefined } }],
     ['a paid call without its charge', 'payment', { ...sound, ending: { ...ending, charge: undefined } }],
+    [
+      'a checkpoint signed by the operator',
+      'checkpoints',
+      { ...sound, checkpoints: [sign(operator, 'checkpoint', checkpoint.encode(soundCheckpoint))] },
+    ],
+    [
+      'a last voucher below the amount',
+      'payment',
+      { ...sound, voucher: sign(payer, 'voucher', voucher.encode(lowVoucher(opening.voucher))) },
+    ],
     ['a source left out', 'answer', { ...sound, deliveries: sound.deliveries.slice(1) }],
     ['a changed source', 'citations', { ...sound, deliveries: [altered(), ...sound.deliveries.slice(1)] }],
     ['a block signed by another key', 'block', { ...sound, settlement: { ...settlement, header } }],
@@ -210,6 +259,10 @@ function forged(): readonly (readonly [string, BundleCheck, Bundle])[] {
       },
     ],
   ];
+}
+
+function lowVoucher(sound: Signed): Voucher {
+  return { ...voucher.decode(sound.payload), ceiling: 109_108n };
 }
 
 function altered(): Bundle['deliveries'][number] {
@@ -236,6 +289,7 @@ export function bundleVectors(): Vectors<SoundBundle, FaultyBundle> {
     valid: [
       sound('paid and settled', () => {}, 109_109n, true),
       sound('paid, not settled yet', (story) => (story.settled = false), 109_109n, false),
+      sound('with a checkpoint', stated({}), 109_109n, true),
       sound('a free call', free, 0n, false),
     ],
     invalid: [

@@ -38,7 +38,7 @@ const sound: Envelope = {
   sequence: 7,
   issuedAtMs: NOW_MS,
   expiresAtMs: NOW_MS + 60_000,
-  context: { root: filled(9, 16), parent: undefined, depth: 0 },
+  context: { root: filled(9, 16), parent: undefined, depth: 0, budget: undefined },
   bodyType: 'call',
   bodyHash: suite.sha256(body),
   extensions: new Map(),

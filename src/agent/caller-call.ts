@@ -35,6 +35,8 @@ interface Outgoing {
   readonly lease: PayerLease | undefined;
 }
 
+const DELIVERIES: ReadonlySet<number> = new Set([CALL_FRAME.source, CALL_FRAME.delta, CALL_FRAME.child]);
+
 const MENDED_ONCE: ReadonlySet<string> = new Set([
   'voucher-stale',
   'voucher-insufficient',
@@ -197,7 +199,14 @@ export class CallerCall implements CallHandle {
     const reserving = this.#reserve(known, request);
     const signing = parts.operator.sign('call', envelope.encode(opened));
     const [lease, signed] = await Promise.all([reserving, signing]);
-    const opening: CallOpening = { envelope: signed, request: encoded, voucher: lease?.voucher };
+    const opening: CallOpening = {
+      envelope: signed,
+      request: encoded,
+      voucher: lease?.voucher,
+      offer: undefined,
+      work: undefined,
+      parents: [],
+    };
     return {
       known,
       request,
@@ -262,7 +271,7 @@ export class CallerCall implements CallHandle {
 
   #events(kind: number, body: Uint8Array): readonly CallEvent[] {
     if (kind === CALL_FRAME.progress) return [{ type: 'progress', ...progress.decode(body) }];
-    if (kind !== CALL_FRAME.source && kind !== CALL_FRAME.delta) {
+    if (!DELIVERIES.has(kind)) {
       throw new SaharaError('answer-invalid', { reason: 'unexpected frame', kind });
     }
     const events = this.#incoming.take(kind, body);
@@ -301,7 +310,14 @@ export class CallerCall implements CallHandle {
       deliveries,
       ending: bytes,
     });
-    const evidence = { card: this.#asked.target.card, opening: out.opening, deliveries, ending };
+    const evidence = {
+      card: this.#asked.target.card,
+      opening: out.opening,
+      deliveries,
+      ending,
+      checkpoints: [],
+      voucher: undefined,
+    };
     return { callId: this.callId, text, sources, citations, finish, amount, receipt, evidence };
   }
 
@@ -317,7 +333,7 @@ export class CallerCall implements CallHandle {
       checkReceiptFields(receipt, context);
       checkDelivered(receipt, answer, frames.length);
       checkAmount(receipt, answer, context);
-      checkShares(receipt, answer, card);
+      checkShares(this.#shared.parts.suite, receipt, answer, card);
       const channel = out.lease?.channel;
       const paid =
         channel && receipt.channel ? equalBytes(channel, receipt.channel) : channel === receipt.channel;
@@ -384,12 +400,14 @@ function requestOf(asked: AskRequest, known: KnownCard, deadlineMs: number): Cal
   const affordable =
     perUnit === 0n || asked.payment === 'free' ? BigInt(wanted) : (asked.priceMax - least) / perUnit;
   const outputUnitsMax = affordable < BigInt(wanted) ? Number(affordable) : wanted;
+  const priceMax = asked.payment === 'free' ? 0n : chargeOf(card.price, input, outputUnitsMax);
   return {
     cardHash: hash,
     skill,
     question,
     context,
-    priceMax: asked.payment === 'free' ? 0n : chargeOf(card.price, input, outputUnitsMax),
+    priceMax,
+    cover: priceMax,
     outputUnitsMax,
     deadlineMs: Math.min(asked.deadlineMs ?? deadlineMs, card.limits.deadlineMs),
     seed: asked.seed,

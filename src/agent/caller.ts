@@ -70,7 +70,7 @@ export interface AskRequest {
 
 /** What happens while an answer comes. */
 export type CallEvent =
-  | { readonly type: 'progress'; readonly stage: 'queued' | 'answering'; readonly ahead: number }
+  | { readonly type: 'progress'; readonly stage: 'queued' | 'answering' | 'paused'; readonly ahead: number }
   | { readonly type: 'source'; readonly index: number; readonly source: Source }
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'citation'; readonly citation: Citation }
@@ -83,6 +83,10 @@ export interface CallEvidence {
   readonly opening: CallOpening;
   readonly deliveries: readonly CallFrame[];
   readonly ending: CallEnding;
+  /** The agent's checkpoints, in order. */
+  readonly checkpoints: readonly Signed[];
+  /** The last voucher of a call that was topped up. */
+  readonly voucher: Signed | undefined;
 }
 
 /** How a call went. */

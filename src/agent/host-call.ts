@@ -356,6 +356,7 @@ export class HostCall implements CallSink {
       inputUnits,
       outputUnits,
       price: card.price,
+      expenses: 0n,
       amount,
       shares: shares.map((share, i): ReceiptShare => ({ ...share, amount: amounts[i] ?? 0n })),
       attributionRule: rule,

@@ -10,6 +10,7 @@ import {
   type Source,
   source,
 } from '../protocol/call.ts';
+import { type CallChild, callChild } from '../protocol/checkpoint.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
 import { DELIVERIES_MAX, SOURCES_MAX } from '../protocol/limits.ts';
 import type { Suite } from '../protocol/suite.ts';
@@ -24,6 +25,7 @@ export class Incoming {
   readonly #sources: Source[] = [];
   readonly #sourceBytes: Uint8Array[] = [];
   readonly #citations: Citation[] = [];
+  readonly #children: CallChild[] = [];
   readonly #texts: Uint8Array[] = [];
   #text = '';
   #textBytes = 0;
@@ -45,20 +47,34 @@ export class Incoming {
     readonly text: string;
     readonly sources: readonly Source[];
     readonly citations: readonly Citation[];
+    readonly children: readonly CallChild[];
     readonly chain: Hash;
   } {
-    return { text: this.#text, sources: this.#sources, citations: this.#citations, chain: this.#chain };
+    return {
+      text: this.#text,
+      sources: this.#sources,
+      citations: this.#citations,
+      children: this.#children,
+      chain: this.#chain,
+    };
   }
 
-  /** Takes a source or delta, of which it keeps a copy. Throws `answer-invalid`, `malformed`. */
+  /** Takes a source, delta or child, of which it keeps a copy. Throws `answer-invalid`, `malformed`. */
   take(kind: number, view: Uint8Array): readonly CallEvent[] {
     const body = view.slice();
     this.#bytes += body.length;
     if (this.#frames.length >= DELIVERIES_MAX || this.#bytes > DELIVERED_BYTES_MAX) throw invalid('too long');
-    const events = kind === CALL_FRAME.source ? this.#source(body) : this.#delta(body);
+    const events = this.#read(kind, body);
     this.#frames.push({ kind, body });
     this.#chain = chainNext(this.#suite, this.#chain, kind, body);
     return events;
+  }
+
+  #read(kind: number, body: Uint8Array): readonly CallEvent[] {
+    if (kind === CALL_FRAME.source) return this.#source(body);
+    if (kind === CALL_FRAME.delta) return this.#delta(body);
+    this.#children.push(callChild.decode(body));
+    return [];
   }
 
   #source(body: Uint8Array): readonly CallEvent[] {

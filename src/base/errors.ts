@@ -72,6 +72,12 @@ const KINDS = {
   'receipt-invalid': 'corrupt',
   'answer-invalid': 'corrupt',
   'call-conflict': 'refused',
+  'call-unknown': 'missing',
+  'call-cycle': 'refused',
+  'budget-exceeded': 'refused',
+  'work-required': 'refused',
+  'offer-invalid': 'refused',
+  'seal-invalid': 'input',
   // Agents, vaults, documents
   'manifest-invalid': 'input',
   'agent-exists': 'refused',

@@ -112,6 +112,12 @@ export const CALL_SENTENCES: SentenceTable<
   | 'receipt-invalid'
   | 'answer-invalid'
   | 'call-conflict'
+  | 'call-unknown'
+  | 'call-cycle'
+  | 'budget-exceeded'
+  | 'work-required'
+  | 'offer-invalid'
+  | 'seal-invalid'
 > = {
   'agent-unknown': (f) => {
     const name = f('agent', f('name', 'that'));
@@ -224,5 +230,37 @@ export const CALL_SENTENCES: SentenceTable<
     'Two different calls carry the same id.',
     'An id belongs to one request for ever.',
     'Ask again with a new id.',
+  ],
+  'call-unknown': () => [
+    'The other side has no such call.',
+    'It never took it, or has forgotten it; nothing more is charged for it.',
+    'Ask again; it is a new call.',
+  ],
+  'call-cycle': (f) => [
+    'The call would go round in a circle.',
+    `${f('agent', 'The agent')} is already answering further up in the same tree of calls.`,
+    'Ask another agent, or answer without this call.',
+  ],
+  'budget-exceeded': (f) => [
+    'The budget does not allow this call.',
+    f('wanted') === ''
+      ? `${f('reason', 'Amount, depth, time or skill is outside of what was granted')}.`
+      : `It may cost ${money(f, ['wanted'], 'more')}, and ${money(f, ['left'], 'less')} of the budget is left.`,
+    'Grant a larger budget, or ask for less.',
+  ],
+  'work-required': (f) => [
+    'The agent asks strangers for a little work before it answers.',
+    `A proof of ${f('bits', 'some')} bits is wanted, because it is busy and does not know you yet.`,
+    'Do the work, or open a channel to its operator: who pays needs none.',
+  ],
+  'offer-invalid': (f) => [
+    'The offer does not hold.',
+    `${f('reason', 'It is not this agent’s, not for this caller, or used up')}.`,
+    'Ask for offers again, or call at the published price.',
+  ],
+  'seal-invalid': (f) => [
+    'A sealed call could not be opened.',
+    `${f('reason', 'It was sealed for another key or changed on its way')}.`,
+    'Ask again; if it stays, the peer between the two changes what it passes on.',
   ],
 };

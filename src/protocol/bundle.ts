@@ -14,7 +14,7 @@ import {
   source,
 } from './call.ts';
 import { malformed } from './codec.ts';
-import { BUNDLE_BYTES_MAX, DELIVERIES_MAX } from './limits.ts';
+import { BUNDLE_BYTES_MAX, CHECKPOINTS_MAX, DELIVERIES_MAX } from './limits.ts';
 import { type MerklePath, merklePath } from './merkle.ts';
 import { type ReceiptPath, receiptPath } from './receipt-tree.ts';
 import { bytesUpTo, list, optional, record, type Schema, text, uint } from './schema.ts';
@@ -23,7 +23,7 @@ import { type Signed, signed } from './signing.ts';
 /** What a bundle of this version begins with. */
 export const BUNDLE_FORMAT = 'sahara/bundle/1';
 
-/** One delivered frame, as it was: `CALL_FRAME.delta` or `CALL_FRAME.source` and its body. */
+/** One delivered frame, as it was: `delta`, `source` or `child` of `CALL_FRAME`, and its body. */
 export interface Delivery {
   readonly kind: number;
   readonly body: Uint8Array;
@@ -53,6 +53,10 @@ export interface Bundle {
   readonly opening: CallOpening;
   readonly deliveries: readonly Delivery[];
   readonly ending: CallEnding;
+  /** The agent's checkpoints, in order. */
+  readonly checkpoints: readonly Signed[];
+  /** The last voucher of a call that was topped up; absent: the opening's is the last. */
+  readonly voucher: Signed | undefined;
   readonly settlement: Settlement | undefined;
 }
 
@@ -80,6 +84,8 @@ export const bundle: Schema<Bundle> = record('bundle', {
     DELIVERIES_MAX,
   ),
   ending: callEnding,
+  checkpoints: list(signed, CHECKPOINTS_MAX),
+  voucher: optional(signed),
   settlement: optional(settlement),
 });
 
@@ -102,7 +108,7 @@ export function deliveredOf(deliveries: readonly Delivery[]): {
   for (const { kind, body } of deliveries) {
     if (kind === CALL_FRAME.delta) answer += delta.decode(body).text;
     else if (kind === CALL_FRAME.source) sources.push(source.decode(body));
-    else throw malformed(`delivery of kind ${kind}`);
+    else if (kind !== CALL_FRAME.child) throw malformed(`delivery of kind ${kind}`);
   }
   return { answer, sources };
 }

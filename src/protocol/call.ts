@@ -3,15 +3,18 @@
  * `frames.ts`. Everything delivered enters a hash chain whose end the receipt signs.
  */
 import { utf8 } from '../base/bytes.ts';
+import { CERTIFICATE_BYTES_MAX } from './frames.ts';
 import type { Hash, Id, PublicKey } from './ids.ts';
 import {
   CALL_DEADLINE_MS_MAX,
+  CALL_DEPTH_MAX,
   CITATIONS_MAX,
   CONTEXT_TURN_BYTES_MAX,
   CONTEXT_TURNS_MAX,
   DELTA_TEXT_BYTES_MAX,
   QUESTION_BYTES_MAX,
   SOURCE_TEXT_BYTES_MAX,
+  WORK_BYTES_MAX,
 } from './limits.ts';
 import {
   bytes,
@@ -43,18 +46,26 @@ export const CALL_FRAME = {
   stop: 5,
   /** Agent to caller, any time before the ending, outside the hash chain: `Progress`. */
   progress: 6,
+  /** Agent to caller, outside the hash chain: a signed `Checkpoint`. */
+  checkpoint: 9,
+  /** Caller to agent: `CallVoucher`, which pays for more. */
+  voucher: 10,
+  /** Caller to agent, first and once, in place of an opening: `CallResume`. */
+  resume: 11,
+  /** Agent to caller, a delivery: `CallChild`. */
+  child: 12,
 } as const;
 
 /** What an agent says while it is not delivering yet. */
 export interface Progress {
-  readonly stage: 'queued' | 'answering';
+  readonly stage: 'queued' | 'answering' | 'paused';
   /** Calls before this one in the queue. */
   readonly ahead: number;
 }
 
 /** The wire form of progress. */
 export const progress: Schema<Progress> = record('progress', {
-  stage: oneOf('queued', 'answering'),
+  stage: oneOf('queued', 'answering', 'paused'),
   ahead: u32,
 });
 
@@ -73,6 +84,8 @@ export interface CallRequest {
   readonly context: readonly Turn[];
   /** Most that this call may cost, grains. */
   readonly priceMax: bigint;
+  /** How much of it the opening's voucher covers, grains; says nothing without one. */
+  readonly cover: bigint;
   /** Most units of answer that are wanted. */
   readonly outputUnitsMax: number;
   /** How long the caller waits, from the request's issue, milliseconds. */
@@ -90,6 +103,7 @@ export const callRequest: Schema<CallRequest> = record('call-request', {
     CONTEXT_TURNS_MAX,
   ),
   priceMax: grains,
+  cover: grains,
   outputUnitsMax: u32,
   deadlineMs: uint(CALL_DEADLINE_MS_MAX),
   seed: optional(u32),
@@ -98,11 +112,26 @@ export const callRequest: Schema<CallRequest> = record('call-request', {
 /** Largest request in its wire form, bytes. */
 export const CALL_REQUEST_BYTES_MAX = 786_432;
 
-/** First frame of a call: a signed envelope, its body, and for a paid call the voucher that covers it. */
+/** A call above another one in its tree, as who makes the one below shows it. */
+export interface CallParent {
+  /** Its envelope, signed by its caller. */
+  readonly envelope: Signed;
+  /** Certificates from the operator who makes the call below to the agent that the envelope is for. */
+  readonly certificate: Uint8Array;
+}
+
+/** First frame of a call: a signed envelope, its body, and what pays for it. */
 export interface CallOpening {
   readonly envelope: Signed;
   readonly request: Uint8Array;
+  /** Covers `cover` of the request; absent for a free call. */
   readonly voucher: Signed | undefined;
+  /** The agent's offer that prices the call in place of its card. */
+  readonly offer: Signed | undefined;
+  /** Proof of work, where the agent asks strangers for one. */
+  readonly work: Uint8Array | undefined;
+  /** The calls above this one, the root first. */
+  readonly parents: readonly CallParent[];
 }
 
 /** The wire form of an opening. */
@@ -110,6 +139,12 @@ export const callOpening: Schema<CallOpening> = record('call-opening', {
   envelope: signed,
   request: bytesUpTo(CALL_REQUEST_BYTES_MAX),
   voucher: optional(signed),
+  offer: optional(signed),
+  work: optional(bytesUpTo(WORK_BYTES_MAX)),
+  parents: list(
+    record('call-parent', { envelope: signed, certificate: bytesUpTo(CERTIFICATE_BYTES_MAX) }),
+    CALL_DEPTH_MAX,
+  ),
 });
 
 /** A passage that the answer rests on, quoted so that its citations can be checked. */
@@ -153,7 +188,7 @@ export interface Citation {
 
 /** A piece of the answer. */
 export interface Delta {
-  /** Counts deltas and sources of the call together, from 0. */
+  /** Counts everything delivered in the call, from 0. */
   readonly sequence: number;
   readonly text: string;
   readonly citations: readonly Citation[];

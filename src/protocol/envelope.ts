@@ -8,6 +8,7 @@ import { Reader } from './codec.ts';
 import type { Hash, Id, PublicKey } from './ids.ts';
 import { PROTOCOL_VERSION } from './ids.ts';
 import {
+  BUDGET_SKILLS_MAX,
   CALL_DEPTH_MAX,
   CLOCK_SKEW_MS,
   ENVELOPE_LIFE_MS_MAX,
@@ -15,7 +16,19 @@ import {
   EXTENSIONS_MAX,
   NETWORK_NAME_BYTES_MAX,
 } from './limits.ts';
-import { bytes, bytesUpTo, mapOf, oneOf, optional, record, type Schema, text, uint } from './schema.ts';
+import {
+  bytes,
+  bytesUpTo,
+  grains,
+  list,
+  mapOf,
+  oneOf,
+  optional,
+  record,
+  type Schema,
+  text,
+  uint,
+} from './schema.ts';
 import type { Signed, Verifier } from './signing.ts';
 import type { Suite } from './suite.ts';
 
@@ -23,6 +36,18 @@ import type { Suite } from './suite.ts';
 export interface Recipient {
   readonly kind: 'agent' | 'operator' | 'peer' | 'topic';
   readonly name: Uint8Array;
+}
+
+/** What the calls below one may spend and do, all together. */
+export interface CallBudget {
+  /** Grains. */
+  readonly amount: bigint;
+  /** How many levels of calls there may be below. */
+  readonly depth: number;
+  /** When all of them must have ended, milliseconds since 1970. */
+  readonly deadlineMs: number;
+  /** Skills that may be asked for; empty: any. */
+  readonly skills: readonly string[];
 }
 
 /** Where a call stands in a tree of calls. */
@@ -33,6 +58,8 @@ export interface CallContext {
   readonly parent: Id | undefined;
   /** 0 at the root. */
   readonly depth: number;
+  /** Absent: no calls may be made below. */
+  readonly budget: CallBudget | undefined;
 }
 
 /** The signed part of a message. */
@@ -66,7 +93,19 @@ export const envelope: Schema<Envelope> = record('envelope', {
   issuedAtMs: uint(),
   expiresAtMs: uint(),
   context: optional(
-    record('call-context', { root: bytes(16), parent: optional(bytes(16)), depth: uint(CALL_DEPTH_MAX) }),
+    record('call-context', {
+      root: bytes(16),
+      parent: optional(bytes(16)),
+      depth: uint(CALL_DEPTH_MAX),
+      budget: optional(
+        record('call-budget', {
+          amount: grains,
+          depth: uint(CALL_DEPTH_MAX),
+          deadlineMs: uint(),
+          skills: list(text(64), BUDGET_SKILLS_MAX),
+        }),
+      ),
+    }),
   ),
   bodyType: text(32),
   bodyHash: bytes(32),

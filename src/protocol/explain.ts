@@ -17,6 +17,7 @@ const ROLES: Readonly<Record<ReceiptShare['role'], string>> = {
   agent: 'for the agent itself',
   model: 'for the model',
   prompt: 'for the prompt',
+  calls: 'for calls that it made and paid',
 };
 
 /** How the amount of `receipt` comes about and who earns it. */
@@ -34,7 +35,7 @@ export function explainReceipt(receipt: Receipt): readonly string[] {
 
 function amountLines(receipt: Receipt): readonly string[] {
   const { price, inputUnits, outputUnits } = receipt;
-  const due = chargeOf(price, inputUnits, outputUnits);
+  const due = chargeOf(price, inputUnits, outputUnits) + receipt.expenses;
   if (receipt.channel === undefined) return ['It was a free call: nothing is charged.'];
   if (receipt.amount !== due) {
     return [
@@ -46,6 +47,7 @@ function amountLines(receipt: Receipt): readonly string[] {
     `  for the call: ${formatAmount(price.perCall)}`,
     ...unitLine('question', inputUnits, price.perInputUnit),
     ...unitLine('answer', outputUnits, price.perOutputUnit),
+    ...(receipt.expenses === 0n ? [] : [`  for calls made below: ${formatAmount(receipt.expenses)}`]),
     `  sum: ${formatAmount(due)}`,
   ];
 }
@@ -58,7 +60,8 @@ function unitLine(what: string, units: number, price: bigint): readonly string[]
 
 function shareLine(receipt: Receipt, share: ReceiptShare): string {
   const percent = `${(share.ppm * 100) / PPM}`;
-  const part = (receipt.amount * BigInt(share.ppm)) / BigInt(PPM);
+  if (share.role === 'calls') return `  ${formatAmount(share.amount)} to the operator, ${ROLES.calls}.`;
+  const part = ((receipt.amount - receipt.expenses) * BigInt(share.ppm)) / BigInt(PPM);
   const rest = share.amount - part;
   const rounding = rest === 0n ? '' : `, with ${counted(rest, 'grain')} that rounding left over`;
   return `  ${formatAmount(share.amount)} (${percent} %) to asset ${shortHex(share.asset)}, ${ROLES[share.role]}${rounding}.`;

@@ -26,6 +26,12 @@ export const QUESTION_BYTES_MAX = 32_768;
 export const CONTEXT_TURNS_MAX = 32;
 /** Longest earlier turn, UTF-8 bytes. */
 export const CONTEXT_TURN_BYTES_MAX = 16_384;
+/** Longest proof of work, bytes. */
+export const WORK_BYTES_MAX = 64;
+/** Most checkpoints of one call. */
+export const CHECKPOINTS_MAX = 256;
+/** Most skills that a budget names. */
+export const BUDGET_SKILLS_MAX = 16;
 /** Deepest call tree. */
 export const CALL_DEPTH_MAX = 16;
 /** Longest deadline of one call, milliseconds. */

@@ -109,8 +109,8 @@ export type Finish = 'done' | 'length' | 'nothing-found' | 'cancelled' | 'failed
 /** What one party earned by one call. */
 export interface ReceiptShare {
   readonly asset: Hash;
-  /** Why it earned: a passage used, the agent itself, the model, the prompt. */
-  readonly role: 'knowledge' | 'agent' | 'model' | 'prompt';
+  /** Why it earned: a passage used, the agent itself, the model, the prompt, or calls that it paid for below. */
+  readonly role: 'knowledge' | 'agent' | 'model' | 'prompt' | 'calls';
   readonly ppm: number;
   /** Grains. */
   readonly amount: bigint;
@@ -145,7 +145,9 @@ export interface Receipt {
   readonly inputUnits: number;
   readonly outputUnits: number;
   readonly price: PriceSchedule;
-  /** What the call cost, grains: `chargeOf` its price and units, 0 for a free call. */
+  /** What the calls made directly below this one cost, grains. */
+  readonly expenses: bigint;
+  /** What the call cost, grains: `chargeOf` its price and units, and its expenses; 0 for a free call. */
   readonly amount: bigint;
   /** Who earned it. Parts per million sum to exactly 1,000,000, amounts to exactly `amount`. */
   readonly shares: readonly ReceiptShare[];
@@ -178,11 +180,12 @@ export const receipt: Schema<Receipt> = record('receipt', {
   inputUnits: u32,
   outputUnits: u32,
   price: priceSchedule,
+  expenses: grains,
   amount: grains,
   shares: list(
     record('receipt-share', {
       asset: bytes(32),
-      role: oneOf('knowledge', 'agent', 'model', 'prompt'),
+      role: oneOf('knowledge', 'agent', 'model', 'prompt', 'calls'),
       ppm: uint(PPM),
       amount: grains,
     }),
@@ -192,6 +195,11 @@ export const receipt: Schema<Receipt> = record('receipt', {
   startedAtMs: uint(),
   finishedAtMs: uint(),
 });
+
+/** The asset of the share that gives a payee back what calls below cost it. None on the ledger has this id. */
+export function callsAsset(suite: Suite): Hash {
+  return suite.sha256(utf8('sahara/1/calls-asset'));
+}
 
 /** What `inputUnits` and `outputUnits` cost under a price schedule, grains. */
 export function chargeOf(price: PriceSchedule, inputUnits: number, outputUnits: number): bigint {

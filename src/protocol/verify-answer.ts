@@ -2,6 +2,7 @@
 import { equalBytes, utf8 } from '../base/bytes.ts';
 import type { Delivery } from './bundle.ts';
 import { CALL_FRAME, type Citation, chainNext, chainStart, delta, type Source, source } from './call.ts';
+import { type CallChild, callChild } from './checkpoint.ts';
 import { must, refuse } from './evidence.ts';
 import type { Hash, Id } from './ids.ts';
 import { SOURCES_MAX } from './limits.ts';
@@ -12,6 +13,8 @@ export interface Answer {
   readonly text: string;
   readonly sources: readonly Source[];
   readonly citations: readonly Citation[];
+  /** Calls made below. */
+  readonly children: readonly CallChild[];
   /** End of the hash chain. */
   readonly chain: Hash;
 }
@@ -21,6 +24,7 @@ export function readAnswer(suite: Suite, callId: Id, deliveries: readonly Delive
   const sources: Source[] = [];
   const citations: Citation[] = [];
   const texts: string[] = [];
+  const children: CallChild[] = [];
   let chain = chainStart(suite, callId);
   for (const [index, { kind, body }] of deliveries.entries()) {
     chain = chainNext(suite, chain, kind, body);
@@ -28,7 +32,11 @@ export function readAnswer(suite: Suite, callId: Id, deliveries: readonly Delive
       sources.push(source.decode(body));
       continue;
     }
-    must(kind === CALL_FRAME.delta, `delivery ${index} is neither text nor source`);
+    if (kind === CALL_FRAME.child) {
+      children.push(callChild.decode(body));
+      continue;
+    }
+    must(kind === CALL_FRAME.delta, `delivery ${index} is neither text, source nor call`);
     const piece = delta.decode(body);
     must(piece.sequence === index, `delivery ${index} carries the number ${piece.sequence}`);
     for (const citation of piece.citations) {
@@ -38,7 +46,7 @@ export function readAnswer(suite: Suite, callId: Id, deliveries: readonly Delive
     citations.push(...piece.citations);
   }
   must(sources.length <= SOURCES_MAX, `more than ${SOURCES_MAX} sources`);
-  return { text: texts.join(''), sources, citations, chain };
+  return { text: texts.join(''), sources, citations, children, chain };
 }
 
 /** Checks that every cited stretch of the answer stands word for word in its source. */

@@ -19,6 +19,7 @@ import { checkSigned, type Signed, signed } from './signing.ts';
 import type { Suite } from './suite.ts';
 import { transactionId } from './transaction.ts';
 import { type Answer, checkCitations, readAnswer } from './verify-answer.ts';
+import { checkCheckpoints } from './verify-checkpoints.ts';
 import {
   checkAmount,
   checkCharge,
@@ -50,6 +51,7 @@ export type BundleCheck =
   | 'delivery'
   | 'amount'
   | 'shares'
+  | 'checkpoints'
   | 'payment'
   | 'block'
   | 'inclusion'
@@ -193,9 +195,10 @@ function runChecks(work: Work, file: Uint8Array): BundleSummary {
     return [undefined, `${formatAmount(final.amount)} for ${final.inputUnits} + ${final.outputUnits} units`];
   });
   run('shares', () => {
-    checkShares(final, answer, agent);
+    checkShares(suite, final, answer, agent);
     return [undefined, `${counted(final.shares.length, 'share')}, summing to the amount`];
   });
+  run('checkpoints', () => checkpointStep(suite, evidence, final));
   run('payment', () => paymentStep(suite, network, evidence, final));
   const settlement = settlementSteps(work, evidence, { network, card: agent, receipt: final });
   return summaryOf({ context, answer, receipt: final, settlement });
@@ -267,13 +270,25 @@ function receiptStep(suite: Suite, context: ReceiptContext, message: Signed): re
   return [read, `signed by the agent; the call ended: ${read.finish}`];
 }
 
+function checkpointStep(suite: Suite, evidence: Bundle, final: Receipt): readonly [undefined, string] {
+  for (const message of evidence.checkpoints) {
+    signedBy({ suite, network: final.network, type: 'checkpoint' }, final.agent, message);
+  }
+  checkCheckpoints(suite, final, evidence);
+  const { length } = evidence.checkpoints;
+  return [
+    undefined,
+    length === 0 ? 'none' : `${counted(length, 'checkpoint')}, each a beginning of the whole`,
+  ];
+}
+
 function paymentStep(
   suite: Suite,
   network: string,
   evidence: Bundle,
   final: Receipt,
 ): readonly [undefined, string] {
-  const { voucher: promised } = evidence.opening;
+  const promised = evidence.voucher ?? evidence.opening.voucher;
   const { charge: charged } = evidence.ending;
   if (final.channel === undefined) {
     must(promised === undefined && charged === undefined, 'a free call with a voucher or charge');

@@ -2,11 +2,20 @@
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { CallRequest } from './call.ts';
 import type { Card } from './card.ts';
-import type { Envelope } from './envelope.ts';
+import { type Envelope, envelope as envelopeSchema } from './envelope.ts';
 import { must, mustMatch } from './evidence.ts';
 import type { Hash } from './ids.ts';
 import { PPM } from './limits.ts';
-import { type Charge, chargeOf, type Receipt, type Voucher } from './payment.ts';
+import {
+  type Charge,
+  callsAsset,
+  chargeOf,
+  type Receipt,
+  type ReceiptShare,
+  receipt as receiptSchema,
+  type Voucher,
+} from './payment.ts';
+import type { Suite } from './suite.ts';
 import { countUnits, inputUnits } from './units.ts';
 import type { Answer } from './verify-answer.ts';
 
@@ -57,17 +66,30 @@ export function checkAmount(receipt: Receipt, answer: Answer, context: ReceiptCo
     receipt.price.perInputUnit === price.perInputUnit &&
     receipt.price.perOutputUnit === price.perOutputUnit;
   must(same, 'the receipt charges another price than the card');
-  const due = chargeOf(price, receipt.inputUnits, receipt.outputUnits);
+  must(receipt.expenses === expensesOf(receipt, answer), 'the receipt counts other calls than were made');
+  const due = chargeOf(price, receipt.inputUnits, receipt.outputUnits) + receipt.expenses;
+  const least = receipt.channel === undefined ? 0n : receipt.expenses;
   const mayBeFree = receipt.channel === undefined || UNCHARGED.has(receipt.finish);
-  must(receipt.amount === due || (mayBeFree && receipt.amount === 0n), `${due} grains are due`);
+  must(receipt.amount === due || (mayBeFree && receipt.amount === least), `${due} grains are due`);
   must(receipt.channel !== undefined || receipt.amount === 0n, 'an amount without a channel');
   must(receipt.amount <= context.request.priceMax, 'more than the caller allowed');
+}
+
+/** What the calls made directly below this one cost by their receipts. */
+function expensesOf(receipt: Receipt, answer: Answer): bigint {
+  let sum = 0n;
+  for (const child of answer.children) {
+    const { context } = envelopeSchema.decode(child.envelope.payload);
+    const direct = context?.parent !== undefined && equalBytes(context.parent, receipt.callId);
+    if (direct) sum += receiptSchema.decode(child.receipt.payload).amount;
+  }
+  return sum;
 }
 
 const UNCHARGED: ReadonlySet<Receipt['finish']> = new Set(['nothing-found', 'failed']);
 
 /** Checks who earns: the parts sum exactly, and knowledge is paid only for what was cited. */
-export function checkShares(receipt: Receipt, answer: Answer, card: Card): void {
+export function checkShares(suite: Suite, receipt: Receipt, answer: Answer, card: Card): void {
   const { shares } = receipt;
   if (shares.length === 0) {
     must(receipt.amount === 0n, 'an amount that nobody earns');
@@ -78,6 +100,7 @@ export function checkShares(receipt: Receipt, answer: Answer, card: Card): void 
   const amount = shares.reduce((sum, share) => sum + share.amount, 0n);
   must(amount === receipt.amount, `the shares sum to ${amount} of ${receipt.amount} grains`);
   const seen = new Set<string>();
+  let repaid = 0n;
   const cited = new Set(
     answer.citations.map(({ source }) => toHex(answer.sources[source]?.asset ?? NOTHING)),
   );
@@ -85,13 +108,17 @@ export function checkShares(receipt: Receipt, answer: Answer, card: Card): void 
     const name = `${share.role} ${toHex(share.asset)}`;
     must(!seen.has(name), `${name} is paid twice`);
     seen.add(name);
-    const least = (receipt.amount * BigInt(share.ppm)) / BigInt(PPM);
+    const least = ((receipt.amount - receipt.expenses) * BigInt(share.ppm)) / BigInt(PPM);
     must(share.amount >= least, `${name} gets less than its part`);
-    const earned =
-      share.role === 'agent'
-        ? equalBytes(share.asset, card.asset)
-        : share.role !== 'knowledge' || cited.has(toHex(share.asset));
-    must(earned, `${name} earns without having taken part`);
+    must(takesPart(share), `${name} earns without having taken part`);
+    if (share.role === 'calls') repaid += share.amount;
+  }
+  must(repaid === receipt.expenses || receipt.amount === 0n, `${receipt.expenses} grains of calls are due`);
+
+  function takesPart({ role, asset, ppm: parts }: ReceiptShare): boolean {
+    if (role === 'agent') return equalBytes(asset, card.asset);
+    if (role === 'knowledge') return cited.has(toHex(asset));
+    return role !== 'calls' || (parts === 0 && equalBytes(asset, callsAsset(suite)));
   }
 }
 

@@ -42,6 +42,7 @@ describe('limits', () => {
       question: text(limits.QUESTION_BYTES_MAX),
       context: Array.from({ length: limits.CONTEXT_TURNS_MAX }, () => turn),
       priceMax: 10n ** 18n,
+      cover: 10n ** 18n,
       outputUnitsMax: 0xffff_ffff,
       deadlineMs: limits.CALL_DEADLINE_MS_MAX,
       seed: 0xffff_ffff,

@@ -21,6 +21,7 @@ import {
 } from '../../src/protocol/call.ts';
 import { type Card, card } from '../../src/protocol/card.ts';
 import { type Certificate, certificate, certificateChain } from '../../src/protocol/certificate.ts';
+import { type Checkpoint, checkpoint } from '../../src/protocol/checkpoint.ts';
 import { type Envelope, envelope } from '../../src/protocol/envelope.ts';
 import { merklePathOf, merkleRoot } from '../../src/protocol/merkle.ts';
 import {
@@ -123,6 +124,7 @@ export interface Story {
   charge: Partial<Charge>;
   header: Partial<BlockHeader>;
   attribution: AssetAmount[];
+  checkpoints: Checkpoint[];
   paid: boolean;
   settled: boolean;
 }
@@ -156,6 +158,7 @@ export function sampleStory(): Story {
       question: 'How often does it rain in the central Sahara?',
       context: [{ role: 'user', text: 'Hello' }],
       priceMax: 1_000_000n,
+      cover: 1_000_000n,
       outputUnitsMax: 1000,
       deadlineMs: 30_000,
       seed: 42,
@@ -173,6 +176,7 @@ export function sampleStory(): Story {
     charge: {},
     header: {},
     attribution: [],
+    checkpoints: [],
     paid: true,
     settled: true,
   };
@@ -204,6 +208,7 @@ function sampleReceipt(story: Story, facts: Pick<Receipt, 'cardHash' | 'requestH
     inputUnits: 10,
     outputUnits: 9,
     price: sampleCard.price,
+    expenses: 0n,
     amount,
     shares: [
       { asset: assets.knowledge, role: 'knowledge', ppm: 700_000, amount: knowledge },
@@ -248,9 +253,14 @@ export function tell(story: Story): Bundle {
       envelope: sign(payer, 'call', envelope.encode(asked)),
       request,
       voucher: money?.voucher,
+      offer: undefined,
+      work: undefined,
+      parents: [],
     },
     deliveries: story.deliveries,
     ending: { receipt: sign(agent, 'receipt', receiptPayload), charge: money?.charge },
+    checkpoints: story.checkpoints.map((stated) => sign(agent, 'checkpoint', checkpoint.encode(stated))),
+    voucher: undefined,
     settlement: story.settled ? money?.settlement : undefined,
   };
 }

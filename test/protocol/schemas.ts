@@ -4,6 +4,13 @@ import { bundle } from '../../src/protocol/bundle.ts';
 import { callEnding, callOpening, callRequest, delta, progress, source } from '../../src/protocol/call.ts';
 import { advert, card, priceSchedule } from '../../src/protocol/card.ts';
 import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
+import {
+  callChild,
+  callResume,
+  callVoucher,
+  checkpoint,
+  resumeRequest,
+} from '../../src/protocol/checkpoint.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
@@ -29,6 +36,11 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   delta,
   progress,
   callEnding,
+  checkpoint,
+  callVoucher,
+  callResume,
+  resumeRequest,
+  callChild,
   voucher,
   charge,
   attribution,

@@ -252,7 +252,7 @@ describe.each(SUITES)('over the %s suite', (_name, suite) => {
       expect(verdict.summary?.settlement !== undefined).toBe(entry.settled);
     });
     it.each(file.invalid)(
-      '$name fails at $check (RCPT-31: RCPT-1, RCPT-2, RCPT-3, RCPT-4, RCPT-5, RCPT-6, RCPT-7, RCPT-35, RCPT-36, RCPT-37)',
+      '$name fails at $check (RCPT-31: RCPT-1, RCPT-2, RCPT-3, RCPT-4, RCPT-5, RCPT-6, RCPT-7, RCPT-35, RCPT-36, RCPT-37, RCPT-38)',
       (entry) => {
         const verdict = verifyBundle(suite, bytesOf(entry, 'hex'), { network });
         expect(verdict.ok).toBe(false);

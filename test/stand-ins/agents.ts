@@ -293,6 +293,7 @@ function receiptOf(call: Running): Receipt {
     inputUnits: 1,
     outputUnits: wordsOf(call),
     price,
+    expenses: 0n,
     amount,
     shares: [
       { asset: new Uint8Array(32).fill(1), role: 'knowledge', ppm: 500_000, amount: half },

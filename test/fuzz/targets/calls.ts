@@ -92,6 +92,7 @@ function soundOpening(fill: number, promise?: Partial<Voucher>): Uint8Array {
     question: QUESTION,
     context: [{ role: 'user', text: 'Hello' }],
     priceMax: 1_000n,
+    cover: 1_000n,
     outputUnitsMax: 100,
     deadlineMs: 30_000,
     seed: 7,
@@ -123,6 +124,9 @@ function soundOpening(fill: number, promise?: Partial<Voucher>): Uint8Array {
         type: 'voucher',
         payload: voucher.encode({ ...promised, ...promise }),
       }),
+    offer: undefined,
+    work: undefined,
+    parents: [],
   });
 }
 

@@ -339,7 +339,7 @@ def sums(payload, amount, path):
         h, total = (H(b'sahara/1/receipt-node', b8(a[1]), b8(b[1]), a[0], b[0]), total + step['sum'])
     return (h, total)
 
-# RCPT-1 to RCPT-37
+# RCPT-1 to RCPT-38
 import unicodedata
 
 def units(text):
@@ -371,18 +371,28 @@ def bundle(data, network):
     q = record('call-request', o['request'])
     wire = lambda m: encode([m['payload'], m['signature'], m['sides'], m['siblings']])
     must(q['cardHash'] == H(wire(b['card'])))
-    h, answer, sources, cites = (H(b'sahara/1/delivery-start', e['id']), '', [], [])
+    h, answer, sources, cites, spent = (H(b'sahara/1/delivery-start', e['id']), '', [], [], 0)
+    standings = [(h, 0, 0)]
     for i, d in enumerate(b['deliveries']):
         h = H(b'sahara/1/delivery', h, bytes([d['kind']]), H(d['body']))
-        must(d['kind'] in (2, 3))
+        must(d['kind'] in (2, 3, 12))
         if d['kind'] == 3:
             sources.append(record('source', d['body']))
+            standings.append((h, units(answer), spent))
+            continue
+        if d['kind'] == 12:
+            below = record('call-child', d['body'])
+            place = record('envelope', below['envelope']['payload'])['context']
+            if place and place['parent'] == e['id']:
+                spent += record('receipt', below['receipt']['payload'])['amount']
+            standings.append((h, units(answer), spent))
             continue
         p = record('delta', d['body'])
         must(p['sequence'] == i)
         must(all((c['source'] < len(sources) for c in p['citations'])))
         answer += p['text']
         cites += p['citations']
+        standings.append((h, units(answer), spent))
     text = answer.encode()
     for c in cites:
         said, quoted = (text[c['start']:c['end']], sources[c['source']]['text'].encode()[c['sourceStart']:c['sourceEnd']])
@@ -411,21 +421,35 @@ def bundle(data, network):
     must(r['outputUnits'] == units(answer))
     pr = card['price']
     must(r['price'] == pr)
-    due = pr['perCall'] + pr['perInputUnit'] * r['inputUnits'] + pr['perOutputUnit'] * r['outputUnits']
+    must(r['expenses'] == spent)
+    due = pr['perCall'] + pr['perInputUnit'] * r['inputUnits'] + pr['perOutputUnit'] * r['outputUnits'] + spent
     paid = r['channel'] is not None
-    must(paid and (r['amount'] == due or (r['amount'] == 0 and r['finish'] in ('nothing-found', 'failed'))) or (not paid and r['amount'] == 0))
+    must(paid and (r['amount'] == due or (r['amount'] == spent and r['finish'] in ('nothing-found', 'failed'))) or (not paid and r['amount'] == 0))
     must(r['amount'] <= q['priceMax'])
     if r['shares']:
         must(sum((s['ppm'] for s in r['shares'])) == 10 ** 6)
         must(sum((s['amount'] for s in r['shares'])) == r['amount'])
         must(len({(s['asset'], s['role']) for s in r['shares']}) == len(r['shares']))
         for s in r['shares']:
-            must(s['amount'] >= r['amount'] * s['ppm'] // 10 ** 6)
+            must(s['amount'] >= (r['amount'] - spent) * s['ppm'] // 10 ** 6)
+            must(s['role'] != 'calls' or (s['ppm'], s['asset']) == (0, H(b'sahara/1/calls-asset')))
             must(s['role'] != 'knowledge' or s['asset'] in {sources[c['source']]['asset'] for c in cites})
             must(s['role'] != 'agent' or s['asset'] == card['asset'])
+        must(r['amount'] == 0 or sum(s['amount'] for s in r['shares'] if s['role'] == 'calls') == spent)
     else:
         must(r['amount'] == 0)
-    v, c = (o['voucher'], b['ending']['charge'])
+    before = 0
+    for i, said in enumerate(b['checkpoints']):
+        signed_by(network, 'checkpoint', card['agent'], said)
+        k = record('checkpoint', said['payload'])
+        must((k['network'], k['callId'], k['channel'], k['sequence']) == (network, e['id'], r['channel'], i))
+        must(k['deliveries'] < len(standings))
+        must((k['chain'], k['outputUnits'], k['expenses']) == standings[k['deliveries']])
+        must(k['inputUnits'] == r['inputUnits'])
+        must(k['amount'] == pr['perCall'] + pr['perInputUnit'] * k['inputUnits'] + pr['perOutputUnit'] * k['outputUnits'] + k['expenses'])
+        must(k['amount'] >= before)
+        before = k['amount']
+    v, c = (b['voucher'] or o['voucher'], b['ending']['charge'])
     if paid:
         must(v)
         must(c)
