@@ -15,6 +15,8 @@ const POLL_MS = 50;
 /** What a finished command left. */
 export interface Finished {
   readonly code: number | null;
+  /** What killed it, if something did. */
+  readonly signal: NodeJS.Signals | null;
   readonly stdout: string;
   readonly stderr: string;
 }
@@ -35,6 +37,12 @@ export interface Peer {
   /** SIGKILL. */
   kill(): Promise<void>;
   readonly running: boolean;
+  /** What the daemon that was started last left, once it has ended; `undefined` before the first start. */
+  readonly ended: Promise<Finished> | undefined;
+  /** Its process, while it runs. */
+  readonly pid: number | undefined;
+  /** Variables of later starts, besides those of all peers. */
+  readonly environment: Record<string, string>;
 }
 
 /** How a command runs. */
@@ -78,14 +86,23 @@ class LocalPeer implements Peer {
   readonly name: string;
   readonly home: Home;
   readonly client: AdminClient;
-  readonly #environment: Readonly<Record<string, string>>;
+  readonly environment: Record<string, string>;
+  #ended: Promise<Finished> | undefined;
   #daemon: { readonly child: ChildProcess; readonly ended: Promise<Finished> } | undefined;
 
   constructor(name: string, folder: string, environment: Readonly<Record<string, string>>) {
     this.name = name;
     this.home = homeOf({ SAHARA_HOME: folder });
     this.client = createAdminClient(this.home.socket);
-    this.#environment = { ...environment, SAHARA_HOME: folder };
+    this.environment = { ...environment, SAHARA_HOME: folder };
+  }
+
+  get ended(): Promise<Finished> | undefined {
+    return this.#ended;
+  }
+
+  get pid(): number | undefined {
+    return this.#daemon?.child.pid;
   }
 
   get running(): boolean {
@@ -95,9 +112,11 @@ class LocalPeer implements Peer {
   async start(...flags: readonly string[]): Promise<StatusReport> {
     const daemon = this.#spawn(['up', '--no-input', ...flags], {});
     this.#daemon = daemon;
+    this.#ended = daemon.ended;
     let over: Finished | undefined;
     void daemon.ended.then((finished) => {
       over = finished;
+      if (this.#daemon === daemon) this.#daemon = undefined;
     });
     const untilMs = Date.now() + READY_TIMEOUT_MS;
     while (Date.now() < untilMs) {
@@ -141,7 +160,7 @@ class LocalPeer implements Peer {
     options: RunOptions,
   ): { readonly child: ChildProcess; readonly ended: Promise<Finished> } {
     const child = spawn(process.execPath, [LAUNCHER, ...args], {
-      env: { ...process.env, ...this.#environment, ...options.environment },
+      env: { ...process.env, ...this.environment, ...options.environment },
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });
     child.stdin?.end(options.input);
@@ -155,7 +174,7 @@ class LocalPeer implements Peer {
       stderr += text;
     });
     const ended = new Promise<Finished>((resolve) => {
-      child.on('close', (code) => resolve({ code, stdout, stderr }));
+      child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
     });
     return { child, ended };
   }
