@@ -20,6 +20,24 @@ export const CARD_BYTES_MAX = 32_768;
 export const ADVERT_BYTES_MAX = 2048;
 /** Longest life of an advert, milliseconds. */
 export const ADVERT_LIFE_MS_MAX = 120_000;
+/** Largest signed request for offers, bytes. */
+export const OFFER_REQUEST_BYTES_MAX = 2048;
+/** Longest life of a request for offers, milliseconds. */
+export const OFFER_REQUEST_LIFE_MS_MAX = 120_000;
+/** Largest signed offer, bytes. */
+export const OFFER_BYTES_MAX = 2048;
+/** Longest life of an offer, milliseconds. */
+export const OFFER_LIFE_MS_MAX = 600_000;
+/** Most calls that one offer prices. */
+export const OFFER_CALLS_MAX = 16;
+/** Most offers that one peer answers a request with. */
+export const OFFERS_PER_PEER_MAX = 4;
+/** Largest signed observation, bytes. */
+export const OBSERVATION_BYTES_MAX = 2048;
+/** Greatest age of the call that an observation speaks of, milliseconds. */
+export const OBSERVATION_AGE_MS_MAX = 300_000;
+/** Least time between two observations of one payer on one agent, milliseconds. */
+export const OBSERVATION_INTERVAL_MS_MIN = 30_000;
 /** Longest question, UTF-8 bytes. */
 export const QUESTION_BYTES_MAX = 32_768;
 /** Most earlier turns that travel with a question. */
@@ -34,6 +52,8 @@ export const CHECKPOINTS_MAX = 256;
 export const BUDGET_SKILLS_MAX = 16;
 /** Deepest call tree. */
 export const CALL_DEPTH_MAX = 16;
+/** Most calls below one call. */
+export const TREE_CALLS_MAX = 256;
 /** Longest deadline of one call, milliseconds. */
 export const CALL_DEADLINE_MS_MAX = 3_600_000;
 /** Longest text of one delta, UTF-8 bytes. */

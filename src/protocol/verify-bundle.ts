@@ -20,6 +20,7 @@ import type { Suite } from './suite.ts';
 import { transactionId } from './transaction.ts';
 import { type Answer, checkCitations, readAnswer } from './verify-answer.ts';
 import { checkCheckpoints } from './verify-checkpoints.ts';
+import { checkOffer } from './verify-offer.ts';
 import {
   checkAmount,
   checkCharge,
@@ -259,8 +260,10 @@ function questionStep(
   const cardHash = suite.sha256(signed.encode(evidence.card));
   mustMatch(read.cardHash, cardHash, 'the question was asked under another card');
   const requestHash = suite.sha256(request);
-  const context = { network, envelope: opened, request: read, requestHash, card: agent, cardHash };
-  return [context, `signed by ${didOf(opened.from)}`];
+  const asked = { network, envelope: opened, request: read, requestHash, card: agent, cardHash };
+  const { offer: offered } = evidence.opening;
+  const context = { ...asked, offer: offered && checkOffer(suite, asked, offered) };
+  return [context, `signed by ${didOf(opened.from)}${offered ? ', at the price of an offer' : ''}`];
 }
 
 function receiptStep(suite: Suite, context: ReceiptContext, message: Signed): readonly [Receipt, string] {

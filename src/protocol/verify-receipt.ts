@@ -6,10 +6,12 @@ import { type Envelope, envelope as envelopeSchema } from './envelope.ts';
 import { must, mustMatch } from './evidence.ts';
 import type { Hash } from './ids.ts';
 import { PPM } from './limits.ts';
+import type { Offer } from './offer.ts';
 import {
   type Charge,
   callsAsset,
   chargeOf,
+  costOf,
   type Receipt,
   type ReceiptShare,
   receipt as receiptSchema,
@@ -27,6 +29,8 @@ export interface ReceiptContext {
   readonly requestHash: Hash;
   readonly card: Card;
   readonly cardHash: Hash;
+  /** The offer that prices the call in place of its card. */
+  readonly offer?: Offer | undefined;
 }
 
 /** Checks that a receipt speaks of this call. Throws `bundle-invalid`. */
@@ -60,19 +64,29 @@ export function checkAmount(receipt: Receipt, answer: Answer, context: ReceiptCo
   must(receipt.inputUnits === asked, `the question has ${asked} units`);
   const said = countUnits(answer.text);
   must(receipt.outputUnits === said, `the answer has ${said} units`);
-  const { price } = context.card;
+  const { price } = context.offer ?? context.card;
   const same =
     receipt.price.perCall === price.perCall &&
     receipt.price.perInputUnit === price.perInputUnit &&
     receipt.price.perOutputUnit === price.perOutputUnit;
-  must(same, 'the receipt charges another price than the card');
+  must(same, `the receipt charges another price than the ${context.offer ? 'offer' : 'card'}`);
   must(receipt.expenses === expensesOf(receipt, answer), 'the receipt counts other calls than were made');
-  const due = chargeOf(price, receipt.inputUnits, receipt.outputUnits) + receipt.expenses;
-  const least = receipt.channel === undefined ? 0n : receipt.expenses;
-  const mayBeFree = receipt.channel === undefined || UNCHARGED.has(receipt.finish);
-  must(receipt.amount === due || (mayBeFree && receipt.amount === least), `${due} grains are due`);
-  must(receipt.channel !== undefined || receipt.amount === 0n, 'an amount without a channel');
+  checkDue(receipt);
   must(receipt.amount <= context.request.priceMax, 'more than the caller allowed');
+}
+
+/** Checks that the amount is what price, units and expenses come to. Throws `bundle-invalid`. */
+export function checkDue(receipt: Receipt): void {
+  const { price, inputUnits: input, outputUnits: output, expenses, channel, amount } = receipt;
+  if (channel === undefined) {
+    must(amount === 0n, 'an amount without a channel');
+    must(expenses === 0n || equalBytes(receipt.payer, receipt.payee), 'a free call that spent on others');
+    return;
+  }
+  const due = chargeOf(price, input, output) + expenses;
+  // What it paid others is due even where it asks nothing for itself.
+  const mayBeFree = UNCHARGED.has(receipt.finish) || output === 0;
+  must(amount === due || (mayBeFree && amount === expenses), `${due} grains are due`);
 }
 
 /** What the calls made directly below this one cost by their receipts. */
@@ -81,7 +95,7 @@ function expensesOf(receipt: Receipt, answer: Answer): bigint {
   for (const child of answer.children) {
     const { context } = envelopeSchema.decode(child.envelope.payload);
     const direct = context?.parent !== undefined && equalBytes(context.parent, receipt.callId);
-    if (direct) sum += receiptSchema.decode(child.receipt.payload).amount;
+    if (direct) sum += costOf(receiptSchema.decode(child.receipt.payload));
   }
   return sum;
 }

@@ -5,7 +5,10 @@ import { advert, card } from '../../src/protocol/card.ts';
 import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
+import { observation } from '../../src/protocol/observation.ts';
+import { offer, offerRequest } from '../../src/protocol/offer.ts';
 import { charge, receipt, voucher } from '../../src/protocol/payment.ts';
+import { probe, probeAnswer } from '../../src/protocol/probe.ts';
 import { receiptTree } from '../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../src/protocol/schema.ts';
 import { transaction } from '../../src/protocol/transaction.ts';
@@ -15,6 +18,7 @@ import {
   NOW_MS,
   network,
   operator,
+  payer,
   sampleCard,
   sampleCertificate,
   sampleSource,
@@ -33,6 +37,11 @@ export function sampleBytes(): readonly { name: string; schema: Schema<unknown>;
     [certificateChain, sampleCard.operatorCertificate],
     [card, told.card.payload],
     [advert, advert.encode(sampleAdvert)],
+    [offerRequest, offerRequest.encode(sampleOfferRequest)],
+    [offer, offer.encode(sampleOffer)],
+    [observation, observation.encode({ ...sampleObservation, receipt: told.ending.receipt })],
+    [probe, probe.encode({ agent: agent.publicKey, nonce: filled(7) })],
+    [probeAnswer, probeAnswer.encode(sampleProbeAnswer)],
     [callRequest, told.opening.request],
     [callOpening, callOpening.encode(told.opening)],
     [source, source.encode(sampleSource)],
@@ -66,6 +75,66 @@ const sampleAdvert = {
   addresses: ['/ip4/127.0.0.1/tcp/4001'],
   issuedAtMs: NOW_MS,
   expiresAtMs: NOW_MS + 90_000,
+};
+
+const sampleOfferRequest = {
+  version: 1,
+  network,
+  id: filled(3, 16),
+  payer: payer.publicKey,
+  peerId: sampleAdvert.peerId,
+  addresses: sampleAdvert.addresses,
+  agent: undefined,
+  skill: 'answer',
+  languages: ['en'],
+  inputUnits: 12,
+  outputUnits: 300,
+  ceiling: 5_000_000n,
+  deadlineMs: 30_000,
+  issuedAtMs: NOW_MS,
+  expiresAtMs: NOW_MS + 60_000,
+};
+
+const sampleOffer = {
+  version: 1,
+  network,
+  request: sampleOfferRequest.id,
+  payer: payer.publicKey,
+  agent: agent.publicKey,
+  operator: operator.publicKey,
+  cardHash: filled(1),
+  skill: 'answer',
+  price: { perCall: 10n, perInputUnit: 1n, perOutputUnit: 2n },
+  inputUnitsMax: 12,
+  outputUnitsMax: 300,
+  modelDigest: filled(2),
+  determinism: 'exact' as const,
+  deadlineMs: 30_000,
+  calls: 1,
+  peerId: sampleAdvert.peerId,
+  addresses: sampleAdvert.addresses,
+  issuedAtMs: NOW_MS,
+  notAfterMs: NOW_MS + 60_000,
+};
+
+const sampleObservation = {
+  version: 1,
+  network,
+  payer: payer.publicKey,
+  peerId: sampleAdvert.peerId,
+  firstMs: 80,
+  totalMs: 900,
+  ahead: 0,
+  issuedAtMs: NOW_MS,
+};
+
+const sampleProbeAnswer = {
+  version: 1,
+  network,
+  agent: agent.publicKey,
+  host: sampleAdvert.peerId,
+  asker: '12D3KooWQYhTNQdmr3ArTeUHRYzFg94BKyTkoWBDWez9kSCVe2Xo',
+  nonce: filled(7),
 };
 
 const sampleFailure = {

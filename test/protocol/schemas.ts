@@ -14,8 +14,11 @@ import {
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
+import { observation } from '../../src/protocol/observation.ts';
+import { offer, offerRequest } from '../../src/protocol/offer.ts';
 import { attribution, charge, receipt, voucher } from '../../src/protocol/payment.ts';
 import { paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts';
+import { probe, probeAnswer } from '../../src/protocol/probe.ts';
 import { receiptPath, receiptTree } from '../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../src/protocol/schema.ts';
 import { signed } from '../../src/protocol/signing.ts';
@@ -30,6 +33,11 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   card,
   priceSchedule,
   advert,
+  offerRequest,
+  offer,
+  observation,
+  probe,
+  probeAnswer,
   callRequest,
   callOpening,
   source,
