@@ -4,7 +4,7 @@
  * tests join them to whatever they study.
  */
 import type { SaharaError } from '../base/errors.ts';
-import type { CallRequest, Citation, Source } from '../protocol/call.ts';
+import type { CallEnding, CallRequest, Citation, Source } from '../protocol/call.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { Receipt, ReceiptShare } from '../protocol/payment.ts';
 import type { Signed, TickSigner } from '../protocol/signing.ts';
@@ -46,6 +46,8 @@ export interface CallStream {
 
 /** Opens calls to peers. */
 export interface CallTransport {
+  /** This side's own peer id. Without it a call whose stream breaks is not gone on with. */
+  readonly peerId?: string;
   openCall(peerId: string, options?: { readonly signal?: AbortSignal }): Promise<CallStream>;
 }
 
@@ -72,6 +74,11 @@ export interface PayeeLease {
   readonly lane: number;
   /** Resolves once the voucher is on disk, or at once while the value at risk is inside the credit window. */
   durable(): Promise<void>;
+  /**
+   * Holds up to `amountMax` grains in all, by a voucher for the same channel. Throws what `admit` throws for a voucher,
+   * and `deadline-exceeded` when the hold had ended; it then stays as it was.
+   */
+  extend(more: { readonly voucher: Signed; readonly amountMax: bigint }): Promise<void>;
   /** Charges exactly `draft.amount`: `agent` signs the receipt, the operator the charge; both are kept first. */
   commit(
     draft: ReceiptDraft,
@@ -99,17 +106,42 @@ export interface StoredEnding {
   readonly charge: Signed;
 }
 
+/** What a payee says of a call: nothing was charged for it, it runs, or how it ended. */
+export type PaidOutcome =
+  | { readonly state: 'unknown' | 'running' }
+  | { readonly state: 'ended'; readonly ending: CallEnding };
+
 /** Part of the payer's balance held for one call. */
 export interface PayerLease {
   readonly channel: Hash;
-  /** The voucher to send with the call. */
-  readonly voucher: Signed;
+  /** The voucher to send with the call; absent when the call was settled before. */
+  readonly voucher: Signed | undefined;
+  /**
+   * Has the call covered up to `amountMax` grains in all; resolves with the voucher that says so. Throws
+   * `funds-insufficient`, `channel-closing`, `receipt-invalid`.
+   */
+  raise(amountMax: bigint): Promise<Signed>;
   /** Checks and keeps the ending. Throws `receipt-invalid`. */
   settle(ending: { readonly receipt: Signed; readonly charge: Signed }): Promise<void>;
+  /**
+   * Asks the payee what became of the call; an ending is checked and kept, a call for which nothing was charged
+   * released. Throws `receipt-invalid`, or why the payee cannot be asked.
+   */
+  outcome(options?: { readonly signal?: AbortSignal }): Promise<PaidOutcome>;
   /** The call ended without a receipt and nothing was delivered; `reason` is the payee's refusal, if it was one. */
   release(reason?: SaharaError): void;
   /** The call was cut: what it cost is unknown until the payee is asked. */
   unknown(): void;
+}
+
+/** What a call asks of its payer's book. */
+export interface PayerRequest {
+  readonly callId: Id;
+  readonly payee: PublicKey;
+  /** What the first voucher is to cover, grains. */
+  readonly amountMax: bigint;
+  /** Most that the call may cost in the end, grains. Default: `amountMax`. */
+  readonly limit?: bigint;
 }
 
 /** The payer's side of channels; `payment` provides it. */
@@ -118,10 +150,17 @@ export interface PayerPort {
    * Holds up to `amountMax` for a call to `payee`; where it can, asks for the voucher's signature before it
    * returns. Throws `funds-insufficient`, `channel-unknown`, `channel-closing`.
    */
-  reserve(
-    request: { readonly callId: Id; readonly payee: PublicKey; readonly amountMax: bigint },
+  reserve(request: PayerRequest, options?: { readonly signal?: AbortSignal }): Promise<PayerLease>;
+  /**
+   * What is held for a call that began before a restart, or at another peer of this payer; `undefined` when nothing
+   * was charged for it. Throws `call-conflict` for a call under way here, and what `reserve` throws.
+   */
+  recall(
+    request: PayerRequest & { readonly channel: Hash },
     options?: { readonly signal?: AbortSignal },
-  ): Promise<PayerLease>;
+  ): Promise<PayerLease | undefined>;
+  /** How well a payee is known: receipts settled with it without fault, and what they came to in grains. */
+  standing(payee: PublicKey): { readonly receipts: number; readonly paid: bigint };
 }
 
 /** What an answerer is asked. */

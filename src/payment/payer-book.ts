@@ -13,26 +13,27 @@ import type { Dice } from '../base/random.ts';
 import type { Store } from '../base/store.ts';
 import type { CallEnding } from '../protocol/call.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
-import { charge as chargeSchema, voucher as voucherSchema } from '../protocol/payment.ts';
-import { EMPTY_TREE, receiptLeaf } from '../protocol/receipt-tree.ts';
-import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
+import { charge as chargeSchema } from '../protocol/payment.ts';
+import { EMPTY_TREE } from '../protocol/receipt-tree.ts';
+import type { TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
-import { type CheckedEnding, checkEnding } from './ending-check.ts';
 import { Journal } from './journal.ts';
+import { PayerCalls } from './payer-calls.ts';
 import { PayerHealer } from './payer-healer.ts';
-import { type PayerHold, PayerLane } from './payer-lane.ts';
-import type { OpenCall, PayerRequest, PayerReservation } from './payer-reservation.ts';
-import { balanceOf, type ChannelBalance, type ChannelEvidence, evidenceOf } from './payer-statements.ts';
-import type { ChannelInfo, ChannelView, PaymentPeer } from './ports.ts';
+import { PayerLane } from './payer-lane.ts';
+import { PayerMarks } from './payer-marks.ts';
+import type { OpenCall, PayerRecall, PayerRequest, PayerReservation } from './payer-reservation.ts';
 import {
-  bookKey,
-  type EndingRecord,
-  endingRecord,
-  laneOfKey,
-  leafRecord,
-  openCallRecord,
-  payerLaneRecord,
-} from './records.ts';
+  balanceOf,
+  type ChannelBalance,
+  type ChannelEvidence,
+  evidenceOf,
+  type PayeeStanding,
+  standingOf,
+} from './payer-statements.ts';
+import { PayerVouchers } from './payer-vouchers.ts';
+import type { ChannelInfo, ChannelView, PaymentPeer } from './ports.ts';
+import { bookKey, type EndingRecord, laneOfKey, openCallRecord, payerLaneRecord } from './records.ts';
 
 /** Parts of a payer's book. */
 export interface PayerBookParts {
@@ -66,24 +67,30 @@ export const PAYER_BOOK_DEFAULTS: PayerBookOptions = { markCalls: 256, healTimeo
 /** The payer's book over all channels that it pays from. */
 export class PayerBook {
   readonly #parts: PayerBookParts;
-  readonly #options: PayerBookOptions;
   readonly #journal: Journal;
   readonly #healer: PayerHealer;
+  readonly #marks: PayerMarks;
+  readonly #vouchers: PayerVouchers;
+  readonly #calls: PayerCalls;
   readonly #lanes = new Map<string, PayerLane>();
   readonly #preferred = new Map<string, PayerLane>();
-  readonly #calls = new Map<string, OpenCall>();
-  readonly #vouchers = new Map<PayerLane, Promise<Signed>>();
 
   private constructor(parts: PayerBookParts, options: PayerBookOptions) {
     this.#parts = parts;
-    this.#options = options;
     this.#journal = new Journal(parts);
+    const journal = this.#journal;
+    const marks = new PayerMarks(journal, options.markCalls);
+    const vouchers = new PayerVouchers(parts);
+    this.#marks = marks;
+    this.#vouchers = vouchers;
+    this.#calls = new PayerCalls({ ...parts, journal, marks, vouchers });
     this.#healer = new PayerHealer(parts, {
       timeoutMs: options.healTimeoutMs,
-      accept: (lane, ending) => this.#accept(lane, ending),
-      openCalls: (lane) => [...this.#calls.values()].filter((call) => call.lane === lane && call.unknown),
-      drop: (call) => this.#close(call),
+      accept: (lane, ending) => this.#calls.accept(lane, ending),
+      openCalls: (lane) => this.#calls.unknown(lane),
+      drop: (call) => this.#calls.close(call),
     });
+    this.#calls.healBy(this.#healer);
   }
 
   /** Opens the book kept in `parts.store`. */
@@ -113,26 +120,62 @@ export class PayerBook {
     return this.#reserveSlowly(request, options);
   }
 
+  /**
+   * What is held for a call that began before a restart, or at another peer of this payer; the payee is asked where
+   * that is not known here. `undefined`: nothing was charged for it. Throws `call-conflict` for a call under way here,
+   * `channel-unknown`, `channel-closing`, `funds-insufficient`, or why the payee cannot be asked.
+   */
+  async recall(
+    request: PayerRecall,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<PayerReservation | undefined> {
+    const { callId } = request;
+    const held = this.#calls.find(callId);
+    if (held && !held.unknown) {
+      throw new SaharaError('call-conflict', { callId: toHex(callId), state: 'running' });
+    }
+    const lane = held?.lane ?? (await this.#laneFor(request));
+    if (!lane.healed) await this.#healer.heal(lane, options);
+    const kept = await this.endingOf(callId);
+    if (kept) return this.#calls.settled(lane, kept);
+    const call = held ? this.#calls.find(callId) : await this.#adopt(lane, request, options);
+    if (call === undefined || this.#calls.find(callId) !== call) {
+      const ended = await this.endingOf(callId);
+      return ended && this.#calls.settled(lane, ended);
+    }
+    const { amountMax } = call.hold;
+    call.unknown = false;
+    try {
+      const most = request.amountMax > amountMax ? request.amountMax : amountMax;
+      return this.#calls.reservation(call, await this.#calls.raise(call, most));
+    } catch (error) {
+      call.unknown = true;
+      throw error;
+    }
+  }
+
+  /** How well a payee is known by what it was paid for. */
+  standing(payee: PublicKey): PayeeStanding {
+    return standingOf(this.#lanes.values(), payee);
+  }
+
   /** Checks and keeps an ending that was asked for afterwards. Throws `receipt-invalid`, `receipt-unknown`. */
   async settleLate(callId: Id, ending: CallEnding): Promise<void> {
-    const call = this.#calls.get(toHex(callId));
+    const call = this.#calls.find(callId);
     if (call === undefined) throw new SaharaError('receipt-unknown', { callId: toHex(callId) });
     if (ending.charge === undefined) throw new SaharaError('receipt-invalid', { reason: 'no charge' });
-    await this.#settle(call, { receipt: ending.receipt, charge: ending.charge });
+    await this.#calls.settle(call, { receipt: ending.receipt, charge: ending.charge });
   }
 
   /** How a paid call ended, if its ending was accepted. */
-  async endingOf(callId: Id): Promise<EndingRecord | undefined> {
-    await this.#journal.written();
-    const found = await this.#parts.store.get(bookKey.ending(callId));
-    return found === undefined ? undefined : endingRecord.decode(found);
+  endingOf(callId: Id): Promise<EndingRecord | undefined> {
+    return this.#calls.endingOf(callId);
   }
 
   /** Asks the payees about every call whose end is unknown. Answers how many are left. */
   async resolveUnknown(options: { readonly signal?: AbortSignal } = {}): Promise<number> {
     for (const lane of this.#lanes.values()) {
-      const unknown = [...this.#calls.values()].some((call) => call.lane === lane && call.unknown);
-      if (!unknown && !lane.hasGap) continue;
+      if (this.#calls.unknown(lane).length === 0 && !lane.hasGap) continue;
       try {
         await this.#healer.heal(lane, options);
       } catch (error) {
@@ -140,7 +183,7 @@ export class PayerBook {
         if (asSaharaError(error).kind === 'cancelled') throw error;
       }
     }
-    return [...this.#calls.values()].filter((call) => call.unknown).length;
+    return this.#calls.unknown().length;
   }
 
   /** The lanes in use, for statements about them. */
@@ -182,8 +225,7 @@ export class PayerBook {
       if (lane === undefined) continue;
       const hold = { amountMax: kept.amountMax };
       lane.hold(hold);
-      const callId = key.slice(1);
-      this.#calls.set(toHex(callId), { callId, lane, hold, unknown: true });
+      this.#calls.add({ callId: key.slice(1), lane, hold, limit: kept.limit, unknown: true }, true);
     }
   }
 
@@ -225,53 +267,44 @@ export class PayerBook {
     channel: ChannelInfo,
     call: { readonly request: PayerRequest; readonly options: { readonly signal?: AbortSignal } },
   ): Promise<void> {
-    const { amountMax } = call.request;
-    const held = [...this.#calls.values()].some((open) => open.lane === lane && open.unknown);
+    const { amountMax, limit = amountMax } = call.request;
+    const held = this.#calls.unknown(lane).length > 0;
     if (!lane.healed || lane.lacks || (held && !lane.hasRoom(amountMax, channel.deposit))) {
       await this.#healer.heal(lane, call.options);
     }
-    while (lane.hasRoom(amountMax, channel.deposit) && !this.#marked(lane, amountMax)) {
-      await this.#mark(lane, channel.deposit, amountMax);
+    while (lane.hasRoom(amountMax, channel.deposit) && !this.#marks.cover(lane, amountMax)) {
+      await this.#marks.write(lane, channel.deposit, limit);
     }
   }
 
   #ready(lane: PayerLane, channel: ChannelInfo, request: PayerRequest): boolean {
-    const { amountMax } = request;
+    const { amountMax, limit = amountMax } = request;
     if (channel.state !== 'open' || lane.disputed || !lane.healed || lane.lacks) return false;
-    if (!lane.hasRoom(amountMax, channel.deposit) || !this.#marked(lane, amountMax)) return false;
-    const ahead = lane.next(amountMax * BigInt(this.#options.markCalls >> 1));
-    const low = ahead.sequence + (this.#options.markCalls >> 1) > lane.marks.sequence;
-    const deposited = lane.marks.ceiling < channel.deposit && ahead.ceiling > lane.marks.ceiling;
-    if ((low || deposited) && !lane.marking)
-      void this.#mark(lane, channel.deposit, amountMax).catch(() => {});
+    if (!lane.hasRoom(amountMax, channel.deposit) || !this.#marks.cover(lane, amountMax)) return false;
+    this.#marks.keepAhead(lane, channel.deposit, limit);
     return true;
   }
 
-  #marked(lane: PayerLane, amount: bigint): boolean {
-    const { ceiling, sequence } = lane.next(amount);
-    return ceiling <= lane.marks.ceiling && sequence <= lane.marks.sequence;
+  async #laneFor({ channel: id, payee }: PayerRecall): Promise<PayerLane> {
+    const channel = await this.#parts.channels.channel(id);
+    const ours = channel && equalBytes(channel.payer, this.payer) && equalBytes(channel.payee, payee);
+    if (!ours) throw new SaharaError('channel-unknown');
+    return this.#laneOf(channel);
   }
 
-  #mark(lane: PayerLane, deposit: bigint, amount: bigint): Promise<void> {
-    if (lane.marking) return lane.marking;
-    const next = lane.next(amount * BigInt(this.#options.markCalls));
-    lane.wanted = {
-      ceiling: next.ceiling < deposit ? next.ceiling : deposit,
-      sequence: next.sequence + this.#options.markCalls,
-    };
-    this.#journal.mark(lane);
-    const { wanted } = lane;
-    lane.marking = this.#journal.synced().then(
-      () => {
-        lane.marks = wanted;
-        lane.marking = undefined;
-      },
-      (error: unknown) => {
-        lane.marking = undefined;
-        throw error;
-      },
-    );
-    return lane.marking;
+  /** Holds a call that another peer of this payer began, unless it has ended. */
+  async #adopt(
+    lane: PayerLane,
+    request: PayerRecall,
+    options: { readonly signal?: AbortSignal },
+  ): Promise<OpenCall> {
+    const { callId, amountMax, limit = amountMax } = request;
+    const call: OpenCall = { callId, lane, hold: { amountMax }, limit, unknown: true };
+    lane.hold(call.hold);
+    this.#calls.add(call, true);
+    this.#calls.keep(call);
+    await this.#healer.resolve(call, options);
+    return call;
   }
 
   #laneOf(channel: ChannelInfo): PayerLane {
@@ -295,105 +328,11 @@ export class PayerBook {
   }
 
   #take(lane: PayerLane, request: PayerRequest): Promise<PayerReservation> {
-    const hold: PayerHold = { amountMax: request.amountMax };
-    lane.reserve(hold);
-    const call: OpenCall = { callId: request.callId, lane, hold, unknown: false };
-    this.#calls.set(toHex(request.callId), call);
-    const kept = openCallRecord.encode({
-      channel: lane.channel,
-      lane: lane.lane,
-      amountMax: request.amountMax,
-      reservedAtMs: this.#parts.clock.nowMs(),
-    });
-    lane.add({ type: 'put', key: bookKey.openCall(request.callId), value: kept });
-    this.#journal.mark(lane);
-    return this.#voucher(lane).then((voucher) => this.#reservation(call, voucher));
-  }
-
-  /**
-   * One voucher for all that reserve in this tick. It is asked for at the tick's end, before the signer's own, so it
-   * shares the signature of what else is signed in the tick.
-   */
-  #voucher(lane: PayerLane): Promise<Signed> {
-    const gathering = this.#vouchers.get(lane);
-    if (gathering) return gathering;
-    const { defer = setImmediate, network, operator } = this.#parts;
-    const voucher = new Promise<Signed>((resolve, reject) => {
-      defer(() => {
-        this.#vouchers.delete(lane);
-        operator.sign('voucher', voucherSchema.encode(lane.nextVoucher(network))).then(resolve, reject);
-      });
-    });
-    this.#vouchers.set(lane, voucher);
-    return voucher;
-  }
-
-  #reservation(call: OpenCall, voucher: Signed): PayerReservation {
-    return {
-      channel: call.lane.channel,
-      voucher,
-      settle: (ending) => this.#settle(call, ending),
-      release: (reason) => {
-        // A payee that counts otherwise is asked before the next voucher.
-        const code = reason?.code;
-        if (code === 'voucher-stale' || code === 'voucher-insufficient') call.lane.healed = false;
-        this.#close(call);
-      },
-      unknown: () => {
-        call.unknown = true;
-      },
-    };
-  }
-
-  async #settle(
-    call: OpenCall,
-    ending: { readonly receipt: Signed; readonly charge: Signed },
-  ): Promise<void> {
-    const { lane, callId } = call;
-    const checked = await checkEnding(
-      this.#parts,
-      { channel: lane.channel, lane: lane.lane, payee: lane.payee },
-      ending,
-    );
-    if (!equalBytes(checked.receipt.callId, callId)) {
-      throw new SaharaError('receipt-invalid', { reason: 'another call' });
-    }
-    if (checked.receipt.amount > call.hold.amountMax) {
-      throw new SaharaError('receipt-invalid', { reason: 'above what the call may cost' });
-    }
-    // Asking about lost state may have brought it in the meantime.
-    if (this.#calls.get(toHex(callId)) === call) this.#accept(lane, checked);
-  }
-
-  #accept(lane: PayerLane, checked: CheckedEnding): void {
-    const { receipt, receiptSigned, charge } = checked;
-    const leaf = receiptLeaf(this.#parts.suite, receiptSigned.payload, receipt.amount);
-    try {
-      lane.accept(receipt.sequence, leaf, charge);
-    } finally {
-      this.#journal.mark(lane);
-    }
-    const { channel, lane: number } = lane;
-    const { callId, sequence, amount } = receipt;
-    const kept = { channel, lane: number, sequence, payer: this.payer, requestHash: receipt.requestHash };
-    const value = endingRecord.encode({ ...kept, receipt: receiptSigned, charge: charge.signed });
-    lane.add(
-      { type: 'put', key: bookKey.ending(callId), value },
-      {
-        type: 'put',
-        key: bookKey.order(channel, number, sequence),
-        value: leafRecord.encode({ callId, hash: leaf.hash, amount }),
-      },
-    );
-    const call = this.#calls.get(toHex(callId));
-    if (call) this.#close(call);
-  }
-
-  #close(call: OpenCall): void {
-    const { lane, callId } = call;
-    if (!this.#calls.delete(toHex(callId))) return;
-    lane.release(call.hold);
-    lane.add({ type: 'del', key: bookKey.openCall(callId) });
-    this.#journal.mark(lane);
+    const { callId, amountMax, limit = amountMax } = request;
+    const call: OpenCall = { callId, lane, hold: { amountMax }, limit, unknown: false };
+    lane.reserve(call.hold);
+    this.#calls.add(call);
+    this.#calls.keep(call);
+    return this.#vouchers.next(lane).then((voucher) => this.#calls.reservation(call, voucher));
   }
 }

@@ -9,7 +9,7 @@ import { SaharaError } from '../base/errors.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import type { CallEnding } from '../protocol/call.ts';
 import type { PublicKey } from '../protocol/ids.ts';
-import { voucher as voucherSchema } from '../protocol/payment.ts';
+import { receipt as receiptSchema, voucher as voucherSchema } from '../protocol/payment.ts';
 import {
   type PaymentAnswer,
   type PaymentAsk,
@@ -20,7 +20,7 @@ import { type Signed, signed as signedSchema, type TickSigner, type Verifier } f
 import { type CheckedEnding, checkEnding } from './ending-check.ts';
 import { STATE_ENDINGS_MAX } from './limits.ts';
 import type { PayerLane } from './payer-lane.ts';
-import type { OpenCall } from './payer-reservation.ts';
+import type { OpenCall, PayerOutcome } from './payer-reservation.ts';
 import type { PaymentPeer } from './ports.ts';
 
 /** Parts of a healer. */
@@ -75,7 +75,7 @@ export class PayerHealer {
       for (const ending of answer.endings) await this.#take(lane, ending);
       if (answer.endings.length < STATE_ENDINGS_MAX || lane.count === from) break;
     }
-    for (const call of this.#book.openCalls(lane)) await this.#resolve(lane, call, options);
+    for (const call of this.#book.openCalls(lane)) await this.resolve(call, options);
     lane.healed = true;
   }
 
@@ -99,11 +99,21 @@ export class PayerHealer {
     this.#book.accept(lane, checked);
   }
 
-  async #resolve(lane: PayerLane, call: OpenCall, options: { readonly signal?: AbortSignal }): Promise<void> {
-    const answer = await this.#ask(lane.payee, { type: 'ending', callId: call.callId }, options);
+  /**
+   * Asks what became of one call: an ending is accepted, a call for which nothing was charged dropped. Throws
+   * `receipt-invalid`, or why the payee cannot be asked.
+   */
+  async resolve(call: OpenCall, options: { readonly signal?: AbortSignal } = {}): Promise<PayerOutcome> {
+    const { lane, callId } = call;
+    const answer = await this.#ask(lane.payee, { type: 'ending', callId }, options);
     if (answer.type !== 'ending') throw new SaharaError('malformed', { reason: 'another answer' });
     if (answer.state === 'unknown') this.#book.drop(call);
-    else if (answer.ending) await this.#take(lane, answer.ending);
+    if (answer.state !== 'ended') return { state: answer.state };
+    if (answer.ending === undefined) throw new SaharaError('malformed', { reason: 'no ending' });
+    const { callId: named } = receiptSchema.decode(answer.ending.receipt.payload);
+    if (!equalBytes(named, callId)) throw new SaharaError('receipt-invalid', { reason: 'another call' });
+    await this.#take(lane, answer.ending);
+    return { state: 'ended', ending: answer.ending };
   }
 
   async #ask(

@@ -30,9 +30,9 @@ export interface PayerLaneStart {
   readonly disputed: boolean;
 }
 
-/** A call's part of the lane. */
+/** A call's part of the lane: what its vouchers cover so far, grains. */
 export interface PayerHold {
-  readonly amountMax: bigint;
+  amountMax: bigint;
 }
 
 /** A payer's lane. */
@@ -123,10 +123,15 @@ export class PayerLane implements JournalSource {
     return sequence < this.#tree.count || this.#ahead.has(sequence);
   }
 
-  /** Whether `amount` more fits into the deposit. */
+  /** Whether a call of `amount` has a place and fits into the deposit. */
   hasRoom(amount: bigint, deposit: bigint): boolean {
-    const fits = this.charged + this.#reserved + amount <= deposit;
-    return fits && this.#holds.size < LEASES_PER_CHANNEL_MAX && this.#ahead.size < RECEIPTS_AHEAD_MAX;
+    const places = this.#holds.size < LEASES_PER_CHANNEL_MAX && this.#ahead.size < RECEIPTS_AHEAD_MAX;
+    return places && this.fits(amount, deposit);
+  }
+
+  /** Whether `amount` more fits into the deposit. */
+  fits(amount: bigint, deposit: bigint): boolean {
+    return this.charged + this.#reserved + amount <= deposit;
   }
 
   /** The ceiling and sequence that the next voucher for `amount` more would carry. */
@@ -139,6 +144,15 @@ export class PayerLane implements JournalSource {
   reserve(hold: PayerHold): void {
     this.#ceiling = this.next(hold.amountMax).ceiling;
     this.hold(hold);
+  }
+
+  /** Has a hold cover `amountMax` in all, under a ceiling that covers it. A hold never falls. */
+  raise(hold: PayerHold, amountMax: bigint): void {
+    if (!this.#holds.has(hold)) return;
+    const more = amountMax > hold.amountMax ? amountMax - hold.amountMax : 0n;
+    this.#ceiling = this.next(more).ceiling;
+    this.#reserved += more;
+    hold.amountMax += more;
   }
 
   /** The next voucher, which covers everything held. */

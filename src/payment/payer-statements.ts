@@ -1,5 +1,5 @@
 /** What a payer's books say about a channel. */
-import { prefixEnd } from '../base/bytes.ts';
+import { equalBytes, prefixEnd } from '../base/bytes.ts';
 import type { Store } from '../base/store.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import type { SumNode } from '../protocol/receipt-tree.ts';
@@ -27,6 +27,27 @@ export interface ChannelBalance {
 export interface ChannelEvidence {
   readonly charge: Signed | undefined;
   readonly leaves: readonly SumNode[];
+}
+
+/** How well a payee is known: what was settled with it without fault. */
+export interface PayeeStanding {
+  /** Receipts accepted, on all channels to it. */
+  readonly receipts: number;
+  /** What they come to, grains. */
+  readonly paid: bigint;
+}
+
+/** What was settled with `payee`; nothing counts once it contradicted itself. */
+export function standingOf(lanes: Iterable<PayerLane>, payee: PublicKey): PayeeStanding {
+  let receipts = 0;
+  let paid = 0n;
+  for (const lane of lanes) {
+    if (!equalBytes(lane.payee, payee)) continue;
+    if (lane.disputed) return { receipts: 0, paid: 0n };
+    receipts += lane.count;
+    paid += lane.charged;
+  }
+  return { receipts, paid };
 }
 
 /** The balance of a lane. */

@@ -78,7 +78,10 @@ export const payerLaneRecord: Schema<PayerLaneRecord> = record('payer-lane', {
 export interface OpenCallRecord {
   readonly channel: Hash;
   readonly lane: number;
+  /** What its vouchers cover, grains. A top-up right before a crash may be missing. */
   readonly amountMax: bigint;
+  /** Most that it may cost in the end, grains. */
+  readonly limit: bigint;
   readonly reservedAtMs: number;
 }
 
@@ -87,6 +90,7 @@ export const openCallRecord: Schema<OpenCallRecord> = record('open-call', {
   channel: bytes(32),
   lane: u32,
   amountMax: grains,
+  limit: grains,
   reservedAtMs: uint(),
 });
 
