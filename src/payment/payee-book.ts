@@ -7,21 +7,16 @@
  */
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
-import type { Store, StoreOperation } from '../base/store.ts';
+import { SaharaError } from '../base/errors.ts';
+import type { Store } from '../base/store.ts';
 import type { Tail } from '../base/tail.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
-import {
-  attributionRoot,
-  charge as chargeSchema,
-  type Receipt,
-  receipt as receiptSchema,
-} from '../protocol/payment.ts';
 import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { Journal } from './journal.ts';
 import type { HeldVoucher, Hold, PayeeLane } from './payee-lane.ts';
 import { PayeeLanes } from './payee-lanes.ts';
+import { type PayeeDraft, PayeeTicks } from './payee-ticks.ts';
 import type { ChannelView } from './ports.ts';
 import { bookKey, type EndingRecord, endingRecord } from './records.ts';
 import { checkVoucher } from './voucher-check.ts';
@@ -42,6 +37,8 @@ export interface PayeeBookParts {
   readonly network: string;
   /** The operator's key, which signs charges. The book gathers ticks itself: a signer that defers to a microtask is fastest. */
   readonly operator: TickSigner;
+  /** Calls that a host has kept across a restart and will still charge. Default: none. */
+  readonly kept?: { has(callId: Id): boolean };
   /** Runs a function at the end of the tick. Default: `setImmediate`. */
   readonly defer?: (run: () => void) => void;
 }
@@ -83,15 +80,17 @@ export interface PayeeAdmission {
   readonly holdMs: number;
 }
 
-/** A receipt without what the book adds: its channel, lane and place among the lane's receipts. */
-export type PayeeDraft = Omit<Receipt, 'channel' | 'lane' | 'sequence'>;
-
 /** A part of a channel held for one call. Ends by `commit`, `release` or its time. */
 export interface PayeeHold {
   readonly channel: Hash;
   readonly lane: number;
   /** Resolves once what is at risk beyond the credit window is on disk. */
   durable(): Promise<void>;
+  /**
+   * Holds up to `amountMax` in all by a voucher for the same channel, checked like the first one. Throws what `admit`
+   * throws for a voucher, and `deadline-exceeded` when the hold had ended; the hold then stays as it was.
+   */
+  extend(more: { readonly voucher: Signed; readonly amountMax: bigint }): Promise<void>;
   /** Charges exactly `draft.amount`: `agent` signs the receipt, the operator the charge; both are kept first. */
   commit(
     draft: PayeeDraft,
@@ -101,40 +100,21 @@ export interface PayeeHold {
   release(): void;
 }
 
-interface Commit {
-  readonly callId: Id;
-  readonly sequence: number;
-  readonly agent: PublicKey;
-  readonly requestHash: Hash;
-  readonly receipt: Promise<Signed>;
-}
-
-interface Tick {
-  readonly commits: Commit[];
-  readonly charge: Promise<Signed>;
-}
-
-interface Running {
-  readonly payer: PublicKey;
-  readonly requestHash: Hash;
-}
-
 /** The payee's book over all channels to its operator. */
 export class PayeeBook {
   readonly #parts: PayeeBookParts;
   readonly #options: PayeeBookOptions;
   readonly #journal: Journal;
   readonly #lanes: PayeeLanes;
-  readonly #running = new Map<string, Running>();
-  readonly #ticks = new Map<PayeeLane, Tick>();
-  readonly #completions = new Map<PayeeLane, Promise<void>>();
-  #failure: SaharaError | undefined;
+  readonly #running = new Set<string>();
+  readonly #ticks: PayeeTicks;
 
   constructor(parts: PayeeBookParts, options: Partial<PayeeBookOptions> = {}) {
     this.#parts = parts;
     this.#options = { ...PAYEE_BOOK_DEFAULTS, ...options };
     this.#journal = new Journal(parts);
     this.#lanes = new PayeeLanes(parts, this.#journal);
+    this.#ticks = new PayeeTicks(parts, this.#journal, this.#options.endingsKept);
   }
 
   /** The operator's key. */
@@ -148,7 +128,7 @@ export class PayeeBook {
    * `voucher-invalid` (signature), `overloaded`, `voucher-insufficient`.
    */
   async admit(request: PayeeAdmission): Promise<PayeeHold> {
-    const failure = this.#failure ?? this.#journal.failure;
+    const failure = this.#ticks.failure ?? this.#journal.failure;
     if (failure) throw failure;
     const { terms, channel } = await checkVoucher(this.#parts, request);
     const lane = await this.#lanes.of(channel.id, terms.lane, channel.payer);
@@ -156,7 +136,7 @@ export class PayeeBook {
     if (this.#running.has(name) || this.#parts.store.getSync(bookKey.ending(request.callId)) !== undefined) {
       throw new SaharaError('call-conflict', { callId: name });
     }
-    this.#running.set(name, { payer: request.payer, requestHash: request.requestHash });
+    this.#running.add(name);
     try {
       await this.#accept(lane, { signed: request.voucher, terms });
       if (!lane.hasPlaceFor(request.agentAsset)) {
@@ -176,7 +156,8 @@ export class PayeeBook {
   async endingOf(callId: Id): Promise<EndingRecord | 'running' | undefined> {
     const found = await this.#parts.store.get(bookKey.ending(callId));
     if (found !== undefined) return endingRecord.decode(found);
-    return this.#running.has(toHex(callId)) ? 'running' : undefined;
+    const running = this.#running.has(toHex(callId)) || this.#parts.kept?.has(callId) === true;
+    return running ? 'running' : undefined;
   }
 
   /** The lanes, for questions and claims. */
@@ -209,9 +190,11 @@ export class PayeeBook {
       channel: lane.channel,
       lane: lane.lane,
       durable: () => this.#durable(lane, hold.amountMax),
+      extend: (more) => this.#extend(lane, hold, { ...more, payer: request.payer }),
       commit: async (draft, agent) => {
+        const { callId, requestHash, agentAsset } = request;
         try {
-          return await this.#commit(lane, hold, { draft, agent, request });
+          return await this.#ticks.commit(lane, hold, { draft, agent, callId, requestHash, agentAsset });
         } finally {
           this.#running.delete(name);
         }
@@ -221,6 +204,20 @@ export class PayeeBook {
         this.#running.delete(name);
       },
     };
+  }
+
+  async #extend(
+    lane: PayeeLane,
+    hold: Hold,
+    more: { readonly payer: PublicKey; readonly voucher: Signed; readonly amountMax: bigint },
+  ): Promise<void> {
+    const { terms, channel } = await checkVoucher(this.#parts, more);
+    if (!equalBytes(channel.id, lane.channel) || terms.lane !== lane.lane) {
+      throw new SaharaError('voucher-invalid', { reason: 'another channel than the call' });
+    }
+    await this.#accept(lane, { signed: more.voucher, terms });
+    const nowMs = this.#parts.clock.monotonicMs();
+    lane.raise(hold, more.amountMax, { deposit: channel.deposit, nowMs });
   }
 
   async #durable(lane: PayeeLane, amountMax: bigint): Promise<void> {
@@ -256,119 +253,6 @@ export class PayeeBook {
     syncing.catch(() => {});
     lane.syncing = syncing;
     return syncing;
-  }
-
-  async #commit(
-    lane: PayeeLane,
-    hold: Hold,
-    call: { readonly draft: PayeeDraft; readonly agent: TickSigner; readonly request: PayeeAdmission },
-  ): Promise<{ readonly receipt: Signed; readonly charge: Signed }> {
-    const { draft, agent, request } = call;
-    const sequence = lane.count;
-    const shares = lane.fold(draft.shares, request.agentAsset);
-    const payload = receiptSchema.encode({
-      ...draft,
-      shares,
-      channel: lane.channel,
-      lane: lane.lane,
-      sequence,
-    });
-    lane.commit(hold, { payload, amount: draft.amount, shares, agent: draft.agent });
-    const receipt = agent.sign('receipt', payload);
-    const { callId, requestHash } = request;
-    const tick = this.#tickOf(lane);
-    tick.commits.push({ callId, sequence, requestHash, receipt, agent: draft.agent });
-    const charge = await tick.charge;
-    return { receipt: await receipt, charge };
-  }
-
-  #tickOf(lane: PayeeLane): Tick {
-    const gathering = this.#ticks.get(lane);
-    if (gathering) return gathering;
-    const commits: Commit[] = [];
-    const charge = new Promise<Signed>((resolve, reject) => {
-      const defer = this.#parts.defer ?? setImmediate;
-      defer(() => {
-        this.#ticks.delete(lane);
-        this.#state(lane, commits).then(resolve, (error: unknown) => {
-          this.#failure ??= asSaharaError(error);
-          reject(error);
-        });
-      });
-    });
-    const tick = { commits, charge };
-    this.#ticks.set(lane, tick);
-    return tick;
-  }
-
-  /** Signs the statement over everything charged so far and keeps it with the endings that it covers. */
-  async #state(lane: PayeeLane, commits: readonly Commit[]): Promise<Signed> {
-    const { suite, network, operator } = this.#parts;
-    const root = lane.statementRoot();
-    const { tree, amounts } = lane.state;
-    const agents = lane.agentOperations(commits.map((commit) => commit.agent));
-    const payload = chargeSchema.encode({
-      network,
-      channel: lane.channel,
-      lane: lane.lane,
-      total: root.sum,
-      sequence: tree.count,
-      receiptRoot: root.hash,
-      attributionRoot: attributionRoot(suite, amounts),
-    });
-    const before = this.#completions.get(lane);
-    const complete = async (): Promise<Signed> => {
-      const [charge, ...receipts] = await Promise.all([
-        operator.sign('charge', payload),
-        ...commits.map((commit) => commit.receipt),
-      ]);
-      await before;
-      const operations = [...agents, ...this.#endings(lane, commits, { charge, receipts })];
-      lane.complete({ tree, amounts, charge, operations });
-      this.#journal.mark(lane);
-      return charge;
-    };
-    const completed = complete();
-    const done = completed.then(() => {});
-    this.#completions.set(lane, done);
-    const charge = await completed;
-    if (this.#completions.get(lane) === done) this.#completions.delete(lane);
-    const securing = this.#journal.secure();
-    if (securing !== undefined) await securing;
-    return charge;
-  }
-
-  #endings(
-    lane: PayeeLane,
-    commits: readonly Commit[],
-    signed: { readonly charge: Signed; readonly receipts: readonly Signed[] },
-  ): StoreOperation[] {
-    const operations: StoreOperation[] = [];
-    commits.forEach(({ callId, sequence, requestHash }, i) => {
-      const receipt = signed.receipts[i];
-      invariant(receipt, 'every commit has its receipt');
-      const value = endingRecord.encode({
-        channel: lane.channel,
-        lane: lane.lane,
-        sequence,
-        payer: lane.payer,
-        requestHash,
-        receipt,
-        charge: signed.charge,
-      });
-      operations.push({ type: 'put', key: bookKey.ending(callId), value });
-      operations.push({ type: 'put', key: bookKey.order(lane.channel, lane.lane, sequence), value: callId });
-      this.#forget(lane, sequence - this.#options.endingsKept, operations);
-    });
-    return operations;
-  }
-
-  #forget(lane: PayeeLane, sequence: number, into: StoreOperation[]): void {
-    if (sequence < 0) return;
-    const key = bookKey.order(lane.channel, lane.lane, sequence);
-    const callId = this.#parts.store.getSync(key);
-    if (callId === undefined) return;
-    into.push({ type: 'del', key }, { type: 'del', key: bookKey.ending(callId) });
   }
 }
 

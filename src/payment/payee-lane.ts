@@ -57,7 +57,8 @@ export interface LaneReceipt {
 
 /** A part of the lane held for one call. */
 export interface Hold {
-  readonly amountMax: bigint;
+  /** Grains; `raise` changes it. */
+  amountMax: bigint;
   /** Monotonic milliseconds at which it ends by itself. */
   readonly endsAtMs: number;
 }
@@ -191,23 +192,27 @@ export class PayeeLane implements JournalSource {
 
   /** Holds up to `hold.amountMax`. Throws `voucher-insufficient`, `overloaded`. */
   reserve(hold: Hold, deposit: bigint, nowMs: number): void {
-    const ceiling = this.#voucher?.terms.ceiling ?? 0n;
-    const room = ceiling < deposit ? ceiling : deposit;
-    if (this.charged + this.#reserved + hold.amountMax > room) this.#sweep(nowMs);
+    this.#sweepFor(hold.amountMax, deposit, nowMs);
     if (this.#holds.size >= LEASES_PER_CHANNEL_MAX) {
       throw new SaharaError('overloaded', { what: 'channel', limit: LEASES_PER_CHANNEL_MAX });
     }
-    if (this.charged + this.#reserved + hold.amountMax > room) {
-      throw new SaharaError('voucher-insufficient', {
-        ceiling: String(ceiling),
-        deposit: String(deposit),
-        charged: String(this.charged),
-        reserved: String(this.#reserved),
-        wanted: String(hold.amountMax),
-      });
-    }
+    this.#checkRoom(hold.amountMax, deposit);
     this.#holds.add(hold);
     this.#reserved += hold.amountMax;
+  }
+
+  /**
+   * Has `hold` reach up to `amountMax`; a hold never falls. Throws `deadline-exceeded` when it had ended,
+   * `voucher-insufficient`, and leaves it as it was.
+   */
+  raise(hold: Hold, amountMax: bigint, at: { readonly deposit: bigint; readonly nowMs: number }): void {
+    if (!this.#holds.has(hold)) throw new SaharaError('deadline-exceeded', { what: 'reservation' });
+    if (amountMax <= hold.amountMax) return;
+    const more = amountMax - hold.amountMax;
+    this.#sweepFor(more, at.deposit, at.nowMs, hold);
+    this.#checkRoom(more, at.deposit);
+    this.#reserved += more;
+    hold.amountMax = amountMax;
   }
 
   /** Gives a hold back; false when it had already ended. */
@@ -316,8 +321,27 @@ export class PayeeLane implements JournalSource {
     if (this.#state.amounts === amounts) this.#changedAssets.clear();
   }
 
-  #sweep(nowMs: number): void {
-    for (const hold of this.#holds) if (hold.endsAtMs <= nowMs) this.release(hold);
+  /** Grains that calls may take up in all: the voucher's ceiling, and no more than the deposit. */
+  #room(deposit: bigint): bigint {
+    const ceiling = this.#voucher?.terms.ceiling ?? 0n;
+    return ceiling < deposit ? ceiling : deposit;
+  }
+
+  #checkRoom(wanted: bigint, deposit: bigint): void {
+    if (this.#charged + this.#reserved + wanted <= this.#room(deposit)) return;
+    throw new SaharaError('voucher-insufficient', {
+      ceiling: String(this.#voucher?.terms.ceiling ?? 0n),
+      deposit: String(deposit),
+      charged: String(this.#charged),
+      reserved: String(this.#reserved),
+      wanted: String(wanted),
+    });
+  }
+
+  /** Gives back holds whose time is over, when there is no room without them; `kept` stays. */
+  #sweepFor(wanted: bigint, deposit: bigint, nowMs: number, kept?: Hold): void {
+    if (this.#charged + this.#reserved + wanted <= this.#room(deposit)) return;
+    for (const hold of this.#holds) if (hold.endsAtMs <= nowMs && hold !== kept) this.release(hold);
   }
 }
 
