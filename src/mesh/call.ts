@@ -21,12 +21,16 @@ export interface CallLink {
   /** Frames go here; `flushSoon` afterwards. */
   readonly writer: FrameWriter;
   flushSoon(): void;
+  /** As `flushSoon`, but nobody waits for it: it may leave with what comes next. */
+  flushLater(): void;
+  /** Gives a call of this side its number and tells the peer of it, with the frame that follows. */
+  begin(call: Call): number;
   /** Whether the network takes no more for now. */
   held(): boolean;
   /** Counts bytes that wait for their reader. False: the session holds too many. */
   unread(bytes: number): boolean;
   /** The call is over: its slot is free. */
-  release(call: number): void;
+  release(call: Call): void;
   nowMs(): number;
 }
 
@@ -36,11 +40,12 @@ interface Waiter<T> {
 }
 
 const HALF = 2;
+const UNBEGUN = 0;
 
 /** A call as its session and its user see it. */
 export class Call implements CallStream {
-  readonly id: number;
   readonly #link: CallLink;
+  #id: number;
   #credit: number;
   #outstandingBytes = 0;
   #owedBytes = 0;
@@ -60,11 +65,16 @@ export class Call implements CallStream {
   #writers: Waiter<void>[] = [];
   #controller: AbortController | undefined;
 
-  /** `credit`: bytes that the peer's HELLO grants each call. */
-  constructor(link: CallLink, id: number, credit: number) {
+  /** `credit`: bytes that the peer's HELLO grants each call. `id`: its number; 0 before its first frame. */
+  constructor(link: CallLink, credit: number, id: number = UNBEGUN) {
     this.#link = link;
-    this.id = id;
+    this.#id = id;
     this.#credit = credit;
+  }
+
+  /** The number on the wire; 0 while the peer does not know of the call. */
+  get id(): number {
+    return this.#id;
   }
 
   get peerId(): string {
@@ -150,15 +160,19 @@ export class Call implements CallStream {
 
   fail(error: SaharaError): void {
     if (this.#over()) return;
-    this.#link.writer.fail(this.id, toWireFailure(sendableError(error), this.#link.nowMs()));
-    this.#link.flushSoon();
+    if (this.#id !== UNBEGUN) {
+      this.#link.writer.fail(this.#id, toWireFailure(sendableError(error), this.#link.nowMs()));
+      this.#link.flushSoon();
+    }
     this.#break(error);
   }
 
   cancel(): void {
     if (this.#over()) return;
-    this.#link.writer.cancel(this.id);
-    this.#link.flushSoon();
+    if (this.#id !== UNBEGUN) {
+      this.#link.writer.cancel(this.#id);
+      this.#link.flushSoon();
+    }
     this.#break(new SaharaError('cancelled'));
   }
 
@@ -247,20 +261,27 @@ export class Call implements CallStream {
 
   #write(frame: CallFrame): void {
     this.#credit -= frame.body.length + DATA_OVERHEAD_BYTES;
-    this.#link.writer.data(this.id, frame.kind, frame.body);
+    this.#begin();
+    this.#link.writer.data(this.#id, frame.kind, frame.body);
     this.#link.flushSoon();
   }
 
+  // The peer hears of a call with its first frame, so that both travel together.
+  #begin(): void {
+    if (this.#id === UNBEGUN) this.#id = this.#link.begin(this);
+  }
+
   #sendEnd(): void {
-    this.#link.writer.end(this.id);
-    this.#link.flushSoon();
+    this.#begin();
+    this.#link.writer.end(this.#id);
+    this.#link.flushLater();
     this.#releaseIfDone();
   }
 
   #releaseIfDone(): void {
     if (!this.#over()) return;
     this.#stopCounting();
-    this.#link.release(this.id);
+    this.#link.release(this);
   }
 
   #shift(): CallFrame | undefined {
@@ -291,7 +312,7 @@ export class Call implements CallStream {
   #giveBack(cost: number): void {
     this.#owedBytes += cost;
     if (this.#owedBytes * HALF < this.#link.windowBytes || this.#remoteDone || this.#failure) return;
-    this.#link.writer.credit(this.id, this.#owedBytes);
+    this.#link.writer.credit(this.#id, this.#owedBytes);
     this.#link.flushSoon();
     this.#outstandingBytes -= this.#owedBytes;
     this.#owedBytes = 0;
@@ -305,7 +326,7 @@ export class Call implements CallStream {
     this.#pendingBytes = 0;
     this.#stopCounting();
     if (!this.#failedByPeer) this.#received = [];
-    this.#link.release(this.id);
+    this.#link.release(this);
     this.#reader?.reject(error);
     this.#reader = undefined;
     const writers = this.#writers;

@@ -8,10 +8,11 @@ import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { malformed } from '../protocol/codec.ts';
 import { fromWireFailure, toWireFailure, type WireFailure } from '../protocol/failure.ts';
-import { FRAMES_VERSION, FrameDecoder, type FrameSink, FrameWriter, type Hello } from '../protocol/frames.ts';
+import { FRAMES_VERSION, FrameDecoder, type FrameSink, type Hello } from '../protocol/frames.ts';
 import { Call, type CallLink } from './call.ts';
 import type { CallStream } from './interface.ts';
-import { CALL_OPENS_PER_SECOND_MAX, SESSION_UNREAD_BYTES_MAX, SESSION_UNSENT_BYTES_MAX } from './limits.ts';
+import { CALL_OPENS_PER_SECOND_MAX, SESSION_UNREAD_BYTES_MAX } from './limits.ts';
+import { Outbox } from './outbox.ts';
 import { type Bucket, createBucket } from './rate.ts';
 
 /** The byte stream under a session. */
@@ -57,9 +58,11 @@ const LAST_CALL_ID = 0xffff_fffd;
 export class Session {
   readonly #parts: SessionParts;
   readonly #options: SessionOptions;
-  readonly #writer = new FrameWriter();
+  readonly #outbox: Outbox;
   readonly #decoder: FrameDecoder;
   readonly #calls = new Map<number, Call>();
+  // Calls of this side that have said nothing yet.
+  readonly #unbegun = new Set<Call>();
   readonly #opens: Bucket;
   readonly #sink: FrameSink = this.#createSink();
   readonly #ready: PromiseWithResolvers<void> = Promise.withResolvers<void>();
@@ -68,9 +71,6 @@ export class Session {
   #nextCall: number;
   #lastPeerCall = 0;
   #peerCalls = 0;
-  #flushing = false;
-  #blocked = false;
-  #heldBack = false;
   #unreadBytes = 0;
   #goingAway: 'idle' | 'stopping' | undefined;
   #peerGoingAway = false;
@@ -84,6 +84,16 @@ export class Session {
   constructor(parts: SessionParts, options: SessionOptions) {
     this.#parts = parts;
     this.#options = options;
+    const { clock, defer = setImmediate, pipe } = parts;
+    this.#outbox = new Outbox({
+      send: (bytes) => pipe.send(bytes),
+      clock,
+      defer,
+      onOverflow: () => this.fail(new SaharaError('overloaded')),
+      onWritable: () => {
+        for (const call of [...this.#calls.values(), ...this.#unbegun]) call.onWritable();
+      },
+    });
     this.#decoder = new FrameDecoder({ bodyBytesMax: options.hello.bodyBytesMax });
     this.#nextCall = options.initiator ? 1 : 2;
     const nowMs = parts.clock.monotonicMs();
@@ -112,15 +122,19 @@ export class Session {
 
   /** Whether a new call can begin here. */
   get accepting(): boolean {
-    return !this.#over && !this.#goingAway && !this.#peerGoingAway && this.#nextCall < LAST_CALL_ID;
+    const next = this.#nextCall + 2 * this.#unbegun.size;
+    return !this.#over && !this.#goingAway && !this.#peerGoingAway && next < LAST_CALL_ID;
   }
 
   /** Calls open now, of both sides. */
   get activeCalls(): number {
-    return this.#calls.size;
+    return this.#calls.size + this.#unbegun.size;
   }
 
-  /** Begins a call. The session must be ready. `overloaded` when the peer takes no more at a time. */
+  /**
+   * Begins a call, of which the peer hears with its first frame. The session must be ready. `overloaded` when the
+   * peer takes no more at a time.
+   */
   openCall(): CallStream {
     if (this.#over) throw this.#over;
     const link = this.#link;
@@ -131,14 +145,11 @@ export class Session {
         reason: 'the stream takes no new call',
       });
     }
-    if (this.#calls.size - this.#peerCalls >= peer.callsMax) {
+    if (this.activeCalls - this.#peerCalls >= peer.callsMax) {
       throw new SaharaError('overloaded', { what: 'calls to the peer', limit: peer.callsMax });
     }
-    const call = new Call(link, this.#nextCall, peer.windowBytes);
-    this.#nextCall += 2;
-    this.#calls.set(call.id, call);
-    this.#writer.open(call.id);
-    this.#flushSoon();
+    const call = new Call(link, peer.windowBytes);
+    this.#unbegun.add(call);
     return call;
   }
 
@@ -156,8 +167,7 @@ export class Session {
   /** The stream takes bytes again. */
   onDrain(): void {
     if (this.#over) return;
-    this.#blocked = false;
-    this.#flush();
+    this.#outbox.drained();
   }
 
   /** The stream is gone: calls that were not done are cut. */
@@ -176,7 +186,7 @@ export class Session {
   fail(error: SaharaError): void {
     if (this.#over) return;
     this.#parts.log.debug('call stream failed', { peer: this.peerId, code: error.code, ...error.facts });
-    if (this.#peer) this.#writer.goAway(this.#lastPeerCall, error.code);
+    if (this.#peer) this.#outbox.writer.goAway(this.#lastPeerCall, error.code);
     this.#finish(error);
   }
 
@@ -184,8 +194,8 @@ export class Session {
   goAway(reason: 'idle' | 'stopping'): void {
     if (this.#over || this.#goingAway) return;
     this.#goingAway = reason;
-    if (this.#peer) this.#writer.goAway(this.#lastPeerCall, reason);
-    this.#flushSoon();
+    if (this.#peer) this.#outbox.writer.goAway(this.#lastPeerCall, reason);
+    this.#outbox.soon();
     this.#closeIfDone();
   }
 
@@ -201,16 +211,16 @@ export class Session {
       goAway: (lastCall, reason) => this.#onGoAway(lastCall, reason),
       ping: (token) => {
         this.#mustBeGreeted();
-        this.#writer.pong(token);
-        this.#flushSoon();
+        this.#outbox.writer.pong(token);
+        this.#outbox.soon();
       },
       pong: () => this.#mustBeGreeted(),
     };
   }
 
   #sendHello(): void {
-    this.#writer.hello(this.#options.hello);
-    this.#flushSoon();
+    this.#outbox.writer.hello(this.#options.hello);
+    this.#outbox.soon();
   }
 
   #onHello(hello: Hello): void {
@@ -225,7 +235,7 @@ export class Session {
     }
     this.#peer = { ...hello, certificate: hello.certificate.slice() };
     this.#link = this.#createLink(this.#peer);
-    if (this.#goingAway) this.#writer.goAway(this.#lastPeerCall, this.#goingAway);
+    if (this.#goingAway) this.#outbox.writer.goAway(this.#lastPeerCall, this.#goingAway);
     this.#ready.resolve();
   }
 
@@ -239,11 +249,11 @@ export class Session {
     this.#lastPeerCall = id;
     const refusal = this.#refusal();
     if (refusal) {
-      this.#writer.fail(id, toWireFailure(refusal, this.#parts.clock.nowMs()));
-      this.#flushSoon();
+      this.#outbox.writer.fail(id, toWireFailure(refusal, this.#parts.clock.nowMs()));
+      this.#outbox.soon();
       return;
     }
-    const call = new Call(this.#link as CallLink, id, (this.#peer as Hello).windowBytes);
+    const call = new Call(this.#link as CallLink, (this.#peer as Hello).windowBytes, id);
     this.#calls.set(id, call);
     this.#peerCalls++;
     try {
@@ -271,6 +281,7 @@ export class Session {
     for (const call of [...this.#calls.values()]) {
       if (this.#isMine(call.id) && call.id > lastCall) call.onBroken(error);
     }
+    for (const call of [...this.#unbegun]) call.onBroken(error);
     this.#closeIfDone();
   }
 
@@ -294,77 +305,52 @@ export class Session {
       peerCertificate: peer.certificate,
       peerBodyBytesMax: peer.bodyBytesMax,
       windowBytes: this.#options.hello.windowBytes,
-      writer: this.#writer,
-      flushSoon: () => this.#flushSoon(),
-      held: () => this.#held(),
+      writer: this.#outbox.writer,
+      flushSoon: () => this.#outbox.soon(),
+      flushLater: () => this.#outbox.later(),
+      begin: (call) => this.#begin(call),
+      held: () => this.#outbox.held,
       unread: (bytes) => {
         this.#unreadBytes += bytes;
         const fits = this.#options.unread(bytes);
         return fits && this.#unreadBytes <= SESSION_UNREAD_BYTES_MAX;
       },
-      release: (id) => this.#release(id),
+      release: (call) => this.#release(call),
       nowMs: () => clock.nowMs(),
     };
   }
 
-  #release(id: number): void {
-    if (!this.#calls.delete(id)) return;
-    if (!this.#isMine(id)) this.#peerCalls--;
-    if (this.#calls.size > 0) return;
+  #begin(call: Call): number {
+    const id = this.#nextCall;
+    this.#nextCall += 2;
+    this.#unbegun.delete(call);
+    this.#calls.set(id, call);
+    this.#outbox.writer.open(id);
+    return id;
+  }
+
+  #release(call: Call): void {
+    if (!this.#unbegun.delete(call)) {
+      if (!this.#calls.delete(call.id)) return;
+      if (!this.#isMine(call.id)) this.#peerCalls--;
+    }
+    if (this.activeCalls > 0) return;
     this.#idleSinceMs = this.#parts.clock.monotonicMs();
     this.#closeIfDone();
   }
 
-  #held(): boolean {
-    const held = this.#blocked || this.#writer.length > SESSION_UNSENT_BYTES_MAX;
-    if (held) this.#heldBack = true;
-    return held;
-  }
-
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    const { defer = setImmediate } = this.#parts;
-    defer(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    if (this.#over) return;
-    if (this.#blocked) {
-      // Calls stop at the first limit; only answers to a peer that does not read get this far.
-      if (this.#writer.length > 2 * SESSION_UNSENT_BYTES_MAX) this.fail(new SaharaError('overloaded'));
-      return;
-    }
-    if (this.#writer.length > 0) this.#blocked = !this.#send();
-    if (this.#blocked || !this.#heldBack) return;
-    this.#heldBack = false;
-    for (const call of [...this.#calls.values()]) call.onWritable();
-  }
-
-  #send(): boolean {
-    try {
-      return this.#parts.pipe.send(this.#writer.take());
-    } catch {
-      // The stream closed under us; its close event follows and says so.
-      return false;
-    }
-  }
-
   #closeIfDone(): void {
-    if (!(this.#goingAway || this.#peerGoingAway) || this.#calls.size > 0) return;
+    if (!(this.#goingAway || this.#peerGoingAway) || this.activeCalls > 0) return;
     this.#finish(new SaharaError('peer-gone', { peer: this.peerId, reason: 'the stream was closed' }));
   }
 
   #finish(error: SaharaError): void {
     if (this.#over) return;
-    if (this.#writer.length > 0) this.#send();
+    this.#outbox.close();
     this.#over = error;
     this.#stopTicking();
     this.#ready.reject(error);
-    for (const call of [...this.#calls.values()]) call.onBroken(error);
+    for (const call of [...this.#calls.values(), ...this.#unbegun]) call.onBroken(error);
     this.#parts.pipe.close();
     this.#options.onClosed(this);
   }
@@ -385,13 +371,13 @@ export class Session {
       this.#finish(new SaharaError('peer-gone', { peer: this.peerId, reason: 'no sign of life' }));
       return;
     }
-    if (this.#calls.size === 0 && nowMs - this.#idleSinceMs > this.#options.idleMs) {
+    if (this.activeCalls === 0 && nowMs - this.#idleSinceMs > this.#options.idleMs) {
       this.goAway('idle');
       return;
     }
     if (this.#silentIntervals > 0 && this.#peer) {
-      this.#writer.ping(this.#silentIntervals);
-      this.#flushSoon();
+      this.#outbox.writer.ping(this.#silentIntervals);
+      this.#outbox.soon();
     }
     this.#schedule();
   }

@@ -4,6 +4,7 @@ import { SaharaError } from '../../src/base/errors.ts';
 import { FrameDecoder, type FrameSink, FrameWriter } from '../../src/protocol/frames.ts';
 import {
   allFrames,
+  begin,
   createSessionPair,
   createToldClock,
   echo,
@@ -21,7 +22,7 @@ describe('call sessions', () => {
   it('MESH-30: both sides know the other by its HELLO before a call begins', async () => {
     const pair = createSessionPair();
     await pair.near.ready;
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     await until(() => pair.calls.length === 1);
     expect(call.peerId).toBe('far');
     expect(pair.calls[0]?.peerCertificate).toEqual(HELLO.certificate);
@@ -88,6 +89,7 @@ describe('call sessions', () => {
     expect(writable).toBe(false);
     quick.send(frameOf(2, 100));
     quick.end();
+    await turns();
     const [slowThere, quickThere] = pair.calls;
     if (!slowThere || !quickThere) throw new Error('two calls');
     expect(await allFrames(quickThere)).toHaveLength(1);
@@ -129,7 +131,7 @@ describe('call sessions', () => {
   it('MESH-35: DATA beyond the credit ends the stream as malformed', async () => {
     const pair = createSessionPair();
     await pair.near.ready;
-    pair.near.openCall();
+    begin(pair.near);
     await until(() => pair.calls.length === 1);
     const writer = new FrameWriter();
     for (let i = 0; i < 5; i++) writer.data(1, 1, new Uint8Array(8_000));
@@ -144,12 +146,12 @@ describe('call sessions', () => {
   it('MESH-36: a call above the limit is refused alone', async () => {
     const pair = createSessionPair({ far: { callsMax: 2 } });
     await pair.near.ready;
-    const first = [pair.near.openCall(), pair.near.openCall()];
+    const first = [begin(pair.near), begin(pair.near)];
     expect(() => pair.near.openCall()).toThrow(/overloaded/);
     await turns();
     first[0]?.cancel();
     await turns();
-    expect(pair.near.openCall().signal.aborted).toBe(false);
+    expect(begin(pair.near).signal.aborted).toBe(false);
     await turns();
     expect(pair.calls).toHaveLength(3);
     pair.hold(true);
@@ -165,7 +167,7 @@ describe('call sessions', () => {
       onCall: (call) => call.fail(new SaharaError('price-above-max', { price: '7' })),
     });
     await pair.near.ready;
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     const error = await allFrames(call).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(SaharaError);
     expect(error).toMatchObject({ code: 'price-above-max', facts: { price: '7' } });
@@ -177,7 +179,7 @@ describe('call sessions', () => {
   it('MESH-38: cancelling reaches the other side and frees the call', async () => {
     const pair = createSessionPair();
     await pair.near.ready;
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     await until(() => pair.calls.length === 1);
     const there = pair.calls[0];
     if (!there) throw new Error('one call');
@@ -196,7 +198,7 @@ describe('call sessions', () => {
       },
     });
     await pair.near.ready;
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     for await (const frame of call.frames()) {
       expect(frame.kind).toBe(1);
       break;
@@ -208,7 +210,7 @@ describe('call sessions', () => {
   it('MESH-39: frames that cross an ended call are dropped, of a call never begun are malformed', async () => {
     const pair = createSessionPair();
     await pair.near.ready;
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     await until(() => pair.calls.length === 1);
     call.cancel();
     await turns();
@@ -227,7 +229,7 @@ describe('call sessions', () => {
   it('MESH-40: a stream that just stops is peer-gone for both directions, never an end', async () => {
     const pair = createSessionPair();
     await pair.near.ready;
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     await until(() => pair.calls.length === 1);
     const there = pair.calls[0];
     if (!there) throw new Error('one call');
@@ -246,7 +248,7 @@ describe('call sessions', () => {
   it('MESH-41: after GOAWAY running calls end well and later ones are told to go elsewhere', async () => {
     const pair = createSessionPair();
     await pair.near.ready;
-    const running = pair.near.openCall();
+    const running = begin(pair.near);
     await until(() => pair.calls.length === 1);
     pair.hold(true);
     const late = pair.near.openCall();
@@ -268,7 +270,7 @@ describe('call sessions', () => {
     const pair = createSessionPair({ clock });
     await pair.near.ready;
     await turns();
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     await turns();
     for (let i = 0; i < 20; i++) {
       clock.advance(1_000);
@@ -288,7 +290,7 @@ describe('call sessions', () => {
     const clock = createToldClock();
     const pair = createSessionPair({ clock });
     await pair.near.ready;
-    const call = pair.near.openCall();
+    const call = begin(pair.near);
     for (let i = 0; i < 15; i++) {
       clock.advance(1_000);
       await turns();
@@ -313,12 +315,12 @@ describe('call sessions', () => {
     };
     const pair = createSessionPair({ session });
     await pair.near.ready;
-    const begin = (bytes: number) => {
+    const say = (bytes: number) => {
       const call = pair.near.openCall();
       call.send(frameOf(1, bytes));
       return call;
     };
-    const calls = [begin(12_000), begin(12_000), begin(12_000)];
+    const calls = [say(12_000), say(12_000), say(12_000)];
     await turns();
     const aborted = calls.map((call) => call.signal.aborted);
     expect(aborted).toEqual([false, false, true]);

@@ -90,6 +90,13 @@ export function frameOf(kind: number, bytes = 1): CallFrame {
   return { kind, body: new Uint8Array(bytes).fill(kind) };
 }
 
+/** Begins a call of `session` with an empty frame: the other side hears of a call when it says something. */
+export function begin(session: Session): CallStream {
+  const call = session.openCall();
+  call.send({ kind: 0, body: new Uint8Array(0) });
+  return call;
+}
+
 /** Answers every frame with itself and ends when the caller does. */
 export function echo(call: CallStream): void {
   call.consume({
