@@ -316,7 +316,6 @@ describe('calls between peers', () => {
     const served = Promise.withResolvers<CallStream>();
     a.serveCalls(served.resolve);
     const call = await b.openCall(await b.connect(addressOf(a)));
-    const there = await served.promise;
     let sent = 0;
     const total = 400;
     const sending = (async () => {
@@ -325,6 +324,7 @@ describe('calls between peers', () => {
       }
       call.end();
     })();
+    const there = await served.promise;
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(sent).toBeLessThan(20);
     expect(await allFrames(there)).toHaveLength(total);
@@ -357,6 +357,7 @@ describe('calls between peers', () => {
     const b = await fleet.start();
     const other = await fleet.start({ network: 'other' });
     const call = await b.openCall(await b.connect(addressOf(a)));
+    call.send(frameOf(1));
     expect(await failureOf(allFrames(call))).toBe('caller-refused');
     expect(await failureOf(other.openCall(await other.connect(addressOf(a))))).toBe('network-mismatch');
   });
@@ -367,6 +368,7 @@ describe('calls between peers', () => {
     const served = Promise.withResolvers<CallStream>();
     a.serveCalls(served.resolve);
     const call = await b.openCall(await b.connect(addressOf(a)));
+    call.send(frameOf(1));
     const there = await served.promise;
     const stopping = a.stop();
     await until(async () => (await failureOf(b.openCall(a.peerId))) !== 'none');
@@ -382,6 +384,7 @@ describe('calls between peers', () => {
     const b = await fleet.start();
     a.serveCalls(() => {});
     const call = await b.openCall(await b.connect(addressOf(a)));
+    call.send(frameOf(1));
     await a.stop();
     expect(['peer-gone', 'peer-unreachable']).toContain(await failureOf(allFrames(call)));
     expect(call.signal.aborted).toBe(true);
