@@ -5,6 +5,7 @@ import { certificateVectors, envelopeVectors } from './envelope.ts';
 import { vectorText } from './file.ts';
 import { identityVectors, signingVectors } from './signing.ts';
 import { merkleVectors, receiptTreeVectors } from './trees.ts';
+import { workVectors } from './work.ts';
 
 /** Each file of vectors by its name. The same text every time. */
 export function vectorFiles(): ReadonlyMap<string, string> {
@@ -19,5 +20,6 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['merkle.json', vectorText(merkleVectors())],
     ['receipt-tree.json', vectorText(receiptTreeVectors())],
     ['bundle.json', vectorText(bundleVectors())],
+    ['work.json', vectorText(workVectors())],
   ]);
 }

@@ -16,7 +16,6 @@ import { chargeOf } from '../protocol/payment.ts';
 import type { TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { inputUnits } from '../protocol/units.ts';
-import { CALLS_PER_PEER_PER_SECOND, RATES_FOLLOWED_MAX } from './call-limits.ts';
 import type { Answerer } from './ports.ts';
 
 /** Largest opening in its wire form, bytes. */
@@ -170,100 +169,4 @@ function underCard(parts: AdmissionParts, read: ReadOpening): HostedAgent {
   const earlier = parts.agents.underCard?.(hosted.card.agent, request.cardHash);
   if (earlier) return earlier;
   throw new SaharaError('expired', { what: 'card', newest: toHex(hosted.cardHash) });
-}
-
-/** How often each peer may begin a call: a bucket that fills at the rate and holds one second of it. */
-export class PeerRates {
-  readonly #clock: Clock;
-  readonly #perSecond: number;
-  readonly #buckets = new Map<string, { left: number; atMs: number }>();
-
-  constructor(clock: Clock, perSecond: number = CALLS_PER_PEER_PER_SECOND) {
-    this.#clock = clock;
-    this.#perSecond = perSecond;
-  }
-
-  /** Counts a call of `peerId`. Throws `rate-limited`. */
-  take(peerId: string): void {
-    const nowMs = this.#clock.monotonicMs();
-    let bucket = this.#buckets.get(peerId);
-    if (bucket === undefined) {
-      bucket = { left: this.#perSecond, atMs: nowMs };
-      this.#buckets.set(peerId, bucket);
-      const oldest = this.#buckets.size > RATES_FOLLOWED_MAX ? this.#buckets.keys().next().value : undefined;
-      if (oldest !== undefined) this.#buckets.delete(oldest);
-    }
-    const filled = bucket.left + ((nowMs - bucket.atMs) * this.#perSecond) / 1000;
-    bucket.left = Math.min(this.#perSecond, filled);
-    bucket.atMs = nowMs;
-    if (bucket.left < 1) throw new SaharaError('rate-limited', { perSecond: this.#perSecond });
-    bucket.left -= 1;
-  }
-}
-
-/** Places for calls of one agent: as many at a time as its card says, the rest in the order of their arrival. */
-export class Gate {
-  readonly #places: number;
-  readonly #queueMax: number;
-  readonly #waiting = new Set<() => void>();
-  #taken = 0;
-
-  constructor(places: number, queueMax: number) {
-    this.#places = Math.max(1, places);
-    this.#queueMax = queueMax;
-  }
-
-  /** Calls waiting or running. */
-  get load(): number {
-    return this.#taken + this.#waiting.size;
-  }
-
-  /** Calls waiting. */
-  get queued(): number {
-    return this.#waiting.size;
-  }
-
-  /** Whether a further call would have to wait. */
-  get full(): boolean {
-    return this.#taken >= this.#places;
-  }
-
-  /** Throws `overloaded` when not even the queue has a place. */
-  check(): void {
-    if (this.full && this.#waiting.size >= this.#queueMax) {
-      throw new SaharaError('overloaded', { what: 'agent', queued: this.#waiting.size });
-    }
-  }
-
-  /** Takes a place, at once or in turn; throws `cancelled` when `signal` aborts first. */
-  async enter(signal: AbortSignal): Promise<void> {
-    this.check();
-    if (!this.full) {
-      this.#taken++;
-      return;
-    }
-    await new Promise<void>((resolve, reject) => {
-      const turn = (): void => {
-        signal.removeEventListener('abort', abort);
-        resolve();
-      };
-      const abort = (): void => {
-        this.#waiting.delete(turn);
-        reject(new SaharaError('cancelled'));
-      };
-      this.#waiting.add(turn);
-      signal.addEventListener('abort', abort, { once: true });
-    });
-  }
-
-  /** Gives a place back; the next in the queue takes it. */
-  leave(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) {
-      this.#taken--;
-      return;
-    }
-    this.#waiting.delete(next);
-    next();
-  }
 }

@@ -2,10 +2,6 @@
 
 /** Calls that may wait for a free place at one agent. */
 export const CALL_QUEUE_MAX = 256;
-/** Calls that one peer may begin in a second, and at once. */
-export const CALLS_PER_PEER_PER_SECOND = 20_000;
-/** Peers whose rate is followed at a time. */
-export const RATES_FOLLOWED_MAX = 10_000;
 /** Counts of free calls that are followed: callers, peers and agents. */
 export const QUOTAS_FOLLOWED_MAX = 100_000;
 /** Callers' worth of free calls that one peer gets of an agent in a window, whatever keys it asks with. */

@@ -1,7 +1,7 @@
 /** One call at its host, from the opening frame to the ending. */
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
-import { CALL_FRAME, callEnding, type Progress, progress } from '../protocol/call.ts';
+import { CALL_FRAME, callEnding, progress } from '../protocol/call.ts';
 import type { Hash } from '../protocol/ids.ts';
 import { chargeOf, type Finish, type ReceiptShare, receipt as receiptSchema } from '../protocol/payment.ts';
 import type { Signed } from '../protocol/signing.ts';
@@ -9,7 +9,6 @@ import {
   type CallTerms,
   checkSignature,
   claimMessage,
-  type Gate,
   type ReadOpening,
   readOpening,
   termsOf,
@@ -17,6 +16,8 @@ import {
 import { splitCharge } from './attribution/apportion.ts';
 import { HOLD_GRACE_MS, OPENING_TIMEOUT_MS } from './call-limits.ts';
 import { Delivery } from './delivery.ts';
+import type { Ticket } from './entrance.ts';
+import type { Gate } from './gate.ts';
 import type { HostState } from './host.ts';
 import type {
   AnswerPart,
@@ -33,6 +34,7 @@ import { HOST_EDGES, type HostEvent, type HostState as HostPlace, Session } from
 /** A call whose opening was taken. */
 interface Admitted {
   readonly read: ReadOpening;
+  readonly ticket: Ticket;
   readonly terms: CallTerms;
   readonly requestHash: Hash;
   /** Absent for a free call. */
@@ -54,7 +56,7 @@ export class HostCall implements CallSink {
   readonly #session = new Session<HostPlace, HostEvent>(HOST_EDGES, 'opening');
   readonly #abort = new AbortController();
   #stopReason: Stop | undefined;
-  #callId: string | undefined;
+  #ticket: Ticket | undefined;
   #gone = false;
   #cancelOpening: () => void = () => {};
 
@@ -133,39 +135,38 @@ export class HostCall implements CallSink {
 
   async #run(body: Uint8Array): Promise<void> {
     try {
-      const read = this.#read(body);
-      if (read !== undefined) await this.#serve(read);
+      const begun = this.#read(body);
+      if (begun !== undefined) await this.#serve(begun.read, begun.ticket);
       else await this.#repeat(readOpening(this.#host.parts, body));
     } catch (error) {
       this.#refuse(asSaharaError(error));
     } finally {
-      if (this.#callId !== undefined && this.#host.byId.get(this.#callId) === this) {
-        this.#host.byId.delete(this.#callId);
-      }
-      this.#host.finished(this);
+      this.#ticket?.leave();
+      this.#host.finished(this, this.#ticket?.callId);
     }
   }
 
   /** Reads the opening; `undefined` for a call that has already ended and is known. */
-  #read(body: Uint8Array): ReadOpening | undefined {
-    const { parts, byId, rates, draining } = this.#host;
+  #read(body: Uint8Array): { readonly read: ReadOpening; readonly ticket: Ticket } | undefined {
+    const { parts, byId, entrance, draining } = this.#host;
     const read = readOpening(parts, body);
     const { id } = read.envelope;
     const name = toHex(id);
     if (byId.has(name)) throw new SaharaError('call-conflict', { callId: name, state: 'running' });
     if (parts.records.has('host', id)) return undefined;
     if (parts.replay.has(id)) throw new SaharaError('replayed', { id: name });
-    rates.take(this.#stream.peerId);
+    const ticket = entrance.begin(read, this.#stream.peerId, this.#host.gateOf(read.hosted));
+    this.#ticket = ticket;
     if (draining) throw new SaharaError('overloaded', { what: 'host', reason: 'stopping' });
     byId.set(name, this);
-    this.#callId = name;
-    return read;
+    return { read, ticket };
   }
 
   /** The same call again: the same frames and the same ending, to the peer that had them before. */
   async #repeat(read: ReadOpening): Promise<void> {
     const { suite, records } = this.#host.parts;
     const name = toHex(read.envelope.id);
+    this.#host.entrance.message(this.#stream.peerId);
     const known = await records.find('host', read.envelope.id);
     const same =
       known !== undefined &&
@@ -179,24 +180,25 @@ export class HostCall implements CallSink {
     this.#stream.end();
   }
 
-  async #serve(read: ReadOpening): Promise<void> {
+  async #serve(read: ReadOpening, ticket: Ticket): Promise<void> {
     const { parts } = this.#host;
     const startedAtMs = parts.clock.nowMs();
     const begunMs = parts.clock.monotonicMs();
     await checkSignature(parts, read);
+    ticket.count();
     const terms = termsOf(parts, read);
-    const gate = this.#host.gateOf(terms.hosted);
-    gate.check();
+    const gate = this.#host.gateOf(read.hosted);
+    gate.check(ticket.turn);
     const requestHash = read.envelope.bodyHash;
     const lease = await this.#payment(read, terms, requestHash);
-    const call: Admitted = { read, terms, requestHash, lease };
+    const call: Admitted = { read, ticket, terms, requestHash, lease };
     const cancelDeadline = parts.clock.after(terms.deadlineMs, () => this.#stop('deadline'));
     let entered = false;
     try {
       claimMessage(parts, read);
       this.#session.move('admit');
       await lease?.durable();
-      await this.#enter(gate);
+      await this.#enter(gate, ticket.turn);
       entered = true;
       this.#session.move('start');
       await this.#answer(call, startedAtMs);
@@ -241,10 +243,13 @@ export class HostCall implements CallSink {
     return { agent: hosted.card.agent, caller: envelope.from, peerId: this.#stream.peerId };
   }
 
-  async #enter(gate: Gate): Promise<void> {
+  async #enter(gate: Gate, turn: string): Promise<void> {
     if (this.#abort.signal.aborted) throw this.#abort.signal.reason;
-    if (gate.full) await this.#send(progressFrame({ stage: 'queued', ahead: gate.queued }));
-    await gate.enter(this.#abort.signal);
+    if (gate.full) {
+      const body = progress.encode({ stage: 'queued', ahead: gate.ahead(turn) });
+      await this.#send({ kind: CALL_FRAME.progress, body });
+    }
+    await gate.enter(this.#abort.signal, turn);
   }
 
   async #answer(call: Admitted, startedAtMs: number): Promise<void> {
@@ -279,6 +284,7 @@ export class HostCall implements CallSink {
       deliveries: delivery.frames,
       ending: body,
     });
+    call.ticket.answered({ amount: draft.amount, cut: this.#gone });
   }
 
   /** Delivers until the end, a stop or a failure; a failure with nothing delivered is thrown. */
@@ -382,13 +388,9 @@ export class HostCall implements CallSink {
   #refuse(error: SaharaError): void {
     if (!this.#session.can('refuse')) return;
     this.#session.move('refuse');
-    this.#host.refused(error, this.#stream.peerId);
+    this.#host.refused(error, this.#stream.peerId, this.#ticket?.caller);
     if (!this.#gone) this.#stream.fail(error);
   }
-}
-
-function progressFrame(said: Progress): CallFrame {
-  return { kind: CALL_FRAME.progress, body: progress.encode(said) };
 }
 
 function backendError(error: unknown): SaharaError {

@@ -8,15 +8,17 @@ import type { Clock } from '../base/clock.ts';
 import type { SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { PublicKey } from '../protocol/ids.ts';
-import { type AdmissionParts, Gate, type HostedAgent, PeerRates } from './admission.ts';
+import type { AdmissionParts, HostedAgent } from './admission.ts';
 import { CALL_QUEUE_MAX, DRAIN_GRACE_MS } from './call-limits.ts';
 import type { CallRecords } from './call-records.ts';
+import { Entrance, type EntranceOptions, type EntranceParts } from './entrance.ts';
+import { Gate } from './gate.ts';
 import { HostCall } from './host-call.ts';
 import type { CallStream, PayeePort } from './ports.ts';
 import type { QuotaBook } from './quota.ts';
 
 /** Parts of a host. */
-export interface HostParts extends AdmissionParts {
+export interface HostParts extends AdmissionParts, Pick<EntranceParts, 'standing' | 'hasChannel'> {
   readonly payee: PayeePort;
   readonly records: CallRecords;
   readonly quota: QuotaBook;
@@ -25,15 +27,13 @@ export interface HostParts extends AdmissionParts {
 }
 
 /** Options of a host. */
-export interface HostOptions {
-  /** Calls that one peer may begin in a second, and at once. Default 20,000. */
-  readonly callsPerPeerPerSecond: number;
+export interface HostOptions extends EntranceOptions {
   /** Calls that may wait for a free place at one agent. Default 256. */
   readonly queueMax: number;
 }
 
 /** Values for every option. */
-export const HOST_DEFAULTS: HostOptions = { callsPerPeerPerSecond: 20_000, queueMax: CALL_QUEUE_MAX };
+export const HOST_DEFAULTS: HostOptions = { queueMax: CALL_QUEUE_MAX, limits: {}, work: {} };
 
 /** How busy an agent is. */
 export interface AgentLoad {
@@ -64,13 +64,14 @@ const LATENCIES_MAX = 64;
 /** What running calls share. */
 export interface HostState {
   readonly parts: HostParts;
-  readonly rates: PeerRates;
+  readonly entrance: Entrance;
   gateOf(hosted: HostedAgent): Gate;
   /** Calls under way by id, in hexadecimal. */
   readonly byId: Map<string, HostCall>;
-  finished(call: HostCall): void;
+  finished(call: HostCall, callId?: string): void;
   latency(agent: PublicKey, milliseconds: number): void;
-  refused(error: SaharaError, peerId: string): void;
+  /** `caller`: the key, once it was proven. */
+  refused(error: SaharaError, peerId: string, caller: PublicKey | undefined): void;
   readonly draining: boolean;
 }
 
@@ -81,7 +82,7 @@ export function createHost(parts: HostParts, options: Partial<HostOptions> = {})
 
 class CallHost implements Host, HostState {
   readonly parts: HostParts;
-  readonly rates: PeerRates;
+  readonly entrance: Entrance;
   readonly byId = new Map<string, HostCall>();
   draining = false;
   readonly #options: HostOptions;
@@ -93,7 +94,7 @@ class CallHost implements Host, HostState {
   constructor(parts: HostParts, options: HostOptions) {
     this.parts = parts;
     this.#options = options;
-    this.rates = new PeerRates(parts.clock, options.callsPerPeerPerSecond);
+    this.entrance = new Entrance(parts, options);
   }
 
   get running(): number {
@@ -117,7 +118,8 @@ class CallHost implements Host, HostState {
     return gate;
   }
 
-  finished(call: HostCall): void {
+  finished(call: HostCall, callId?: string): void {
+    if (callId !== undefined && this.byId.get(callId) === call) this.byId.delete(callId);
     this.#calls.delete(call);
     if (this.#calls.size > 0) return;
     const idle = this.#idle;
@@ -133,8 +135,9 @@ class CallHost implements Host, HostState {
     this.#latencies.set(name, known);
   }
 
-  refused(error: SaharaError, peerId: string): void {
+  refused(error: SaharaError, peerId: string, caller: PublicKey | undefined): void {
     this.parts.log.debug('call refused', { peer: peerId, code: error.code });
+    this.entrance.refused(error, peerId, caller);
   }
 
   loadOf(agent: PublicKey): AgentLoad {

@@ -30,6 +30,8 @@ export interface QuotaBook {
    * up, the `caller`'s, the `peer`'s or the `agent`'s.
    */
   take(call: FreeCall, quota: FreeQuota): void;
+  /** How much of the agent's free calls in this window is used up, over all callers or by the peer: 0 to 1. */
+  used(call: FreeCall, quota: FreeQuota): number;
   /** Gives one back that was not served. */
   giveBack(call: FreeCall): void;
   /** Resolves once everything so far is written. */
@@ -101,7 +103,7 @@ export async function openQuotaBook(parts: {
     take(call, quota) {
       const nowMs = clock.nowMs();
       const windowMs = quota.windowSeconds * 1000;
-      const window = windowMs > 0 ? Math.floor(nowMs / windowMs) : 0;
+      const window = windowAt(nowMs, quota);
       const taken = bucketsOf(call).map(({ of, key, callers }) => {
         const name = toHex(key);
         const known = counts.get(name);
@@ -122,6 +124,16 @@ export async function openQuotaBook(parts: {
         touch(name, key);
       }
     },
+    used(call, quota) {
+      const window = windowAt(clock.nowMs(), quota);
+      const shares = bucketsOf(call)
+        .filter(({ of }) => of !== 'caller')
+        .map(({ key, callers }) => {
+          const known = counts.get(toHex(key));
+          return known?.window === window ? known.used / (quota.calls * callers) : 0;
+        });
+      return Math.min(1, Math.max(...shares));
+    },
     giveBack(call) {
       for (const { key } of bucketsOf(call)) {
         const name = toHex(key);
@@ -133,6 +145,11 @@ export async function openQuotaBook(parts: {
     },
     flushed,
   };
+}
+
+/** Number of the window in which `nowMs` stands. */
+function windowAt(nowMs: number, { windowSeconds }: FreeQuota): number {
+  return windowSeconds > 0 ? Math.floor(nowMs / (windowSeconds * 1000)) : 0;
 }
 
 /** What one free call counts in. The letter after the agent tells a caller's key from a peer's. */
