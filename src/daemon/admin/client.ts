@@ -25,11 +25,15 @@ export function createAdminClient(path: string): AdminClient {
   return {
     async call(method, input, options) {
       const response = await post(path, method, input, options?.signal);
-      let text = '';
-      response.setEncoding('utf8');
-      for await (const part of response) text += part;
-      // The daemon answers by the same table; a failure has its own shape.
-      return checked(JSON.parse(text)) as UnaryMethods[typeof method]['output'];
+      try {
+        let text = '';
+        response.setEncoding('utf8');
+        for await (const part of response) text += part;
+        // The daemon answers by the same table; a failure has its own shape.
+        return checked(JSON.parse(text)) as UnaryMethods[typeof method]['output'];
+      } catch (error) {
+        throw brokenOff(path, error);
+      }
     },
     async *stream(method, input, options) {
       const response = await post(path, method, input, options?.signal);
@@ -39,6 +43,8 @@ export function createAdminClient(path: string): AdminClient {
         }
         if (!response.complete)
           throw new SaharaError('daemon-not-running', { socket: path, reason: 'it went away' });
+      } catch (error) {
+        throw brokenOff(path, error);
       } finally {
         response.destroy();
       }
@@ -66,6 +72,13 @@ function unreachable(path: string, error: Error): SaharaError {
   if (error.name === 'AbortError') return new SaharaError('cancelled');
   const code = 'code' in error ? String(error.code) : error.message;
   return new SaharaError('daemon-not-running', { socket: path, reason: code }, { cause: error });
+}
+
+/** What reading an answer failed with: what the daemon said, or that it died before the answer was whole. */
+function brokenOff(path: string, error: unknown): Error {
+  if (error instanceof SaharaError) return error;
+  if (error instanceof Error && error.name !== 'SyntaxError') return unreachable(path, error);
+  return new SaharaError('daemon-not-running', { socket: path, reason: 'it went away' }, { cause: error });
 }
 
 function checked(answer: unknown): unknown {

@@ -1,0 +1,46 @@
+/** For each labelled point: whose it is, and what brings that process there. */
+import type { Point } from '../../src/base/points.ts';
+import type { Role } from './town.ts';
+
+/** What has the victim come to its point. */
+export type Work =
+  /** Questions at a flat price. */
+  | 'ask'
+  /** Questions whose answers are paid for as they come. */
+  | 'tell'
+  /** An answer that is left in the middle. */
+  | 'leave'
+  /** A claim of what was earned. */
+  | 'claim'
+  /** Another channel. */
+  | 'open'
+  /** Its own start, after it was killed while it answered. */
+  | 'start';
+
+/** How a point is reached. */
+export interface Scenario {
+  readonly victim: Role;
+  readonly work: Work;
+  /** Which passing of the point counts, from 1. Default 1. */
+  readonly hit?: number;
+}
+
+/** Every point; a label that is not here does not compile. */
+export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
+  'caller:bundle': { victim: 'caller', work: 'ask' },
+  'caller:bundled': { victim: 'caller', work: 'ask' },
+  'tail:appended': { victim: 'host', work: 'ask' },
+  'tail:recovered': { victim: 'host', work: 'start' },
+  'journal:batch': { victim: 'host', work: 'ask' },
+  'journal:written': { victim: 'host', work: 'ask' },
+  'claim:submitting': { victim: 'host', work: 'claim' },
+  'claim:submitted': { victim: 'host', work: 'claim' },
+  'claim:settled': { victim: 'host', work: 'claim' },
+  'wallet:kept': { victim: 'caller', work: 'open' },
+  'ledger:built': { victim: 'ledger', work: 'open' },
+  'ledger:committed': { victim: 'ledger', work: 'open' },
+  'ledger:published': { victim: 'ledger', work: 'open' },
+  'ledger:marked': { victim: 'ledger', work: 'open' },
+  'follower:executed': { victim: 'host', work: 'open' },
+  'follower:committed': { victim: 'caller', work: 'open' },
+};
