@@ -111,7 +111,7 @@ const STATED: readonly (readonly [name: string, check: BundleCheck, change: Chan
     shares((part) => ({ ...part, amount: part.amount + 1n })),
   ],
   ['knowledge that was not cited', 'shares', shares((part) => ({ ...part, asset: filled(0xbb) }))],
-  ['expenses without calls', 'amount', (s) => (s.receipt = { expenses: 1n, amount: 109_110n })],
+  ['expenses without calls', 'calls', (s) => (s.receipt = { expenses: 1n, amount: 109_110n })],
   ['a share for calls that were not made', 'shares', forCalls],
   ['a checkpoint of another call', 'checkpoints', stated({ callId: filled(8, 16) })],
   ['a checkpoint of another channel', 'checkpoints', stated({ channel: filled(1) })],

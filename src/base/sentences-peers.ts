@@ -1,5 +1,5 @@
 /** What people read about failures between peers: messages, calls and their payment. */
-import { money, type SentenceTable, seconds, when } from './sentence.ts';
+import { type Fact, money, type SentenceTable, seconds, when } from './sentence.ts';
 
 /** What a peer sent. */
 export const WIRE_SENTENCES: SentenceTable<
@@ -243,9 +243,7 @@ export const CALL_SENTENCES: SentenceTable<
   ],
   'budget-exceeded': (f) => [
     'The budget does not allow this call.',
-    f('wanted') === ''
-      ? `${f('reason', 'Amount, depth, time or skill is outside of what was granted')}.`
-      : `It may cost ${money(f, ['wanted'], 'more')}, and ${money(f, ['left'], 'less')} of the budget is left.`,
+    budgetReason(f),
     'Grant a larger budget, or ask for less.',
   ],
   'work-required': (f) => [
@@ -264,3 +262,19 @@ export const CALL_SENTENCES: SentenceTable<
     'Ask again; if it stays, the peer between the two changes what it passes on.',
   ],
 };
+
+/** Which part of a budget does not allow a call. */
+function budgetReason(f: Fact): string {
+  switch (f('what')) {
+    case 'budget':
+      return 'The call above it does not let anybody be asked further.';
+    case 'depth':
+      return `It reaches ${f('wanted', 'too many')} levels down, and ${f('left', 'fewer')} are allowed.`;
+    case 'deadline':
+      return 'It could end later than the calls above it have to.';
+    case 'skills':
+      return `It asks for the skill ${f('wanted', 'of another name')}; allowed: ${f('left', 'others')}.`;
+    default:
+      return `It may cost ${money(f, ['wanted'], 'more')}, and ${money(f, ['left'], 'less')} of the budget is left.`;
+  }
+}

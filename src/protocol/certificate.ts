@@ -7,7 +7,7 @@ import { SaharaError } from '../base/errors.ts';
 import type { Id, PublicKey } from './ids.ts';
 import { CERTIFICATE_CHAIN_MAX, CLOCK_SKEW_MS, NETWORK_NAME_BYTES_MAX } from './limits.ts';
 import { bytes, bytesUpTo, list, oneOf, record, type Schema, schema, text, uint } from './schema.ts';
-import { checkSigned, type Signed, signed } from './signing.ts';
+import { checkSigned, type SignatureFault, type Signed, signed, type Verifier } from './signing.ts';
 import type { Suite } from './suite.ts';
 
 /** Who a certificate speaks of: a libp2p peer id (its bytes) or an Ed25519 key. */
@@ -72,24 +72,67 @@ export interface ChainExpectation {
  * the subject and the capability asked for.
  */
 export function verifyChain(suite: Suite, links: readonly Signed[], expected: ChainExpectation): Certificate {
-  if (links.length > CERTIFICATE_CHAIN_MAX) throw refused(0, 'length of the chain');
-  let last: Certificate | undefined;
-  for (const [index, link] of links.entries()) {
-    const current = decodeLink(link, index);
-    checkLink(current, { ...expected, issuer: last?.subject.id ?? expected.root, index, above: last });
-    const fault = checkSigned(suite, expected.network, 'certificate', current.issuer, link);
-    if (fault) throw refused(index, fault);
-    last = current;
+  const walk = new ChainWalk(links, expected);
+  for (const link of links) {
+    const current = walk.step(link);
+    walk.signed(checkSigned(suite, expected.network, 'certificate', current.issuer, link));
   }
-  if (last === undefined) throw refused(0, 'length of the chain');
-  if (last.subject.kind !== expected.subject.kind || !equalBytes(last.subject.id, expected.subject.id)) {
-    throw refused(links.length - 1, 'another subject');
+  return walk.end();
+}
+
+/** `verifyChain` with the signatures checked by `verifier`, off the event loop and each batch root once. */
+export async function verifyChainWith(
+  verifier: Verifier,
+  links: readonly Signed[],
+  expected: ChainExpectation,
+): Promise<Certificate> {
+  const walk = new ChainWalk(links, expected);
+  for (const link of links) {
+    const current = walk.step(link);
+    walk.signed(await verifier.check(expected.network, 'certificate', current.issuer, link));
   }
-  const { capability } = expected;
-  if (capability && !last.capabilities.some((held) => covers(held, capability))) {
-    throw refused(links.length - 1, `lacks ${capability}`);
+  return walk.end();
+}
+
+/** Goes along a chain, link by link. */
+class ChainWalk {
+  readonly #expected: ChainExpectation;
+  #last: Certificate | undefined;
+  #index = -1;
+
+  constructor(links: readonly Signed[], expected: ChainExpectation) {
+    if (links.length > CERTIFICATE_CHAIN_MAX) throw refused(0, 'length of the chain');
+    this.#expected = expected;
   }
-  return last;
+
+  /** The next link, right but for its signature. */
+  step(link: Signed): Certificate {
+    this.#index++;
+    const above = this.#last;
+    const current = decodeLink(link, this.#index);
+    const issuer = above?.subject.id ?? this.#expected.root;
+    checkLink(current, { ...this.#expected, issuer, index: this.#index, above });
+    this.#last = current;
+    return current;
+  }
+
+  signed(fault: SignatureFault | undefined): void {
+    if (fault) throw refused(this.#index, fault);
+  }
+
+  /** The last link, which must be for the subject and hold the capability. */
+  end(): Certificate {
+    const { subject, capability } = this.#expected;
+    const last = this.#last;
+    if (last === undefined) throw refused(0, 'length of the chain');
+    if (last.subject.kind !== subject.kind || !equalBytes(last.subject.id, subject.id)) {
+      throw refused(this.#index, 'another subject');
+    }
+    if (capability && !last.capabilities.some((held) => covers(held, capability))) {
+      throw refused(this.#index, `lacks ${capability}`);
+    }
+    return last;
+  }
 }
 
 function decodeLink(link: Signed, index: number): Certificate {

@@ -2,7 +2,7 @@
  * Money off the ledger: the payer's voucher (a ceiling), the payee's charge (what was used), and the receipt of
  * one call. Amounts are cumulative per channel and lane, so a later record replaces an earlier one.
  */
-import { compareBytes, utf8 } from '../base/bytes.ts';
+import { compareBytes, equalBytes, utf8 } from '../base/bytes.ts';
 import { type PriceSchedule, priceSchedule } from './card.ts';
 import type { Hash, Id, PublicKey } from './ids.ts';
 import { CLAIM_ASSETS_MAX, NETWORK_NAME_BYTES_MAX, PPM, RECEIPT_ASSETS_MAX } from './limits.ts';
@@ -204,4 +204,12 @@ export function callsAsset(suite: Suite): Hash {
 /** What `inputUnits` and `outputUnits` cost under a price schedule, grains. */
 export function chargeOf(price: PriceSchedule, inputUnits: number, outputUnits: number): bigint {
   return price.perCall + price.perInputUnit * BigInt(inputUnits) + price.perOutputUnit * BigInt(outputUnits);
+}
+
+/**
+ * What a call costs whoever made it, with everything below it, grains. What an operator asks of an agent of their
+ * own moves no money, so what that agent paid others is what it cost.
+ */
+export function costOf(final: Receipt): bigint {
+  return final.channel === undefined && equalBytes(final.payer, final.payee) ? final.expenses : final.amount;
 }

@@ -5,8 +5,11 @@
 import { formatAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
 import { type ErrorCode, SaharaError } from '../base/errors.ts';
+import { type BilledCall, verifyTree } from './bill.ts';
 import { type Genesis, genesis, networkOf } from './block.ts';
+import { verifyParents } from './budget.ts';
 import { type Bundle, readBundle, type Settlement } from './bundle.ts';
+import { type BundleSummary, summaryOf } from './bundle-summary.ts';
 import { callRequest } from './call.ts';
 import { type Card, card } from './card.ts';
 import { certificateChain, verifyChain } from './certificate.ts';
@@ -14,7 +17,7 @@ import { type Envelope, envelope, openEnvelope } from './envelope.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
 import { counted } from './explain.ts';
 import { didOf, type PublicKey } from './ids.ts';
-import { charge, type Receipt, type ReceiptShare, receipt, voucher } from './payment.ts';
+import { charge, type Receipt, receipt, voucher } from './payment.ts';
 import { checkSigned, type Signed, signed } from './signing.ts';
 import type { Suite } from './suite.ts';
 import { transactionId } from './transaction.ts';
@@ -50,6 +53,7 @@ export type BundleCheck =
   | 'citations'
   | 'receipt'
   | 'delivery'
+  | 'calls'
   | 'amount'
   | 'shares'
   | 'checkpoints'
@@ -66,39 +70,6 @@ export interface BundleStep {
   readonly ok: boolean;
   /** What was found to hold, or why it does not. */
   readonly detail: string;
-}
-
-/** What one earner of the call got, and who contributed through it. */
-export interface BundleShare extends ReceiptShare {
-  /** DIDs of the contributors whose cited passages belong to the asset. Empty for other roles. */
-  readonly contributors: readonly string[];
-}
-
-/** What a sound bundle says. */
-export interface BundleSummary {
-  readonly network: string;
-  readonly callId: string;
-  readonly agentName: string;
-  /** DIDs. */
-  readonly agent: string;
-  readonly operator: string;
-  readonly payer: string;
-  readonly question: string;
-  readonly answer: Answer;
-  readonly card: Card;
-  readonly receipt: Receipt;
-  readonly shares: readonly BundleShare[];
-  /** Present when the bundle proves settlement. */
-  readonly settlement:
-    | {
-        readonly height: number;
-        readonly timeMs: number;
-        /** Hex id of the transaction that claimed. */
-        readonly transaction: string;
-        /** What the claimed charge adds up to, grains. */
-        readonly chargeTotal: bigint;
-      }
-    | undefined;
 }
 
 /** The verdict on a bundle. */
@@ -166,6 +137,10 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
   'unknown-critical': 'it needs something unknown',
   expired: 'it had expired when it was sent',
   'not-yet-valid': 'it is from the future',
+  'signature-missing': 'a signature is missing',
+  'signature-invalid': 'a signature does not match',
+  'budget-exceeded': 'the calls above it did not allow it',
+  'call-cycle': 'its agent is also above it',
 };
 
 function runChecks(work: Work, file: Uint8Array): BundleSummary {
@@ -191,6 +166,7 @@ function runChecks(work: Work, file: Uint8Array): BundleSummary {
     checkDelivered(final, answer, evidence.deliveries.length);
     return [undefined, `the receipt covers ${counted(final.deliveries, 'frame')}, all that came`];
   });
+  const bill = run('calls', () => callsStep(suite, context, final, answer));
   run('amount', () => {
     checkAmount(final, answer, context);
     return [undefined, `${formatAmount(final.amount)} for ${final.inputUnits} + ${final.outputUnits} units`];
@@ -202,7 +178,7 @@ function runChecks(work: Work, file: Uint8Array): BundleSummary {
   run('checkpoints', () => checkpointStep(suite, evidence, final));
   run('payment', () => paymentStep(suite, network, evidence, final));
   const settlement = settlementSteps(work, evidence, { network, card: agent, receipt: final });
-  return summaryOf({ context, answer, receipt: final, settlement });
+  return summaryOf({ context, answer, receipt: final, bill, settlement });
 }
 
 function networkStep(work: Work, evidence: Bundle): readonly [string, string] {
@@ -257,6 +233,7 @@ function questionStep(
   });
   signedBy({ suite, network, type: 'call' }, opened.from, message);
   const read = callRequest.decode(request);
+  verifyParents(suite, network, { envelope: opened, request: read, parents: evidence.opening.parents });
   const cardHash = suite.sha256(signed.encode(evidence.card));
   mustMatch(read.cardHash, cardHash, 'the question was asked under another card');
   const requestHash = suite.sha256(request);
@@ -282,6 +259,20 @@ function checkpointStep(suite: Suite, evidence: Bundle, final: Receipt): readonl
   return [
     undefined,
     length === 0 ? 'none' : `${counted(length, 'checkpoint')}, each a beginning of the whole`,
+  ];
+}
+
+function callsStep(
+  suite: Suite,
+  { envelope: top }: ReceiptContext,
+  final: Receipt,
+  answer: Answer,
+): readonly [BilledCall, string] {
+  const bill = verifyTree(suite, { envelope: top, receipt: final }, answer.children);
+  const { length } = answer.children;
+  return [
+    bill,
+    length === 0 ? 'none below' : `${counted(length, 'call')} below: ${formatAmount(bill.below)}`,
   ];
 }
 
@@ -353,37 +344,4 @@ function signedBy(
   const what = where.type === 'call' ? 'question' : where.type;
   if (fault === 'signature-missing') refuse(`the ${what} is not signed`);
   must(fault === undefined, `the ${what}'s signature does not match`);
-}
-
-function summaryOf(parts: {
-  readonly context: ReceiptContext;
-  readonly answer: Answer;
-  readonly receipt: Receipt;
-  readonly settlement: BundleSummary['settlement'];
-}): BundleSummary {
-  const { context, answer, receipt: final } = parts;
-  return {
-    network: context.network,
-    callId: toHex(final.callId),
-    agentName: context.card.name,
-    agent: didOf(final.agent),
-    operator: didOf(final.payee),
-    payer: didOf(final.payer),
-    question: context.request.question,
-    answer,
-    card: context.card,
-    receipt: final,
-    shares: final.shares.map((share) => ({ ...share, contributors: contributorsOf(answer, share) })),
-    settlement: parts.settlement,
-  };
-}
-
-function contributorsOf(answer: Answer, share: ReceiptShare): readonly string[] {
-  if (share.role !== 'knowledge') return [];
-  const cited = new Set(answer.citations.map((citation) => citation.source));
-  const asset = toHex(share.asset);
-  const names = answer.sources
-    .filter((from, index) => cited.has(index) && toHex(from.asset) === asset)
-    .map((from) => didOf(from.contributor));
-  return [...new Set(names)];
 }

@@ -6,7 +6,7 @@ import { type Checkpoint, callChild, checkpoint } from './checkpoint.ts';
 import { envelope } from './envelope.ts';
 import { must, mustMatch } from './evidence.ts';
 import type { Hash } from './ids.ts';
-import { chargeOf, type Receipt, receipt } from './payment.ts';
+import { chargeOf, costOf, type Receipt, receipt } from './payment.ts';
 import type { Signed } from './signing.ts';
 import type { Suite } from './suite.ts';
 import { UnitCounter } from './units.ts';
@@ -75,5 +75,5 @@ function expenseOf(body: Uint8Array, final: Receipt): bigint {
   const child = callChild.decode(body);
   const { context } = envelope.decode(child.envelope.payload);
   const direct = context?.parent !== undefined && equalBytes(context.parent, final.callId);
-  return direct ? receipt.decode(child.receipt.payload).amount : 0n;
+  return direct ? costOf(receipt.decode(child.receipt.payload)) : 0n;
 }
