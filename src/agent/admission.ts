@@ -1,21 +1,23 @@
 /**
  * What a call must pass before any work is done for it, in the order of `spec/calls.md` CALL-10, so that two hosts
  * give the same reason for the same call: size, shape, version, network, recipient, expiry, duplicate, rate,
- * signature, policy, limits, price. The voucher, last, is the payee's book's to check.
+ * signature, policy, limits, offer, price. The voucher, last, is the payee's book's to check.
  */
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { ReplayStore } from '../base/replay.ts';
 import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
-import type { Card } from '../protocol/card.ts';
+import type { Card, PriceSchedule } from '../protocol/card.ts';
 import { type Envelope, envelope, openEnvelope } from '../protocol/envelope.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS } from '../protocol/limits.ts';
+import { type Offer, offerFault, offer as offerSchema } from '../protocol/offer.ts';
 import { chargeOf } from '../protocol/payment.ts';
 import type { TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { inputUnits } from '../protocol/units.ts';
+import type { OfferBook } from './offer-book.ts';
 import type { Answerer } from './ports.ts';
 
 /** Largest opening in its wire form, bytes. */
@@ -49,6 +51,8 @@ export interface AdmissionParts {
   readonly replay: ReplayStore;
   readonly network: string;
   readonly agents: HostedAgents;
+  /** The offers made here; without it no offer is taken. */
+  readonly offers?: OfferBook | undefined;
 }
 
 /** A call that passed everything that can be checked without its signature. */
@@ -58,11 +62,15 @@ export interface ReadOpening {
   readonly envelope: Envelope;
   readonly request: CallRequest;
   readonly hosted: HostedAgent;
+  /** The offer that came along, not yet checked. */
+  readonly offer?: Offer | undefined;
 }
 
 /** What a call may cost and take. */
 export interface CallTerms {
   readonly hosted: HostedAgent;
+  /** The offer's price, or else the card's. */
+  readonly price: PriceSchedule;
   readonly inputUnits: number;
   readonly outputUnitsMax: number;
   /** Most that it can cost, grains. */
@@ -90,7 +98,8 @@ export function readOpening(parts: AdmissionParts, bytes: Uint8Array): ReadOpeni
     nowMs: parts.clock.nowMs(),
   });
   if (hosted === undefined) throw new SaharaError('wrong-recipient', { expected: 'agent' });
-  return { bytes, opening, envelope: opened, request, hosted };
+  const offer = opening.offer && offerSchema.decode(opening.offer.payload);
+  return { bytes, opening, envelope: opened, request, hosted, offer };
 }
 
 const NOBODY = new Uint8Array(0);
@@ -106,23 +115,35 @@ function recipientOf(parts: AdmissionParts, opening: CallOpening): HostedAgent |
   return to.kind === 'agent' && to.name.length === 32 ? parts.agents.find(to.name) : undefined;
 }
 
-/** The caller's signature. Throws `signature-missing` or `signature-invalid`. */
+/** The caller's signature, and the agent's on an offer. Throws `signature-missing`, `signature-invalid`, `offer-invalid`. */
 export async function checkSignature(parts: AdmissionParts, read: ReadOpening): Promise<void> {
-  const { from } = read.envelope;
-  const fault = await parts.verifier.check(parts.network, 'call', from, read.opening.envelope);
+  const { opening, envelope: opened, hosted } = read;
+  const fault = await parts.verifier.check(parts.network, 'call', opened.from, opening.envelope);
   if (fault) throw new SaharaError(fault);
+  if (opening.offer === undefined) return;
+  const forged = await parts.verifier.check(parts.network, 'offer', hosted.card.agent, opening.offer);
+  if (forged) throw new SaharaError('offer-invalid', { reason: 'the agent did not sign it' });
 }
 
-/** From here the message counts as taken; a call that was refused before may be sent again. Throws `replayed`. */
+/**
+ * From here the message counts as taken, and its offer as used once more; a call that was refused before may be sent
+ * again. Throws `offer-invalid`, `replayed`.
+ */
 export function claimMessage(parts: AdmissionParts, read: ReadOpening): void {
   const { id, expiresAtMs } = read.envelope;
+  const { offer } = read.opening;
+  // A message that is not new must not use its offer up.
+  if (offer !== undefined && !parts.replay.has(id)) {
+    if (!parts.offers) throw new SaharaError('offer-invalid', { reason: 'this peer makes no offers' });
+    parts.offers.take(offer);
+  }
   if (!parts.replay.claim(id, expiresAtMs + CLOCK_SKEW_MS))
     throw new SaharaError('replayed', { id: toHex(id) });
 }
 
 /**
- * Policy, limits and price: throws `caller-refused`, `expired` (another card), `skill-unknown`, `too-large`,
- * `price-above-max`.
+ * Policy, limits, offer and price: throws `caller-refused`, `expired` (another card), `skill-unknown`, `too-large`,
+ * `offer-invalid`, `price-above-max`.
  */
 export function termsOf(parts: AdmissionParts, read: ReadOpening): CallTerms {
   const { request, envelope: opened } = read;
@@ -145,22 +166,47 @@ export function termsOf(parts: AdmissionParts, read: ReadOpening): CallTerms {
     });
   }
   const input = inputUnits(request);
-  const least = chargeOf(card.price, input, 0);
+  const offer = offerOf(parts, read, { hosted, input });
+  const { price } = offer ?? card;
+  const least = chargeOf(price, input, 0);
   if (read.opening.voucher !== undefined && least > request.priceMax) {
     throw new SaharaError('price-above-max', { price: String(least), priceMax: String(request.priceMax) });
   }
-  const wanted = Math.min(request.outputUnitsMax, card.limits.outputUnits);
-  const perUnit = card.price.perOutputUnit;
+  const allowed = Math.min(card.limits.outputUnits, offer?.outputUnitsMax ?? card.limits.outputUnits);
+  const wanted = Math.min(request.outputUnitsMax, allowed);
+  const perUnit = price.perOutputUnit;
   const paid =
     perUnit > 0n && read.opening.voucher !== undefined ? (request.priceMax - least) / perUnit : undefined;
   const outputUnitsMax = paid !== undefined && paid < BigInt(wanted) ? Number(paid) : wanted;
   return {
     hosted,
+    price,
     inputUnits: input,
     outputUnitsMax,
-    amountMax: chargeOf(card.price, input, outputUnitsMax),
-    deadlineMs: Math.min(request.deadlineMs, card.limits.deadlineMs),
+    amountMax: chargeOf(price, input, outputUnitsMax),
+    deadlineMs: Math.min(request.deadlineMs, card.limits.deadlineMs, offer?.deadlineMs ?? request.deadlineMs),
   };
+}
+
+/** The offer that prices the call, if it came with one. Throws `offer-invalid`. */
+function offerOf(
+  parts: AdmissionParts,
+  read: ReadOpening,
+  { hosted, input }: { readonly hosted: HostedAgent; readonly input: number },
+): Offer | undefined {
+  if (read.offer === undefined) return undefined;
+  const { card, cardHash } = hosted;
+  const reason = offerFault(read.offer, {
+    network: parts.network,
+    payer: read.envelope.from,
+    card,
+    cardHash,
+    skill: read.request.skill,
+    inputUnits: input,
+    issuedAtMs: read.envelope.issuedAtMs,
+  });
+  if (reason !== undefined) throw new SaharaError('offer-invalid', { reason });
+  return read.offer;
 }
 
 function underCard(parts: AdmissionParts, read: ReadOpening): HostedAgent {

@@ -335,11 +335,11 @@ export class HostCall implements CallSink {
   ): Promise<ReceiptDraft> {
     const { run, delivery, finish, startedAtMs } = answered;
     const { envelope, request } = call.read;
-    const { hosted, inputUnits } = call.terms;
+    const { hosted, inputUnits, price } = call.terms;
     const { card } = hosted;
     const outputUnits = delivery.units;
     const free = call.lease === undefined || finish === 'nothing-found';
-    const amount = free ? 0n : chargeOf(card.price, inputUnits, outputUnits);
+    const amount = free ? 0n : chargeOf(price, inputUnits, outputUnits);
     const counted = run.shares({ text: delivery.text, citations: delivery.citations });
     const { rule, shares } = counted instanceof Promise ? await counted : counted;
     const amounts = splitCharge(amount, shares);
@@ -361,7 +361,7 @@ export class HostCall implements CallSink {
       finish,
       inputUnits,
       outputUnits,
-      price: card.price,
+      price,
       expenses: 0n,
       amount,
       shares: shares.map((share, i): ReceiptShare => ({ ...share, amount: amounts[i] ?? 0n })),
