@@ -1,5 +1,5 @@
 /** The agents of this peer, announced: a signed advert at once and at every heartbeat, and one that says goodbye. */
-import { utf8 } from '../base/bytes.ts';
+import { equalBytes, utf8 } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import type { Dice } from '../base/random.ts';
@@ -27,6 +27,8 @@ export interface Announcer {
   announce(agent: LocalAgent, cardHash: Hash): () => Promise<void>;
   /** The signed adverts that are alive now. */
   adverts(): readonly Uint8Array[];
+  /** What signs for an agent that is announced. */
+  signerOf(agent: Uint8Array): TickSigner | undefined;
   stop(): Promise<void>;
 }
 
@@ -103,6 +105,8 @@ export function createAnnouncer(parts: AnnouncerParts, options: AnnouncerOptions
       return () => withdraw(entry);
     },
     adverts: () => [...announced].flatMap((entry) => entry.latest ?? []),
+    signerOf: (key) =>
+      [...announced].find(({ agent }) => equalBytes(agent.signer.publicKey, key))?.agent.signer,
     async stop() {
       await Promise.all([...announced].map(withdraw));
     },

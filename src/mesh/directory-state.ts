@@ -1,7 +1,9 @@
 /**
  * The directory's state, pure: adverts in, verdicts and listings out. An agent is its key; each peer that hosts
- * it has an entry of its own, which lives as long as its last advert says (three heartbeats) and no longer.
- * Refusals come in a fixed order, cheap ones first; the signature is checked between `judge` and `put`.
+ * it has an entry of its own, which lives as long as its last advert says (three heartbeats) and no longer. A host
+ * that failed here stays off the list until it answers a probe. Hosts are ordered by what was measured of them, never
+ * by what they say. Refusals come in a fixed order, cheap ones first; the signature is checked between `judge` and
+ * `put`.
  */
 import { toHex } from '../base/bytes.ts';
 import { nearestNames } from '../base/nearest.ts';
@@ -17,6 +19,9 @@ import {
   HOSTS_PER_AGENT_MAX,
   SUGGESTIONS_MAX,
 } from './limits.ts';
+import type { Measured } from './measures.ts';
+import { ranked } from './ranking.ts';
+import { createSuspects } from './suspects.ts';
 
 /** Adverts of one agent by one host that come faster than this are ignored, milliseconds. */
 export const ADVERT_INTERVAL_MS_MIN = 1_000;
@@ -25,20 +30,21 @@ export const ADVERT_INTERVAL_MS_MIN = 1_000;
 export interface HostListing {
   readonly peerId: string;
   readonly addresses: readonly string[];
-  readonly queue: number;
-  readonly latencyMs: number | undefined;
   readonly cardHash: Uint8Array;
+  /** What payers measured; absent when none has said anything lately. */
+  readonly measured: Measured | undefined;
+  /** What the host says of itself: its load and latency in it are claims. */
   readonly advert: Advert;
 }
 
-/** A live agent. The facts are those of its best host: the shortest queue, then the lowest latency. */
+/** A live agent. The facts are those of its best host: the one with the least measured time per useful answer. */
 export interface AgentListing {
   readonly did: string;
   readonly agent: Uint8Array;
   readonly operator: Uint8Array;
   readonly name: string;
   readonly skills: readonly string[];
-  /** Grains. */
+  /** What the advert says that a call costs, grains; the card decides. */
   readonly perCall: bigint;
   readonly cardHash: Uint8Array;
   /** Best first; never empty. */
@@ -63,28 +69,56 @@ export interface Instant {
   readonly monotonicMs: number;
 }
 
+/** One host of one agent, listed or under suspicion. */
+export interface HostEntry {
+  readonly agent: Uint8Array;
+  readonly peerId: string;
+  readonly addresses: readonly string[];
+  /** How often in a row it failed here, and whether it is time to try it again. */
+  readonly failures: number;
+  readonly retryDue: boolean;
+  /** When it last proved here that it serves the agent, monotonic milliseconds. */
+  readonly provenAtMs: number | undefined;
+}
+
+/** How a directory's state behaves. */
+export interface DirectoryStateOptions {
+  readonly network: string;
+  /** What is known of a host from payers. Default: nothing. */
+  readonly measured?: (agent: Uint8Array, peerId: string) => Measured | undefined;
+  /** Spreads callers over hosts that are equally good, such as the id of this peer. Default empty. */
+  readonly salt?: string;
+}
+
 /** The directory without its network. */
 export interface DirectoryState {
   /** What an advert deserves as far as its signature does not matter. `peerId`: who vouches for its host. */
   judge(advert: Advert, peerId: string, now: Instant): Verdict;
   /** Lists (or, with a life of zero, removes) a host after its advert was judged and its signature verified. */
   put(advert: Advert, now: Instant): void;
-  /** Takes a host off the list; without an agent, all agents of the peer. True if there was one. */
+  /** Takes a host off the list until its next advert; without an agent, all of the peer. True if there was one. */
   remove(peerId: string, agent?: Uint8Array): boolean;
+  /** A host failed: it is off the list until `restore`; without an agent, all of the peer. True if one was listed. */
+  suspend(peerId: string, agent: Uint8Array | undefined, now: Instant): boolean;
+  /** A host has proven that it serves an agent. True if it had been off the list. */
+  restore(peerId: string, agent: Uint8Array, now: Instant): boolean;
+  /** How often in a row a host failed here. */
+  failures(peerId: string, agent: Uint8Array, now: Instant): number;
+  /** Every host that advertises, listed or not. */
+  hosts(now: Instant): readonly HostEntry[];
   /** The card of this agent was read and is sound: its place is not given to unproven ones. */
   prove(agent: Uint8Array): void;
   /** Live agents by name. */
   agents(now: Instant): readonly AgentListing[];
   /** By DID, by name, or by the unique beginning of either. Of agents that share the whole name: the preferred. */
   find(wanted: string, now: Instant, preferred?: Preferred): Found;
-  /** Agents that the peer hosts. */
-  hostedBy(peerId: string, now: Instant): readonly AgentListing[];
 }
 
 interface Host {
   advert: Advert;
   untilMs: number;
   readonly takenAtMs: number;
+  provenAtMs: number | undefined;
 }
 
 interface Agent {
@@ -99,8 +133,9 @@ const DID_SHORT = /^(z6Mk[1-9A-HJ-NP-Za-km-z]{4,})(?:…([1-9A-HJ-NP-Za-km-z]*))
 const SWEEP_INTERVAL_MS = 1_000;
 
 /** An empty directory of `network`. */
-export function createDirectoryState(options: { readonly network: string }): DirectoryState {
+export function createDirectoryState(options: DirectoryStateOptions): DirectoryState {
   const agents = new Map<string, Agent>();
+  const suspects = createSuspects();
   let sweptAtMs = Number.NEGATIVE_INFINITY;
 
   const remove = (peerId: string, agentHex: string): boolean => {
@@ -117,9 +152,14 @@ export function createDirectoryState(options: { readonly network: string }): Dir
       }
     }
   };
+  const isListed = (agent: Agent, peerId: string, now: Instant): boolean =>
+    suspects.failures(hostName(peerId, agent.key), now.monotonicMs) === 0;
   const listed = (now: Instant): AgentListing[] => {
     expire(now);
-    return [...agents.values()].flatMap((agent) => listingOf(agent) ?? []);
+    return [...agents.values()].flatMap((agent) => {
+      const hosts = [...agent.hosts.values()].filter(({ advert }) => isListed(agent, advert.peerId, now));
+      return listingOf(agent, hosts, options) ?? [];
+    });
   };
 
   return {
@@ -149,11 +189,42 @@ export function createDirectoryState(options: { readonly network: string }): Dir
       const agent = agents.get(hex) ?? { key: advert.agent, hosts: new Map(), proven: false };
       agents.set(hex, agent);
       const takenAtMs = now.monotonicMs;
-      agent.hosts.set(advert.peerId, { advert, untilMs: takenAtMs + lifeMs, takenAtMs });
+      const { provenAtMs } = agent.hosts.get(advert.peerId) ?? { provenAtMs: undefined };
+      agent.hosts.set(advert.peerId, { advert, untilMs: takenAtMs + lifeMs, takenAtMs, provenAtMs });
     },
     remove(peerId, agent) {
       const hexes = agent ? [toHex(agent)] : [...agents.keys()];
       return hexes.map((hex) => remove(peerId, hex)).some(Boolean);
+    },
+    suspend(peerId, key, now) {
+      expire(now);
+      const some = key ? [agents.get(toHex(key))] : [...agents.values()];
+      let shown = false;
+      for (const agent of some) {
+        if (!agent?.hosts.has(peerId)) continue;
+        shown = isListed(agent, peerId, now) || shown;
+        suspects.fail(hostName(peerId, agent.key), now.monotonicMs);
+      }
+      return shown;
+    },
+    restore(peerId, key, now) {
+      const host = agents.get(toHex(key))?.hosts.get(peerId);
+      if (host) host.provenAtMs = now.monotonicMs;
+      return suspects.clear(hostName(peerId, key));
+    },
+    failures: (peerId, agent, now) => suspects.failures(hostName(peerId, agent), now.monotonicMs),
+    hosts(now) {
+      expire(now);
+      return [...agents.values()].flatMap(({ key, hosts }) =>
+        [...hosts.values()].map(({ provenAtMs, advert: { peerId, addresses } }) => ({
+          agent: key,
+          peerId,
+          addresses,
+          provenAtMs,
+          failures: suspects.failures(hostName(peerId, key), now.monotonicMs),
+          retryDue: suspects.isDue(hostName(peerId, key), now.monotonicMs),
+        })),
+      );
     },
     prove(agent) {
       const known = agents.get(toHex(agent));
@@ -162,8 +233,6 @@ export function createDirectoryState(options: { readonly network: string }): Dir
     agents: (now) =>
       listed(now).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.did < b.did ? -1 : 1)),
     find: (wanted, now, preferred = {}) => findIn(listed(now), wanted, preferred),
-    hostedBy: (peerId, now) =>
-      listed(now).filter((agent) => agent.hosts.some((host) => host.peerId === peerId)),
   };
 }
 
@@ -212,21 +281,36 @@ function hasRoom(
   return ofPeer < AGENTS_PER_PEER_MAX && ofOperator < AGENTS_PER_OPERATOR_MAX;
 }
 
-function listingOf(agent: Agent): AgentListing | undefined {
-  const hosts = [...agent.hosts.values()].map(({ advert }) => ({
+function listingOf(
+  agent: Agent,
+  listed: readonly Host[],
+  options: DirectoryStateOptions,
+): AgentListing | undefined {
+  const hosts = listed.map(({ advert }) => ({
     peerId: advert.peerId,
     addresses: advert.addresses,
-    queue: advert.queue,
-    latencyMs: advert.latencyMs,
     cardHash: advert.cardHash,
+    measured: options.measured?.(agent.key, advert.peerId),
     advert,
   }));
-  const slow = Number.MAX_SAFE_INTEGER;
-  hosts.sort((a, b) => a.queue - b.queue || (a.latencyMs ?? slow) - (b.latencyMs ?? slow));
-  const best = hosts[0]?.advert;
+  const sorted = ranked(hosts, options.salt ?? '');
+  const best = sorted[0]?.advert;
   if (!best) return undefined;
   const { operator, name, skills, perCall, cardHash } = best;
-  return { did: didOf(agent.key), agent: agent.key, operator, name, skills, perCall, cardHash, hosts };
+  return {
+    did: didOf(agent.key),
+    agent: agent.key,
+    operator,
+    name,
+    skills,
+    perCall,
+    cardHash,
+    hosts: sorted,
+  };
+}
+
+function hostName(peerId: string, agent: Uint8Array): string {
+  return `${peerId} ${toHex(agent)}`;
 }
 
 function findIn(agents: readonly AgentListing[], wanted: string, preferred: Preferred): Found {

@@ -1,9 +1,9 @@
 /**
  * Who can be called: agents here are announced by signed adverts that are their heartbeats, agents elsewhere are
- * listed while their adverts live. A peer that connects is asked for its own agents at once; one that is lost is
- * probed, and what it hosts leaves the list when it does not answer.
+ * listed while their adverts live. A peer that connects is asked for its own agents at once; hosts are probed, at
+ * random and when they are lost, and leave the list when they do not answer.
  */
-import { type Clock, timeoutSignal } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Dice } from '../base/random.ts';
@@ -18,11 +18,13 @@ import {
   type AgentListing,
   createDirectoryState,
   type DirectoryState,
+  type DirectoryStateOptions,
   type HostListing,
   type Instant,
 } from './directory-state.ts';
 import type { Mesh, Verdict } from './interface.ts';
 import { AGENTS_PER_PEER_MAX } from './limits.ts';
+import { createProbes, type Probes } from './probes.ts';
 import { topicName } from './topics.ts';
 
 /** The protocol under which a peer is asked for the adverts of its own agents. The question is empty. */
@@ -42,8 +44,11 @@ export interface Directory {
   /** The full card of an agent, verified. Throws what reaching its hosts throws, or what is wrong with it. */
   card(agent: AgentListing, options?: { readonly signal?: AbortSignal }): Promise<VerifiedCard>;
   /** Connects to a host by its peer id or the addresses it announced. Throws `peer-unreachable`. */
-  reach(host: HostListing, options?: { readonly signal?: AbortSignal }): Promise<void>;
-  /** Reports that a host did not answer for this agent: it leaves the list until its next advert. */
+  reach(
+    host: Pick<HostListing, 'peerId' | 'addresses'>,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<void>;
+  /** Reports that a host did not answer for this agent: it leaves the list until it answers a probe. */
   failed(host: HostListing): void;
   /** Tells when the list may have changed. */
   onChange(listener: () => void): () => void;
@@ -59,6 +64,8 @@ export interface DirectoryParts {
   readonly clock: Clock;
   readonly dice: Dice;
   readonly log: Log;
+  /** What payers measured. Default: nothing. */
+  readonly measured?: DirectoryStateOptions['measured'];
 }
 
 /** How a directory behaves. */
@@ -70,6 +77,10 @@ export interface DirectoryOptions {
   readonly heartbeatMs: number;
   /** Longest wait for a probed peer, milliseconds. Default 5,000. */
   readonly probeTimeoutMs: number;
+  /** Time between two rounds of probes, milliseconds, give or take half of it. Default 10,000. */
+  readonly probeIntervalMs: number;
+  /** Hosts probed in a round. Default 4. */
+  readonly probesPerRound: number;
 }
 
 /** What a directory does unless told otherwise. */
@@ -77,9 +88,13 @@ export const DIRECTORY_DEFAULTS: Omit<DirectoryOptions, 'network'> = {
   private: false,
   heartbeatMs: 20_000,
   probeTimeoutMs: 5_000,
+  probeIntervalMs: 10_000,
+  probesPerRound: 4,
 };
 
 const HEARTBEATS_MISSED_MAX = 3;
+/** Adverts of a host that failed so often in a row here are taken, but not passed on. */
+const FAILURES_SILENCED = 2;
 const ANSWER_BYTES_MAX = AGENTS_PER_PEER_MAX * (ADVERT_BYTES_MAX + 8);
 
 const advertList: Schema<readonly Uint8Array[]> = schema(
@@ -95,7 +110,12 @@ export function createDirectory(
   const options = { ...DIRECTORY_DEFAULTS, ...given };
   const { mesh, clock } = parts;
   const topic = topicName(options.network, 'adverts');
-  const state = createDirectoryState({ network: options.network });
+  const { measured } = parts;
+  const state = createDirectoryState({
+    network: options.network,
+    salt: mesh.peerId,
+    ...(measured && { measured }),
+  });
   const listeners = new Set<() => void>();
   const now = (): Instant => ({ wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
   const changed = (): void => {
@@ -116,12 +136,17 @@ export function createDirectory(
     },
     { ...options, lifeMs: Math.min(ADVERT_LIFE_MS_MAX, HEARTBEATS_MISSED_MAX * options.heartbeatMs) },
   );
+  const probes = createProbes(
+    { ...parts, state, now, changed, signerOf: announcer.signerOf, reach },
+    options,
+  );
   const stopListening = listen(parts, {
     ...options,
     topic,
     state,
     now,
     changed,
+    probes,
     own: () => (options.private ? [] : announcer.adverts()),
   });
 
@@ -143,13 +168,14 @@ export function createDirectory(
     },
     reach,
     failed(host) {
-      if (state.remove(host.peerId, host.advert.agent)) changed();
+      if (state.suspend(host.peerId, host.advert.agent, now())) changed();
     },
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     async stop() {
+      await probes.stop();
       await announcer.stop();
       stopListening();
       cards.stop();
@@ -168,14 +194,15 @@ interface Listening extends DirectoryOptions {
   readonly state: DirectoryState;
   readonly now: () => Instant;
   readonly changed: () => void;
+  readonly probes: Probes;
   /** Adverts to hand to peers that ask. */
   readonly own: () => readonly Uint8Array[];
 }
 
-/** Takes adverts from gossip and from peers that connect; probes peers that are lost. */
+/** Takes adverts from gossip and from peers that connect; has peers probed that are lost or come back. */
 function listen(parts: DirectoryParts, options: Listening): () => void {
   const { mesh, log } = parts;
-  const { state, now, changed } = options;
+  const { state, now, changed, probes } = options;
 
   /** The verdict on a signed advert for which the peer `host` stands; an accepted one is listed. */
   const take = async (message: Uint8Array, host: string): Promise<Verdict> => {
@@ -190,20 +217,14 @@ function listen(parts: DirectoryParts, options: Listening): () => void {
     if (again !== 'accept') return again;
     state.put(read.advert, now());
     changed();
-    return 'accept';
+    return state.failures(host, read.advert.agent, now()) < FAILURES_SILENCED ? 'accept' : 'ignore';
   };
   const ask = async (peerId: string): Promise<void> => {
     const question = { answerBytesMax: ANSWER_BYTES_MAX };
     const answer = await mesh.request(peerId, ADVERTS_PROTOCOL, new Uint8Array(0), question);
     for (const message of advertList.decode(answer)) await take(message, peerId);
-  };
-  const probe = async (peerId: string): Promise<void> => {
-    if (state.hostedBy(peerId, now()).length === 0) return;
-    try {
-      await mesh.ping(peerId, { signal: timeoutSignal(parts.clock, options.probeTimeoutMs) });
-    } catch {
-      if (state.remove(peerId)) changed();
-    }
+    const failed = state.hosts(now()).some((host) => host.peerId === peerId && host.failures > 0);
+    if (failed) await probes.check(peerId);
   };
   const quietly = (work: Promise<void>, peerId: string): void => {
     work.catch((error: unknown) => {
@@ -223,7 +244,7 @@ function listen(parts: DirectoryParts, options: Listening): () => void {
     handle: async () => advertList.encode(options.own().slice(0, AGENTS_PER_PEER_MAX)),
   });
   const unwatch = mesh.onPeers(({ peerId, connected }) => {
-    quietly(connected ? ask(peerId) : probe(peerId), peerId);
+    quietly(connected ? ask(peerId) : probes.check(peerId), peerId);
   });
   for (const peer of mesh.peers()) quietly(ask(peer.peerId), peer.peerId);
   return () => {
@@ -235,7 +256,7 @@ function listen(parts: DirectoryParts, options: Listening): () => void {
 
 async function reachHost(
   mesh: Mesh,
-  host: HostListing,
+  host: Pick<HostListing, 'peerId' | 'addresses'>,
   options: { readonly signal?: AbortSignal },
 ): Promise<void> {
   if (host.peerId === mesh.peerId || mesh.peers().some((peer) => peer.peerId === host.peerId)) return;

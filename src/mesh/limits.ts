@@ -56,6 +56,24 @@ export const AGENTS_PER_PEER_MAX = 256;
 export const AGENTS_PER_OPERATOR_MAX = 256;
 /** Hosts listed for one agent. */
 export const HOSTS_PER_AGENT_MAX = 16;
+/** Hosts that failed a probe or a call and are remembered for it. */
+export const SUSPECTS_MAX = 4_096;
+/** Payers heard of one host of an agent; beyond, who paid least leaves. */
+export const MEASURED_PAYERS_MAX = 64;
+/** Observations kept of one payer on one host. */
+export const SAMPLES_PER_PAYER_MAX = 8;
+/** Observations kept of all hosts; beyond, the host not spoken of for longest is forgotten. */
+export const MEASURED_SAMPLES_MAX = 65_536;
+/** Receipts remembered so that none is spoken of twice, and pairs of payer and agent for their pace. */
+export const RECEIPTS_SEEN_MAX = 65_536;
+/** Requests for offers remembered so that none is answered twice. */
+export const REQUESTS_SEEN_MAX = 16_384;
+/** Authors of gossip whose pace is followed on one topic. */
+export const AUTHORS_FOLLOWED_MAX = 4_096;
+/** Offers that one request of this peer gathers. */
+export const OFFERS_GATHERED_MAX = 64;
+/** Requests for offers of this peer that are open at a time. */
+export const REQUESTS_OPEN_MAX = 16;
 /** Cards kept after they were pulled. */
 export const CARDS_CACHED_MAX = 512;
 /** Names offered when one is unknown. */

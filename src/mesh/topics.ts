@@ -1,5 +1,5 @@
 /** Kinds of gossip, each with a topic of its own on every network. */
-export const TOPIC_KINDS = ['adverts', 'transactions', 'blocks', 'offers'] as const;
+export const TOPIC_KINDS = ['adverts', 'transactions', 'blocks', 'offers', 'observations'] as const;
 
 /** A kind of gossip. */
 export type TopicKind = (typeof TOPIC_KINDS)[number];

@@ -6,9 +6,14 @@ import { silentLog } from '../../src/base/log.ts';
 import { systemDice } from '../../src/base/random.ts';
 import { CARD_PROTOCOL } from '../../src/mesh/cards.ts';
 import { createDirectory, type Directory, type DirectoryOptions } from '../../src/mesh/directory.ts';
-import { createDirectoryState, type Instant } from '../../src/mesh/directory-state.ts';
+import {
+  createDirectoryState,
+  type DirectoryStateOptions,
+  type Instant,
+} from '../../src/mesh/directory-state.ts';
 import type { Mesh } from '../../src/mesh/interface.ts';
 import { AGENTS_PER_PEER_MAX, HOSTS_PER_AGENT_MAX } from '../../src/mesh/limits.ts';
+import type { Measured } from '../../src/mesh/measures.ts';
 import { topicName } from '../../src/mesh/topics.ts';
 import { type Advert, advert, type Card, card } from '../../src/protocol/card.ts';
 import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
@@ -260,8 +265,9 @@ describe('the directory state', () => {
     expiresAtMs: 1_060_000,
     ...changes,
   });
-  const listed = (...adverts: Advert[]) => {
-    const state = createDirectoryState({ network: NETWORK });
+  const listed = (...adverts: Advert[]) => listedBy({}, ...adverts);
+  const listedBy = (options: Partial<DirectoryStateOptions>, ...adverts: Advert[]) => {
+    const state = createDirectoryState({ network: NETWORK, ...options });
     for (const each of adverts) {
       expect(state.judge(each, each.peerId, at(0))).toBe('accept');
       state.put(each, at(0));
@@ -303,21 +309,74 @@ describe('the directory state', () => {
     expect(behind.agents(slowClock(60_000))).toHaveLength(0);
   });
 
-  it('MESH-66: hosts of one agent are listed best first, and limited', () => {
+  const took = (totalMs: number, failed = 0): Measured => ({
+    firstMs: 1,
+    totalMs,
+    ahead: 0,
+    paid: 0n,
+    failed,
+    payers: 1,
+    from: 'paid',
+  });
+
+  it('MESH-66: hosts of one agent are listed as they were measured, whatever they claim, and limited', () => {
+    const measures: Record<string, Measured> = {
+      busy: took(900),
+      quick: took(90),
+      flaky: took(100, 0.95),
+      broken: took(1, 1),
+    };
     const hosts = [
-      said({ peerId: 'busy', queue: 3, latencyMs: 1 }),
-      said({ peerId: 'slow', queue: 0, latencyMs: 90 }),
-      said({ peerId: 'quick', queue: 0, latencyMs: 9 }),
-      said({ peerId: 'new', queue: 0, latencyMs: undefined }),
+      said({ peerId: 'busy', queue: 0, latencyMs: 1 }),
+      said({ peerId: 'broken' }),
+      said({ peerId: 'flaky' }),
+      said({ peerId: 'new', latencyMs: 0 }),
+      said({ peerId: 'quick', queue: 99, latencyMs: 9_999 }),
     ];
-    const state = listed(...hosts);
+    const state = listedBy({ measured: (_, peerId) => measures[peerId] }, ...hosts);
     const [agent] = state.agents(at(0));
-    expect(agent?.hosts.map((host) => host.peerId)).toEqual(['quick', 'slow', 'new', 'busy']);
+    const order = agent?.hosts.map((host) => host.peerId) ?? [];
+    expect(order.filter((name) => name !== 'new')).toEqual(['quick', 'busy', 'flaky', 'broken']);
+    // Who is unknown stands in the middle: neither first for being new nor last for ever.
+    expect(order.indexOf('new')).toBeGreaterThan(0);
+    expect(order.indexOf('new')).toBeLessThan(4);
     for (let i = hosts.length; i < HOSTS_PER_AGENT_MAX; i++) state.put(said({ peerId: `p${i}` }), at(0));
     expect(state.judge(said({ peerId: 'one more' }), 'one more', at(0))).toBe('ignore');
     expect(state.remove('quick')).toBe(true);
     expect(state.remove('quick')).toBe(false);
-    expect(state.hostedBy('slow', at(0))).toHaveLength(1);
+  });
+
+  it('MESH-66: equal hosts stand in an order that differs between peers, so that not all ask the same', () => {
+    const hosts = ['a', 'b', 'c', 'd'].map((peerId) => said({ peerId }));
+    const first = Array.from({ length: 64 }, (_, i) => {
+      const state = listedBy({ salt: `peer ${i}` }, ...hosts);
+      return state.agents(at(0))[0]?.hosts[0]?.peerId;
+    });
+    expect(new Set(first).size).toBe(4);
+    expect(listedBy({ salt: 'x' }, ...hosts).agents(at(0))).toEqual(
+      listedBy({ salt: 'x' }, ...[...hosts].reverse()).agents(at(0)),
+    );
+  });
+
+  it('MESH-82: a host that failed is off the list until it proves itself; adverts do not bring it back', () => {
+    const state = listed(said({ peerId: 'a' }), said({ peerId: 'b' }), said({ peerId: 'b', agent: key(2) }));
+    const peers = (ms: number): string[] =>
+      state.agents(at(ms)).flatMap(({ hosts }) => hosts.map(({ peerId }) => peerId));
+    expect(state.suspend('b', undefined, at(0))).toBe(true);
+    expect(state.suspend('b', key(1), at(0))).toBe(false);
+    expect(peers(0)).toEqual(['a']);
+    const later = { issuedAtMs: 1_005_000, expiresAtMs: 1_065_000 };
+    state.put(said({ peerId: 'b', ...later }), at(5_000));
+    expect(peers(5_000)).toEqual(['a']);
+    // Saying goodbye and coming back is no way round it.
+    state.put(said({ peerId: 'b', issuedAtMs: 1_006_000, expiresAtMs: 1_006_000 }), at(6_000));
+    state.put(said({ peerId: 'b', issuedAtMs: 1_007_000, expiresAtMs: 1_067_000 }), at(7_000));
+    expect(peers(7_000)).toEqual(['a']);
+    expect(state.failures('b', key(1), at(7_000))).toBe(2);
+    expect(state.restore('b', key(1), at(7_000))).toBe(true);
+    expect(state.restore('b', key(1), at(7_000))).toBe(false);
+    expect(peers(7_000).sort()).toEqual(['a', 'b']);
+    expect(state.hosts(at(7_000)).map(({ failures }) => failures)).toEqual([0, 0, 1]);
   });
 
   it('MESH-66: one peer lists a limited number of agents; claims of an operator count once proven', () => {

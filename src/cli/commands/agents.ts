@@ -9,7 +9,7 @@ import { clip, shortDid } from '../terminal.ts';
 export const agentsCommands: CommandGroup = (program, run) => {
   program
     .command('agents')
-    .description('live agents on the mesh: price, queue, latency')
+    .description('live agents on the mesh: price, and load and latency as their callers measured them')
     .option('--wait <ms>', 'wait up to this long for a first one', '0')
     .addHelpText('after', '\nExample:\n  $ sahara agents')
     .action(run(agents));
@@ -26,18 +26,39 @@ async function agents(app: App, options: { readonly wait: string }): Promise<voi
       );
       return;
     }
-    showTable(app, ['AGENT', 'PRICE', 'QUEUE', 'LATENCY', 'WHERE', 'DID', 'SKILLS'], rows.map(cells));
+    showTable(
+      app,
+      ['AGENT', 'PRICE', 'FIRST', 'WHOLE', 'LOAD', 'MEASURED BY', 'WHERE', 'DID', 'SKILLS'],
+      rows.map(cells),
+    );
   });
 }
 
 function cells(row: AgentRow): readonly string[] {
   return [
     clip(row.name, 32),
-    row.perCall === '0' ? 'free' : formatAmount(BigInt(row.perCall)),
-    String(row.queue),
-    row.latencyMs === undefined ? '-' : `${Math.round(row.latencyMs)} ms`,
+    price(row),
+    ...measuredCells(row.measured),
     row.local ? 'here' : row.peerId.slice(-8),
     shortDid(row.did),
     clip(row.skills.join(', '), 48),
   ];
+}
+
+/** What calls cost where that was measured, else what the agent asks, which the card bounds. */
+function price({ perCall, measured }: AgentRow): string {
+  if (measured !== undefined && measured.from !== 'free') return formatAmount(BigInt(measured.paid));
+  return perCall === '0' ? 'free' : `asks ${formatAmount(BigInt(perCall))}`;
+}
+
+function measuredCells(measured: AgentRow['measured']): readonly string[] {
+  if (measured === undefined) return ['-', '-', '-', 'nobody yet'];
+  const { firstMs, totalMs, ahead, failed, payers, from } = measured;
+  const by = {
+    own: 'you',
+    paid: payers === 1 ? '1 payer' : `${payers} payers`,
+    free: payers === 1 ? '1 caller, free' : `${payers} callers, free`,
+  }[from];
+  const load = failed > 0 ? `${ahead}, ${Math.round(failed * 100)} % fail` : String(ahead);
+  return [`${Math.round(firstMs)} ms`, `${Math.round(totalMs)} ms`, load, by];
 }

@@ -60,13 +60,31 @@ export interface AgentRow {
   readonly did: string;
   readonly name: string;
   readonly skills: readonly string[];
-  /** Price of a call, grains. */
+  /** What its advert says that a call costs, grains. */
   readonly perCall: string;
-  readonly queue: number;
-  readonly latencyMs?: number;
+  /** What its best host says of itself. Nobody has checked it. */
+  readonly claimed: { readonly queue: number; readonly latencyMs?: number };
+  /** What those who paid for calls measured at its best host; absent when none has said anything lately. */
+  readonly measured?: MeasuredRow;
   readonly operator: string;
   readonly peerId: string;
   readonly local: boolean;
+}
+
+/** What calls really took: medians over the payers behind them. */
+export interface MeasuredRow {
+  /** From the question to the first part of the answer, and to its end, milliseconds. */
+  readonly firstMs: number;
+  readonly totalMs: number;
+  /** Calls that were before one when it came. */
+  readonly ahead: number;
+  /** What a call cost, grains. */
+  readonly paid: string;
+  /** Part of the calls that failed, 0 to 1. */
+  readonly failed: number;
+  readonly payers: number;
+  /** Whose calls: this peer's own, those of others who paid, or those of others who did not. */
+  readonly from: 'own' | 'paid' | 'free';
 }
 
 /** An agent that this daemon hosts. */

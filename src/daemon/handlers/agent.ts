@@ -31,13 +31,15 @@ export function agentHandlers(
 
 function rowOf(listing: AgentListing, here: string): AgentRow {
   const [best] = listing.hosts;
+  const { measured } = best ?? {};
+  const { queue = 0, latencyMs } = best?.advert ?? {};
   return {
     did: listing.did,
     name: listing.name,
     skills: listing.skills,
     perCall: String(listing.perCall),
-    queue: best?.queue ?? 0,
-    ...(best?.latencyMs !== undefined && { latencyMs: best.latencyMs }),
+    claimed: { queue, ...(latencyMs !== undefined && { latencyMs }) },
+    ...(measured && { measured: { ...measured, paid: String(measured.paid) } }),
     operator: didOf(listing.operator),
     peerId: best?.peerId ?? '',
     local: best?.peerId === here,
