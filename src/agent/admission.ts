@@ -7,6 +7,7 @@ import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { ReplayStore } from '../base/replay.ts';
+import { checkParents } from '../protocol/budget.ts';
 import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
 import type { Card, PriceSchedule } from '../protocol/card.ts';
 import { type Envelope, envelope, openEnvelope } from '../protocol/envelope.ts';
@@ -73,8 +74,10 @@ export interface CallTerms {
   readonly price: PriceSchedule;
   readonly inputUnits: number;
   readonly outputUnitsMax: number;
-  /** Most that it can cost, grains. */
+  /** Most that it can cost, with all calls below it, grains. */
   readonly amountMax: bigint;
+  /** Most that the calls directly below it may cost, grains. */
+  readonly expensesMax: bigint;
   readonly deadlineMs: number;
 }
 
@@ -115,14 +118,22 @@ function recipientOf(parts: AdmissionParts, opening: CallOpening): HostedAgent |
   return to.kind === 'agent' && to.name.length === 32 ? parts.agents.find(to.name) : undefined;
 }
 
-/** The caller's signature, and the agent's on an offer. Throws `signature-missing`, `signature-invalid`, `offer-invalid`. */
+/**
+ * The caller's signature, the agent's on an offer, and what is shown of calls above. Throws `signature-missing`,
+ * `signature-invalid`, `offer-invalid`, and what `checkParents` throws.
+ */
 export async function checkSignature(parts: AdmissionParts, read: ReadOpening): Promise<void> {
   const { opening, envelope: opened, hosted } = read;
   const fault = await parts.verifier.check(parts.network, 'call', opened.from, opening.envelope);
   if (fault) throw new SaharaError(fault);
-  if (opening.offer === undefined) return;
-  const forged = await parts.verifier.check(parts.network, 'offer', hosted.card.agent, opening.offer);
-  if (forged) throw new SaharaError('offer-invalid', { reason: 'the agent did not sign it' });
+  if (opening.offer !== undefined) {
+    const forged = await parts.verifier.check(parts.network, 'offer', hosted.card.agent, opening.offer);
+    if (forged) throw new SaharaError('offer-invalid', { reason: 'the agent did not sign it' });
+  }
+  const { parents } = opening;
+  if (opened.context !== undefined || parents.length > 0) {
+    await checkParents(parts, { envelope: opened, request: read.request, parents });
+  }
 }
 
 /**
@@ -169,21 +180,28 @@ export function termsOf(parts: AdmissionParts, read: ReadOpening): CallTerms {
   const offer = offerOf(parts, read, { hosted, input });
   const { price } = offer ?? card;
   const least = chargeOf(price, input, 0);
-  if (read.opening.voucher !== undefined && least > request.priceMax) {
-    throw new SaharaError('price-above-max', { price: String(least), priceMax: String(request.priceMax) });
+  const expensesMax = opened.context?.budget?.amount ?? 0n;
+  const isPaid = read.opening.voucher !== undefined;
+  if (isPaid && least + expensesMax > request.priceMax) {
+    const price = String(least + expensesMax);
+    throw new SaharaError('price-above-max', { price, priceMax: String(request.priceMax) });
+  }
+  // Only an operator's own money may be spent by a call that nobody pays for.
+  if (!isPaid && expensesMax > 0n && !equalBytes(opened.from, card.operator)) {
+    throw new SaharaError('payment-required', { price: String(least + expensesMax) });
   }
   const allowed = Math.min(card.limits.outputUnits, offer?.outputUnitsMax ?? card.limits.outputUnits);
   const wanted = Math.min(request.outputUnitsMax, allowed);
   const perUnit = price.perOutputUnit;
-  const paid =
-    perUnit > 0n && read.opening.voucher !== undefined ? (request.priceMax - least) / perUnit : undefined;
+  const paid = perUnit > 0n && isPaid ? (request.priceMax - expensesMax - least) / perUnit : undefined;
   const outputUnitsMax = paid !== undefined && paid < BigInt(wanted) ? Number(paid) : wanted;
   return {
     hosted,
     price,
     inputUnits: input,
     outputUnitsMax,
-    amountMax: chargeOf(price, input, outputUnitsMax),
+    amountMax: chargeOf(price, input, outputUnitsMax) + (isPaid ? expensesMax : 0n),
+    expensesMax,
     deadlineMs: Math.min(request.deadlineMs, card.limits.deadlineMs, offer?.deadlineMs ?? request.deadlineMs),
   };
 }
