@@ -1,6 +1,6 @@
 import { type CallRecords, openCallRecords } from '../../src/agent/call-records.ts';
 import { type Caller, type CallTarget, createCaller } from '../../src/agent/caller.ts';
-import { createHost, type Host } from '../../src/agent/host.ts';
+import { createHost, type Host, type HostOptions, type HostParts } from '../../src/agent/host.ts';
 import type { Answerer, AnswerPart, CallStream } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
 import { utf8 } from '../../src/base/bytes.ts';
@@ -180,6 +180,9 @@ export interface RigOptions {
   readonly book?: Partial<PayeeBookOptions>;
   readonly stopTimeoutMs?: number;
   readonly clock?: Clock;
+  /** Over the host's parts and options. */
+  readonly hostParts?: Partial<HostParts>;
+  readonly hostOptions?: Partial<HostOptions>;
   /** Every stream is handed over before the host takes it. */
   readonly onStream?: (caller: CallStream, host: CallStream) => void;
 }
@@ -238,7 +241,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
     host: await openCallRecords({ clock, store: at(hostStore, 'c') }),
     caller: await openCallRecords({ clock, store: at(callerStore, 'c') }),
   };
-  const host = createHost({
+  const hostParts: HostParts = {
     suite,
     verifier,
     clock,
@@ -249,7 +252,8 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
     quota: await openQuotaBook({ clock, store: at(hostStore, 'q') }),
     log: silentLog,
     agents: { find: (agent) => (Buffer.from(agent).equals(card.agent) ? hosted : undefined) },
-  });
+  };
+  const host = createHost({ ...hostParts, ...options.hostParts }, options.hostOptions);
   const open = (pair: PairOptions = {}): CallStream => {
     const { caller: near, host: far } = createStreamPair({ ...options.pair, ...pair });
     options.onStream?.(near, far);
