@@ -3,6 +3,7 @@ import { ed25519Vectors } from './ed25519.ts';
 import { encodingVectors, recordVectors } from './encoding.ts';
 import { certificateVectors, envelopeVectors } from './envelope.ts';
 import { vectorText } from './file.ts';
+import { sealVectors } from './seal.ts';
 import { identityVectors, signingVectors } from './signing.ts';
 import { merkleVectors, receiptTreeVectors } from './trees.ts';
 import { workVectors } from './work.ts';
@@ -20,6 +21,7 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['merkle.json', vectorText(merkleVectors())],
     ['receipt-tree.json', vectorText(receiptTreeVectors())],
     ['bundle.json', vectorText(bundleVectors())],
+    ['seal.json', vectorText(sealVectors())],
     ['work.json', vectorText(workVectors())],
   ]);
 }

@@ -27,6 +27,8 @@ export interface CallSink {
 /** One call's two-way stream of frames; `mesh` provides it. Its conformance suite is `test/calls/stream-conforms.ts`. */
 export interface CallStream {
   readonly peerId: string;
+  /** The peer id by which the other side knows this one, where another peer carries the call. */
+  readonly seenAs?: string | undefined;
   /** Queues a frame; false when the other side's credit is used up: await `writable` before the next. */
   send(frame: CallFrame): boolean;
   writable(options?: { readonly signal?: AbortSignal }): Promise<void>;
@@ -48,7 +50,11 @@ export interface CallStream {
 export interface CallTransport {
   /** This side's own peer id. Without it a call whose stream breaks is not gone on with. */
   readonly peerId?: string;
-  openCall(peerId: string, options?: { readonly signal?: AbortSignal }): Promise<CallStream>;
+  /** `agent`: whom the call is for, which a call that is sealed needs to know. */
+  openCall(
+    peerId: string,
+    options?: { readonly signal?: AbortSignal; readonly agent?: PublicKey },
+  ): Promise<CallStream>;
 }
 
 /** What a call asks of the payee's book before any work. */

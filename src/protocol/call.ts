@@ -54,6 +54,10 @@ export const CALL_FRAME = {
   resume: 11,
   /** Agent to caller, a delivery: `CallChild`. */
   child: 12,
+  /** Both ways, and nothing else, in a sealed call; the caller's first is a `CallSealed`. */
+  sealed: 13,
+  /** Caller to a gateway peer, first and once: `CallVia`; back, empty, once the way is open. */
+  via: 14,
 } as const;
 
 /** What an agent says while it is not delivering yet. */

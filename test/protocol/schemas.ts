@@ -21,6 +21,7 @@ import { paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts
 import { probe, probeAnswer } from '../../src/protocol/probe.ts';
 import { receiptPath, receiptTree } from '../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../src/protocol/schema.ts';
+import { callSealed, callVia } from '../../src/protocol/seal.ts';
 import { signed } from '../../src/protocol/signing.ts';
 import { action, transaction } from '../../src/protocol/transaction.ts';
 
@@ -49,6 +50,8 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   callResume,
   resumeRequest,
   callChild,
+  callSealed,
+  callVia,
   voucher,
   charge,
   attribution,

@@ -1,0 +1,82 @@
+/**
+ * Calls by way of a gateway peer, for a peer that does not reach others by itself or does not want them to see where
+ * it is. Everything is sealed to the agent's key, so the gateway learns for which agent, when and roughly how much, and
+ * nothing of what is said.
+ */
+import type { Clock } from '../base/clock.ts';
+import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
+import { CALL_FRAME } from '../protocol/call.ts';
+import { callVia, type SealCipher, type SealSession, sealTo } from '../protocol/seal.ts';
+import type { CallFrame, CallStream, CallTransport } from './ports.ts';
+import { sealStream } from './sealed.ts';
+
+/** Parts of a transport through gateways. */
+export interface GatewayTransportParts {
+  /** Reaches the gateways. */
+  readonly direct: CallTransport;
+  /** Peer ids of the gateways to try, in order. Throws `peer-unreachable` when there is none. */
+  readonly gateways: (options: { readonly signal?: AbortSignal }) => Promise<readonly string[]>;
+  readonly network: string;
+  readonly cipher: SealCipher;
+  readonly clock: Clock;
+  /** What a peer may be told of an error. */
+  readonly sendable: (error: SaharaError) => SaharaError;
+}
+
+/** A transport whose calls all pass a gateway, the first that takes them. */
+export function createGatewayTransport(parts: GatewayTransportParts): CallTransport {
+  return {
+    async openCall(peerId, options = {}) {
+      const { agent, signal } = options;
+      invariant(agent, 'a sealed call is for an agent');
+      const gateways = await parts.gateways(signal === undefined ? {} : { signal });
+      // Nobody stands between when the gateway itself hosts the agent.
+      if (gateways.includes(peerId)) return parts.direct.openCall(peerId, options);
+      const sealing = sealTo(parts, agent);
+      sealing.catch(() => {});
+      let failure = new SaharaError('peer-unreachable', { peer: peerId, reason: 'no gateway' });
+      for (const gateway of gateways) {
+        try {
+          return await openThrough(parts, { gateway, peerId, sealing, ...(signal && { signal }) });
+        } catch (error) {
+          failure = asSaharaError(error);
+          if (signal?.aborted || failure.code === 'seal-invalid') throw failure;
+        }
+      }
+      throw failure;
+    },
+  };
+}
+
+interface Way {
+  readonly gateway: string;
+  readonly peerId: string;
+  readonly sealing: Promise<SealSession>;
+  readonly signal?: AbortSignal;
+}
+
+async function openThrough(parts: GatewayTransportParts, way: Way): Promise<CallStream> {
+  const { gateway, peerId, signal } = way;
+  const stream = await parts.direct.openCall(gateway, signal === undefined ? {} : { signal });
+  const leave = (): void => stream.cancel();
+  signal?.addEventListener('abort', leave, { once: true });
+  try {
+    stream.send({ kind: CALL_FRAME.via, body: callVia.encode({ peerId }) });
+    const source = stream.frames()[Symbol.asyncIterator]();
+    const [session] = await Promise.all([way.sealing, answered(source)]);
+    return sealStream({ ...parts, stream, source, session, seenAs: gateway });
+  } catch (error) {
+    stream.cancel();
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', leave);
+  }
+}
+
+/** Waits until the gateway has a way to the other peer: until then nothing of the call was sent. */
+async function answered(source: AsyncIterator<CallFrame>): Promise<void> {
+  const { value, done } = await source.next();
+  if (done || value.kind !== CALL_FRAME.via || value.body.length > 0) {
+    throw new SaharaError('malformed', { reason: 'a gateway answers with an empty frame' });
+  }
+}

@@ -1,0 +1,151 @@
+/**
+ * Where calls come in. The first frame of a stream says what it is: a call in the open, a sealed one, or the request
+ * to carry one to another peer. The host gets the first two as the same kind of stream and never hears of the third.
+ */
+import type { Clock } from '../base/clock.ts';
+import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
+import type { Dice } from '../base/random.ts';
+import { CALL_FRAME } from '../protocol/call.ts';
+import type { PublicKey } from '../protocol/ids.ts';
+import { callSealed, openSealed, type SealCipher, type SealKey } from '../protocol/seal.ts';
+import type { CallFrame, CallSink, CallStream } from './ports.ts';
+import { sealStream } from './sealed.ts';
+
+/** What comes in by a door. */
+export interface DoorParts {
+  readonly network: string;
+  readonly cipher: SealCipher;
+  readonly dice: Dice;
+  readonly clock: Clock;
+  /** What a peer may be told of an error. */
+  readonly sendable: (error: SaharaError) => SaharaError;
+  /** The sealing key of an agent that is hosted here. */
+  readonly keyOf: (agent: PublicKey) => SealKey | undefined;
+  /** Takes over a stream that asks to be carried elsewhere: the rest of its frames and the request. */
+  readonly carry: (source: AsyncIterator<CallFrame>, request: Uint8Array) => void;
+}
+
+/** The call that comes in on `stream`, opened if it is sealed. */
+export function throughDoor(parts: DoorParts, stream: CallStream): CallStream {
+  return new DoorStream(parts, stream);
+}
+
+/** How a stream began. */
+type Entry =
+  | { readonly type: 'plain'; readonly source: AsyncIterator<CallFrame>; readonly first: CallFrame }
+  | { readonly type: 'sealed'; readonly stream: CallStream }
+  | { readonly type: 'ended' };
+
+class DoorStream implements CallStream {
+  readonly peerId: string;
+  readonly #parts: DoorParts;
+  readonly #carrier: CallStream;
+  /** What is spoken to, once the first frame has told. */
+  #inner: CallStream | undefined;
+  #left = false;
+
+  constructor(parts: DoorParts, stream: CallStream) {
+    this.#parts = parts;
+    this.#carrier = stream;
+    this.peerId = stream.peerId;
+  }
+
+  get signal(): AbortSignal {
+    return (this.#inner ?? this.#carrier).signal;
+  }
+
+  send(frame: CallFrame): boolean {
+    invariant(this.#inner, 'a caller speaks first');
+    return this.#inner.send(frame);
+  }
+
+  writable(options?: { readonly signal?: AbortSignal }): Promise<void> {
+    return (this.#inner ?? this.#carrier).writable(options);
+  }
+
+  async *frames(): AsyncIterable<CallFrame> {
+    const entry = await this.#enter();
+    if (entry.type === 'ended') return;
+    if (entry.type === 'sealed') {
+      yield* entry.stream.frames();
+      return;
+    }
+    let over = false;
+    try {
+      yield entry.first;
+      for (;;) {
+        const next = await entry.source.next();
+        over = next.done === true;
+        if (next.done) return;
+        yield next.value;
+      }
+    } finally {
+      if (!over) this.#carrier.cancel();
+    }
+  }
+
+  consume(sink: CallSink): void {
+    this.#enter().then(
+      (entry) => {
+        if (this.#left) return;
+        if (entry.type === 'ended') sink.end();
+        else if (entry.type === 'sealed') entry.stream.consume(sink);
+        else {
+          sink.frame(entry.first.kind, entry.first.body);
+          this.#carrier.consume(sink);
+        }
+      },
+      (error: unknown) => {
+        if (!this.#left) sink.fail(asSaharaError(error));
+      },
+    );
+  }
+
+  end(): void {
+    (this.#inner ?? this.#carrier).end();
+  }
+
+  fail(error: SaharaError): void {
+    this.#left = true;
+    (this.#inner ?? this.#carrier).fail(error);
+  }
+
+  cancel(): void {
+    this.#left = true;
+    (this.#inner ?? this.#carrier).cancel();
+  }
+
+  /** Reads the first frame. Throws what broke the stream, and `cancelled` for one that is carried elsewhere. */
+  async #enter(): Promise<Entry> {
+    const source = this.#carrier.frames()[Symbol.asyncIterator]();
+    const taken = await source.next();
+    if (taken.done) {
+      this.#inner = this.#carrier;
+      return { type: 'ended' };
+    }
+    const first = taken.value;
+    if (first.kind === CALL_FRAME.via) {
+      this.#parts.carry(source, first.body);
+      throw new SaharaError('cancelled', { reason: 'carried elsewhere' });
+    }
+    if (first.kind === CALL_FRAME.sealed) return { type: 'sealed', stream: await this.#open(source, first) };
+    this.#inner = this.#carrier;
+    return { type: 'plain', source, first };
+  }
+
+  async #open(source: AsyncIterator<CallFrame>, { body }: CallFrame): Promise<CallStream> {
+    const { keyOf } = this.#parts;
+    try {
+      const opening = callSealed.decode(body);
+      const key = keyOf(opening.agent);
+      if (key === undefined) throw new SaharaError('seal-invalid', { reason: 'no such agent here' });
+      const opened = await openSealed(this.#parts, key, opening);
+      this.#inner = sealStream({ ...this.#parts, ...opened, stream: this.#carrier, source });
+      return this.#inner;
+    } catch (error) {
+      const failure = asSaharaError(error);
+      this.#carrier.fail(failure);
+      throw failure;
+    }
+  }
+}
