@@ -153,8 +153,10 @@ export const CALL_SENTENCES: SentenceTable<
   ],
   'deadline-exceeded': (f) => [
     'The answer did not come in time.',
-    `The deadline${f('deadlineMs') && ` of ${f('deadlineMs')} ms`} has passed.`,
-    'Ask again with a longer deadline, or ask a less busy agent.',
+    `The deadline${f('deadlineMs', f('limitMs')) && ` of ${f('deadlineMs', f('limitMs'))} ms`} has passed.`,
+    f('what') === 'ledger'
+      ? 'The peer that orders the ledger does not answer; what was sent takes effect when it is back.'
+      : 'Ask again with a longer deadline, or ask a less busy agent.',
   ],
   cancelled: () => [
     'The call was cancelled.',

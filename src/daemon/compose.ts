@@ -58,6 +58,11 @@ export interface Daemon {
   reachableAddress(): string | undefined;
   /** Resolves when somebody asked the daemon to stop. */
   readonly stopped: Promise<void>;
+  /**
+   * Resolves when something could not be written for want of space and there is space again: until then, and until
+   * the daemon is stopped and started anew, whatever needs to be written is refused with `disk-full`.
+   */
+  readonly regained: Promise<void>;
   /** Stops everything in order. */
   stop(): Promise<void>;
 }
@@ -86,6 +91,7 @@ export async function startDaemon(parts: DaemonParts, options: StartOptions): Pr
       status: () => statusReport(running),
       reachableAddress: () => reachable(running.mesh.addresses()),
       stopped: asked.promise,
+      regained: running.space.regained,
       stop,
     };
   } catch (error) {

@@ -35,6 +35,7 @@ import type { Lifecycle } from './lifecycle.ts';
 import { servePayments } from './payment-peers.ts';
 import { certifyPeer } from './peer-certificate.ts';
 import { pruneReceipts } from './receipts.ts';
+import { type SpaceWatch, watchSpace } from './space.ts';
 import { VERSION } from './version.ts';
 import { createWallet, type Wallet } from './wallet.ts';
 
@@ -62,6 +63,8 @@ export interface Ground extends DaemonParts {
   readonly log: Log;
   /** The part of the home's store under `name`. */
   readonly storeOf: (name: string) => Store;
+  /** Whether what is written under the home finds space. */
+  readonly space: SpaceWatch;
   readonly keys: DaemonKeys;
 }
 
@@ -99,6 +102,12 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
   claimHome(home, systemClock.nowMs());
   const keys = await openKeys(home.keys, passphraseOf(parts.environment));
   await pruneReceipts(home.receipts);
+  const space = await life.start(
+    'space',
+    () => watchSpace({ clock: systemClock, log, path: home.root }),
+    (watch) => watch.stop(),
+  );
+  const watched = space.store(store);
   log.info('starting', { version: VERSION, home: home.root });
   return {
     ...parts,
@@ -106,7 +115,8 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
     dice: systemDice,
     log,
     keys,
-    storeOf: (name) => prefixed(store, utf8(`${name}/`)),
+    space,
+    storeOf: (name) => prefixed(watched, utf8(`${name}/`)),
   };
 }
 
@@ -170,7 +180,7 @@ async function openBooks(
   parts: Ground & Pick<Core, 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
 ): Promise<Pick<Core, 'replay' | 'payee' | 'claimer'>> {
-  const { clock, log, config, home, keys, storeOf, network, mesh, ledger, wallet, verifier } = parts;
+  const { clock, log, config, home, keys, storeOf, space, network, mesh, ledger, wallet, verifier } = parts;
   const replay = await life.start(
     'replay store',
     () => openReplayStore({ clock, store: storeOf('replay') }),
@@ -178,7 +188,7 @@ async function openBooks(
   );
   const tail = await life.start(
     'payee tail',
-    () => openFileTail(home.payeeTail),
+    () => space.tail(openFileTail(home.payeeTail)),
     (open) => open.close(),
   );
   // The book gathers what commits in a tick itself, so its signer need not wait for another.

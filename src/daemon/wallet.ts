@@ -63,7 +63,14 @@ export function createWallet(parts: WalletParts): Wallet {
     publicKey: signer.publicKey,
     balance,
     async send(action, { signal } = {}) {
-      const inclusion = await client.send(action, { signal: within(clock, stopping.signal, signal) });
+      const sending = client.send(action, { signal: within(clock, stopping.signal, signal) });
+      const inclusion = await sending.catch((error: unknown) => {
+        const { code, facts } = asSaharaError(error);
+        const cancelled = stopping.signal.aborted || signal?.aborted === true;
+        if (code !== 'cancelled' || cancelled) throw error;
+        // Nobody cancelled it: the ledger did not answer.
+        throw new SaharaError('deadline-exceeded', { ...facts, what: 'ledger', limitMs: SETTLE_TIMEOUT_MS });
+      });
       const proof = await ledger.proof(inclusion.id);
       invariant(proof, 'what took effect is in a block');
       return { ...inclusion, nonce: transaction.decode(proof.transaction.payload).nonce };

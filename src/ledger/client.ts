@@ -140,7 +140,14 @@ class Client {
     const sent = { nonce, message, id: transactionId(suite, ledger.network, payload) };
     this.#outstanding.set(nonce, sent);
     const value = signedSchema.encode(message);
-    await journal?.batch([{ type: 'put', key: u64be(BigInt(nonce)), value }], { sync: true });
+    try {
+      await journal?.batch([{ type: 'put', key: u64be(BigInt(nonce)), value }], { sync: true });
+    } catch (error) {
+      // Nobody has seen it: a number that stayed taken would hold up all that follow.
+      this.#outstanding.delete(nonce);
+      this.#free.add(nonce);
+      throw error;
+    }
     point('wallet:kept');
     return sent;
   }

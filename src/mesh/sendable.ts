@@ -34,5 +34,8 @@ const OWN_CODES: ReadonlySet<ErrorCode> = new Set([
 
 /** What a peer is told of `error`: paths and defects of this machine stay here. */
 export function sendableError(error: SaharaError): SaharaError {
+  // It passes, and is no defect: whoever asks may come again.
+  if (error.code === 'disk-full')
+    return new SaharaError('overloaded', { reason: 'It cannot keep records right now' });
   return OWN_CODES.has(error.code) ? new SaharaError('internal') : error;
 }

@@ -96,34 +96,48 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
   if (faults !== undefined) (await import('../../daemon/fault-plan.ts')).orderFaults(faults);
   const config = configOf(app, flags);
   const stopping = stopSignals(config.daemon.drainMs);
-  const stopSpinning = terminal.progress('Starting');
-  let daemon: Daemon;
-  try {
-    // Other commands start faster without the whole daemon in memory.
-    const { startDaemon } = await import('../../daemon/compose.ts');
-    daemon = await startDaemon(
-      { home, config, environment },
-      {
-        signal: stopping.signal,
-        tell: (text) => terminal.note(text),
-        faults: { source: process, end: () => process.exit(1) },
-      },
-    );
-  } finally {
-    stopSpinning();
-  }
+  const begin = async (): Promise<Daemon> => {
+    const stopSpinning = terminal.progress('Starting');
+    try {
+      // Other commands start faster without the whole daemon in memory.
+      const { startDaemon } = await import('../../daemon/compose.ts');
+      return await startDaemon(
+        { home, config, environment },
+        {
+          signal: stopping.signal,
+          tell: (text) => terminal.note(text),
+          faults: { source: process, end: () => process.exit(1) },
+        },
+      );
+    } finally {
+      stopSpinning();
+    }
+  };
+  let daemon = await begin();
   if (!existsSync(home.config) && home.config.startsWith(home.root))
     writeFileSync(home.config, configTemplate(), { mode: 0o600 });
   const report = await daemon.status();
   terminal.result(report, () => greet(app, report, daemon));
   const asking = terminal.interactive ? firstQuestion(app, report, stopping.signal) : Promise.resolve();
-  await Promise.race([stopping.asked, daemon.stopped]);
+  while (await regainsSpace(daemon, stopping.asked)) {
+    terminal.note('The disk was full and has space again: starting anew.');
+    await daemon.stop();
+    daemon = await begin();
+  }
   terminal.note('Stopping: no new calls, running ones finish.');
   await daemon.stop();
   await asking;
   terminal.note('Stopped.');
   // A library's timer or socket must not hold a daemon that has let go of everything.
   process.exit(0);
+}
+
+/** Waits until the daemon shall end; answers whether it shall begin anew instead. */
+function regainsSpace(daemon: Daemon, asked: Promise<void>): Promise<boolean> {
+  return Promise.race([
+    Promise.race([asked, daemon.stopped]).then(() => false),
+    daemon.regained.then(() => true),
+  ]);
 }
 
 interface StopSignals {
