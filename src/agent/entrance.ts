@@ -13,6 +13,7 @@ import type { ReadOpening } from './admission.ts';
 import type { Gate } from './gate.ts';
 import type { QuotaBook } from './quota.ts';
 import { callerName, peerName } from './standing-names.ts';
+import type { CallerLimits } from './standing-service.ts';
 import { StrangerWork, type WorkOptions } from './stranger-work.ts';
 import { type Place, Throttle, type ThrottleOptions } from './throttle.ts';
 
@@ -77,6 +78,13 @@ export class Entrance {
       options.limits,
     );
     this.#work = new StrangerWork(clock, options.work);
+  }
+
+  /** What a peer and a key get of this host now, and whether the key is a stranger. */
+  limitsOf(peerId: string, caller: PublicKey): CallerLimits {
+    const stranger = this.#isStranger(caller);
+    const { peer, caller: key } = this.#throttle.limitsOf({ peerId, caller, channel: undefined, stranger });
+    return { stranger, peer: [peer], caller: [key] };
   }
 
   /** Counts a message of a peer that is no new call. Throws `rate-limited`. */

@@ -76,6 +76,13 @@ export interface Place {
   leave(): void;
 }
 
+/** A limit as it is told: what is counted, calls begun in a second, calls at a time. */
+export interface CallLimit {
+  readonly what: string;
+  readonly perSecond: number;
+  readonly atOnce: number;
+}
+
 /** One of the three things that are counted. */
 interface Door {
   readonly what: 'peer' | 'caller' | 'channel';
@@ -106,6 +113,17 @@ export class Throttle {
   /** Calls that hold a place. */
   get running(): number {
     return this.#all;
+  }
+
+  /** The limits of a peer, and of a key whether it is a stranger or not, as they are now. */
+  limitsOf(beginner: Beginner): { readonly peer: CallLimit; readonly caller: CallLimit } {
+    const [caller = this.#peer(beginner.peerId)] = this.#claimed({ ...beginner, channel: undefined });
+    const told = ({ what, rate, atOnce }: Door): CallLimit => ({
+      what,
+      perSecond: Math.floor(rate.perSecond),
+      atOnce,
+    });
+    return { peer: told(this.#peer(beginner.peerId)), caller: told(caller) };
   }
 
   /** Counts a message of a peer that is no new call. Throws `rate-limited`. */

@@ -23,6 +23,7 @@ import { receiptPath, receiptTree } from '../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../src/protocol/schema.ts';
 import { callSealed, callVia } from '../../src/protocol/seal.ts';
 import { signed } from '../../src/protocol/signing.ts';
+import { standingAnswer, standingQuestion, standingRequest } from '../../src/protocol/standing.ts';
 import { action, transaction } from '../../src/protocol/transaction.ts';
 
 /** The schemas that modules export, in the order in which `spec/records.md` shows them. */
@@ -58,6 +59,9 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   receipt,
   paymentQuery,
   paymentAnswer,
+  standingRequest,
+  standingQuestion,
+  standingAnswer,
   receiptTree,
   receiptPath,
   merklePath,

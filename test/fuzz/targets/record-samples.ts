@@ -12,6 +12,12 @@ import { paymentAnswer, paymentQuery } from '../../../src/protocol/payment-query
 import { receiptLeaf, receiptPath, receiptPathOf } from '../../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../../src/protocol/schema.ts';
 import { signed } from '../../../src/protocol/signing.ts';
+import {
+  type StandingView,
+  standingAnswer,
+  standingQuestion,
+  standingRequest,
+} from '../../../src/protocol/standing.ts';
 import { action, transaction } from '../../../src/protocol/transaction.ts';
 import * as sample from '../../protocol/sample.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
@@ -37,6 +43,15 @@ interface Named {
   readonly name: string;
   readonly encoded: Uint8Array;
 }
+
+const sampleView: StandingView = {
+  step: 1,
+  points: 24,
+  facts: [{ fact: 'refused:malformed', count: 6 }],
+  limits: [{ what: 'peer', perSecond: 2_500, atOnce: 512 }],
+  betterAfterMs: undefined,
+  betterAfterCalls: undefined,
+};
 
 function others(): readonly Named[] {
   const told = sample.tell(sample.sampleStory());
@@ -69,6 +84,18 @@ function others(): readonly Named[] {
     made(paymentQuery, { ...query, ask: { type: 'state', channel, lane: 0, fromSequence: 0 } }),
     made(paymentAnswer, ending),
     made(paymentAnswer, { ...state, endings: [told.ending] }),
+    made(standingRequest, { peer: 'peer' }),
+    made(standingQuestion, {
+      envelope: told.opening.envelope,
+      body: standingRequest.encode({ peer: 'peer' }),
+    }),
+    made(standingAnswer, {
+      network: sample.network,
+      atMs: sample.NOW_MS,
+      stranger: true,
+      peer: sampleView,
+      caller: { ...sampleView, betterAfterMs: 60_000, betterAfterCalls: 7 },
+    }),
     made(receiptPath, receiptPathOf(sample.suite, leaves, 1)),
     made(merklePath, merklePathOf(sample.suite, texts, 1)),
     made(genesis, sample.sampleGenesis),
