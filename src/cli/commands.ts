@@ -3,6 +3,7 @@ import type { CommandGroup } from './app.ts';
 import { agentCommands } from './commands/agent.ts';
 import { agentsCommands } from './commands/agents.ts';
 import { askCommands } from './commands/ask.ts';
+import { billCommands } from './commands/bill.ts';
 import { channelCommands } from './commands/channel.ts';
 import { daemonCommands } from './commands/daemon.ts';
 import { idCommands } from './commands/id.ts';
@@ -23,6 +24,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   channelCommands,
   moneyCommands,
   proofCommands,
+  billCommands,
   ledgerCommands,
   idCommands,
 ];

@@ -1,5 +1,6 @@
 /** The arithmetic of a receipt in words, one line each, so that a person can follow it with a pencil. */
 import { formatAmount } from '../base/amount.ts';
+import type { BilledCall } from './bill.ts';
 import { didOf, shortHex } from './ids.ts';
 import { PPM } from './limits.ts';
 import { chargeOf, type Finish, type Receipt, type ReceiptShare } from './payment.ts';
@@ -65,6 +66,24 @@ function shareLine(receipt: Receipt, share: ReceiptShare): string {
   const rest = share.amount - part;
   const rounding = rest === 0n ? '' : `, with ${counted(rest, 'grain')} that rounding left over`;
   return `  ${formatAmount(share.amount)} (${percent} %) to asset ${shortHex(share.asset)}, ${ROLES[share.role]}${rounding}.`;
+}
+
+/** What the calls below a call cost, one line each; nothing where there are none. */
+export function explainBill(bill: BilledCall): readonly string[] {
+  if (bill.children.length === 0) return [];
+  const lines = ['Calls that were made below it:'];
+  const tell = (call: BilledCall): void => {
+    const own = `${formatAmount(call.own)} of its own`;
+    const cost = call.below === 0n ? own : `${own} and ${formatAmount(call.below)} below it`;
+    const units = `${call.inputUnits} + ${counted(call.outputUnits, 'unit')}`;
+    lines.push(
+      `${'  '.repeat(call.level)}${formatAmount(call.total)} to agent ${didOf(call.agent)}: ${cost}, ${units}.`,
+    );
+    for (const child of call.children) tell(child);
+  };
+  for (const child of bill.children) tell(child);
+  lines.push(`Together: ${formatAmount(bill.below)}.`);
+  return lines;
 }
 
 /** `1 unit`, `2 units`. */

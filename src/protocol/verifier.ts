@@ -2,7 +2,7 @@
  * The standalone verifier: `scripts/build-verifier.mjs` makes one file of it that runs in a browser and in plain
  * Node, with nothing else of Sahara installed.
  */
-import { explainReceipt } from './explain.ts';
+import { explainBill, explainReceipt } from './explain.ts';
 import { portableSuite } from './suite-portable.ts';
 import { type BundleExpectation, type BundleVerdict, verifyBundle } from './verify-bundle.ts';
 
@@ -11,7 +11,8 @@ export function verify(file: Uint8Array, expected: BundleExpectation = {}): Bund
   return verifyBundle(portableSuite, file, expected);
 }
 
-/** The arithmetic of a verified bundle's receipt, line by line. */
+/** The arithmetic of a verified bundle's receipt, line by line, and what the calls below it cost. */
 export function explain(verdict: BundleVerdict): readonly string[] {
-  return verdict.summary === undefined ? [] : explainReceipt(verdict.summary.receipt);
+  const { summary } = verdict;
+  return summary === undefined ? [] : [...explainReceipt(summary.receipt), ...explainBill(summary.bill)];
 }

@@ -1,13 +1,16 @@
 /** `verify` and `explain`: proof without a network, and the arithmetic in words. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
-import { findReceipt } from '../../daemon/receipts.ts';
+import { billLines, readTree } from '../../protocol/bill.ts';
 import { type Bundle, readBundle } from '../../protocol/bundle.ts';
-import { explainReceipt } from '../../protocol/explain.ts';
+import { envelope } from '../../protocol/envelope.ts';
+import { explainBill, explainReceipt } from '../../protocol/explain.ts';
 import { receipt } from '../../protocol/payment.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
+import { readAnswer } from '../../protocol/verify-answer.ts';
 import { type BundleVerdict, verifyBundle } from '../../protocol/verify-bundle.ts';
 import type { App, CommandGroup } from '../app.ts';
+import { EVIDENCE_ARGUMENT, readEvidence } from '../evidence.ts';
 import { amount } from '../show.ts';
 import { clip, printable, shortId } from '../terminal.ts';
 
@@ -20,7 +23,7 @@ export const proofCommands: CommandGroup = (program, run) => {
   program
     .command('verify')
     .description('prove a call from its evidence alone: no daemon, no network')
-    .argument('<bundle>', 'file, or the first characters of a receipt of yours')
+    .argument('<bundle>', EVIDENCE_ARGUMENT)
     .option('--network <name>', 'full name of the network that it must be of')
     .addHelpText(
       'after',
@@ -30,7 +33,7 @@ export const proofCommands: CommandGroup = (program, run) => {
   program
     .command('explain')
     .description('the arithmetic of a receipt in words')
-    .argument('<bundle>', 'file, or the first characters of a receipt of yours')
+    .argument('<bundle>', EVIDENCE_ARGUMENT)
     .addHelpText('after', '\nExample:\n  $ sahara explain 3f2a')
     .action(run(explain));
   program
@@ -42,28 +45,8 @@ export const proofCommands: CommandGroup = (program, run) => {
     .action(run(save));
 };
 
-/** A file, or the evidence of a call of one's own: with its settlement where a daemon runs that has seen it. */
-async function read(app: App, name: string): Promise<Uint8Array> {
-  const looksLikeId = /^[0-9a-f]{4,32}$/.test(name);
-  const advice = 'Give the name of a file, or a receipt id of at least 4 digits (`sahara receipts`)';
-  const path = await findReceipt(app.home.receipts, name);
-  if (path !== undefined) {
-    // Brings the saved file up to date; without a daemon it is proved as it stands.
-    await app.client.call('receipts.bundle', { callId: name }, { signal: app.signal }).catch(() => undefined);
-  }
-  try {
-    return new Uint8Array(await readFile(path ?? name));
-  } catch (error) {
-    throw new SaharaError(
-      looksLikeId ? 'receipt-unknown' : 'file-missing',
-      { path: name, receipt: name, ...(!looksLikeId && { advice }) },
-      { cause: error },
-    );
-  }
-}
-
 async function verify(app: App, name: string, options: VerifyOptions): Promise<void> {
-  const file = await read(app, name);
+  const file = await readEvidence(app, name);
   const verdict = verifyBundle(
     nativeSuite,
     file,
@@ -88,6 +71,8 @@ function plain(verdict: BundleVerdict): object {
       question: summary.question,
       answer: summary.answer.text,
       amount: String(summary.receipt.amount),
+      expenses: String(summary.receipt.expenses),
+      calls: billLines(summary.bill).length,
       shares: summary.shares.map((share) => ({
         role: share.role,
         amount: String(share.amount),
@@ -135,8 +120,11 @@ function bundleOf(name: string, file: Uint8Array): Bundle {
 }
 
 async function explain(app: App, name: string): Promise<void> {
-  const evidence = bundleOf(name, await read(app, name));
-  const lines = explainReceipt(receipt.decode(evidence.ending.receipt.payload));
+  const evidence = bundleOf(name, await readEvidence(app, name));
+  const final = receipt.decode(evidence.ending.receipt.payload);
+  const { children } = readAnswer(nativeSuite, final.callId, evidence.deliveries);
+  const top = { envelope: envelope.decode(evidence.opening.envelope.payload), receipt: final };
+  const lines = [...explainReceipt(final), ...explainBill(readTree(top, children).bill)];
   app.terminal.result({ lines }, () => {
     for (const line of lines) app.terminal.line(line);
   });
