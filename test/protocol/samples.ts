@@ -3,6 +3,14 @@ import { bundle } from '../../src/protocol/bundle.ts';
 import { callEnding, callOpening, callRequest, delta, source } from '../../src/protocol/call.ts';
 import { advert, card } from '../../src/protocol/card.ts';
 import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
+import {
+  type CallResume,
+  callChild,
+  callResume,
+  callVoucher,
+  checkpoint,
+  resumeRequest,
+} from '../../src/protocol/checkpoint.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
 import { observation } from '../../src/protocol/observation.ts';
@@ -23,6 +31,8 @@ import {
   sampleCertificate,
   sampleSource,
   sampleStory,
+  sign,
+  suite,
   tell,
 } from './sample.ts';
 
@@ -55,8 +65,59 @@ export function sampleBytes(): readonly { name: string; schema: Schema<unknown>;
     [transaction, settled.transaction.payload],
     [failureSchema, failureSchema.encode(sampleFailure)],
     [bundle, bundle.encode(told)],
+    [checkpoint, checkpoint.encode(sampleCheckpoint)],
+    [callVoucher, callVoucher.encode({ cover: 100n, voucher: told.opening.voucher })],
+    [callResume, callResume.encode({ ...resumption(), voucher: told.opening.voucher })],
+    [resumeRequest, resumption().body],
+    [
+      callChild,
+      callChild.encode({
+        envelope: told.opening.envelope,
+        receipt: told.ending.receipt,
+        charge: told.ending.charge,
+      }),
+    ],
   ];
   return pairs.map(([schema, encoded]) => ({ name: schema.name, schema, encoded: encoded.slice() }));
+}
+
+const sampleCheckpoint = {
+  network,
+  callId: filled(9, 16),
+  channel: filled(0xf0),
+  sequence: 1,
+  deliveries: 3,
+  chain: filled(0x44),
+  inputUnits: 10,
+  outputUnits: 9,
+  expenses: 5n,
+  amount: 109_114n,
+};
+
+/** A request to go on with the sample's call after one delivery. */
+function resumption(): Pick<CallResume, 'envelope' | 'body'> {
+  const body = resumeRequest.encode({
+    callId: filled(9, 16),
+    peer: sampleAdvert.peerId,
+    deliveries: 1,
+    chain: filled(0x44),
+    cover: 100n,
+  });
+  const asked = envelope.encode({
+    version: 1,
+    network,
+    id: filled(10, 16),
+    from: payer.publicKey,
+    to: { kind: 'agent', name: agent.publicKey },
+    sequence: 2,
+    issuedAtMs: NOW_MS,
+    expiresAtMs: NOW_MS + 60_000,
+    context: undefined,
+    bodyType: 'resume',
+    bodyHash: suite.sha256(body),
+    extensions: new Map(),
+  });
+  return { envelope: sign(payer, 'resume', asked), body };
 }
 
 const sampleAdvert = {
