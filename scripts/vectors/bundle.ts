@@ -25,6 +25,7 @@ import {
   suite,
   tell,
 } from '../../test/protocol/sample.ts';
+import { CALLS_STATED, withCalls } from './bundle-calls.ts';
 import type { Vectors } from './file.ts';
 
 interface SoundBundle {
@@ -291,9 +292,14 @@ export function bundleVectors(): Vectors<SoundBundle, FaultyBundle> {
       sound('paid, not settled yet', (story) => (story.settled = false), 109_109n, false),
       sound('with a checkpoint', stated({}), 109_109n, true),
       sound('a free call', free, 0n, false),
+      sound('with calls below it', withCalls(), 111_309n, true),
     ],
     invalid: [
-      ...STATED.map(([name, check, change]) => ({ name, hex: hex(told(change)), check })),
+      ...[...STATED, ...CALLS_STATED].map(([name, check, change]) => ({
+        name,
+        hex: hex(told(change)),
+        check,
+      })),
       ...forged().map(([name, check, value]) => ({ name, hex: hex(value), check })),
     ],
   };

@@ -1,3 +1,4 @@
+import { budgetVectors } from './budget.ts';
 import { bundleVectors } from './bundle.ts';
 import { ed25519Vectors } from './ed25519.ts';
 import { encodingVectors, recordVectors } from './encoding.ts';
@@ -20,6 +21,7 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['certificate.json', vectorText(certificateVectors())],
     ['merkle.json', vectorText(merkleVectors())],
     ['receipt-tree.json', vectorText(receiptTreeVectors())],
+    ['budget.json', vectorText(budgetVectors())],
     ['bundle.json', vectorText(bundleVectors())],
     ['seal.json', vectorText(sealVectors())],
     ['work.json', vectorText(workVectors())],

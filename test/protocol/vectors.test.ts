@@ -3,9 +3,11 @@ import { describe, expect, it } from 'vitest';
 import { vectorFiles } from '../../scripts/vectors/files.ts';
 import { equalBytes, fromHex, toHex } from '../../src/base/bytes.ts';
 import { SaharaError } from '../../src/base/errors.ts';
+import { checkParents } from '../../src/protocol/budget.ts';
+import { callOpening, callRequest } from '../../src/protocol/call.ts';
 import { certificateChain, verifyChain } from '../../src/protocol/certificate.ts';
 import { Reader, Writer } from '../../src/protocol/codec.ts';
-import { type EnvelopeExpectation, verifyEnvelope } from '../../src/protocol/envelope.ts';
+import { type EnvelopeExpectation, envelope, verifyEnvelope } from '../../src/protocol/envelope.ts';
 import { didOf, publicKeyOf } from '../../src/protocol/ids.ts';
 import { merklePath, merkleRootFrom } from '../../src/protocol/merkle.ts';
 import { receiptLeaf, receiptPath, receiptRootFrom } from '../../src/protocol/receipt-tree.ts';
@@ -241,6 +243,33 @@ describe.each(SUITES)('over the %s suite', (_name, suite) => {
     it.each(file.invalid)('$name does not (RCPT-12, RCPT-13)', (entry) => expect(leads(entry)).toBe(false));
   });
 
+  describe('budget.json', () => {
+    const file = vectors('budget');
+    const network = String(file.given.network);
+    const judged = async (entry: Case): Promise<Readonly<Record<string, unknown>>> => {
+      const opening = callOpening.decode(bytesOf(entry, 'opening'));
+      const call = {
+        envelope: envelope.decode(opening.envelope.payload),
+        request: callRequest.decode(opening.request),
+        parents: opening.parents,
+      };
+      try {
+        await checkParents({ verifier: createVerifier(suite), network }, call);
+        return { code: 'ok' };
+      } catch (error) {
+        if (!(error instanceof SaharaError)) throw error;
+        return { code: error.code, ...error.facts };
+      }
+    };
+    it.each(file.valid)('takes $name (CALL-81)', async (entry) =>
+      expect(await judged(entry)).toEqual({ code: 'ok' }),
+    );
+    it.each(file.invalid)('refuses $name: $code (CALL-82, CALL-83, CALL-84, CALL-89)', async (entry) => {
+      const { code, what } = entry;
+      expect(await judged(entry)).toMatchObject({ code, ...(what === undefined ? {} : { what }) });
+    });
+  });
+
   describe('bundle.json', () => {
     const file = vectors('bundle');
     const network = String(file.given.network);
@@ -252,7 +281,7 @@ describe.each(SUITES)('over the %s suite', (_name, suite) => {
       expect(verdict.summary?.settlement !== undefined).toBe(entry.settled);
     });
     it.each(file.invalid)(
-      '$name fails at $check (RCPT-31: RCPT-1, RCPT-2, RCPT-3, RCPT-4, RCPT-5, RCPT-6, RCPT-7, RCPT-35, RCPT-36, RCPT-37, RCPT-38)',
+      '$name fails at $check (RCPT-31: RCPT-1, RCPT-2, RCPT-3, RCPT-4, RCPT-5, RCPT-6, RCPT-7, RCPT-35, RCPT-36, RCPT-37, RCPT-38, RCPT-40 to RCPT-45)',
       (entry) => {
         const verdict = verifyBundle(suite, bytesOf(entry, 'hex'), { network });
         expect(verdict.ok).toBe(false);
