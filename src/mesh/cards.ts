@@ -25,12 +25,20 @@ export interface VerifiedCard {
   readonly hash: Hash;
 }
 
+/** Whose card is wanted, and from where. */
+export interface CardWanted extends Pick<AgentListing, 'agent' | 'operator' | 'cardHash' | 'name'> {
+  /** Best first. */
+  readonly hosts: readonly CardHost[];
+}
+
+type CardHost = Pick<AgentListing['hosts'][number], 'peerId' | 'addresses'>;
+
 /** Cards of agents here and elsewhere. */
 export interface Cards {
   /** Hands a card of this peer to whoever asks. Returns its hash and how to take it back. */
   offer(bytes: Uint8Array): { readonly hash: Hash; readonly withdraw: () => void };
   /** The card of a listed agent. Throws `peer-unreachable` and the like, or what is wrong with the card. */
-  read(agent: AgentListing, options?: { readonly signal?: AbortSignal }): Promise<VerifiedCard>;
+  read(agent: CardWanted, options?: { readonly signal?: AbortSignal }): Promise<VerifiedCard>;
   /** Answers nobody any more. */
   stop(): void;
 }
@@ -42,10 +50,7 @@ export interface CardsParts {
   readonly verifier: Verifier;
   readonly clock: Clock;
   /** Makes sure of a connection to a host. */
-  readonly reach: (
-    host: AgentListing['hosts'][number],
-    options: { readonly signal?: AbortSignal },
-  ) => Promise<void>;
+  readonly reach: (host: CardHost, options: { readonly signal?: AbortSignal }) => Promise<void>;
 }
 
 /** Serves and pulls cards of `network`. */
@@ -64,7 +69,7 @@ export function createCards(parts: CardsParts, options: { readonly network: stri
     },
   });
 
-  const verified = async (bytes: Uint8Array, agent: AgentListing): Promise<VerifiedCard> => {
+  const verified = async (bytes: Uint8Array, agent: CardWanted): Promise<VerifiedCard> => {
     const hash = suite.sha256(bytes);
     if (!equalBytes(hash, agent.cardHash)) throw malformed('the card is not the one that was announced');
     const message = signed.decode(bytes);
@@ -109,14 +114,14 @@ export function createCards(parts: CardsParts, options: { readonly network: stri
   };
 }
 
-function isOf(read: Card, agent: AgentListing): boolean {
+function isOf(read: Card, agent: CardWanted): boolean {
   return equalBytes(read.agent, agent.agent) && equalBytes(read.operator, agent.operator);
 }
 
 /** Asks the agent's hosts, best first, until one answers. */
 async function pull(
   parts: CardsParts,
-  agent: AgentListing,
+  agent: CardWanted,
   options: { readonly signal?: AbortSignal },
 ): Promise<Uint8Array> {
   let failure = new SaharaError('peer-unreachable', { agent: agent.name });

@@ -104,6 +104,8 @@ export interface DirectoryState {
   restore(peerId: string, agent: Uint8Array, now: Instant): boolean;
   /** How often in a row a host failed here. */
   failures(peerId: string, agent: Uint8Array, now: Instant): number;
+  /** Whether the peer advertises the agent, listed or not. */
+  isHost(agent: Uint8Array, peerId: string): boolean;
   /** Every host that advertises, listed or not. */
   hosts(now: Instant): readonly HostEntry[];
   /** The card of this agent was read and is sound: its place is not given to unproven ones. */
@@ -213,6 +215,7 @@ export function createDirectoryState(options: DirectoryStateOptions): DirectoryS
       return suspects.clear(hostName(peerId, key));
     },
     failures: (peerId, agent, now) => suspects.failures(hostName(peerId, agent), now.monotonicMs),
+    isHost: (agent, peerId) => agents.get(toHex(agent))?.hosts.has(peerId) ?? false,
     hosts(now) {
       expire(now);
       return [...agents.values()].flatMap(({ key, hosts }) =>

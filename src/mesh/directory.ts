@@ -13,7 +13,7 @@ import { bytesUpTo, list, type Schema, schema } from '../protocol/schema.ts';
 import { type Signed, signed, type Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { createAnnouncer, type LocalAgent } from './announcer.ts';
-import { createCards, type VerifiedCard } from './cards.ts';
+import { type CardWanted, createCards, type VerifiedCard } from './cards.ts';
 import {
   type AgentListing,
   createDirectoryState,
@@ -41,8 +41,10 @@ export interface Directory {
    * whose DID is `known`. Throws `agent-unknown` with the nearest names, or with `reason` 'ambiguous' and the DIDs.
    */
   find(wanted: string, known?: string): AgentListing;
+  /** Whether a peer advertises an agent. */
+  isHost(agent: Uint8Array, peerId: string): boolean;
   /** The full card of an agent, verified. Throws what reaching its hosts throws, or what is wrong with it. */
-  card(agent: AgentListing, options?: { readonly signal?: AbortSignal }): Promise<VerifiedCard>;
+  card(agent: CardWanted, options?: { readonly signal?: AbortSignal }): Promise<VerifiedCard>;
   /** Connects to a host by its peer id or the addresses it announced. Throws `peer-unreachable`. */
   reach(
     host: Pick<HostListing, 'peerId' | 'addresses'>,
@@ -161,6 +163,7 @@ export function createDirectory(
     },
     agents: () => state.agents(now()),
     find: (wanted, known) => foundIn(state.find(wanted, now(), { peerId: mesh.peerId, did: known }), wanted),
+    isHost: state.isHost,
     async card(agent, cardOptions) {
       const read = await cards.read(agent, cardOptions);
       state.prove(agent.agent);

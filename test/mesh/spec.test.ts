@@ -5,7 +5,12 @@ import { CARD_PROTOCOL } from '../../src/mesh/cards.ts';
 import { ADVERTS_PROTOCOL, DIRECTORY_DEFAULTS } from '../../src/mesh/directory.ts';
 import { ADVERT_INTERVAL_MS_MIN } from '../../src/mesh/directory-state.ts';
 import * as limits from '../../src/mesh/limits.ts';
+import { MEASURES_DEFAULTS } from '../../src/mesh/measures.ts';
+import { SCORE_WEIGHTS } from '../../src/mesh/offer-score.ts';
+import { OFFER_PROTOCOL } from '../../src/mesh/offers.ts';
 import { MESH_DEFAULTS } from '../../src/mesh/options.ts';
+import { PROBE_PROTOCOL } from '../../src/mesh/probes.ts';
+import { RETRY_MS } from '../../src/mesh/suspects.ts';
 import { TOPIC_KINDS, topicName } from '../../src/mesh/topics.ts';
 import { FAILURE_BYTES_MAX } from '../../src/protocol/exchange.ts';
 import {
@@ -16,7 +21,15 @@ import {
   FRAME_TYPES,
   HELLO_LIMITS,
 } from '../../src/protocol/frames.ts';
-import { ADVERT_BYTES_MAX, ADVERT_LIFE_MS_MAX, CLOCK_SKEW_MS } from '../../src/protocol/limits.ts';
+import {
+  ADVERT_BYTES_MAX,
+  ADVERT_LIFE_MS_MAX,
+  CLOCK_SKEW_MS,
+  OBSERVATION_AGE_MS_MAX,
+  OBSERVATION_INTERVAL_MS_MIN,
+  OFFER_REQUEST_LIFE_MS_MAX,
+  OFFERS_PER_PEER_MAX,
+} from '../../src/protocol/limits.ts';
 
 const spec = readFileSync(new URL('../../spec/mesh.md', import.meta.url), 'utf8').replaceAll(/\s+/g, ' ');
 
@@ -42,6 +55,11 @@ describe('spec/mesh.md', () => {
     ['MESH-53', [limits.REQUESTS_PER_PEER_MAX]],
     ['MESH-60', [limits.AGENTS_PER_PEER_MAX, ADVERT_BYTES_MAX]],
     ['MESH-66', [limits.DIRECTORY_AGENTS_MAX, limits.HOSTS_PER_AGENT_MAX, limits.AGENTS_PER_OPERATOR_MAX]],
+    ['MESH-72', [OFFERS_PER_PEER_MAX]],
+    ['MESH-75', [limits.OFFERS_GATHERED_MAX, limits.REQUESTS_OPEN_MAX]],
+    ['MESH-78', [limits.SAMPLES_PER_PAYER_MAX, limits.MEASURED_PAYERS_MAX, limits.MEASURED_SAMPLES_MAX]],
+    ['MESH-81', [DIRECTORY_DEFAULTS.probesPerRound]],
+    ['MESH-74', Object.values(SCORE_WEIGHTS)],
   ])('%s names %j', (id, values) => {
     for (const value of values) expect(requirement(id)).toContain(shown(value));
   });
@@ -53,6 +71,13 @@ describe('spec/mesh.md', () => {
     expect(requirement('MESH-61')).toContain(seconds(DIRECTORY_DEFAULTS.heartbeatMs));
     expect(requirement('MESH-61')).toContain(seconds(ADVERT_LIFE_MS_MAX));
     expect(requirement('MESH-65')).toContain(seconds(CLOCK_SKEW_MS));
+    expect(requirement('MESH-71')).toContain(seconds(OFFER_REQUEST_LIFE_MS_MAX));
+    expect(requirement('MESH-76')).toContain(seconds(OBSERVATION_INTERVAL_MS_MIN));
+    expect(requirement('MESH-78')).toContain(`${MEASURES_DEFAULTS.windowMs / 60_000} minutes`);
+    expect(requirement('MESH-79')).toContain(seconds(OBSERVATION_AGE_MS_MAX));
+    expect(requirement('MESH-81')).toContain(seconds(DIRECTORY_DEFAULTS.probeIntervalMs));
+    expect(requirement('MESH-82')).toContain(seconds(DIRECTORY_DEFAULTS.probeTimeoutMs));
+    expect(requirement('MESH-82')).toContain(seconds(RETRY_MS));
     expect(ADVERT_INTERVAL_MS_MIN).toBe(1_000);
     expect(requirement('MESH-65')).toContain('within a second');
   });
@@ -66,8 +91,8 @@ describe('spec/mesh.md', () => {
   });
 
   it('names protocols and topics', () => {
-    for (const protocol of [CALL_PROTOCOL, CARD_PROTOCOL, ADVERTS_PROTOCOL])
-      expect(spec).toContain(`\`${protocol}\``);
+    const protocols = [CALL_PROTOCOL, CARD_PROTOCOL, ADVERTS_PROTOCOL, OFFER_PROTOCOL, PROBE_PROTOCOL];
+    for (const protocol of protocols) expect(spec).toContain(`\`${protocol}\``);
     for (const kind of TOPIC_KINDS) expect(requirement('MESH-12')).toContain(`| \`${kind}\` |`);
     expect(topicName('<network>', 'adverts')).toBe('/sahara/1/<network>/adverts');
   });
