@@ -36,7 +36,7 @@ export const FAULT_POINTS: Readonly<Record<string, number>> = {
   cut: 0.25,
   // What the mesh sees.
   'stream-broken': 8,
-  'opens-refused': 0.05,
+  'calls-refused': 0.05,
   'question-broken': 4,
   'questions-refused': 0.05,
   'gossip-rejected': 4,

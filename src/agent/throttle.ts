@@ -7,8 +7,8 @@
 import { toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
+import { Counts, type Rate, Rates } from '../base/rates.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
-import { Counts, type Rate, Rates } from './rates.ts';
 import { callerName, peerName } from './standing-names.ts';
 
 /** The limits of one host. Standing lowers them by its steps, never below one call at a time. */

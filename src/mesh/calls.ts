@@ -5,6 +5,7 @@ import { SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { CALL_PROTOCOL, type Hello } from '../protocol/frames.ts';
 import type { Dialer } from './dialer.ts';
+import type { PeerDoor } from './door.ts';
 import type { CallStream } from './interface.ts';
 import { SESSIONS_PER_PEER_MAX, UNREAD_BYTES_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
@@ -25,6 +26,7 @@ export interface CallsParts {
   readonly dialer: Dialer;
   readonly clock: Clock;
   readonly log: Log;
+  readonly door: PeerDoor;
 }
 
 /** How call streams behave. */
@@ -41,7 +43,7 @@ const DRAIN_POLL_MS = 20;
 
 /** Starts taking call streams from peers. */
 export async function startCalls(parts: CallsParts, options: CallsOptions): Promise<Calls> {
-  const { node, dialer, clock, log } = parts;
+  const { node, dialer, clock, log, door } = parts;
   const sessions = new Map<string, Session[]>();
   const opening = new Map<string, Promise<Session>>();
   let handler: ((stream: CallStream, from: string) => void) | undefined;
@@ -66,6 +68,8 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
           if (!handler) throw new SaharaError('caller-refused', { reason: 'no calls are served here' });
           handler(call, peerId);
         },
+        mayOpen: () => door.call(peerId),
+        onBroken: (error) => door.broke(peerId, 'stream-broken', error),
         onClosed: (closed) => forget(sessions, peerId, closed),
       },
     );

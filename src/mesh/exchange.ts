@@ -6,6 +6,7 @@ import type { Log } from '../base/log.ts';
 import { EXCHANGE_TYPES, type ExchangeMessage, ExchangeReader, exchangeHead } from '../protocol/exchange.ts';
 import { failureSchema, fromWireFailure, toWireFailure } from '../protocol/failure.ts';
 import type { Dialer } from './dialer.ts';
+import type { PeerDoor } from './door.ts';
 import type { Mesh, RequestHandler } from './interface.ts';
 import { ANSWER_BYTES_MAX, REQUESTS_PER_PEER_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
@@ -24,6 +25,7 @@ export interface ExchangeParts {
   readonly dialer: Dialer;
   readonly clock: Clock;
   readonly log: Log;
+  readonly door: PeerDoor;
 }
 
 const SEND_PIECE_BYTES = 65_536;
@@ -89,6 +91,8 @@ function createServing(
   let running = 0;
 
   const answered = async (stream: Stream, from: string): Promise<Uint8Array> => {
+    const refusal = parts.door.question(from);
+    if (refusal) throw refusal;
     const reader = new ExchangeReader([EXCHANGE_TYPES.question], handler.requestBytesMax);
     const cancel = parts.clock.after(timeoutMs, () =>
       stream.abort(new SaharaError('deadline-exceeded', { what: 'question', timeoutMs })),
@@ -96,6 +100,7 @@ function createServing(
     const question = await gather(stream, reader, from).finally(cancel);
     const ofPeer = (perPeer.get(from) ?? 0) + 1;
     if (running >= handler.concurrencyMax || ofPeer > REQUESTS_PER_PEER_MAX) {
+      parts.door.note(from, 'questions-refused');
       throw new SaharaError('overloaded', { limit: Math.min(handler.concurrencyMax, REQUESTS_PER_PEER_MAX) });
     }
     running++;
@@ -123,6 +128,7 @@ function createServing(
       await sendMessage(stream, EXCHANGE_TYPES.answer, answer);
     } catch (thrown) {
       const error = asSaharaError(thrown);
+      parts.door.broke(from, 'question-broken', error);
       if (error.code === 'internal') parts.log.warn('question failed', { peer: from, reason: error.message });
       const body = failureSchema.encode(toWireFailure(sendableError(error), parts.clock.nowMs()));
       await sendMessage(stream, EXCHANGE_TYPES.failure, body).catch(() => {});

@@ -7,16 +7,10 @@ import { TopicValidatorResult } from '@libp2p/gossipsub';
 import type { Clock } from '../base/clock.ts';
 import { invariant, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { PeerDoor } from './door.ts';
 import type { TopicHandler, Verdict } from './interface.ts';
-import {
-  GOSSIP_BYTES_MAX,
-  NEIGHBOUR_MESSAGES_PER_SECOND_MAX,
-  PUBLISH_BURST_MAX,
-  PUBLISHES_PER_SECOND_MAX,
-  STANDINGS_MAX,
-  VALIDATIONS_MAX,
-} from './limits.ts';
-import { type Bucket, createBucket } from './rate.ts';
+import { GOSSIP_BYTES_MAX, PUBLISH_BURST_MAX, PUBLISHES_PER_SECOND_MAX, VALIDATIONS_MAX } from './limits.ts';
+import { createBucket } from './rate.ts';
 import type { Standings } from './standing.ts';
 import { plainBytes } from './streams.ts';
 
@@ -39,6 +33,7 @@ export interface GossipParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly standings: Standings;
+  readonly door: PeerDoor;
 }
 
 interface Joined {
@@ -114,16 +109,17 @@ export function createGossip(parts: GossipParts, options: { readonly topics: rea
 
 /** Judges a message for gossipsub: size, rate, room, then the topic's own handler. */
 function createJudge(parts: GossipParts, joined: ReadonlyMap<string, Joined>): TopicValidatorFn {
-  const { clock, log, standings } = parts;
-  const neighbours = new Map<string, Bucket>();
+  const { clock, log, standings, door } = parts;
   return (peer, message) => {
     const topic = joined.get(message.topic);
     if (!topic) return RESULTS.ignore;
     const from = peer.toString();
-    if (message.data.length > topic.handler.sizeBytesMax) return RESULTS.reject;
+    if (message.data.length > topic.handler.sizeBytesMax) {
+      door.note(from, 'gossip-rejected');
+      return RESULTS.reject;
+    }
     // The message is judged all the same: dropping it would drop it for every neighbour, as it now counts as seen.
-    const nowMs = clock.monotonicMs();
-    if (!bucketOf(neighbours, from, nowMs).take(nowMs)) standings.penalise(from, RATE_PENALTY);
+    if (!door.gossip(from)) standings.penalise(from, RATE_PENALTY);
     if (topic.running >= VALIDATIONS_MAX) return RESULTS.ignore;
     topic.running++;
     return verdictOf(() => topic.handler.validate(plainBytes(message.data), from, authorOf(message)), clock)
@@ -131,7 +127,10 @@ function createJudge(parts: GossipParts, joined: ReadonlyMap<string, Joined>): T
         log.error('gossip validator failed', { topic: message.topic, reason: String(error) });
         return 'ignore';
       })
-      .then((verdict) => RESULTS[verdict])
+      .then((verdict) => {
+        if (verdict === 'reject') door.note(from, 'gossip-rejected');
+        return RESULTS[verdict];
+      })
       .finally(() => topic.running--);
   };
 }
@@ -147,14 +146,4 @@ async function verdictOf(validate: () => Verdict | Promise<Verdict>, clock: Cloc
 /** Who signed a message. Unsigned ones are refused before they come here. */
 function authorOf(message: Message): string {
   return message.type === 'signed' ? message.from.toString() : '';
-}
-
-function bucketOf(buckets: Map<string, Bucket>, peerId: string, nowMs: number): Bucket {
-  const known = buckets.get(peerId);
-  if (known) return known;
-  const rate = NEIGHBOUR_MESSAGES_PER_SECOND_MAX;
-  const bucket = createBucket({ ratePerSecond: rate, burst: 4 * rate, nowMs });
-  buckets.set(peerId, bucket);
-  if (buckets.size > STANDINGS_MAX) buckets.delete(buckets.keys().next().value as string);
-  return bucket;
 }

@@ -43,6 +43,25 @@ export interface RequestHandler {
   handle(body: Uint8Array, from: string, signal: AbortSignal): Promise<Uint8Array>;
 }
 
+/** What speaks against a peer, as the mesh sees it. */
+export type PeerFact =
+  /** Its call stream broke the rules of frames. */
+  | 'stream-broken'
+  | 'calls-refused'
+  /** A question of it could not be read, or its signature did not hold. */
+  | 'question-broken'
+  | 'questions-refused'
+  /** It handed over gossip that no honest peer passes on. */
+  | 'gossip-rejected'
+  | 'gossip-excess';
+
+/** Who keeps the standing of peers. */
+export interface PeerConduct {
+  note(peerId: string, fact: PeerFact): void;
+  /** What share of the usual limits a peer gets: above 0, at most 1. */
+  shareOf(peerId: string): number;
+}
+
 /** One message of a call. */
 export interface CallFrame {
   /** The call layer's business, 0 to 239. */

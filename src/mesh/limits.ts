@@ -34,6 +34,8 @@ export const PUBLISH_BURST_MAX = 256;
 
 /** Largest answer that `request` may ask for, bytes. */
 export const ANSWER_BYTES_MAX = 67_108_864;
+/** Questions that one peer may ask in a second, under all protocols; twice as many at once. */
+export const QUESTIONS_PER_SECOND_MAX = 5_000;
 /** Questions of one peer under one protocol that are open at a time. */
 export const REQUESTS_PER_PEER_MAX = 16;
 

@@ -12,9 +12,10 @@ import { type AddressBook, openAddressBook } from './address-book.ts';
 import { type Bans, createBans } from './bans.ts';
 import { startCalls } from './calls.ts';
 import { createDialer } from './dialer.ts';
+import { createPeerDoor } from './door.ts';
 import { createExchange } from './exchange.ts';
 import { createGossip } from './gossip.ts';
-import type { Mesh, PeerInfo } from './interface.ts';
+import type { Mesh, PeerConduct, PeerInfo } from './interface.ts';
 import { CALL_BODY_BYTES_MAX, CALL_WINDOW_BYTES, CALLS_PER_PEER_MAX } from './limits.ts';
 import { type MeshNode, startNode } from './node.ts';
 import { completeOptions, type MeshOptions } from './options.ts';
@@ -30,6 +31,8 @@ export interface MeshParts {
   readonly log: Log;
   readonly clock: Clock;
   readonly dice: Dice;
+  /** Keeps the standing of peers. Default: nobody does. */
+  readonly conduct?: PeerConduct;
 }
 
 /**
@@ -61,12 +64,16 @@ interface Started {
 async function assemble(parts: MeshParts, started: Started, options: MeshOptions): Promise<Mesh> {
   const { clock, log, dice } = parts;
   const { node, bans, standings, book } = started;
-  const gossip = createGossip({ pubsub: node.services.gossip, clock, log, standings }, options);
+  const door = createPeerDoor({ clock, conduct: parts.conduct });
+  const gossip = createGossip({ pubsub: node.services.gossip, clock, log, standings, door }, options);
   const peers = watchPeers(node, book.met);
   const dialer = createDialer({ node, book, clock, dice, log }, options);
-  const exchange = createExchange({ node, dialer, clock, log }, { timeoutMs: options.requestTimeoutMs });
+  const exchange = createExchange(
+    { node, dialer, clock, log, door },
+    { timeoutMs: options.requestTimeoutMs },
+  );
   const calls = await startCalls(
-    { node, dialer, clock, log },
+    { node, dialer, clock, log, door },
     {
       hello: {
         version: FRAMES_VERSION,

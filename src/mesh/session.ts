@@ -47,6 +47,10 @@ export interface SessionOptions {
   readonly unread: (bytes: number) => boolean;
   /** Takes a call of the peer; what it throws fails the call. */
   readonly onCall: (call: CallStream) => void;
+  /** Why the peer may not begin a call now, over all of its sessions. Default: it may. */
+  readonly mayOpen?: () => SaharaError | undefined;
+  /** What the peer sent broke the rules; the session fails. */
+  readonly onBroken?: (error: SaharaError) => void;
   /** The session is over. */
   readonly onClosed: (session: Session) => void;
 }
@@ -160,7 +164,9 @@ export class Session {
     try {
       this.#decoder.push(chunk, this.#sink);
     } catch (error) {
-      this.fail(asSaharaError(error));
+      const failure = asSaharaError(error);
+      this.#options.onBroken?.(failure);
+      this.fail(failure);
     }
   }
 
@@ -270,7 +276,7 @@ export class Session {
     const { callsMax } = this.#options.hello;
     if (this.#peerCalls >= callsMax) return new SaharaError('overloaded', { what: 'calls', limit: callsMax });
     const nowMs = this.#parts.clock.monotonicMs();
-    if (this.#opens.take(nowMs)) return undefined;
+    if (this.#opens.take(nowMs)) return this.#options.mayOpen?.();
     return new SaharaError('rate-limited', { retryAfterMs: this.#opens.waitMs(nowMs) });
   }
 

@@ -1,10 +1,10 @@
 /** Buckets and counts by name, and the limits made of them, with a clock that is moved by hand: CALL-120, CALL-121. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Counts, type Rate, Rates } from '../../src/agent/rates.ts';
 import { callerName, peerName } from '../../src/agent/standing-names.ts';
 import { type Beginner, type Place, Throttle, type ThrottleOptions } from '../../src/agent/throttle.ts';
 import type { SaharaError } from '../../src/base/errors.ts';
+import { Counts, type Rate, Rates } from '../../src/base/rates.ts';
 
 const key = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 

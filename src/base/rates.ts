@@ -2,7 +2,7 @@
  * How often things happen, by name, and how many at a time. A rate is a bucket that fills with time; all that is kept
  * of it is the moment at which it will be full again, so a name that was quiet for long enough needs no memory.
  */
-import type { Clock } from '../base/clock.ts';
+import type { Clock } from './clock.ts';
 
 /** How often something may happen. */
 export interface Rate {
