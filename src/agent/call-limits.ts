@@ -20,3 +20,19 @@ export const EVENTS_WAITING_MAX = 1_024;
 export const OPENING_TIMEOUT_MS = 10_000;
 /** How long a stop waits for calls to end after they were stopped, milliseconds. */
 export const DRAIN_GRACE_MS = 1_000;
+/** How long a call whose stream is gone waits for its caller, milliseconds. */
+export const RESUME_GRACE_MS = 30_000;
+/** Calls of one host that wait for their callers; with more the one that waited longest ends. */
+export const DETACHED_CALLS_MAX = 256;
+/** Vouchers that one call takes after its opening. */
+export const TOP_UPS_MAX = 512;
+/** Output units that the opening of a metered call covers at least. */
+export const METERED_UNITS_MIN = 32;
+/** Frames that may follow a resumption before it was answered. */
+export const RESUME_FRAMES_MAX = 4;
+/** Calls that a host says it does not know, remembered so that a late opening is refused. */
+export const DISOWNED_CALLS_MAX = 10_000;
+/** Calls of one host that are kept to go on after a restart. */
+export const KEPT_CALLS_MAX = 1_024;
+/** Bytes of all of them. */
+export const KEPT_BYTES_MAX = 268_435_456;

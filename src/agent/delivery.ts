@@ -1,5 +1,9 @@
-/** The outgoing half of an answer: frames in order, the hash chain over them, and a wait where the reader is slow. */
-import { SaharaError } from '../base/errors.ts';
+/**
+ * What one call has delivered: frames in order, the hash chain over them, the units of their text and what calls
+ * below cost. Text goes out as far as the units allow and as far as it is paid for; what is only not paid for yet is
+ * held until it is.
+ */
+import { invariant, SaharaError } from '../base/errors.ts';
 import {
   CALL_FRAME,
   type Citation,
@@ -14,31 +18,49 @@ import { CITATIONS_MAX, DELIVERIES_MAX, DELTA_TEXT_BYTES_MAX, SOURCES_MAX } from
 import type { Suite } from '../protocol/suite.ts';
 import { UnitCounter } from '../protocol/units.ts';
 import { DELIVERED_BYTES_MAX } from './call-limits.ts';
-import type { CallFrame, CallStream } from './ports.ts';
+import type { CallFrame } from './ports.ts';
 
 /** Characters that never take more than `DELTA_TEXT_BYTES_MAX` bytes. */
 const DELTA_CHARACTERS = Math.floor(DELTA_TEXT_BYTES_MAX / 4);
 
+/** Where a delivery goes. */
+export interface DeliveryLine {
+  /** Sends at once; false: wait for `ready` before the next. */
+  send(frame: CallFrame): boolean;
+  ready(signal: AbortSignal): Promise<void>;
+}
+
+/** Text that waits to be paid for. */
+export interface HeldText {
+  readonly text: string;
+  readonly citations: readonly Citation[];
+}
+
 /** What one call has delivered so far. */
 export class Delivery {
   readonly #suite: Suite;
-  readonly #stream: CallStream;
-  readonly #units = new UnitCounter();
+  readonly #line: DeliveryLine;
+  readonly #counter = new UnitCounter();
   readonly #unitsMax: number;
   readonly #frames: CallFrame[] = [];
   readonly #citations: Citation[] = [];
   #chain: Hash;
+  #units = 0;
   #deltas = 0;
   #sources = 0;
   #text = '';
   #textBytes = 0;
   #bytes = 0;
   #cut = false;
+  #held: HeldText | undefined;
+  #expenses = 0n;
+  /** Units of text that are paid for. Without a price, or when everything is covered, no bound. */
+  unitsPaid: number = Number.POSITIVE_INFINITY;
 
   /** `unitsMax`: most units of text that are delivered. */
-  constructor(parts: { readonly suite: Suite; readonly stream: CallStream }, callId: Id, unitsMax: number) {
+  constructor(parts: { readonly suite: Suite; readonly line: DeliveryLine }, callId: Id, unitsMax: number) {
     this.#suite = parts.suite;
-    this.#stream = parts.stream;
+    this.#line = parts.line;
     this.#unitsMax = unitsMax;
     this.#chain = chainStart(parts.suite, callId);
   }
@@ -68,7 +90,12 @@ export class Delivery {
 
   /** Units of the text delivered. */
   get units(): number {
-    return this.#units.count;
+    return this.#units;
+  }
+
+  /** What the calls made directly below cost, grains. */
+  get expenses(): bigint {
+    return this.#expenses;
   }
 
   /** Whether text was cut off because it went beyond the units allowed. */
@@ -76,30 +103,49 @@ export class Delivery {
     return this.#cut;
   }
 
+  /** Text that is not paid for yet. While there is any, nothing else may be delivered. */
+  get held(): HeldText | undefined {
+    return this.#held;
+  }
+
   /** Delivers a passage. Resolves when the next part may be made. */
   source(passage: Source, signal: AbortSignal): Promise<void> | undefined {
-    if (++this.#sources > SOURCES_MAX)
-      throw new SaharaError('backend-failed', { reason: 'too many sources' });
-    return this.#deliver(CALL_FRAME.source, source.encode(passage), signal);
+    if (this.#sources >= SOURCES_MAX) throw new SaharaError('backend-failed', { reason: 'too many sources' });
+    const waiting = this.#deliver(CALL_FRAME.source, source.encode(passage), signal);
+    this.#sources++;
+    return waiting;
+  }
+
+  /** Delivers a call made below, in its wire form, which cost `amount` if it was made directly, else 0. */
+  child(body: Uint8Array, amount: bigint, signal: AbortSignal): Promise<void> | undefined {
+    const waiting = this.#deliver(CALL_FRAME.child, body, signal);
+    this.#expenses += amount;
+    return waiting;
   }
 
   /** Delivers text with its citations, in as many deltas as it takes. */
   say(text: string, citations: readonly Citation[], signal: AbortSignal): Promise<void> | undefined {
-    const allowed = text.slice(0, this.#units.take(text, this.#unitsMax));
-    if (allowed.length < text.length) this.#cut = true;
-    this.#textBytes += Buffer.byteLength(allowed);
-    this.#text += allowed;
-    const kept = citations.filter(({ end }) => end <= this.#textBytes);
-    if (allowed.length <= DELTA_CHARACTERS && kept.length <= CITATIONS_MAX) {
-      if (allowed.length === 0 && kept.length === 0) return undefined;
-      return this.#delta(allowed, kept, signal);
-    }
-    return this.#inPieces(allowed, kept, signal);
+    invariant(this.#held === undefined, 'held text goes first');
+    const whole = text.length <= DELTA_CHARACTERS && citations.length <= CITATIONS_MAX;
+    return whole ? this.#piece(text, citations, signal) : this.#inPieces(text, citations, signal);
+  }
+
+  /** Delivers what was held, as far as it is paid for by now. */
+  release(signal: AbortSignal): Promise<void> | undefined {
+    const held = this.#held;
+    this.#held = undefined;
+    return held && this.say(held.text, held.citations, signal);
+  }
+
+  /** Nothing held will ever be paid for: it is left out. */
+  drop(): void {
+    if (this.#held !== undefined) this.#cut = true;
+    this.#held = undefined;
   }
 
   async #inPieces(text: string, citations: readonly Citation[], signal: AbortSignal): Promise<void> {
     let rest = text;
-    let left = [...citations];
+    let left = citations;
     while (rest.length > 0 || left.length > 0) {
       let end = Math.min(DELTA_CHARACTERS, rest.length);
       // A surrogate pair stays together.
@@ -108,26 +154,83 @@ export class Delivery {
       rest = rest.slice(end);
       const now = rest.length === 0 ? left.slice(0, CITATIONS_MAX) : [];
       left = left.slice(now.length);
-      await this.#delta(piece, now, signal);
+      await this.#piece(piece, now, signal);
+      if (this.#held !== undefined) {
+        const held: HeldText = this.#held;
+        this.#held = { text: held.text + rest, citations: [...held.citations, ...left] };
+        return;
+      }
+      if (this.#cut) {
+        rest = '';
+        left = left.filter((citation) => citation.end <= this.#textBytes);
+      }
     }
+  }
+
+  #piece(text: string, citations: readonly Citation[], signal: AbortSignal): Promise<void> | undefined {
+    const limit = Math.min(this.#unitsMax, this.unitsPaid);
+    const allowed = text.slice(0, this.#counter.take(text, limit));
+    const textBytes = this.#textBytes + Buffer.byteLength(allowed);
+    const kept = citations.filter(({ end }) => end <= textBytes);
+    const none = allowed.length === 0 && kept.length === 0;
+    const waiting = none ? undefined : this.#delta(allowed, kept, signal);
+    // Only now, so that a delta that cannot go leaves text, units and chain in step.
+    this.#units = this.#counter.count;
+    this.#text += allowed;
+    this.#textBytes = textBytes;
+    if (allowed.length === text.length) return waiting;
+    if (limit === this.#unitsMax) this.#cut = true;
+    else {
+      const later = citations.filter(({ end }) => end > textBytes);
+      this.#held = { text: text.slice(allowed.length), citations: later };
+    }
+    return waiting;
   }
 
   #delta(text: string, citations: readonly Citation[], signal: AbortSignal): Promise<void> | undefined {
     const sequence = this.#frames.length;
+    const waiting = this.#deliver(CALL_FRAME.delta, delta.encode({ sequence, text, citations }), signal);
     this.#deltas++;
     this.#citations.push(...citations);
-    return this.#deliver(CALL_FRAME.delta, delta.encode({ sequence, text, citations }), signal);
+    return waiting;
   }
 
   #deliver(kind: number, body: Uint8Array, signal: AbortSignal): Promise<void> | undefined {
-    this.#bytes += body.length;
-    if (this.#frames.length >= DELIVERIES_MAX || this.#bytes > DELIVERED_BYTES_MAX) {
+    const frame = { kind, body };
+    this.#check(frame);
+    const open = this.#line.send(frame);
+    this.#count(frame);
+    return open ? undefined : this.#line.ready(signal);
+  }
+
+  #check({ body }: CallFrame): void {
+    if (this.#frames.length >= DELIVERIES_MAX || this.#bytes + body.length > DELIVERED_BYTES_MAX) {
       throw new SaharaError('backend-failed', { reason: 'answer too long' });
     }
-    const frame = { kind, body };
-    const open = this.#stream.send(frame);
+  }
+
+  #count(frame: CallFrame): void {
+    this.#bytes += frame.body.length;
     this.#frames.push(frame);
-    this.#chain = chainNext(this.#suite, this.#chain, kind, body);
-    return open ? undefined : this.#stream.writable({ signal });
+    this.#chain = chainNext(this.#suite, this.#chain, frame.kind, frame.body);
+  }
+
+  /** Takes over what was delivered before a restart. Throws `malformed` for frames that cannot be read. */
+  restore(frames: readonly CallFrame[], expenses: bigint): void {
+    invariant(this.#frames.length === 0, 'only a new delivery is restored');
+    for (const { kind, body } of frames) {
+      if (kind === CALL_FRAME.source) this.#sources++;
+      if (kind === CALL_FRAME.delta) {
+        const { text, citations } = delta.decode(body);
+        this.#deltas++;
+        this.#counter.push(text);
+        this.#units = this.#counter.count;
+        this.#text += text;
+        this.#textBytes += Buffer.byteLength(text);
+        this.#citations.push(...citations);
+      }
+      this.#count({ kind, body });
+    }
+    this.#expenses = expenses;
   }
 }

@@ -1,187 +1,203 @@
-/** One call at its host, from the opening frame to the ending. */
-import { equalBytes, toHex } from '../base/bytes.ts';
-import { asSaharaError, SaharaError } from '../base/errors.ts';
-import { CALL_FRAME, callEnding, progress } from '../protocol/call.ts';
-import type { Hash } from '../protocol/ids.ts';
-import { chargeOf, type Finish, type ReceiptShare, receipt as receiptSchema } from '../protocol/payment.ts';
-import type { Signed } from '../protocol/signing.ts';
-import {
-  type CallTerms,
-  checkSignature,
-  claimMessage,
-  type ReadOpening,
-  readOpening,
-  termsOf,
-} from './admission.ts';
-import { splitCharge } from './attribution/apportion.ts';
-import { HOLD_GRACE_MS, OPENING_TIMEOUT_MS } from './call-limits.ts';
+/**
+ * One call at its host, from its opening, or from what was kept of it before a restart, to its ending. The stream that
+ * carries it comes and goes (`host-line.ts`); what was delivered stays, is charged exactly once, and is kept.
+ */
+import { toHex } from '../base/bytes.ts';
+import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
+import { CALL_FRAME, progress } from '../protocol/call.ts';
+import type { CallVoucher } from '../protocol/checkpoint.ts';
+import type { Finish } from '../protocol/payment.ts';
+import { checkSignature, claimMessage, type ReadOpening, termsOf } from './admission.ts';
 import { Delivery } from './delivery.ts';
 import type { Ticket } from './entrance.ts';
 import type { Gate } from './gate.ts';
 import type { HostState } from './host.ts';
-import type {
-  AnswerPart,
-  AnswerRun,
-  CallFrame,
-  CallSink,
-  CallStream,
-  PayeeLease,
-  ReceiptDraft,
-} from './ports.ts';
-import type { FreeCall } from './quota.ts';
-import { HOST_EDGES, type HostEvent, type HostState as HostPlace, Session } from './session.ts';
+import { Answering, type Metering } from './host-answer.ts';
+import { Checkpoints } from './host-checkpoints.ts';
+import { chargeCall } from './host-ending.ts';
+import { checkpointOf, expensesOf, headOf } from './host-kept.ts';
+import { HostLine, type LineOwner } from './host-line.ts';
+import { type Admitted, freeCallOf, leaseFor, meterFor } from './host-payment.ts';
+import { retrace } from './host-retrace.ts';
+import { TopUps } from './host-topups.ts';
+import type { AnswerRun, AnswerShares, CallFrame, CallStream } from './ports.ts';
+import type { KeptCall, RunningCall } from './running-calls.ts';
+import type { HostEvent, HostState as HostPlace, Session } from './session.ts';
 
-/** A call whose opening was taken. */
-interface Admitted {
-  readonly read: ReadOpening;
-  readonly ticket: Ticket;
-  readonly terms: CallTerms;
-  readonly requestHash: Hash;
-  /** Absent for a free call. */
-  readonly lease: PayeeLease | undefined;
+/** What a call is known by. */
+export interface CallBegun {
+  readonly read: Pick<ReadOpening, 'bytes' | 'opening' | 'envelope' | 'request' | 'hosted'>;
+  readonly session: Session<HostPlace, HostEvent>;
+  /** Absent for a call that was kept before a restart. */
+  readonly stream: CallStream | undefined;
+  readonly peerId: string;
+  readonly ticket: Ticket | undefined;
 }
 
-type Stop = 'stopped' | 'gone' | 'deadline';
+type Stop = 'stopped' | 'gone' | 'deadline' | 'unpaid' | 'lost';
 
-const STOP_CODES: Readonly<Record<Stop, 'cancelled' | 'peer-gone' | 'deadline-exceeded'>> = {
+const STOP_CODES: Readonly<Record<Stop, 'cancelled' | 'peer-gone' | 'deadline-exceeded' | 'internal'>> = {
   stopped: 'cancelled',
   gone: 'peer-gone',
   deadline: 'deadline-exceeded',
+  unpaid: 'cancelled',
+  lost: 'internal',
 };
 
 /** One call. */
-export class HostCall implements CallSink {
+export class HostCall implements LineOwner {
+  readonly begun: CallBegun;
+  /** Id of the call, in hexadecimal. */
+  readonly name: string;
   readonly #host: HostState;
-  readonly #stream: CallStream;
-  readonly #session = new Session<HostPlace, HostEvent>(HOST_EDGES, 'opening');
+  readonly #session: Session<HostPlace, HostEvent>;
+  readonly #line: HostLine;
   readonly #abort = new AbortController();
+  #admitted: Admitted | undefined;
+  #delivery: Delivery | undefined;
+  #metering: Metering | undefined;
+  #topUps: TopUps | undefined;
+  #running: RunningCall | undefined;
+  #kept: KeptCall | undefined;
   #stopReason: Stop | undefined;
-  #ticket: Ticket | undefined;
-  #gone = false;
-  #cancelOpening: () => void = () => {};
+  #resumed = false;
+  #cancelGrace: () => void = () => {};
 
-  constructor(host: HostState, stream: CallStream) {
+  constructor(host: HostState, begun: CallBegun) {
     this.#host = host;
-    this.#stream = stream;
+    this.begun = begun;
+    this.name = begun.ticket?.callId ?? toHex(begun.read.envelope.id);
+    this.#session = begun.session;
+    this.#line = new HostLine(this, begun.stream, begun.peerId);
   }
 
-  /** Begins to listen. */
-  start(): void {
-    this.#cancelOpening = this.#host.parts.clock.after(OPENING_TIMEOUT_MS, () => {
-      this.#turnAway(new SaharaError('deadline-exceeded', { what: 'opening', limitMs: OPENING_TIMEOUT_MS }));
+  /** Where the call stands. */
+  get state(): HostPlace {
+    return this.#session.state;
+  }
+
+  /** Everything delivered so far. */
+  get delivered(): readonly CallFrame[] {
+    return this.#delivery?.frames ?? [];
+  }
+
+  /** Resolves when the call's state has changed, or its stream. */
+  changed(): Promise<void> {
+    return this.#line.bell.wait();
+  }
+
+  /** Checks, answers and charges the call. Never throws. */
+  async serve(): Promise<void> {
+    try {
+      await this.#serve();
+    } catch (error) {
+      this.#refuse(asSaharaError(error));
+    } finally {
+      this.#over();
+    }
+  }
+
+  /** Waits for the caller of a call that was kept, and goes on with it or charges what was kept. Never throws. */
+  async goOn(kept: KeptCall, admitted: Admitted, running: RunningCall): Promise<void> {
+    try {
+      await this.#goOn(kept, admitted, running);
+    } catch (error) {
+      this.#refuse(asSaharaError(error));
+    } finally {
+      this.#over();
+    }
+  }
+
+  /** A frame of one of the call's streams; only the one that carries it is heard. */
+  frame(stream: CallStream, kind: number, body: Uint8Array): void {
+    if (!this.#line.carries(stream)) return;
+    if (kind === CALL_FRAME.stop && body.length === 0) this.#stop('stopped');
+    else if (kind !== CALL_FRAME.voucher || this.#topUps?.take(body) !== true) {
+      this.#unexpected(stream, kind);
+    }
+  }
+
+  /** One of the call's streams is gone. */
+  left(stream: CallStream, error: SaharaError): void {
+    if (this.#line.detach(stream)) this.lost(error);
+  }
+
+  lost(error: SaharaError): void {
+    if (this.state === 'checking' || this.state === 'queued') this.#stop('gone');
+    if (!this.#session.can('detach')) return;
+    this.#session.move('detach');
+    if (this.state !== 'detached') return;
+    // Who cancels does not come back.
+    if (error.code === 'cancelled' || this.#stopReason !== undefined) this.#stop('gone');
+    else this.#wait();
+  }
+
+  caughtUp(): void {
+    if (this.#session.can('proceed')) this.#session.move('proceed');
+  }
+
+  /** Has `stream` carry the call from delivery `from` on. */
+  attach(stream: CallStream, from: number): void {
+    this.#cancelGrace();
+    this.#host.waitsNoMore(this);
+    this.#resumed = true;
+    this.#session.move('attach');
+    this.#line.attach(stream, {
+      frames: this.delivered,
+      from,
+      after: () => {
+        const last = this.#metering?.checkpoints.last ?? (this.#kept && checkpointOf(this.#kept));
+        return last === undefined ? [] : [last];
+      },
     });
-    this.#stream.consume(this);
   }
 
-  /** Ends a call whose opening has not come. */
-  turnAway(): void {
-    this.#turnAway(new SaharaError('overloaded', { what: 'host', reason: 'stopping' }));
+  /** Takes the voucher that came with a resumption. */
+  cover(more: CallVoucher): void {
+    this.#topUps?.add(more);
   }
 
   /** Stops the answer; what was delivered is charged and the ending is sent. */
   stop(): void {
-    this.turnAway();
     this.#stop('stopped');
   }
 
-  frame(kind: number, body: Uint8Array): void {
-    if (kind === CALL_FRAME.opening && this.#session.state === 'opening') {
-      this.#session.move('open');
-      this.#cancelOpening();
-      // The body is a view that is only good during this call.
-      void this.#run(body.slice());
-    } else if (kind === CALL_FRAME.stop && body.length === 0 && this.#session.state !== 'opening') {
-      this.#stop('stopped');
-    } else {
-      const unopened = this.#session.state === 'opening';
-      this.#refuse(new SaharaError('malformed', { reason: 'unexpected call frame', kind }));
-      this.#gone = true;
-      this.#stop('gone');
-      if (unopened) this.#finishUnopened();
-    }
+  /** A call whose caller is gone is not waited for any longer. */
+  giveUp(): void {
+    if (this.state === 'detached') this.#stop('gone');
   }
 
-  end(): void {
-    // Every call ends; only one that never began is at fault.
-    if (this.#session.state === 'opening') {
-      this.#turnAway(new SaharaError('malformed', { reason: 'no opening' }));
-    }
-  }
-
-  fail(): void {
-    this.#gone = true;
-    this.#stop('gone');
-    if (this.#session.state !== 'opening') return;
-    this.#session.move('leave');
-    this.#finishUnopened();
-  }
-
-  #turnAway(error: SaharaError): void {
-    if (this.#session.state !== 'opening') return;
-    this.#refuse(error);
-    this.#finishUnopened();
-  }
-
-  #finishUnopened(): void {
-    this.#cancelOpening();
-    this.#host.finished(this);
-  }
-
-  #stop(reason: Stop): void {
+  #stop(reason: Stop, error: SaharaError = new SaharaError(STOP_CODES[reason])): void {
     if (this.#stopReason !== undefined) return;
     this.#stopReason = reason;
-    this.#abort.abort(new SaharaError(STOP_CODES[reason]));
+    this.#abort.abort(error);
   }
 
-  async #run(body: Uint8Array): Promise<void> {
-    try {
-      const begun = this.#read(body);
-      if (begun !== undefined) await this.#serve(begun.read, begun.ticket);
-      else await this.#repeat(readOpening(this.#host.parts, body));
-    } catch (error) {
-      this.#refuse(asSaharaError(error));
-    } finally {
-      this.#ticket?.leave();
-      this.#host.finished(this, this.#ticket?.callId);
+  #wait(): void {
+    const { parts, options, draining } = this.#host;
+    if (draining || options.resumeGraceMs <= 0) {
+      this.#stop('gone');
+      return;
     }
+    this.#cancelGrace = parts.clock.after(options.resumeGraceMs, () => this.#stop('gone'));
+    this.#host.waits(this);
   }
 
-  /** Reads the opening; `undefined` for a call that has already ended and is known. */
-  #read(body: Uint8Array): { readonly read: ReadOpening; readonly ticket: Ticket } | undefined {
-    const { parts, byId, entrance, draining } = this.#host;
-    const read = readOpening(parts, body);
-    const { id } = read.envelope;
-    const name = toHex(id);
-    if (byId.has(name)) throw new SaharaError('call-conflict', { callId: name, state: 'running' });
-    if (parts.records.has('host', id)) return undefined;
-    if (parts.replay.has(id)) throw new SaharaError('replayed', { id: name });
-    const ticket = entrance.begin(read, this.#stream.peerId, this.#host.gateOf(read.hosted));
-    this.#ticket = ticket;
-    if (draining) throw new SaharaError('overloaded', { what: 'host', reason: 'stopping' });
-    byId.set(name, this);
-    return { read, ticket };
+  #unexpected(stream: CallStream, kind: number): void {
+    const error = new SaharaError('malformed', { reason: 'unexpected call frame', kind });
+    stream.fail(error);
+    this.#line.detach(stream);
+    const unserved = this.state === 'checking' || this.state === 'queued';
+    this.#stop('gone', error);
+    if (unserved) return;
+    this.#host.refused(error, stream.peerId, this.begun.ticket?.caller);
+    if (this.#session.can('detach')) this.#session.move('detach');
   }
 
-  /** The same call again: the same frames and the same ending, to the peer that had them before. */
-  async #repeat(read: ReadOpening): Promise<void> {
-    const { suite, records } = this.#host.parts;
-    const name = toHex(read.envelope.id);
-    this.#host.entrance.message(this.#stream.peerId);
-    const known = await records.find('host', read.envelope.id);
-    const same =
-      known !== undefined &&
-      equalBytes(known.caller, read.envelope.from) &&
-      equalBytes(known.requestHash, suite.sha256(read.opening.request));
-    if (!same) throw new SaharaError('call-conflict', { callId: name, state: 'ended' });
-    if (known.peerId !== this.#stream.peerId) throw new SaharaError('replayed', { id: name });
-    for (const frame of known.deliveries) await this.#send(frame);
-    await this.#send({ kind: CALL_FRAME.ending, body: known.ending });
-    this.#session.move('end');
-    this.#stream.end();
-  }
-
-  async #serve(read: ReadOpening, ticket: Ticket): Promise<void> {
+  async #serve(): Promise<void> {
     const { parts } = this.#host;
+    const { read, ticket } = this.begun;
+    invariant(ticket, 'a call that is opened has a ticket');
     const startedAtMs = parts.clock.nowMs();
     const begunMs = parts.clock.monotonicMs();
     await checkSignature(parts, read);
@@ -189,25 +205,25 @@ export class HostCall implements CallSink {
     const terms = termsOf(parts, read);
     const gate = this.#host.gateOf(read.hosted);
     gate.check(ticket.turn);
-    const requestHash = read.envelope.bodyHash;
-    const lease = await this.#payment(read, terms, requestHash);
-    const call: Admitted = { read, ticket, terms, requestHash, lease };
+    const meter = meterFor(read, terms);
+    const lease = await leaseFor(parts, { read, terms, meter, peerId: this.#line.peerId });
     const cancelDeadline = parts.clock.after(terms.deadlineMs, () => this.#stop('deadline'));
     let entered = false;
     try {
       claimMessage(parts, read);
+      this.#admit({ terms, meter, lease, startedAtMs });
       this.#session.move('admit');
+      this.#line.bell.ring();
       await lease?.durable();
       await this.#enter(gate, ticket.turn);
       entered = true;
       this.#session.move('start');
-      await this.#answer(call, startedAtMs);
+      await this.#answer();
       this.#host.latency(terms.hosted.card.agent, parts.clock.monotonicMs() - begunMs);
     } catch (error) {
       lease?.release();
-      if (lease === undefined && terms.amountMax > 0n) {
-        parts.quota.giveBack(this.#freeCall(read, terms));
-      }
+      if (lease === undefined && terms.amountMax > 0n)
+        parts.quota.giveBack(freeCallOf(read, this.begun.peerId));
       throw error;
     } finally {
       cancelDeadline();
@@ -215,186 +231,168 @@ export class HostCall implements CallSink {
     }
   }
 
-  /** The voucher's part of a paid call; for a free one, a call out of the caller's quota. */
-  async #payment(read: ReadOpening, terms: CallTerms, requestHash: Hash): Promise<PayeeLease | undefined> {
-    const { payee, quota } = this.#host.parts;
-    const { voucher } = read.opening;
-    const { card } = terms.hosted;
-    const { id, from } = read.envelope;
-    if (terms.amountMax === 0n) return undefined;
-    if (voucher === undefined) {
-      if (card.free.calls === 0)
-        throw new SaharaError('payment-required', { price: String(terms.amountMax) });
-      quota.take(this.#freeCall(read, terms), card.free);
-      return undefined;
+  #admit(admitted: Admitted): Delivery {
+    const { envelope } = this.begun.read;
+    const { suite } = this.#host.parts;
+    const delivery = new Delivery({ suite, line: this.#line }, envelope.id, admitted.terms.outputUnitsMax);
+    const { meter, lease } = admitted;
+    const voucher = this.#kept?.at.voucher ?? this.begun.read.opening.voucher;
+    if (meter !== undefined && lease !== undefined && voucher !== undefined) {
+      delivery.unitsPaid = meter.unitsPaid(0n);
+      const covered = (): void => this.#line.bell.ring();
+      const failed = (error: SaharaError): void => this.#stop('unpaid', error);
+      const { amountMax } = admitted.terms;
+      this.#topUps = new TopUps({ lease, meter, amountMax, delivery, covered, failed }, voucher);
     }
-    return payee.admit({
-      callId: id,
-      payer: from,
-      voucher,
-      requestHash,
-      agentAsset: card.asset,
-      amountMax: terms.amountMax,
-      holdMs: terms.deadlineMs + HOLD_GRACE_MS,
-    });
-  }
-
-  #freeCall({ envelope }: ReadOpening, { hosted }: CallTerms): FreeCall {
-    return { agent: hosted.card.agent, caller: envelope.from, peerId: this.#stream.peerId };
+    this.#admitted = admitted;
+    this.#delivery = delivery;
+    return delivery;
   }
 
   async #enter(gate: Gate, turn: string): Promise<void> {
     if (this.#abort.signal.aborted) throw this.#abort.signal.reason;
     if (gate.full) {
       const body = progress.encode({ stage: 'queued', ahead: gate.ahead(turn) });
-      await this.#send({ kind: CALL_FRAME.progress, body });
+      this.#line.send({ kind: CALL_FRAME.progress, body });
     }
     await gate.enter(this.#abort.signal, turn);
   }
 
-  async #answer(call: Admitted, startedAtMs: number): Promise<void> {
-    const { parts } = this.#host;
-    const { envelope, request } = call.read;
-    const { hosted, outputUnitsMax } = call.terms;
-    const delivery = new Delivery({ suite: parts.suite, stream: this.#stream }, envelope.id, outputUnitsMax);
-    const job = { callId: envelope.id, caller: envelope.from, request, outputUnitsMax };
-    const run = hosted.answerer.answer(job, { signal: this.#abort.signal });
-    const finish = await this.#deliver(run, delivery);
-    this.#session.move(this.#stopReason === undefined ? 'end' : 'stop');
-    const draft = await this.#draft(call, { run, delivery, finish, startedAtMs });
-    const ending = await this.#charge(call, draft);
-    const body = callEnding.encode(ending);
-    if (!this.#gone) {
-      this.#stream.send({ kind: CALL_FRAME.ending, body });
-      this.#stream.end();
-    }
-    this.#session.move('charge');
-    parts.records.add({
-      side: 'host',
-      callId: envelope.id,
-      agent: hosted.card.agent,
-      caller: envelope.from,
-      peerId: this.#stream.peerId,
-      cardHash: hosted.cardHash,
-      requestHash: call.requestHash,
-      finish,
-      amount: draft.amount,
-      finishedAtMs: draft.finishedAtMs,
-      opening: call.read.bytes,
-      deliveries: delivery.frames,
-      ending: body,
-    });
-    call.ticket.answered({ amount: draft.amount, cut: this.#gone });
-  }
-
-  /** Delivers until the end, a stop or a failure; a failure with nothing delivered is thrown. */
-  async #deliver(run: AnswerRun, delivery: Delivery): Promise<Finish> {
-    const { signal } = this.#abort;
-    const parts = run.parts[Symbol.asyncIterator]();
-    let leave = (): void => {};
-    const stopped = new Promise<undefined>((resolve) => {
-      leave = () => resolve(undefined);
-      signal.addEventListener('abort', leave, { once: true });
-    });
+  async #goOn(kept: KeptCall, admitted: Admitted, running: RunningCall): Promise<void> {
+    const { clock } = this.#host.parts;
+    const { terms, lease, meter, startedAtMs } = admitted;
+    this.#kept = kept;
+    this.#running = running;
+    const delivery = this.#admit(admitted);
+    delivery.restore(kept.frames.slice(0, kept.at.deliveries), expensesOf(kept));
+    if (meter !== undefined) delivery.unitsPaid = meter.unitsPaid(delivery.expenses);
+    const leftMs = Math.max(0, startedAtMs + terms.deadlineMs - clock.nowMs());
+    const cancelDeadline = clock.after(leftMs, () => this.#stop('deadline'));
+    const gate = this.#host.gateOf(terms.hosted);
+    let entered = false;
     try {
-      for (;;) {
-        if (signal.aborted) throw signal.reason;
-        const next = await Promise.race([parts.next(), stopped]);
-        if (next === undefined) throw signal.reason;
-        if (next.done) throw new SaharaError('backend-failed', { reason: 'no end' });
-        if (next.value.type === 'end') return delivery.cut ? 'length' : next.value.finish;
-        const waiting = this.#part(next.value, delivery);
-        if (waiting !== undefined) await waiting;
-        if (delivery.cut) return 'length';
-      }
+      this.#wait();
+      const finish = await this.#untilResumed();
+      if (finish !== undefined) return await this.#end(finish, kept.at);
+      await gate.enter(this.#abort.signal, toHex(this.begun.read.envelope.from));
+      entered = true;
+      await this.#answer();
     } catch (error) {
-      if (delivery.deltas === 0) throw signal.aborted ? signal.reason : backendError(error);
-      return signal.aborted || this.#gone ? 'cancelled' : 'failed';
+      lease?.release();
+      throw error;
     } finally {
-      signal.removeEventListener('abort', leave);
-      // A backend that does not come back from here has its own signal to obey.
-      parts.return?.().then(undefined, () => {});
-      if (!signal.aborted && delivery.cut) this.#abort.abort(new SaharaError('cancelled'));
+      cancelDeadline();
+      if (entered) gate.leave();
     }
   }
 
-  #part(part: Exclude<AnswerPart, { type: 'end' }>, delivery: Delivery): Promise<void> | undefined {
+  /** How a kept call ends that nobody comes for; `undefined` once somebody has. */
+  async #untilResumed(): Promise<Finish | undefined> {
+    while (!this.#resumed) {
+      if (this.#stopReason !== undefined) return 'failed';
+      await this.#line.bell.wait(this.#abort.signal).catch(() => {});
+    }
+    return undefined;
+  }
+
+  async #answer(): Promise<void> {
+    const { read } = this.begun;
+    const [admitted, delivery] = [this.#admitted, this.#delivery];
+    invariant(admitted && delivery, 'only an admitted call is answered');
+    const { hosted, outputUnitsMax } = admitted.terms;
+    const { envelope, request } = read;
     const { signal } = this.#abort;
-    if (part.type === 'source') return delivery.source(part.source, signal);
-    return delivery.say(part.text, part.citations, signal);
+    const job = { callId: envelope.id, caller: envelope.from, request, outputUnitsMax };
+    const run = hosted.answerer.answer(job, { signal });
+    this.#meter(admitted, delivery, run);
+    const { meter } = admitted;
+    const [line, session, metering] = [this.#line, this.#session, this.#metering];
+    const answering = new Answering({ line, session, delivery, meter, metering, signal });
+    const kept = this.#kept;
+    const parts = kept === undefined ? run.parts : retrace(run.parts, delivery.frames.slice());
+    const finish = await answering.deliver(parts);
+    const earned = kept !== undefined && delivery.frames.length === kept.at.deliveries ? kept.at : undefined;
+    await this.#end(this.#stopReason === 'lost' ? 'failed' : finish, earned, run);
   }
 
-  async #draft(
-    call: Admitted,
-    answered: {
-      readonly run: AnswerRun;
-      readonly delivery: Delivery;
-      readonly finish: Finish;
-      readonly startedAtMs: number;
-    },
-  ): Promise<ReceiptDraft> {
-    const { run, delivery, finish, startedAtMs } = answered;
-    const { envelope, request } = call.read;
-    const { hosted, inputUnits, price } = call.terms;
-    const { card } = hosted;
-    const outputUnits = delivery.units;
-    const free = call.lease === undefined || finish === 'nothing-found';
-    const amount = free ? 0n : chargeOf(price, inputUnits, outputUnits);
-    const counted = run.shares({ text: delivery.text, citations: delivery.citations });
-    const { rule, shares } = counted instanceof Promise ? await counted : counted;
-    const amounts = splitCharge(amount, shares);
-    return {
-      version: 1,
-      network: this.#host.parts.network,
-      callId: envelope.id,
-      agent: card.agent,
-      payee: card.operator,
-      payer: envelope.from,
-      requestHash: call.requestHash,
-      responseHash: delivery.chain,
-      deliveries: delivery.frames.length,
-      cardHash: hosted.cardHash,
-      manifestHash: card.manifestHash,
-      modelDigest: card.model.digest,
-      skill: request.skill,
-      seed: request.seed,
+  /** Has a call metered whose opening does not cover all that it can cost. */
+  #meter(admitted: Admitted, delivery: Delivery, run: AnswerRun): void {
+    const { meter, lease } = admitted;
+    if (meter === undefined || lease === undefined || !meter.metered) return;
+    const { parts } = this.#host;
+    const { read } = this.begun;
+    const { envelope } = read;
+    const { inputUnits, hosted } = admitted.terms;
+    this.#running ??= parts.running?.begin(headOf(read, admitted, this.#line.peerId));
+    const checkpoints = new Checkpoints(
+      {
+        network: parts.network,
+        callId: envelope.id,
+        channel: lease.channel,
+        inputUnits,
+        signer: hosted.signer,
+        meter,
+        delivery,
+        line: this.#line,
+        kept: this.#running,
+        voucher: () => this.#topUps?.voucher,
+        failed: (error) => this.#stop('lost', error),
+      },
+      run,
+      this.#kept && checkpointOf(this.#kept),
+    );
+    this.#metering = { meter, checkpoints };
+  }
+
+  /** Charges what was delivered and says so; `earned` where it is known already. */
+  async #end(finish: Finish, earned: AnswerShares | undefined, run?: AnswerRun): Promise<void> {
+    const { parts } = this.#host;
+    const { read, ticket } = this.begun;
+    const [admitted, delivery] = [this.#admitted, this.#delivery];
+    invariant(admitted && delivery, 'only an admitted call ends');
+    this.#session.move(this.#stopReason === undefined ? 'end' : 'stop');
+    this.#metering?.checkpoints.close();
+    this.#topUps?.close();
+    // A backend whose answer was cut off is told to stop.
+    if (delivery.cut && this.#stopReason === undefined) this.#abort.abort(new SaharaError('cancelled'));
+    const { text, citations } = delivery;
+    const counted = earned ?? run?.shares({ text, citations });
+    invariant(counted, 'what was delivered is earned by somebody');
+    const shares = counted instanceof Promise ? await counted : counted;
+    if (this.#metering?.checkpoints.made) await this.#running?.complete(delivery.frames);
+    const finishedAtMs = parts.clock.nowMs();
+    const record = await chargeCall(parts, {
+      ...admitted,
+      read,
+      delivery,
       finish,
-      inputUnits,
-      outputUnits,
-      price,
-      expenses: 0n,
-      amount,
-      shares: shares.map((share, i): ReceiptShare => ({ ...share, amount: amounts[i] ?? 0n })),
-      attributionRule: rule,
-      startedAtMs,
-      finishedAtMs: Math.max(startedAtMs, this.#host.parts.clock.nowMs()),
-    };
-  }
-
-  async #charge(
-    call: Admitted,
-    draft: ReceiptDraft,
-  ): Promise<{ readonly receipt: Signed; readonly charge: Signed | undefined }> {
-    const { signer } = call.terms.hosted;
-    if (call.lease !== undefined) return call.lease.commit(draft, signer);
-    const payload = receiptSchema.encode({ ...draft, channel: undefined, lane: 0, sequence: 0 });
-    return { receipt: await signer.sign('receipt', payload), charge: undefined };
-  }
-
-  async #send(frame: CallFrame): Promise<void> {
-    if (!this.#stream.send(frame)) await this.#stream.writable({ signal: this.#abort.signal });
+      earned: shares,
+      finishedAtMs,
+    });
+    const cut = !this.#line.open;
+    this.#line.close({ kind: CALL_FRAME.ending, body: record.ending });
+    this.#session.move('charge');
+    parts.records.add({ ...record, peerId: this.#line.peerId });
+    this.#running?.forget();
+    ticket?.answered({ amount: record.amount, cut });
   }
 
   #refuse(error: SaharaError): void {
     if (!this.#session.can('refuse')) return;
-    this.#session.move('refuse');
-    this.#host.refused(error, this.#stream.peerId, this.#ticket?.caller);
-    if (!this.#gone) this.#stream.fail(error);
+    // A charge that could not be made is made after a restart.
+    if (this.state !== 'charging') this.#running?.forget();
+    const left = this.#stopReason === 'gone' && this.#session.can('leave');
+    this.#session.move(left ? 'leave' : 'refuse');
+    this.#metering?.checkpoints.close();
+    this.#host.refused(error, this.#line.peerId, this.begun.ticket?.caller);
+    this.#line.fail(error);
   }
-}
 
-function backendError(error: unknown): SaharaError {
-  const known = asSaharaError(error);
-  // What went wrong inside a backend is the operator's business, not the caller's.
-  return known.code === 'internal' ? new SaharaError('backend-failed', {}, { cause: error }) : known;
+  #over(): void {
+    this.#cancelGrace();
+    this.#host.waitsNoMore(this);
+    this.begun.ticket?.leave();
+    this.#host.finished(this);
+    this.#line.bell.ring();
+  }
 }

@@ -182,6 +182,8 @@ export interface AnswerJob {
 export type AnswerPart =
   | { readonly type: 'source'; readonly source: Source }
   | { readonly type: 'delta'; readonly text: string; readonly citations: readonly Citation[] }
+  /** A call made below this one: a `CallChild` in its wire form, and what it cost in grains if it was made directly. */
+  | { readonly type: 'child'; readonly body: Uint8Array; readonly amount: bigint }
   /** Last, if nothing stopped the answer. */
   | { readonly type: 'end'; readonly finish: 'done' | 'length' | 'nothing-found' };
 
@@ -195,7 +197,10 @@ export interface AnswerShares {
 export interface AnswerRun {
   /** The answer; nobody asking for the next part pauses it. Errors are the backend's own. */
   readonly parts: AsyncIterable<AnswerPart>;
-  /** Who earns for what was delivered; only what it cites. Asked once, after the parts ended or stopped. */
+  /**
+   * Who earns for what was delivered; only what it cites. Asked once after the parts ended or stopped, and of a
+   * metered call for what was delivered so far at each checkpoint.
+   */
   shares(delivered: {
     readonly text: string;
     readonly citations: readonly Citation[];

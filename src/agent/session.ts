@@ -54,18 +54,45 @@ export const CALLER_EDGES: Edges<CallerState, CallerEvent> = {
 };
 
 /** What happens to a call at its host. */
-export type HostEvent = 'open' | 'admit' | 'start' | 'stop' | 'end' | 'charge' | 'refuse' | 'leave';
+export type HostEvent =
+  | 'open'
+  | 'resume'
+  | 'admit'
+  | 'start'
+  | 'repeat'
+  | 'pause'
+  | 'cover'
+  | 'detach'
+  | 'attach'
+  | 'proceed'
+  | 'stop'
+  | 'end'
+  | 'charge'
+  | 'refuse'
+  | 'leave';
 
-/** Where a call stands at its host. */
+/** Where a call, or a stream that asks for one, stands at its host. */
 export type HostState =
   /** The stream is open; no opening came. */
   | 'opening'
   /** The opening is being checked, in the documented order. */
   | 'checking'
+  /** A call that goes on is being looked for. */
+  | 'finding'
+  /** The stream carries a call that was there before, whose own state goes on. Final. */
+  | 'joined'
+  /** A call that has ended is being told again. */
+  | 'repeating'
   /** Everything was checked; the call waits for a place. */
   | 'queued'
   /** The answer is being made and delivered. */
   | 'answering'
+  /** What is covered is used up; the call waits for a voucher. */
+  | 'paused'
+  /** The stream is gone; the call waits for its caller. */
+  | 'detached'
+  /** A new stream gets what its caller has not. */
+  | 'replaying'
   /** The answer is over or was stopped; receipt and charge are being made. */
   | 'charging'
   /** The ending is out. Final. */
@@ -75,11 +102,37 @@ export type HostState =
 
 /** Every edge at the host. */
 export const HOST_EDGES: Edges<HostState, HostEvent> = {
-  opening: { open: 'checking', refuse: 'refused', leave: 'refused' },
-  checking: { admit: 'queued', refuse: 'refused', leave: 'refused', end: 'ended' },
-  queued: { start: 'answering', stop: 'refused', refuse: 'refused', leave: 'refused' },
-  answering: { stop: 'charging', end: 'charging', leave: 'charging', refuse: 'refused' },
-  charging: { charge: 'ended', refuse: 'refused' },
+  opening: { open: 'checking', resume: 'finding', refuse: 'refused', leave: 'refused' },
+  checking: { admit: 'queued', repeat: 'repeating', refuse: 'refused', leave: 'refused' },
+  finding: { attach: 'joined', repeat: 'repeating', refuse: 'refused', leave: 'refused' },
+  repeating: { end: 'ended', refuse: 'refused', leave: 'refused' },
+  queued: { start: 'answering', attach: 'queued', refuse: 'refused', leave: 'refused' },
+  answering: {
+    pause: 'paused',
+    detach: 'detached',
+    attach: 'replaying',
+    stop: 'charging',
+    end: 'charging',
+    refuse: 'refused',
+  },
+  paused: {
+    cover: 'answering',
+    detach: 'detached',
+    attach: 'replaying',
+    stop: 'charging',
+    refuse: 'refused',
+  },
+  detached: { attach: 'replaying', stop: 'charging', end: 'charging', refuse: 'refused' },
+  replaying: {
+    proceed: 'answering',
+    detach: 'detached',
+    attach: 'replaying',
+    stop: 'charging',
+    end: 'charging',
+    refuse: 'refused',
+  },
+  charging: { detach: 'charging', attach: 'charging', charge: 'ended', refuse: 'refused' },
+  joined: {},
   ended: {},
   refused: {},
 };

@@ -30,6 +30,7 @@ describe('a call that does not go well', () => {
       let frames = 0;
       const rig = await createRig({
         pair: { tap: (frame) => (frames++ === cutAt ? 'cut' : frame) },
+        hostOptions: { resumeGraceMs: 0 },
       });
       const call = ask(rig);
       await expect(call.result).rejects.toMatchObject({ code: 'peer-gone', facts: { outcome: 'unknown' } });

@@ -1,0 +1,62 @@
+/** What pays for a call at its host: the voucher of its opening, or a call out of the caller's free ones. */
+import { SaharaError } from '../base/errors.ts';
+import type { CallTerms, ReadOpening } from './admission.ts';
+import { HOLD_GRACE_MS } from './call-limits.ts';
+import { Meter } from './host-meter.ts';
+import type { PayeeLease, PayeePort } from './ports.ts';
+import type { FreeCall, QuotaBook } from './quota.ts';
+
+/** A call that passed every check. */
+export interface Admitted {
+  readonly terms: CallTerms;
+  /** Both absent for a free call. */
+  readonly meter: Meter | undefined;
+  readonly lease: PayeeLease | undefined;
+  readonly startedAtMs: number;
+}
+
+type Opened = Pick<ReadOpening, 'opening' | 'envelope' | 'request' | 'hosted'>;
+
+/** The meter of a paid call; `undefined` for a free one. Throws `voucher-insufficient`. */
+export function meterFor({ opening, request }: Opened, terms: CallTerms): Meter | undefined {
+  if (opening.voucher === undefined || terms.amountMax === 0n) return undefined;
+  return new Meter(terms, request.cover);
+}
+
+/**
+ * The voucher's part of a paid call; for a free one, a call out of the caller's quota. Throws `payment-required`,
+ * `quota-exhausted`, and what the payee's book throws.
+ */
+export async function leaseFor(
+  parts: { readonly payee: PayeePort; readonly quota: QuotaBook },
+  call: {
+    readonly read: Opened;
+    readonly terms: CallTerms;
+    readonly meter: Meter | undefined;
+    readonly peerId: string;
+  },
+): Promise<PayeeLease | undefined> {
+  const { read, terms, meter, peerId } = call;
+  const { card } = terms.hosted;
+  if (terms.amountMax === 0n) return undefined;
+  const { voucher } = read.opening;
+  if (voucher === undefined || meter === undefined) {
+    if (card.free.calls === 0) throw new SaharaError('payment-required', { price: String(terms.amountMax) });
+    parts.quota.take(freeCallOf(read, peerId), card.free);
+    return undefined;
+  }
+  return parts.payee.admit({
+    callId: read.envelope.id,
+    payer: read.envelope.from,
+    voucher,
+    requestHash: read.envelope.bodyHash,
+    agentAsset: card.asset,
+    amountMax: meter.cover,
+    holdMs: terms.deadlineMs + HOLD_GRACE_MS,
+  });
+}
+
+/** Who asks whom for a free call. */
+export function freeCallOf({ envelope, hosted }: Opened, peerId: string): FreeCall {
+  return { agent: hosted.card.agent, caller: envelope.from, peerId };
+}
