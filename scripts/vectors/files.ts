@@ -4,6 +4,8 @@ import { ed25519Vectors } from './ed25519.ts';
 import { encodingVectors, recordVectors } from './encoding.ts';
 import { certificateVectors, envelopeVectors } from './envelope.ts';
 import { vectorText } from './file.ts';
+import { endingVectors, voucherVectors } from './payment.ts';
+import { replayVectors } from './replay.ts';
 import { sealVectors } from './seal.ts';
 import { identityVectors, signingVectors } from './signing.ts';
 import { merkleVectors, receiptTreeVectors } from './trees.ts';
@@ -24,6 +26,9 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['budget.json', vectorText(budgetVectors())],
     ['bundle.json', vectorText(bundleVectors())],
     ['seal.json', vectorText(sealVectors())],
+    ['voucher.json', vectorText(voucherVectors())],
+    ['ending.json', vectorText(endingVectors())],
+    ['replay.json', vectorText(replayVectors())],
     ['work.json', vectorText(workVectors())],
   ]);
 }
