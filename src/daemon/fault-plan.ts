@@ -1,11 +1,12 @@
 /**
  * Faults on order, for tests alone: `SAHARA_FAULTS` names points of `base/points.ts` and what happens there.
  *
- *   host:admitted=kill            the process is killed the first time that it comes there
- *   host:delivered=3:stop         it is stopped (SIGSTOP) the third time
+ *   tail:appended=kill            the process is killed the first time that it comes there
+ *   journal:batch=3:stop          it is stopped (SIGSTOP) the third time
  *   journal:batch=fail:disk-full  the code there fails with this code
  *   ledger:built=wait:5000        the whole process stands still for so many milliseconds
- *   host:opening=clock:-7200000   its wall clock jumps by so many milliseconds
+ *   tail:appended=clock:-7200000  its wall clock jumps by so many milliseconds
+ *   now=clock:7200000             the same at once, when the plan is read
  *
  * Several stand behind each other with commas; each happens once. `@file` reads the plan from a file, now and at each
  * SIGUSR2, and answers with the same text in `file.read`, so that a test can order a fault of a daemon that runs.
@@ -21,13 +22,14 @@ type FaultAction =
 
 /** One fault: what happens the `hit`th time that the process comes to `label`. */
 export interface PlannedFault {
-  readonly label: Point;
+  /** `now`: at once, without a point. */
+  readonly label: Point | 'now';
   /** From 1. */
   readonly hit: number;
   readonly action: FaultAction;
 }
 
-const FAULT = /^([a-z]+:[a-z-]+)=(?:(\d{1,9}):)?(kill|stop|fail|wait|clock)(?::([a-z0-9-]+))?$/;
+const FAULT = /^(now|[a-z]+:[a-z-]+)=(?:(\d{1,9}):)?(kill|stop|fail|wait|clock)(?::([a-z0-9-]+))?$/;
 const MS = /^-?\d{1,12}$/;
 
 /** Reads a plan. Throws `config-invalid`. */
@@ -39,7 +41,8 @@ export function readFaultPlan(text: string): readonly PlannedFault[] {
 function readFault(text: string): PlannedFault {
   const [, label = '', hit = '1', type = '', argument = ''] = FAULT.exec(text) ?? [];
   const action = actionOf(type, argument);
-  if (!isPoint(label) || Number(hit) < 1 || action === undefined) {
+  const known = label === 'now' || isPoint(label);
+  if (!known || Number(hit) < 1 || action === undefined) {
     const allowed = 'label=[hit:]kill|stop|fail:CODE|wait:MS|clock:MS';
     throw new SaharaError('config-invalid', { field: 'SAHARA_FAULTS', found: text, allowed });
   }
@@ -79,6 +82,7 @@ export function orderFaults(text: string): void {
 }
 
 function arm(plan: readonly PlannedFault[], shiftClock: (ms: number) => void): void {
+  for (const fault of plan) if (fault.label === 'now') act(fault, shiftClock);
   const hits = new Map<Point, number>();
   watchPoints((label) => {
     const hit = (hits.get(label) ?? 0) + 1;

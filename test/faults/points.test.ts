@@ -50,6 +50,7 @@ describe('a plan of faults', () => {
   it.each([
     'nowhere:known=kill',
     'tail:appended',
+    'now:=kill',
     'tail:appended=0:kill',
     'tail:appended=kill:9',
     'tail:appended=fail:no-such-code',
