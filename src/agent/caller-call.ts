@@ -1,68 +1,55 @@
-/** One call at its caller, from the price to the checked ending. */
-import { equalBytes } from '../base/bytes.ts';
-import { asSaharaError, SaharaError } from '../base/errors.ts';
-import {
-  CALL_FRAME,
-  type CallEnding,
-  type CallOpening,
-  type CallRequest,
-  callEnding,
-  callOpening,
-  callRequest,
-  progress,
-} from '../protocol/call.ts';
-import { type Envelope, envelope } from '../protocol/envelope.ts';
-import type { Hash, Id } from '../protocol/ids.ts';
-import { PROTOCOL_VERSION } from '../protocol/ids.ts';
-import { CLOCK_SKEW_MS, ENVELOPE_LIFE_MS_MAX } from '../protocol/limits.ts';
-import { chargeOf, type Receipt, receipt as receiptSchema } from '../protocol/payment.ts';
-import { inputUnits } from '../protocol/units.ts';
-import { checkAmount, checkDelivered, checkReceiptFields, checkShares } from '../protocol/verify-receipt.ts';
-import type { AskRequest, CallEvent, CallerShared, CallHandle, CallResult, KnownCard } from './caller.ts';
+/** One call at its caller, from the price to the checked ending, over as many streams as it takes. */
+import { asSaharaError, type ErrorFacts, SaharaError } from '../base/errors.ts';
+import { CALL_FRAME, type CallEnding, callEnding, progress } from '../protocol/call.ts';
+import type { Id } from '../protocol/ids.ts';
+import { CLOCK_SKEW_MS } from '../protocol/limits.ts';
+import type { AskRequest, CallEvent, CallerShared, CallHandle, CallResult } from './caller.ts';
+import { type Begun, beginCall } from './caller-begin.ts';
+import { type Arrived, lookUp, settleEnding } from './caller-ending.ts';
+import { FAULTS, MENDED_ONCE, RESUMED_LATER } from './caller-limits.ts';
+import { CallerMeter } from './caller-meter.ts';
+import { type Outgoing, priceOf, reopenCall } from './caller-opening.ts';
+import { Patience, recallMoney, reconnect } from './caller-resume.ts';
+import { Retelling } from './caller-retelling.ts';
 import { EventQueue } from './events.ts';
 import { Incoming } from './incoming.ts';
-import type { CallStream, PayerLease } from './ports.ts';
+import { type CallTicket, TICKET_FORMAT } from './open-calls.ts';
+import type { CallFrame, CallStream } from './ports.ts';
 import { CALLER_EDGES, type CallerEvent, type CallerState, Session } from './session.ts';
 
-/** What is sent, in its parts and on the wire. */
-interface Outgoing {
-  readonly known: KnownCard;
-  readonly request: CallRequest;
-  readonly requestHash: Hash;
-  readonly envelope: Envelope;
-  readonly opening: CallOpening;
-  readonly bytes: Uint8Array;
-  readonly lease: PayerLease | undefined;
-}
+/** How a call begins: with a request, or with what is left of one. */
+export type CallBeginning =
+  | { readonly callId: Id; readonly request: AskRequest }
+  | { readonly callId: Id; readonly ticket: CallTicket | undefined };
 
 const DELIVERIES: ReadonlySet<number> = new Set([CALL_FRAME.source, CALL_FRAME.delta, CALL_FRAME.child]);
-
-const MENDED_ONCE: ReadonlySet<string> = new Set([
-  'voucher-stale',
-  'voucher-insufficient',
-  'expired',
-  'not-yet-valid',
-]);
 
 /** One call. */
 export class CallerCall implements CallHandle {
   readonly callId: Id;
   readonly result: Promise<CallResult>;
   readonly #shared: CallerShared;
-  readonly #asked: AskRequest;
+  readonly #beginning: CallBeginning;
   readonly #queue = new EventQueue<CallEvent>();
+  readonly #patience: Patience;
   #session = new Session<CallerState, CallerEvent>(CALLER_EDGES, 'reserving');
   #incoming: Incoming;
+  #meter: CallerMeter | undefined;
   #stream: CallStream | undefined;
   #stopping: SaharaError | undefined;
+  #stopGivenUp = false;
+  #had = 0;
+  #retelling: Retelling | undefined;
+  #ticket: CallTicket | undefined;
   #give: (() => void) | undefined;
   #resolve: (result: CallResult) => void = () => {};
   #reject: (error: SaharaError) => void = () => {};
 
-  constructor(shared: CallerShared, asked: AskRequest) {
+  constructor(shared: CallerShared, beginning: CallBeginning) {
     this.#shared = shared;
-    this.#asked = asked;
-    this.callId = asked.callId ?? shared.parts.dice.bytes(16);
+    this.#beginning = beginning;
+    this.callId = beginning.callId;
+    this.#patience = new Patience(shared.parts, shared.options.resumeForMs);
     this.#incoming = new Incoming(shared.parts.suite, this.callId);
     this.result = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -74,6 +61,14 @@ export class CallerCall implements CallHandle {
 
   get state(): CallerState {
     return this.#session.state;
+  }
+
+  get cover(): bigint {
+    return this.#session.state === 'refused' ? 0n : (this.#meter?.cover ?? 0n);
+  }
+
+  get ticket(): CallTicket | undefined {
+    return this.#ticket && { ...this.#ticket, cover: this.#meter?.cover ?? this.#ticket.cover };
   }
 
   events(): AsyncIterable<CallEvent> {
@@ -95,26 +90,45 @@ export class CallerCall implements CallHandle {
   #stop(reason: SaharaError): void {
     if (this.#stopping !== undefined) return;
     this.#stopping = reason;
-    const stream = this.#stream;
-    if (stream === undefined || !this.#session.can('stop')) return;
+    this.#meter?.stop();
+    this.#patience.hurry(this.#shared.options.stopTimeoutMs);
+    if (this.#stream !== undefined && this.#session.can('stop')) this.#sendStop(this.#stream);
+  }
+
+  #sendStop(stream: CallStream): void {
     this.#session.move('stop');
+    this.#send(stream, { kind: CALL_FRAME.stop, body: new Uint8Array(0) });
+    this.#give?.();
+    this.#give = this.#shared.parts.clock.after(this.#shared.options.stopTimeoutMs, () => {
+      this.#stopGivenUp = true;
+      stream.cancel();
+    });
+  }
+
+  #send(stream: CallStream | undefined, frame: CallFrame): void {
     try {
-      stream.send({ kind: CALL_FRAME.stop, body: new Uint8Array(0) });
+      stream?.send(frame);
     } catch {
       // The stream is broken; its reader hears of it.
     }
-    this.#give = this.#shared.parts.clock.after(this.#shared.options.stopTimeoutMs, () => stream.cancel());
   }
 
   async #run(): Promise<void> {
+    const { openCalls } = this.#shared.parts;
     try {
-      const result = await this.#tries();
+      const result = await ('request' in this.#beginning
+        ? this.#tries(this.#beginning.request)
+        : this.#again(this.#beginning.ticket));
+      openCalls?.remove(this.callId);
       const last = this.#queue.push([{ type: 'ending', receipt: result.receipt }]);
       this.#queue.close();
       this.#resolve(result);
       await last;
     } catch (error) {
       const failure = asSaharaError(error);
+      if (!this.#session.over) this.#session.move(this.#session.can('lose') ? 'lose' : 'refuse');
+      if (this.#session.state === 'refused') openCalls?.remove(this.callId);
+      else if (this.#ticket !== undefined) openCalls?.leave(this.callId);
       this.#queue.close(failure);
       this.#reject(failure);
     } finally {
@@ -122,134 +136,114 @@ export class CallerCall implements CallHandle {
     }
   }
 
-  /** A refusal that this side can mend is mended once: lost payment state, a clock that is off. */
-  async #tries(): Promise<CallResult> {
+  /** A refusal that this side can mend is mended once. */
+  async #tries(request: AskRequest): Promise<CallResult> {
     try {
-      return await this.#once();
+      return await this.#once(request, 0);
     } catch (error) {
       const failure = asSaharaError(error);
-      const clock = failure.facts.receiverTimeMs;
-      const mendable = MENDED_ONCE.has(failure.code) && failure.facts.what === undefined;
-      if (this.#session.state !== 'refused' || !mendable || this.#stopping) throw failure;
+      const { receiverTimeMs: clock, bits, what } = failure.facts;
+      const workBits = typeof bits === 'number' ? bits : 0;
+      const mendable = MENDED_ONCE.has(failure.code) && (what === undefined || workBits > 0);
+      const tooMuch = workBits > this.#shared.options.workBitsMax;
+      if (this.#session.state !== 'refused' || !mendable || tooMuch || this.#stopping) throw failure;
       if (typeof clock === 'number') this.#shared.skewMs = clock - this.#shared.parts.clock.nowMs();
       this.#session = new Session<CallerState, CallerEvent>(CALLER_EDGES, 'reserving');
-      return await this.#once();
+      return await this.#once(request, workBits);
     }
   }
 
-  async #once(): Promise<CallResult> {
-    const { parts } = this.#shared;
-    let out: Outgoing;
-    let stream: CallStream;
+  async #once(asked: AskRequest, workBits: number): Promise<CallResult> {
+    const stopped = (): void => {
+      if (this.#stopping) throw this.#stopping;
+    };
+    let begun: Begun;
     try {
-      const found = this.#shared.cardOf(this.#asked.target.card);
-      const known = found instanceof Promise ? await found : found;
-      const opening = parts.transport.openCall(this.#asked.target.peerId);
-      // A failure is heard below; the signatures are under way meanwhile.
-      opening.catch(() => {});
-      try {
-        out = await this.#prepare(known);
-      } catch (error) {
-        // Nothing will be said on the stream: left open, its host would wait for an opening.
-        opening.then(
-          (unused) => unused.cancel(),
-          () => {},
-        );
-        throw error;
-      }
-      try {
-        stream = await opening;
-        if (this.#stopping) {
-          stream.cancel();
-          throw this.#stopping;
-        }
-      } catch (error) {
-        out.lease?.release();
-        throw error;
-      }
+      begun = await beginCall(this.#shared, asked, { callId: this.callId, workBits, stopped });
     } catch (error) {
       this.#session.move('refuse');
       throw error;
     }
-    return this.#converse(stream, out);
-  }
-
-  async #prepare(known: KnownCard): Promise<Outgoing> {
-    if (this.#stopping) throw this.#stopping;
-    const { parts, skewMs } = this.#shared;
-    const request = requestOf(this.#asked, known, this.#shared.options.deadlineMs);
-    const encoded = callRequest.encode(request);
-    const requestHash = parts.suite.sha256(encoded);
-    const issuedAtMs = parts.clock.nowMs() + skewMs;
-    const opened: Envelope = {
-      version: PROTOCOL_VERSION,
-      network: parts.network,
-      id: this.callId,
-      from: parts.operator.publicKey,
-      to: { kind: 'agent', name: known.card.agent },
-      sequence: this.#shared.nextSequence(),
-      issuedAtMs,
-      expiresAtMs: issuedAtMs + Math.min(ENVELOPE_LIFE_MS_MAX, request.deadlineMs + CLOCK_SKEW_MS),
-      context: undefined,
-      bodyType: 'call',
-      bodyHash: requestHash,
-      extensions: new Map(),
-    };
-    // Asked for together, so that voucher and request leave under one signature.
-    const reserving = this.#reserve(known, request);
-    const signing = parts.operator.sign('call', envelope.encode(opened));
-    const [lease, signed] = await Promise.all([reserving, signing]);
-    const opening: CallOpening = {
-      envelope: signed,
-      request: encoded,
-      voucher: lease?.voucher,
-      offer: undefined,
-      work: undefined,
-      parents: [],
-    };
-    return {
-      known,
-      request,
-      requestHash,
-      envelope: opened,
-      opening,
-      bytes: callOpening.encode(opening),
-      lease,
-    };
-  }
-
-  async #reserve(known: KnownCard, request: CallRequest): Promise<PayerLease | undefined> {
-    const { payer } = this.#shared.parts;
-    const { payment = 'auto' } = this.#asked;
-    if (request.priceMax === 0n || payment === 'free') return undefined;
-    const { card } = known;
-    const free = payment === 'auto' && card.free.calls > 0;
-    if (payer === undefined) {
-      if (free) return undefined;
-      throw new SaharaError('payment-required', { price: String(request.priceMax) });
-    }
-    const wanted = { callId: this.callId, payee: card.operator, amountMax: request.priceMax };
-    try {
-      return await payer.reserve(wanted);
-    } catch (error) {
-      if (free && asSaharaError(error).code === 'channel-unknown') return undefined;
-      throw error;
-    }
-  }
-
-  async #converse(stream: CallStream, out: Outgoing): Promise<CallResult> {
-    const { clock } = this.#shared.parts;
+    const { out, stream } = begun;
+    this.#begin(out, out.request.cover);
+    this.#session.move('send');
     this.#stream = stream;
-    const cancelDeadline = clock.after(out.request.deadlineMs + CLOCK_SKEW_MS, () =>
-      this.#stop(new SaharaError('deadline-exceeded', { deadlineMs: out.request.deadlineMs })),
+    this.#send(stream, { kind: CALL_FRAME.opening, body: out.bytes });
+    return this.#follow(out, stream);
+  }
+
+  /** Goes on with a call that this process did not begin. */
+  async #again(ticket: CallTicket | undefined): Promise<CallResult> {
+    const { openCalls } = this.#shared.parts;
+    this.#session = new Session<CallerState, CallerEvent>(CALLER_EDGES, 'cut');
+    if (ticket === undefined) throw new SaharaError('call-unknown', { reason: 'no ticket of it is here' });
+    if (openCalls?.find(this.callId)?.live) throw new SaharaError('call-conflict', { state: 'running' });
+    this.#patience.broke(true);
+    const reopened = await reopenCall(this.#shared, ticket);
+    const lease = await recallMoney(this.#shared, reopened, { ticket, patience: this.#patience });
+    if (ticket.channel !== undefined && lease === undefined) {
+      this.#session.move('refuse');
+      throw new SaharaError('call-unknown', { outcome: 'uncharged' });
+    }
+    const out = { ...reopened, lease };
+    this.#begin(out, ticket.cover);
+    const stream = await this.#reconnect(out);
+    return stream ? this.#follow(out, stream) : this.#lookUp(out, new SaharaError('peer-gone'));
+  }
+
+  /** From here the call may cost something. */
+  #begin(out: Outgoing, cover: bigint): void {
+    const { parts } = this.#shared;
+    const { lease, known, request, callId, peerId, card, bytes: opening } = out;
+    const price = priceOf(out);
+    const paid = lease !== undefined && request.cover < request.priceMax;
+    if (paid) this.#incoming = new Incoming(parts.suite, callId, true);
+    const channel = lease?.channel;
+    const { issuedAtMs: askedAtMs } = out.envelope;
+    this.#ticket = { format: TICKET_FORMAT, callId, peerId, card, opening, channel, cover, askedAtMs };
+    parts.openCalls?.add(this.#ticket);
+    this.#meter =
+      lease &&
+      new CallerMeter({
+        ...{ network: parts.network, verifier: parts.verifier, callId, lease, price },
+        agent: known.card.agent,
+        operator: known.card.operator,
+        priceMax: request.priceMax,
+        opened: request.cover,
+        cover: lease.cover > cover ? lease.cover : cover,
+        recalled: !('request' in this.#beginning),
+        incoming: () => this.#incoming,
+        send: (frame) => this.#send(this.#stream, frame),
+        checked: (checkpoint) => {
+          parts.openCalls?.cover(callId, checkpoint.cover);
+          void this.#queue.push([{ type: 'checkpoint', ...checkpoint }]);
+        },
+        failed: (error) => this.#meterFailed(error),
+      });
+  }
+
+  #meterFailed(error: SaharaError): void {
+    if (FAULTS.has(error.code)) this.#stream?.cancel();
+    else this.#stop(error);
+  }
+
+  async #follow(out: Outgoing, first: CallStream): Promise<CallResult> {
+    const { deadlineMs } = out.request;
+    const cancelDeadline = this.#shared.parts.clock.after(deadlineMs + CLOCK_SKEW_MS, () =>
+      this.#stop(new SaharaError('deadline-exceeded', { deadlineMs })),
     );
     try {
-      stream.send({ kind: CALL_FRAME.opening, body: out.bytes });
-      this.#session.move('send');
-      const ending = await this.#receive(stream);
-      return await this.#settle(out, ending);
-    } catch (error) {
-      throw this.#failed(stream, out, asSaharaError(error));
+      for (let stream: CallStream | undefined = first; stream !== undefined; ) {
+        this.#stream = stream;
+        try {
+          return await this.#settle(out, callEnding.decode(await this.#receive(stream)));
+        } catch (error) {
+          const failure = this.#meter?.fault ?? asSaharaError(error);
+          stream = await this.#failed(out, stream, failure);
+          if (stream === undefined) return await this.#lookUp(out, failure);
+        }
+      }
+      throw new SaharaError('internal', { reason: 'a call without a stream' });
     } finally {
       cancelDeadline();
       this.#stream = undefined;
@@ -258,6 +252,7 @@ export class CallerCall implements CallHandle {
 
   async #receive(stream: CallStream): Promise<Uint8Array> {
     for await (const { kind, body } of stream.frames()) {
+      if (this.#session.state === 'resuming') void this.#queue.push([{ type: 'stream', state: 'resumed' }]);
       if (kind === CALL_FRAME.ending) {
         this.#session.move('end');
         stream.end();
@@ -270,146 +265,120 @@ export class CallerCall implements CallHandle {
   }
 
   #events(kind: number, body: Uint8Array): readonly CallEvent[] {
-    if (kind === CALL_FRAME.progress) return [{ type: 'progress', ...progress.decode(body) }];
-    if (!DELIVERIES.has(kind)) {
-      throw new SaharaError('answer-invalid', { reason: 'unexpected frame', kind });
+    if (kind === CALL_FRAME.progress) {
+      const said = progress.decode(body);
+      if (said.stage === 'paused') this.#session.move('pause');
+      return [{ type: 'progress', ...said }];
     }
+    if (kind === CALL_FRAME.checkpoint && this.#meter !== undefined) {
+      this.#meter.take(body);
+      return [];
+    }
+    if (!DELIVERIES.has(kind)) throw new SaharaError('answer-invalid', { reason: 'unexpected frame', kind });
     const events = this.#incoming.take(kind, body);
     this.#session.move('deliver');
-    return events;
+    return this.#retelling?.fresh(events) ?? events;
   }
 
-  async #settle(out: Outgoing, bytes: Uint8Array): Promise<CallResult> {
-    const { parts } = this.#shared;
-    const ending = callEnding.decode(bytes);
-    const receipt = this.#checked(out, ending);
-    if (out.lease !== undefined) {
-      const { charge } = ending;
-      if (charge === undefined) throw new SaharaError('receipt-invalid', { reason: 'no charge' });
-      await out.lease.settle({ receipt: ending.receipt, charge });
-    } else {
-      const fault = await parts.verifier.check(parts.network, 'receipt', receipt.agent, ending.receipt);
-      if (fault) throw new SaharaError('receipt-invalid', { reason: fault });
-    }
+  async #settle(out: Outgoing, ending: CallEnding): Promise<CallResult> {
+    const result = await settleEnding(this.#shared, out, ending, this.#arrived);
     this.#session.move('settle');
-    const { text, sources, citations } = this.#incoming.answer;
-    const { finish, amount } = receipt;
-    const deliveries = this.#incoming.frames;
-    parts.records.add({
-      side: 'caller',
-      callId: this.callId,
-      agent: receipt.agent,
-      caller: receipt.payer,
-      peerId: this.#asked.target.peerId,
-      cardHash: out.known.hash,
-      requestHash: out.requestHash,
-      finish,
-      amount,
-      finishedAtMs: receipt.finishedAtMs,
-      opening: out.bytes,
-      deliveries,
-      ending: bytes,
-    });
-    const evidence = {
-      card: this.#asked.target.card,
-      opening: out.opening,
-      deliveries,
-      ending,
-      checkpoints: [],
-      voucher: undefined,
-    };
-    return { callId: this.callId, text, sources, citations, finish, amount, receipt, evidence };
+    return this.#stopping ? { ...result, stopped: this.#stopping } : result;
   }
 
-  /** The receipt, checked against what was asked, published and delivered. Throws `receipt-invalid`. */
-  #checked(out: Outgoing, ending: CallEnding): Receipt {
-    const { card, hash } = out.known;
-    const { answer, frames } = this.#incoming;
-    const { network } = this.#shared.parts;
-    try {
-      const receipt = receiptSchema.decode(ending.receipt.payload);
-      const { envelope: opened, request, requestHash } = out;
-      const context = { network, envelope: opened, request, requestHash, card, cardHash: hash };
-      checkReceiptFields(receipt, context);
-      checkDelivered(receipt, answer, frames.length);
-      checkAmount(receipt, answer, context);
-      checkShares(this.#shared.parts.suite, receipt, answer, card);
-      const channel = out.lease?.channel;
-      const paid =
-        channel && receipt.channel ? equalBytes(channel, receipt.channel) : channel === receipt.channel;
-      if (!paid) throw new SaharaError('receipt-invalid', { reason: 'another channel' });
-      return receipt;
-    } catch (cause) {
-      const failure = asSaharaError(cause);
-      if (failure.code === 'receipt-invalid') throw failure;
-      throw new SaharaError('receipt-invalid', failure.facts, { cause });
-    }
+  get #arrived(): Arrived {
+    return { incoming: this.#incoming, meter: this.#meter };
   }
 
-  /** Where a failed call leaves its money and its state; answers the error that people see. */
-  #failed(stream: CallStream, out: Outgoing, failure: SaharaError): SaharaError {
+  /**
+   * Where a failure leaves the call: with another stream, or with none and its end to be looked up. Throws what people
+   * see when the call was refused, or something in it is not what it must be.
+   */
+  async #failed(out: Outgoing, stream: CallStream, failure: SaharaError): Promise<CallStream | undefined> {
     // Only what the other side says carries its clock.
     const said = failure.facts.peerTimeMs !== undefined;
-    if (said && this.#incoming.frames.length === 0 && this.#session.can('refuse')) {
+    const resuming = this.#session.state === 'resuming';
+    const { length } = this.#incoming.frames;
+    if (said && length === 0 && this.#session.can('refuse')) {
       this.#session.move('refuse');
       out.lease?.release(failure);
-      return this.#stopping ?? failure;
+      throw this.#stopping ?? failure;
     }
-    out.lease?.unknown();
-    const invalid =
-      failure.code === 'answer-invalid' || failure.code === 'receipt-invalid' || failure.code === 'malformed';
-    if (invalid) {
-      this.#session.move('reject');
-      stream.cancel();
-      return new SaharaError(failure.code, { ...failure.facts, ...(out.lease && { outcome: 'unknown' }) });
-    }
-    if (this.#session.can('break')) this.#session.move('break');
-    else this.#session.move('reject');
     stream.cancel();
-    const seen = this.#stopping ?? failure;
-    return new SaharaError(
-      seen.code,
-      { ...seen.facts, ...(out.lease && { outcome: 'unknown' }) },
-      { cause: failure },
-    );
+    if ((FAULTS.has(failure.code) && !said) || !this.#session.can('break')) {
+      this.#session.move('reject');
+      throw this.#left(out, failure);
+    }
+    this.#session.move('break');
+    this.#stream = undefined;
+    this.#meter?.leap();
+    void this.#queue.push([{ type: 'stream', state: 'cut' }]);
+    this.#patience.broke(length > this.#had);
+    this.#had = length;
+    const { receiverTimeMs: clock } = failure.facts;
+    if (resuming && typeof clock === 'number') this.#shared.skewMs = clock - this.#shared.parts.clock.nowMs();
+    const rewound = resuming && said && this.#rewind(failure);
+    const over = said && !rewound && !(resuming && RESUMED_LATER.has(failure.code));
+    return over || this.#stopGivenUp ? undefined : this.#reconnect(out);
   }
-}
 
-/** The request whose price stays inside what may be spent. Throws `price-above-max`, `too-large`, `skill-unknown`. */
-function requestOf(asked: AskRequest, known: KnownCard, deadlineMs: number): CallRequest {
-  const { card, hash } = known;
-  const { question, context = [], skill } = asked;
-  const sizeBytes = Buffer.byteLength(question);
-  if (sizeBytes > card.limits.questionBytes) {
-    throw new SaharaError('too-large', {
-      what: 'question',
-      sizeBytes,
-      limitBytes: card.limits.questionBytes,
-    });
+  /** Goes back to where an agent's peer says that it has come, if that is what was kept. */
+  #rewind({ code, facts: { deliveries } }: SaharaError): boolean {
+    const had = this.#incoming.frames.length;
+    const fits =
+      typeof deliveries === 'number' && deliveries < had && deliveries >= (this.#meter?.kept ?? had);
+    if (code !== 'call-conflict' || !fits) return false;
+    const earlier = this.#incoming.rewound(deliveries);
+    this.#retelling = new Retelling(this.#incoming, earlier, this.#retelling);
+    this.#incoming = earlier;
+    this.#had = deliveries;
+    return true;
   }
-  if (skill !== undefined && !card.skills.some(({ name }) => name === skill)) {
-    throw new SaharaError('skill-unknown', { skill, known: card.skills.map(({ name }) => name) });
+
+  /** A new stream that has asked to go on; `undefined` when it is time to give up. */
+  async #reconnect(out: Outgoing): Promise<CallStream | undefined> {
+    const stream = await reconnect(this.#shared, out, { ...this.#arrived, patience: this.#patience });
+    if (stream === undefined) return undefined;
+    this.#stream = stream;
+    this.#session.move('resume');
+    if (this.#stopping !== undefined) this.#sendStop(stream);
+    return stream;
   }
-  const input = inputUnits({ question, context });
-  const least = chargeOf(card.price, input, 0);
-  if (least > asked.priceMax && asked.payment !== 'free') {
-    throw new SaharaError('price-above-max', { price: String(least), priceMax: String(asked.priceMax) });
+
+  /** Settles a call whose stream is gone for good by what its payee says, or says what is known of it. */
+  async #lookUp(out: Outgoing, failure: SaharaError): Promise<CallResult> {
+    const after = await lookUp(out, this.#incoming);
+    const seen = this.#stopping ?? failure;
+    const told = (facts: ErrorFacts): SaharaError =>
+      new SaharaError(seen.code, { ...seen.facts, ...facts }, { cause: failure });
+    switch (after.type) {
+      case 'uncharged':
+        this.#session.move('refuse');
+        throw told({ outcome: 'uncharged' });
+      case 'charged':
+        this.#session.move('lose');
+        throw told({ outcome: 'charged', amount: String(after.amount) });
+      case 'unknown':
+        this.#session.move('lose');
+        throw this.#left(out, seen);
+      case 'wrong':
+        this.#session.move('reject');
+        throw this.#left(out, after.fault);
+      case 'ended':
+        this.#session.move('end');
+    }
+    try {
+      return await this.#settle(out, after.ending);
+    } catch (error) {
+      this.#session.move('reject');
+      throw this.#left(out, asSaharaError(error));
+    }
   }
-  const wanted = Math.min(asked.outputUnitsMax ?? card.limits.outputUnits, card.limits.outputUnits);
-  const perUnit = card.price.perOutputUnit;
-  const affordable =
-    perUnit === 0n || asked.payment === 'free' ? BigInt(wanted) : (asked.priceMax - least) / perUnit;
-  const outputUnitsMax = affordable < BigInt(wanted) ? Number(affordable) : wanted;
-  const priceMax = asked.payment === 'free' ? 0n : chargeOf(card.price, input, outputUnitsMax);
-  return {
-    cardHash: hash,
-    skill,
-    question,
-    context,
-    priceMax,
-    cover: priceMax,
-    outputUnitsMax,
-    deadlineMs: Math.min(asked.deadlineMs ?? deadlineMs, card.limits.deadlineMs),
-    seed: asked.seed,
-  };
+
+  /** The money stays held; answers the error that people see. */
+  #left(out: Outgoing, failure: SaharaError): SaharaError {
+    out.lease?.unknown();
+    const facts = { ...failure.facts, ...(out.lease && { outcome: 'unknown' }) };
+    return new SaharaError(failure.code, facts, { cause: failure });
+  }
 }

@@ -6,14 +6,17 @@
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Dice } from '../base/random.ts';
-import type { CallEnding, CallOpening, Citation, Source, Turn } from '../protocol/call.ts';
+import type { CallEnding, CallOpening, CallParent, Citation, Source, Turn } from '../protocol/call.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
+import type { CallChild } from '../protocol/checkpoint.ts';
+import type { CallBudget, Envelope } from '../protocol/envelope.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
 import type { Finish, Receipt } from '../protocol/payment.ts';
 import { type Signed, signed as signedSchema, type TickSigner, type Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { CallRecords } from './call-records.ts';
 import { CallerCall } from './caller-call.ts';
+import type { CallTicket, OpenCalls } from './open-calls.ts';
 import type { CallFrame, CallTransport, PayerPort } from './ports.ts';
 import type { CallerState } from './session.ts';
 
@@ -30,6 +33,8 @@ export interface CallerParts {
   /** Without it only free calls can be made. */
   readonly payer?: PayerPort;
   readonly records: CallRecords;
+  /** Keeps what it takes to go on with calls after a restart. Without it none is kept. */
+  readonly openCalls?: OpenCalls;
 }
 
 /** Options of a caller. */
@@ -38,10 +43,31 @@ export interface CallerOptions {
   readonly deadlineMs: number;
   /** How long to wait for the ending of a call that was stopped, milliseconds. Default 5,000. */
   readonly stopTimeoutMs: number;
+  /**
+   * How long a call whose stream broke is tried to be gone on with, milliseconds since something last came. 0: not
+   * at all. Default 60,000.
+   */
+  readonly resumeForMs: number;
+  /** What is put at stake at once with a payee that is not known, beside what the first word costs: grains. Default 10,000,000. */
+  readonly stepAmount: bigint;
+  /** At least so many units of answer are covered at a time, so that a dear agent needs no top-up for each word. Default 64, minimum 32. */
+  readonly stepUnits: number;
+  /** After so many receipts a payee is put as much at stake as all calls with it have cost. Default 16. */
+  readonly trustReceipts: number;
+  /** Most zero bits of work that are done for an agent that asks it of strangers. Default 20. */
+  readonly workBitsMax: number;
 }
 
 /** Values for every option. */
-export const CALLER_DEFAULTS: CallerOptions = { deadlineMs: 120_000, stopTimeoutMs: 5_000 };
+export const CALLER_DEFAULTS: CallerOptions = {
+  deadlineMs: 120_000,
+  stopTimeoutMs: 5_000,
+  resumeForMs: 60_000,
+  stepAmount: 10_000_000n,
+  stepUnits: 64,
+  trustReceipts: 16,
+  workBitsMax: 20,
+};
 
 /** An agent to ask: its signed card and a peer that hosts it. */
 export interface CallTarget {
@@ -62,6 +88,12 @@ export interface AskRequest {
   /** Most units of answer. Default: what the card allows. */
   readonly outputUnitsMax?: number;
   readonly deadlineMs?: number;
+  /** The agent's offer that prices the call in place of its card. */
+  readonly offer?: Signed;
+  /** What the agent may spend on calls of its own; `priceMax` pays for it too. Default: nothing, and it makes none. */
+  readonly budget?: CallBudget;
+  /** The call during which this one is made, and what shows those above. Default: it stands alone. */
+  readonly below?: { readonly parent: Envelope; readonly parents: readonly CallParent[] };
   /** Names the call; the same id is never charged twice. Default: random. */
   readonly callId?: Id;
   /** `auto` pays where a channel is there and else uses the free quota. Default `auto`. */
@@ -74,6 +106,17 @@ export type CallEvent =
   | { readonly type: 'source'; readonly index: number; readonly source: Source }
   | { readonly type: 'text'; readonly text: string }
   | { readonly type: 'citation'; readonly citation: Citation }
+  /** A call that the agent made below this one has ended. */
+  | { readonly type: 'child'; readonly child: CallChild }
+  /** The agent stated what the call costs so far, which was checked; `cover` is paid for from now on. Grains. */
+  | {
+      readonly type: 'checkpoint';
+      readonly amount: bigint;
+      readonly outputUnits: number;
+      readonly cover: bigint;
+    }
+  /** The stream broke; or the call goes on over another one, right where it was. */
+  | { readonly type: 'stream'; readonly state: 'cut' | 'resumed' }
   /** Last: checked and kept. */
   | { readonly type: 'ending'; readonly receipt: Receipt };
 
@@ -100,12 +143,18 @@ export interface CallResult {
   readonly amount: bigint;
   readonly receipt: Receipt;
   readonly evidence: CallEvidence;
+  /** Why the caller stopped it, if it did: a wish, the deadline, or no money for more. */
+  readonly stopped?: SaharaError;
 }
 
 /** A call under way. */
 export interface CallHandle {
   readonly callId: Id;
   readonly state: CallerState;
+  /** What the vouchers sent so far cover of this call, grains: most that it can have cost until now. */
+  readonly cover: bigint;
+  /** What it takes to go on with the call elsewhere; absent before it was sent. */
+  readonly ticket: CallTicket | undefined;
   /**
    * The answer as it comes, for one reader; a reader that does not read holds the agent back. Throws what `result`
    * rejects with.
@@ -113,8 +162,10 @@ export interface CallHandle {
   events(): AsyncIterable<CallEvent>;
   /**
    * Resolves with the checked result, also of a call that was stopped after something was delivered. Rejects with
-   * the agent's refusal, `answer-invalid`, `receipt-invalid`, `cancelled`, `deadline-exceeded` or `peer-gone`; the
-   * fact `outcome: 'unknown'` says that the payee may have charged something, which the payer's book looks up.
+   * the agent's refusal, `answer-invalid`, `receipt-invalid`, `cancelled`, `deadline-exceeded`, `call-unknown` or
+   * `peer-gone`. Of a paid call the fact `outcome` says what became of the money: `unknown` (the payee may have
+   * charged something, which the payer's book looks up), `charged` (the fact `amount`, in grains; the answer can
+   * still be had by `resume`), or `uncharged` (it may be asked again).
    */
   readonly result: Promise<CallResult>;
   /** Stops the answer: what was delivered is charged, nothing else. */
@@ -125,6 +176,11 @@ export interface CallHandle {
 export interface Caller {
   /** Begins a call. What is wrong with the request is told by the handle's `result`. */
   ask(request: AskRequest, options?: { readonly signal?: AbortSignal }): CallHandle;
+  /**
+   * Goes on with a call that was left over from before a restart, by its id, or with one of another peer of the same
+   * caller, by its ticket. Everything that was delivered comes again, then the rest; it ends with the same receipt.
+   */
+  resume(call: Id | CallTicket, options?: { readonly signal?: AbortSignal }): CallHandle;
 }
 
 /** A card whose signature was checked. */
@@ -161,11 +217,17 @@ export function createCaller(parts: CallerParts, options: Partial<CallerOptions>
     },
     nextSequence: () => sequence++,
   };
+  const begin = (call: CallerCall, signal: AbortSignal | undefined): CallHandle => {
+    call.start(signal);
+    return call;
+  };
   return {
-    ask(request, { signal } = {}) {
-      const call = new CallerCall(shared, request);
-      call.start(signal);
-      return call;
+    ask: (request, { signal } = {}) =>
+      begin(new CallerCall(shared, { callId: request.callId ?? parts.dice.bytes(16), request }), signal),
+    resume(call, { signal } = {}) {
+      const callId = call instanceof Uint8Array ? call : call.callId;
+      const ticket = call instanceof Uint8Array ? parts.openCalls?.find(call)?.ticket : call;
+      return begin(new CallerCall(shared, { callId, ticket }), signal);
     },
   };
 }

@@ -11,16 +11,33 @@ import {
   source,
 } from '../protocol/call.ts';
 import { type CallChild, callChild } from '../protocol/checkpoint.ts';
+import { envelope as envelopeSchema } from '../protocol/envelope.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
 import { DELIVERIES_MAX, SOURCES_MAX } from '../protocol/limits.ts';
+import { costOf, receipt as receiptSchema } from '../protocol/payment.ts';
 import type { Suite } from '../protocol/suite.ts';
+import { UnitCounter } from '../protocol/units.ts';
 import { DELIVERED_BYTES_MAX } from './call-limits.ts';
 import type { CallEvent } from './caller.ts';
 import type { CallFrame } from './ports.ts';
 
+/** What so many deliveries come to. */
+export interface Standing {
+  /** End of the hash chain over them. */
+  readonly chain: Hash;
+  readonly outputUnits: number;
+  /** What the calls made directly below cost, grains. */
+  readonly expenses: bigint;
+}
+
 /** What was delivered so far. */
 export class Incoming {
   readonly #suite: Suite;
+  readonly #callId: Id;
+  // After each number of deliveries; only for a call that is paid for piece by piece.
+  readonly #standings: Standing[] | undefined;
+  readonly #units = new UnitCounter();
+  #expenses = 0n;
   readonly #frames: CallFrame[] = [];
   readonly #sources: Source[] = [];
   readonly #sourceBytes: Uint8Array[] = [];
@@ -32,9 +49,24 @@ export class Incoming {
   #bytes = 0;
   #chain: Hash;
 
-  constructor(suite: Suite, callId: Id) {
+  /** `metered`: checkpoints will be held against it. */
+  constructor(suite: Suite, callId: Id, metered = false) {
     this.#suite = suite;
+    this.#callId = callId;
     this.#chain = chainStart(suite, callId);
+    if (metered) this.#standings = [{ chain: this.#chain, outputUnits: 0, expenses: 0n }];
+  }
+
+  /** What the first `deliveries` come to; `undefined` when there are fewer, or nobody asked for it. */
+  standing(deliveries: number): Standing | undefined {
+    return this.#standings?.[deliveries];
+  }
+
+  /** The same as it was after the first `deliveries` frames. */
+  rewound(deliveries: number): Incoming {
+    const earlier = new Incoming(this.#suite, this.#callId, this.#standings !== undefined);
+    for (const { kind, body } of this.#frames.slice(0, deliveries)) earlier.take(kind, body);
+    return earlier;
   }
 
   /** The frames, as they were. */
@@ -67,14 +99,27 @@ export class Incoming {
     const events = this.#read(kind, body);
     this.#frames.push({ kind, body });
     this.#chain = chainNext(this.#suite, this.#chain, kind, body);
+    this.#standings?.push({
+      chain: this.#chain,
+      outputUnits: this.#units.count,
+      expenses: this.#expenses,
+    });
     return events;
   }
 
   #read(kind: number, body: Uint8Array): readonly CallEvent[] {
     if (kind === CALL_FRAME.source) return this.#source(body);
     if (kind === CALL_FRAME.delta) return this.#delta(body);
-    this.#children.push(callChild.decode(body));
-    return [];
+    const child = callChild.decode(body);
+    this.#children.push(child);
+    if (this.#standings !== undefined) this.#expenses += this.#expenseOf(child);
+    return [{ type: 'child', child }];
+  }
+
+  #expenseOf(child: CallChild): bigint {
+    const { context } = envelopeSchema.decode(child.envelope.payload);
+    const direct = context?.parent !== undefined && equalBytes(context.parent, this.#callId);
+    return direct ? costOf(receiptSchema.decode(child.receipt.payload)) : 0n;
   }
 
   #source(body: Uint8Array): readonly CallEvent[] {
@@ -93,6 +138,7 @@ export class Incoming {
     this.#texts.push(encoded);
     this.#textBytes += encoded.length;
     this.#text += piece.text;
+    if (this.#standings !== undefined) this.#units.push(piece.text);
     const events: CallEvent[] = piece.text === '' ? [] : [{ type: 'text', text: piece.text }];
     for (const citation of piece.citations) {
       this.#cite(citation);

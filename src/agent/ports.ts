@@ -114,7 +114,8 @@ export interface StoredEnding {
 
 /** What a payee says of a call: nothing was charged for it, it runs, or how it ended. */
 export type PaidOutcome =
-  | { readonly state: 'unknown' | 'running' }
+  | { readonly state: 'unknown' }
+  | { readonly state: 'running' }
   | { readonly state: 'ended'; readonly ending: CallEnding };
 
 /** Part of the payer's balance held for one call. */
@@ -122,6 +123,8 @@ export interface PayerLease {
   readonly channel: Hash;
   /** The voucher to send with the call; absent when the call was settled before. */
   readonly voucher: Signed | undefined;
+  /** What its vouchers cover so far, grains. */
+  readonly cover: bigint;
   /**
    * Has the call covered up to `amountMax` grains in all; resolves with the voucher that says so. Throws
    * `funds-insufficient`, `channel-closing`, `receipt-invalid`.

@@ -1,12 +1,23 @@
 /**
  * The states of a call and the edges between them, one table for each side (`spec/calls.md`). Host and caller move
- * through these tables and nowhere else; a step that is not in its table is a defect. `cut` is a state of its own:
+ * through these tables and nowhere else; a step that is not in its table is a defect. `unknown` is a state of its own:
  * the caller does not know what the call cost until it has asked, and never pays again meanwhile.
  */
 import { invariant } from '../base/errors.ts';
 
 /** What happens to a call at its caller. */
-export type CallerEvent = 'send' | 'deliver' | 'stop' | 'end' | 'refuse' | 'break' | 'settle' | 'reject';
+export type CallerEvent =
+  | 'send'
+  | 'deliver'
+  | 'pause'
+  | 'stop'
+  | 'end'
+  | 'refuse'
+  | 'break'
+  | 'resume'
+  | 'lose'
+  | 'settle'
+  | 'reject';
 
 /** Where a call stands at its caller. */
 export type CallerState =
@@ -16,18 +27,24 @@ export type CallerState =
   | 'waiting'
   /** Something was delivered. */
   | 'delivering'
+  /** The agent waits for more cover. */
+  | 'paused'
   /** The caller has asked for the ending. */
   | 'stopping'
+  /** The stream broke; the call can be gone on with. */
+  | 'cut'
+  /** A new stream has asked for what is missing. */
+  | 'resuming'
   /** The ending came and is being checked. */
   | 'checking'
   /** Checked and kept. Final. */
   | 'settled'
-  /** The agent refused or failed before anything was delivered; nothing is owed. Final. */
+  /** Nothing was delivered, or nothing is charged for what was; nothing is owed. Final. */
   | 'refused'
-  /** The ending is not what it must be. Final. */
+  /** Something is not what it must be. Final. */
   | 'rejected'
-  /** The stream broke: what is owed is unknown until the payee was asked. Final for the call, not for the money. */
-  | 'cut';
+  /** The stream broke for good: what the call cost, or its answer, has to be asked for later. Final for this attempt only. */
+  | 'unknown';
 
 type Edges<State extends string, Event extends string> = Readonly<
   Record<State, Readonly<Partial<Record<Event, State>>>>
@@ -38,19 +55,52 @@ export const CALLER_EDGES: Edges<CallerState, CallerEvent> = {
   reserving: { send: 'waiting', refuse: 'refused' },
   waiting: {
     deliver: 'delivering',
+    pause: 'paused',
     stop: 'stopping',
     end: 'checking',
     refuse: 'refused',
     break: 'cut',
     reject: 'rejected',
   },
-  delivering: { deliver: 'delivering', stop: 'stopping', end: 'checking', break: 'cut', reject: 'rejected' },
-  stopping: { deliver: 'stopping', end: 'checking', refuse: 'refused', break: 'cut', reject: 'rejected' },
+  delivering: {
+    deliver: 'delivering',
+    pause: 'paused',
+    stop: 'stopping',
+    end: 'checking',
+    break: 'cut',
+    reject: 'rejected',
+  },
+  paused: {
+    deliver: 'delivering',
+    pause: 'paused',
+    stop: 'stopping',
+    end: 'checking',
+    refuse: 'refused',
+    break: 'cut',
+    reject: 'rejected',
+  },
+  stopping: {
+    deliver: 'stopping',
+    pause: 'stopping',
+    end: 'checking',
+    refuse: 'refused',
+    break: 'cut',
+    reject: 'rejected',
+  },
+  cut: { resume: 'resuming', end: 'checking', refuse: 'refused', lose: 'unknown', reject: 'rejected' },
+  resuming: {
+    deliver: 'delivering',
+    pause: 'paused',
+    stop: 'stopping',
+    end: 'checking',
+    break: 'cut',
+    reject: 'rejected',
+  },
   checking: { settle: 'settled', reject: 'rejected' },
   settled: {},
   refused: {},
   rejected: {},
-  cut: {},
+  unknown: {},
 };
 
 /** What happens to a call at its host. */

@@ -28,6 +28,7 @@ import type { AskInput } from './admin/methods.ts';
 import type { AskEnd, AskEvent } from './admin/types.ts';
 import type { AgentKeeper } from './agents.ts';
 import { type ChannelParts, makeRoom } from './channels.ts';
+import { createCallsOut } from './gateway.ts';
 import type { KnownNames } from './known-names.ts';
 import type { PaymentPeers } from './payment-peers.ts';
 import { saveReceipt } from './receipts.ts';
@@ -50,9 +51,9 @@ const FIND_EVERY_MS = 100;
 
 /** Asking over `parts`. */
 export function createAsk(parts: AskingParts): Ask {
-  const { mesh, verifier, clock, dice, network, operator, records, payer, agents } = parts;
+  const { verifier, clock, dice, network, operator, records, payer, agents } = parts;
   const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records };
-  const remote = createCaller({ ...common, transport: mesh, payer });
+  const remote = createCaller({ ...common, transport: createCallsOut(parts), payer });
   const local = createCaller({ ...common, transport: agents.transport });
   return async function* ask(input, signal) {
     const startedAtMs = clock.monotonicMs();
@@ -221,6 +222,12 @@ function eventOf(event: CallEvent): AskEvent | undefined {
       return { type: 'delta', text: event.text, citations: [] };
     case 'citation':
       return { type: 'delta', text: '', citations: [event.citation] };
+    case 'stream':
+      return event.state === 'cut'
+        ? { type: 'progress', step: 'stream', detail: 'The connection broke; going on where it was.' }
+        : undefined;
+    case 'child':
+    case 'checkpoint':
     case 'ending':
       return undefined;
   }

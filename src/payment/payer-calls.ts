@@ -89,6 +89,9 @@ export class PayerCalls {
     return {
       channel: call.lane.channel,
       voucher,
+      get cover() {
+        return call.hold.amountMax;
+      },
       raise: (amountMax) => this.raise(call, amountMax),
       settle: (ending) => this.settle(call, ending),
       outcome: (options) => this.#outcome(call, options),
@@ -109,6 +112,7 @@ export class PayerCalls {
     return {
       channel: lane.channel,
       voucher: undefined,
+      cover: 0n,
       raise: () => Promise.reject(new SaharaError('call-conflict', { state: 'ended' })),
       async settle({ receipt }) {
         if (equalBytes(receipt.payload, kept.receipt.payload)) return;

@@ -22,7 +22,8 @@ export interface PayerRecall extends PayerRequest {
 
 /** What a payee says of a call: nothing was charged for it, it runs, or how it ended. */
 export type PayerOutcome =
-  | { readonly state: 'unknown' | 'running' }
+  | { readonly state: 'unknown' }
+  | { readonly state: 'running' }
   | { readonly state: 'ended'; readonly ending: CallEnding };
 
 /** Part of a channel held for one call at its payer. */
@@ -30,6 +31,8 @@ export interface PayerReservation {
   readonly channel: Hash;
   /** The voucher to send with the call; absent when the call was settled before. */
   readonly voucher: Signed | undefined;
+  /** What its vouchers cover so far, grains. */
+  readonly cover: bigint;
   /**
    * Has the call covered up to `amountMax` grains in all; resolves with the voucher that says so. Throws
    * `funds-insufficient`, `channel-closing`, `receipt-invalid` for a channel in dispute.

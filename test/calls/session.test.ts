@@ -34,7 +34,7 @@ describe('the states of a call', () => {
       }
     }
     const session = new Session(CALLER_EDGES, 'settled');
-    expect([session.over, session.can('deliver'), nextState(CALLER_EDGES, 'cut', 'settle')]).toEqual([
+    expect([session.over, session.can('deliver'), nextState(CALLER_EDGES, 'unknown', 'settle')]).toEqual([
       true,
       false,
       undefined,

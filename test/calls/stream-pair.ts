@@ -130,6 +130,9 @@ export class End implements CallStream {
   cancel(): void {
     if (this.#failure || this.#ended) return;
     this.#failure = new SaharaError('cancelled');
+    // Its own reader hears of it too, and of nothing that came before.
+    this.#inbox = [{ type: 'broken', error: this.#failure }];
+    this.#wake?.();
     this.#other?.broken(new SaharaError('cancelled', { by: 'peer' }));
   }
 
