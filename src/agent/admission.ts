@@ -6,6 +6,7 @@
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { ReplayStore } from '../base/replay.ts';
 import { checkParents } from '../protocol/budget.ts';
 import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
@@ -150,6 +151,7 @@ export function claimMessage(parts: AdmissionParts, read: ReadOpening): void {
   }
   if (!parts.replay.claim(id, expiresAtMs + CLOCK_SKEW_MS))
     throw new SaharaError('replayed', { id: toHex(id) });
+  point('host:admitted');
 }
 
 /**

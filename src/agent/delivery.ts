@@ -4,6 +4,7 @@
  * held until it is.
  */
 import { invariant, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import {
   CALL_FRAME,
   type Citation,
@@ -199,6 +200,7 @@ export class Delivery {
     const frame = { kind, body };
     this.#check(frame);
     const open = this.#line.send(frame);
+    point('host:delivered');
     this.#count(frame);
     return open ? undefined : this.#line.ready(signal);
   }

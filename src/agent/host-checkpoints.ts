@@ -4,6 +4,7 @@
  * says would survive the end of the process.
  */
 import { asSaharaError, type SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import { checkpoint as checkpointSchema } from '../protocol/checkpoint.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
@@ -84,16 +85,19 @@ export class Checkpoints {
     this.#follow(async () => {
       const message = await signing;
       if (this.#closed) return;
+      point('host:checkpoint');
       const voucher = this.#parts.voucher();
       if (kept !== undefined && delivered !== undefined && voucher !== undefined) {
         const { rule, shares } = await this.#run.shares(delivered);
         if (this.#closed) return;
         const { cover } = meter;
         await kept.keep({ checkpoint: message, deliveries, cover, voucher, rule, shares }, frames);
+        point('host:kept');
       }
       const frame = { kind: CALL_FRAME.checkpoint, body: signedSchema.encode(message) };
       this.#last = frame;
       if (!this.#closed) this.#parts.line.send(frame);
+      point('host:checkpointed');
     });
     // Heard where the checkpoint's turn comes, unless that never comes.
     signing.catch(() => {});

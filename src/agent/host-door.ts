@@ -4,6 +4,7 @@
  */
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import { type ReadOpening, readOpening } from './admission.ts';
 import { OPENING_TIMEOUT_MS, RESUME_FRAMES_MAX } from './call-limits.ts';
@@ -99,6 +100,7 @@ export class Arrival implements CallSink {
 
   #open(body: Uint8Array): void {
     this.#session.move('open');
+    point('host:opening');
     try {
       const read = readOpening(this.#host.parts, body);
       if (this.#known(read)) void this.#repeat(read);
@@ -162,6 +164,7 @@ export class Arrival implements CallSink {
       const read = readResume(parts, body, this.#stream.peerId);
       entrance.message(this.#stream.peerId);
       await checkResume(parts, read);
+      point('host:resuming');
       const found = await findResumed(this.#host, read);
       // The stream may have left meanwhile.
       if (this.#session.over) return;
@@ -172,6 +175,7 @@ export class Arrival implements CallSink {
       this.#session.move('attach');
       this.#call = found.call;
       found.call.attach(this.#stream, read.request.deliveries);
+      point('host:resumed');
       const { voucher } = read.message;
       if (voucher !== undefined) found.call.cover({ cover: read.request.cover, voucher });
       for (const { kind, body: waiting } of this.#waiting) this.frame(kind, waiting);

@@ -1,4 +1,5 @@
 /** How a call ends at its host: what it cost, who earns it, and the receipt that says so. */
+import { point } from '../base/points.ts';
 import { callEnding } from '../protocol/call.ts';
 import {
   callsAsset,
@@ -38,7 +39,7 @@ function draftOf(
   const { card } = hosted;
   const { units: outputUnits, expenses } = delivery;
   const paid = call.lease !== undefined;
-  const own = paid && finish !== 'nothing-found' ? chargeOf(price, inputUnits, outputUnits) : 0n;
+  const own = paid && !isUncharged(call) ? chargeOf(price, inputUnits, outputUnits) : 0n;
   const repaid = paid ? expenses : 0n;
   const amounts = splitCharge(own, earned.shares);
   const shares = earned.shares.map((share, i): ReceiptShare => ({ ...share, amount: amounts[i] ?? 0n }));
@@ -71,6 +72,11 @@ function draftOf(
   };
 }
 
+/** Whether a call asks nothing for itself: nothing was found, or it ended early and only calls below were delivered. */
+function isUncharged({ finish, delivery }: CallOutcome): boolean {
+  return finish === 'nothing-found' || ((finish === 'failed' || finish === 'cancelled') && delivery.deltas === 0);
+}
+
 /**
  * Charges an answered call: receipt and, for a paid call, charge are signed and kept. Resolves with what is kept of the
  * call to be told again, ending included.
@@ -80,8 +86,10 @@ export async function chargeCall(
   call: CallOutcome,
 ): Promise<Omit<CallRecord, 'peerId'>> {
   const { read, terms, delivery, finish } = call;
+  point('host:answered');
   const draft = draftOf(parts, call);
   const ending = await signEnding(call, draft);
+  point('host:charged');
   return {
     side: 'host',
     callId: read.envelope.id,

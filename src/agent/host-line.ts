@@ -4,6 +4,7 @@
  * delivers waits for that, and so does the backend behind it.
  */
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { Bell } from './bell.ts';
 import type { CallFrame, CallStream } from './ports.ts';
 
@@ -149,6 +150,7 @@ export class HostLine {
   #finish(stream: CallStream, ending: CallFrame): void {
     try {
       stream.send(ending);
+      point('host:ended');
       stream.end();
     } catch {
       // The caller resumes, or asks for the ending.

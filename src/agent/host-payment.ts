@@ -1,5 +1,6 @@
 /** What pays for a call at its host: the voucher of its opening, or a call out of the caller's free ones. */
 import { SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { CallTerms, ReadOpening } from './admission.ts';
 import { HOLD_GRACE_MS } from './call-limits.ts';
 import { Meter } from './host-meter.ts';
@@ -45,7 +46,7 @@ export async function leaseFor(
     parts.quota.take(freeCallOf(read, peerId), card.free);
     return undefined;
   }
-  return parts.payee.admit({
+  const lease = await parts.payee.admit({
     callId: read.envelope.id,
     payer: read.envelope.from,
     voucher,
@@ -54,6 +55,8 @@ export async function leaseFor(
     amountMax: meter.cover,
     holdMs: terms.deadlineMs + HOLD_GRACE_MS,
   });
+  point('host:leased');
+  return lease;
 }
 
 /** Who asks whom for a free call. */

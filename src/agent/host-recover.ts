@@ -4,6 +4,7 @@
  */
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { callEnding, callOpening, callRequest, chainNext, chainStart } from '../protocol/call.ts';
 import { checkpoint as checkpointSchema } from '../protocol/checkpoint.ts';
 import { envelope } from '../protocol/envelope.ts';
@@ -91,6 +92,7 @@ async function takeUp(
     amountMax: meter.cover,
     holdMs: Math.max(0, head.startedAtMs + deadlineMs - parts.clock.nowMs()) + HOLD_GRACE_MS,
   });
+  point('host:recovered');
   const session = new Session(HOST_EDGES, 'detached');
   const read = { bytes: head.opening, opening, envelope: opened, request, hosted };
   const begun = { read, session, stream: undefined, peerId: head.peerId, ticket: undefined };

@@ -1,5 +1,6 @@
 /** The vouchers of a paid call after its first: each raises what is covered, once it is checked and safe enough. */
 import { asSaharaError, type SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { type CallVoucher, callVoucher } from '../protocol/checkpoint.ts';
 import type { Signed } from '../protocol/signing.ts';
 import { TOP_UPS_MAX } from './call-limits.ts';
@@ -70,10 +71,12 @@ export class TopUps {
     const { lease, meter, amountMax, delivery, covered } = this.#parts;
     if (this.#closed || cover <= meter.cover) return;
     await lease.extend({ voucher, amountMax: cover < amountMax ? cover : amountMax });
+    point('host:topped-up');
     await lease.durable();
     meter.raise(cover);
     this.#voucher = voucher;
     delivery.unitsPaid = meter.unitsPaid(delivery.expenses);
     covered();
+    point('host:covered');
   }
 }

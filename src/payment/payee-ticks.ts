@@ -3,6 +3,7 @@
  * kept with the receipts that it covers in one batch before anyone sees it.
  */
 import { asSaharaError, invariant, type SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import {
@@ -92,6 +93,7 @@ export class PayeeTicks {
       sequence,
     });
     lane.commit(hold, { payload, amount: draft.amount, shares, agent: draft.agent });
+    point('payee:counted');
     const receipt = agent.sign('receipt', payload);
     const tick = this.#tickOf(lane);
     tick.commits.push({ callId, sequence, requestHash, receipt, agent: draft.agent });
@@ -139,6 +141,7 @@ export class PayeeTicks {
         operator.sign('charge', payload),
         ...commits.map((commit) => commit.receipt),
       ]);
+      point('payee:signed');
       await before;
       const operations = [...agents, ...this.#endings(lane, commits, { charge, receipts })];
       lane.complete({ tree, amounts, charge, operations });
@@ -152,6 +155,7 @@ export class PayeeTicks {
     if (this.#completions.get(lane) === done) this.#completions.delete(lane);
     const securing = this.#journal.secure();
     if (securing !== undefined) await securing;
+    point('payee:secured');
     return charge;
   }
 

@@ -39,10 +39,17 @@ async function workUntil(over: Promise<unknown>, work: () => Promise<unknown>): 
 const pass = (): void => {};
 
 /** One go at what brings a process to its point. What fails, fails: the victim may have died. */
-const WORK: Readonly<Record<Exclude<Work, 'start'>, () => Promise<unknown>>> = {
+const WORK: Readonly<Record<Exclude<Work, 'start' | 'recover'>, () => Promise<unknown>>> = {
   ask: () => town.ask('guide', 'What is a voucher?'),
   tell: () => town.ask('teller', tellMe(40, 2)),
   leave: () => town.ask('teller', tellMe(40, 5), { stopAfter: 200 }),
+  async resume() {
+    const asking = town.ask('teller', tellMe(60, 20));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    await town.of.caller.kill();
+    await asking;
+    await town.start('caller');
+  },
   async claim() {
     await town.ask('guide', 'What is a claim?');
     await town.of.host.client.call('channel.claim', {}).catch(pass);
@@ -55,11 +62,11 @@ const WORK: Readonly<Record<Exclude<Work, 'start'>, () => Promise<unknown>>> = {
 async function strike(label: Point, { victim, work, hit = 1 }: Scenario): Promise<void> {
   const peer = town.of[victim];
   const plan = `${label}=${hit}:kill`;
-  if (work === 'start') {
-    // Dies with something in its tail, and again while it takes that over.
-    await town.order(victim, 'tail:appended=kill');
-    await workUntil(peer.ended ?? Promise.resolve(), WORK.ask);
-    await expect(town.start(victim, plan)).rejects.toThrow('did not start');
+  if (work === 'start' || work === 'recover') {
+    // Dies with something in its tail or behind a checkpoint, and again while it takes that up.
+    await town.order(victim, work === 'start' ? 'tail:appended=kill' : 'host:kept=kill');
+    await workUntil(peer.ended ?? Promise.resolve(), work === 'start' ? WORK.ask : WORK.tell);
+    await town.start(victim, plan).catch(pass);
   } else {
     await town.order(victim, plan);
     await workUntil(peer.ended ?? Promise.resolve(), WORK[work]);

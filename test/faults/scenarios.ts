@@ -12,10 +12,14 @@ export type Work =
   | 'leave'
   /** A claim of what was earned. */
   | 'claim'
+  /** An answer whose caller is killed in the middle and comes back for it. */
+  | 'resume'
   /** Another channel. */
   | 'open'
   /** Its own start, after it was killed while it answered. */
-  | 'start';
+  | 'start'
+  /** Its own start, after it was killed behind a checkpoint. */
+  | 'recover';
 
 /** How a point is reached. */
 export interface Scenario {
@@ -29,6 +33,24 @@ export interface Scenario {
 export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'caller:bundle': { victim: 'caller', work: 'ask' },
   'caller:bundled': { victim: 'caller', work: 'ask' },
+  'host:opening': { victim: 'host', work: 'ask' },
+  'host:leased': { victim: 'host', work: 'ask' },
+  'host:admitted': { victim: 'host', work: 'ask' },
+  'host:delivered': { victim: 'host', work: 'tell', hit: 3 },
+  'host:checkpoint': { victim: 'host', work: 'tell' },
+  'host:kept': { victim: 'host', work: 'tell' },
+  'host:checkpointed': { victim: 'host', work: 'tell', hit: 2 },
+  'host:topped-up': { victim: 'host', work: 'tell' },
+  'host:covered': { victim: 'host', work: 'tell', hit: 2 },
+  'host:resuming': { victim: 'host', work: 'resume' },
+  'host:resumed': { victim: 'host', work: 'resume' },
+  'host:recovered': { victim: 'host', work: 'recover' },
+  'host:answered': { victim: 'host', work: 'tell' },
+  'host:charged': { victim: 'host', work: 'tell' },
+  'host:ended': { victim: 'host', work: 'ask' },
+  'payee:counted': { victim: 'host', work: 'ask' },
+  'payee:signed': { victim: 'host', work: 'leave' },
+  'payee:secured': { victim: 'host', work: 'ask' },
   'tail:appended': { victim: 'host', work: 'ask' },
   'tail:recovered': { victim: 'host', work: 'start' },
   'journal:batch': { victim: 'host', work: 'ask' },
