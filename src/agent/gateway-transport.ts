@@ -14,8 +14,8 @@ import { sealStream } from './sealed.ts';
 export interface GatewayTransportParts {
   /** Reaches the gateways. */
   readonly direct: CallTransport;
-  /** Peer ids of the gateways to try, in order. Throws `peer-unreachable` when there is none. */
-  readonly gateways: (options: { readonly signal?: AbortSignal }) => Promise<readonly string[]>;
+  /** Peer ids of the gateways that can be reached, in the order in which to try them. */
+  readonly gateways: (options: { readonly signal?: AbortSignal }) => AsyncIterable<string>;
   readonly network: string;
   readonly cipher: SealCipher;
   readonly clock: Clock;
@@ -25,17 +25,18 @@ export interface GatewayTransportParts {
 
 /** A transport whose calls all pass a gateway, the first that takes them. */
 export function createGatewayTransport(parts: GatewayTransportParts): CallTransport {
+  const { peerId: own } = parts.direct;
   return {
+    ...(own !== undefined && { peerId: own }),
     async openCall(peerId, options = {}) {
       const { agent, signal } = options;
       invariant(agent, 'a sealed call is for an agent');
-      const gateways = await parts.gateways(signal === undefined ? {} : { signal });
-      // Nobody stands between when the gateway itself hosts the agent.
-      if (gateways.includes(peerId)) return parts.direct.openCall(peerId, options);
       const sealing = sealTo(parts, agent);
       sealing.catch(() => {});
       let failure = new SaharaError('peer-unreachable', { peer: peerId, reason: 'no gateway' });
-      for (const gateway of gateways) {
+      for await (const gateway of parts.gateways(signal === undefined ? {} : { signal })) {
+        // Nobody stands between when the gateway itself hosts the agent.
+        if (gateway === peerId) return parts.direct.openCall(peerId, options);
         try {
           return await openThrough(parts, { gateway, peerId, sealing, ...(signal && { signal }) });
         } catch (error) {

@@ -7,9 +7,16 @@ import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
 import type { Dice } from '../base/random.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import type { PublicKey } from '../protocol/ids.ts';
-import { callSealed, openSealed, type SealCipher, type SealKey } from '../protocol/seal.ts';
+import {
+  type CallQuestion,
+  callSealed,
+  openSealed,
+  type SealCipher,
+  type SealKey,
+} from '../protocol/seal.ts';
 import type { CallFrame, CallSink, CallStream } from './ports.ts';
 import { sealStream } from './sealed.ts';
+import { answerSealed } from './sealed-question.ts';
 
 /** What comes in by a door. */
 export interface DoorParts {
@@ -23,6 +30,8 @@ export interface DoorParts {
   readonly keyOf: (agent: PublicKey) => SealKey | undefined;
   /** Takes over a stream that asks to be carried elsewhere: the rest of its frames and the request. */
   readonly carry: (source: AsyncIterator<CallFrame>, request: Uint8Array) => void;
+  /** Answers a question that came sealed. Throws what the asker is told. */
+  readonly answer: (question: CallQuestion) => Promise<Uint8Array>;
 }
 
 /** The call that comes in on `stream`, opened if it is sealed. */
@@ -126,21 +135,32 @@ class DoorStream implements CallStream {
     const first = taken.value;
     if (first.kind === CALL_FRAME.via) {
       this.#parts.carry(source, first.body);
-      throw new SaharaError('cancelled', { reason: 'carried elsewhere' });
+      throw elsewhere();
     }
-    if (first.kind === CALL_FRAME.sealed) return { type: 'sealed', stream: await this.#open(source, first) };
+    if (first.kind === CALL_FRAME.sealed) {
+      const stream = await this.#open(source, first);
+      if (stream === undefined) throw elsewhere();
+      return { type: 'sealed', stream };
+    }
     this.#inner = this.#carrier;
     return { type: 'plain', source, first };
   }
 
-  async #open(source: AsyncIterator<CallFrame>, { body }: CallFrame): Promise<CallStream> {
+  /** The call inside; `undefined` when it is a question, which is answered here. */
+  async #open(source: AsyncIterator<CallFrame>, { body }: CallFrame): Promise<CallStream | undefined> {
     const { keyOf } = this.#parts;
     try {
       const opening = callSealed.decode(body);
       const key = keyOf(opening.agent);
       if (key === undefined) throw new SaharaError('seal-invalid', { reason: 'no such agent here' });
       const opened = await openSealed(this.#parts, key, opening);
-      this.#inner = sealStream({ ...this.#parts, ...opened, stream: this.#carrier, source });
+      const { first, session } = opened;
+      const sealed = { ...this.#parts, session, stream: this.#carrier, source };
+      if (first.type === 'frame' && first.kind === CALL_FRAME.question) {
+        void answerSealed(sealStream(sealed), first.body, this.#parts.answer);
+        return undefined;
+      }
+      this.#inner = sealStream({ ...sealed, first });
       return this.#inner;
     } catch (error) {
       const failure = asSaharaError(error);
@@ -148,4 +168,9 @@ class DoorStream implements CallStream {
       throw failure;
     }
   }
+}
+
+/** What a host hears of a stream that is not for it. */
+function elsewhere(): SaharaError {
+  return new SaharaError('cancelled', { reason: 'not a call to this host' });
 }

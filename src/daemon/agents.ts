@@ -14,6 +14,7 @@ import type { CallTarget } from '../agent/caller.ts';
 import { createHost, type Host } from '../agent/host.ts';
 import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
+import { createOfferBook } from '../agent/offer-book.ts';
 import type { CallTransport } from '../agent/ports.ts';
 import type { QuotaBook } from '../agent/quota.ts';
 import { toHex } from '../base/bytes.ts';
@@ -21,13 +22,18 @@ import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Directory } from '../mesh/directory.ts';
 import { didOf, type PublicKey } from '../protocol/ids.ts';
+import type { OfferRequest } from '../protocol/offer.ts';
+import type { SealKey } from '../protocol/seal.ts';
+import type { Signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { HostedAgentRow } from './admin/types.ts';
 import type { AssetBook } from './assets.ts';
 import type { Core } from './core.ts';
+import { createCallDoor } from './gateway.ts';
 import { agentKeyName } from './keys.ts';
 import type { Knowledge } from './knowledge.ts';
 import { createLoopback } from './loopback.ts';
+import { createOffering } from './offering.ts';
 import { createPeerCheck } from './peer-certificate.ts';
 
 /** What agents are hosted with. */
@@ -55,6 +61,8 @@ export interface AgentKeeper {
   /** Hosts an agent no longer. Throws `agent-unknown`. */
   remove(name: string): Promise<void>;
   list(): Promise<readonly HostedAgentRow[]>;
+  /** What the agents here offer for a request: signed offers, few. */
+  readonly offersFor: (request: OfferRequest) => Promise<readonly Signed[]>;
   /** Names of hosted agents that answer from a vault. */
   usedBy(vault: string): readonly string[];
   /** Refuses new calls and waits for the running ones. */
@@ -83,12 +91,15 @@ export function createAgentKeeper(parts: AgentKeeperParts): AgentKeeper {
 
 class HomeAgents implements AgentKeeper {
   readonly transport: CallTransport;
+  readonly offersFor: AgentKeeper['offersFor'];
   readonly #parts: AgentKeeperParts;
   readonly #hosting: Hosting;
   readonly #ownHosting: Hosting;
   readonly #host: Host;
   readonly #ownHost: Host;
   readonly #running = new Map<string, Running>();
+  /** By the agent's key, in hexadecimal. */
+  readonly #sealKeys = new Map<string, SealKey>();
   readonly #faults = new Map<string, SaharaError>();
 
   constructor(parts: AgentKeeperParts) {
@@ -98,13 +109,26 @@ class HomeAgents implements AgentKeeper {
     this.#hosting = createHosting(hostingParts);
     this.#ownHosting = createHosting(hostingParts);
     const hostParts = { suite: nativeSuite, verifier, clock, replay, network, payee, records, quota, log };
-    this.#host = createHost({ ...hostParts, agents: this.#hosting });
+    const book = createOfferBook({ suite: nativeSuite, clock });
+    this.#host = createHost({ ...hostParts, agents: this.#hosting, offers: book });
+    this.offersFor = createOffering(
+      {
+        mesh,
+        clock,
+        network,
+        book,
+        agents: () => this.#hosting.list(),
+        queueOf: (agent) => this.#host.loadOf(agent).queue,
+      },
+      parts.config.market,
+    );
     this.#ownHost = createHost({ ...hostParts, agents: this.#ownHosting });
     const faultOf = createPeerCheck({ network, clock });
+    const enter = createCallDoor(parts, (agent) => this.#sealKeys.get(toHex(agent)));
     mesh.serveCalls((stream) => {
       const fault = faultOf(stream);
       if (fault) stream.fail(fault);
-      else this.#host.serve(stream);
+      else this.#host.serve(enter(stream));
     });
     this.transport = {
       openCall: async () => {
@@ -211,6 +235,8 @@ class HomeAgents implements AgentKeeper {
       answerer,
     };
     const own = await this.#ownHosting.publish({ ...parts, manifest: { ...manifest, price: FREE } });
+    const sealKey = await keys.agentSeal(name);
+    this.#sealKeys.set(toHex(sealKey.agent), sealKey);
     const before = this.#running.get(name);
     const running: Running = { manifest, asset, parts, own, backend, withdraw: async () => {} };
     this.#faults.delete(name);
@@ -251,6 +277,7 @@ class HomeAgents implements AgentKeeper {
   async #takeDown(name: string, running: Running): Promise<void> {
     const agent = running.own.card.agent;
     this.#running.delete(name);
+    this.#sealKeys.delete(toHex(agent));
     await running.withdraw();
     this.#hosting.withdraw(agent);
     this.#ownHosting.withdraw(agent);

@@ -9,7 +9,11 @@ import { systemClock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import { createDirectory, type Directory } from '../mesh/directory.ts';
+import { createMeasures, type Measures } from '../mesh/measures.ts';
+import type { Observations } from '../mesh/observations.ts';
+import type { Offers } from '../mesh/offers.ts';
 import { PayerBook } from '../payment/payer-book.ts';
+import type { PublicKey } from '../protocol/ids.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { assetId } from '../protocol/transaction.ts';
 import type { AdminHandlers } from './admin/methods.ts';
@@ -18,8 +22,10 @@ import type { StatusReport } from './admin/types.ts';
 import { type AgentKeeper, createAgentKeeper } from './agents.ts';
 import { createAsk } from './asking.ts';
 import { type AssetBook, createAssetBook } from './assets.ts';
+import { createAuction } from './auction.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
 import { watchFaults } from './faults.ts';
+import { meshBehindGateways, questionsBehindGateways, serveViaCards } from './gateway.ts';
 import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
@@ -29,6 +35,7 @@ import { vaultHandlers } from './handlers/vault.ts';
 import { createKnowledge, type Knowledge } from './knowledge.ts';
 import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
+import { startObserving, startOffers } from './market.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
 import { createVaultKeeper } from './vaults.ts';
@@ -37,6 +44,9 @@ import { createVaultKeeper } from './vaults.ts';
 export interface Running extends Core {
   readonly startedAtMs: number;
   readonly directory: Directory;
+  /** What calls took, by those who paid for them. */
+  readonly measures: Measures;
+  readonly observations: Observations;
   readonly records: CallRecords;
   readonly paymentPeers: PaymentPeers;
   /** Whom names meant when they were first asked here. */
@@ -47,6 +57,7 @@ export interface Running extends Core {
   readonly assets: AssetBook;
   readonly knowledge: Knowledge;
   readonly agents: AgentKeeper;
+  readonly offers: Offers;
   /** Has the daemon stop soon. */
   readonly askToStop: () => void;
 }
@@ -124,11 +135,17 @@ async function startAll(
     () => createAgentKeeper({ ...core, ...calls, ...knowing }),
     (keeper) => keeper.drain(),
   );
+  const offers = await life.start(
+    'offers',
+    () => startOffers(core, { ...calls, agents }),
+    (open) => open.stop(),
+  );
   const running: Running = {
     ...core,
     ...calls,
     ...knowing,
     agents,
+    offers,
     startedAtMs,
     askToStop: options.askToStop,
   };
@@ -155,14 +172,34 @@ async function startCalls(
     quota: Awaited<ReturnType<typeof openQuotaBook>>;
   }
 > {
-  const { config, mesh, verifier, clock, dice, log, network, storeOf, wallet, operator, ledger } = core;
+  const { config, verifier, clock, dice, log, network, storeOf, wallet, operator, ledger } = core;
+  const measures = createMeasures({ clock });
+  const hidden = config.gateway.via.length > 0;
   const directory = await life.start(
     'directory',
     () =>
       createDirectory(
-        { mesh, suite: nativeSuite, verifier, clock, dice, log },
-        { network, private: config.mesh.private },
+        {
+          mesh: meshBehindGateways(core),
+          suite: nativeSuite,
+          verifier,
+          clock,
+          dice,
+          log,
+          measured: measures.of,
+        },
+        { network, private: config.mesh.private, ...(hidden && { probesPerRound: 0 }) },
       ),
+    (open) => open.stop(),
+  );
+  await life.start(
+    'cards for others',
+    () => serveViaCards(core, directory),
+    (unserve) => unserve(),
+  );
+  const observations = await life.start(
+    'observations',
+    () => startObserving(core, { directory, measures }),
     (open) => open.stop(),
   );
   const records = await life.start(
@@ -180,7 +217,10 @@ async function startCalls(
       .agents()
       .filter((agent) => equalBytes(agent.operator, key))
       .flatMap((agent) => agent.hosts.map(({ peerId }) => peerId));
-  const paymentPeers = createPaymentPeers({ mesh, store: storeOf('payees'), hostsOf });
+  const agentAt = (peer: string): PublicKey | undefined =>
+    directory.agents().find(({ hosts }) => hosts.some(({ peerId }) => peerId === peer))?.agent;
+  const asking = questionsBehindGateways(core, agentAt);
+  const paymentPeers = createPaymentPeers({ mesh: asking, store: storeOf('payees'), hostsOf });
   const payer = await life.start(
     'payer book',
     () =>
@@ -213,7 +253,7 @@ async function startCalls(
     (open) => open.stop(),
   );
   const knownNames = createKnownNames(storeOf('names'));
-  return { directory, records, quota, paymentPeers, knownNames, payer, settlements };
+  return { directory, measures, observations, records, quota, paymentPeers, knownNames, payer, settlements };
 }
 
 /** Asks payees about calls that were cut, until none is left. */
@@ -272,13 +312,15 @@ async function startGuide(running: Running, signal: AbortSignal): Promise<void> 
 }
 
 function handlersOf(running: Running): AdminHandlers {
+  const ask = createAsk(running);
   return {
     ...statusHandlers(running),
     ...ledgerHandlers(running),
     ...moneyHandlers(running),
     ...agentHandlers(running),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
-    ask: createAsk(running),
+    ask,
+    auction: createAuction(running, ask),
   };
 }
 

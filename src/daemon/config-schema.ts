@@ -7,6 +7,9 @@ import { z } from 'zod';
 import { parseAmount } from '../base/amount.ts';
 import type { LogLevel } from '../base/log.ts';
 
+/** Whose calls a gateway peer carries: nobody's, those of the same operator's peers, or everybody's. */
+export type GatewayAccess = 'off' | 'own' | 'all';
+
 /** A complete, validated configuration. Amounts are texts such as `0.002`, in SAHARA. */
 export interface Config {
   readonly mesh: {
@@ -24,6 +27,15 @@ export interface Config {
     readonly genesis: string;
     readonly searchMs: number;
     readonly closeDelayBlocks: number;
+  };
+  readonly gateway: {
+    readonly serve: GatewayAccess;
+    readonly via: readonly string[];
+  };
+  readonly market: {
+    readonly offers: boolean;
+    readonly discountPercent: number;
+    readonly observe: boolean;
   };
   readonly wallet: {
     readonly channelDeposit: string;
@@ -114,6 +126,44 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
         .default(3600)
         .describe(
           'Where this peer creates the network: blocks between the request to close a channel and its end, one a second. A payee that stays away for longer loses what it has not claimed.',
+        ),
+    })
+    .prefault({}),
+  gateway: z
+    .strictObject({
+      serve: z
+        .enum(['off', 'own', 'all'])
+        .default('off')
+        .describe(
+          'Whose sealed calls to carry to other peers: nobody’s, those of your own peers, or everybody’s. What they say stays hidden from here.',
+        ),
+      via: z
+        .array(z.string())
+        .default([])
+        .describe(
+          'Gateway peers, by address or peer id, that carry the calls made from here. The first that can is used, and every call is sealed to its agent. Empty: call hosts directly.',
+        ),
+    })
+    .prefault({}),
+  market: z
+    .strictObject({
+      offers: z
+        .boolean()
+        .default(true)
+        .describe('Whether agents here answer requests for offers that go round on the network.'),
+      discountPercent: z
+        .int()
+        .min(0)
+        .max(100)
+        .default(0)
+        .describe(
+          'How much of its published price an idle agent lets go in an offer; less the busier it is. Percent.',
+        ),
+      observe: z
+        .boolean()
+        .default(true)
+        .describe(
+          'Whether to tell the network how long calls made from here took, with the receipt as proof: everybody can see whom you paid, when and how much.',
         ),
     })
     .prefault({}),

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { SaharaError } from '../base/errors.ts';
+import { createSealKey, type SealKey } from '../protocol/seal.ts';
 import type { Signer } from '../protocol/suite.ts';
 import { type Keystore, openKeystore } from './keystore.ts';
 
@@ -16,6 +17,8 @@ export interface DaemonKeys {
   readonly peerSeed: Uint8Array;
   /** The key of the hosted agent of that name. */
   agent(name: string): Promise<Signer>;
+  /** The same key in the form that opens calls sealed to it. */
+  agentSeal(name: string): Promise<SealKey>;
 }
 
 /** The passphrase that the environment gives: `SAHARA_PASSPHRASE`, or the first line of `SAHARA_PASSPHRASE_FILE`. */
@@ -42,6 +45,11 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
       const key = agentKeyName(name);
       await ensure(store, key);
       return store.load(key);
+    },
+    async agentSeal(name) {
+      const key = agentKeyName(name);
+      await ensure(store, key);
+      return createSealKey(await store.seed(key));
     },
   };
 }

@@ -25,7 +25,7 @@ export interface PaymentPeers extends PaymentPeer {
 
 /** Asks payees over `mesh`. `hostsOf`: peers that host an operator's agents now. The store is this part's own. */
 export function createPaymentPeers(parts: {
-  readonly mesh: Mesh;
+  readonly mesh: Pick<Mesh, 'request'>;
   readonly store: Store;
   readonly hostsOf: (operator: PublicKey) => readonly string[];
 }): PaymentPeers {

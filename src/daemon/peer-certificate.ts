@@ -78,6 +78,13 @@ export function createPeerCheck(parts: {
   };
 }
 
+/** The operator who vouches for a peer whose certificate a check found to hold; `undefined` when it tells none. */
+export function operatorOf({ peerCertificate }: CertifiedPeer): PublicKey | undefined {
+  if (peerCertificate.length === 0) return undefined;
+  const [first] = certificateChain.decode(peerCertificate);
+  return first && certificate.decode(first.payload).issuer;
+}
+
 function refused(reason: string): SaharaError {
   return new SaharaError('certificate-invalid', { link: 0, reason });
 }

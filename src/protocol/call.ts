@@ -58,6 +58,8 @@ export const CALL_FRAME = {
   sealed: 13,
   /** Caller to a gateway peer, first and once: `CallVia`; back, empty, once the way is open. */
   via: 14,
+  /** Inside a seal, both ways: a `CallQuestion` in place of an opening, and the pieces of its answer. */
+  question: 15,
 } as const;
 
 /** What an agent says while it is not delivering yet. */

@@ -71,6 +71,19 @@ export interface CallVia {
 /** The wire form of the request to carry a call. */
 export const callVia: Schema<CallVia> = record('call-via', { peerId: text(128) });
 
+/** A question to the peer that hosts the agent, in place of a call. */
+export interface CallQuestion {
+  /** The protocol id under which it could be asked directly. */
+  readonly protocol: string;
+  readonly body: Uint8Array;
+}
+
+/** The wire form of a sealed question. */
+export const callQuestion: Schema<CallQuestion> = record('call-question', {
+  protocol: text(64),
+  body: bytesUpTo(65_536),
+});
+
 /** AES-128-GCM, with the 16-byte tag after the ciphertext. */
 export interface SealCipher {
   seal(key: Uint8Array, nonce: Uint8Array, message: Uint8Array): Uint8Array;

@@ -27,7 +27,7 @@ export const AGENT: PublicKey = createSigner(AGENT_SEED).publicKey;
 export const sealKey: Promise<SealKey> = createSealKey(AGENT_SEED);
 
 /** What seals in tests. */
-export const sealing: Omit<DoorParts, 'keyOf' | 'carry'> = {
+export const sealing: Omit<DoorParts, 'keyOf' | 'carry' | 'answer'> = {
   network: NETWORK,
   cipher: nativeSealCipher,
   clock: systemClock,
@@ -42,6 +42,7 @@ export async function doorParts(carry?: DoorParts['carry']): Promise<DoorParts> 
     ...sealing,
     keyOf: (agent) => (Buffer.from(agent).equals(key.agent) ? key : undefined),
     carry: carry ?? (() => {}),
+    answer: async ({ body }) => body,
   };
 }
 
@@ -89,6 +90,11 @@ export interface GatewayRigOptions {
   readonly gateways?: readonly string[];
 }
 
+/** One after the other. */
+export async function* eachOf(peerIds: readonly string[]): AsyncGenerator<string> {
+  yield* peerIds;
+}
+
 /** A host that reads what comes and says nothing. */
 export function serveNothing(stream: CallStream): void {
   stream.consume({ frame: () => {}, end: () => {}, fail: () => {} });
@@ -134,7 +140,7 @@ export async function gatewayRig(options: GatewayRigOptions): Promise<GatewayRig
     createGatewayTransport({
       ...sealing,
       direct: directFrom(caller),
-      gateways: async () => options.gateways ?? [PEERS.gateway],
+      gateways: () => eachOf(options.gateways ?? [PEERS.gateway]),
     });
   return { transport: from(PEERS.caller), from, direct: directFrom(PEERS.caller), gateway, near, far, hosts };
 }

@@ -4,7 +4,16 @@ import { createGatewayTransport } from '../../src/agent/gateway-transport.ts';
 import type { CallStream } from '../../src/agent/ports.ts';
 import { throughDoor } from '../../src/agent/sealed-door.ts';
 import { addressOf, createFleet } from '../mesh/support.ts';
-import { AGENT, doorParts, gatewayRig, PEERS, sealedPair, sealing, serveGateway } from './sealed-rig.ts';
+import {
+  AGENT,
+  doorParts,
+  eachOf,
+  gatewayRig,
+  PEERS,
+  sealedPair,
+  sealing,
+  serveGateway,
+} from './sealed-rig.ts';
 import { type StreamEnds, streamConforms } from './stream-conforms.ts';
 import { createStreamPair } from './stream-pair.ts';
 
@@ -72,7 +81,7 @@ streamConforms('sealed, through a gateway on the mesh', {
     const transport = createGatewayTransport({
       ...sealing,
       direct: near,
-      gateways: async () => [between.peerId],
+      gateways: () => eachOf([between.peerId]),
     });
     const caller = await transport.openCall(far.peerId, { agent: AGENT });
     return { caller, host: promise, cut: () => between.stop() };
