@@ -26,6 +26,7 @@ import { recoverCalls } from './host-recover.ts';
 import type { CallStream, PayeePort } from './ports.ts';
 import type { QuotaBook } from './quota.ts';
 import type { RunningCalls } from './running-calls.ts';
+import type { CallerLimits } from './standing-service.ts';
 
 /** Parts of a host. */
 export interface HostParts extends AdmissionParts, Pick<EntranceParts, 'standing' | 'hasChannel'> {
@@ -76,6 +77,8 @@ export interface Host {
   recover(): Promise<void>;
   /** How busy an agent is. */
   loadOf(agent: PublicKey): AgentLoad;
+  /** What a peer and a key get here now. */
+  limitsOf(peerId: string, caller: PublicKey): CallerLimits;
   /** Calls under way. */
   readonly running: number;
   /**
@@ -228,6 +231,10 @@ class CallHost implements Host, HostState {
   refused(error: SaharaError, peerId: string, caller: PublicKey | undefined): void {
     this.parts.log.debug('call refused', { peer: peerId, code: error.code });
     this.entrance.refused(error, peerId, caller);
+  }
+
+  limitsOf(peerId: string, caller: PublicKey): CallerLimits {
+    return this.entrance.limitsOf(peerId, caller);
   }
 
   loadOf(agent: PublicKey): AgentLoad {

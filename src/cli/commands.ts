@@ -10,6 +10,7 @@ import { idCommands } from './commands/id.ts';
 import { ledgerCommands } from './commands/ledger.ts';
 import { moneyCommands } from './commands/money.ts';
 import { proofCommands } from './commands/proof.ts';
+import { standingCommands } from './commands/standing.ts';
 import { statusCommands } from './commands/status.ts';
 import { vaultCommands } from './commands/vault.ts';
 
@@ -26,5 +27,6 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   proofCommands,
   billCommands,
   ledgerCommands,
+  standingCommands,
   idCommands,
 ];

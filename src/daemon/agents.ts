@@ -11,12 +11,13 @@ import { createExtractiveBackend } from '../agent/backends/extractive.ts';
 import { createOpenAiBackend } from '../agent/backends/openai.ts';
 import type { CallRecords } from '../agent/call-records.ts';
 import type { CallTarget } from '../agent/caller.ts';
-import { createHost, type Host } from '../agent/host.ts';
+import { createHost, type Host, type HostParts } from '../agent/host.ts';
 import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
 import { createOfferBook } from '../agent/offer-book.ts';
 import type { CallTransport } from '../agent/ports.ts';
 import type { QuotaBook } from '../agent/quota.ts';
+import type { CallerLimits } from '../agent/standing-service.ts';
 import { toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
@@ -28,6 +29,7 @@ import type { Signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { HostedAgentRow } from './admin/types.ts';
 import type { AssetBook } from './assets.ts';
+import { hostOptions } from './config-calls.ts';
 import type { Core } from './core.ts';
 import { createCallDoor } from './gateway.ts';
 import { agentKeyName } from './keys.ts';
@@ -35,6 +37,7 @@ import type { Knowledge } from './knowledge.ts';
 import { createLoopback } from './loopback.ts';
 import { createOffering } from './offering.ts';
 import { createPeerCheck } from './peer-certificate.ts';
+import { channelOpen } from './standing.ts';
 
 /** What agents are hosted with. */
 export interface AgentKeeperParts extends Core {
@@ -65,6 +68,8 @@ export interface AgentKeeper {
   readonly offersFor: (request: OfferRequest) => Promise<readonly Signed[]>;
   /** Names of hosted agents that answer from a vault. */
   usedBy(vault: string): readonly string[];
+  /** What a peer and a key get of the agents here. */
+  limitsOf(peerId: string, caller: PublicKey): CallerLimits;
   /** Refuses new calls and waits for the running ones. */
   drain(): Promise<void>;
 }
@@ -110,7 +115,10 @@ class HomeAgents implements AgentKeeper {
     this.#ownHosting = createHosting(hostingParts);
     const hostParts = { suite: nativeSuite, verifier, clock, replay, network, payee, records, quota, log };
     const book = createOfferBook({ suite: nativeSuite, clock });
-    this.#host = createHost({ ...hostParts, agents: this.#hosting, offers: book });
+    this.#host = createHost(
+      { ...hostParts, agents: this.#hosting, offers: book, ...welcome(parts) },
+      hostOptions(parts.config.calls),
+    );
     this.offersFor = createOffering(
       {
         mesh,
@@ -192,6 +200,10 @@ class HomeAgents implements AgentKeeper {
   async list(): Promise<readonly HostedAgentRow[]> {
     const names = [...new Set([...this.#running.keys(), ...this.#faults.keys()])].sort();
     return Promise.all(names.map((name) => this.#row(name)));
+  }
+
+  limitsOf(peerId: string, caller: PublicKey): CallerLimits {
+    return this.#host.limitsOf(peerId, caller);
   }
 
   usedBy(vault: string): readonly string[] {
@@ -312,6 +324,11 @@ class HomeAgents implements AgentKeeper {
     await writeFile(`${path}.part`, text, { mode: 0o600, flush: true });
     await rename(`${path}.part`, path);
   }
+}
+
+/** Who is known here: by what was counted, or by a channel to this operator. */
+function welcome({ standing, ledger, wallet }: Core): Pick<HostParts, 'standing' | 'hasChannel'> {
+  return { standing, hasChannel: (caller) => channelOpen(ledger, wallet.publicKey, caller) };
 }
 
 const FREE = { perCall: 0n, perInputUnit: 0n, perOutputUnit: 0n };

@@ -53,7 +53,8 @@ const FIND_EVERY_MS = 100;
 export function createAsk(parts: AskingParts): Ask {
   const { verifier, clock, dice, network, operator, records, payer, agents } = parts;
   const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records };
-  const remote = createCaller({ ...common, transport: createCallsOut(parts), payer });
+  const { workBitsDone: workBitsMax } = parts.config.calls;
+  const remote = createCaller({ ...common, transport: createCallsOut(parts), payer }, { workBitsMax });
   const local = createCaller({ ...common, transport: agents.transport });
   return async function* ask(input, signal) {
     const startedAtMs = clock.monotonicMs();

@@ -30,6 +30,7 @@ import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
 import { moneyHandlers } from './handlers/money.ts';
+import { standingHandlers } from './handlers/standing.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
 import { vaultHandlers } from './handlers/vault.ts';
 import { createKnowledge, type Knowledge } from './knowledge.ts';
@@ -38,6 +39,7 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { startObserving, startOffers } from './market.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
+import { serveStanding } from './standing.ts';
 import { createVaultKeeper } from './vaults.ts';
 
 /** Everything that runs. */
@@ -134,6 +136,11 @@ async function startAll(
     'agents',
     () => createAgentKeeper({ ...core, ...calls, ...knowing }),
     (keeper) => keeper.drain(),
+  );
+  await life.start(
+    'standing answers',
+    () => serveStanding(core, agents.limitsOf.bind(agents)),
+    (unserve) => unserve(),
   );
   const offers = await life.start(
     'offers',
@@ -315,6 +322,7 @@ function handlersOf(running: Running): AdminHandlers {
   const ask = createAsk(running);
   return {
     ...statusHandlers(running),
+    ...standingHandlers(running),
     ...ledgerHandlers(running),
     ...moneyHandlers(running),
     ...agentHandlers(running),

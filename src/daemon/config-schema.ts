@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { parseAmount } from '../base/amount.ts';
 import type { LogLevel } from '../base/log.ts';
+import { type CallsConfig, callsSchema } from './config-calls.ts';
 
 /** Whose calls a gateway peer carries: nobody's, those of the same operator's peers, or everybody's. */
 export type GatewayAccess = 'off' | 'own' | 'all';
@@ -43,6 +44,7 @@ export interface Config {
     readonly claimEverySeconds: number;
     readonly claimMin: string;
   };
+  readonly calls: CallsConfig;
   readonly guide: {
     readonly host: 'auto' | 'always' | 'never';
     readonly price: string;
@@ -182,6 +184,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
       claimMin: amount('1').describe('Claim as soon as a channel owes this much. SAHARA.'),
     })
     .prefault({}),
+  calls: callsSchema,
   guide: z
     .strictObject({
       host: z

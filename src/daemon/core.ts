@@ -2,6 +2,7 @@
  * What everything in the daemon stands on: home, store, keys, network, mesh, ledger, wallet and the payment books,
  * started in this order. Agents, calls and the admin API come on top in `compose.ts`.
  */
+import { openStanding, type StandingBook } from '../agent/standing.ts';
 import { parseAmount } from '../base/amount.ts';
 import { utf8 } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
@@ -36,6 +37,7 @@ import { servePayments } from './payment-peers.ts';
 import { certifyPeer } from './peer-certificate.ts';
 import { pruneReceipts } from './receipts.ts';
 import { type SpaceWatch, watchSpace } from './space.ts';
+import { conductOf } from './standing.ts';
 import { VERSION } from './version.ts';
 import { createWallet, type Wallet } from './wallet.ts';
 
@@ -75,6 +77,8 @@ export interface Core extends Ground {
   readonly verifier: Verifier;
   /** Signs for the operator. */
   readonly operator: TickSigner;
+  /** What is thought of peers and callers. */
+  readonly standing: StandingBook;
   readonly mesh: Mesh;
   readonly ledger: Ledger;
   readonly wallet: Wallet;
@@ -133,11 +137,16 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   const { network } = choice;
   const peer = createSigner(keys.peerSeed).publicKey;
   const certificate = certifyPeer({ network, clock, dice, operator: keys.operator, peer });
+  const standing = await life.start(
+    'standing',
+    () => openStanding({ store: storeOf('standing'), clock }),
+    (open) => open.flushed(),
+  );
   const mesh = await life.start(
     'mesh',
     () =>
       createMesh(
-        { peerSeed: keys.peerSeed, store: storeOf('mesh'), clock, dice, log },
+        { peerSeed: keys.peerSeed, store: storeOf('mesh'), clock, dice, log, conduct: conductOf(standing) },
         { ...meshOptions(ground, network), certificate },
       ),
     (running) => running.stop(),
@@ -173,7 +182,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   const verifier = createVerifier(eagerSuite(nativeSuite));
   const operator = createTickSigner({ suite: nativeSuite, signer: keys.operator, network });
   const books = await openBooks({ ...ground, network, mesh, ledger, wallet, verifier }, life);
-  return { ...ground, choice, network, mesh, ledger, wallet, verifier, operator, ...books };
+  return { ...ground, choice, network, standing, mesh, ledger, wallet, verifier, operator, ...books };
 }
 
 async function openBooks(

@@ -19,6 +19,7 @@ import type {
   LedgerVerdict,
   ReceiptRow,
   SearchRow,
+  StandingReport,
   StatusReport,
   TransactionRow,
   VaultRow,
@@ -44,6 +45,7 @@ export interface UnaryMethods {
   status: { input: Empty; output: StatusReport };
   doctor: { input: Empty; output: readonly Finding[] };
   stop: { input: Empty; output: Empty };
+  standing: { input: { readonly of?: string | undefined }; output: StandingReport };
   agents: { input: { readonly waitMs?: number | undefined }; output: readonly AgentRow[] };
   'agent.add': {
     input: { readonly manifest: string; readonly replace?: boolean | undefined };
@@ -129,6 +131,7 @@ export const ADMIN_METHODS: MethodTable = {
   status: unary(nothing),
   doctor: unary(nothing),
   stop: unary(nothing),
+  standing: unary(z.strictObject({ of: name.optional() })),
   agents: unary(z.strictObject({ waitMs: z.int().min(0).max(60_000).optional() })),
   'agent.add': unary(z.strictObject({ manifest: z.string().max(262_144), replace: z.boolean().optional() })),
   'agent.list': unary(nothing),

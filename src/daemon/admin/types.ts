@@ -55,6 +55,38 @@ export interface Finding {
   readonly next?: string;
 }
 
+/** What is thought of one peer or caller, and what follows from it. */
+export interface StandingRow {
+  readonly kind: 'peer' | 'caller';
+  /** A peer id or a DID. */
+  readonly subject: string;
+  /** How many steps its limits are lowered; 0 is the best. */
+  readonly step: number;
+  readonly points: number;
+  readonly facts: readonly { readonly fact: string; readonly count: number }[];
+  readonly limits: readonly { readonly what: string; readonly perSecond: number; readonly atOnce: number }[];
+  /** Time without another fault until the limits rise, milliseconds. */
+  readonly betterAfterMs?: number;
+  /** Answered calls that would raise them at once. */
+  readonly betterAfterCalls?: number;
+}
+
+/** What another peer said that it thinks of this one and of its operator's key. */
+export interface StandingOfMe {
+  /** Its peer id. */
+  readonly by: string;
+  readonly stranger: boolean;
+  readonly thinks: readonly StandingRow[];
+  /** Why it did not say. */
+  readonly failure?: AdminFailure;
+}
+
+/** Standing in both directions. */
+export interface StandingReport {
+  readonly ofMe: readonly StandingOfMe[];
+  readonly held: readonly StandingRow[];
+}
+
 /** A live agent, here or on another peer. */
 export interface AgentRow {
   readonly did: string;
