@@ -1,5 +1,5 @@
 import { type CallRecords, openCallRecords } from '../../src/agent/call-records.ts';
-import { type Caller, type CallTarget, createCaller } from '../../src/agent/caller.ts';
+import { type Caller, type CallerOptions, type CallTarget, createCaller } from '../../src/agent/caller.ts';
 import { createHost, type Host, type HostOptions, type HostParts } from '../../src/agent/host.ts';
 import type { Answerer, AnswerPart, CallStream } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
@@ -179,6 +179,9 @@ export interface RigOptions {
   readonly callerStore?: Store;
   readonly book?: Partial<PayeeBookOptions>;
   readonly stopTimeoutMs?: number;
+  readonly callerOptions?: Partial<CallerOptions>;
+  /** The caller's peer id; without one it does not go on with calls that broke. */
+  readonly peerId?: string;
   readonly clock?: Clock;
   /** Over the host's parts and options. */
   readonly hostParts?: Partial<HostParts>;
@@ -280,11 +283,14 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
       dice: systemDice,
       network: NETWORK,
       operator,
-      transport: { openCall: async () => open() },
+      transport: {
+        ...(options.peerId !== undefined && { peerId: options.peerId }),
+        openCall: async () => open(),
+      },
       payer,
       records: records.caller,
     },
-    { stopTimeoutMs: options.stopTimeoutMs ?? 1_000 },
+    { stopTimeoutMs: options.stopTimeoutMs ?? 1_000, ...options.callerOptions },
   );
   const raw: Rig['raw'] = async (body, from = 'peer-caller') => {
     const stream = open({ peerIds: { caller: from, host: 'peer-host' } });
