@@ -128,6 +128,13 @@ export const CALL_SENTENCES: SentenceTable<
         'Ask one of them by its DID; `sahara agents` lists who they are.',
       ];
     }
+    if (f('reason') === 'no-offers') {
+      return [
+        `Nobody made an offer for ${name}.`,
+        'No agent that heard of it fits, is free and stays below the ceiling.',
+        'Allow more with --max-price, wait longer, or ask an agent at its published price.',
+      ];
+    }
     return [
       `No live agent is called ${name}.`,
       f('nearest', f('near'))

@@ -16,12 +16,14 @@ import { toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Directory } from '../mesh/directory.ts';
 import type { AgentListing } from '../mesh/directory-state.ts';
+import type { Observations } from '../mesh/observations.ts';
 import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
 import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
 import { CONTEXT_TURN_BYTES_MAX, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
+import { offer as offerSchema } from '../protocol/offer.ts';
 import { chargeOf } from '../protocol/payment.ts';
-import { signed } from '../protocol/signing.ts';
+import { type Signed, signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { inputUnits } from '../protocol/units.ts';
 import type { AskInput } from './admin/methods.ts';
@@ -32,6 +34,7 @@ import { createCallsOut } from './gateway.ts';
 import type { KnownNames } from './known-names.ts';
 import type { PaymentPeers } from './payment-peers.ts';
 import { saveReceipt } from './receipts.ts';
+import { createStopwatch, type Stopwatch } from './stopwatch.ts';
 
 /** What asking works with. */
 export interface AskingParts extends ChannelParts {
@@ -40,10 +43,18 @@ export interface AskingParts extends ChannelParts {
   readonly agents: AgentKeeper;
   readonly paymentPeers: PaymentPeers;
   readonly knownNames: KnownNames;
+  readonly observations: Observations;
 }
 
-/** Asks agents and tells what happens. */
-export type Ask = (input: AskInput, signal: AbortSignal) => AsyncIterable<AskEvent>;
+/** An agent that was chosen before, by its offer. */
+export interface ChosenAgent {
+  readonly target: CallTarget;
+  /** What prices the call in place of the card. */
+  readonly offer: Signed;
+}
+
+/** Asks agents and tells what happens. With `chosen` nobody is looked for. */
+export type Ask = (input: AskInput, signal: AbortSignal, chosen?: ChosenAgent) => AsyncIterable<AskEvent>;
 
 /** How long an agent that is not listed is waited for, milliseconds: adverts of a peer just met are on their way. */
 const FIND_WAIT_MS = 3_000;
@@ -56,18 +67,21 @@ export function createAsk(parts: AskingParts): Ask {
   const { workBitsDone: workBitsMax } = parts.config.calls;
   const remote = createCaller({ ...common, transport: createCallsOut(parts), payer }, { workBitsMax });
   const local = createCaller({ ...common, transport: agents.transport });
-  return async function* ask(input, signal) {
+  return async function* ask(input, signal, chosen) {
     const startedAtMs = clock.monotonicMs();
     checkSizes(input);
-    const listing = await find(parts, input.agent, signal);
-    const own = await agents.ownTarget(listing.agent);
-    const target = own ?? (await targetOf(parts, listing, signal));
+    const { listing, own, target } = await soughtOf(parts, { input, chosen, signal });
     const card = cardSchema.decode(target.card.payload);
-    yield agentEvent(card);
-    const question = { parts, caller: own ? local : remote, target, card, input, signal };
+    yield agentEvent(card, chosen);
+    const watch = createStopwatch(clock);
+    const question = { parts, caller: own ? local : remote, target, card, input, signal, chosen, watch };
     const result = yield* own ? once(question) : paid(question);
-    if (!own) await parts.paymentPeers.met(card.operator, target.peerId);
-    if (isNameOf(listing, input.agent)) await parts.knownNames.met(listing.name, listing.did);
+    if (!own) {
+      const { receipt } = result.evidence.ending;
+      void parts.observations.observe({ receipt, peerId: target.peerId, ...watch.read() });
+      await parts.paymentPeers.met(card.operator, target.peerId);
+    }
+    if (listing && isNameOf(listing, input.agent)) await parts.knownNames.met(listing.name, listing.did);
     yield {
       type: 'end',
       ...(await keep(parts, card, result)),
@@ -92,6 +106,19 @@ interface Question {
   readonly card: Card;
   readonly input: AskInput;
   readonly signal: AbortSignal;
+  readonly chosen: ChosenAgent | undefined;
+  readonly watch: Stopwatch;
+}
+
+/** Who is asked: the agent that was chosen, or the one that the question names, if need be on this very peer. */
+async function soughtOf(
+  parts: AskingParts,
+  { input, chosen, signal }: Pick<Question, 'input' | 'chosen' | 'signal'>,
+): Promise<{ readonly listing?: AgentListing; readonly own: boolean; readonly target: CallTarget }> {
+  if (chosen) return { own: false, target: chosen.target };
+  const listing = await findAgent(parts, input.agent, signal);
+  const own = parts.agents.ownTarget(listing.agent);
+  return { listing, own: own !== undefined, target: own ?? (await targetOf(parts, listing, signal)) };
 }
 
 /** Whether an agent was asked for by its whole name. */
@@ -99,7 +126,12 @@ function isNameOf(listing: AgentListing, wanted: string): boolean {
   return listing.name.toLowerCase() === wanted.trim().toLowerCase();
 }
 
-async function find(parts: AskingParts, name: string, signal: AbortSignal): Promise<AgentListing> {
+/** The agent of that name or DID; one that is not listed yet is waited for a little. Throws `agent-unknown`. */
+export async function findAgent(
+  parts: Pick<AskingParts, 'knownNames' | 'clock' | 'directory'>,
+  name: string,
+  signal: AbortSignal,
+): Promise<AgentListing> {
   const known = await parts.knownNames.of(name);
   const untilMs = parts.clock.monotonicMs() + FIND_WAIT_MS;
   for (;;) {
@@ -131,8 +163,9 @@ async function targetOf(parts: AskingParts, listing: AgentListing, signal: Abort
   throw failure ?? new SaharaError('peer-unreachable', { agent: listing.name });
 }
 
-function agentEvent(card: Card): AskEvent {
-  const price = String(card.price.perCall);
+function agentEvent(card: Card, chosen: ChosenAgent | undefined): AskEvent {
+  const { perCall } = chosen ? offerSchema.decode(chosen.offer.payload).price : card.price;
+  const price = String(perCall);
   return { type: 'agent', name: card.name, did: didOf(card.agent), operator: didOf(card.operator), price };
 }
 
@@ -164,17 +197,18 @@ function priceMaxOf({ parts, input }: Question): bigint {
   return parseAmount(parts.config.wallet.priceMax) ?? 0n;
 }
 
-/** Most that this call can cost: by its card, but never more than the asker allows. */
+/** Most that this call can cost: by its card or offer, but never more than the asker allows. */
 function costMax(question: Question): bigint {
-  const { card, input } = question;
+  const { card, input, chosen } = question;
   const units = inputUnits({ question: input.question, context: input.context ?? [] });
-  const byCard = chargeOf(card.price, units, card.limits.outputUnits);
+  const { price } = chosen ? offerSchema.decode(chosen.offer.payload) : card;
+  const byPrice = chargeOf(price, units, card.limits.outputUnits);
   const allowed = priceMaxOf(question);
-  return byCard < allowed ? byCard : allowed;
+  return byPrice < allowed ? byPrice : allowed;
 }
 
 async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
-  const { caller, target, input, signal } = question;
+  const { caller, target, input, signal, chosen, watch } = question;
   const handle = caller.ask(
     {
       target,
@@ -183,6 +217,7 @@ async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
       ...(input.context !== undefined && { context: input.context }),
       ...(input.skill !== undefined && { skill: input.skill }),
       ...(input.deadlineMs !== undefined && { deadlineMs: input.deadlineMs }),
+      ...(chosen && { offer: chosen.offer }),
     },
     { signal },
   );
@@ -191,6 +226,7 @@ async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
   let over = false;
   try {
     for await (const event of handle.events()) {
+      watch.take(event);
       const told = eventOf(event);
       if (told !== undefined) yield told;
     }

@@ -8,9 +8,6 @@ import { equalBytes } from '../base/bytes.ts';
 import { systemClock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
-import { createDirectory, type Directory } from '../mesh/directory.ts';
-import { createMeasures, type Measures } from '../mesh/measures.ts';
-import type { Observations } from '../mesh/observations.ts';
 import type { Offers } from '../mesh/offers.ts';
 import { PayerBook } from '../payment/payer-book.ts';
 import type { PublicKey } from '../protocol/ids.ts';
@@ -25,7 +22,7 @@ import { type AssetBook, createAssetBook } from './assets.ts';
 import { createAuction } from './auction.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
 import { watchFaults } from './faults.ts';
-import { meshBehindGateways, questionsBehindGateways, serveViaCards } from './gateway.ts';
+import { questionsBehindGateways, serveViaCards } from './gateway.ts';
 import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
@@ -36,19 +33,15 @@ import { vaultHandlers } from './handlers/vault.ts';
 import { createKnowledge, type Knowledge } from './knowledge.ts';
 import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
-import { startObserving, startOffers } from './market.ts';
+import { type Listing, startListing, startOffers } from './market.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
 import { serveStanding } from './standing.ts';
 import { createVaultKeeper } from './vaults.ts';
 
 /** Everything that runs. */
-export interface Running extends Core {
+export interface Running extends Core, Listing {
   readonly startedAtMs: number;
-  readonly directory: Directory;
-  /** What calls took, by those who paid for them. */
-  readonly measures: Measures;
-  readonly observations: Observations;
   readonly records: CallRecords;
   readonly paymentPeers: PaymentPeers;
   /** Whom names meant when they were first asked here. */
@@ -175,39 +168,18 @@ async function startCalls(
   core: Core,
   life: Lifecycle,
 ): Promise<
-  Pick<Running, 'directory' | 'records' | 'paymentPeers' | 'knownNames' | 'payer' | 'settlements'> & {
-    quota: Awaited<ReturnType<typeof openQuotaBook>>;
-  }
+  Listing &
+    Pick<Running, 'records' | 'paymentPeers' | 'knownNames' | 'payer' | 'settlements'> & {
+      quota: Awaited<ReturnType<typeof openQuotaBook>>;
+    }
 > {
-  const { config, verifier, clock, dice, log, network, storeOf, wallet, operator, ledger } = core;
-  const measures = createMeasures({ clock });
-  const hidden = config.gateway.via.length > 0;
-  const directory = await life.start(
-    'directory',
-    () =>
-      createDirectory(
-        {
-          mesh: meshBehindGateways(core),
-          suite: nativeSuite,
-          verifier,
-          clock,
-          dice,
-          log,
-          measured: measures.of,
-        },
-        { network, private: config.mesh.private, ...(hidden && { probesPerRound: 0 }) },
-      ),
-    (open) => open.stop(),
-  );
+  const { verifier, clock, log, network, storeOf, wallet, operator, ledger } = core;
+  const listing = await startListing(core, life);
+  const { directory } = listing;
   await life.start(
     'cards for others',
     () => serveViaCards(core, directory),
     (unserve) => unserve(),
-  );
-  const observations = await life.start(
-    'observations',
-    () => startObserving(core, { directory, measures }),
-    (open) => open.stop(),
   );
   const records = await life.start(
     'call records',
@@ -260,7 +232,7 @@ async function startCalls(
     (open) => open.stop(),
   );
   const knownNames = createKnownNames(storeOf('names'));
-  return { directory, measures, observations, records, quota, paymentPeers, knownNames, payer, settlements };
+  return { ...listing, records, quota, paymentPeers, knownNames, payer, settlements };
 }
 
 /** Asks payees about calls that were cut, until none is left. */

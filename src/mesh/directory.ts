@@ -81,7 +81,7 @@ export interface DirectoryOptions {
   readonly probeTimeoutMs: number;
   /** Time between two rounds of probes, milliseconds, give or take half of it. Default 10,000. */
   readonly probeIntervalMs: number;
-  /** Hosts probed in a round. Default 4. */
+  /** Hosts probed in a round. Default 4. With 0 nobody is probed, and who fails is back with its next advert. */
   readonly probesPerRound: number;
 }
 
@@ -170,9 +170,7 @@ export function createDirectory(
       return read;
     },
     reach,
-    failed(host) {
-      if (state.suspend(host.peerId, host.advert.agent, now())) changed();
-    },
+    failed: ({ peerId, advert: { agent } }) => probes.failed(peerId, agent),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -24,6 +24,8 @@ export const PROBE_PROTOCOL = '/sahara/probe/1';
 export interface Probes {
   /** Probes what a peer hosts now: it was lost, or has come back. */
   check(peerId: string): Promise<void>;
+  /** Takes a host off the list that did not answer; without an agent, for all of its agents. */
+  failed(peerId: string, agent: Uint8Array | undefined): void;
   stop(): Promise<void>;
 }
 
@@ -77,6 +79,12 @@ export function createProbes(parts: ProbesParts, options: ProbesOptions): Probes
   let cancel = (): void => {};
   let round: Promise<void> = Promise.resolve();
 
+  const failed: Probes['failed'] = (peerId, agent) => {
+    // Who probes nobody could never take it back; who is alone cannot tell whose fault it is.
+    const forgiving = options.probesPerRound === 0 || mesh.peers().length === 0;
+    const shown = forgiving ? state.remove(peerId, agent) : state.suspend(peerId, agent, now());
+    if (shown) parts.changed();
+  };
   const look = async (host: HostEntry): Promise<Outcome> => {
     const outcome = await ask(parts, options, host, stopping.signal);
     if (stopping.signal.aborted || outcome === 'unclear') return 'unclear';
@@ -86,10 +94,7 @@ export function createProbes(parts: ProbesParts, options: ProbesOptions): Probes
     }
     const agent = outcome === 'agent-gone' ? host.agent : undefined;
     log.debug('host does not answer', { peer: host.peerId, outcome });
-    // Who is alone cannot tell whose fault it is: the next advert that comes counts again.
-    const alone = mesh.peers().length === 0;
-    const shown = alone ? state.remove(host.peerId, agent) : state.suspend(host.peerId, agent, now());
-    if (shown) parts.changed();
+    failed(host.peerId, agent);
     return outcome;
   };
   const next = (): void => {
@@ -102,10 +107,12 @@ export function createProbes(parts: ProbesParts, options: ProbesOptions): Probes
       });
     });
   };
-  next();
+  if (options.probesPerRound > 0) next();
 
   return {
+    failed,
     async check(peerId) {
+      if (options.probesPerRound === 0) return;
       for (const host of state.hosts(now()).filter((entry) => entry.peerId === peerId)) {
         if ((await look(host)) === 'peer-gone') return;
       }

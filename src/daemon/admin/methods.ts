@@ -40,6 +40,21 @@ export interface AskInput {
   readonly deadlineMs?: number | undefined;
 }
 
+/** A question to whoever offers best. An agent or a skill is named. */
+export interface AuctionInput extends Omit<AskInput, 'agent'> {
+  readonly agent?: string | undefined;
+  /** Any of these will do. Default: any language. */
+  readonly languages?: readonly string[] | undefined;
+  /** Units of answer that a price is asked for. Default 300. */
+  readonly outputUnits?: number | undefined;
+  /** How long offers are waited for. Default 2,000. */
+  readonly waitMs?: number | undefined;
+  /** How many are enough. Default 8. */
+  readonly offersMax?: number | undefined;
+  /** Shows the offers and asks nobody. */
+  readonly listOnly?: boolean | undefined;
+}
+
 /** Methods that answer once. */
 export interface UnaryMethods {
   status: { input: Empty; output: StatusReport };
@@ -83,6 +98,7 @@ export interface UnaryMethods {
 /** Methods that answer line by line. */
 export interface StreamMethods {
   ask: { input: AskInput; output: AskEvent };
+  auction: { input: AuctionInput; output: AskEvent };
   'vault.add': {
     input: {
       readonly vault: string;
@@ -126,6 +142,18 @@ const nothing = z.strictObject({});
 const unary = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: false } => ({ input, stream: false });
 const stream = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: true } => ({ input, stream: true });
 
+const question = {
+  // The limits of these texts are ones of bytes, and told as such by the handler.
+  question: z.string().min(1),
+  context: z
+    .array(z.strictObject({ role: z.enum(['user', 'agent']), text: z.string() }))
+    .max(64)
+    .optional(),
+  priceMax: grains.optional(),
+  skill: name.optional(),
+  deadlineMs: z.int().min(1).max(3_600_000).optional(),
+};
+
 /** The table. */
 export const ADMIN_METHODS: MethodTable = {
   status: unary(nothing),
@@ -152,18 +180,16 @@ export const ADMIN_METHODS: MethodTable = {
   'ledger.transactions': unary(z.strictObject({ limit })),
   'ledger.verify': unary(nothing),
   collect: unary(z.strictObject({ asset: name.optional() })),
-  ask: stream(
+  ask: stream(z.strictObject({ ...question, agent: name })),
+  auction: stream(
     z.strictObject({
-      agent: name,
-      // The limits of these texts are ones of bytes, and told as such by the handler.
-      question: z.string().min(1),
-      context: z
-        .array(z.strictObject({ role: z.enum(['user', 'agent']), text: z.string() }))
-        .max(64)
-        .optional(),
-      priceMax: grains.optional(),
-      skill: name.optional(),
-      deadlineMs: z.int().min(1).max(3_600_000).optional(),
+      ...question,
+      agent: name.optional(),
+      languages: z.array(z.string().min(1).max(16)).max(8).optional(),
+      outputUnits: z.int().min(1).max(1_000_000).optional(),
+      waitMs: z.int().min(100).max(60_000).optional(),
+      offersMax: z.int().min(1).max(64).optional(),
+      listOnly: z.boolean().optional(),
     }),
   ),
   'vault.add': stream(

@@ -224,10 +224,31 @@ export interface BundleReply {
   readonly bundle: string;
 }
 
+/** An offer that came in. Amounts in grains. */
+export interface OfferRow {
+  readonly name: string;
+  readonly did: string;
+  readonly operator: string;
+  readonly peerId: string;
+  readonly perCall: string;
+  readonly perInputUnit: string;
+  readonly perOutputUnit: string;
+  /** What it comes to for the units that were asked for. */
+  readonly expected: string;
+  readonly notAfterMs: number;
+  readonly model: string;
+  readonly determinism: string;
+  /** 0 is the best, 1 the worst: price, time and doubt by `spec/mesh.md`. */
+  readonly score: number;
+  readonly measured?: MeasuredRow;
+}
+
 /** What `ask` tells while it runs. */
 export type AskEvent =
   /** Something that takes time or money before the answer: finding the agent, opening a channel. */
   | { readonly type: 'progress'; readonly step: string; readonly detail: string }
+  /** The offers that came in, the best first: the first is taken. */
+  | { readonly type: 'offers'; readonly offers: readonly OfferRow[] }
   | {
       readonly type: 'agent';
       readonly name: string;
