@@ -7,7 +7,7 @@ import type { Point } from '../../src/base/points.ts';
 import { SCENARIOS, type Scenario, type Work } from './scenarios.ts';
 import { expectLedgers, expectSettled } from './settled.ts';
 import { tellMe } from './teller.ts';
-import { died, eventually, startTown, type Town } from './town.ts';
+import { died, eventually, type Role, startTown, type Town } from './town.ts';
 
 const only = process.env.FAULTS_ONLY?.split(',');
 const short = process.env.FAULTS_SHORT !== undefined;
@@ -39,17 +39,10 @@ async function workUntil(over: Promise<unknown>, work: () => Promise<unknown>): 
 const pass = (): void => {};
 
 /** One go at what brings a process to its point. What fails, fails: the victim may have died. */
-const WORK: Readonly<Record<Exclude<Work, 'start' | 'recover'>, () => Promise<unknown>>> = {
+const WORK: Readonly<Record<Work, () => Promise<unknown>>> = {
   ask: () => town.ask('guide', 'What is a voucher?'),
   tell: () => town.ask('teller', tellMe(40, 2)),
   leave: () => town.ask('teller', tellMe(40, 5), { stopAfter: 200 }),
-  async resume() {
-    const asking = town.ask('teller', tellMe(60, 20));
-    await new Promise((resolve) => setTimeout(resolve, 500));
-    await town.of.caller.kill();
-    await asking;
-    await town.start('caller');
-  },
   async claim() {
     await town.ask('guide', 'What is a claim?');
     await town.of.host.client.call('channel.claim', {}).catch(pass);
@@ -57,21 +50,65 @@ const WORK: Readonly<Record<Exclude<Work, 'start' | 'recover'>, () => Promise<un
   async open() {
     await town.of.caller.client.call('channel.open', { payee, deposit: '1000000000' }).catch(pass);
   },
+  async renew() {
+    const { client } = town.of.caller;
+    for (const { id, state } of await client.call('channel.list', {}).catch(() => []))
+      if (state === 'open') await client.call('channel.close', { channel: id }).catch(pass);
+    await town.ask('guide', 'What is a channel?');
+  },
+  async cut() {
+    const { ended } = await inTheMiddle();
+    await town.of.host.kill();
+    await town.start('host');
+    await ended;
+  },
+  start: () => WORK.ask(),
+  recover: () => WORK.tell(),
+  back: () => WORK.tell(),
+  again: () => WORK.ask(),
 };
 
-async function strike(label: Point, { victim, work, hit = 1 }: Scenario): Promise<void> {
-  const peer = town.of[victim];
-  const plan = `${label}=${hit}:kill`;
-  if (work === 'start' || work === 'recover') {
-    // Dies with something in its tail or behind a checkpoint, and again while it takes that up.
-    await town.order(victim, work === 'start' ? 'tail:appended=kill' : 'host:kept=kill');
-    await workUntil(peer.ended ?? Promise.resolve(), work === 'start' ? WORK.ask : WORK.tell);
+/** A long answer of which something has come; the promise inside resolves with its end. */
+async function inTheMiddle(): Promise<{ readonly ended: Promise<unknown> }> {
+  const begun = Promise.withResolvers<void>();
+  let pieces = 0;
+  const onText = (): void => {
+    if (++pieces === 12) begun.resolve();
+  };
+  const ended = town.ask('teller', tellMe(80, 20), { onText }).finally(() => begun.resolve());
+  await begun.promise;
+  return { ended };
+}
+
+/** Brings the victim to where its fault can only strike at or after its next start, and starts it with `plan`. */
+const BEFORE: Readonly<Partial<Record<Work, (victim: Role, plan: string) => Promise<unknown>>>> = {
+  start: (victim, plan) => dieAt(victim, 'tail:appended', plan),
+  recover: (victim, plan) => dieAt(victim, 'host:kept', plan),
+  async back(victim, plan) {
+    await inTheMiddle();
+    await town.of[victim].kill();
     await town.start(victim, plan).catch(pass);
-  } else {
-    await town.order(victim, plan);
-    await workUntil(peer.ended ?? Promise.resolve(), WORK[work]);
-  }
-  await died(peer, label);
+  },
+  async again(victim, plan) {
+    await town.of[victim].kill();
+    await town.start(victim, plan).catch(pass);
+  },
+};
+
+async function dieAt(victim: Role, label: Point, plan: string): Promise<void> {
+  const { ended } = town.of[victim];
+  await town.order(victim, `${label}=kill`);
+  await workUntil(ended ?? Promise.resolve(), label === 'host:kept' ? WORK.tell : WORK.ask);
+  // It may die again before it is ready.
+  await town.start(victim, plan).catch(pass);
+}
+
+async function strike(label: Point, { victim, work, hit = 1 }: Scenario): Promise<void> {
+  const plan = `${label}=${hit}:kill`;
+  const before = BEFORE[work];
+  await (before ? before(victim, plan) : town.order(victim, plan));
+  await workUntil(town.of[victim].ended ?? Promise.resolve(), WORK[work]);
+  await died(town.of[victim], label);
   await town.start(victim);
 }
 

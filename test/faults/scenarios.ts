@@ -12,14 +12,20 @@ export type Work =
   | 'leave'
   /** A claim of what was earned. */
   | 'claim'
-  /** An answer whose caller is killed in the middle and comes back for it. */
-  | 'resume'
+  /** The first question on a channel that is new. */
+  | 'renew'
+  /** An answer whose host is killed in the middle and comes back: its caller goes on with it. */
+  | 'cut'
   /** Another channel. */
   | 'open'
   /** Its own start, after it was killed while it answered. */
   | 'start'
   /** Its own start, after it was killed behind a checkpoint. */
-  | 'recover';
+  | 'recover'
+  /** What its caller does once it is back, after it was killed in the middle of an answer. */
+  | 'back'
+  /** Questions, right after its own start. */
+  | 'again';
 
 /** How a point is reached. */
 export interface Scenario {
@@ -31,6 +37,18 @@ export interface Scenario {
 
 /** Every point; a label that is not here does not compile. */
 export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
+  'caller:opening': { victim: 'caller', work: 'ask' },
+  'caller:sent': { victim: 'caller', work: 'ask' },
+  'caller:kept': { victim: 'caller', work: 'tell' },
+  'caller:delivered': { victim: 'caller', work: 'tell', hit: 3 },
+  'caller:checkpoint': { victim: 'caller', work: 'tell' },
+  'caller:raised': { victim: 'caller', work: 'tell' },
+  'caller:covered': { victim: 'caller', work: 'tell', hit: 2 },
+  'caller:stopped': { victim: 'caller', work: 'leave' },
+  'caller:resuming': { victim: 'caller', work: 'cut' },
+  'caller:resumed': { victim: 'caller', work: 'cut' },
+  'caller:ending': { victim: 'caller', work: 'tell' },
+  'caller:settled': { victim: 'caller', work: 'ask' },
   'caller:bundle': { victim: 'caller', work: 'ask' },
   'caller:bundled': { victim: 'caller', work: 'ask' },
   'host:opening': { victim: 'host', work: 'ask' },
@@ -42,8 +60,8 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'host:checkpointed': { victim: 'host', work: 'tell', hit: 2 },
   'host:topped-up': { victim: 'host', work: 'tell' },
   'host:covered': { victim: 'host', work: 'tell', hit: 2 },
-  'host:resuming': { victim: 'host', work: 'resume' },
-  'host:resumed': { victim: 'host', work: 'resume' },
+  'host:resuming': { victim: 'host', work: 'back' },
+  'host:resumed': { victim: 'host', work: 'back' },
   'host:recovered': { victim: 'host', work: 'recover' },
   'host:answered': { victim: 'host', work: 'tell' },
   'host:charged': { victim: 'host', work: 'tell' },
@@ -51,6 +69,8 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'payee:counted': { victim: 'host', work: 'ask' },
   'payee:signed': { victim: 'host', work: 'leave' },
   'payee:secured': { victim: 'host', work: 'ask' },
+  'payer:marked': { victim: 'caller', work: 'renew' },
+  'payer:asked': { victim: 'caller', work: 'again' },
   'tail:appended': { victim: 'host', work: 'ask' },
   'tail:recovered': { victim: 'host', work: 'start' },
   'journal:batch': { victim: 'host', work: 'ask' },
