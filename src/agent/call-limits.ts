@@ -36,3 +36,5 @@ export const DISOWNED_CALLS_MAX = 10_000;
 export const KEPT_CALLS_MAX = 1_024;
 /** Bytes of all of them. */
 export const KEPT_BYTES_MAX = 268_435_456;
+/** How long before a call must end the calls below it must have, milliseconds. */
+export const CHILD_MARGIN_MS = 500;

@@ -5,6 +5,7 @@
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { CALL_FRAME, progress } from '../protocol/call.ts';
 import type { Finish } from '../protocol/payment.ts';
+import type { ChildCalls } from './child-calls.ts';
 import type { Delivery } from './delivery.ts';
 import type { Checkpoints } from './host-checkpoints.ts';
 import type { HostLine } from './host-line.ts';
@@ -27,6 +28,8 @@ export interface AnsweringParts {
   readonly meter: Meter | undefined;
   /** Absent unless the call is metered. */
   readonly metering: Metering | undefined;
+  /** The calls that the agent makes while it answers. Absent where it can make none. */
+  readonly calls: ChildCalls | undefined;
   /** Stops the answer. */
   readonly signal: AbortSignal;
 }
@@ -48,8 +51,17 @@ export class Answering {
 
   /** Delivers until the end, a stop or a failure; a failure with nothing delivered is thrown. */
   async deliver(answer: AsyncIterable<AnswerPart>): Promise<Finish> {
-    const { delivery, line, signal } = this.#parts;
-    const parts = answer[Symbol.asyncIterator]();
+    const { delivery, signal } = this.#parts;
+    const ended = await this.#run(answer).catch((error: unknown) => ({ error }));
+    const billed = await this.#settleCalls();
+    if (typeof ended === 'string') return ended;
+    if (delivery.deltas === 0 && !billed) throw signal.aborted ? signal.reason : backendError(ended.error);
+    return signal.aborted ? 'cancelled' : 'failed';
+  }
+
+  async #run(answer: AsyncIterable<AnswerPart>): Promise<Finish> {
+    const { delivery, line, signal, calls } = this.#parts;
+    const parts = (calls?.within(answer) ?? answer)[Symbol.asyncIterator]();
     let leave = (): void => {};
     const stopped = new Promise<undefined>((resolve) => {
       leave = () => resolve(undefined);
@@ -67,14 +79,22 @@ export class Answering {
         if (waiting !== undefined) await waiting;
         if (delivery.cut) return 'length';
       }
-    } catch (error) {
-      if (delivery.deltas === 0) throw signal.aborted ? signal.reason : backendError(error);
-      return signal.aborted ? 'cancelled' : 'failed';
     } finally {
       signal.removeEventListener('abort', leave);
       // A backend that does not come back from here has its own signal to obey.
       parts.return?.().then(undefined, () => {});
     }
+  }
+
+  /** Delivers the calls below that were not delivered yet, whatever the pace of the reader; whether there are any. */
+  async #settleCalls(): Promise<boolean> {
+    const { delivery, calls, signal } = this.#parts;
+    const made = (await calls?.close()) ?? [];
+    const delivered = new Set(delivery.frames.map(({ body }) => body));
+    for (const { body, amount } of made) {
+      if (!delivered.has(body)) delivery.child(body, amount, signal)?.catch(() => {});
+    }
+    return made.length > 0;
   }
 
   #part(part: Delivered): Promise<void> | undefined {
@@ -98,7 +118,7 @@ export class Answering {
     }
     if (!line.open) await line.ready(signal);
     await delivery.child(body, amount, signal);
-    if (meter !== undefined) delivery.unitsPaid = meter.unitsPaid(delivery.expenses);
+    if (meter !== undefined) delivery.unitsPaid = meter.unitsPaid;
     if (metering !== undefined) this.#checkpoint(metering);
   }
 

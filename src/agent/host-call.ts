@@ -8,6 +8,7 @@ import { CALL_FRAME, progress } from '../protocol/call.ts';
 import type { CallVoucher } from '../protocol/checkpoint.ts';
 import type { Finish } from '../protocol/payment.ts';
 import { checkSignature, claimMessage, type ReadOpening, termsOf } from './admission.ts';
+import { callsBelow } from './child-calls.ts';
 import { Delivery } from './delivery.ts';
 import type { Ticket } from './entrance.ts';
 import type { Gate } from './gate.ts';
@@ -238,7 +239,7 @@ export class HostCall implements LineOwner {
     const { meter, lease } = admitted;
     const voucher = this.#kept?.at.voucher ?? this.begun.read.opening.voucher;
     if (meter !== undefined && lease !== undefined && voucher !== undefined) {
-      delivery.unitsPaid = meter.unitsPaid(0n);
+      delivery.unitsPaid = meter.unitsPaid;
       const covered = (): void => this.#line.bell.ring();
       const failed = (error: SaharaError): void => this.#stop('unpaid', error);
       const { amountMax } = admitted.terms;
@@ -265,7 +266,7 @@ export class HostCall implements LineOwner {
     this.#running = running;
     const delivery = this.#admit(admitted);
     delivery.restore(kept.frames.slice(0, kept.at.deliveries), expensesOf(kept));
-    if (meter !== undefined) delivery.unitsPaid = meter.unitsPaid(delivery.expenses);
+    if (meter !== undefined) delivery.unitsPaid = meter.unitsPaid;
     const leftMs = Math.max(0, startedAtMs + terms.deadlineMs - clock.nowMs());
     const cancelDeadline = clock.after(leftMs, () => this.#stop('deadline'));
     const gate = this.#host.gateOf(terms.hosted);
@@ -302,13 +303,14 @@ export class HostCall implements LineOwner {
     const { hosted, outputUnitsMax } = admitted.terms;
     const { envelope, request } = read;
     const { signal } = this.#abort;
-    const job = { callId: envelope.id, caller: envelope.from, request, outputUnitsMax };
+    const kept = this.#kept;
+    // What an answer that is made again asks of others would be paid again, and by nobody.
+    const calls = kept ? undefined : callsBelow(this.#host.parts.below, { read, ...admitted, signal });
+    const job = { callId: envelope.id, caller: envelope.from, request, outputUnitsMax, calls };
     const run = hosted.answerer.answer(job, { signal });
     this.#meter(admitted, delivery, run);
-    const { meter } = admitted;
-    const [line, session, metering] = [this.#line, this.#session, this.#metering];
-    const answering = new Answering({ line, session, delivery, meter, metering, signal });
-    const kept = this.#kept;
+    const [line, session, meter, metering] = [this.#line, this.#session, admitted.meter, this.#metering];
+    const answering = new Answering({ line, session, delivery, meter, metering, calls, signal });
     const parts = kept === undefined ? run.parts : retrace(run.parts, delivery.frames.slice());
     const finish = await answering.deliver(parts);
     const earned = kept !== undefined && delivery.frames.length === kept.at.deliveries ? kept.at : undefined;

@@ -74,7 +74,9 @@ function draftOf(
 
 /** Whether a call asks nothing for itself: nothing was found, or it ended early and only calls below were delivered. */
 function isUncharged({ finish, delivery }: CallOutcome): boolean {
-  return finish === 'nothing-found' || ((finish === 'failed' || finish === 'cancelled') && delivery.deltas === 0);
+  return (
+    finish === 'nothing-found' || ((finish === 'failed' || finish === 'cancelled') && delivery.deltas === 0)
+  );
 }
 
 /**

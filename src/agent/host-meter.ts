@@ -20,8 +20,8 @@ export interface MeterTerms {
 }
 
 /** What the opening of a call must cover at least, grains. */
-export function coverMin({ price, inputUnits, amountMax }: MeterTerms): bigint {
-  const least = chargeOf(price, inputUnits, METERED_UNITS_MIN);
+export function coverMin({ price, inputUnits, amountMax, expensesMax }: MeterTerms): bigint {
+  const least = chargeOf(price, inputUnits, METERED_UNITS_MIN) + expensesMax;
   return least < amountMax ? least : amountMax;
 }
 
@@ -46,7 +46,8 @@ export class Meter {
     this.#terms = terms;
     this.#least = chargeOf(terms.price, terms.inputUnits, 0);
     this.#cover = cover < terms.amountMax ? cover : terms.amountMax;
-    this.#step = this.#cover - this.#least;
+    // What calls below may cost is covered before any is made, and no part of what goes from step to step.
+    this.#step = this.#cover - this.#least - terms.expensesMax;
     this.#checkpointed = this.#least;
     this.metered = this.#cover < terms.amountMax;
   }
@@ -67,11 +68,11 @@ export class Meter {
     return chargeOf(this.#terms.price, this.#terms.inputUnits, units) + expenses;
   }
 
-  /** Units of text that the cover pays for beside `expenses`. */
-  unitsPaid(expenses: bigint): number {
-    const { perOutputUnit } = this.#terms.price;
-    if (!this.metered || perOutputUnit === 0n) return Number.POSITIVE_INFINITY;
-    return Number((this.#cover - this.#least - expenses) / perOutputUnit);
+  /** Units of text that the cover pays for beside all that calls below may cost. */
+  get unitsPaid(): number {
+    const { price, expensesMax } = this.#terms;
+    if (!this.metered || price.perOutputUnit === 0n) return Number.POSITIVE_INFINITY;
+    return Number((this.#cover - this.#least - expensesMax) / price.perOutputUnit);
   }
 
   /** Whether a call below that cost `amount` is paid for. Throws `budget-exceeded` when it never can be. */

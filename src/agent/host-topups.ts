@@ -75,7 +75,7 @@ export class TopUps {
     await lease.durable();
     meter.raise(cover);
     this.#voucher = voucher;
-    delivery.unitsPaid = meter.unitsPaid(delivery.expenses);
+    delivery.unitsPaid = meter.unitsPaid;
     covered();
     point('host:covered');
   }

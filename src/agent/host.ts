@@ -18,6 +18,7 @@ import {
   RESUME_GRACE_MS,
 } from './call-limits.ts';
 import type { CallRecords } from './call-records.ts';
+import type { ChildCallsParts } from './child-calls.ts';
 import { Entrance, type EntranceOptions, type EntranceParts } from './entrance.ts';
 import { Gate } from './gate.ts';
 import type { HostCall } from './host-call.ts';
@@ -35,6 +36,8 @@ export interface HostParts extends AdmissionParts, Pick<EntranceParts, 'standing
   readonly quota: QuotaBook;
   readonly log: Log;
   readonly clock: Clock;
+  /** What agents ask others with; without it they ask nobody. */
+  readonly below?: ChildCallsParts;
   /** Where metered calls are kept across a restart; without it they end with this process. */
   readonly running?: RunningCalls;
 }

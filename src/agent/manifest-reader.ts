@@ -92,6 +92,11 @@ export function fields<const K extends string>(
   return (name) => found.get(name);
 }
 
+/** What `read` makes of a field that is there. */
+export function given<T>(place: Place | undefined, read: (place: Place) => T): T | undefined {
+  return place === undefined ? undefined : read(place);
+}
+
 /** A text of `min` to `max` UTF-8 bytes. */
 export function readText(place: Place, bounds: { readonly min?: number; readonly max: number }): string {
   const { min = 1, max } = bounds;

@@ -7,58 +7,24 @@ import { SaharaError } from '../base/errors.ts';
 import type { PriceSchedule, Skill } from '../protocol/card.ts';
 import { type PublicKey, publicKeyOf } from '../protocol/ids.ts';
 import { CALL_DEADLINE_MS_MAX, PPM, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
-import {
-  bool,
-  bytes,
-  grains,
-  list,
-  oneOf,
-  optional,
-  record,
-  type Schema,
-  text,
-  u32,
-  union,
-} from '../protocol/schema.ts';
+import { bytes, grains, list, oneOf, optional, record, text, u32 } from '../protocol/schema.ts';
 import { domainSha256 } from '../vault/hash.ts';
 import { CORPORA_MAX } from '../vault/limits.ts';
 import type { RevenueSplit } from './attribution/shares.ts';
 import { EXTRACTIVE_DEFAULTS } from './backends/extractive.ts';
+import { backendRecord, type ManifestBackend, readBackend } from './manifest-backend.ts';
 import {
   fields,
+  given,
   invalid,
   type Place,
   readAmount,
-  readBoolean,
   readInteger,
   readList,
   readShare,
   readText,
-  readWord,
   readYaml,
 } from './manifest-reader.ts';
-
-/** How an agent's answers are made. */
-type ManifestBackend =
-  | {
-      readonly kind: 'extractive';
-      /** Most sentences of an answer, 1 to 16. Default 4. */
-      readonly sentencesMax: number;
-      /** Share of the question that the best sentence must cover, millionths. Default 500,000. */
-      readonly supportMin: number;
-    }
-  | {
-      readonly kind: 'openai';
-      /** Base URL of the endpoint, such as `http://127.0.0.1:8080/v1`. */
-      readonly endpoint: string;
-      readonly model: string;
-      /** Environment variable that holds the key; absent for an endpoint that wants none. */
-      readonly keyVariable: string | undefined;
-      /** Whether the endpoint repeats itself for a seed. Default false. */
-      readonly seeded: boolean;
-      /** Most units of question, context and passages that it is sent. Default 6,000. */
-      readonly contextUnitsMax: number;
-    };
 
 /** A parsed manifest; every field is filled. */
 export interface Manifest {
@@ -123,28 +89,9 @@ const CALLERS_MAX = 1000;
 const TOPICS_MAX = 100;
 const OUTPUT_UNITS_MAX = 100_000;
 const CONCURRENCY_MAX = 1024;
-const CONTEXT_UNITS_DEFAULT = 6000;
 const WINDOW_SECONDS_MAX = 31_536_000;
 const VAULT_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
 const LANGUAGE = /^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/;
-const VARIABLE = /^[A-Z_][A-Z0-9_]{0,127}$/;
-
-const backendRecord = union<{
-  extractive: readonly [1, Schema<Omit<Extract<ManifestBackend, { kind: 'extractive' }>, 'kind'>>];
-  openai: readonly [2, Schema<Omit<Extract<ManifestBackend, { kind: 'openai' }>, 'kind'>>];
-}>('manifest-backend', {
-  extractive: [1, record('extractive', { sentencesMax: u32, supportMin: u32 })],
-  openai: [
-    2,
-    record('openai', {
-      endpoint: text(512),
-      model: text(128),
-      keyVariable: optional(text(128)),
-      seeded: bool,
-      contextUnitsMax: u32,
-    }),
-  ],
-});
 
 const manifestRecord = record('manifest', {
   name: text(64),
@@ -205,35 +152,44 @@ export function parseManifest(source: string, options: { readonly file: string }
   ]);
   const name = of('name');
   if (name === undefined) throw invalid({ ...top, field: 'name' }, 'a text of 1 to 64 bytes', 'nothing');
-  const price = map(of('price'), readPrice);
+  const price = given(of('price'), readPrice);
   const manifest: Manifest = {
     name: readText(name, { max: 64 }),
     description:
-      map(of('description'), (at) => readText(at, { min: 0, max: 1024 })) ?? MANIFEST_DEFAULTS.description,
-    languages: map(of('languages'), (at) => readList(at, 32, readLanguage)) ?? MANIFEST_DEFAULTS.languages,
-    skills: map(of('skills'), (at) => readList(at, 16, readSkill)) ?? MANIFEST_DEFAULTS.skills,
-    backend: map(of('backend'), readBackend) ?? MANIFEST_DEFAULTS.backend,
-    vaults: map(of('vaults'), (at) => readList(at, CORPORA_MAX, readVault)) ?? MANIFEST_DEFAULTS.vaults,
-    prompt: map(of('prompt'), (at) => readText(at, { max: PROMPT_BYTES_MAX })),
+      given(of('description'), (at) => readText(at, { min: 0, max: 1024 })) ?? MANIFEST_DEFAULTS.description,
+    languages: given(of('languages'), (at) => readList(at, 32, readLanguage)) ?? MANIFEST_DEFAULTS.languages,
+    skills: given(of('skills'), (at) => readList(at, 16, readSkill)) ?? MANIFEST_DEFAULTS.skills,
+    backend: given(of('backend'), readBackend) ?? MANIFEST_DEFAULTS.backend,
+    vaults: given(of('vaults'), (at) => readList(at, CORPORA_MAX, readVault)) ?? MANIFEST_DEFAULTS.vaults,
+    prompt: given(of('prompt'), (at) => readText(at, { max: PROMPT_BYTES_MAX })),
     price: price?.schedule ?? MANIFEST_DEFAULTS.price,
     free: price?.free ?? MANIFEST_DEFAULTS.free,
-    limits: map(of('limits'), readLimits) ?? MANIFEST_DEFAULTS.limits,
-    policy: map(of('policy'), readPolicy) ?? MANIFEST_DEFAULTS.policy,
-    split: map(of('split'), readSplit) ?? MANIFEST_DEFAULTS.split,
-    licence: map(of('licence'), (at) => readText(at, { min: 0, max: 128 })) ?? MANIFEST_DEFAULTS.licence,
+    limits: given(of('limits'), readLimits) ?? MANIFEST_DEFAULTS.limits,
+    policy: given(of('policy'), readPolicy) ?? MANIFEST_DEFAULTS.policy,
+    split: given(of('split'), readSplit) ?? MANIFEST_DEFAULTS.split,
+    licence: given(of('licence'), (at) => readText(at, { min: 0, max: 128 })) ?? MANIFEST_DEFAULTS.licence,
   };
-  if (manifest.backend.kind === 'extractive') {
-    const vaults = of('vaults') ?? { ...top, field: 'vaults' };
-    if (manifest.vaults.length === 0)
-      throw invalid(vaults, 'at least one vault for an extractive agent', 'none');
-    const prompt = of('prompt');
-    if (prompt !== undefined) throw invalid(prompt, 'no prompt: an extractive agent only quotes', 'a prompt');
-  }
+  checkBackend(manifest, { vaults: of('vaults') ?? { ...top, field: 'vaults' }, prompt: of('prompt') });
   return manifest;
 }
 
-function map<T>(place: Place | undefined, read: (place: Place) => T): T | undefined {
-  return place === undefined ? undefined : read(place);
+/** What a backend must have and what it has no use for. */
+function checkBackend(
+  { backend, vaults }: Manifest,
+  places: { readonly vaults: Place; readonly prompt: Place | undefined },
+): void {
+  if (backend.kind === 'openai') return;
+  const extractive = backend.kind === 'extractive';
+  if (extractive && vaults.length === 0) {
+    throw invalid(places.vaults, 'at least one vault for an extractive agent', 'none');
+  }
+  if (!extractive && vaults.length > 0) {
+    throw invalid(places.vaults, 'no vault: a delegating agent has what others say', `${vaults.length}`);
+  }
+  if (places.prompt !== undefined) {
+    const why = extractive ? 'an extractive agent only quotes' : 'a delegating agent has no model';
+    throw invalid(places.prompt, `no prompt: ${why}`, 'a prompt');
+  }
 }
 
 function readLanguage(place: Place): string {
@@ -255,77 +211,20 @@ function readSkill(place: Place): Skill {
     throw invalid({ ...place, field: `${place.field}.name` }, 'a text of 1 to 64 bytes', 'nothing');
   return {
     name: readText(name, { max: 64 }),
-    description: map(of('description'), (at) => readText(at, { min: 0, max: 512 })) ?? '',
-    examples: map(of('examples'), (at) => readList(at, 8, (item) => readText(item, { max: 512 }))) ?? [],
+    description: given(of('description'), (at) => readText(at, { min: 0, max: 512 })) ?? '',
+    examples: given(of('examples'), (at) => readList(at, 8, (item) => readText(item, { max: 512 }))) ?? [],
   };
-}
-
-function readBackend(place: Place): ManifestBackend {
-  const all = fields(place, [
-    'kind',
-    'sentencesMax',
-    'supportMin',
-    'endpoint',
-    'model',
-    'keyVariable',
-    'seeded',
-    'contextUnitsMax',
-  ]);
-  const kindPlace = all('kind');
-  const kind = kindPlace === undefined ? 'extractive' : readWord(kindPlace, ['extractive', 'openai']);
-  if (kind === 'extractive') {
-    const of = fields(place, ['kind', 'sentencesMax', 'supportMin']);
-    return {
-      kind,
-      sentencesMax:
-        map(of('sentencesMax'), (at) => readInteger(at, { min: 1, max: 16 })) ??
-        EXTRACTIVE_DEFAULTS.sentencesMax,
-      supportMin: map(of('supportMin'), readShare) ?? EXTRACTIVE_DEFAULTS.supportMin,
-    };
-  }
-  const of = fields(place, ['kind', 'endpoint', 'model', 'keyVariable', 'seeded', 'contextUnitsMax']);
-  const required = (name: 'endpoint' | 'model', allowed: string): Place => {
-    const at = of(name);
-    if (at === undefined) throw invalid({ ...place, field: `${place.field}.${name}` }, allowed, 'nothing');
-    return at;
-  };
-  return {
-    kind,
-    endpoint: readEndpoint(required('endpoint', 'the base URL of an endpoint')),
-    model: readText(required('model', "the model's name at the endpoint"), { max: 128 }),
-    keyVariable: map(of('keyVariable'), readVariable),
-    seeded: map(of('seeded'), readBoolean) ?? false,
-    contextUnitsMax:
-      map(of('contextUnitsMax'), (at) => readInteger(at, { min: 100, max: 10_000_000 })) ??
-      CONTEXT_UNITS_DEFAULT,
-  };
-}
-
-function readEndpoint(place: Place): string {
-  const url = readText(place, { max: 512 });
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const plain = parsed !== undefined && parsed.username === '' && parsed.password === '';
-  if (!plain || !/^https?:$/.test(parsed.protocol))
-    throw invalid(place, 'an http or https URL without a password');
-  return url;
-}
-
-function readVariable(place: Place): string {
-  const name = readText(place, { max: 128 });
-  // The name is echoed, so it must not be a key that somebody pasted.
-  if (!VARIABLE.test(name)) throw invalid(place, 'the name of an environment variable', 'something else');
-  return name;
 }
 
 function readPrice(place: Place): { readonly schedule: PriceSchedule; readonly free: Manifest['free'] } {
   const of = fields(place, ['perCall', 'perInputUnit', 'perOutputUnit', 'freePerCaller']);
   return {
     schedule: {
-      perCall: map(of('perCall'), readAmount) ?? 0n,
-      perInputUnit: map(of('perInputUnit'), readAmount) ?? 0n,
-      perOutputUnit: map(of('perOutputUnit'), readAmount) ?? 0n,
+      perCall: given(of('perCall'), readAmount) ?? 0n,
+      perInputUnit: given(of('perInputUnit'), readAmount) ?? 0n,
+      perOutputUnit: given(of('perOutputUnit'), readAmount) ?? 0n,
     },
-    free: map(of('freePerCaller'), readFree) ?? MANIFEST_DEFAULTS.free,
+    free: given(of('freePerCaller'), readFree) ?? MANIFEST_DEFAULTS.free,
   };
 }
 
@@ -333,9 +232,10 @@ function readFree(place: Place): Manifest['free'] {
   const of = fields(place, ['calls', 'windowSeconds']);
   const { calls, windowSeconds } = MANIFEST_DEFAULTS.free;
   return {
-    calls: map(of('calls'), (at) => readInteger(at, { min: 0, max: 1_000_000 })) ?? calls,
+    calls: given(of('calls'), (at) => readInteger(at, { min: 0, max: 1_000_000 })) ?? calls,
     windowSeconds:
-      map(of('windowSeconds'), (at) => readInteger(at, { min: 1, max: WINDOW_SECONDS_MAX })) ?? windowSeconds,
+      given(of('windowSeconds'), (at) => readInteger(at, { min: 1, max: WINDOW_SECONDS_MAX })) ??
+      windowSeconds,
   };
 }
 
@@ -343,7 +243,7 @@ function readLimits(place: Place): Manifest['limits'] {
   const of = fields(place, ['questionBytes', 'outputUnits', 'deadlineSeconds', 'concurrency']);
   const defaults = MANIFEST_DEFAULTS.limits;
   const limit = (name: keyof Manifest['limits'], max: number): number =>
-    map(of(name), (at) => readInteger(at, { min: 1, max })) ?? defaults[name];
+    given(of(name), (at) => readInteger(at, { min: 1, max })) ?? defaults[name];
   return {
     questionBytes: limit('questionBytes', QUESTION_BYTES_MAX),
     outputUnits: limit('outputUnits', OUTPUT_UNITS_MAX),
@@ -356,9 +256,9 @@ function readPolicy(place: Place): Manifest['policy'] {
   const of = fields(place, ['callers', 'refusedTopics']);
   const defaults = MANIFEST_DEFAULTS.policy;
   return {
-    callers: map(of('callers'), readCallers) ?? defaults.callers,
+    callers: given(of('callers'), readCallers) ?? defaults.callers,
     refusedTopics:
-      map(of('refusedTopics'), (at) => readList(at, TOPICS_MAX, (item) => readText(item, { max: 128 }))) ??
+      given(of('refusedTopics'), (at) => readList(at, TOPICS_MAX, (item) => readText(item, { max: 128 }))) ??
       defaults.refusedTopics,
   };
 }
@@ -376,7 +276,7 @@ function readCallers(place: Place): 'everyone' | readonly PublicKey[] {
 
 function readSplit(place: Place): RevenueSplit {
   const of = fields(place, ['knowledge', 'operator', 'model', 'prompt']);
-  const share = (name: keyof RevenueSplit): number => map(of(name), readShare) ?? 0;
+  const share = (name: keyof RevenueSplit): number => given(of(name), readShare) ?? 0;
   const split = {
     knowledge: share('knowledge'),
     operator: share('operator'),

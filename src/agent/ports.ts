@@ -8,6 +8,7 @@ import type { CallEnding, CallRequest, Citation, Source } from '../protocol/call
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { Receipt, ReceiptShare } from '../protocol/payment.ts';
 import type { Signed, TickSigner } from '../protocol/signing.ts';
+import type { CallsBelow } from './calls-below.ts';
 
 /** One call-layer frame: a kind out of `CALL_FRAME` and its body. */
 export interface CallFrame {
@@ -179,6 +180,8 @@ export interface AnswerJob {
   readonly request: CallRequest;
   /** Most units of answer: wanted, allowed and paid for. */
   readonly outputUnitsMax: number;
+  /** Asks other agents with what the call has left. Absent where none can be asked. */
+  readonly calls?: CallsBelow | undefined;
 }
 
 /** A piece of an answer. A source comes before the first citation of it; sources count from 0. */

@@ -75,6 +75,28 @@ describe('manifests', () => {
         contextUnitsMax: 6000,
       },
     });
+    const desk =
+      'name: d\nbackend: {kind: delegate, ask: [{agent: guide}, {agent: law, skill: cite, budget: 40 %}]}\n';
+    expect(parse(desk).backend).toEqual({
+      kind: 'delegate',
+      ask: [
+        { agent: 'guide', skill: undefined, budget: 0 },
+        { agent: 'law', skill: 'cite', budget: 400_000 },
+      ],
+    });
+  });
+
+  test('KNOW-36: whom an agent asks is part of its hash', () => {
+    const hash = (ask: string): string =>
+      toHex(manifestHash(parse(`name: d\nbackend: {kind: delegate, ask: [${ask}]}\n`)));
+    const variants = [
+      '{agent: a}',
+      '{agent: b}',
+      '{agent: a, skill: s}',
+      '{agent: a, budget: 1 %}',
+      '{agent: a}, {agent: b}',
+    ];
+    expect(new Set(variants.map(hash)).size).toBe(variants.length);
   });
 
   test.each([
@@ -112,13 +134,30 @@ describe('manifests', () => {
     [
       'kind',
       `${MINIMAL}backend: {kind: magic}\n`,
-      { field: 'backend.kind', found: 'magic', allowed: 'one of extractive, openai' },
+      { field: 'backend.kind', found: 'magic', allowed: 'one of extractive, openai, delegate' },
     ],
     ['wrong kind’s field', `${MINIMAL}backend: {kind: extractive, model: x}\n`, { field: 'backend.model' }],
     [
       'endpoint',
       'name: a\nbackend: {kind: openai, endpoint: "file:///x", model: m}\n',
       { field: 'backend.endpoint' },
+    ],
+    ['nobody to ask', 'name: a\nbackend: {kind: delegate}\n', { field: 'backend.ask', found: 'nothing' }],
+    ['an empty list to ask', 'name: a\nbackend: {kind: delegate, ask: []}\n', { field: 'backend.ask' }],
+    [
+      'an ask without agent',
+      'name: a\nbackend: {kind: delegate, ask: [{skill: x}]}\n',
+      { field: 'backend.ask[0].agent' },
+    ],
+    [
+      'vaults to delegate',
+      'name: a\nvaults: [docs]\nbackend: {kind: delegate, ask: [{agent: b}]}\n',
+      { field: 'vaults' },
+    ],
+    [
+      'prompt to delegate',
+      'name: a\nprompt: Hi.\nbackend: {kind: delegate, ask: [{agent: b}]}\n',
+      { field: 'prompt' },
     ],
     [
       'password',
