@@ -51,15 +51,15 @@ export function priceOf({ known, offer, request }: Pick<Outgoing, 'known' | 'off
 
 /**
  * Opens a call: bounds its price, reserves its cover and signs. `workBits`: zero bits of work that the agent asks of
- * strangers. Throws `price-above-max`, `too-large`, `skill-unknown`, `offer-invalid`, and what reserving throws.
+ * strangers; `stopped` throws once the call was stopped. Throws `price-above-max`, `too-large`, `skill-unknown`, `offer-invalid`, and what reserving throws.
  */
 export async function openCall(
   shared: CallerShared,
   asked: AskRequest,
-  call: { readonly callId: Id; readonly known: KnownCard; readonly workBits: number },
+  call: Pick<Outgoing, 'callId' | 'known'> & { readonly workBits: number; readonly stopped: () => void },
 ): Promise<Outgoing> {
   const { parts, skewMs } = shared;
-  const { callId, known, workBits } = call;
+  const { callId, known, workBits, stopped } = call;
   const issuedAtMs = parts.clock.nowMs() + skewMs;
   const offer = asked.offer && (await offerOf(shared, asked, { known, signed: asked.offer, issuedAtMs }));
   const request = requestOf(shared, asked, { known, offer });
@@ -81,7 +81,7 @@ export async function openCall(
   };
   const payload = envelope.encode(opened);
   const subject = { network: parts.network, agent: known.card.agent, envelope: payload };
-  const work = workBits > 0 ? await findWork(subject, workBits, parts) : undefined;
+  const work = workBits > 0 ? await findWork(subject, workBits, { dice: parts.dice, stopped }) : undefined;
   // Asked for together, so that voucher and request leave under one signature.
   const reserving = reserve(shared, asked, { callId, known, request });
   const signing = parts.operator.sign('call', payload);

@@ -5,7 +5,6 @@
  */
 import { hash } from 'node:crypto';
 import { concat } from '../base/bytes.ts';
-import { SaharaError } from '../base/errors.ts';
 import type { Dice } from '../base/random.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { WORK_BYTES, type WorkSubject, workPrefix, zeroBits } from '../protocol/work.ts';
@@ -14,18 +13,19 @@ import { WORK_BYTES, type WorkSubject, workPrefix, zeroBits } from '../protocol/
 const SLICE_TRIES = 512;
 
 /**
- * A number whose hash for `subject` begins with `bits` zero bits. Throws `cancelled` when `signal` aborts. The dice
- * choose where the search begins, so that a search that was given up is not begun at the same place again.
+ * A number whose hash for `subject` begins with `bits` zero bits. The dice choose where the search begins, so that a
+ * search that was given up is not begun at the same place again. `stopped` throws once nobody wants the number any
+ * more, which ends the search with what it throws.
  */
 export async function findWork(
   subject: WorkSubject,
   bits: number,
-  { dice, signal }: { readonly dice: Dice; readonly signal?: AbortSignal },
+  { dice, stopped = () => {} }: { readonly dice: Dice; readonly stopped?: () => void },
 ): Promise<Uint8Array> {
   const tried = concat(workPrefix(nativeSuite, subject), dice.bytes(WORK_BYTES));
   const view = new DataView(tried.buffer, tried.byteOffset + tried.length - WORK_BYTES);
   for (;;) {
-    if (signal?.aborted) throw new SaharaError('cancelled');
+    stopped();
     for (let i = 0; i < SLICE_TRIES; i++) {
       if (zeroBits(hash('sha256', tried, 'buffer')) >= bits) return tried.slice(-WORK_BYTES);
       view.setBigUint64(0, BigInt.asUintN(64, view.getBigUint64(0) + 1n));

@@ -27,6 +27,7 @@ import {
   QUESTION,
   quotingAnswerer,
   type Rig,
+  type RigOptions,
 } from './rig.ts';
 
 /** Time of day goes on, rates stand still. */
@@ -331,15 +332,30 @@ describe('work', () => {
     expect(codeOf(() => desk.check(suite, subject, undefined, { load: 0, free: 0, steps: 0 }))).toBe('taken');
   });
 
-  const busyRig = async (
-    hasChannel: (caller: Uint8Array) => boolean = () => false,
-  ): Promise<{ readonly rig: Rig; readonly standing: StandingBook; free(): Promise<void> }> => {
+  interface BusyRig {
+    readonly rig: Rig;
+    readonly standing: StandingBook;
+    /** Codes of what was refused so far. */
+    readonly refusals: readonly string[];
+    free(): Promise<void>;
+  }
+
+  const busyRig = async ({ hostParts, ...options }: RigOptions = {}): Promise<BusyRig> => {
     const { answerer, release } = holding();
+    const refusals: string[] = [];
     const standing = await openStanding({ store: createMemoryStore(), clock: systemClock });
     const rig = await createRig({
       answerer,
       card: { free: { calls: 10, windowSeconds: 3_600 }, limits: { ...cardOf().limits, concurrency: 1 } },
-      hostParts: { standing, hasChannel },
+      hostParts: { standing, ...hostParts },
+      onStream: (_near, far) => {
+        const fail = far.fail.bind(far);
+        far.fail = (error) => {
+          refusals.push(error.code);
+          fail(error);
+        };
+      },
+      ...options,
     });
     const running = send(rig, {}, 'another peer');
     await queued(rig, 1);
@@ -347,7 +363,7 @@ describe('work', () => {
       release();
       await running;
     };
-    return { rig, standing, free };
+    return { rig, standing, refusals, free };
   };
 
   it('CALL-124 CALL-125: lets a stranger in who brings it, and nobody else with the same', async () => {
@@ -372,7 +388,7 @@ describe('work', () => {
 
   it('CALL-124: is asked neither of who pays, nor of who has a channel, nor of who was answered before', async () => {
     for (const known of ['channel', 'answered', 'voucher', 'nothing']) {
-      const { rig, standing, free } = await busyRig(() => known === 'channel');
+      const { rig, standing, free } = await busyRig({ hostParts: { hasChannel: () => known === 'channel' } });
       if (known === 'answered') standing.note(callerName(keys.payer.publicKey), 'answered');
       const call = send(rig, { free: known !== 'voucher' });
       if (known === 'nothing') expect((await call).code).toBe('work-required');
@@ -380,6 +396,38 @@ describe('work', () => {
       await free();
       await call;
     }
+  });
+
+  it('CALL-127: a caller that is asked for work does it once and is answered', async () => {
+    const { rig, free } = await busyRig();
+    const call = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 0n, payment: 'free' });
+    await queued(rig, 2);
+    await free();
+    const { evidence, receipt } = await call.result;
+    const { work, envelope: sent } = evidence.opening;
+    const of = { network: NETWORK, agent: keys.agent.publicKey, envelope: sent.payload };
+    expect(workBits(suite, of, work)).toBeGreaterThanOrEqual(12);
+    expect(receipt.amount).toBe(0n);
+  });
+
+  it('CALL-127: a caller does no more work than it was told to', async () => {
+    const { rig, free } = await busyRig({ callerOptions: { workBitsMax: 11 } });
+    const call = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 0n, payment: 'free' });
+    await expect(call.result).rejects.toMatchObject({ code: 'work-required', facts: { bits: 12, found: 0 } });
+    await free();
+  });
+
+  it('CALL-127: a caller that is stopped while it works ends at once', async () => {
+    const { rig, refusals, free } = await busyRig({
+      callerOptions: { workBitsMax: WORK_BITS_MAX },
+      // So that it asks for more than can be found soon.
+      hostOptions: { work: { bitsMax: WORK_BITS_MAX }, queueMax: 1 },
+    });
+    const call = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 0n, payment: 'free' });
+    await expect.poll(() => refusals, { interval: 1, timeout: 20_000 }).toContain('work-required');
+    call.stop();
+    await expect(call.result).rejects.toMatchObject({ code: 'cancelled' });
+    await free();
   });
 
   it('says what a person can do about it', () => {
