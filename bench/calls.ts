@@ -9,28 +9,15 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import type { AgentCard } from '@a2a-js/sdk';
 import { ClientFactory } from '@a2a-js/sdk/client';
-import { openCallRecords } from '../src/agent/call-records.ts';
-import { createCaller } from '../src/agent/caller.ts';
 import { utf8 } from '../src/base/bytes.ts';
-import { systemClock as clock } from '../src/base/clock.ts';
-import { openLevelStore } from '../src/base/level-store.ts';
-import { silentLog as log } from '../src/base/log.ts';
-import { systemDice as dice } from '../src/base/random.ts';
-import { createMemoryStore, prefixed } from '../src/base/store.ts';
-import { createMesh } from '../src/mesh/mesh.ts';
-import { PayerBook } from '../src/payment/payer-book.ts';
-import { eagerSuite } from '../src/protocol/eager-suite.ts';
-import { PAYMENT_ANSWER_BYTES_MAX, PAYMENT_PROTOCOL } from '../src/protocol/payment-query.ts';
-import { createVerifier, signed } from '../src/protocol/signing.ts';
-import { nativeSuite as suite } from '../src/protocol/suite-native.ts';
-import { ANSWER, channels, type HostReady, keys, NETWORK, QUESTION, tick } from './calls/shared.ts';
+import { signed } from '../src/protocol/signing.ts';
+import { openCaller } from './calls/asking.ts';
+import { openMesh } from './calls/serve.ts';
+import { ANSWER, type HostReady, QUESTION } from './calls/shared.ts';
 
 const { values } = parseArgs({
   options: {
@@ -68,47 +55,13 @@ async function start<T>(file: string): Promise<T> {
 
 async function saharaSides(): Promise<readonly Side[]> {
   const host = await start<HostReady>('./calls/host.ts');
-  const parts = { peerSeed: dice.bytes(32), store: createMemoryStore(), log, clock, dice };
-  const mesh = await createMesh(parts, {
-    network: NETWORK,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    dht: 'off',
-    idleMs: 600_000,
-  });
+  const mesh = await openMesh();
   const peers = {
     paid: await mesh.connect(host.paid),
     free: await mesh.connect(host.free),
     bare: await mesh.connect(host.bare),
   };
-  const store = await openLevelStore(mkdtempSync(join(tmpdir(), 'sahara-bench-caller-')));
-  const operator = tick(keys.payer);
-  const verifier = createVerifier(eagerSuite(suite));
-  const payer = await PayerBook.open({
-    suite,
-    verifier,
-    clock,
-    store: prefixed(store, utf8('p')),
-    channels,
-    network: NETWORK,
-    operator,
-    peer: {
-      ask: (_payee, body) =>
-        mesh.request(peers.paid, PAYMENT_PROTOCOL, body, { answerBytesMax: PAYMENT_ANSWER_BYTES_MAX }),
-    },
-  });
-  const records = await openCallRecords({ clock, store: prefixed(store, utf8('c')) });
-  const transport = { openCall: (peerId: string) => mesh.openCall(peerId) };
-  const caller = createCaller({
-    suite,
-    verifier,
-    clock,
-    dice,
-    network: NETWORK,
-    operator,
-    transport,
-    payer,
-    records,
-  });
+  const caller = await openCaller(mesh, peers.paid);
   const side = (name: 'paid' | 'free'): Side => {
     const target = { peerId: peers[name], card: signed.decode(Buffer.from(host.cards[name], 'hex')) };
     return {

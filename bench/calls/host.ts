@@ -1,33 +1,8 @@
 /** The host's process: one mesh whose agent is paid, one whose agent is free, one that only answers frames. */
-import { mkdtempSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { openCallRecords } from '../../src/agent/call-records.ts';
-import { createHost } from '../../src/agent/host.ts';
 import type { Answerer } from '../../src/agent/ports.ts';
-import { openQuotaBook } from '../../src/agent/quota.ts';
 import { utf8 } from '../../src/base/bytes.ts';
-import { systemClock as clock } from '../../src/base/clock.ts';
-import { openLevelStore } from '../../src/base/level-store.ts';
-import { silentLog as log } from '../../src/base/log.ts';
-import { systemDice as dice } from '../../src/base/random.ts';
-import { openReplayStore } from '../../src/base/replay.ts';
-import { createMemoryStore, prefixed } from '../../src/base/store.ts';
-import { openFileTail } from '../../src/base/tail.ts';
-import type { Mesh } from '../../src/mesh/interface.ts';
-import { createMesh } from '../../src/mesh/mesh.ts';
-import { createPayeeBook } from '../../src/payment/payee-book.ts';
-import { answerPaymentQuery } from '../../src/payment/payment-service.ts';
-import { card as cardSchema } from '../../src/protocol/card.ts';
-import { eagerSuite } from '../../src/protocol/eager-suite.ts';
-import {
-  PAYMENT_ANSWER_BYTES_MAX,
-  PAYMENT_PROTOCOL,
-  PAYMENT_QUERY_BYTES_MAX,
-} from '../../src/protocol/payment-query.ts';
-import { createTickSigner, createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
-import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
-import { ANSWER, cardOf, channels, type HostReady, keys, NETWORK, tick } from './shared.ts';
+import { openMesh, serveAgent } from './serve.ts';
+import { ANSWER, cardOf, type HostReady } from './shared.ts';
 
 const answerer: Answerer = {
   answer: () => ({
@@ -42,62 +17,9 @@ const answerer: Answerer = {
   }),
 };
 
-async function mesh(): Promise<Mesh> {
-  const parts = { peerSeed: dice.bytes(32), store: createMemoryStore(), log, clock, dice };
-  return createMesh(parts, {
-    network: NETWORK,
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    dht: 'off',
-    idleMs: 600_000,
-  });
-}
-
-async function serveAgent(paid: boolean): Promise<{ readonly address: string; readonly card: string }> {
-  const node = await mesh();
-  const path = mkdtempSync(join(tmpdir(), 'sahara-bench-host-'));
-  const store = await openLevelStore(path);
-  const at = (name: string): ReturnType<typeof prefixed> => prefixed(store, utf8(name));
-  const card = cardOf(paid);
-  const signedCard = signOne(suite, keys.agent, NETWORK, { type: 'card', payload: cardSchema.encode(card) });
-  const cardBytes = signed.encode(signedCard);
-  const verifier = createVerifier(eagerSuite(suite));
-  // The book gathers a tick itself, so its signer need not wait for another.
-  const operator = createTickSigner({
-    suite,
-    signer: keys.operator,
-    network: NETWORK,
-    defer: queueMicrotask,
-  });
-  const tail = openFileTail(join(path, 'payee.tail'));
-  const books = { suite, verifier, clock, store: at('p'), tail, channels, network: NETWORK, operator };
-  const payee = createPayeeBook(books);
-  const replay = await openReplayStore({ clock, store: at('r') });
-  const hosted = { card, cardHash: suite.sha256(cardBytes), signer: tick(keys.agent), answerer };
-  const host = createHost({
-    suite,
-    verifier,
-    clock,
-    network: NETWORK,
-    replay,
-    payee,
-    records: await openCallRecords({ clock, store: at('c') }),
-    quota: await openQuotaBook({ clock, store: at('q') }),
-    log,
-    agents: { find: () => hosted },
-  });
-  node.serveCalls((stream) => host.serve(stream));
-  node.serve(PAYMENT_PROTOCOL, {
-    requestBytesMax: PAYMENT_QUERY_BYTES_MAX,
-    answerBytesMax: PAYMENT_ANSWER_BYTES_MAX,
-    concurrencyMax: 16,
-    handle: (body) => answerPaymentQuery({ book: payee, verifier, clock, replay, network: NETWORK }, body),
-  });
-  return { address: node.addresses()[0] ?? '', card: Buffer.from(cardBytes).toString('hex') };
-}
-
 /** Answers each call's first frame with one of the answer's size, and nothing else. */
 async function serveBare(): Promise<string> {
-  const node = await mesh();
+  const node = await openMesh();
   const body = utf8(ANSWER);
   node.serveCalls((stream) => {
     stream.consume({
@@ -112,7 +34,11 @@ async function serveBare(): Promise<string> {
   return node.addresses()[0] ?? '';
 }
 
-const [paid, free, bare] = [await serveAgent(true), await serveAgent(false), await serveBare()];
+const [paid, free, bare] = [
+  await serveAgent(cardOf(true), answerer),
+  await serveAgent(cardOf(false), answerer),
+  await serveBare(),
+];
 const ready: HostReady = {
   paid: paid.address,
   free: free.address,

@@ -69,3 +69,21 @@ export interface HostReady {
   readonly bare: string;
   readonly cards: { readonly paid: string; readonly free: string };
 }
+
+/** Where one agent of the stream bench is served, and its signed card in hexadecimal. */
+interface Served {
+  readonly address: string;
+  readonly card: string;
+}
+
+/** What the stream bench's host says when it is ready: an agent at one price a call, and one at a price a word. */
+export interface StreamReady {
+  readonly whole: Served;
+  readonly pieces: Served;
+}
+
+/** How the words of one answer came. */
+export interface StreamTimes {
+  readonly firstMs: number;
+  readonly wordsPerSecond: number;
+}
