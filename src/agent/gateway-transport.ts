@@ -62,6 +62,8 @@ async function openThrough(parts: GatewayTransportParts, way: Way): Promise<Call
   const leave = (): void => stream.cancel();
   signal?.addEventListener('abort', leave, { once: true });
   try {
+    // It may have been given up while the stream was opened.
+    if (signal?.aborted) throw new SaharaError('cancelled');
     stream.send({ kind: CALL_FRAME.via, body: callVia.encode({ peerId }) });
     const source = stream.frames()[Symbol.asyncIterator]();
     const [session] = await Promise.all([way.sealing, answered(source)]);

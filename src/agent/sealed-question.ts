@@ -33,6 +33,8 @@ export async function askSealed(
   const leave = (): void => stream.cancel();
   signal.addEventListener('abort', leave, { once: true });
   try {
+    // It may have been given up while the stream was opened.
+    if (signal.aborted) throw new SaharaError('cancelled');
     stream.send({ kind: CALL_FRAME.question, body: callQuestion.encode(question) });
     const pieces: Uint8Array[] = [];
     let sizeBytes = 0;
@@ -45,6 +47,9 @@ export async function askSealed(
     }
     stream.end();
     return concat(...pieces);
+  } catch (error) {
+    stream.cancel();
+    throw error;
   } finally {
     signal.removeEventListener('abort', leave);
   }

@@ -88,6 +88,10 @@ export interface GatewayRigOptions {
   readonly seenNear?: (frame: CallFrame, from: 'caller' | 'host') => void;
   readonly unreachable?: () => boolean;
   readonly gateways?: readonly string[];
+  /** Peer id of the gateway. */
+  readonly id?: string;
+  /** Answers sealed questions at the host. */
+  readonly answer?: DoorParts['answer'];
 }
 
 /** One after the other. */
@@ -105,7 +109,9 @@ export async function gatewayRig(options: GatewayRigOptions): Promise<GatewayRig
   const near: End[] = [];
   const far: End[] = [];
   const hosts: End[] = [];
-  const door = await doorParts();
+  const { id = PEERS.gateway } = options;
+  const plain = await doorParts();
+  const door = { ...plain, ...(options.answer && { answer: options.answer }) };
   const toHost: CallTransport = {
     async openCall(peerId) {
       if (peerId !== PEERS.host || options.unreachable?.()) {
@@ -113,7 +119,7 @@ export async function gatewayRig(options: GatewayRigOptions): Promise<GatewayRig
       }
       const pair = createStreamPair({
         ...options.pair,
-        peerIds: { caller: PEERS.gateway, host: PEERS.host },
+        peerIds: { caller: id, host: PEERS.host },
       });
       far.push(pair.caller);
       hosts.push(pair.host);
@@ -123,6 +129,7 @@ export async function gatewayRig(options: GatewayRigOptions): Promise<GatewayRig
   };
   const gateway = createGateway({ clock: systemClock, log: silentLog, transport: toHost }, options.gateway);
   const directFrom = (caller: string): CallTransport => ({
+    peerId: caller,
     async openCall(peerId) {
       const pair = createStreamPair({
         tap: (frame, from) => {
@@ -140,7 +147,7 @@ export async function gatewayRig(options: GatewayRigOptions): Promise<GatewayRig
     createGatewayTransport({
       ...sealing,
       direct: directFrom(caller),
-      gateways: () => eachOf(options.gateways ?? [PEERS.gateway]),
+      gateways: () => eachOf(options.gateways ?? [id]),
     });
   return { transport: from(PEERS.caller), from, direct: directFrom(PEERS.caller), gateway, near, far, hosts };
 }

@@ -25,6 +25,7 @@ export const OWNERS: readonly (readonly [library: RegExp, owners: readonly strin
   [/^(level|abstract-level)$/, ['base/level-store.ts']],
   [/^pino$/, ['base/log.ts']],
   [/^@noble\//, ['protocol/']],
+  [/^hpke$/, ['protocol/seal.ts']],
   [/^(openai|node-llama-cpp)(\/.*)?$/, ['agent/backends/']],
   [/^(discord\.js|@discordjs\/.*|discord-api-types(\/.*)?|grammy(\/.*)?|@grammyjs\/.*)$/, ['bridges/']],
   [/^(fastify|zod)(\/.*)?$/, ['daemon/']],
