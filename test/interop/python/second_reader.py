@@ -353,6 +353,80 @@ def units(text):
         inside = word and (not east)
     return n
 
+# RCPT-40 to RCPT-46, CALL-83 and CALL-84
+def cost(r):
+    return r['expenses'] if r['channel'] is None and r['payer'] == r['payee'] else r['amount']
+
+def price_of(r):
+    p = r['price']
+    return p['perCall'] + p['perInputUnit'] * r['inputUnits'] + p['perOutputUnit'] * r['outputUnits']
+
+def due(r):
+    if r['channel'] is None:
+        must(r['amount'] == 0)
+        must(r['expenses'] == 0 or r['payer'] == r['payee'])
+        return
+    spared = r['finish'] in ('nothing-found', 'failed') or r['outputUnits'] == 0
+    must(r['amount'] == price_of(r) + r['expenses'] or (spared and r['amount'] == r['expenses']))
+
+def inside(above, r, e):
+    must(above)
+    budget = e['context']['budget']
+    must(1 + (budget['depth'] if budget else 0) <= above['depth'])
+    must(e['issuedAtMs'] - 30000 <= above['deadlineMs'])
+    must(not budget or budget['deadlineMs'] <= above['deadlineMs'])
+    if above['skills']:
+        must(r['skill'] in above['skills'])
+        must(not budget or (budget['skills'] and set(budget['skills']) <= set(above['skills'])))
+    must(max(cost(r), budget['amount'] if budget else 0) <= above['amount'])
+
+def tree(network, e, r, children):
+    must(len(children) <= 256)
+    nodes = {e['id']: (e, r, [])}
+    for c in children:
+        ce, cr = (record('envelope', c['envelope']['payload']), record('receipt', c['receipt']['payload']))
+        must(ce['id'] not in nodes)
+        nodes[ce['id']] = (ce, cr, [])
+        signed_by(network, 'call', ce['from'], c['envelope'])
+        signed_by(network, 'receipt', cr['agent'], c['receipt'])
+        must((cr['channel'] is None) == (c['charge'] is None))
+        if c['charge']:
+            cc = record('charge', c['charge']['payload'])
+            signed_by(network, 'charge', cr['payee'], c['charge'])
+            must((cc['network'], cc['channel'], cc['lane']) == (network, cr['channel'], cr['lane']))
+            must(cc['sequence'] > cr['sequence'])
+            must(cc['total'] >= cr['amount'])
+    for ce, cr, _ in list(nodes.values())[1:]:
+        must(ce['context'])
+        must(ce['context']['parent'] in nodes)
+        nodes[ce['context']['parent']][2].append(ce['id'])
+    root = e['context']['root'] if e['context'] else e['id']
+    seen = []
+    def walk(name, agents):
+        pe, pr, below = nodes[name]
+        seen.append(name)
+        must(pr['agent'] not in agents)
+        spent = 0
+        for child in below:
+            ce, cr, _ = nodes[child]
+            must(ce['version'] == cr['version'] == 1)
+            must(ce['network'] == cr['network'] == network)
+            must(ce['bodyType'] == 'call' and ce['to']['kind'] == 'agent')
+            must(ce['context']['root'] == root)
+            must(ce['context']['depth'] == (pe['context']['depth'] if pe['context'] else 0) + 1)
+            must(ce['from'] == pr['payee'])
+            must((cr['callId'], cr['agent'], cr['payer'], cr['requestHash']) == (ce['id'], ce['to']['name'], ce['from'], ce['bodyHash']))
+            must(cr['startedAtMs'] <= cr['finishedAtMs'])
+            due(cr)
+            inside(pe['context'] and pe['context']['budget'], cr, ce)
+            walk(child, agents + [pr['agent']])
+            spent += cost(cr)
+        must(pr['expenses'] == spent)
+        budget = pe['context'] and pe['context']['budget']
+        must(spent <= (budget['amount'] if budget else 0))
+    walk(e['id'], [])
+    must(len(seen) == len(nodes))
+
 def bundle(data, network):
     must(len(data) <= 1 << 24)
     b = record('bundle', data)
@@ -371,7 +445,7 @@ def bundle(data, network):
     q = record('call-request', o['request'])
     wire = lambda m: encode([m['payload'], m['signature'], m['sides'], m['siblings']])
     must(q['cardHash'] == H(wire(b['card'])))
-    h, answer, sources, cites, spent = (H(b'sahara/1/delivery-start', e['id']), '', [], [], 0)
+    h, answer, sources, cites, spent, children = (H(b'sahara/1/delivery-start', e['id']), '', [], [], 0, [])
     standings = [(h, 0, 0)]
     for i, d in enumerate(b['deliveries']):
         h = H(b'sahara/1/delivery', h, bytes([d['kind']]), H(d['body']))
@@ -382,9 +456,10 @@ def bundle(data, network):
             continue
         if d['kind'] == 12:
             below = record('call-child', d['body'])
+            children.append(below)
             place = record('envelope', below['envelope']['payload'])['context']
             if place and place['parent'] == e['id']:
-                spent += record('receipt', below['receipt']['payload'])['amount']
+                spent += cost(record('receipt', below['receipt']['payload']))
             standings.append((h, units(answer), spent))
             continue
         p = record('delta', d['body'])
@@ -417,14 +492,13 @@ def bundle(data, network):
     must(r['startedAtMs'] <= r['finishedAtMs'])
     must(r['deliveries'] == len(b['deliveries']))
     must(r['responseHash'] == h)
+    tree(network, e, r, children)
     must(r['inputUnits'] == units(q['question']) + sum((units(t['text']) for t in q['context'])))
     must(r['outputUnits'] == units(answer))
     pr = card['price']
     must(r['price'] == pr)
-    must(r['expenses'] == spent)
-    due = pr['perCall'] + pr['perInputUnit'] * r['inputUnits'] + pr['perOutputUnit'] * r['outputUnits'] + spent
+    due(r)
     paid = r['channel'] is not None
-    must(paid and (r['amount'] == due or (r['amount'] == spent and r['finish'] in ('nothing-found', 'failed'))) or (not paid and r['amount'] == 0))
     must(r['amount'] <= q['priceMax'])
     if r['shares']:
         must(sum((s['ppm'] for s in r['shares'])) == 10 ** 6)
