@@ -114,12 +114,13 @@ export class CallerCall implements CallHandle {
   }
 
   async #run(): Promise<void> {
-    const { openCalls } = this.#shared.parts;
+    const { openCalls, ended } = this.#shared.parts;
     try {
       const result = await ('request' in this.#beginning
         ? this.#tries(this.#beginning.request)
         : this.#again(this.#beginning.ticket));
-      openCalls?.remove(this.callId);
+      if (ended === undefined) openCalls?.remove(this.callId);
+      else this.#forgetAfter(ended(result));
       const last = this.#queue.push([{ type: 'ending', receipt: result.receipt }]);
       this.#queue.close();
       this.#resolve(result);
@@ -134,6 +135,14 @@ export class CallerCall implements CallHandle {
     } finally {
       this.#give?.();
     }
+  }
+
+  #forgetAfter(saved: Promise<void>): void {
+    const { openCalls } = this.#shared.parts;
+    saved.then(
+      () => openCalls?.remove(this.callId),
+      () => openCalls?.leave(this.callId),
+    );
   }
 
   /** A refusal that this side can mend is mended once. */

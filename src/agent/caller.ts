@@ -35,6 +35,8 @@ export interface CallerParts {
   readonly records: CallRecords;
   /** Keeps what it takes to go on with calls after a restart. Without it none is kept. */
   readonly openCalls?: OpenCalls;
+  /** Told of each call that was settled, such as to save its evidence: the call is forgotten only afterwards. */
+  readonly ended?: (result: CallResult) => Promise<void>;
 }
 
 /** Options of a caller. */

@@ -3,43 +3,34 @@
  * evidence. Agents of this very peer are asked without a network and without money.
  */
 
-import type { CallRecords } from '../agent/call-records.ts';
-import {
-  type CallEvent,
-  type Caller,
-  type CallResult,
-  type CallTarget,
-  createCaller,
-} from '../agent/caller.ts';
+import type { Caller, CallResult, CallTarget } from '../agent/caller.ts';
 import { parseAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Directory } from '../mesh/directory.ts';
 import type { AgentListing } from '../mesh/directory-state.ts';
 import type { Observations } from '../mesh/observations.ts';
-import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
-import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
+import { didOf } from '../protocol/ids.ts';
 import { CONTEXT_TURN_BYTES_MAX, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
 import { offer as offerSchema } from '../protocol/offer.ts';
 import { chargeOf } from '../protocol/payment.ts';
 import { type Signed, signed } from '../protocol/signing.ts';
-import { nativeSuite } from '../protocol/suite-native.ts';
 import { inputUnits } from '../protocol/units.ts';
 import type { AskInput } from './admin/methods.ts';
-import type { AskEnd, AskEvent } from './admin/types.ts';
+import type { AskEvent } from './admin/types.ts';
 import type { AgentKeeper } from './agents.ts';
+import { askEndOf, askEventOf } from './ask-events.ts';
+import type { Callers } from './callers.ts';
 import { type ChannelParts, makeRoom } from './channels.ts';
-import { createCallsOut } from './gateway.ts';
 import type { KnownNames } from './known-names.ts';
 import type { PaymentPeers } from './payment-peers.ts';
-import { saveReceipt } from './receipts.ts';
 import { createStopwatch, type Stopwatch } from './stopwatch.ts';
 
 /** What asking works with. */
 export interface AskingParts extends ChannelParts {
   readonly directory: Directory;
-  readonly records: CallRecords;
+  readonly callers: Callers;
   readonly agents: AgentKeeper;
   readonly paymentPeers: PaymentPeers;
   readonly knownNames: KnownNames;
@@ -62,11 +53,7 @@ const FIND_EVERY_MS = 100;
 
 /** Asking over `parts`. */
 export function createAsk(parts: AskingParts): Ask {
-  const { verifier, clock, dice, network, operator, records, payer, agents } = parts;
-  const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records };
-  const { workBitsDone: workBitsMax } = parts.config.calls;
-  const remote = createCaller({ ...common, transport: createCallsOut(parts), payer }, { workBitsMax });
-  const local = createCaller({ ...common, transport: agents.transport });
+  const { clock, callers } = parts;
   return async function* ask(input, signal, chosen) {
     const startedAtMs = clock.monotonicMs();
     checkSizes(input);
@@ -74,7 +61,8 @@ export function createAsk(parts: AskingParts): Ask {
     const card = cardSchema.decode(target.card.payload);
     yield agentEvent(card, chosen);
     const watch = createStopwatch(clock);
-    const question = { parts, caller: own ? local : remote, target, card, input, signal, chosen, watch };
+    const caller = own ? callers.local : callers.remote;
+    const question = { parts, caller, target, card, input, signal, chosen, watch };
     const result = yield* own ? once(question) : paid(question);
     if (!own) {
       const { receipt } = result.evidence.ending;
@@ -84,7 +72,7 @@ export function createAsk(parts: AskingParts): Ask {
     if (listing && isNameOf(listing, input.agent)) await parts.knownNames.met(listing.name, listing.did);
     yield {
       type: 'end',
-      ...(await keep(parts, card, result)),
+      ...(await askEndOf(parts, card, result)),
       tookMs: Math.round(clock.monotonicMs() - startedAtMs),
     };
   };
@@ -224,10 +212,11 @@ async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
   // Who leaves early stops the agent; the result is heard of below or not at all.
   handle.result.catch(() => {});
   let over = false;
+  yield { type: 'call', callId: toHex(handle.callId) };
   try {
     for await (const event of handle.events()) {
       watch.take(event);
-      const told = eventOf(event);
+      const told = askEventOf(event);
       if (told !== undefined) yield told;
     }
     over = true;
@@ -235,72 +224,4 @@ async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
   } finally {
     if (!over) handle.stop();
   }
-}
-
-function eventOf(event: CallEvent): AskEvent | undefined {
-  switch (event.type) {
-    case 'progress':
-      return event.stage === 'queued'
-        ? { type: 'progress', step: 'queue', detail: `Waiting; ${event.ahead} before you.` }
-        : undefined;
-    case 'source': {
-      const { document, title, text, contributor, licence } = event.source;
-      return {
-        type: 'source',
-        index: event.index,
-        document,
-        title,
-        text,
-        contributor: didOf(contributor),
-        licence,
-      };
-    }
-    case 'text':
-      return { type: 'delta', text: event.text, citations: [] };
-    case 'citation':
-      return { type: 'delta', text: '', citations: [event.citation] };
-    case 'stream':
-      return event.state === 'cut'
-        ? { type: 'progress', step: 'stream', detail: 'The connection broke; going on where it was.' }
-        : undefined;
-    case 'child':
-    case 'checkpoint':
-    case 'ending':
-      return undefined;
-  }
-}
-
-/** Saves the evidence and says how the call ended. */
-async function keep(parts: AskingParts, card: Card, result: CallResult): Promise<Omit<AskEnd, 'tookMs'>> {
-  const { receipt, evidence } = result;
-  const callId = toHex(result.callId);
-  const file = bundle.encode({
-    format: BUNDLE_FORMAT,
-    genesis: parts.choice.genesis,
-    ...evidence,
-    settlement: undefined,
-  });
-  return {
-    callId,
-    finish: result.finish,
-    amount: String(result.amount),
-    inputUnits: receipt.inputUnits,
-    outputUnits: receipt.outputUnits,
-    shares: receipt.shares.map(({ asset, role, ppm, amount }) => ({
-      asset: toHex(asset),
-      role,
-      name: assetName(parts, card, asset),
-      ppm,
-      amount: String(amount),
-    })),
-    ...(receipt.channel !== undefined && { channel: toHex(receipt.channel) }),
-    path: await saveReceipt(parts.home.receipts, callId, file),
-  };
-}
-
-/** What an asset is called: by the ledger, which may not have come here yet. */
-function assetName({ ledger }: AskingParts, card: Card, asset: Hash): string {
-  const known = ledger.asset(asset);
-  if (known !== undefined) return known.name;
-  return toHex(asset) === toHex(card.asset) ? card.name : `asset ${shortHex(asset)}`;
 }

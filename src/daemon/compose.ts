@@ -3,6 +3,7 @@
  * fails stops what had started. Stopping refuses new calls, lets the running ones end, and leaves everything on disk.
  */
 import { type CallRecords, openCallRecords } from '../agent/call-records.ts';
+import { type OpenCalls, openOpenCalls } from '../agent/open-calls.ts';
 import { openQuotaBook } from '../agent/quota.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { systemClock } from '../base/clock.ts';
@@ -20,6 +21,7 @@ import { type AgentKeeper, createAgentKeeper } from './agents.ts';
 import { createAsk } from './asking.ts';
 import { type AssetBook, createAssetBook } from './assets.ts';
 import { createAuction } from './auction.ts';
+import { type Callers, createCallers } from './callers.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
 import { watchFaults } from './faults.ts';
 import { questionsBehindGateways, serveViaCards } from './gateway.ts';
@@ -35,6 +37,7 @@ import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { type Listing, startListing, startOffers } from './market.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
+import { createResuming, type Resuming, resumeHandlers } from './resuming.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
 import { serveStanding } from './standing.ts';
 import { createVaultKeeper } from './vaults.ts';
@@ -43,6 +46,7 @@ import { createVaultKeeper } from './vaults.ts';
 export interface Running extends Core, Listing {
   readonly startedAtMs: number;
   readonly records: CallRecords;
+  readonly openCalls: OpenCalls;
   readonly paymentPeers: PaymentPeers;
   /** Whom names meant when they were first asked here. */
   readonly knownNames: KnownNames;
@@ -53,6 +57,9 @@ export interface Running extends Core, Listing {
   readonly knowledge: Knowledge;
   readonly agents: AgentKeeper;
   readonly offers: Offers;
+  readonly callers: Callers;
+  /** Calls that are left over. */
+  readonly resuming: Resuming;
   /** Has the daemon stop soon. */
   readonly askToStop: () => void;
 }
@@ -140,12 +147,20 @@ async function startAll(
     () => startOffers(core, { ...calls, agents }),
     (open) => open.stop(),
   );
+  const callers = createCallers({ ...core, ...calls, agents });
+  const resuming = await life.start(
+    'calls left over',
+    () => createResuming({ ...core, ...calls, callers }),
+    (open) => open.stop(),
+  );
   const running: Running = {
     ...core,
     ...calls,
     ...knowing,
     agents,
     offers,
+    callers,
+    resuming,
     startedAtMs,
     askToStop: options.askToStop,
   };
@@ -169,7 +184,7 @@ async function startCalls(
   life: Lifecycle,
 ): Promise<
   Listing &
-    Pick<Running, 'records' | 'paymentPeers' | 'knownNames' | 'payer' | 'settlements'> & {
+    Pick<Running, 'records' | 'openCalls' | 'paymentPeers' | 'knownNames' | 'payer' | 'settlements'> & {
       quota: Awaited<ReturnType<typeof openQuotaBook>>;
     }
 > {
@@ -184,6 +199,11 @@ async function startCalls(
   const records = await life.start(
     'call records',
     () => openCallRecords({ store: storeOf('calls'), clock }),
+    (open) => open.flushed(),
+  );
+  const openCalls = await life.start(
+    'open calls',
+    () => openOpenCalls({ store: storeOf('open'), clock }),
     (open) => open.flushed(),
   );
   const quota = await life.start(
@@ -232,7 +252,7 @@ async function startCalls(
     (open) => open.stop(),
   );
   const knownNames = createKnownNames(storeOf('names'));
-  return { ...listing, records, quota, paymentPeers, knownNames, payer, settlements };
+  return { ...listing, records, openCalls, quota, paymentPeers, knownNames, payer, settlements };
 }
 
 /** Asks payees about calls that were cut, until none is left. */
@@ -299,6 +319,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...moneyHandlers(running),
     ...agentHandlers(running),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
+    ...resumeHandlers(running),
     ask,
     auction: createAuction(running, ask),
   };

@@ -21,6 +21,7 @@ import type {
   SearchRow,
   StandingReport,
   StatusReport,
+  TicketReply,
   TransactionRow,
   VaultRow,
 } from './types.ts';
@@ -55,8 +56,17 @@ export interface AuctionInput extends Omit<AskInput, 'agent'> {
   readonly listOnly?: boolean | undefined;
 }
 
+/** Which call to go on with. */
+export interface ResumeInput {
+  /** Its id or the first characters of it. Default: the newest that is left over. */
+  readonly callId?: string | undefined;
+  /** What another peer of the same operator kept of it, in base64. */
+  readonly ticket?: string | undefined;
+}
+
 /** Methods that answer once. */
 export interface UnaryMethods {
+  'resume.ticket': { input: { readonly callId: string }; output: TicketReply };
   status: { input: Empty; output: StatusReport };
   doctor: { input: Empty; output: readonly Finding[] };
   stop: { input: Empty; output: Empty };
@@ -99,6 +109,7 @@ export interface UnaryMethods {
 export interface StreamMethods {
   ask: { input: AskInput; output: AskEvent };
   auction: { input: AuctionInput; output: AskEvent };
+  resume: { input: ResumeInput; output: AskEvent };
   'vault.add': {
     input: {
       readonly vault: string;
@@ -138,6 +149,8 @@ const name = z.string().min(1).max(256);
 const path = z.string().min(1).max(4096);
 const grains = z.string().regex(/^\d{1,19}$/);
 const limit = z.int().min(1).max(1000).optional();
+/** Longest ticket in base64: an opening, a card and a little. */
+const TICKET_TEXT_MAX = 1_500_000;
 const nothing = z.strictObject({});
 const unary = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: false } => ({ input, stream: false });
 const stream = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: true } => ({ input, stream: true });
@@ -192,6 +205,13 @@ export const ADMIN_METHODS: MethodTable = {
       listOnly: z.boolean().optional(),
     }),
   ),
+  resume: stream(
+    z.strictObject({
+      callId: z.string().max(32).optional(),
+      ticket: z.base64().max(TICKET_TEXT_MAX).optional(),
+    }),
+  ),
+  'resume.ticket': unary(z.strictObject({ callId: z.string().max(32) })),
   'vault.add': stream(
     z.strictObject({
       vault: name,

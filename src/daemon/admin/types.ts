@@ -212,6 +212,12 @@ export interface ReceiptRow {
   readonly settled: boolean;
 }
 
+/** What it takes to go on with a call at another peer of the same operator, in base64. */
+export interface TicketReply {
+  readonly callId: string;
+  readonly ticket: string;
+}
+
 /** A failure as it travels. */
 export interface AdminFailure {
   readonly code: string;
@@ -266,6 +272,10 @@ export type AskEvent =
       readonly licence: string;
     }
   | { readonly type: 'delta'; readonly text: string; readonly citations: readonly CitationRow[] }
+  /** The call's id in hexadecimal, by which it can be gone on with. */
+  | { readonly type: 'call'; readonly callId: string }
+  /** What the call has cost so far, and what is covered of it: grains. Only of calls that are paid piece by piece. */
+  | { readonly type: 'paid'; readonly amount: string; readonly cover: string }
   | ({ readonly type: 'end' } & AskEnd);
 
 /** A sentence's support: byte offsets into the answer and the source. */

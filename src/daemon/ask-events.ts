@@ -1,0 +1,75 @@
+/** What a call tells whoever asked over the admin API, and how it ended. */
+import type { CallEvent, CallResult } from '../agent/caller.ts';
+import { toHex } from '../base/bytes.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import type { Card } from '../protocol/card.ts';
+import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
+import type { AskEnd, AskEvent } from './admin/types.ts';
+import type { Callers } from './callers.ts';
+
+/** An event of a call as it is told, if it is. */
+export function askEventOf(event: CallEvent): AskEvent | undefined {
+  switch (event.type) {
+    case 'progress':
+      return event.stage === 'queued'
+        ? { type: 'progress', step: 'queue', detail: `Waiting; ${event.ahead} before you.` }
+        : undefined;
+    case 'source': {
+      const { document, title, text, contributor, licence } = event.source;
+      return {
+        type: 'source',
+        index: event.index,
+        document,
+        title,
+        text,
+        contributor: didOf(contributor),
+        licence,
+      };
+    }
+    case 'text':
+      return { type: 'delta', text: event.text, citations: [] };
+    case 'citation':
+      return { type: 'delta', text: '', citations: [event.citation] };
+    case 'checkpoint':
+      return { type: 'paid', amount: String(event.amount), cover: String(event.cover) };
+    case 'stream':
+      return event.state === 'cut'
+        ? { type: 'progress', step: 'stream', detail: 'The connection broke; going on where it was.' }
+        : undefined;
+    case 'child':
+    case 'ending':
+      return undefined;
+  }
+}
+
+/** Saves the evidence of a call and says how it ended. */
+export async function askEndOf(
+  parts: { readonly callers: Callers; readonly ledger: Ledger },
+  card: Card,
+  result: CallResult,
+): Promise<Omit<AskEnd, 'tookMs'>> {
+  const { receipt } = result;
+  return {
+    callId: toHex(result.callId),
+    finish: result.finish,
+    amount: String(result.amount),
+    inputUnits: receipt.inputUnits,
+    outputUnits: receipt.outputUnits,
+    shares: receipt.shares.map(({ asset, role, ppm, amount }) => ({
+      asset: toHex(asset),
+      role,
+      name: assetName(parts.ledger, card, asset),
+      ppm,
+      amount: String(amount),
+    })),
+    ...(receipt.channel !== undefined && { channel: toHex(receipt.channel) }),
+    path: await parts.callers.save(result),
+  };
+}
+
+/** What an asset is called: by the ledger, which may not have come here yet. */
+function assetName(ledger: Ledger, card: Card, asset: Hash): string {
+  const known = ledger.asset(asset);
+  if (known !== undefined) return known.name;
+  return toHex(asset) === toHex(card.asset) ? card.name : `asset ${shortHex(asset)}`;
+}

@@ -1,0 +1,59 @@
+/**
+ * The two callers of a daemon: one that pays and goes over the mesh, and one for agents of this very peer. Both have
+ * the evidence of a call saved before what it takes to go on with it is forgotten.
+ */
+import type { CallRecords } from '../agent/call-records.ts';
+import { type Caller, type CallResult, createCaller } from '../agent/caller.ts';
+import type { OpenCalls } from '../agent/open-calls.ts';
+import { toHex } from '../base/bytes.ts';
+import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import type { AgentKeeper } from './agents.ts';
+import type { ChannelParts } from './channels.ts';
+import { createCallsOut } from './gateway.ts';
+import { saveReceipt } from './receipts.ts';
+
+/** What callers are made of. */
+export interface CallerKeeperParts extends ChannelParts {
+  readonly records: CallRecords;
+  readonly openCalls: OpenCalls;
+  readonly agents: AgentKeeper;
+}
+
+/** A daemon's callers. */
+export interface Callers {
+  /** Pays, and asks over the mesh. */
+  readonly remote: Caller;
+  /** Asks agents of this peer. */
+  readonly local: Caller;
+  /** Saves the evidence of a call, once; resolves with the file's path. */
+  save(result: CallResult): Promise<string>;
+}
+
+/** The callers over `parts`. */
+export function createCallers(parts: CallerKeeperParts): Callers {
+  const { verifier, clock, dice, network, operator, records, openCalls, payer, agents, config } = parts;
+  const saving = new WeakMap<CallResult, Promise<string>>();
+  const save = (result: CallResult): Promise<string> => {
+    const path = saving.get(result) ?? saveEvidence(parts, result);
+    saving.set(result, path);
+    return path;
+  };
+  const ended = async (result: CallResult): Promise<void> => {
+    await save(result);
+  };
+  const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records, openCalls, ended };
+  const { workBitsDone: workBitsMax } = config.calls;
+  return {
+    remote: createCaller({ ...common, transport: createCallsOut(parts), payer }, { workBitsMax }),
+    local: createCaller({ ...common, transport: agents.transport }),
+    save,
+  };
+}
+
+function saveEvidence({ home, choice }: CallerKeeperParts, result: CallResult): Promise<string> {
+  const { callId, evidence } = result;
+  const { genesis } = choice;
+  const file = bundle.encode({ format: BUNDLE_FORMAT, genesis, ...evidence, settlement: undefined });
+  return saveReceipt(home.receipts, toHex(callId), file);
+}
