@@ -3,6 +3,7 @@ import { formatAmount } from '../../base/amount.ts';
 import type { AgentRow } from '../../daemon/admin/types.ts';
 import type { App, CommandGroup } from '../app.ts';
 import { showTable } from '../show.ts';
+import { MEASURED_HEADS, measuredCells } from '../show-market.ts';
 import { clip, shortDid } from '../terminal.ts';
 
 /** Who can be asked. */
@@ -26,11 +27,7 @@ async function agents(app: App, options: { readonly wait: string }): Promise<voi
       );
       return;
     }
-    showTable(
-      app,
-      ['AGENT', 'PRICE', 'FIRST', 'WHOLE', 'LOAD', 'MEASURED BY', 'WHERE', 'DID', 'SKILLS'],
-      rows.map(cells),
-    );
+    showTable(app, ['AGENT', 'PRICE', ...MEASURED_HEADS, 'WHERE', 'DID', 'SKILLS'], rows.map(cells));
   });
 }
 
@@ -49,16 +46,4 @@ function cells(row: AgentRow): readonly string[] {
 function price({ perCall, measured }: AgentRow): string {
   if (measured !== undefined && measured.from !== 'free') return formatAmount(BigInt(measured.paid));
   return perCall === '0' ? 'free' : `asks ${formatAmount(BigInt(perCall))}`;
-}
-
-function measuredCells(measured: AgentRow['measured']): readonly string[] {
-  if (measured === undefined) return ['-', '-', '-', 'nobody yet'];
-  const { firstMs, totalMs, ahead, failed, payers, from } = measured;
-  const by = {
-    own: 'you',
-    paid: payers === 1 ? '1 payer' : `${payers} payers`,
-    free: payers === 1 ? '1 caller, free' : `${payers} callers, free`,
-  }[from];
-  const load = failed > 0 ? `${ahead}, ${Math.round(failed * 100)} % fail` : String(ahead);
-  return [`${Math.round(firstMs)} ms`, `${Math.round(totalMs)} ms`, load, by];
 }

@@ -4,15 +4,20 @@ import { createInterface } from 'node:readline/promises';
 import { SaharaError } from '../../base/errors.ts';
 import type { AskInput } from '../../daemon/admin/methods.ts';
 import type { AskEnd, AskEvent } from '../../daemon/admin/types.ts';
+import { CALL_DEPTH_MAX } from '../../protocol/limits.ts';
 import { type App, amountOption, type CommandGroup, countOption, usage } from '../app.ts';
 import { AnswerPrinter, amount } from '../show.ts';
+import { showOffers } from '../show-market.ts';
 
 interface AskOptions {
   readonly maxPrice?: string;
   readonly budget?: string;
+  readonly depth?: string;
+  readonly skills?: string;
   readonly skill?: string;
   readonly timeout?: string;
   readonly receipt?: string;
+  readonly offers?: boolean;
 }
 
 /** A question, or many. */
@@ -23,8 +28,12 @@ export const askCommands: CommandGroup = (program, run) => {
     .argument('<agent>', 'name, DID, or the first characters of one')
     .argument('[question...]', 'the question; read from standard input when left out')
     .option('--max-price <amount>', 'most that it may cost, in SAHARA')
+    .option('--budget <amount>', 'what the agent may spend on asking others; --max-price has to cover it too')
+    .option('--depth <levels>', 'how deep it and they may go on asking', '3')
+    .option('--skills <names>', 'skills that may be asked for with the budget, with commas between')
     .option('--skill <name>', 'which of its skills')
     .option('--timeout <seconds>', 'how long to wait for the answer')
+    .option('--offers', 'have its hosts make offers first, and take the best')
     .option('--receipt <file>', 'also save the evidence bundle here')
     .addHelpText('after', '\nExample:\n  $ sahara ask guide "How does a payee get paid?" --max-price 0.01')
     .action(run(ask));
@@ -41,14 +50,17 @@ export const askCommands: CommandGroup = (program, run) => {
 async function ask(app: App, agent: string, words: readonly string[], options: AskOptions): Promise<void> {
   const question = words.length > 0 ? words.join(' ') : await readQuestion();
   if (question.trim() === '') throw usage('There is no question');
-  const input = inputOf(agent, question, options);
-  const { end } = await answer(app, input);
-  if (options.receipt !== undefined) {
-    await copyFile(end.path, options.receipt);
-    app.terminal.note(
-      `Saved the evidence to ${options.receipt}. Prove it:  sahara verify ${options.receipt}`,
-    );
-  }
+  const input = { ...inputOf(agent, question, options), ...budgetOf(options) };
+  const method = options.offers === true ? 'auction' : 'ask';
+  const { end } = await showAnswer(app, app.client.stream(method, input, { signal: app.signal }));
+  await keepEvidence(app, end, options.receipt);
+}
+
+/** Copies the evidence of a call to where the user wants it. */
+export async function keepEvidence(app: App, end: AskEnd, file: string | undefined): Promise<void> {
+  if (file === undefined) return;
+  await copyFile(end.path, file);
+  app.terminal.note(`Saved the evidence to ${file}. Prove it:  sahara verify ${file}`);
 }
 
 function inputOf(agent: string, question: string, options: AskOptions): AskInput {
@@ -63,7 +75,21 @@ function inputOf(agent: string, question: string, options: AskOptions): AskInput
   };
 }
 
-async function readQuestion(): Promise<string> {
+/** What the agent may spend on calls of its own. Throws `usage` for a depth or skills without a budget. */
+function budgetOf({ budget, depth = '3', skills }: AskOptions): Pick<AskInput, 'budget'> {
+  const amount = amountOption('--budget', budget);
+  if (amount === undefined) {
+    if (skills !== undefined || depth !== '3') throw usage('--depth and --skills belong to a --budget');
+    return {};
+  }
+  const levels = countOption('--depth', depth);
+  if (levels > CALL_DEPTH_MAX) throw usage(`--depth takes at most ${CALL_DEPTH_MAX} levels`);
+  const names = skills?.split(',').map((skill) => skill.trim());
+  return { budget: { amount, depth: levels, ...(names !== undefined && { skills: names }) } };
+}
+
+/** The question on standard input. Throws `usage` when that is a terminal. */
+export async function readQuestion(): Promise<string> {
   if (process.stdin.isTTY) throw usage('The question is missing');
   let text = '';
   process.stdin.setEncoding('utf8');
@@ -72,20 +98,26 @@ async function readQuestion(): Promise<string> {
 }
 
 /** Streams one answer and tells how it ended. */
-export async function answer(
+export function answer(app: App, input: AskInput): Promise<{ readonly end: AskEnd; readonly text: string }> {
+  return showAnswer(app, app.client.stream('ask', input, { signal: app.signal }));
+}
+
+/** Shows an answer as it comes and tells how it ended. */
+export async function showAnswer(
   app: App,
-  input: AskInput,
+  events: AsyncIterable<AskEvent>,
 ): Promise<{ readonly end: AskEnd; readonly text: string }> {
   const { terminal } = app;
   const printer = new AnswerPrinter(terminal);
   let stopSpinning = terminal.progress('Looking for the agent');
   let end: AskEnd | undefined;
   try {
-    for await (const event of app.client.stream('ask', input, { signal: app.signal })) {
+    for await (const event of events) {
       stopSpinning();
       stopSpinning = () => {};
       if (terminal.json) terminal.line(JSON.stringify(event));
       else if (event.type === 'progress') stopSpinning = showStep(app, event);
+      else if (event.type === 'offers') showOffers(app, event.offers);
       else if (event.type === 'agent') stopSpinning = terminal.progress(`${event.name} is answering`);
       else printer.event(event);
       if (event.type === 'end') end = event;

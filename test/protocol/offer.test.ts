@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { type Bundle, bundle } from '../../src/protocol/bundle.ts';
+import type { PriceSchedule } from '../../src/protocol/card.ts';
+import { type Offer, offer as offerSchema } from '../../src/protocol/offer.ts';
+import { chargeOf, receipt } from '../../src/protocol/payment.ts';
+import { signed, signOne } from '../../src/protocol/signing.ts';
+import type { Signer } from '../../src/protocol/suite.ts';
+import { verifyBundle } from '../../src/protocol/verify-bundle.ts';
+import {
+  agent,
+  filled,
+  NOW_MS,
+  network,
+  operator,
+  payer,
+  sampleCard,
+  sampleStory,
+  stranger,
+  suite,
+  tell,
+} from './sample.ts';
+
+const LESS: PriceSchedule = { perCall: 60_000n, perInputUnit: 10n, perOutputUnit: 1000n };
+
+/** A call that was charged at `price`. */
+function toldAt(price: PriceSchedule): Bundle {
+  const story = sampleStory();
+  const amount = chargeOf(price, 10, 9);
+  const knowledge = (amount * 700_000n) / 1_000_000n;
+  const amounts = [knowledge, amount - knowledge];
+  const { shares } = receipt.decode(tell(story).ending.receipt.payload);
+  story.receipt = {
+    price,
+    amount,
+    shares: shares.map((share, i) => ({ ...share, amount: amounts[i] ?? 0n })),
+  };
+  story.settled = false;
+  return tell(story);
+}
+
+function withOffer(told: Bundle, changes: Partial<Offer> = {}, signer: Signer = agent): Uint8Array {
+  const made: Offer = {
+    version: 1,
+    network,
+    request: filled(3, 16),
+    payer: payer.publicKey,
+    agent: agent.publicKey,
+    operator: operator.publicKey,
+    cardHash: suite.sha256(signed.encode(told.card)),
+    skill: 'answer',
+    price: LESS,
+    inputUnitsMax: 10,
+    outputUnitsMax: 2000,
+    modelDigest: sampleCard.model.digest,
+    determinism: 'exact',
+    deadlineMs: 30_000,
+    calls: 1,
+    peerId: 'host',
+    addresses: [],
+    issuedAtMs: NOW_MS - 1_000,
+    notAfterMs: NOW_MS + 1_000,
+    ...changes,
+  };
+  const offer = signOne(suite, signer, network, { type: 'offer', payload: offerSchema.encode(made) });
+  return bundle.encode({ ...told, opening: { ...told.opening, offer } });
+}
+
+describe('evidence of a call with an offer', () => {
+  it('CALL-113: is sound at the price of the offer, and says so', () => {
+    const verdict = verifyBundle(suite, withOffer(toldAt(LESS)));
+    expect(verdict.steps.filter(({ ok }) => !ok)).toEqual([]);
+    expect(verdict.steps.find(({ check }) => check === 'question')?.detail).toContain('price of an offer');
+    expect(verdict.summary?.receipt.amount).toBe(chargeOf(LESS, 10, 9));
+  });
+
+  it('CALL-113: the card’s price does not do with an offer, nor the offer’s without it', () => {
+    const failed = (file: Uint8Array): string | undefined =>
+      verifyBundle(suite, file).steps.find(({ ok }) => !ok)?.detail;
+    expect(failed(withOffer(tell(sampleStory())))).toBe('the receipt charges another price than the offer');
+    expect(failed(bundle.encode(toldAt(LESS)))).toBe('the receipt charges another price than the card');
+  });
+
+  it.each<[string, Partial<Offer>, Signer?]>([
+    ['is not signed by the agent', {}, stranger],
+    ['it is of another network', { network: 'other' }],
+    ['it is another agent’s', { agent: stranger.publicKey }],
+    ['it pays another operator', { operator: stranger.publicKey }],
+    ['it is for another payer', { payer: stranger.publicKey }],
+    ['it is for another card', { cardHash: filled(1) }],
+    ['it is for another skill', { skill: 'sing' }],
+    ['it prices no call', { notAfterMs: NOW_MS + 600_000 }],
+    ['it prices no call', { calls: 0 }],
+    ['it has expired', { issuedAtMs: NOW_MS - 10_000, notAfterMs: NOW_MS - 1 }],
+    ['it is from the future', { issuedAtMs: NOW_MS + 30_001, notAfterMs: NOW_MS + 40_000 }],
+    ['more units than it holds for', { inputUnitsMax: 9 }],
+    ['more units were asked for', { outputUnitsMax: 1 }],
+    ['above the price of the card', { price: { ...LESS, perInputUnit: 11n } }],
+  ])('CALL-111 CALL-113: fails when the offer does not hold: %s', (reason, changes, signer) => {
+    const verdict = verifyBundle(suite, withOffer(toldAt(LESS), changes, signer));
+    expect(verdict.ok).toBe(false);
+    expect(verdict.steps.at(-1)).toMatchObject({ check: 'question', ok: false });
+    expect(verdict.steps.at(-1)?.detail).toContain(reason);
+  });
+});
