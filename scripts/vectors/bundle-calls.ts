@@ -252,7 +252,9 @@ export const CALLS_STATED: readonly (readonly [name: string, check: BundleCheck,
     (story) => {
       withCalls()(story);
       const [knowledge, own] = story.receipt.shares ?? [];
-      if (knowledge && own) story.receipt.shares = [knowledge, { ...own, amount: own.amount + 2n * EACH }];
+      if (!knowledge || !own) return;
+      const shares = [knowledge, { ...own, amount: own.amount + 2n * EACH }];
+      story.receipt = { ...story.receipt, shares };
     },
   ],
   [
@@ -261,9 +263,9 @@ export const CALLS_STATED: readonly (readonly [name: string, check: BundleCheck,
     (story) => {
       withCalls()(story);
       const [knowledge, own, calls] = story.receipt.shares ?? [];
-      if (knowledge && own && calls) {
-        story.receipt.shares = [knowledge, own, { ...calls, asset: sampleCard.asset }];
-      }
+      if (!knowledge || !own || !calls) return;
+      const shares = [knowledge, own, { ...calls, asset: sampleCard.asset }];
+      story.receipt = { ...story.receipt, shares };
     },
   ],
 ];

@@ -2,7 +2,7 @@
 import { formatAmount } from '../base/amount.ts';
 import type { AskEnd, AskEvent, CitationRow } from '../daemon/admin/types.ts';
 import type { App } from './app.ts';
-import { clip, plainName, printable, shortDid, shortId, type Terminal, table } from './terminal.ts';
+import { clip, plainName, plural, printable, shortDid, shortId, type Terminal, table } from './terminal.ts';
 
 /** Rows under a header, the header dim. */
 export function showTable(
@@ -112,7 +112,12 @@ const FINISHES: Readonly<Record<string, string>> = {
 
 function costLine(end: AskEnd): string {
   const note = FINISHES[end.finish] ?? '';
-  return end.amount === '0' ? `free${note}` : `paid ${amount(end.amount)}${note}`;
+  const below =
+    end.calls === 0 ? '' : `, ${amount(end.expenses)} of it for ${plural(end.calls, 'call')} below`;
+  if (end.amount !== '0') return `paid ${amount(end.amount)}${below}${note}`;
+  return end.expenses === '0'
+    ? `free${note}`
+    : `free, and ${amount(end.expenses)} for others that it asked${note}`;
 }
 
 /** `65 %` of 650,000 parts per million; one decimal where it says something. */

@@ -5,10 +5,6 @@
  */
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createVaultAnswerer } from '../agent/answerer.ts';
-import type { Backend } from '../agent/backends/backend.ts';
-import { createExtractiveBackend } from '../agent/backends/extractive.ts';
-import { createOpenAiBackend } from '../agent/backends/openai.ts';
 import type { CallRecords } from '../agent/call-records.ts';
 import type { CallTarget } from '../agent/caller.ts';
 import { createHost, type Host, type HostParts } from '../agent/host.ts';
@@ -28,7 +24,9 @@ import type { SealKey } from '../protocol/seal.ts';
 import type { Signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { HostedAgentRow } from './admin/types.ts';
+import { type Answering, answeringOf } from './answering.ts';
 import type { AssetBook } from './assets.ts';
+import { type BelowParts, createBelow } from './below.ts';
 import { hostOptions } from './config-calls.ts';
 import type { Core } from './core.ts';
 import { createCallDoor } from './gateway.ts';
@@ -40,7 +38,7 @@ import { createPeerCheck } from './peer-certificate.ts';
 import { channelOpen } from './standing.ts';
 
 /** What agents are hosted with. */
-export interface AgentKeeperParts extends Core {
+export interface AgentKeeperParts extends BelowParts {
   readonly directory: Directory;
   readonly records: CallRecords;
   readonly quota: QuotaBook;
@@ -85,7 +83,7 @@ interface Running {
   readonly asset: Uint8Array;
   readonly parts: AgentParts;
   readonly own: PublishedAgent;
-  readonly backend: Backend;
+  readonly answering: Answering;
   withdraw: () => Promise<void>;
 }
 
@@ -113,7 +111,9 @@ class HomeAgents implements AgentKeeper {
     const hostingParts = { suite: nativeSuite, clock, dice, network, operator };
     this.#hosting = createHosting(hostingParts);
     this.#ownHosting = createHosting(hostingParts);
-    const hostParts = { suite: nativeSuite, verifier, clock, replay, network, payee, records, quota, log };
+    const below = createBelow(parts, this);
+    const common = { verifier, clock, replay, network, payee, records, quota, log };
+    const hostParts = { suite: nativeSuite, ...common, below };
     const book = createOfferBook({ suite: nativeSuite, clock });
     this.#host = createHost(
       { ...hostParts, agents: this.#hosting, offers: book, ...welcome(parts) },
@@ -218,7 +218,7 @@ class HomeAgents implements AgentKeeper {
     // Calls whose other side neither speaks nor leaves must not hold the stop.
     const late = new Promise<void>((resolve) => this.#parts.clock.after(drainMs + DRAIN_MARGIN_MS, resolve));
     await Promise.race([drained, late]);
-    for (const { backend } of this.#running.values()) await backend.close();
+    for (const { answering } of this.#running.values()) await answering.close();
   }
 
   async #bringUp(manifest: Manifest, signal: AbortSignal): Promise<void> {
@@ -230,33 +230,25 @@ class HomeAgents implements AgentKeeper {
     const hash = manifestHash(manifest);
     const commitment = { scheme: 'sahara-manifest-1', root: hash, sizeBytes: 0 };
     const asset = await assets.agent(name, commitment, { signal });
-    const backend = backendOf(manifest, this.#parts);
-    const answerer = createVaultAnswerer(
-      { backend, vaults },
-      {
-        split: manifest.split,
-        assets: { agent: asset },
-        ...(manifest.prompt !== undefined && { prompt: manifest.prompt }),
-      },
-    );
+    const answering = answeringOf(manifest, { ...this.#parts, vaults, asset });
     const parts: AgentParts = {
       manifest,
       signer: await keys.agent(name),
       asset,
-      model: backend.model,
-      answerer,
+      model: answering.model,
+      answerer: answering.answerer,
     };
     const own = await this.#ownHosting.publish({ ...parts, manifest: { ...manifest, price: FREE } });
     const sealKey = await keys.agentSeal(name);
     this.#sealKeys.set(toHex(sealKey.agent), sealKey);
     const before = this.#running.get(name);
-    const running: Running = { manifest, asset, parts, own, backend, withdraw: async () => {} };
+    const running: Running = { manifest, asset, parts, own, answering, withdraw: async () => {} };
     this.#faults.delete(name);
     this.#running.set(name, running);
     // In this order: the farewell of the old version would take the new one off the list.
     await before?.withdraw();
     await this.#announce(running);
-    await before?.backend.close();
+    await before?.answering.close();
   }
 
   async #announce(running: Running): Promise<void> {
@@ -293,7 +285,7 @@ class HomeAgents implements AgentKeeper {
     await running.withdraw();
     this.#hosting.withdraw(agent);
     this.#ownHosting.withdraw(agent);
-    await running.backend.close();
+    await running.answering.close();
   }
 
   async #row(name: string): Promise<HostedAgentRow> {
@@ -333,15 +325,3 @@ function welcome({ standing, ledger, wallet }: Core): Pick<HostParts, 'standing'
 
 const FREE = { perCall: 0n, perInputUnit: 0n, perOutputUnit: 0n };
 const SKILLS_ADVERTISED = 8;
-
-function backendOf({ backend }: Manifest, { clock, environment }: AgentKeeperParts): Backend {
-  if (backend.kind === 'extractive') {
-    const { sentencesMax, supportMin } = backend;
-    return createExtractiveBackend({ sentencesMax, supportMin });
-  }
-  const { endpoint, model, keyVariable, seeded, contextUnitsMax } = backend;
-  const apiKey = keyVariable === undefined ? undefined : environment[keyVariable];
-  if (keyVariable !== undefined && !apiKey) throw new SaharaError('token-missing', { variable: keyVariable });
-  const access = apiKey === undefined ? { clock } : { clock, apiKey };
-  return createOpenAiBackend(access, { endpoint, model, seeded, contextUnitsMax });
-}

@@ -2,6 +2,7 @@
 import type { CallEvent, CallResult } from '../agent/caller.ts';
 import { toHex } from '../base/bytes.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { CALL_FRAME } from '../protocol/call.ts';
 import type { Card } from '../protocol/card.ts';
 import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
 import type { AskEnd, AskEvent } from './admin/types.ts';
@@ -48,13 +49,15 @@ export async function askEndOf(
   card: Card,
   result: CallResult,
 ): Promise<Omit<AskEnd, 'tookMs'>> {
-  const { receipt } = result;
+  const { receipt, evidence } = result;
   return {
     callId: toHex(result.callId),
     finish: result.finish,
     amount: String(result.amount),
     inputUnits: receipt.inputUnits,
     outputUnits: receipt.outputUnits,
+    expenses: String(receipt.expenses),
+    calls: evidence.deliveries.filter(({ kind }) => kind === CALL_FRAME.child).length,
     shares: receipt.shares.map(({ asset, role, ppm, amount }) => ({
       asset: toHex(asset),
       role,

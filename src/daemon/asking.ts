@@ -3,7 +3,7 @@
  * evidence. Agents of this very peer are asked without a network and without money.
  */
 
-import type { Caller, CallResult, CallTarget } from '../agent/caller.ts';
+import { CALLER_DEFAULTS, type Caller, type CallResult, type CallTarget } from '../agent/caller.ts';
 import { parseAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
@@ -11,6 +11,7 @@ import type { Directory } from '../mesh/directory.ts';
 import type { AgentListing } from '../mesh/directory-state.ts';
 import type { Observations } from '../mesh/observations.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
+import type { CallBudget } from '../protocol/envelope.ts';
 import { didOf } from '../protocol/ids.ts';
 import { CONTEXT_TURN_BYTES_MAX, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
 import { offer as offerSchema } from '../protocol/offer.ts';
@@ -61,8 +62,17 @@ export function createAsk(parts: AskingParts): Ask {
     const card = cardSchema.decode(target.card.payload);
     yield agentEvent(card, chosen);
     const watch = createStopwatch(clock);
-    const caller = own ? callers.local : callers.remote;
-    const question = { parts, caller, target, card, input, signal, chosen, watch };
+    const question = {
+      parts,
+      caller: own ? callers.local : callers.remote,
+      target,
+      card,
+      input,
+      signal,
+      chosen,
+      watch,
+      own,
+    };
     const result = yield* own ? once(question) : paid(question);
     if (!own) {
       const { receipt } = result.evidence.ending;
@@ -96,6 +106,8 @@ interface Question {
   readonly signal: AbortSignal;
   readonly chosen: ChosenAgent | undefined;
   readonly watch: Stopwatch;
+  /** Whether the agent is one of this peer, which costs nothing of its own. */
+  readonly own: boolean;
 }
 
 /** Who is asked: the agent that was chosen, or the one that the question names, if need be on this very peer. */
@@ -134,8 +146,12 @@ export async function findAgent(
   }
 }
 
-/** The agent's card, and the first of its hosts that can be reached. */
-async function targetOf(parts: AskingParts, listing: AgentListing, signal: AbortSignal): Promise<CallTarget> {
+/** The agent's card, and the first of its hosts that can be reached. Throws `peer-unreachable`. */
+export async function targetOf(
+  parts: Pick<AskingParts, 'directory'>,
+  listing: AgentListing,
+  signal: AbortSignal,
+): Promise<CallTarget> {
   const { bytes } = await parts.directory.card(listing, { signal });
   let failure: unknown;
   for (const host of listing.hosts) {
@@ -180,9 +196,21 @@ const MENDED_BY_MONEY: ReadonlySet<string> = new Set([
   'quota-exhausted',
 ]);
 
+/** Most that the call may cost with all calls below it. */
 function priceMaxOf({ parts, input }: Question): bigint {
   if (input.priceMax !== undefined) return BigInt(input.priceMax);
-  return parseAmount(parts.config.wallet.priceMax) ?? 0n;
+  return (parseAmount(parts.config.wallet.priceMax) ?? 0n) + BigInt(input.budget?.amount ?? 0);
+}
+
+/** How many levels of calls there may be below when the asker does not say. */
+const DEPTH_DEFAULT = 3;
+
+/** What the agent may spend on calls of its own, until it must have answered. */
+function budgetOf({ parts, input, card }: Question): CallBudget | undefined {
+  if (input.budget === undefined) return undefined;
+  const { amount, depth = DEPTH_DEFAULT, skills = [] } = input.budget;
+  const waitMs = Math.min(input.deadlineMs ?? CALLER_DEFAULTS.deadlineMs, card.limits.deadlineMs);
+  return { amount: BigInt(amount), depth, deadlineMs: parts.clock.nowMs() + waitMs, skills };
 }
 
 /** Most that this call can cost: by its card or offer, but never more than the asker allows. */
@@ -190,13 +218,14 @@ function costMax(question: Question): bigint {
   const { card, input, chosen } = question;
   const units = inputUnits({ question: input.question, context: input.context ?? [] });
   const { price } = chosen ? offerSchema.decode(chosen.offer.payload) : card;
-  const byPrice = chargeOf(price, units, card.limits.outputUnits);
+  const byPrice = chargeOf(price, units, card.limits.outputUnits) + BigInt(input.budget?.amount ?? 0);
   const allowed = priceMaxOf(question);
   return byPrice < allowed ? byPrice : allowed;
 }
 
 async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
-  const { caller, target, input, signal, chosen, watch } = question;
+  const { caller, target, input, signal, chosen, watch, own } = question;
+  const budget = budgetOf(question);
   const handle = caller.ask(
     {
       target,
@@ -206,6 +235,8 @@ async function* once(question: Question): AsyncGenerator<AskEvent, CallResult> {
       ...(input.skill !== undefined && { skill: input.skill }),
       ...(input.deadlineMs !== undefined && { deadlineMs: input.deadlineMs }),
       ...(chosen && { offer: chosen.offer }),
+      ...(budget && { budget }),
+      ...(own && { payment: 'free' }),
     },
     { signal },
   );

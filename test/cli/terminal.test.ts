@@ -73,6 +73,8 @@ describe('answer printer', () => {
     amount: '2000000',
     inputUnits: 1,
     outputUnits: 2,
+    expenses: '0',
+    calls: 0,
     shares: [{ asset: '00', role: 'knowledge', name: 'doc', ppm: 1_000_000, amount: '2000000' }],
     path: '/r/x.bundle',
     tookMs: 3,
@@ -110,6 +112,19 @@ describe('answer printer', () => {
     expect(terminal.written()).toMatch(/^Zwölf\.\[2\] Two\.\[1\]\n/);
     expect(terminal.written()).toContain('[2] d1.md');
     expect(terminal.written()).toContain('paid 0.002 SAHARA');
+  });
+
+  it('says what of the price was for calls below', () => {
+    const said = (change: object): string => {
+      const terminal = paper();
+      new AnswerPrinter(terminal).event({ ...end, ...change });
+      return terminal.written();
+    };
+    expect(said({ expenses: '500000', calls: 2 })).toContain(
+      'paid 0.002 SAHARA, 0.0005 SAHARA of it for 2 calls below',
+    );
+    const own = { amount: '0', shares: [], expenses: '500000', calls: 1 };
+    expect(said(own)).toContain('free, and 0.0005 SAHARA for others that it asked');
   });
 
   it('lists only sources that were cited', () => {

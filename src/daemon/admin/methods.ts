@@ -35,10 +35,22 @@ export interface AskInput {
   readonly agent: string;
   readonly question: string;
   readonly context?: readonly { readonly role: 'user' | 'agent'; readonly text: string }[] | undefined;
-  /** Most that the call may cost, grains. Default: the daemon's `wallet.priceMax`. */
+  /** Most that the call may cost, grains. Default: the daemon's `wallet.priceMax`, and the budget. */
   readonly priceMax?: string | undefined;
   readonly skill?: string | undefined;
   readonly deadlineMs?: number | undefined;
+  /** What the agent may spend on calls of its own; `priceMax` pays for it too. Default: nothing. */
+  readonly budget?: AskBudget | undefined;
+}
+
+/** What an agent may spend on calls of its own. */
+export interface AskBudget {
+  /** Grains. */
+  readonly amount: string;
+  /** How many levels of calls there may be. Default 3. */
+  readonly depth?: number | undefined;
+  /** Skills that may be asked for. Default: any. */
+  readonly skills?: readonly string[] | undefined;
 }
 
 /** A question to whoever offers best. An agent or a skill is named. */
@@ -165,6 +177,13 @@ const question = {
   priceMax: grains.optional(),
   skill: name.optional(),
   deadlineMs: z.int().min(1).max(3_600_000).optional(),
+  budget: z
+    .strictObject({
+      amount: grains,
+      depth: z.int().min(1).max(16).optional(),
+      skills: z.array(z.string().min(1).max(64)).max(16).optional(),
+    })
+    .optional(),
 };
 
 /** The table. */

@@ -294,6 +294,9 @@ export interface AskEnd {
   readonly amount: string;
   readonly inputUnits: number;
   readonly outputUnits: number;
+  /** What calls made directly below cost, grains, and how many calls there were below. */
+  readonly expenses: string;
+  readonly calls: number;
   readonly shares: readonly ShareRow[];
   readonly channel?: string;
   /** Where the evidence bundle was saved. */
