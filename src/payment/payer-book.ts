@@ -112,6 +112,11 @@ export class PayerBook {
    */
   reserve(request: PayerRequest, options: { readonly signal?: AbortSignal } = {}): Promise<PayerReservation> {
     if (this.#journal.failure) return Promise.reject(this.#journal.failure);
+    const { callId } = request;
+    // A second hold under one id would never be given back: only one end will be heard of.
+    if (this.#calls.find(callId)) {
+      return Promise.reject(new SaharaError('call-conflict', { callId: toHex(callId), state: 'open' }));
+    }
     const lane = this.#preferred.get(toHex(request.payee));
     const channel = lane && this.#parts.channels.channel(lane.channel);
     if (lane && channel && !(channel instanceof Promise) && this.#ready(lane, channel, request)) {

@@ -145,6 +145,12 @@ export class PayerCalls {
     if (!equalBytes(checked.receipt.callId, callId)) {
       throw new SaharaError('receipt-invalid', { reason: 'another call' });
     }
+    // A call that is asked again under its id ends with the receipt that was accepted then.
+    const kept = lane.has(checked.receipt.sequence) ? await this.endingOf(callId) : undefined;
+    if (kept && equalBytes(kept.receipt.payload, ending.receipt.payload)) {
+      if (this.find(callId) === call) this.close(call);
+      return;
+    }
     this.#checkBound(call, checked.receipt);
     // Asking about lost state may have brought it in the meantime.
     if (this.find(callId) === call) this.accept(lane, checked);

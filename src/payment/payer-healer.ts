@@ -110,9 +110,12 @@ export class PayerHealer {
     if (answer.state === 'unknown') this.#book.drop(call);
     if (answer.state !== 'ended') return { state: answer.state };
     if (answer.ending === undefined) throw new SaharaError('malformed', { reason: 'no ending' });
-    const { callId: named } = receiptSchema.decode(answer.ending.receipt.payload);
+    const { callId: named, channel } = receiptSchema.decode(answer.ending.receipt.payload);
     if (!equalBytes(named, callId)) throw new SaharaError('receipt-invalid', { reason: 'another call' });
-    await this.#take(lane, answer.ending);
+    // A call that was asked again under its id may have ended on another channel; then nothing is owed on this one.
+    if (channel && equalBytes(channel, lane.channel)) await this.#take(lane, answer.ending);
+    // Accepting closes the call; what was accepted before leaves nothing to hold either.
+    this.#book.drop(call);
     return { state: 'ended', ending: answer.ending };
   }
 
