@@ -1,0 +1,124 @@
+/** Reads every block that the sequencer makes, and compares what it did with what may be. */
+import { concat, toHex, u64be, utf8 } from '../../src/base/bytes.ts';
+import { supplyOf } from '../../src/ledger/genesis.ts';
+import { heldIn } from '../../src/ledger/records.ts';
+import { block as blockSchema } from '../../src/protocol/block.ts';
+import { channelId, transaction, transactionId } from '../../src/protocol/transaction.ts';
+import type { Party } from './party.ts';
+import type { World } from './world.ts';
+
+/** A channel as its blocks made it. */
+export interface ChannelTruth {
+  readonly id: string;
+  readonly payer: Party;
+  readonly payee: Party;
+  /** Grains paid out to the payee and its assets. */
+  claimed: bigint;
+  ended: boolean;
+}
+
+const STATE_PREFIX = concat(utf8('ledger/'), Uint8Array.of(0x10));
+const BLOCK_PREFIX = concat(utf8('ledger/'), Uint8Array.of(0x20));
+
+/** What the ledger did. */
+export class Blocks {
+  readonly channels: Map<string, ChannelTruth> = new Map();
+  readonly #world: World;
+  #height = 0;
+  #watched: object | undefined;
+
+  constructor(world: World) {
+    this.#world = world;
+  }
+
+  /** Blocks read. */
+  get height(): number {
+    return this.#height;
+  }
+
+  /** Follows the sequencer's run of now, once. */
+  follow(): void {
+    const { running } = this.#world.sequencer;
+    if (!running || this.#watched === running) return;
+    this.#watched = running;
+    running.ledger.onBlock(() => this.look());
+    this.look();
+  }
+
+  /** Reads what is new, from the disk itself: what is asked of a party may never be answered. */
+  look(): void {
+    const { sequencer } = this.#world;
+    // Only a run that is up says what a block's transactions gave.
+    if (!sequencer.running) return;
+    const { height } = sequencer.running.ledger.head();
+    if (height <= this.#height) return;
+    while (this.#height < height) {
+      const key = concat(BLOCK_PREFIX, u64be(BigInt(++this.#height)));
+      for (const [, wire] of sequencer.disk.peek(key)) {
+        for (const { payload } of blockSchema.decode(wire).transactions) this.#transaction(payload);
+      }
+    }
+    this.#check();
+  }
+
+  /** All money that the sequencer's disk holds, grains. */
+  supply(): bigint {
+    let sum = 0n;
+    for (const [key, value] of this.#world.sequencer.disk.peek(STATE_PREFIX)) {
+      sum += heldIn(key.subarray(STATE_PREFIX.length), value);
+    }
+    return sum;
+  }
+
+  #check(): void {
+    const { truth, genesis, plan } = this.#world;
+    if (plan.parties < 11) {
+      const supply = this.supply();
+      truth.demand(
+        supply === supplyOf(genesis),
+        () => `all money is ${supply} grains, there were ${supplyOf(genesis)}`,
+      );
+    }
+    for (const stake of truth.stakes.values()) {
+      const paid = this.paid(stake.payer, stake.payee);
+      truth.demand(
+        truth.rogues.has(stake.payer) || paid <= stake.most,
+        () =>
+          `${stake.payer} has paid ${paid} grains to ${stake.payee}, at stake were never more than ${stake.most}`,
+      );
+    }
+  }
+
+  /** What `payer` has paid to a key over all channels, grains. */
+  paid(payer: Party, payee: string): bigint {
+    let sum = 0n;
+    for (const channel of this.channels.values()) {
+      if (channel.payer === payer && toHex(channel.payee.signer.publicKey) === payee) sum += channel.claimed;
+    }
+    return sum;
+  }
+
+  #transaction(payload: Uint8Array): void {
+    const { keys, network, sequencer, trace } = this.#world;
+    const { suite } = keys;
+    const { sender, nonce, action } = transaction.decode(payload);
+    const inclusion = sequencer.running?.ledger.lookup(transactionId(suite, network, payload));
+    const ok = inclusion?.result.code === 0;
+    trace.say(`block ${this.#height}: ${action.type} ${inclusion?.result.code} ${inclusion?.result.moved}`);
+    if (!ok) return;
+    if (action.type === 'open-channel') {
+      const id = toHex(channelId(suite, network, sender, action.payee, nonce));
+      const [payer, payee] = [this.#party(sender), this.#party(action.payee)];
+      if (payer && payee) this.channels.set(id, { id, payer, payee, claimed: 0n, ended: false });
+    } else if (action.type === 'claim' || action.type === 'close-by-payee') {
+      const channel = this.channels.get(toHex(action.channel));
+      if (!channel) return;
+      channel.claimed += inclusion.result.moved;
+      if (action.type === 'close-by-payee') channel.ended = true;
+    }
+  }
+
+  #party(key: Uint8Array): Party | undefined {
+    return this.#world.parties.find(({ signer }) => toHex(signer.publicKey) === toHex(key));
+  }
+}
