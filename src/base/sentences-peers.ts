@@ -80,12 +80,14 @@ export const WIRE_SENTENCES: SentenceTable<
   ],
   'rate-limited': (f) => [
     'Too many requests came in a short time.',
-    `The other side takes ${f('limit', 'fewer')} in a while.`,
+    `The other side takes ${f('limit', 'fewer')} in a second${f('what') && `, counted by ${f('what')}`}.`,
     `Wait ${seconds(f('retryAfterMs'))} and try again.`,
   ],
   overloaded: (f) => [
     'There is too much to do right now.',
-    `${f('reason', 'All places are taken')}.`,
+    f('reason') || !f('limit')
+      ? `${f('reason', 'All places are taken')}.`
+      : `At most ${f('limit')} run or wait at a time${f('what') && `, counted by ${f('what')}`}.`,
     `Wait ${seconds(f('retryAfterMs'))} and try again, or ask another host of the agent.`,
   ],
 };
@@ -258,7 +260,7 @@ export const CALL_SENTENCES: SentenceTable<
   'work-required': (f) => [
     'The agent asks strangers for a little work before it answers.',
     `A proof of ${f('bits', 'some')} bits is wanted, because it is busy and does not know you yet.`,
-    'Do the work, or open a channel to its operator: who pays needs none.',
+    'The daemon does up to calls.workBitsDone of it by itself. A channel to the operator, `sahara channel open`, serves as a bond: who pays needs no work, and what is not spent comes back.',
   ],
   'offer-invalid': (f) => [
     'The offer does not hold.',
