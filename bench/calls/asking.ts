@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCallRecords } from '../../src/agent/call-records.ts';
 import { type Caller, type CallerOptions, createCaller } from '../../src/agent/caller.ts';
+import type { CallTransport } from '../../src/agent/ports.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
@@ -17,11 +18,14 @@ import { createVerifier } from '../../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { channels, keys, NETWORK, tick } from './shared.ts';
 
-/** A caller with everything that a daemon's caller has, over `mesh`; `payee` is the peer that is asked about payments. */
+/**
+ * A caller with everything that a daemon's caller has, over `mesh` or another transport; `payee` is the peer that is
+ * asked about payments.
+ */
 export async function openCaller(
   mesh: Mesh,
   payee: string,
-  options: Partial<CallerOptions> = {},
+  { transport = mesh, ...options }: Partial<CallerOptions> & { readonly transport?: CallTransport } = {},
 ): Promise<Caller> {
   const store = await openLevelStore(mkdtempSync(join(tmpdir(), 'sahara-bench-caller-')));
   const operator = tick(keys.payer);
@@ -40,7 +44,6 @@ export async function openCaller(
     },
   });
   const records = await openCallRecords({ clock, store: prefixed(store, utf8('c')) });
-  const transport = { openCall: (peerId: string) => mesh.openCall(peerId) };
   return createCaller(
     {
       suite,

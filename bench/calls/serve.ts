@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openCallRecords } from '../../src/agent/call-records.ts';
 import { createHost } from '../../src/agent/host.ts';
-import type { Answerer } from '../../src/agent/ports.ts';
+import type { Answerer, CallStream } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
@@ -40,10 +40,14 @@ export async function openMesh(): Promise<Mesh> {
   });
 }
 
-/** Serves an agent with this card and answerer; answers where, and its signed card in hexadecimal. */
+/**
+ * Serves an agent with this card and answerer; answers where, and its signed card in hexadecimal. `enter`: what each
+ * stream passes before the host takes it.
+ */
 export async function serveAgent(
   card: Card,
   answerer: Answerer,
+  enter: (stream: CallStream) => CallStream = (stream) => stream,
 ): Promise<{ readonly address: string; readonly card: string }> {
   const node = await openMesh();
   const path = mkdtempSync(join(tmpdir(), 'sahara-bench-host-'));
@@ -76,7 +80,7 @@ export async function serveAgent(
     log,
     agents: { find: () => hosted },
   });
-  node.serveCalls((stream) => host.serve(stream));
+  node.serveCalls((stream) => host.serve(enter(stream)));
   node.serve(PAYMENT_PROTOCOL, {
     requestBytesMax: PAYMENT_QUERY_BYTES_MAX,
     answerBytesMax: PAYMENT_ANSWER_BYTES_MAX,

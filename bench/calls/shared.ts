@@ -87,3 +87,10 @@ export interface StreamTimes {
   readonly firstMs: number;
   readonly wordsPerSecond: number;
 }
+
+/** What the sealed bench's host says when it and its gateway are ready. */
+export interface SealedReady {
+  readonly host: string;
+  readonly gateway: string;
+  readonly card: string;
+}
