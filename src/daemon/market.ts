@@ -12,6 +12,7 @@ import type { AgentKeeper } from './agents.ts';
 import type { Core } from './core.ts';
 import { meshBehindGateways } from './gateway.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { conductOf } from './standing.ts';
 
 /** Who can be asked, and what is known of them. */
 export interface Listing {
@@ -29,7 +30,8 @@ export async function startListing(core: Core, life: Lifecycle): Promise<Listing
   const { verifier, clock, dice, log, operator, network, config, ledger, mesh } = core;
   const hidden = config.gateway.via.length > 0;
   const measures = createMeasures({ clock });
-  const parts = { suite: nativeSuite, verifier, clock, dice, log, measured: measures.of };
+  const known = { measured: measures.of, conduct: conductOf(core.standing) };
+  const parts = { suite: nativeSuite, verifier, clock, dice, log, ...known };
   const directory = await life.start(
     'directory',
     () =>

@@ -22,7 +22,7 @@ import {
   type HostListing,
   type Instant,
 } from './directory-state.ts';
-import type { Mesh, Verdict } from './interface.ts';
+import type { Mesh, PeerConduct, Verdict } from './interface.ts';
 import { AGENTS_PER_PEER_MAX } from './limits.ts';
 import { createProbes, type Probes } from './probes.ts';
 import { topicName } from './topics.ts';
@@ -68,6 +68,8 @@ export interface DirectoryParts {
   readonly log: Log;
   /** What payers measured. Default: nothing. */
   readonly measured?: DirectoryStateOptions['measured'];
+  /** Who counts what probed hosts do. Default: nobody. */
+  readonly conduct?: PeerConduct;
 }
 
 /** How a directory behaves. */

@@ -43,7 +43,7 @@ export interface RequestHandler {
   handle(body: Uint8Array, from: string, signal: AbortSignal): Promise<Uint8Array>;
 }
 
-/** What speaks against a peer, as the mesh sees it. */
+/** What speaks against a peer, or for it, as the mesh sees it. */
 export type PeerFact =
   /** Its call stream broke the rules of frames. */
   | 'stream-broken'
@@ -53,7 +53,10 @@ export type PeerFact =
   | 'questions-refused'
   /** It handed over gossip that no honest peer passes on. */
   | 'gossip-rejected'
-  | 'gossip-excess';
+  | 'gossip-excess'
+  /** It did not prove that it serves what it advertises. */
+  | 'probe-failed'
+  | 'probe-answered';
 
 /** Who keeps the standing of peers. */
 export interface PeerConduct {

@@ -12,7 +12,7 @@ import { PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { probe, probeAnswer } from '../protocol/probe.ts';
 import { signed, type TickSigner, type Verifier } from '../protocol/signing.ts';
 import type { DirectoryState, HostEntry, Instant } from './directory-state.ts';
-import type { Mesh } from './interface.ts';
+import type { Mesh, PeerConduct } from './interface.ts';
 import { AUTHORS_FOLLOWED_MAX } from './limits.ts';
 import { createPaces } from './paces.ts';
 import { pickHosts } from './probe-plan.ts';
@@ -42,6 +42,8 @@ export interface ProbesParts {
   readonly changed: () => void;
   /** What signs for an agent that is announced here. */
   readonly signerOf: (agent: Uint8Array) => TickSigner | undefined;
+  /** Who counts what hosts do. Default: nobody. */
+  readonly conduct?: PeerConduct | undefined;
   /** Makes sure of a connection to a host. */
   readonly reach: (host: HostEntry, options: { readonly signal: AbortSignal }) => Promise<void>;
 }
@@ -79,9 +81,11 @@ export function createProbes(parts: ProbesParts, options: ProbesOptions): Probes
   let cancel = (): void => {};
   let round: Promise<void> = Promise.resolve();
 
+  /** Who is alone cannot tell whose fault it is that nobody answers. */
+  const isAlone = (): boolean => mesh.peers().length === 0;
   const failed: Probes['failed'] = (peerId, agent) => {
-    // Who probes nobody could never take it back; who is alone cannot tell whose fault it is.
-    const forgiving = options.probesPerRound === 0 || mesh.peers().length === 0;
+    // Who probes nobody could never take it back.
+    const forgiving = options.probesPerRound === 0 || isAlone();
     const shown = forgiving ? state.remove(peerId, agent) : state.suspend(peerId, agent, now());
     if (shown) parts.changed();
   };
@@ -89,11 +93,13 @@ export function createProbes(parts: ProbesParts, options: ProbesOptions): Probes
     const outcome = await ask(parts, options, host, stopping.signal);
     if (stopping.signal.aborted || outcome === 'unclear') return 'unclear';
     if (outcome === 'alive') {
+      parts.conduct?.note(host.peerId, 'probe-answered');
       if (state.restore(host.peerId, host.agent, now())) parts.changed();
       return outcome;
     }
     const agent = outcome === 'agent-gone' ? host.agent : undefined;
     log.debug('host does not answer', { peer: host.peerId, outcome });
+    if (!isAlone()) parts.conduct?.note(host.peerId, 'probe-failed');
     failed(host.peerId, agent);
     return outcome;
   };

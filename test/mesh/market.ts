@@ -120,7 +120,11 @@ export function partsOf(mesh: Mesh): DirectoryParts {
 
 /** Directories of one test; `stop` stops them all. */
 export interface Directories {
-  start(mesh: Mesh, options?: Partial<DirectoryOptions>, more?: Pick<DirectoryParts, 'measured'>): Directory;
+  start(
+    mesh: Mesh,
+    options?: Partial<DirectoryOptions>,
+    more?: Pick<DirectoryParts, 'measured' | 'conduct'>,
+  ): Directory;
   stop(): Promise<void>;
 }
 
