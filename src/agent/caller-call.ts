@@ -1,5 +1,6 @@
 /** One call at its caller, from the price to the checked ending, over as many streams as it takes. */
 import { asSaharaError, type ErrorFacts, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { CALL_FRAME, type CallEnding, callEnding, progress } from '../protocol/call.ts';
 import type { Id } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS } from '../protocol/limits.ts';
@@ -98,6 +99,7 @@ export class CallerCall implements CallHandle {
   #sendStop(stream: CallStream): void {
     this.#session.move('stop');
     this.#send(stream, { kind: CALL_FRAME.stop, body: new Uint8Array(0) });
+    point('caller:stopped');
     this.#give?.();
     this.#give = this.#shared.parts.clock.after(this.#shared.options.stopTimeoutMs, () => {
       this.#stopGivenUp = true;
@@ -177,7 +179,9 @@ export class CallerCall implements CallHandle {
     this.#begin(out, out.request.cover);
     this.#session.move('send');
     this.#stream = stream;
+    point('caller:opening');
     this.#send(stream, { kind: CALL_FRAME.opening, body: out.bytes });
+    point('caller:sent');
     return this.#follow(out, stream);
   }
 
@@ -285,6 +289,7 @@ export class CallerCall implements CallHandle {
     }
     if (!DELIVERIES.has(kind)) throw new SaharaError('answer-invalid', { reason: 'unexpected frame', kind });
     const events = this.#incoming.take(kind, body);
+    point('caller:delivered');
     this.#session.move('deliver');
     return this.#retelling?.fresh(events) ?? events;
   }

@@ -1,6 +1,7 @@
 /** The end of a call at its caller: the ending is checked, its money settled, and everything kept that proves it. */
 import { equalBytes } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { type CallEnding, callEnding } from '../protocol/call.ts';
 import { type Receipt, receipt as receiptSchema } from '../protocol/payment.ts';
 import type { CallerShared, CallResult } from './caller.ts';
@@ -24,6 +25,7 @@ export async function settleEnding(
   ending: CallEnding,
   { incoming, meter }: Arrived,
 ): Promise<CallResult> {
+  point('caller:ending');
   const checking = meter?.settled();
   if (checking !== undefined) await checking;
   if (meter?.fault !== undefined) throw meter.fault;
@@ -38,6 +40,7 @@ export async function settleEnding(
     if (charge === undefined) throw new SaharaError('receipt-invalid', { reason: 'no charge' });
     await out.lease.settle({ receipt: ending.receipt, charge });
   }
+  point('caller:settled');
   return keep(parts, out, { receipt, ending, incoming, meter, text, sources, citations });
 }
 

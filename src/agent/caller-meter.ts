@@ -5,6 +5,7 @@
  */
 import { equalBytes } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import { type Checkpoint, callVoucher, checkpoint as checkpointSchema } from '../protocol/checkpoint.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
@@ -201,6 +202,7 @@ export class CallerMeter {
       const fault = await verifier.check(network, 'checkpoint', agent, signed);
       if (fault) throw invalid(fault);
       await this.#checkChildren();
+      point('caller:checkpoint');
       if (stated.sequence === this.#kept.length) this.#kept.push(signed);
       await this.#coverAbove(stated.amount);
       this.#parts.checked({ amount: stated.amount, outputUnits: stated.outputUnits, cover: this.#cover });
@@ -225,10 +227,12 @@ export class CallerMeter {
     const wanted = amount + this.#step < priceMax ? amount + this.#step : priceMax;
     if (this.#stopped || wanted <= this.#cover) return;
     const voucher = await lease.raise(wanted);
+    point('caller:raised');
     this.#cover = wanted;
     this.#voucher = voucher;
     this.#toppedUp = true;
     send({ kind: CALL_FRAME.voucher, body: callVoucher.encode({ cover: wanted, voucher }) });
+    point('caller:covered');
   }
 }
 

@@ -1,6 +1,7 @@
 /** Going on with a call whose stream broke: how long it is tried, how often, and what is said to the agent's peer. */
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { Dice } from '../base/random.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import { callResume, type ResumeRequest, resumeRequest } from '../protocol/checkpoint.ts';
@@ -161,7 +162,9 @@ async function dial(
       cover: meter?.cover ?? 0n,
       voucher: meter?.voucher,
     });
+    point('caller:resuming');
     stream.send(frame);
+    point('caller:resumed');
     return stream;
   } catch (error) {
     stream.cancel();

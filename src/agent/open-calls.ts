@@ -6,6 +6,7 @@
 import { toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
 import { bytes, bytesUpTo, grains, optional, record, type Schema, text, uint } from '../protocol/schema.ts';
@@ -193,7 +194,10 @@ class StoredOpenCalls implements OpenCalls {
       );
     }
     this.#changed.clear();
-    this.#writing = this.#writing.then(() => this.#parts.store.batch(operations));
+    this.#writing = this.#writing.then(async () => {
+      await this.#parts.store.batch(operations);
+      point('caller:kept');
+    });
     // Who waits hears of a failure; nobody may be waiting.
     this.#writing.catch(() => {});
     return this.#writing;

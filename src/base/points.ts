@@ -6,6 +6,18 @@
 
 /** Every point, with what has just happened there. */
 export const POINTS = {
+  'caller:opening': 'voucher and request are signed, nothing is sent',
+  'caller:sent': 'the opening is handed to the stream',
+  'caller:kept': 'what it takes to go on with the call is kept',
+  'caller:delivered': 'a piece of the answer came and was checked',
+  'caller:checkpoint': 'a checkpoint was checked, nothing more is covered',
+  'caller:raised': 'a further voucher is signed and not sent',
+  'caller:covered': 'a further voucher is handed to the stream',
+  'caller:stopped': 'the stop is handed to the stream',
+  'caller:resuming': 'the stream broke, there is another, nothing is sent on it',
+  'caller:resumed': 'the resumption is handed to the stream',
+  'caller:ending': 'the ending came and is not checked',
+  'caller:settled': 'the ending is accepted by the book in memory',
   'caller:bundle': 'the bundle is written under a name that nobody reads',
   'caller:bundled': 'the bundle has its name',
   'host:opening': 'an opening came and nothing is checked',
@@ -26,6 +38,8 @@ export const POINTS = {
   'payee:counted': 'the charge is counted in memory and not signed',
   'payee:signed': 'receipt and charge are signed and not kept',
   'payee:secured': 'receipt and charge survive the end of the process',
+  'payer:marked': 'the marks above what may be signed are on disk',
+  'payer:asked': 'the payee told what it has, nothing is taken over',
   'tail:appended': 'a batch is in the tail',
   'tail:recovered': 'the tail is in the store and not emptied',
   'journal:batch': 'a batch of a book is about to be written',

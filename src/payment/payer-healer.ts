@@ -6,6 +6,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import { type Clock, timeoutSignal } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import type { CallEnding } from '../protocol/call.ts';
 import type { PublicKey } from '../protocol/ids.ts';
@@ -71,6 +72,7 @@ export class PayerHealer {
         options,
       );
       if (answer.type !== 'state') throw new SaharaError('malformed', { reason: 'another answer' });
+      point('payer:asked');
       await this.#recall(lane, answer.voucher);
       for (const ending of answer.endings) await this.#take(lane, ending);
       if (answer.endings.length < STATE_ENDINGS_MAX || lane.count === from) break;

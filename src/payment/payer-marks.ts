@@ -2,6 +2,7 @@
  * Marks above every ceiling and sequence that may be signed (PAY-33), written ahead for many calls at once, so that
  * neither a call nor a top-up waits for the disk.
  */
+import { point } from '../base/points.ts';
 import type { Journal } from './journal.ts';
 import type { PayerLane } from './payer-lane.ts';
 
@@ -44,6 +45,7 @@ export class PayerMarks {
     const { wanted } = lane;
     lane.marking = this.#journal.synced().then(
       () => {
+        point('payer:marked');
         lane.marks = wanted;
         lane.marking = undefined;
       },
