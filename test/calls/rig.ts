@@ -186,6 +186,8 @@ export interface RigOptions {
   /** Over the host's parts and options. */
   readonly hostParts?: Partial<HostParts>;
   readonly hostOptions?: Partial<HostOptions>;
+  /** Opens a stream whose far end it has the host serve. Default: a pair inside this process. */
+  readonly connect?: (serve: (stream: CallStream) => void) => Promise<CallStream>;
   /** Every stream is handed over before the host takes it. */
   readonly onStream?: (caller: CallStream, host: CallStream) => void;
 }
@@ -285,7 +287,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
       operator,
       transport: {
         ...(options.peerId !== undefined && { peerId: options.peerId }),
-        openCall: async () => open(),
+        openCall: async () => options.connect?.((stream) => host.serve(stream)) ?? open(),
       },
       payer,
       records: records.caller,
