@@ -52,7 +52,10 @@ export interface AgentKeeper {
   readonly transport: CallTransport;
   /** What the operator asks an agent of this home by; `undefined` for an agent of somebody else. */
   ownTarget(agent: PublicKey): CallTarget | undefined;
-  /** Brings every agent of the home up. One that cannot come up is noted, and does not keep the others down. */
+  /**
+   * Brings every agent of the home up, and takes up the calls that were under way when the last process ended. An
+   * agent that cannot come up is noted, and does not keep the others down.
+   */
   loadAll(signal: AbortSignal): Promise<void>;
   /** Hosts an agent. Throws `manifest-invalid`, `agent-exists`, `vault-unknown`, `vault-empty`. */
   add(
@@ -116,7 +119,7 @@ class HomeAgents implements AgentKeeper {
     const hostParts = { suite: nativeSuite, ...common, below };
     const book = createOfferBook({ suite: nativeSuite, clock });
     this.#host = createHost(
-      { ...hostParts, agents: this.#hosting, offers: book, ...welcome(parts) },
+      { ...hostParts, running: parts.running, agents: this.#hosting, offers: book, ...welcome(parts) },
       hostOptions(parts.config.calls),
     );
     this.offersFor = createOffering(
@@ -166,6 +169,7 @@ class HomeAgents implements AgentKeeper {
         log.error('agent not hosted', { file, code: failure.code, facts: failure.facts });
       }
     }
+    await this.#host.recover();
   }
 
   async add(

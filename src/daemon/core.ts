@@ -2,6 +2,7 @@
  * What everything in the daemon stands on: home, store, keys, network, mesh, ledger, wallet and the payment books,
  * started in this order. Agents, calls and the admin API come on top in `compose.ts`.
  */
+import { openRunningCalls, type RunningCalls } from '../agent/running-calls.ts';
 import { openStanding, type StandingBook } from '../agent/standing.ts';
 import { parseAmount } from '../base/amount.ts';
 import { utf8 } from '../base/bytes.ts';
@@ -83,6 +84,8 @@ export interface Core extends Ground {
   readonly ledger: Ledger;
   readonly wallet: Wallet;
   readonly replay: ReplayStore;
+  /** Calls of others that go on after a restart. */
+  readonly running: RunningCalls;
   /** What callers owe to this operator. */
   readonly payee: PayeeBook;
   readonly claimer: Claimer;
@@ -188,7 +191,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
 async function openBooks(
   parts: Ground & Pick<Core, 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
-): Promise<Pick<Core, 'replay' | 'payee' | 'claimer'>> {
+): Promise<Pick<Core, 'replay' | 'running' | 'payee' | 'claimer'>> {
   const { clock, log, config, home, keys, storeOf, space, network, mesh, ledger, wallet, verifier } = parts;
   const replay = await life.start(
     'replay store',
@@ -199,6 +202,11 @@ async function openBooks(
     'payee tail',
     () => space.tail(openFileTail(home.payeeTail)),
     (open) => open.close(),
+  );
+  const running = await life.start(
+    'running calls',
+    () => openRunningCalls({ store: storeOf('running') }),
+    (open) => open.flushed(),
   );
   // The book gathers what commits in a tick itself, so its signer need not wait for another.
   const charges = createTickSigner({
@@ -221,6 +229,7 @@ async function openBooks(
         channels: wallet.channels,
         network,
         operator: charges,
+        kept: running,
       });
     },
     (book) => book.flush(),
@@ -241,7 +250,7 @@ async function openBooks(
     () => startClaiming({ ledger, claimer, payee: wallet.publicKey, clock, log }),
     (stop) => stop(),
   );
-  return { replay, payee, claimer };
+  return { replay, running, payee, claimer };
 }
 
 function meshOptions({ config }: Ground, network: string): Partial<MeshOptions> {
