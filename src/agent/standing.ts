@@ -14,7 +14,7 @@ import type { PublicKey } from '../protocol/ids.ts';
 import { bytes, mapOf, record, type Schema, uint } from '../protocol/schema.ts';
 import type { StandingNotes } from './entrance.ts';
 import { callerName } from './standing-names.ts';
-import { countMax, decayed, type Facts, pointsOf, STEPS, stepOf } from './standing-rules.ts';
+import { countMax, decayed, type Facts, MERITS, pointsOf, STEPS, stepOf } from './standing-rules.ts';
 
 /** Parts of a standing book. */
 export interface StandingParts {
@@ -59,6 +59,8 @@ interface Entry {
   atMs: number;
   lastAtMs: number;
   shelf: string;
+  /** Follows from the facts; absent until it is asked for, because every call asks. */
+  step: number | undefined;
 }
 
 /** Counts below this are forgotten. */
@@ -110,7 +112,7 @@ class Book implements StandingBook {
       const name = fromUtf8(key) ?? toHex(key);
       const { atMs, lastAtMs, facts } = kept.decode(value);
       const counts = [...facts].map(([fact, count]): [string, number] => [fact, numberOf(count)]);
-      const entry = { facts: new Map(counts), atMs, lastAtMs, shelf: '' };
+      const entry: Entry = { facts: new Map(counts), atMs, lastAtMs, shelf: '', step: undefined };
       this.#entries.set(name, entry);
       if ((this.#current(name)?.facts.size ?? 0) > 0) {
         this.#settle(name, entry);
@@ -128,6 +130,8 @@ class Book implements StandingBook {
     if (!facts.has(fact) && facts.size >= FACTS_MAX) return;
     facts.set(fact, Math.min(countMax(fact), (facts.get(fact) ?? 0) + amount));
     entry.lastAtMs = this.#parts.clock.nowMs();
+    // A merit changes nothing at the best step.
+    if (entry.step !== 0 || !MERITS.has(fact)) entry.step = undefined;
     this.#settle(name, entry);
     this.#touch(name);
   }
@@ -138,7 +142,9 @@ class Book implements StandingBook {
 
   stepsOf(name: string): number {
     const entry = this.#current(name);
-    return entry === undefined ? 0 : stepOf(pointsOf(entry.facts));
+    if (entry === undefined) return 0;
+    entry.step ??= stepOf(pointsOf(entry.facts));
+    return entry.step;
   }
 
   knows(caller: PublicKey): boolean {
@@ -184,7 +190,7 @@ class Book implements StandingBook {
 
   #begin(name: string): Entry {
     const nowMs = this.#parts.clock.nowMs();
-    const entry: Entry = { facts: new Map(), atMs: nowMs, lastAtMs: nowMs, shelf: '' };
+    const entry: Entry = { facts: new Map(), atMs: nowMs, lastAtMs: nowMs, shelf: '', step: 0 };
     this.#entries.set(name, entry);
     return entry;
   }
@@ -202,6 +208,7 @@ class Book implements StandingBook {
       else entry.facts.set(fact, left);
     }
     entry.atMs = nowMs;
+    entry.step = undefined;
     return entry;
   }
 

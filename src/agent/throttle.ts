@@ -179,27 +179,25 @@ export class Throttle {
   #peer(peerId: string): Door {
     const { peerPerSecond, peerAtOnce } = this.#options;
     const name = peerName(peerId);
-    const { rate, atOnce } = this.#scaled(name, peerPerSecond, peerAtOnce);
-    return { what: 'peer', name, rate, atOnce };
+    return { what: 'peer', name, ...scaled(this.#shareOf(name), peerPerSecond, peerAtOnce) };
   }
 
   #claimed({ caller, channel, stranger }: Beginner): readonly Door[] {
     const all = this.#options;
     const name = callerName(caller);
+    const share = this.#shareOf(name);
     const key = stranger
-      ? this.#scaled(name, all.strangerPerSecond, all.strangerAtOnce)
-      : this.#scaled(name, all.callerPerSecond, all.callerAtOnce);
+      ? scaled(share, all.strangerPerSecond, all.strangerAtOnce)
+      : scaled(share, all.callerPerSecond, all.callerAtOnce);
     const door: Door = { what: 'caller', name, ...key };
     if (channel === undefined) return [door];
-    const scaled = this.#scaled(name, all.channelPerSecond, all.channelAtOnce);
+    const limits = scaled(share, all.channelPerSecond, all.channelAtOnce);
     // With the key, because anybody can name a channel.
-    return [door, { what: 'channel', name: `channel:${toHex(channel)}:${name}`, ...scaled }];
+    return [door, { what: 'channel', name: `${toHex(channel)} ${name}`, ...limits }];
   }
 
-  #scaled(name: string, perSecond: number, atOnce: number): { readonly rate: Rate; readonly atOnce: number } {
-    const share = this.#parts.shareOf?.(name) ?? 1;
-    const rate = Math.max(1, perSecond * share);
-    return { rate: { perSecond: rate, burst: rate }, atOnce: Math.max(1, Math.floor(atOnce * share)) };
+  #shareOf(name: string): number {
+    return this.#parts.shareOf?.(name) ?? 1;
   }
 
   #take(door: Door): void {
@@ -210,6 +208,12 @@ export class Throttle {
   #room(door: Door): void {
     if (this.#running.of(door.name) >= door.atOnce) throw busy(door.what, door.atOnce);
   }
+}
+
+/** The limits that a share of the usual ones leaves: at least one a second, and one at a time. */
+function scaled(share: number, perSecond: number, atOnce: number): Pick<Door, 'rate' | 'atOnce'> {
+  const rate = Math.max(1, perSecond * share);
+  return { rate: { perSecond: rate, burst: rate }, atOnce: Math.max(1, Math.floor(atOnce * share)) };
 }
 
 function tooOften({ what, rate }: Door, retryAfterMs: number): SaharaError {
