@@ -42,8 +42,11 @@ export interface ResumedCall {
 export interface Resuming {
   /** The call whose id begins with `prefix`, hexadecimal; the newest one left over when it is empty. Throws `call-unknown`. */
   find(prefix: string): CallTicket;
-  /** Goes on with a call, or joins it where that is happening already. Throws `call-conflict` for one under way for somebody else. */
-  resume(ticket: CallTicket): ResumedCall;
+  /**
+   * Goes on with a call, or joins it where that is happening already; with `stop` only to its ending, which charges what
+   * was delivered. Throws `call-conflict` for one under way for somebody else.
+   */
+  resume(ticket: CallTicket, options?: { readonly stop?: boolean }): ResumedCall;
   stop(): Promise<void>;
 }
 
@@ -63,10 +66,11 @@ export function resumeHandlers(parts: {
 }): Pick<AdminHandlers, 'resume' | 'resume.ticket'> {
   const { resuming, clock } = parts;
   return {
-    async *resume({ callId = '', ticket }) {
+    async *resume({ callId = '', ticket, stop = false }) {
       const startedAtMs = clock.monotonicMs();
       const call = resuming.resume(
         ticket === undefined ? resuming.find(callId) : readTicket(Buffer.from(ticket, 'base64')),
+        { stop },
       );
       yield { type: 'call', callId: toHex(call.ticket.callId) };
       const card = cardSchema.decode(call.ticket.card.payload);
@@ -120,10 +124,12 @@ class CallResuming implements Resuming {
     });
   }
 
-  resume(ticket: CallTicket): ResumedCall {
+  resume(ticket: CallTicket, { stop = false }: { readonly stop?: boolean } = {}): ResumedCall {
     const name = toHex(ticket.callId);
     const running = this.#running.get(name);
-    const { result } = running ?? this.#begin(ticket);
+    const handle = running ?? this.#begin(ticket);
+    if (stop) handle.stop();
+    const { result } = handle;
     const events = running ? eventsOf(result) : (this.#running.get(name)?.events() ?? eventsOf(result));
     return { ticket, events, result };
   }

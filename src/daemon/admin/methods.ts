@@ -74,6 +74,8 @@ export interface ResumeInput {
   readonly callId?: string | undefined;
   /** What another peer of the same operator kept of it, in base64. */
   readonly ticket?: string | undefined;
+  /** Only to its ending: it is stopped, and what was delivered is charged. */
+  readonly stop?: boolean | undefined;
 }
 
 /** Methods that answer once. */
@@ -228,6 +230,7 @@ export const ADMIN_METHODS: MethodTable = {
     z.strictObject({
       callId: z.string().max(32).optional(),
       ticket: z.base64().max(TICKET_TEXT_MAX).optional(),
+      stop: z.boolean().optional(),
     }),
   ),
   'resume.ticket': unary(z.strictObject({ callId: z.string().max(32) })),
