@@ -24,6 +24,8 @@ export interface CallerRigOptions {
   readonly deposit?: bigint;
   readonly clock?: Clock;
   readonly pair?: PairOptions;
+  /** How many peers host the agent: `peer-host`, `peer-host-1` and so on. Default 1. */
+  readonly hosts?: number;
 }
 
 /** One process of a caller: its books are in a store that another one can open after it. */
@@ -37,6 +39,9 @@ export interface CallerProcess {
 /** A real caller with its real books, and an agent that says what the test has it say. */
 export interface CallerRig extends CallerProcess {
   readonly agent: RawAgent;
+  /** All hosts of the agent, and how each is asked. */
+  readonly hosts: readonly RawAgent[];
+  readonly targets: readonly CallTarget[];
   readonly payee: PayeeBook;
   readonly channels: Channels;
   readonly target: CallTarget;
@@ -57,7 +62,9 @@ export async function createCallerRig(options: CallerRigOptions = {}): Promise<C
     store: createMemoryStore(),
     operator: tick(keys.operator),
   });
-  const agent = new RawAgent({ card, cardHash, payee });
+  const peerIds = Array.from({ length: options.hosts ?? 1 }, (_, i) => `peer-host${i === 0 ? '' : `-${i}`}`);
+  const hosts = new Map(peerIds.map((peer) => [peer, new RawAgent({ card, cardHash, payee })]));
+  const agent = hosts.get('peer-host') as RawAgent;
   const replay = await openReplayStore({ clock, store: createMemoryStore() });
   const service = { book: payee, verifier, clock, replay, network: NETWORK };
 
@@ -73,13 +80,19 @@ export async function createCallerRig(options: CallerRigOptions = {}): Promise<C
     const caller = createCaller(
       {
         ...{ suite, verifier, clock, dice, network: NETWORK, operator, payer, records, openCalls },
-        transport: agent.transport(peerId, options.pair),
+        transport: {
+          peerId,
+          openCall: (peer, how) =>
+            (hosts.get(peer) ?? agent).transport(peerId, options.pair).openCall(peer, how),
+        },
       },
       { stopTimeoutMs: 1_000, resumeForMs: 5_000, stepAmount: 0n, stepUnits: 32, ...options.caller },
     );
     return { caller, payer, openCalls, records };
   };
   const store = createMemoryStore();
+  const targets = peerIds.map((peer) => ({ peerId: peer, card: signedCard }));
   const target = { peerId: 'peer-host', card: signedCard };
-  return { ...(await process(store)), agent, payee, channels, target, store, process };
+  const began = await process(store);
+  return { ...began, agent, hosts: [...hosts.values()], targets, payee, channels, target, store, process };
 }

@@ -183,7 +183,9 @@ export class RawCall {
     (stream as End | undefined)?.cut();
   }
 
+  /** Refuses the call; with nothing delivered nothing is held for it any more. */
   fail(error: SaharaError): void {
+    if (this.frames.length === 0) this.lease?.release();
     this.stream?.fail(error);
     this.stream = undefined;
   }
