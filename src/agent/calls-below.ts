@@ -17,7 +17,7 @@ export interface BelowRequest {
   readonly skill?: string;
   /** Most that it may cost with everything below it, grains. Default: all that is left. */
   readonly priceMax?: bigint;
-  /** What of `priceMax` it may spend on calls of its own, grains. Default 0: it may make none. */
+  /** What of `priceMax` it may spend on calls of its own, beyond its own price, grains. Default: it may make none. */
   readonly budget?: bigint;
   /** Most units of answer. Default: what the card allows. */
   readonly outputUnitsMax?: number;

@@ -294,21 +294,23 @@ class Child implements BelowCall {
       const facts = { what: 'deadline', left: String(untilMs), wanted: String(nowMs + CHILD_MARGIN_MS) };
       throw new SaharaError('budget-exceeded', facts);
     }
+    const units = inputUnits({ question, context });
+    const least = chargeOf(card.price, units, 0);
+    const most = chargeOf(card.price, units, Math.min(outputUnitsMax, card.limits.outputUnits));
+    const { priceMax = left } = this.#request;
+    const limit = priceMax < left ? priceMax : left;
     const passes = granted !== undefined && granted.depth > 1 && this.#request.budget !== undefined;
-    const below = passes ? (this.#request.budget ?? 0n) : 0n;
+    // What it asks for itself comes first.
+    const below = passes ? clamp(limit - most, 0n, this.#request.budget ?? 0n) : 0n;
     const budget = passes
       ? { amount: below, depth: granted.depth - 1, deadlineMs: nowMs + deadlineMs, skills: granted.skills }
       : undefined;
-    const units = inputUnits({ question, context });
-    const least = chargeOf(card.price, units, 0) + below;
-    const most = chargeOf(card.price, units, Math.min(outputUnitsMax, card.limits.outputUnits)) + below;
-    const { priceMax = left } = this.#request;
-    const amount = this.#amount({ least, most, priceMax, left }, card, caller);
+    const amount = this.#amount({ least: least + below, most: most + below, limit, left }, card, caller);
     return { amount, skill: { name: skill }, endsAtMs: nowMs + deadlineMs, deadlineMs, budget };
   }
 
   #amount(
-    { least, most, priceMax, left }: Readonly<Record<'least' | 'most' | 'priceMax' | 'left', bigint>>,
+    { least, most, limit, left }: Readonly<Record<'least' | 'most' | 'limit' | 'left', bigint>>,
     card: Card,
     caller: Caller,
   ): bigint {
@@ -317,9 +319,13 @@ class Child implements BelowCall {
     if (card.free.calls > 0 && left < least) return 0n;
     // More than is left is refused by the book; less than it costs by the caller.
     if (left < least) return least;
-    const allowed = priceMax < most ? priceMax : most;
-    return allowed < left ? allowed : left;
+    return most < limit ? most : limit;
   }
+}
+
+function clamp(value: bigint, least: bigint, most: bigint): bigint {
+  if (value < least) return least;
+  return value > most ? most : value;
 }
 
 interface ChildSpending extends Spending {
