@@ -44,7 +44,8 @@ const NEXT: ReadonlySet<ErrorCode> = new Set([
   'expired',
 ]);
 
-type RankedBid = GatheredOffer & Bid;
+/** An offer that holds, with what is known of who made it. */
+export type RankedBid = GatheredOffer & Bid;
 
 /** Auctions over `parts`; `ask` puts the question to who won. */
 export function createAuction(parts: AuctionParts, ask: Ask): Auction {
@@ -94,8 +95,11 @@ function noOffers({ agent, skill = '' }: AuctionInput): SaharaError {
   return new SaharaError('agent-unknown', { reason: 'no-offers', name: agent ?? skill });
 }
 
-/** Asks who offered best; when it does not take the call after all, the next. */
-async function* askInTurn(
+/**
+ * Asks who offered best; when it does not take the call after all, the next. Throws the last refusal, or at once what
+ * came after something was delivered or may have been charged.
+ */
+export async function* askInTurn(
   ask: Ask,
   bids: readonly RankedBid[],
   { input, signal }: { readonly input: AuctionInput; readonly signal: AbortSignal },

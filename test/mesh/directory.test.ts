@@ -1,11 +1,9 @@
 import fc from 'fast-check';
 import { afterEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
-import { silentLog } from '../../src/base/log.ts';
 import { systemDice } from '../../src/base/random.ts';
 import { CARD_PROTOCOL } from '../../src/mesh/cards.ts';
-import { createDirectory, type Directory, type DirectoryOptions } from '../../src/mesh/directory.ts';
+import type { Directory, DirectoryOptions } from '../../src/mesh/directory.ts';
 import {
   createDirectoryState,
   type DirectoryStateOptions,
@@ -15,98 +13,21 @@ import type { Mesh } from '../../src/mesh/interface.ts';
 import { AGENTS_PER_PEER_MAX, HOSTS_PER_AGENT_MAX } from '../../src/mesh/limits.ts';
 import type { Measured } from '../../src/mesh/measures.ts';
 import { topicName } from '../../src/mesh/topics.ts';
-import { type Advert, advert, type Card, card } from '../../src/protocol/card.ts';
-import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
-import { createTickSigner, createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
-import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
+import { type Advert, advert } from '../../src/protocol/card.ts';
+import { certificateChain } from '../../src/protocol/certificate.ts';
+import { signed, signOne } from '../../src/protocol/signing.ts';
+import { createDirectories, makeAgent, NETWORK, suite } from './market.ts';
 import { addressOf, createFleet, failureOf, until } from './support.ts';
 
-const NETWORK = 'local';
-const suite = nativeSuite;
-
 const fleet = createFleet();
-const directories: Directory[] = [];
+const directories = createDirectories();
 afterEach(async () => {
-  await Promise.all(directories.splice(0).map((directory) => directory.stop()));
+  await directories.stop();
   await fleet.stop();
 });
 
 function start(mesh: Mesh, options: Partial<DirectoryOptions> = {}): Directory {
-  const parts = {
-    mesh,
-    suite,
-    verifier: createVerifier(suite),
-    clock: systemClock,
-    dice: systemDice,
-    log: silentLog,
-  };
-  const directory = createDirectory(parts, { network: NETWORK, probeTimeoutMs: 1_000, ...options });
-  directories.push(directory);
-  return directory;
-}
-
-/** An agent with its own key and a card that its operator vouches for. */
-function makeAgent(name: string, changes: Partial<Card> = {}) {
-  const key = createSigner(systemDice.bytes(32));
-  const operator = createSigner(systemDice.bytes(32));
-  const nowMs = Date.now();
-  const link = signOne(suite, operator, NETWORK, {
-    type: 'certificate',
-    payload: certificate.encode({
-      version: 1,
-      network: NETWORK,
-      issuer: operator.publicKey,
-      subject: { kind: 'key', id: key.publicKey },
-      roles: ['agent'],
-      capabilities: ['serve:agent/*'],
-      notBeforeMs: nowMs - 1_000,
-      notAfterMs: nowMs + 3_600_000,
-      serial: systemDice.bytes(16),
-    }),
-  });
-  const said: Card = {
-    version: 1,
-    network: NETWORK,
-    agent: key.publicKey,
-    operator: operator.publicKey,
-    name,
-    description: 'answers',
-    languages: ['en'],
-    skills: [{ name: 'ask', description: 'answers questions', examples: [] }],
-    price: { perCall: 5n, perInputUnit: 0n, perOutputUnit: 0n },
-    free: { calls: 0, windowSeconds: 0 },
-    limits: { questionBytes: 1_000, outputUnits: 1_000, deadlineMs: 10_000, concurrency: 4 },
-    licence: 'CC-BY-4.0',
-    manifestHash: systemDice.bytes(32),
-    model: { name: 'extractive', digest: systemDice.bytes(32), determinism: 'exact' },
-    asset: systemDice.bytes(32),
-    issuedAtMs: nowMs,
-    operatorCertificate: certificateChain.encode([link]),
-    ...changes,
-  };
-  const bytes = signed.encode(signOne(suite, key, NETWORK, { type: 'card', payload: card.encode(said) }));
-  let queue = 0;
-  return {
-    said,
-    bytes,
-    key,
-    setQueue: (length: number) => {
-      queue = length;
-    },
-    local: {
-      signer: createTickSigner({ suite, signer: key, network: NETWORK }),
-      card: bytes,
-      describe: () => ({
-        operator: operator.publicKey,
-        name,
-        skills: ['ask'],
-        perCall: 5n,
-        queue,
-        latencyMs: undefined,
-        modelDigest: said.model.digest,
-      }),
-    },
-  };
+  return directories.start(mesh, { probeTimeoutMs: 1_000, ...options });
 }
 
 const names = (directory: Directory): string[] => directory.agents().map((agent) => agent.name);
@@ -141,10 +62,12 @@ describe('the directory between peers', () => {
     const far = makeAgent('far');
     const heard = (): Advert | undefined =>
       dc.agents().find((agent) => agent.name === 'far')?.hosts[0]?.advert;
-    const withdraw = da.announce(far.local);
+    let queue = 0;
+    const describe = () => ({ ...far.local.describe(), queue });
+    const withdraw = da.announce({ ...far.local, describe });
     await until(() => heard() !== undefined);
     const first = heard();
-    far.setQueue(7);
+    queue = 7;
     await until(() => heard()?.queue === 7);
     // Issued after the first one died: only heartbeats can have kept the agent.
     await until(() => (heard()?.issuedAtMs ?? 0) > (first?.expiresAtMs ?? Number.POSITIVE_INFINITY));
