@@ -3,6 +3,7 @@ import type { CommandGroup } from './app.ts';
 import { agentCommands } from './commands/agent.ts';
 import { agentsCommands } from './commands/agents.ts';
 import { askCommands } from './commands/ask.ts';
+import { auctionCommands } from './commands/auction.ts';
 import { billCommands } from './commands/bill.ts';
 import { channelCommands } from './commands/channel.ts';
 import { daemonCommands } from './commands/daemon.ts';
@@ -10,6 +11,7 @@ import { idCommands } from './commands/id.ts';
 import { ledgerCommands } from './commands/ledger.ts';
 import { moneyCommands } from './commands/money.ts';
 import { proofCommands } from './commands/proof.ts';
+import { resumeCommands } from './commands/resume.ts';
 import { standingCommands } from './commands/standing.ts';
 import { statusCommands } from './commands/status.ts';
 import { vaultCommands } from './commands/vault.ts';
@@ -20,6 +22,8 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   statusCommands,
   agentsCommands,
   askCommands,
+  resumeCommands,
+  auctionCommands,
   agentCommands,
   vaultCommands,
   channelCommands,
