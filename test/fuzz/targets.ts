@@ -6,6 +6,7 @@ import { EVIDENCE_TARGETS } from './targets/evidence.ts';
 import { LEDGER_TARGETS } from './targets/ledger.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { SETTINGS_TARGETS } from './targets/settings.ts';
+import { STANDING_TARGETS } from './targets/standing.ts';
 import { STREAM_TARGETS } from './targets/streams.ts';
 
 /** Every target, by the folder that it belongs to. */
@@ -14,6 +15,7 @@ export const TARGETS: readonly TargetMaker[] = [
   ...EVIDENCE_TARGETS,
   ...STREAM_TARGETS,
   ...CALL_TARGETS,
+  ...STANDING_TARGETS,
   ...LEDGER_TARGETS,
   ...DOCUMENT_TARGETS,
   ...SETTINGS_TARGETS,

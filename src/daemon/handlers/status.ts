@@ -11,6 +11,8 @@ import { VERSION } from '../version.ts';
 import { ledgerReport } from './ledger.ts';
 
 const DISK_BYTES_LOW = 500_000_000;
+/** Peers and callers that are looked through, the most limited first. */
+const LISTED_MAX = 1_000;
 
 /** What runs here. */
 export async function statusReport(running: Running): Promise<StatusReport> {
@@ -51,7 +53,18 @@ export function statusHandlers(running: Running): Pick<AdminHandlers, 'status' |
 
 type Check = (running: Running) => Finding | Promise<Finding>;
 
-const CHECKS: readonly Check[] = [node, disk, ledger, network, money, hosted, vaults, unknownCalls, claims];
+const CHECKS: readonly Check[] = [
+  node,
+  disk,
+  ledger,
+  network,
+  money,
+  hosted,
+  vaults,
+  unknownCalls,
+  claims,
+  standing,
+];
 
 async function examine(running: Running): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
@@ -160,6 +173,17 @@ async function unknownCalls({ payer }: Running): Promise<Finding> {
     };
   }
   return { name: 'payments', state: 'ok', found: `${formatAmount(reserved)} held for calls under way` };
+}
+
+function standing({ standing: book }: Running): Finding {
+  const limited = book.list(LISTED_MAX).filter(({ step }) => step > 0).length;
+  if (limited === 0) return { name: 'standing', state: 'ok', found: 'nobody is limited for what it did' };
+  return {
+    name: 'standing',
+    state: 'note',
+    found: `limits are lowered for ${limited} of the peers and callers`,
+    next: 'See `sahara standing` for whom and why; it passes with time.',
+  };
 }
 
 function claims({ ledger: chain, config }: Running): Finding {
