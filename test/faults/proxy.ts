@@ -5,7 +5,7 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 export type Way = 'up' | 'down';
 
 /** The wire. */
-export interface Proxy {
+export interface WireProxy {
   readonly port: number;
   /** Bytes that passed so far, over all connections. */
   readonly passed: Readonly<Record<Way, number>>;
@@ -30,7 +30,7 @@ interface Link {
 }
 
 /** A wire to `port` on loopback. */
-export async function startProxy(port: number): Promise<Proxy> {
+export async function startProxy(port: number): Promise<WireProxy> {
   const links = new Set<Link>();
   const passed: Record<Way, number> = { up: 0, down: 0 };
   const stalled = new Set<Way>();
