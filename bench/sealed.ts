@@ -15,8 +15,9 @@ import type { CallTransport } from '../src/agent/ports.ts';
 import { sealStream } from '../src/agent/sealed.ts';
 import { nativeSealCipher as cipher } from '../src/agent/sealed-cipher.ts';
 import { systemClock as clock } from '../src/base/clock.ts';
+import { systemDice as dice } from '../src/base/random.ts';
 import { sendableError as sendable } from '../src/mesh/sendable.ts';
-import { sealTo } from '../src/protocol/seal.ts';
+import { createSealer } from '../src/protocol/seal.ts';
 import { signed } from '../src/protocol/signing.ts';
 import { openCaller } from './calls/asking.ts';
 import { openMesh } from './calls/serve.ts';
@@ -51,11 +52,12 @@ const host = await mesh.connect(ready.host);
 const gateway = await mesh.connect(ready.gateway);
 const target = { peerId: host, card: signed.decode(Buffer.from(ready.card, 'hex')) };
 
-const sealing = { network: NETWORK, cipher, clock, sendable };
+const sealer = createSealer({ network: NETWORK, cipher, dice, clock });
+const sealing = { sealer, clock, sendable };
 const directly: CallTransport = {
   async openCall(peerId, options = {}) {
     const agent = options.agent ?? keys.agent.publicKey;
-    const [stream, session] = await Promise.all([mesh.openCall(peerId, options), sealTo(sealing, agent)]);
+    const [stream, session] = await Promise.all([mesh.openCall(peerId, options), sealer.to(agent)]);
     return sealStream({ ...sealing, stream, session });
   },
 };

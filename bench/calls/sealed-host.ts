@@ -10,7 +10,7 @@ import { systemClock as clock } from '../../src/base/clock.ts';
 import { silentLog as log } from '../../src/base/log.ts';
 import { systemDice as dice } from '../../src/base/random.ts';
 import { sendableError as sendable } from '../../src/mesh/sendable.ts';
-import { createSealKey } from '../../src/protocol/seal.ts';
+import { createSealKey, createUnsealer } from '../../src/protocol/seal.ts';
 import { openMesh, serveAgent } from './serve.ts';
 import { ANSWER, cardOf, NETWORK, type SealedReady } from './shared.ts';
 
@@ -30,10 +30,8 @@ const answerer: Answerer = {
 // The seed of the agent's key in `shared.ts`.
 const key = await createSealKey(new Uint8Array(32).fill(13));
 const common = {
-  network: NETWORK,
-  cipher,
+  unsealer: createUnsealer({ network: NETWORK, cipher, dice }),
   clock,
-  dice,
   sendable,
   keyOf: () => key,
   answer: async () => new Uint8Array(0),

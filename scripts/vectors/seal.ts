@@ -115,7 +115,8 @@ export function scalarOf(seed: Uint8Array): Uint8Array {
   return scalar;
 }
 
-interface Lock {
+/** A key and a first nonce. */
+export interface Lock {
   readonly key: Uint8Array;
   readonly nonce: Uint8Array;
 }
@@ -146,6 +147,11 @@ function lockOf(material: Uint8Array): Lock {
   return { key: material.subarray(0, 16), nonce: material.subarray(16, 28) };
 }
 
+/** The caller's key and nonce of a stream. */
+export function callerLock(secret: Uint8Array, salt: Uint8Array): Lock {
+  return lockOf(expand(hmac(salt, secret), utf8('sahara/1/seal/caller'), 28));
+}
+
 interface SealCase {
   readonly name: string;
   /** Bodies of the frames of kind 13, in order. */
@@ -170,10 +176,13 @@ export function sealVectors(): Vectors<SealCase, SealFault> {
   const name = utf8(`sahara/1/${network}/call-sealed`);
   const info = Buffer.concat([Buffer.of(name.length), name, agent]);
   const { enc, exporterSecret } = hpkeSender({ ephemeral, recipient, info });
-  const exported = hpkeExport(exporterSecret, utf8('sahara/1/seal'), 60);
-  const lock = lockOf(exported);
-  const salt = filled(0x53);
-  const answering = lockOf(expand(hmac(salt, exported.subarray(28)), utf8('sahara/1/seal/answer'), 28));
+  const secret = hpkeExport(exporterSecret, utf8('sahara/1/seal'), 32);
+  const salt = filled(0x58);
+  const answerSalt = filled(0x53);
+  const lock = callerLock(secret, salt);
+  const answering = lockOf(
+    expand(hmac(Buffer.concat([salt, answerSalt]), secret), utf8('sahara/1/seal/agent'), 28),
+  );
 
   const opening = filled(0x54, 200);
   const long = filled(0x55, 251);
@@ -182,9 +191,10 @@ export function sealVectors(): Vectors<SealCase, SealFault> {
     paddedMessage(0, 10, { body: long, size: 512 }),
     paddedMessage(1, 0, { body: new Uint8Array(0) }),
   ];
-  // An array of three byte strings: the agent, the encapsulated key, the sealed message with a 16-bit length.
+  // An array of four byte strings: the agent, the encapsulated key, the salt, the message with a 16-bit length.
   const first = (sealed: Uint8Array): string => {
-    const head = Buffer.concat([Buffer.from('835820', 'hex'), agent, Buffer.from('5820', 'hex'), enc]);
+    const fixed = [agent, enc, salt].flatMap((field) => [Buffer.of(0x58, 0x20), field]);
+    const head = Buffer.concat([Buffer.of(0x84), ...fixed]);
     return toHex(Buffer.concat([head, Buffer.of(0x59, sealed.length >> 8, sealed.length & 0xff), sealed]));
   };
   const sealed = messages.map((message, i) => sealMessage(lock, i, message));
@@ -194,7 +204,7 @@ export function sealVectors(): Vectors<SealCase, SealFault> {
     paddedMessage(2, 0, { body: filled(0x57, 9) }),
   ].map((message, i) => {
     const body = sealMessage(answering, i, message);
-    return toHex(i === 0 ? Buffer.concat([salt, body]) : body);
+    return toHex(i === 0 ? Buffer.concat([answerSalt, body]) : body);
   });
   const [start = '', topUp = '', end = ''] = frames;
   const altered = (hex: string, at: number): string => {
@@ -222,8 +232,9 @@ export function sealVectors(): Vectors<SealCase, SealFault> {
       agentX25519: toHex(recipient),
       ephemeral: toHex(ephemeral),
       info: toHex(info),
-      exported: toHex(exported),
+      secret: toHex(secret),
       salt: toHex(salt),
+      answerSalt: toHex(answerSalt),
       answers,
       answerMessages: [
         { type: 'frame', kind: 6, body: toHex(filled(0x56, 3)) },
@@ -248,7 +259,8 @@ export function sealVectors(): Vectors<SealCase, SealFault> {
     ],
     invalid: [
       at(0, 'another encapsulated key', [altered(start, 40)]),
-      at(0, 'changed ciphertext', [altered(start, 80)]),
+      at(0, 'another salt', [altered(start, 75)]),
+      at(0, 'changed ciphertext', [altered(start, 120)]),
       at(0, 'changed tag', [altered(start, start.length / 2 - 1)]),
       at(1, 'a frame left out', [start, end]),
       at(1, 'a frame repeated', [start, toHex(sealed[0] ?? Buffer.alloc(0))]),

@@ -6,7 +6,8 @@
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
-import { callVia, type SealCipher, type SealSession, sealTo } from '../protocol/seal.ts';
+import type { Sealer, SealSession } from '../protocol/seal.ts';
+import { callVia } from '../protocol/sealed-message.ts';
 import type { CallFrame, CallStream, CallTransport } from './ports.ts';
 import { sealStream } from './sealed.ts';
 
@@ -16,8 +17,7 @@ export interface GatewayTransportParts {
   readonly direct: CallTransport;
   /** Peer ids of the gateways that can be reached, in the order in which to try them. */
   readonly gateways: (options: { readonly signal?: AbortSignal }) => AsyncIterable<string>;
-  readonly network: string;
-  readonly cipher: SealCipher;
+  readonly sealer: Sealer;
   readonly clock: Clock;
   /** What a peer may be told of an error. */
   readonly sendable: (error: SaharaError) => SaharaError;
@@ -31,7 +31,7 @@ export function createGatewayTransport(parts: GatewayTransportParts): CallTransp
     async openCall(peerId, options = {}) {
       const { agent, signal } = options;
       invariant(agent, 'a sealed call is for an agent');
-      const sealing = sealTo(parts, agent);
+      const sealing = parts.sealer.to(agent);
       sealing.catch(() => {});
       let failure = new SaharaError('peer-unreachable', { peer: peerId, reason: 'no gateway' });
       for await (const gateway of parts.gateways(signal === undefined ? {} : { signal })) {

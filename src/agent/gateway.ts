@@ -7,7 +7,7 @@ import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
-import { callVia } from '../protocol/seal.ts';
+import { callVia } from '../protocol/sealed-message.ts';
 import { OPENING_TIMEOUT_MS } from './call-limits.ts';
 import type { CallFrame, CallStream, CallTransport } from './ports.ts';
 

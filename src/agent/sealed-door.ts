@@ -4,25 +4,17 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
-import type { Dice } from '../base/random.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import type { PublicKey } from '../protocol/ids.ts';
-import {
-  type CallQuestion,
-  callSealed,
-  openSealed,
-  type SealCipher,
-  type SealKey,
-} from '../protocol/seal.ts';
+import type { SealKey, Unsealer } from '../protocol/seal.ts';
+import { type CallQuestion, callSealed } from '../protocol/sealed-message.ts';
 import type { CallFrame, CallSink, CallStream } from './ports.ts';
 import { sealStream } from './sealed.ts';
 import { answerSealed } from './sealed-question.ts';
 
 /** What comes in by a door. */
 export interface DoorParts {
-  readonly network: string;
-  readonly cipher: SealCipher;
-  readonly dice: Dice;
+  readonly unsealer: Unsealer;
   readonly clock: Clock;
   /** What a peer may be told of an error. */
   readonly sendable: (error: SaharaError) => SaharaError;
@@ -52,6 +44,7 @@ class DoorStream implements CallStream {
   /** What is spoken to, once the first frame has told. */
   #inner: CallStream | undefined;
   #left = false;
+  #controller: AbortController | undefined;
 
   constructor(parts: DoorParts, stream: CallStream) {
     this.#parts = parts;
@@ -60,7 +53,11 @@ class DoorStream implements CallStream {
   }
 
   get signal(): AbortSignal {
-    return (this.#inner ?? this.#carrier).signal;
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      this.#follow(this.#inner ?? this.#carrier);
+    }
+    return this.#controller.signal;
   }
 
   send(frame: CallFrame): boolean {
@@ -124,6 +121,12 @@ class DoorStream implements CallStream {
     (this.#inner ?? this.#carrier).cancel();
   }
 
+  #follow({ signal }: CallStream): void {
+    const abort = (): void => this.#controller?.abort(signal.reason);
+    if (signal.aborted) abort();
+    else signal.addEventListener('abort', abort, { once: true });
+  }
+
   /** Reads the first frame. Throws what broke the stream, and `cancelled` for one that is carried elsewhere. */
   async #enter(): Promise<Entry> {
     const source = this.#carrier.frames()[Symbol.asyncIterator]();
@@ -148,20 +151,23 @@ class DoorStream implements CallStream {
 
   /** The call inside; `undefined` when it is a question, which is answered here. */
   async #open(source: AsyncIterator<CallFrame>, { body }: CallFrame): Promise<CallStream | undefined> {
-    const { keyOf } = this.#parts;
+    const { keyOf, unsealer } = this.#parts;
     try {
       const opening = callSealed.decode(body);
       const key = keyOf(opening.agent);
       if (key === undefined) throw new SaharaError('seal-invalid', { reason: 'no such agent here' });
-      const opened = await openSealed(this.#parts, key, opening);
+      const opened = await unsealer.open(key, opening);
       const { first, session } = opened;
       const sealed = { ...this.#parts, session, stream: this.#carrier, source };
       if (first.type === 'frame' && first.kind === CALL_FRAME.question) {
         void answerSealed(sealStream(sealed), first.body, this.#parts.answer);
         return undefined;
       }
-      this.#inner = sealStream({ ...sealed, first });
-      return this.#inner;
+      const inner = sealStream({ ...sealed, first });
+      this.#inner = inner;
+      // Whoever asked for the signal before has to hear what is said inside the seal too.
+      if (this.#controller !== undefined) this.#follow(inner);
+      return inner;
     } catch (error) {
       const failure = asSaharaError(error);
       this.#carrier.fail(failure);

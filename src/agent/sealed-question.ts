@@ -6,7 +6,7 @@ import { concat } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import type { PublicKey } from '../protocol/ids.ts';
-import { type CallQuestion, callQuestion } from '../protocol/seal.ts';
+import { type CallQuestion, callQuestion } from '../protocol/sealed-message.ts';
 import type { CallStream, CallTransport } from './ports.ts';
 
 /** Bytes of one piece of an answer: what fills a padded size. */

@@ -7,7 +7,8 @@ import type { Clock } from '../base/clock.ts';
 import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import { failureSchema, fromWireFailure, toWireFailure } from '../protocol/failure.ts';
-import type { SealedMessage, SealSession } from '../protocol/seal.ts';
+import type { SealSession } from '../protocol/seal.ts';
+import type { SealedMessage } from '../protocol/sealed-message.ts';
 import type { CallFrame, CallSink, CallStream } from './ports.ts';
 
 /** What a sealed stream is made of. */

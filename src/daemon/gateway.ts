@@ -19,7 +19,8 @@ import { answerPaymentQuery } from '../payment/payment-service.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { CARD_BYTES_MAX } from '../protocol/limits.ts';
 import { PAYMENT_PROTOCOL, PAYMENT_QUERY_BYTES_MAX } from '../protocol/payment-query.ts';
-import type { CallQuestion, SealKey } from '../protocol/seal.ts';
+import { createSealer, createUnsealer, type SealKey } from '../protocol/seal.ts';
+import type { CallQuestion } from '../protocol/sealed-message.ts';
 import type { Core } from './core.ts';
 import { type CertifiedPeer, operatorOf } from './peer-certificate.ts';
 
@@ -51,7 +52,8 @@ export function createCallDoor(
     return vouching === undefined || !equalBytes(vouching, operator.publicKey);
   };
   const answer = answerQuestions(parts);
-  const common = { network, cipher: nativeSealCipher, dice, clock, sendable: sendableError, keyOf, answer };
+  const unsealer = createUnsealer({ network, cipher: nativeSealCipher, dice });
+  const common = { unsealer, clock, sendable: sendableError, keyOf, answer };
   return (stream) =>
     throughDoor(
       {
@@ -87,13 +89,12 @@ function answerQuestions(parts: DoorCore): (question: CallQuestion) => Promise<U
 
 /** The transport of the calls that this peer makes: the mesh itself, or gateways over it. */
 export function createCallsOut(parts: GatewayCore): CallTransport {
-  const { config, mesh, network, clock } = parts;
+  const { config, mesh, network, clock, dice } = parts;
   if (config.gateway.via.length === 0) return mesh;
   return createGatewayTransport({
     direct: mesh,
     gateways: (options) => gatewaysOf(parts, options),
-    network,
-    cipher: nativeSealCipher,
+    sealer: createSealer({ network, cipher: nativeSealCipher, dice, clock }),
     clock,
     sendable: sendableError,
   });

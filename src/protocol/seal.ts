@@ -17,72 +17,30 @@ import {
   type Key,
   type KeyPair,
 } from 'hpke';
-import { concat, utf8 } from '../base/bytes.ts';
+import { concat, toHex, utf8 } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
 import { invariant, SaharaError } from '../base/errors.ts';
 import type { Dice } from '../base/random.ts';
 import { acceptablePoint } from './ed25519.ts';
 import { domain, type PublicKey } from './ids.ts';
-import { bytes, bytesUpTo, record, type Schema, text } from './schema.ts';
-
-/** Largest padded message, bytes: sealed and with its head it fits into the largest body of a frame. */
-export const SEALED_MESSAGE_BYTES_MAX = 1_047_552;
-
-/** Smallest padded message, bytes. */
-export const SEALED_MESSAGE_BYTES_MIN = 256;
-
-/** Bytes of a message besides its body: its type, the frame's kind and the body's length. */
-const HEAD_BYTES = 6;
-
-/** Largest body of a frame that can be sealed, bytes. */
-export const SEALED_BODY_BYTES_MAX: number = SEALED_MESSAGE_BYTES_MAX - HEAD_BYTES;
+import {
+  type CallSealed,
+  callSealed,
+  isBucket,
+  packed,
+  SEAL_SALT_BYTES,
+  SEAL_TAG_BYTES,
+  type SealedMessage,
+  sealInvalid,
+  unpacked,
+} from './sealed-message.ts';
 
 const KEY_BYTES = 16;
 const NONCE_BYTES = 12;
-const TAG_BYTES = 16;
 const SECRET_BYTES = 32;
-
-/** Random bytes that an agent adds to its keys, so that a repeated opening never meets the same ones. */
-export const SEAL_SALT_BYTES = 32;
 
 /** Most messages one way under one key. */
 const MESSAGES_MAX = 2 ** 32;
-
-/** First frame of a sealed call: for whom it is, the encapsulated key, and the sealed opening or resumption. */
-export interface CallSealed {
-  readonly agent: PublicKey;
-  /** The caller's ephemeral X25519 key. */
-  readonly encapsulated: Uint8Array;
-  readonly sealed: Uint8Array;
-}
-
-/** The wire form of a sealed call's first frame. */
-export const callSealed: Schema<CallSealed> = record('call-sealed', {
-  agent: bytes(32),
-  encapsulated: bytes(32),
-  sealed: bytesUpTo(SEALED_MESSAGE_BYTES_MAX + TAG_BYTES, SEALED_MESSAGE_BYTES_MIN + TAG_BYTES),
-});
-
-/** Asks a gateway peer to carry a sealed call to another peer. */
-export interface CallVia {
-  /** Peer id in its base58 text. */
-  readonly peerId: string;
-}
-
-/** The wire form of the request to carry a call. */
-export const callVia: Schema<CallVia> = record('call-via', { peerId: text(128) });
-
-/** A question to the peer that hosts the agent, in place of a call. */
-export interface CallQuestion {
-  /** The protocol id under which it could be asked directly. */
-  readonly protocol: string;
-  readonly body: Uint8Array;
-}
-
-/** The wire form of a sealed question. */
-export const callQuestion: Schema<CallQuestion> = record('call-question', {
-  protocol: text(64),
-  body: bytesUpTo(65_536),
-});
 
 /** AES-128-GCM, with the 16-byte tag after the ciphertext. */
 export interface SealCipher {
@@ -90,19 +48,6 @@ export interface SealCipher {
   /** `undefined`: not what was sealed. */
   open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
 }
-
-/** What travels inside the seal. */
-export type SealedMessage =
-  /** A frame of the call. */
-  | { readonly type: 'frame'; readonly kind: number; readonly body: Uint8Array }
-  /** Nothing follows. */
-  | { readonly type: 'end' }
-  /** The sender ends the call: a `failure` in its wire form. */
-  | { readonly type: 'failure'; readonly body: Uint8Array }
-  /** Nobody reads at the sender any more. */
-  | { readonly type: 'cancel' };
-
-const TYPES = ['frame', 'end', 'failure', 'cancel'] as const;
 
 /** One side of a sealed call: bodies of frames out of messages, and messages out of bodies, each in order. */
 export interface SealSession {
@@ -121,12 +66,49 @@ export interface SealKey {
 /** What both sides need. */
 export interface SealParts {
   readonly cipher: SealCipher;
+  readonly dice: Dice;
   readonly network: string;
 }
 
+/** Seals calls. */
+export interface Sealer {
+  /** The caller's side towards `agent`; its first body is a `call-sealed`. Throws `seal-invalid` for an unusable key. */
+  to(agent: PublicKey): Promise<SealSession>;
+}
+
+/** How a sealer behaves. */
+export interface SealerOptions {
+  /** How long one encapsulated key serves further calls to its agent, milliseconds. Default 60,000. */
+  readonly reuseMs: number;
+  /** Agents whose keys are kept at a time. Default 256. */
+  readonly agentsMax: number;
+}
+
+/** Values for every option of a sealer. */
+export const SEALER_DEFAULTS: SealerOptions = { reuseMs: 60_000, agentsMax: 256 };
+
+/** Opens sealed calls. */
+export interface Unsealer {
+  /** The agent's side of a call whose first frame is `opening`, and that frame's message. Throws `seal-invalid`. */
+  open(
+    key: SealKey,
+    opening: CallSealed,
+  ): Promise<{ readonly first: SealedMessage; readonly session: SealSession }>;
+}
+
+/** How an unsealer behaves. */
+export interface UnsealerOptions {
+  /** Encapsulated keys of which the secret is kept. Default 4,096. */
+  readonly secretsMax: number;
+}
+
+/** Values for every option of an unsealer. */
+export const UNSEALER_DEFAULTS: UnsealerOptions = { secretsMax: 4_096 };
+
 const suite: CipherSuite = new CipherSuite(KEM_DHKEM_X25519_HKDF_SHA256, KDF_HKDF_SHA256, AEAD_AES_128_GCM);
 const EXPORTED = utf8('sahara/1/seal');
-const ANSWER = utf8('sahara/1/seal/answer');
+const CALLER = utf8('sahara/1/seal/caller');
+const AGENT = utf8('sahara/1/seal/agent');
 
 /** The sealing key of the agent whose Ed25519 seed (RFC 8032 private key) this is. */
 export async function createSealKey(seed: Uint8Array): Promise<SealKey> {
@@ -139,59 +121,106 @@ export async function createSealKey(seed: Uint8Array): Promise<SealKey> {
   return { agent, pair: { privateKey, publicKey } };
 }
 
-/** The caller's side towards `agent`; its first body is a `call-sealed`. Throws `seal-invalid` for an unusable key. */
-export async function sealTo({ cipher, network }: SealParts, agent: PublicKey): Promise<SealSession> {
+interface Encapsulated {
+  readonly encapsulated: Uint8Array;
+  readonly secret: Uint8Array;
+}
+
+/** A sealer. One encapsulated key serves the calls to an agent for a while: each has keys of its own all the same. */
+export function createSealer(
+  parts: SealParts & { readonly clock: Clock },
+  options: Partial<SealerOptions> = {},
+): Sealer {
+  const { reuseMs, agentsMax } = { ...SEALER_DEFAULTS, ...options };
+  const { cipher, dice, network, clock } = parts;
+  const known = new Map<string, { readonly made: Promise<Encapsulated>; readonly untilMs: number }>();
+  const encapsulatedFor = (agent: PublicKey): Promise<Encapsulated> => {
+    const name = toHex(agent);
+    const nowMs = clock.monotonicMs();
+    const kept = known.get(name);
+    if (kept !== undefined && nowMs < kept.untilMs) return kept.made;
+    const made = encapsulate(network, agent);
+    known.delete(name);
+    known.set(name, { made, untilMs: nowMs + reuseMs });
+    made.catch(() => known.delete(name));
+    if (known.size > agentsMax) known.delete(known.keys().next().value as string);
+    return made;
+  };
+  return {
+    async to(agent) {
+      const { encapsulated, secret } = await encapsulatedFor(agent);
+      const salt = dice.bytes(SEAL_SALT_BYTES);
+      const out = new Lock(cipher, lockKeys(secret, salt, CALLER));
+      let incoming: Lock | undefined;
+      let opened = false;
+      return {
+        write(message) {
+          const sealed = out.seal(packed(message));
+          if (opened) return sealed;
+          opened = true;
+          return callSealed.encode({ agent, encapsulated, salt, sealed });
+        },
+        read(body) {
+          if (incoming !== undefined) return unpacked(incoming.open(body));
+          if (body.length <= SEAL_SALT_BYTES) throw sealInvalid('too short');
+          const salts = concat(salt, body.subarray(0, SEAL_SALT_BYTES));
+          incoming = new Lock(cipher, lockKeys(secret, salts, AGENT));
+          return unpacked(incoming.open(body.subarray(SEAL_SALT_BYTES)));
+        },
+      };
+    },
+  };
+}
+
+/** An unsealer. */
+export function createUnsealer(parts: SealParts, options: Partial<UnsealerOptions> = {}): Unsealer {
+  const { secretsMax } = { ...UNSEALER_DEFAULTS, ...options };
+  const { cipher, dice, network } = parts;
+  const known = new Map<string, Promise<Uint8Array>>();
+  const secretOf = (key: SealKey, encapsulated: Uint8Array): Promise<Uint8Array> => {
+    const name = toHex(key.agent) + toHex(encapsulated);
+    const kept = known.get(name);
+    if (kept !== undefined) return kept;
+    const made = decapsulate(key, encapsulated, network);
+    known.set(name, made);
+    made.catch(() => known.delete(name));
+    if (known.size > secretsMax) known.delete(known.keys().next().value as string);
+    return made;
+  };
+  return {
+    async open(key, { encapsulated, salt, sealed }) {
+      const secret = await secretOf(key, encapsulated);
+      const incoming = new Lock(cipher, lockKeys(secret, salt, CALLER));
+      const first = unpacked(incoming.open(sealed));
+      // Drawn anew for every stream: an opening that somebody sends again is not answered twice under one key.
+      const own = dice.bytes(SEAL_SALT_BYTES);
+      const out = new Lock(cipher, lockKeys(secret, concat(salt, own), AGENT));
+      let salted = false;
+      const session: SealSession = {
+        write(message) {
+          const body = out.seal(packed(message));
+          if (salted) return body;
+          salted = true;
+          return concat(own, body);
+        },
+        read: (body) => unpacked(incoming.open(body)),
+      };
+      return { first, session };
+    },
+  };
+}
+
+async function encapsulate(network: string, agent: PublicKey): Promise<Encapsulated> {
   const key = await suite.DeserializePublicKey(montgomeryOf(agent));
   const { encapsulatedSecret, ctx } = await suite.SetupSender(key, { info: infoOf(network, agent) });
-  const keys = keysOf(await ctx.Export(EXPORTED, KEY_BYTES + NONCE_BYTES + SECRET_BYTES));
-  const out = new Lock(cipher, keys.caller);
-  let incoming: Lock | undefined;
-  let opened = false;
-  return {
-    write(message) {
-      const sealed = out.seal(packed(message));
-      if (opened) return sealed;
-      opened = true;
-      return callSealed.encode({ agent, encapsulated: encapsulatedSecret, sealed });
-    },
-    read(body) {
-      if (incoming !== undefined) return unpacked(incoming.open(body));
-      if (body.length <= SEAL_SALT_BYTES) throw invalid('too short');
-      incoming = new Lock(cipher, answerKeys(keys.secret, body.subarray(0, SEAL_SALT_BYTES)));
-      return unpacked(incoming.open(body.subarray(SEAL_SALT_BYTES)));
-    },
-  };
+  return { encapsulated: encapsulatedSecret, secret: await ctx.Export(EXPORTED, SECRET_BYTES) };
 }
 
-/** The agent's side of a call whose first frame is `opening`, and that frame's message. Throws `seal-invalid`. */
-export async function openSealed(
-  { cipher, network, dice }: SealParts & { readonly dice: Dice },
-  key: SealKey,
-  opening: CallSealed,
-): Promise<{ readonly first: SealedMessage; readonly session: SealSession }> {
-  const keys = keysOf(await exportedAt(key, opening.encapsulated, network));
-  const incoming = new Lock(cipher, keys.caller);
-  const first = unpacked(incoming.open(opening.sealed));
-  const salt = dice.bytes(SEAL_SALT_BYTES);
-  const out = new Lock(cipher, answerKeys(keys.secret, salt));
-  let salted = false;
-  const session: SealSession = {
-    write(message) {
-      const sealed = out.seal(packed(message));
-      if (salted) return sealed;
-      salted = true;
-      return concat(salt, sealed);
-    },
-    read: (body) => unpacked(incoming.open(body)),
-  };
-  return { first, session };
-}
-
-async function exportedAt(key: SealKey, encapsulated: Uint8Array, network: string): Promise<Uint8Array> {
+async function decapsulate(key: SealKey, encapsulated: Uint8Array, network: string): Promise<Uint8Array> {
   try {
     const info = infoOf(network, key.agent);
     const ctx = await suite.SetupRecipient(key.pair, encapsulated, { info });
-    return await ctx.Export(EXPORTED, KEY_BYTES + NONCE_BYTES + SECRET_BYTES);
+    return await ctx.Export(EXPORTED, SECRET_BYTES);
   } catch (cause) {
     throw new SaharaError('seal-invalid', { reason: 'encapsulated key' }, { cause });
   }
@@ -208,7 +237,7 @@ function montgomeryOf(agent: PublicKey): Uint8Array {
   } catch {
     // Not a point of the curve: told below.
   }
-  throw invalid('not a key to seal to');
+  throw sealInvalid('not a key to seal to');
 }
 
 interface LockKeys {
@@ -216,20 +245,10 @@ interface LockKeys {
   readonly nonce: Uint8Array;
 }
 
-function keysOf(exported: Uint8Array): { readonly caller: LockKeys; readonly secret: Uint8Array } {
-  return { caller: lockKeys(exported), secret: exported.subarray(KEY_BYTES + NONCE_BYTES) };
-}
-
-/** The salt is the agent's own: an opening that somebody sends again gets other keys for what answers it. */
-function answerKeys(secret: Uint8Array, salt: Uint8Array): LockKeys {
-  return lockKeys(hkdf(sha256, secret, salt, ANSWER, KEY_BYTES + NONCE_BYTES));
-}
-
-function lockKeys(material: Uint8Array): LockKeys {
-  return {
-    key: material.subarray(0, KEY_BYTES),
-    nonce: material.subarray(KEY_BYTES, KEY_BYTES + NONCE_BYTES),
-  };
+/** The key and first nonce of one direction of one stream. */
+function lockKeys(secret: Uint8Array, salt: Uint8Array, side: Uint8Array): LockKeys {
+  const material = hkdf(sha256, secret, salt, side, KEY_BYTES + NONCE_BYTES);
+  return { key: material.subarray(0, KEY_BYTES), nonce: material.subarray(KEY_BYTES) };
 }
 
 /** One direction: a key and the count of its messages. */
@@ -249,10 +268,10 @@ class Lock {
   }
 
   open(sealed: Uint8Array): Uint8Array {
-    if (!isBucket(sealed.length - TAG_BYTES)) throw invalid('not a padded size');
-    if (this.#count >= MESSAGES_MAX) throw invalid('too many messages');
+    if (!isBucket(sealed.length - SEAL_TAG_BYTES)) throw sealInvalid('not a padded size');
+    if (this.#count >= MESSAGES_MAX) throw sealInvalid('too many messages');
     const message = this.#cipher.open(this.#keys.key, this.#nonce(), sealed);
-    if (message === undefined) throw invalid('it does not open');
+    if (message === undefined) throw sealInvalid('it does not open');
     return message;
   }
 
@@ -264,50 +283,4 @@ class Lock {
     view.setUint32(at, (view.getUint32(at) ^ this.#count++) >>> 0);
     return nonce;
   }
-}
-
-/** Smallest padded size for `length` bytes: 256, 512 and so on to 524,288, then the largest. */
-function bucketOf(length: number): number {
-  let bucket = SEALED_MESSAGE_BYTES_MIN;
-  while (bucket < length) bucket *= 2;
-  return Math.min(bucket, SEALED_MESSAGE_BYTES_MAX);
-}
-
-function isBucket(length: number): boolean {
-  return length >= SEALED_MESSAGE_BYTES_MIN && bucketOf(length) === length;
-}
-
-const NOTHING = new Uint8Array(0);
-
-function packed(message: SealedMessage): Uint8Array {
-  const body = 'body' in message ? message.body : NOTHING;
-  if (body.length > SEALED_BODY_BYTES_MAX) {
-    const facts = { what: 'sealed frame', sizeBytes: body.length, limitBytes: SEALED_BODY_BYTES_MAX };
-    throw new SaharaError('too-large', facts);
-  }
-  const plain = new Uint8Array(bucketOf(HEAD_BYTES + body.length));
-  plain[0] = TYPES.indexOf(message.type);
-  plain[1] = message.type === 'frame' ? message.kind : 0;
-  new DataView(plain.buffer).setUint32(2, body.length);
-  plain.set(body, HEAD_BYTES);
-  return plain;
-}
-
-function unpacked(plain: Uint8Array): SealedMessage {
-  const view = new DataView(plain.buffer, plain.byteOffset, plain.byteLength);
-  const type = TYPES[view.getUint8(0)];
-  const kind = view.getUint8(1);
-  const end = HEAD_BYTES + view.getUint32(2);
-  const whole = end <= plain.length && bucketOf(end) === plain.length;
-  if (!whole || plain.subarray(end).some((byte) => byte !== 0)) throw invalid('padding');
-  const body = plain.subarray(HEAD_BYTES, end);
-  if (type === 'frame') return { type, kind, body };
-  if (type === undefined || kind !== 0) throw invalid('unknown message');
-  if (type === 'failure') return { type, body };
-  if (body.length > 0) throw invalid('unknown message');
-  return { type };
-}
-
-function invalid(reason: string): SaharaError {
-  return new SaharaError('seal-invalid', { reason });
 }

@@ -9,7 +9,6 @@ import { createLibp2p, type Libp2p } from 'libp2p';
 import { afterEach, describe, expect, it } from 'vitest';
 import { sealStream } from '../../src/agent/sealed.ts';
 import { throughDoor } from '../../src/agent/sealed-door.ts';
-import { sealTo } from '../../src/protocol/seal.ts';
 import { createFleet, until } from '../mesh/support.ts';
 import { AGENT, doorParts, sealing } from './sealed-rig.ts';
 
@@ -77,7 +76,7 @@ describe('a circuit relay', () => {
     });
     await caller.connect(host.addresses()[0] ?? '');
     const raw = await caller.openCall(host.peerId);
-    const session = await sealTo(sealing, AGENT);
+    const session = await sealing.sealer.to(AGENT);
     const stream = how === 'sealed' ? sealStream({ ...sealing, stream: raw, session }) : raw;
     stream.send({ kind: 1, body: SECRET });
     stream.end();

@@ -5,14 +5,21 @@ import type { CallFrame, CallStream, CallTransport } from '../../src/agent/ports
 import { sealStream } from '../../src/agent/sealed.ts';
 import { nativeSealCipher } from '../../src/agent/sealed-cipher.ts';
 import { type DoorParts, throughDoor } from '../../src/agent/sealed-door.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemDice } from '../../src/base/random.ts';
 import type { Mesh } from '../../src/mesh/interface.ts';
 import { sendableError } from '../../src/mesh/sendable.ts';
 import type { PublicKey } from '../../src/protocol/ids.ts';
-import { createSealKey, type SealKey, sealTo } from '../../src/protocol/seal.ts';
+import {
+  createSealer,
+  createSealKey,
+  createUnsealer,
+  type Sealer,
+  type SealKey,
+  type Unsealer,
+} from '../../src/protocol/seal.ts';
 import { createSigner } from '../../src/protocol/suite-native.ts';
 import { createStreamPair, type End, type PairOptions } from './stream-pair.ts';
 
@@ -27,13 +34,23 @@ export const AGENT: PublicKey = createSigner(AGENT_SEED).publicKey;
 export const sealKey: Promise<SealKey> = createSealKey(AGENT_SEED);
 
 /** What seals in tests. */
-export const sealing: Omit<DoorParts, 'keyOf' | 'carry' | 'answer'> = {
-  network: NETWORK,
-  cipher: nativeSealCipher,
+const parts = { network: NETWORK, cipher: nativeSealCipher, dice: systemDice };
+export const sealing: {
+  readonly sealer: Sealer;
+  readonly unsealer: Unsealer;
+  readonly clock: Clock;
+  readonly sendable: (error: SaharaError) => SaharaError;
+} = {
+  sealer: createSealer({ ...parts, clock: systemClock }),
+  unsealer: createUnsealer(parts),
   clock: systemClock,
-  dice: systemDice,
   sendable: sendableError,
 };
+
+/** A sealer of another network. */
+export function sealerOf(network: string): Sealer {
+  return createSealer({ ...parts, network, clock: systemClock });
+}
 
 /** The door of the agent's host; streams that ask to be carried go to `carry`. */
 export async function doorParts(carry?: DoorParts['carry']): Promise<DoorParts> {
@@ -54,7 +71,7 @@ export async function sealedPair(options: PairOptions = {}): Promise<{
   readonly far: End;
 }> {
   const { caller: near, host: far } = createStreamPair(options);
-  const session = await sealTo(sealing, AGENT);
+  const session = await sealing.sealer.to(AGENT);
   const caller = sealStream({ ...sealing, stream: near, session });
   return { caller, host: throughDoor(await doorParts(), far), near, far };
 }

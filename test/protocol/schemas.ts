@@ -21,7 +21,7 @@ import { paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts
 import { probe, probeAnswer } from '../../src/protocol/probe.ts';
 import { receiptPath, receiptTree } from '../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../src/protocol/schema.ts';
-import { callQuestion, callSealed, callVia } from '../../src/protocol/seal.ts';
+import { callQuestion, callSealed, callVia } from '../../src/protocol/sealed-message.ts';
 import { signed } from '../../src/protocol/signing.ts';
 import { standingAnswer, standingQuestion, standingRequest } from '../../src/protocol/standing.ts';
 import { action, transaction } from '../../src/protocol/transaction.ts';

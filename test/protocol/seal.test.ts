@@ -1,6 +1,7 @@
 import { AEAD_AES_128_GCM, CipherSuite, KDF_HKDF_SHA256, KEM_DHKEM_X25519_HKDF_SHA256 } from 'hpke';
 import { describe, expect, it } from 'vitest';
 import {
+  callerLock,
   hpkeExport,
   hpkeSender,
   paddedMessage,
@@ -11,27 +12,40 @@ import {
 } from '../../scripts/vectors/seal.ts';
 import { nativeSealCipher as cipher } from '../../src/agent/sealed-cipher.ts';
 import { concat, toHex, utf8 } from '../../src/base/bytes.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { systemDice } from '../../src/base/random.ts';
 import {
-  callSealed,
+  createSealer,
   createSealKey,
-  openSealed,
+  createUnsealer,
+  type SealKey,
+  type SealParts,
+  type SealSession,
+} from '../../src/protocol/seal.ts';
+import {
+  type CallSealed,
+  callSealed,
   SEAL_SALT_BYTES,
   SEALED_BODY_BYTES_MAX,
   SEALED_MESSAGE_BYTES_MAX,
   type SealedMessage,
-  type SealKey,
-  type SealSession,
-  sealTo,
-} from '../../src/protocol/seal.ts';
+} from '../../src/protocol/sealed-message.ts';
 import { createSigner } from '../../src/protocol/suite-native.ts';
 import { filled, network } from './sample.ts';
 import { bytesOf, type Case, vectors } from './vector-files.ts';
 
 const seed = filled(0x51);
-const parts = { cipher, network };
-const hostParts = { ...parts, dice: systemDice };
+const parts = { cipher, network, dice: systemDice };
+
+const sealTo = (agent: Uint8Array): Promise<SealSession> =>
+  createSealer({ ...parts, clock: systemClock }).to(agent);
+
+const openSealed = (
+  given: SealParts,
+  key: SealKey,
+  opening: CallSealed,
+): ReturnType<ReturnType<typeof createUnsealer>['open']> => createUnsealer(given).open(key, opening);
 
 const codeOf = async (attempt: () => unknown): Promise<string> => {
   try {
@@ -47,11 +61,11 @@ const frame = (body: Uint8Array, kind = 1): SealedMessage => ({ type: 'frame', k
 
 async function pairOf(): Promise<{ caller: SealSession; key: SealKey }> {
   const key = await createSealKey(seed);
-  return { caller: await sealTo(parts, key.agent), key };
+  return { caller: await sealTo(key.agent), key };
 }
 
 async function opened(caller: SealSession, key: SealKey, body = utf8('question')): Promise<SealSession> {
-  const { session } = await openSealed(hostParts, key, callSealed.decode(caller.write(frame(body))));
+  const { session } = await openSealed(parts, key, callSealed.decode(caller.write(frame(body))));
   return session;
 }
 
@@ -110,12 +124,12 @@ describe('the vectors of sealed calls', () => {
     (entry.frames as readonly string[]).map((hex) => new Uint8Array(Buffer.from(hex, 'hex')));
   const plain = (message: SealedMessage): unknown =>
     'body' in message ? { ...message, body: toHex(message.body) } : message;
-  const dice = { bytes: (): Uint8Array => bytesOf(given, 'salt') };
+  const dice = { bytes: (): Uint8Array => bytesOf(given, 'answerSalt') };
 
   async function read(frames: readonly Uint8Array[]): Promise<{ messages: unknown[]; session: SealSession }> {
     const key = await createSealKey(bytesOf(given, 'agentSeed'));
     const [start = new Uint8Array(0), ...rest] = frames;
-    const open = { ...hostParts, network: String(given.network), dice };
+    const open = { ...parts, network: String(given.network), dice };
     const { first, session } = await openSealed(open, key, callSealed.decode(start));
     return { messages: [plain(first), ...rest.map((body) => plain(session.read(body)))], session };
   }
@@ -152,7 +166,7 @@ describe('a sealed call', () => {
     const { caller, key } = await pairOf();
     const start = callSealed.decode(caller.write(frame(utf8('question'))));
     expect(toHex(start.agent)).toBe(toHex(key.agent));
-    const { first, session } = await openSealed(hostParts, key, start);
+    const { first, session } = await openSealed(parts, key, start);
     expect(first).toMatchObject({ type: 'frame', kind: 1 });
     for (let i = 0; i < 300; i++) {
       const body = systemDice.bytes(i * 7);
@@ -167,18 +181,18 @@ describe('a sealed call', () => {
     const { caller, key } = await pairOf();
     const start = callSealed.decode(caller.write(frame(utf8('question'))));
     const other = await createSealKey(filled(0x61));
-    expect(await codeOf(() => openSealed(hostParts, other, start))).toBe('seal-invalid');
-    const elsewhere = { ...hostParts, network: 'other-0000000000000000' };
+    expect(await codeOf(() => openSealed(parts, other, start))).toBe('seal-invalid');
+    const elsewhere = { ...parts, network: 'other-0000000000000000' };
     expect(await codeOf(() => openSealed(elsewhere, key, start))).toBe('seal-invalid');
     const recipient = x25519Public(x25519Key(scalarOf(seed)));
     const name = utf8(`sahara/1/${network}/other`);
     for (const info of [concat(Uint8Array.of(name.length), name, key.agent), new Uint8Array(0)]) {
       const { enc, exporterSecret } = hpkeSender({ ephemeral: filled(0x62), recipient, info });
-      const made = hpkeExport(exporterSecret, utf8('sahara/1/seal'), 60);
-      const lock = { key: made.subarray(0, 16), nonce: made.subarray(16, 28) };
+      const salt = filled(0x63);
+      const lock = callerLock(hpkeExport(exporterSecret, utf8('sahara/1/seal'), 32), salt);
       const sealed = sealMessage(lock, 0, paddedMessage(0, 1, { body: utf8('x') }));
-      const forged = { agent: key.agent, encapsulated: enc, sealed };
-      expect(await codeOf(() => openSealed(hostParts, key, forged))).toBe('seal-invalid');
+      const forged = { agent: key.agent, encapsulated: enc, salt, sealed };
+      expect(await codeOf(() => openSealed(parts, key, forged))).toBe('seal-invalid');
     }
   });
 
@@ -187,9 +201,9 @@ describe('a sealed call', () => {
     const small = [filled(0), Uint8Array.of(1, ...filled(0, 31))];
     const notOnCurve = Uint8Array.of(2, ...filled(0, 31));
     for (const agent of [off, ...small, notOnCurve]) {
-      expect(await codeOf(() => sealTo(parts, agent)), toHex(agent)).toBe('seal-invalid');
+      expect(await codeOf(() => sealTo(agent)), toHex(agent)).toBe('seal-invalid');
     }
-    expect(await codeOf(() => sealTo(parts, createSigner(filled(9)).publicKey))).toBe('ok');
+    expect(await codeOf(() => sealTo(createSigner(filled(9)).publicKey))).toBe('ok');
   });
 
   it('hides lengths and kinds: frames of a size differ in nothing that can be seen (CALL-93)', async () => {
@@ -215,13 +229,44 @@ describe('a sealed call', () => {
     const start = callSealed.decode(caller.write(frame(utf8('question'))));
     const answers = await Promise.all(
       [1, 2].map(async () => {
-        const { session } = await openSealed(hostParts, key, start);
+        const { session } = await openSealed(parts, key, start);
         return session.write(frame(filled(7, 100), 2));
       }),
     );
     const [one = new Uint8Array(0), two = new Uint8Array(0)] = answers;
     expect(toHex(one.subarray(0, SEAL_SALT_BYTES))).not.toBe(toHex(two.subarray(0, SEAL_SALT_BYTES)));
     expect(toHex(one.subarray(SEAL_SALT_BYTES))).not.toBe(toHex(two.subarray(SEAL_SALT_BYTES)));
+  });
+
+  it('uses an encapsulated key for a minute, under other keys for each call (CALL-91)', async () => {
+    let nowMs = 0;
+    const clock = { ...systemClock, monotonicMs: () => nowMs };
+    const sealer = createSealer({ ...parts, clock });
+    const unsealer = createUnsealer(parts, { secretsMax: 1 });
+    const key = await createSealKey(seed);
+    const openings = async (): Promise<CallSealed> =>
+      callSealed.decode((await sealer.to(key.agent)).write(frame(utf8('question'))));
+    const first = await openings();
+    nowMs = 59_999;
+    const second = await openings();
+    nowMs = 60_000;
+    const third = await openings();
+    expect(toHex(second.encapsulated)).toBe(toHex(first.encapsulated));
+    expect(toHex(third.encapsulated)).not.toBe(toHex(first.encapsulated));
+    expect(toHex(second.salt)).not.toBe(toHex(first.salt));
+    expect(toHex(second.sealed)).not.toBe(toHex(first.sealed));
+    // Also when the secret of the one before was forgotten.
+    for (const opening of [first, third, second]) {
+      expect((await unsealer.open(key, opening)).first).toMatchObject({ type: 'frame', kind: 1 });
+    }
+  });
+
+  it('forgets what could not be made, and tries again', async () => {
+    const sealer = createSealer({ ...parts, clock: systemClock }, { agentsMax: 1 });
+    expect(await codeOf(() => sealer.to(filled(0)))).toBe('seal-invalid');
+    expect(await codeOf(() => sealer.to(filled(0)))).toBe('seal-invalid');
+    expect(await codeOf(() => sealer.to(createSigner(seed).publicKey))).toBe('ok');
+    expect(await codeOf(() => sealer.to(createSigner(filled(9)).publicKey))).toBe('ok');
   });
 
   it('does not open with any bit changed, from either side (CALL-94)', async () => {
@@ -232,7 +277,7 @@ describe('a sealed call', () => {
       const code = await codeOf(async () => {
         const found = toHex(opening().agent) === toHex(key.agent) ? key : undefined;
         if (found === undefined) throw new SaharaError('seal-invalid');
-        return openSealed(hostParts, found, opening());
+        return openSealed(parts, found, opening());
       });
       expect(code, `byte ${at}`).toMatch(/seal-invalid|malformed/);
     }
