@@ -1,4 +1,7 @@
-/** Which requests for offers are answered and passed on, pure. The signature is checked between `judge` and `mark`. */
+/**
+ * Which requests for offers are answered and passed on, pure. The signature is checked between `judge` and `mark`: a
+ * request that somebody forged must not use up what the key that it names may ask.
+ */
 import { toHex } from '../base/bytes.ts';
 import { PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS, OFFER_REQUEST_LIFE_MS_MAX } from '../protocol/limits.ts';
@@ -17,13 +20,14 @@ const PER_AUTHOR = { ratePerSecond: 1, burst: 8 };
 export interface OfferRules {
   /** What a request deserves as far as its signature does not matter. `author`: the peer that gossiped it. */
   judge(request: OfferRequest, author: string, now: Instant): Verdict;
-  /** Its signature is right: the same request is not answered again. False when it was already. */
+  /** Its signature is right, so it is not answered again. False when it was already, or its key asks too often. */
   mark(request: OfferRequest, now: Instant): boolean;
 }
 
 /** Rules of a network, with nothing seen yet. */
 export function createOfferRules(options: { readonly network: string }): OfferRules {
-  const paces = createPaces({ ...PER_AUTHOR, namesMax: 2 * AUTHORS_FOLLOWED_MAX });
+  const authors = createPaces({ ...PER_AUTHOR, namesMax: AUTHORS_FOLLOWED_MAX });
+  const payers = createPaces({ ...PER_AUTHOR, namesMax: AUTHORS_FOLLOWED_MAX });
   const requests = createSeen({ namesMax: REQUESTS_SEEN_MAX });
   const nameOf = ({ payer, id }: OfferRequest): string => `${toHex(payer)} ${toHex(id)}`;
   return {
@@ -31,16 +35,13 @@ export function createOfferRules(options: { readonly network: string }): OfferRu
       const fault = faultOf(request, author, { network: options.network, nowMs: now.wallMs });
       if (fault) return fault;
       if (requests.has(nameOf(request), now.monotonicMs)) return 'ignore';
-      const paced =
-        paces.take(`peer ${author}`, now.monotonicMs) &&
-        paces.take(`key ${toHex(request.payer)}`, now.monotonicMs);
-      return paced ? 'accept' : 'ignore';
+      return authors.take(author, now.monotonicMs) ? 'accept' : 'ignore';
     },
     mark(request, now) {
       const name = nameOf(request);
       if (requests.has(name, now.monotonicMs)) return false;
       requests.add(name, now.monotonicMs + OFFER_REQUEST_LIFE_MS_MAX + 2 * CLOCK_SKEW_MS);
-      return true;
+      return payers.take(toHex(request.payer), now.monotonicMs);
     },
   };
 }

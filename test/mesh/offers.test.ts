@@ -398,8 +398,8 @@ describe('the rules of requests', () => {
           payer: new Uint8Array(32).fill(payer(i)),
           peerId: author(i),
         });
-        return fresh.judge(request, author(i), at(0));
-      }).filter((verdict) => verdict === 'accept').length;
+        return fresh.judge(request, author(i), at(0)) === 'accept' && fresh.mark(request, at(0));
+      }).filter(Boolean).length;
     };
     expect(
       flood(
@@ -419,6 +419,30 @@ describe('the rules of requests', () => {
         (i) => i,
       ),
     ).toBe(100);
+  });
+});
+
+describe('forged requests', () => {
+  it('MESH-71: do not use up what the key that they name may ask', () => {
+    const rules = createOfferRules({ network: NETWORK });
+    const victim = newKey().publicKey;
+    const nowMs = Date.now();
+    const now = { wallMs: nowMs, monotonicMs: 0 };
+    const claimed = (author: string, id: number): OfferRequest => ({
+      version: 1,
+      network: NETWORK,
+      id: new Uint8Array(16).fill(id),
+      payer: victim,
+      peerId: author,
+      addresses: [],
+      ...WISH,
+      issuedAtMs: nowMs,
+      expiresAtMs: nowMs + 60_000,
+    });
+    // Judged, but never marked: their signatures are wrong.
+    for (let i = 0; i < 100; i++) rules.judge(claimed(`liar ${i}`, i), `liar ${i}`, now);
+    expect(rules.judge(claimed('honest', 200), 'honest', now)).toBe('accept');
+    expect(rules.mark(claimed('honest', 200), now)).toBe(true);
   });
 });
 
