@@ -120,10 +120,15 @@ export class Entrance {
     };
   }
 
-  /** A call or message was refused: the peer's fact, and the caller's instead once its key was proven. */
-  refused(error: SaharaError, peerId: string, caller?: PublicKey): void {
-    const name = caller === undefined ? peerName(peerId) : callerName(caller);
-    this.#parts.standing?.note(name, `refused:${error.code}`);
+  /**
+   * A call or message was refused: the peer's fact before the key was proven, the caller's after it. A stranger's key
+   * costs nothing, so what strangers do is the fact of the peer they come by as well.
+   */
+  refused(error: SaharaError, peerId: string, caller: PublicKey | undefined): void {
+    const { standing } = this.#parts;
+    const fact = `refused:${error.code}`;
+    if (caller === undefined || this.#isStranger(caller)) standing?.note(peerName(peerId), fact);
+    if (caller !== undefined) standing?.note(callerName(caller), fact);
   }
 
   #answered(call: AnsweredCall, peerId: string, caller: PublicKey): void {

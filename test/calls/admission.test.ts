@@ -236,19 +236,26 @@ describe('the order of refusals', () => {
 });
 
 describe('standing', () => {
-  const watched = async (): Promise<{ readonly rig: Rig; readonly standing: StandingBook }> => {
+  const watched = async (
+    hostParts: RigOptions['hostParts'] = {},
+  ): Promise<{ readonly rig: Rig; readonly standing: StandingBook }> => {
     const standing = await openStanding({ store: createMemoryStore(), clock: systemClock });
-    return { rig: await createRig({ hostParts: { standing } }), standing };
+    return { rig: await createRig({ hostParts: { standing, ...hostParts } }), standing };
   };
 
   it('CALL-131: what comes before the signature counts for the peer, what comes after it for the key', async () => {
-    const { rig, standing } = await watched();
-    await rig.raw(Uint8Array.of(1), 'peer');
-    await send(rig, { signer: keys.stranger });
-    await send(rig, { voucherSigner: keys.stranger });
-    const facts = (name: string): object => Object.fromEntries(standing.of(name).facts);
-    expect(facts(peerName('peer'))).toEqual({ 'refused:malformed': 1, 'refused:signature-invalid': 1 });
-    expect(facts(callerName(keys.payer.publicKey))).toEqual({ 'refused:voucher-invalid': 1 });
+    const early = { 'refused:malformed': 1, 'refused:signature-invalid': 1 };
+    const late = { 'refused:voucher-invalid': 1 };
+    // What a stranger does counts for its peer too.
+    for (const known of [true, false]) {
+      const { rig, standing } = await watched({ hasChannel: () => known });
+      await rig.raw(Uint8Array.of(1), 'peer');
+      await send(rig, { signer: keys.stranger });
+      await send(rig, { voucherSigner: keys.stranger });
+      const facts = (name: string): object => Object.fromEntries(standing.of(name).facts);
+      expect(facts(peerName('peer'))).toEqual(known ? early : { ...early, ...late });
+      expect(facts(callerName(keys.payer.publicKey))).toEqual(late);
+    }
   });
 
   it('CALL-130: calls that were answered and paid speak for peer and key', async () => {
