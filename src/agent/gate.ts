@@ -5,6 +5,9 @@
  */
 import { SaharaError } from '../base/errors.ts';
 
+/** How long to wait where nothing tells when a call will end, milliseconds. */
+export const BUSY_RETRY_MS = 1_000;
+
 interface Waiting {
   start(): void;
   refuse(error: SaharaError): void;
@@ -63,7 +66,7 @@ export class Gate {
   check(turn: string): void {
     if (!this.full || this.#waiting < this.#queueMax) return;
     if (this.#longest().length > (this.#turns.get(turn)?.length ?? 0) + 1) return;
-    throw new SaharaError('overloaded', { what: 'agent', limit: this.#queueMax, queued: this.#waiting });
+    throw this.#overloaded();
   }
 
   /**
@@ -124,13 +127,12 @@ export class Gate {
   #makeRoom(): void {
     const last = this.#longest().pop();
     this.#waiting--;
-    last?.refuse(
-      new SaharaError('overloaded', {
-        what: 'agent',
-        limit: this.#queueMax,
-        reason: 'Callers with fewer calls come first',
-      }),
-    );
+    last?.refuse(this.#overloaded());
+  }
+
+  #overloaded(): SaharaError {
+    const facts = { limit: this.#queueMax, queued: this.#waiting, retryAfterMs: BUSY_RETRY_MS };
+    return new SaharaError('overloaded', { what: 'agent', ...facts });
   }
 
   #remove(turn: string, waiting: Waiting): void {

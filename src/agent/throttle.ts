@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import { Counts, type Rate, Rates } from '../base/rates.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
+import { BUSY_RETRY_MS } from './gate.ts';
 import { callerName, peerName } from './standing-names.ts';
 
 /** The limits of one host. Standing lowers them by its steps, never below one call at a time. */
@@ -90,9 +91,6 @@ interface Door {
   readonly rate: Rate;
   readonly atOnce: number;
 }
-
-/** How long to wait where nothing tells when a call will end, milliseconds. */
-const BUSY_RETRY_MS = 1_000;
 
 /** The limits of one host and what is left of them. */
 export class Throttle {
