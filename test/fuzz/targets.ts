@@ -5,6 +5,7 @@ import { DOCUMENT_TARGETS } from './targets/documents.ts';
 import { EVIDENCE_TARGETS } from './targets/evidence.ts';
 import { LEDGER_TARGETS } from './targets/ledger.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
+import { SEALED_TARGETS } from './targets/sealed.ts';
 import { SETTINGS_TARGETS } from './targets/settings.ts';
 import { STANDING_TARGETS } from './targets/standing.ts';
 import { STREAM_TARGETS } from './targets/streams.ts';
@@ -15,6 +16,7 @@ export const TARGETS: readonly TargetMaker[] = [
   ...EVIDENCE_TARGETS,
   ...STREAM_TARGETS,
   ...CALL_TARGETS,
+  ...SEALED_TARGETS,
   ...STANDING_TARGETS,
   ...LEDGER_TARGETS,
   ...DOCUMENT_TARGETS,

@@ -11,6 +11,7 @@ import { attribution } from '../../../src/protocol/payment.ts';
 import { paymentAnswer, paymentQuery } from '../../../src/protocol/payment-query.ts';
 import { receiptLeaf, receiptPath, receiptPathOf } from '../../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../../src/protocol/schema.ts';
+import { callQuestion, callSealed, callVia } from '../../../src/protocol/sealed-message.ts';
 import { signed } from '../../../src/protocol/signing.ts';
 import {
   type StandingView,
@@ -96,6 +97,14 @@ function others(): readonly Named[] {
       peer: sampleView,
       caller: { ...sampleView, betterAfterMs: 60_000, betterAfterCalls: 7 },
     }),
+    made(callSealed, {
+      agent: sample.agent.publicKey,
+      encapsulated: sample.filled(1),
+      salt: sample.filled(2),
+      sealed: sample.filled(3, 272),
+    }),
+    made(callVia, { peerId: '12D3KooWRdLVfD9NC7BUT8aoQtq1TiaKU9jUvKB8Dxcu38gRiCqC' }),
+    made(callQuestion, { protocol: '/sahara/payment/1', body: sample.filled(4, 40) }),
     made(receiptPath, receiptPathOf(sample.suite, leaves, 1)),
     made(merklePath, merklePathOf(sample.suite, texts, 1)),
     made(genesis, sample.sampleGenesis),
