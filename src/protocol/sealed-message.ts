@@ -108,6 +108,7 @@ export function packed(message: SealedMessage): Uint8Array {
 
 /** The message that `packed` made. Throws `seal-invalid`. */
 export function unpacked(plain: Uint8Array): SealedMessage {
+  if (!isBucket(plain.length)) throw sealInvalid('not a padded size');
   const view = new DataView(plain.buffer, plain.byteOffset, plain.byteLength);
   const type = TYPES[view.getUint8(0)];
   const kind = view.getUint8(1);
