@@ -14,7 +14,7 @@ import { Patience, recallMoney, reconnect } from './caller-resume.ts';
 import { Retelling } from './caller-retelling.ts';
 import { EventQueue } from './events.ts';
 import { Incoming } from './incoming.ts';
-import { type CallTicket, TICKET_FORMAT } from './open-calls.ts';
+import { type CallTicket, forgetAfter, TICKET_FORMAT } from './open-calls.ts';
 import type { CallFrame, CallStream } from './ports.ts';
 import { CALLER_EDGES, type CallerEvent, type CallerState, Session } from './session.ts';
 
@@ -41,6 +41,8 @@ export class CallerCall implements CallHandle {
   #stopGivenUp = false;
   #had = 0;
   #retelling: Retelling | undefined;
+  // The stream has asked to go on, and nothing came over it yet.
+  #resuming = false;
   #ticket: CallTicket | undefined;
   #give: (() => void) | undefined;
   #resolve: (result: CallResult) => void = () => {};
@@ -122,7 +124,7 @@ export class CallerCall implements CallHandle {
         ? this.#tries(this.#beginning.request)
         : this.#again(this.#beginning.ticket));
       if (ended === undefined) openCalls?.remove(this.callId);
-      else this.#forgetAfter(ended(result));
+      else forgetAfter(ended(result), openCalls, this.callId);
       const last = this.#queue.push([{ type: 'ending', receipt: result.receipt }]);
       this.#queue.close();
       this.#resolve(result);
@@ -137,14 +139,6 @@ export class CallerCall implements CallHandle {
     } finally {
       this.#give?.();
     }
-  }
-
-  #forgetAfter(saved: Promise<void>): void {
-    const { openCalls } = this.#shared.parts;
-    saved.then(
-      () => openCalls?.remove(this.callId),
-      () => openCalls?.leave(this.callId),
-    );
   }
 
   /** A refusal that this side can mend is mended once. */
@@ -265,7 +259,8 @@ export class CallerCall implements CallHandle {
 
   async #receive(stream: CallStream): Promise<Uint8Array> {
     for await (const { kind, body } of stream.frames()) {
-      if (this.#session.state === 'resuming') void this.#queue.push([{ type: 'stream', state: 'resumed' }]);
+      if (this.#resuming) void this.#queue.push([{ type: 'stream', state: 'resumed' }]);
+      this.#resuming = false;
       if (kind === CALL_FRAME.ending) {
         this.#session.move('end');
         stream.end();
@@ -311,9 +306,9 @@ export class CallerCall implements CallHandle {
   async #failed(out: Outgoing, stream: CallStream, failure: SaharaError): Promise<CallStream | undefined> {
     // Only what the other side says carries its clock.
     const said = failure.facts.peerTimeMs !== undefined;
-    const resuming = this.#session.state === 'resuming';
+    const resuming = this.#resuming;
     const { length } = this.#incoming.frames;
-    if (said && length === 0 && this.#session.can('refuse')) {
+    if (said && length === 0 && !resuming && this.#session.can('refuse')) {
       this.#session.move('refuse');
       out.lease?.release(failure);
       throw this.#stopping ?? failure;
@@ -354,6 +349,7 @@ export class CallerCall implements CallHandle {
     const stream = await reconnect(this.#shared, out, { ...this.#arrived, patience: this.#patience });
     if (stream === undefined) return undefined;
     this.#stream = stream;
+    this.#resuming = true;
     this.#session.move('resume');
     if (this.#stopping !== undefined) this.#sendStop(stream);
     return stream;

@@ -99,6 +99,14 @@ export async function openOpenCalls(
   return calls;
 }
 
+/** Forgets a call once what it ended with is `saved`, and otherwise leaves it over. */
+export function forgetAfter(saved: Promise<void>, calls: OpenCalls | undefined, callId: Id): void {
+  saved.then(
+    () => calls?.remove(callId),
+    () => calls?.leave(callId),
+  );
+}
+
 interface Entry {
   ticket: CallTicket;
   live: boolean;
