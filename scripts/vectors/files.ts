@@ -4,6 +4,7 @@ import { ed25519Vectors } from './ed25519.ts';
 import { encodingVectors, recordVectors } from './encoding.ts';
 import { certificateVectors, envelopeVectors } from './envelope.ts';
 import { vectorText } from './file.ts';
+import { offerVectors } from './offer.ts';
 import { endingVectors, voucherVectors } from './payment.ts';
 import { replayVectors } from './replay.ts';
 import { sealVectors } from './seal.ts';
@@ -26,6 +27,7 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['budget.json', vectorText(budgetVectors())],
     ['bundle.json', vectorText(bundleVectors())],
     ['seal.json', vectorText(sealVectors())],
+    ['offer.json', vectorText(offerVectors())],
     ['voucher.json', vectorText(voucherVectors())],
     ['ending.json', vectorText(endingVectors())],
     ['replay.json', vectorText(replayVectors())],

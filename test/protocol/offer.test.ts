@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { type Bundle, bundle } from '../../src/protocol/bundle.ts';
-import type { PriceSchedule } from '../../src/protocol/card.ts';
-import { type Offer, offer as offerSchema } from '../../src/protocol/offer.ts';
+import { card as cardSchema, type PriceSchedule } from '../../src/protocol/card.ts';
+import { type Offer, offerFault, offer as offerSchema } from '../../src/protocol/offer.ts';
 import { chargeOf, receipt } from '../../src/protocol/payment.ts';
-import { signed, signOne } from '../../src/protocol/signing.ts';
+import { checkSigned, signed, signOne } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
+import { nativeSuite } from '../../src/protocol/suite-native.ts';
+import { portableSuite } from '../../src/protocol/suite-portable.ts';
 import { verifyBundle } from '../../src/protocol/verify-bundle.ts';
 import {
   agent,
@@ -19,6 +21,7 @@ import {
   suite,
   tell,
 } from './sample.ts';
+import { bytesOf, type Case, vectors } from './vector-files.ts';
 
 const LESS: PriceSchedule = { perCall: 60_000n, perInputUnit: 10n, perOutputUnit: 1000n };
 
@@ -100,5 +103,35 @@ describe('evidence of a call with an offer', () => {
     expect(verdict.ok).toBe(false);
     expect(verdict.steps.at(-1)).toMatchObject({ check: 'question', ok: false });
     expect(verdict.steps.at(-1)?.detail).toContain(reason);
+  });
+});
+
+describe.each([
+  ['native', nativeSuite],
+  ['portable', portableSuite],
+] as const)('offer.json over the %s suite', (_, suite) => {
+  const { given, valid, invalid } = vectors('offer');
+  const cardMessage = signed.decode(bytesOf(given, 'card'));
+  const use = {
+    network: String(given.network),
+    payer: bytesOf(given, 'payer'),
+    card: cardSchema.decode(cardMessage.payload),
+    cardHash: suite.sha256(bytesOf(given, 'card')),
+    skill: String(given.skill),
+    inputUnits: Number(given.inputUnits),
+    issuedAtMs: Number(given.issuedAtMs),
+  };
+  const faultOf = (entry: Case): string | undefined => {
+    const message = signed.decode(bytesOf(entry, 'offer'));
+    const forged = checkSigned(suite, use.network, 'offer', use.card.agent, message);
+    return forged ?? offerFault(offerSchema.decode(message.payload), use);
+  };
+
+  it.each(valid)('CALL-111: $name prices the call', (entry) => {
+    expect(faultOf(entry)).toBeUndefined();
+  });
+
+  it.each(invalid)('CALL-111: $name does not', (entry) => {
+    expect(faultOf(entry)).toMatch(/./);
   });
 });
