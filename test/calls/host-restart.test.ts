@@ -14,6 +14,7 @@ import {
   Purse,
   resumeOf,
   settle,
+  snapshot,
   textOf,
   topUpOf,
   type Wire,
@@ -36,15 +37,6 @@ function resume(rig: HostRig, body: Uint8Array): Wire {
   const wire = rig.stream();
   wire.send(CALL_FRAME.resume, body);
   return wire;
-}
-
-/** What a process that is killed leaves behind: nothing that comes later is written. */
-async function snapshot(store: Store): Promise<Store> {
-  const copy = createMemoryStore();
-  const operations = [];
-  for await (const [key, value] of store.entries()) operations.push({ type: 'put' as const, key, value });
-  await copy.batch(operations);
-  return copy;
 }
 
 const words = (from: number, to: number): string =>

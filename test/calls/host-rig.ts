@@ -84,7 +84,10 @@ export async function createHostRig(options: HostRigOptions = {}): Promise<HostR
   const channels = options.channels ?? new Channels(openChannel());
   const card = cardOf(options.card);
   const cardHash = suite.sha256(signed.encode(cardMark()));
-  const verifier = createVerifier(suite);
+  const verifier = createVerifier({
+    ...suite,
+    verifyAsync: async (...signature) => suite.verify(...signature),
+  });
   const running = await openRunningCalls({ store: at('r') }, options.running);
   const operator = tick(keys.operator);
   const book = { suite, verifier, clock, channels, network: NETWORK, operator, kept: running };
@@ -231,6 +234,12 @@ export class Wire {
 
   send(kind: number, body: Uint8Array = new Uint8Array(0)): void {
     this.end.send({ kind, body });
+  }
+
+  /** Says that nobody reads any more. */
+  cancel(): void {
+    this.end.cancel();
+    this.ended = true;
   }
 
   /** Resolves once `wanted`, or when the stream is over. */
@@ -387,6 +396,15 @@ function envelopeOf(
     extensions: new Map(),
     ...change,
   };
+}
+
+/** What a process that is killed leaves behind: nothing that comes later is written. */
+export async function snapshot(store: Store): Promise<Store> {
+  const copy = createMemoryStore();
+  const operations = [];
+  for await (const [key, value] of store.entries()) operations.push({ type: 'put' as const, key, value });
+  await copy.batch(operations);
+  return copy;
 }
 
 /** Lets everything happen that waits for no timer. */
