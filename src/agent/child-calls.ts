@@ -52,9 +52,9 @@ export interface CallAbove {
   readonly signal: AbortSignal;
 }
 
-/** What asks for the call above, if its host can ask anybody. */
+/** What asks for the call above; `undefined` where its host can ask nobody, or was granted nothing to do it with. */
 export function callsBelow(parts: ChildCallsParts | undefined, above: CallAbove): ChildCalls | undefined {
-  return parts && new ChildCalls(parts, above);
+  return above.read.envelope.context?.budget && parts && new ChildCalls(parts, above);
 }
 
 /** A call made below, as the host delivers it. */

@@ -28,7 +28,7 @@ export interface AnsweringParts {
   readonly meter: Meter | undefined;
   /** Absent unless the call is metered. */
   readonly metering: Metering | undefined;
-  /** The calls that the agent makes while it answers. Absent where it can make none. */
+  /** The calls that the agent makes while it answers. Absent where it may make none. */
   readonly calls: ChildCalls | undefined;
   /** Stops the answer. */
   readonly signal: AbortSignal;
@@ -53,7 +53,7 @@ export class Answering {
   async deliver(answer: AsyncIterable<AnswerPart>): Promise<Finish> {
     const { delivery, signal } = this.#parts;
     const ended = await this.#run(answer).catch((error: unknown) => ({ error }));
-    const billed = await this.#settleCalls();
+    const billed = this.#parts.calls !== undefined && (await this.#settleCalls(this.#parts.calls));
     if (typeof ended === 'string') return ended;
     if (delivery.deltas === 0 && !billed) throw signal.aborted ? signal.reason : backendError(ended.error);
     return signal.aborted ? 'cancelled' : 'failed';
@@ -87,9 +87,9 @@ export class Answering {
   }
 
   /** Delivers the calls below that were not delivered yet, whatever the pace of the reader; whether there are any. */
-  async #settleCalls(): Promise<boolean> {
-    const { delivery, calls, signal } = this.#parts;
-    const made = (await calls?.close()) ?? [];
+  async #settleCalls(calls: ChildCalls): Promise<boolean> {
+    const { delivery, signal } = this.#parts;
+    const made = await calls.close();
     const delivered = new Set(delivery.frames.map(({ body }) => body));
     for (const { body, amount } of made) {
       if (!delivered.has(body)) delivery.child(body, amount, signal)?.catch(() => {});

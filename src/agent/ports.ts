@@ -180,7 +180,7 @@ export interface AnswerJob {
   readonly request: CallRequest;
   /** Most units of answer: wanted, allowed and paid for. */
   readonly outputUnitsMax: number;
-  /** Asks other agents with what the call has left. Absent where none can be asked. */
+  /** Asks other agents with what the call has left. Absent where the call grants nothing, or nobody can be asked. */
   readonly calls?: CallsBelow | undefined;
 }
 

@@ -247,7 +247,8 @@ export class PayeeLane implements JournalSource {
     let foldedAmount = 0n;
     const kept: ReceiptShare[] = [];
     for (const share of shares) {
-      const own = equalBytes(share.asset, agentAsset);
+      // What was paid for calls below goes back whole, whatever else has a place.
+      const own = equalBytes(share.asset, agentAsset) || share.role === 'calls';
       if (own || placeOf(known, share.asset) !== undefined || places-- > 0) kept.push(share);
       else {
         foldedPpm += share.ppm;

@@ -179,10 +179,9 @@ describe('what calls below may cost', () => {
 
   const question = { agent: 'guide', question: 'What?', skill: 'answer' };
 
-  it('is refused before anything is sent: no budget, depth, skill, time, amount (CALL-85)', async () => {
+  it('is refused before anything is sent: depth, skill, time, amount (CALL-85)', async () => {
     const one = (calls: CallsBelow): Promise<unknown> => calls.ask(question).result;
     const cases: readonly (readonly [string, object | undefined])[] = [
-      ['"what":"budget"', undefined],
       ['"what":"depth","left":"0","wanted":"1"', { depth: 0 }],
       ['"what":"skills","left":"sing","wanted":"answer"', { skills: ['sing'] }],
       ['"what":"deadline"', { deadlineMs: 1 }],
@@ -195,6 +194,14 @@ describe('what calls below may cost', () => {
       expect(town.peers.alice?.made).toEqual([]);
       expect(balance(town, 'alice')).toBe(0n);
     }
+  });
+
+  it('is nothing without a budget (CALL-80)', async () => {
+    const town = await createTown({ agents: { desk: { ...alice, answerer: delegate(['guide']) }, guide } });
+    expect(await failure(town.ask('desk').result)).toMatchObject({
+      code: 'budget-exceeded',
+      facts: { what: 'budget' },
+    });
   });
 
   it('counts calls side by side together, and gives back what they did not use (CALL-85)', async () => {

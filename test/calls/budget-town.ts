@@ -290,7 +290,7 @@ async function* say(
 export function asking(ask: (calls: CallsBelow, signal: AbortSignal) => AsyncIterable<AnswerPart>): Answerer {
   return {
     answer({ calls }, { signal }) {
-      if (calls === undefined) throw new SaharaError('internal', { reason: 'no calls' });
+      if (calls === undefined) throw new SaharaError('budget-exceeded', { what: 'budget' });
       return {
         parts: ask(calls, signal),
         shares: () => ({ rule: 'test/1', shares: [{ asset: AGENT_ASSET, role: 'agent', ppm: 1_000_000 }] }),
