@@ -33,7 +33,7 @@ export interface Measured {
 export interface Measures {
   /** Takes a verified observation. `stake`: grains that the payer's channel locks for this payee, 0 without one. */
   put(seen: Observation, receipt: Receipt, facts: { readonly stake: bigint; readonly own: boolean }): void;
-  /** What is known of a host at `nowMs` (monotonic); `undefined` when nobody said anything lately. */
+  /** What is known of a host; `undefined` when nobody said anything lately. */
   of(agent: Uint8Array, peerId: string): Measured | undefined;
 }
 
@@ -61,6 +61,16 @@ interface Payer {
   readonly samples: Sample[];
 }
 
+interface Host {
+  /** By key, in hexadecimal. */
+  readonly payers: Map<string, Payer>;
+  /** What was worked out last; lists are read far more often than anything is said. */
+  known: { readonly measured: Measured; readonly untilMs: number } | undefined;
+}
+
+/** How long what was worked out stands when nobody says anything, milliseconds. */
+const KNOWN_MS = 1_000;
+
 /** A payer's word: the medians of its own calls, and what they weigh. */
 interface Word {
   readonly own: boolean;
@@ -80,11 +90,11 @@ export function createMeasures(
   const { windowMs } = { ...MEASURES_DEFAULTS, ...options };
   const { clock } = parts;
   // Hosts in the order of their last observation, so that the one not spoken of for longest makes room.
-  const hosts = new Map<string, Map<string, Payer>>();
+  const hosts = new Map<string, Host>();
   let kept = 0;
 
   const forget = (name: string): void => {
-    for (const { samples } of hosts.get(name)?.values() ?? []) kept -= samples.length;
+    for (const { samples } of hosts.get(name)?.payers.values() ?? []) kept -= samples.length;
     hosts.delete(name);
   };
   const expire = (payers: Map<string, Payer>): void => {
@@ -99,9 +109,11 @@ export function createMeasures(
   return {
     put(seen, receipt, { stake, own }) {
       const name = nameOf(receipt.agent, seen.peerId);
-      const payers = hosts.get(name) ?? new Map<string, Payer>();
+      const host = hosts.get(name) ?? { payers: new Map<string, Payer>(), known: undefined };
+      const { payers } = host;
+      host.known = undefined;
       hosts.delete(name);
-      hosts.set(name, payers);
+      hosts.set(name, host);
       expire(payers);
       const sample: Sample = {
         atMs: clock.monotonicMs(),
@@ -130,14 +142,18 @@ export function createMeasures(
     },
     of(agent, peerId) {
       const name = nameOf(agent, peerId);
-      const payers = hosts.get(name);
-      if (payers === undefined) return undefined;
-      expire(payers);
-      if (payers.size === 0) {
+      const host = hosts.get(name);
+      if (host === undefined) return undefined;
+      const nowMs = clock.monotonicMs();
+      if (host.known !== undefined && nowMs < host.known.untilMs) return host.known.measured;
+      expire(host.payers);
+      if (host.payers.size === 0) {
         hosts.delete(name);
         return undefined;
       }
-      return measuredOf([...payers.values()].map(wordOf));
+      const measured = measuredOf([...host.payers.values()].map(wordOf));
+      host.known = { measured, untilMs: nowMs + KNOWN_MS };
+      return measured;
     },
   };
 }
