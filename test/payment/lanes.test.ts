@@ -4,7 +4,7 @@ import type { SaharaError } from '../../src/base/errors.ts';
 import { emptyLane, type Hold } from '../../src/payment/payee-lane.ts';
 import { PayerLane } from '../../src/payment/payer-lane.ts';
 import { CLAIM_ASSETS_MAX } from '../../src/protocol/limits.ts';
-import type { ReceiptShare, Voucher } from '../../src/protocol/payment.ts';
+import { callsAsset, type ReceiptShare, type Voucher } from '../../src/protocol/payment.ts';
 import { appendLeaf, EMPTY_TREE, receiptLeaf, treeRoot } from '../../src/protocol/receipt-tree.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { AGENT_ASSET, CHANNEL, hash, keys } from '../calls/rig.ts';
@@ -137,6 +137,17 @@ describe('a lane', () => {
     }
     expect(lane.state.amounts.length).toBeLessThanOrEqual(CLAIM_ASSETS_MAX);
     expect(lane.state.amounts.reduce((sum, { amount }) => sum + amount, 0n)).toBe(20_000n);
+    // What calls below cost is nobody's earning and stays whole (RCPT-6).
+    const repaid: ReceiptShare = { asset: callsAsset(suite), role: 'calls', ppm: 0, amount: 300n };
+    const late: ReceiptShare = { asset: asset(9_999), role: 'knowledge', ppm: 800_000, amount: 800n };
+    const shares = lane.fold(
+      [late, { ...(own(200n)[0] as ReceiptShare), ppm: 200_000 }, repaid],
+      AGENT_ASSET,
+    );
+    expect(shares.map(({ role, amount }) => [role, amount])).toEqual([
+      ['agent', 1_000n],
+      ['calls', 300n],
+    ]);
   });
 
   it('PAY-31 PAY-32: the payer accepts receipts in any order and compares every charge with their tree', () => {
