@@ -44,9 +44,15 @@ const MESSAGES_MAX = 2 ** 32;
 
 /** AES-128-GCM, with the 16-byte tag after the ciphertext. */
 export interface SealCipher {
-  seal(key: Uint8Array, nonce: Uint8Array, message: Uint8Array): Uint8Array;
+  /** The cipher under a key of 16 bytes. */
+  under(key: Uint8Array): KeyedCipher;
+}
+
+/** A cipher under its key. */
+export interface KeyedCipher {
+  seal(nonce: Uint8Array, message: Uint8Array): Uint8Array;
   /** `undefined`: not what was sealed. */
-  open(key: Uint8Array, nonce: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
+  open(nonce: Uint8Array, sealed: Uint8Array): Uint8Array | undefined;
 }
 
 /** One side of a sealed call: bodies of frames out of messages, and messages out of bodies, each in order. */
@@ -253,31 +259,31 @@ function lockKeys(secret: Uint8Array, salt: Uint8Array, side: Uint8Array): LockK
 
 /** One direction: a key and the count of its messages. */
 class Lock {
-  readonly #cipher: SealCipher;
-  readonly #keys: LockKeys;
+  readonly #cipher: KeyedCipher;
+  readonly #first: Uint8Array;
   #count = 0;
 
-  constructor(cipher: SealCipher, keys: LockKeys) {
-    this.#cipher = cipher;
-    this.#keys = keys;
+  constructor(cipher: SealCipher, { key, nonce }: LockKeys) {
+    this.#cipher = cipher.under(key);
+    this.#first = nonce;
   }
 
   seal(message: Uint8Array): Uint8Array {
     invariant(this.#count < MESSAGES_MAX, 'messages under one key');
-    return this.#cipher.seal(this.#keys.key, this.#nonce(), message);
+    return this.#cipher.seal(this.#nonce(), message);
   }
 
   open(sealed: Uint8Array): Uint8Array {
     if (!isBucket(sealed.length - SEAL_TAG_BYTES)) throw sealInvalid('not a padded size');
     if (this.#count >= MESSAGES_MAX) throw sealInvalid('too many messages');
-    const message = this.#cipher.open(this.#keys.key, this.#nonce(), sealed);
+    const message = this.#cipher.open(this.#nonce(), sealed);
     if (message === undefined) throw sealInvalid('it does not open');
     return message;
   }
 
   /** The count, as 32 bits, over the end of the nonce (RFC 9180 section 5.2). */
   #nonce(): Uint8Array {
-    const nonce = this.#keys.nonce.slice();
+    const nonce = this.#first.slice();
     const view = new DataView(nonce.buffer);
     const at = NONCE_BYTES - 4;
     view.setUint32(at, (view.getUint32(at) ^ this.#count++) >>> 0);
