@@ -164,10 +164,17 @@ class Book implements StandingBook {
   }
 
   flushed(): Promise<void> {
-    const operations = [...this.#changed].map((name) => this.#operation(name));
+    const names = [...this.#changed];
     this.#changed.clear();
-    if (operations.length > 0) {
-      this.#writing = this.#writing.then(() => this.#parts.store.batch(operations));
+    if (names.length > 0) {
+      const operations = names.map((name) => this.#operation(name));
+      const write = (): Promise<void> =>
+        this.#parts.store.batch(operations).catch((error: unknown) => {
+          // A disk that is full now takes them with the next change.
+          for (const name of names) this.#changed.add(name);
+          throw error;
+        });
+      this.#writing = this.#writing.then(write, write);
       // Who waits hears of a failure; nobody may be waiting.
       this.#writing.catch(() => {});
     }
@@ -195,12 +202,13 @@ class Book implements StandingBook {
     return entry;
   }
 
-  /** The entry with its counts as they are now. A clock that went back changes nothing until it has caught up. */
+  /** The entry with its counts as they are now. Where the clock went back they decay from there. */
   #current(name: string): Entry | undefined {
     const entry = this.#entries.get(name);
     if (entry === undefined) return undefined;
     const nowMs = this.#parts.clock.nowMs();
     const passedMs = nowMs - entry.atMs;
+    if (passedMs < 0) entry.atMs = nowMs;
     if (passedMs < FRESH_MS) return entry;
     for (const [fact, count] of entry.facts) {
       const left = decayed(fact, count, passedMs);

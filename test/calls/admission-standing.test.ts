@@ -17,9 +17,10 @@ import {
 } from '../../src/agent/standing-rules.ts';
 import { answerStanding, askStanding, type StandingServiceParts } from '../../src/agent/standing-service.ts';
 import type { Clock } from '../../src/base/clock.ts';
+import { SaharaError } from '../../src/base/errors.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { systemDice } from '../../src/base/random.ts';
-import { createMemoryStore } from '../../src/base/store.ts';
+import { createMemoryStore, type Store } from '../../src/base/store.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { createTickSigner, createVerifier, signOne, type TickSigner } from '../../src/protocol/signing.ts';
 import { standingQuestion, standingRequest } from '../../src/protocol/standing.ts';
@@ -131,6 +132,27 @@ describe('the book', () => {
     many(book, peerName('a'), 'refused:malformed', 8);
     clock.move(-10 * FAULT_HALF_LIFE_MS);
     expect(book.of(peerName('a')).points).toBe(32);
+    // Nor does a clock that was far ahead hold anybody down until it is there again.
+    clock.move(FAULT_HALF_LIFE_MS);
+    expect(book.of(peerName('a')).points).toBeCloseTo(16);
+  });
+
+  it('CALL-130: writes again what a full disk did not take', async () => {
+    const clock = new HandClock();
+    const inner = createMemoryStore();
+    let full = true;
+    const store: Store = {
+      ...inner,
+      batch: (operations) => (full ? Promise.reject(new SaharaError('disk-full')) : inner.batch(operations)),
+    };
+    const book = await openStanding({ store, clock });
+    book.note(peerName('a'), 'cut');
+    await expect(book.flushed()).rejects.toMatchObject({ code: 'disk-full' });
+    full = false;
+    book.note(peerName('b'), 'cut');
+    await book.flushed();
+    const names = (await openStanding({ store: inner, clock })).list(10).map(({ name }) => name);
+    expect(names.sort()).toEqual([peerName('a'), peerName('b')]);
   });
 
   it('CALL-130: survives a restart on a real disk, and decays meanwhile', async () => {
