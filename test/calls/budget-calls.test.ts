@@ -28,7 +28,7 @@ const delegate = (...agents: readonly (readonly [agent: string, budget?: number]
   });
 
 /** Says one word and then what `ask` does. */
-const after = (ask: (calls: CallsBelow, signal: AbortSignal) => AsyncIterable<AnswerPart>): Answerer =>
+const speaking = (ask: (calls: CallsBelow, signal: AbortSignal) => AsyncIterable<AnswerPart>): Answerer =>
   asking(async function* (calls, signal) {
     yield { type: 'delta', text: 'well ', citations: [] };
     yield* ask(calls, signal);
@@ -50,7 +50,7 @@ const failure = async (
 
 /** What an agent's question to others failed with, told in its answer. */
 function telling(ask: (calls: CallsBelow) => Promise<unknown>): Answerer {
-  return after(async function* (calls) {
+  return speaking(async function* (calls) {
     const said = await ask(calls).then(
       () => 'asked',
       ({ code, facts }: { code: string; facts: object }) => `${code} ${JSON.stringify(facts)}`,
@@ -356,7 +356,7 @@ describe('the end of a call with calls below', () => {
       agents: {
         desk: {
           ...alice,
-          answerer: after(async function* (calls) {
+          answerer: speaking(async function* (calls) {
             calls.ask({ agent: 'guide', question: 'What?' });
             await reached;
             yield END;
@@ -368,6 +368,29 @@ describe('the end of a call with calls below', () => {
     const result = await town.ask('desk', { budget: {} }).result;
     expect(result.finish).toBe('done');
     expect(billOf(result).children).toMatchObject([{ total: 312n, finish: 'cancelled' }]);
+  });
+
+  it('keeps held what a call may have cost whose end is unknown, and does not bill it (CALL-85)', async () => {
+    const left: bigint[] = [];
+    const town = await createTown({
+      agents: {
+        desk: {
+          ...alice,
+          answerer: speaking(async function* (calls) {
+            await calls.ask({ agent: 'guide', question: 'What?', priceMax: 400n }).result.catch(() => {});
+            left.push(calls.left);
+            yield END;
+          }),
+        },
+        guide: { ...carol, answerer: saying(9) },
+      },
+      pair: (agent) => ({
+        tap: (frame, from, index) => (agent === 'guide' && from === 'host' && index === 2 ? 'cut' : frame),
+      }),
+    });
+    const result = await town.ask('desk', { budget: { amount: 1_000n } }).result;
+    expect(left).toEqual([600n]);
+    expect(billOf(result)).toMatchObject({ below: 0n, children: [] });
   });
 
   it('costs nothing when nothing came of anything (CALL-42, CALL-87)', async () => {
@@ -388,7 +411,7 @@ describe('an agent that bills what it did not pay', () => {
       agents: {
         desk: {
           ...alice,
-          answerer: after(async function* (calls) {
+          answerer: speaking(async function* (calls) {
             await calls.ask({ agent: 'guide', question: 'What?' }).result;
             if (spoil.part) yield spoil.part;
             yield { type: 'delta', text: 'done', citations: [] };
@@ -434,7 +457,7 @@ describe('random towns', () => {
               {
                 operator: ['alice', 'bob', 'carol'][i % 3] as string,
                 price: { perCall: BigInt(50 + 37 * i), perOutputUnit: 5n },
-                answerer: after(async function* (calls) {
+                answerer: speaking(async function* (calls) {
                   const made = (plan[i] ?? []).map(
                     ({ to, priceMax, budget }) =>
                       calls.ask({ agent: `a${to}`, question: 'And?', priceMax, budget }).result,

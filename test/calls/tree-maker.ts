@@ -1,8 +1,8 @@
 /** Signed trees of calls, made from a plan: every operator and agent with a key of its own. */
-import { CALL_FRAME, type CallParent } from '../../src/protocol/call.ts';
+import type { CallParent } from '../../src/protocol/call.ts';
 import type { PriceSchedule } from '../../src/protocol/card.ts';
 import { type Certificate, certificate, certificateChain } from '../../src/protocol/certificate.ts';
-import { type CallChild, callChild } from '../../src/protocol/checkpoint.ts';
+import type { CallChild } from '../../src/protocol/checkpoint.ts';
 import { type CallBudget, type Envelope, envelope } from '../../src/protocol/envelope.ts';
 import { didOf } from '../../src/protocol/ids.ts';
 import { charge, chargeOf, costOf, type Finish, type Receipt, receipt } from '../../src/protocol/payment.ts';
@@ -173,11 +173,6 @@ export function makeTree(plan: Plan, changes: Changes = {}): Made {
 /** What is delivered of the calls below a made one. */
 export function deliveredBelow(made: Made): readonly CallChild[] {
   return made.below.map(({ ending }) => ending);
-}
-
-/** The same as frames. */
-export function childFrames(made: Made): readonly { readonly kind: number; readonly body: Uint8Array }[] {
-  return deliveredBelow(made).map((child) => ({ kind: CALL_FRAME.child, body: callChild.encode(child) }));
 }
 
 /** An operator's certificate for one of its agents. */
