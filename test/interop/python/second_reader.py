@@ -637,5 +637,11 @@ each('certificate', lambda c, g: chain(record('certificate-chain', hx(c['chain']
 each('merkle', lambda c, g: must(merkle(hx(c['leaf']), record('merkle-path', hx(c['path']))) == hx(c['root'])))
 each('receipt-tree', lambda c, g: must(sums(hx(c['payload']), int(c['amount']), record('receipt-path', hx(c['path']))) == (hx(c['root']), int(c['sum']))))
 each('bundle', lambda c, g: bundle(hx(c['hex']), g['network']))
+
+def worth(c):
+    # CALL-125
+    covered = (domain(c['network'], 'work'), hx(c['agent']), H(hx(c['envelope'])), hx(c['work']))
+    return 256 - int.from_bytes(H(*covered), 'big').bit_length() if len(hx(c['work'])) == 8 else 0
+each('work', lambda c, g: must(worth(c) >= c['bits']))
 print(f'{checked} vectors, {len(FAILED)} disagreements')
 sys.exit(1 if FAILED else 0)
