@@ -4,6 +4,7 @@ import { CALL_TARGETS } from './targets/calls.ts';
 import { DOCUMENT_TARGETS } from './targets/documents.ts';
 import { EVIDENCE_TARGETS } from './targets/evidence.ts';
 import { LEDGER_TARGETS } from './targets/ledger.ts';
+import { MARKET_TARGETS } from './targets/market.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { SEALED_TARGETS } from './targets/sealed.ts';
 import { SETTINGS_TARGETS } from './targets/settings.ts';
@@ -18,6 +19,7 @@ export const TARGETS: readonly TargetMaker[] = [
   ...CALL_TARGETS,
   ...SEALED_TARGETS,
   ...STANDING_TARGETS,
+  ...MARKET_TARGETS,
   ...LEDGER_TARGETS,
   ...DOCUMENT_TARGETS,
   ...SETTINGS_TARGETS,
