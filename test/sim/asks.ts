@@ -7,7 +7,8 @@ import { didOf } from '../../src/protocol/ids.ts';
 import { signed } from '../../src/protocol/signing.ts';
 import type { Random } from '../fuzz/random.ts';
 import { questionOf, type Script } from './answerer.ts';
-import { type Party, type Running, type SimAgent, short } from './party.ts';
+import { type Party, type SimAgent, short } from './party.ts';
+import type { Running } from './running.ts';
 import type { World } from './world.ts';
 
 /** A call that somebody began, and what became of it. */
@@ -15,9 +16,6 @@ export interface Asked {
   readonly id: string;
   readonly party: Party;
   readonly running: Running;
-  readonly agent: SimAgent;
-  readonly request: AskRequest;
-  readonly startedAtMs: number;
   /** Virtual time by which it must be over. */
   readonly dueAtMs: number;
   /** How it ended: a result or a code. */
@@ -26,8 +24,11 @@ export interface Asked {
 
 const DEADLINE_MS = 40_000;
 /** Opening a channel, dialling, a stop's wait and the skew that a deadline allows: what a call may take besides. */
-const MARGIN_MS = 150_000;
+const MARGIN_MS = 200_000;
 const SLOW_READS_MAX = 20;
+const TAKE_UP_MS_MAX = 10_000;
+/** A call that is taken up again is only waited for. */
+const PLAIN = { deadlineMs: DEADLINE_MS, stopAfterMs: undefined, readPauseMs: 0, leaveAfter: undefined };
 
 /** Draws what honest payers ask. */
 export class Asker {
@@ -50,6 +51,8 @@ export class Asker {
     const { plan, parties, scheduler } = this.#world;
     const random = this.#random;
     for (const party of parties) {
+      party.onUp = (running) => this.#takeUp(party, running);
+      if (this.#world.truth.rogues.has(party) && party.agents.length === 0) continue;
       const strangers = this.#world.agents().filter((agent) => !party.agents.includes(agent));
       // Most providers only answer.
       if (strangers.length === 0 || (party.agents.length > 0 && parties.length > 2 && !random.once(4)))
@@ -146,37 +149,62 @@ export class Asker {
     request: AskRequest,
   ): Promise<void> {
     const { scheduler, trace } = this.#world;
-    const id = toHex(request.callId as Uint8Array);
+    const callId = request.callId as Uint8Array;
     const handle = running.caller.ask(request);
-    const asked: Asked = {
-      id,
-      party,
-      running,
-      agent,
-      request,
-      startedAtMs: scheduler.nowMs,
-      dueAtMs: scheduler.nowMs + drawn.deadlineMs + MARGIN_MS + SLOW_READS_MAX * drawn.readPauseMs,
-      end: undefined,
-    };
-    this.asked.push(asked);
-    trace.say(`ask ${id.slice(0, 6)} ${party} -> ${agent.card.name} ${drawn.payment} ${request.question}`);
-    if (drawn.stopAfterMs !== undefined)
-      scheduler.after(drawn.stopAfterMs, () => handle.stop(), running.life);
-    void this.#read(handle, drawn, running);
-    const end = await handle.result.catch((error: unknown) => asSaharaError(error));
-    if ('receipt' in end) asked.end = end;
-    else {
-      asked.end = end.facts.outcome === undefined ? end.code : `${end.code}, ${String(end.facts.outcome)}`;
-      if (end.code === 'internal')
-        this.#world.truth.demand(false, () => `call ${id}: a defect: ${end.message}`);
-      if (end.code === 'funds-insufficient') void this.#fill(party, running, agent);
-    }
-    trace.say(`end ${id.slice(0, 6)} ${'receipt' in end ? `${end.finish} ${end.amount}` : asked.end}`);
+    trace.say(`ask ${short(callId)} ${party} -> ${agent.card.name} ${drawn.payment} ${request.question}`);
+    const end = await this.#watch({ party, running, callId }, handle, drawn);
+    if (end === 'funds-insufficient') void this.#fill(party, running, agent);
     const { again } = drawn;
     if (again === undefined) return;
     this.lastAtMs = Math.max(this.lastAtMs, scheduler.nowMs + again);
     const once = { ...drawn, again: undefined };
-    scheduler.after(again, () => void this.#ask(party, agent, once, request.callId));
+    scheduler.after(again, () => void this.#ask(party, agent, once, callId));
+  }
+
+  /** Goes on with calls that were under way when the party went down; some are left alone. */
+  #takeUp(party: Party, running: Running): void {
+    const { scheduler, trace } = this.#world;
+    for (const { callId } of running.openCalls.left()) {
+      if (this.#random.below(4) === 0) continue;
+      const inMs = this.#random.below(TAKE_UP_MS_MAX);
+      this.lastAtMs = Math.max(this.lastAtMs, scheduler.nowMs + inMs);
+      const takeUp = (): void => {
+        trace.say(`take up ${short(callId)} ${party}`);
+        void this.#watch({ party, running, callId }, running.caller.resume(callId), PLAIN);
+      };
+      scheduler.after(inMs, takeUp, running.life);
+    }
+  }
+
+  /** Follows a call to its end; answers the code that it failed with. */
+  async #watch(
+    { party, running, callId }: { party: Party; running: Running; callId: Uint8Array },
+    handle: CallHandle,
+    drawn: Pick<Drawn, 'deadlineMs' | 'stopAfterMs' | 'readPauseMs' | 'leaveAfter'>,
+  ): Promise<string | undefined> {
+    const { scheduler, trace, truth } = this.#world;
+    const { deadlineMs, stopAfterMs, readPauseMs } = drawn;
+    const asked: Asked = {
+      id: toHex(callId),
+      party,
+      running,
+      dueAtMs: scheduler.nowMs + deadlineMs + MARGIN_MS + SLOW_READS_MAX * readPauseMs,
+      end: undefined,
+    };
+    this.asked.push(asked);
+    if (stopAfterMs !== undefined) scheduler.after(stopAfterMs, () => handle.stop(), running.life);
+    void this.#read(handle, drawn, running);
+    const end = await handle.result.catch((error: unknown) => asSaharaError(error));
+    if ('receipt' in end) {
+      asked.end = end;
+      trace.say(`end ${short(callId)} ${end.finish} ${end.amount}`);
+      return undefined;
+    }
+    const { code, facts, message } = end;
+    asked.end = facts.outcome === undefined ? code : `${code}, ${String(facts.outcome)}`;
+    trace.say(`end ${short(callId)} ${asked.end}`);
+    truth.demand(code !== 'internal', () => `call ${asked.id}: a defect: ${message}`);
+    return code;
   }
 
   async #target(
@@ -195,7 +223,11 @@ export class Asker {
     }
   }
 
-  async #read(handle: CallHandle, drawn: Drawn, running: Running): Promise<void> {
+  async #read(
+    handle: CallHandle,
+    drawn: Pick<Drawn, 'readPauseMs' | 'leaveAfter'>,
+    running: Running,
+  ): Promise<void> {
     if (drawn.readPauseMs === 0 && drawn.leaveAfter === undefined) return;
     let slow = SLOW_READS_MAX;
     let left = drawn.leaveAfter ?? Number.POSITIVE_INFINITY;

@@ -79,23 +79,14 @@ export class Blocks {
         () => `all money is ${supply} grains, there were ${supplyOf(genesis)}`,
       );
     }
-    for (const stake of truth.stakes.values()) {
-      const paid = this.paid(stake.payer, stake.payee);
+    for (const { id, payer, payee, claimed } of this.channels.values()) {
+      const most = truth.stakes.mostOf(id);
       truth.demand(
-        truth.rogues.has(stake.payer) || paid <= stake.most,
+        truth.rogues.has(payer) || claimed <= most,
         () =>
-          `${stake.payer} has paid ${paid} grains to ${stake.payee}, at stake were never more than ${stake.most}`,
+          `${payer} has paid ${claimed} grains to ${payee} on ${id.slice(0, 6)}, at stake were never more than ${most}`,
       );
     }
-  }
-
-  /** What `payer` has paid to a key over all channels, grains. */
-  paid(payer: Party, payee: string): bigint {
-    let sum = 0n;
-    for (const channel of this.channels.values()) {
-      if (channel.payer === payer && toHex(channel.payee.signer.publicKey) === payee) sum += channel.claimed;
-    }
-    return sum;
   }
 
   #transaction(payload: Uint8Array): void {

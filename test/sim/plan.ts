@@ -5,10 +5,9 @@ import { createRandom, type Random } from '../fuzz/random.ts';
 export type Mutation =
   | 'double-charge'
   | 'forgetful-disk'
-  | 'forgetful-replay'
   | 'eternal-adverts'
   | 'generous-vouchers'
-  | 'silent-host'
+  | 'endless-calls'
   | 'minted-grain'
   | 'overcharge';
 
@@ -83,13 +82,14 @@ export function planOf(seed: number): Plan {
     1,
     small ? 1 + below(Math.min(3, parties - 1)) : Math.ceil(parties / (8 + below(10))),
   );
-  const outageMs = 1_000 + below(30_000);
+  // Longer than an advert lives, now and then.
+  const outageMs = once(8) ? 120_000 : 1_000 + below(30_000);
   const blockIntervalMs = 3_000;
   return {
     parties,
     providers,
     realKeys: small && once(16),
-    durationMs: small ? 15_000 + below(75_000) : 15_000 + below(20_000),
+    durationMs: small ? 15_000 + below(outageMs > 60_000 ? 150_000 : 75_000) : 15_000 + below(20_000),
     asksPerPayer: small ? 1 + below(10) : 1 + below(3),
     burstMax: once(12) ? 64 : 1 + below(6),
     pauseMsMax: once(3) ? 0 : 1 + below(600),

@@ -4,7 +4,10 @@ import { Asker } from './asks.ts';
 import { Blocks } from './blocks.ts';
 import { Faults } from './faults.ts';
 import { checkAtRest, checkWhileRunning } from './invariants.ts';
+import { plantMutation } from './mutations.ts';
 import type { StoryOptions } from './plan.ts';
+import { RoguePayee } from './rogue-payees.ts';
+import { RoguePayer } from './rogue-payers.ts';
 import { Violation } from './truth.ts';
 import { World } from './world.ts';
 
@@ -40,6 +43,8 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
   const asker = new Asker(world);
   const blocks = new Blocks(world);
   const faults = new Faults(world);
+  plantMutation(world);
+  const rogues = roguesOf(world);
   const story = { world, asker, blocks, faults };
   const unhandled = (error: unknown): void => scheduler.fail(error);
   process.on('unhandledRejection', unhandled);
@@ -49,6 +54,7 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
     for (const party of parties) void world.start(party);
     await scheduler.advance(START_MS);
     asker.schedule();
+    for (const rogue of rogues) rogue.schedule();
     faults.schedule();
     for (let atMs = START_MS; atMs < START_MS + plan.durationMs; atMs += LOOK_EVERY_MS) {
       blocks.follow();
@@ -80,4 +86,15 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
     tasks: scheduler.ran,
     lastedMs: scheduler.nowMs,
   };
+}
+
+/** The last providers and the last payers are the dishonest ones, if the plan has any. */
+function roguesOf(world: World): readonly { schedule(): void }[] {
+  const { plan, parties } = world;
+  const providers = parties.filter(({ agents }) => agents.length > 0);
+  const payers = parties.filter(({ agents }) => agents.length === 0);
+  return [
+    ...providers.slice(providers.length - plan.roguePayees).map((party) => new RoguePayee(world, party)),
+    ...payers.slice(payers.length - plan.roguePayers).map((party) => new RoguePayer(world, party)),
+  ];
 }

@@ -4,8 +4,6 @@
  */
 import { equalBytes, toHex } from '../../src/base/bytes.ts';
 import type { CallFrame, CallStream } from '../../src/mesh/interface.ts';
-import type { PayerBook } from '../../src/payment/payer-book.ts';
-import type { PayerReservation } from '../../src/payment/payer-reservation.ts';
 import {
   CALL_FRAME,
   type CallRequest,
@@ -26,6 +24,7 @@ import type { Signed, TickSigner } from '../../src/protocol/signing.ts';
 import { inputUnits, UnitCounter } from '../../src/protocol/units.ts';
 import type { CrashKind } from './disk.ts';
 import type { Party, SimAgent } from './party.ts';
+import { Stakes } from './stakes.ts';
 import type { Scheduler } from './time.ts';
 import type { Trace } from './trace.ts';
 import { watchStream } from './watched.ts';
@@ -61,20 +60,6 @@ export interface CallTruth {
   readonly shown: Set<string>;
 }
 
-/** What a payer has promised to one payee. */
-export interface Stake {
-  readonly payer: Party;
-  readonly payee: string;
-  /** Grains of receipts accepted. */
-  settled: bigint;
-  /** Covers of calls that have not come to an end that is known. */
-  readonly open: Map<string, bigint>;
-  /** Most that both were together at a time: nobody may ever be paid more. */
-  most: bigint;
-  /** Most that one call was covered for. */
-  coverMost: bigint;
-}
-
 /** What a party just did for a call. */
 export type CallStep =
   | 'sent-opening'
@@ -90,7 +75,7 @@ const DELIVERIES: ReadonlySet<number> = new Set([CALL_FRAME.delta, CALL_FRAME.so
 /** Everything that is true. */
 export class Truth {
   readonly calls: Map<string, CallTruth> = new Map();
-  readonly stakes: Map<string, Stake> = new Map();
+  readonly stakes: Stakes = new Stakes();
   /** Parties that do not keep the rules; what happens to them is their own fault. */
   readonly rogues: Set<Party> = new Set();
   /** Told of every step of every call, before what follows from it. */
@@ -129,86 +114,14 @@ export class Truth {
     }
   }
 
-  /** What `payer` has promised to the key `payee`. */
-  stakeOf(payer: Party, payee: Uint8Array): Stake {
-    const name = `${payer.name} ${toHex(payee)}`;
-    const known = this.stakes.get(name);
-    if (known) return known;
-    const stake = { payer, payee: toHex(payee), settled: 0n, open: new Map(), most: 0n, coverMost: 0n };
-    this.stakes.set(name, stake);
-    return stake;
-  }
-
-  /** The payer's book of `party`, watched. */
-  watchPayer(book: PayerBook, party: Party): PayerBook {
-    const reserve = async (
-      take: () => Promise<PayerReservation>,
-      request: { readonly callId: Uint8Array; readonly payee: Uint8Array; readonly amountMax: bigint },
-    ): Promise<PayerReservation> => {
-      const stake = this.stakeOf(party, request.payee);
-      const id = toHex(request.callId);
-      const before = stake.open.get(id);
-      this.#cover(stake, id, request.amountMax);
-      try {
-        return this.#watchLease(await take(), stake, id);
-      } catch (error) {
-        if (before === undefined) stake.open.delete(id);
-        throw error;
-      }
-    };
-    return overlay(book, {
-      reserve: (...args: Parameters<PayerBook['reserve']>) => reserve(() => book.reserve(...args), args[0]),
-      recall: async (...args: Parameters<PayerBook['recall']>) => {
-        const found = await book.recall(...args);
-        return found && reserve(async () => found, args[0]);
-      },
-    });
-  }
-
-  #watchLease(lease: PayerReservation, stake: Stake, id: string): PayerReservation {
-    const settled = (receipt: Signed): void => {
-      if (!stake.open.delete(id)) return;
-      stake.settled += receiptSchema.decode(receipt.payload).amount;
-    };
-    return overlay(lease, {
-      raise: (amountMax) => {
-        this.#cover(stake, id, amountMax);
-        return lease.raise(amountMax);
-      },
-      settle: async (ending) => {
-        await lease.settle(ending);
-        settled(ending.receipt);
-      },
-      outcome: async (options) => {
-        const outcome = await lease.outcome(options);
-        if (outcome.state === 'ended') settled(outcome.ending.receipt);
-        if (outcome.state === 'unknown') stake.open.delete(id);
-        return outcome;
-      },
-      release: (reason) => {
-        lease.release(reason);
-        stake.open.delete(id);
-      },
-    });
-  }
-
-  #cover(stake: Stake, id: string, amount: bigint): void {
-    const known = stake.open.get(id) ?? 0n;
-    if (amount > known) stake.open.set(id, amount);
-    if (amount > stake.coverMost) stake.coverMost = amount;
-    let sum = stake.settled;
-    for (const cover of stake.open.values()) sum += cover;
-    if (sum > stake.most) stake.most = sum;
-  }
-
   /** The caller's end of a call of `party`, watched. */
   watchCaller(stream: CallStream, party: Party): CallStream {
     let call: CallTruth | undefined;
     let next = 0;
     const promised = (voucher: Signed | undefined): void => {
       if (!voucher || this.rogues.has(party) || !call?.agent) return;
-      const { ceiling } = voucherSchema.decode(voucher.payload);
-      const { most } = this.stakeOf(party, call.agent.card.operator);
+      const { ceiling, channel } = voucherSchema.decode(voucher.payload);
+      const most = this.stakes.mostOf(channel);
       this.demand(
         ceiling <= most,
         () => `${party} promised ${ceiling} grains, at stake were never more than ${most}`,
@@ -373,15 +286,4 @@ export class Truth {
     if (this.rogues.has(party)) return;
     this.demand(call.shown.size === 1, () => `call ${call.id}: two receipts were shown for it`);
   }
-}
-
-/** `target` with some of its members replaced; the others are its own, with their private state. */
-function overlay<T extends object>(target: T, replaced: Partial<T>): T {
-  return new Proxy(target, {
-    get(_, name) {
-      if (Object.hasOwn(replaced, name)) return Reflect.get(replaced, name);
-      const value: unknown = Reflect.get(target, name, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
 }
