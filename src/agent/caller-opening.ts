@@ -3,7 +3,7 @@ import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { childContext, rootContext } from '../protocol/budget.ts';
 import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
 import type { PriceSchedule } from '../protocol/card.ts';
-import { type Envelope, envelope } from '../protocol/envelope.ts';
+import { type CallBudget, type Envelope, envelope } from '../protocol/envelope.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
 import { PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS, ENVELOPE_LIFE_MS_MAX } from '../protocol/limits.ts';
@@ -74,7 +74,9 @@ export async function openCall(
     sequence: shared.nextSequence(),
     issuedAtMs,
     expiresAtMs: issuedAtMs + Math.min(ENVELOPE_LIFE_MS_MAX, request.deadlineMs + CLOCK_SKEW_MS),
-    context: asked.below ? childContext(asked.below.parent, asked.budget) : rootContext(callId, asked.budget),
+    context: asked.below
+      ? childContext(asked.below.parent, asked.budget)
+      : rootContext(callId, budgetFor(asked, skewMs)),
     bodyType: 'call',
     bodyHash: requestHash,
     extensions: new Map(),
@@ -109,6 +111,11 @@ export async function openCall(
     bytes,
     lease,
   };
+}
+
+/** The budget with its end by the clock that the call's own times go by. */
+function budgetFor({ budget }: AskRequest, skewMs: number): CallBudget | undefined {
+  return budget && { ...budget, deadlineMs: budget.deadlineMs + skewMs };
 }
 
 /** A call as it was opened, read back from its ticket; nothing is held for it yet. */

@@ -53,9 +53,10 @@ export class Answering {
   async deliver(answer: AsyncIterable<AnswerPart>): Promise<Finish> {
     const { delivery, signal } = this.#parts;
     const ended = await this.#run(answer).catch((error: unknown) => ({ error }));
-    const billed = this.#parts.calls !== undefined && (await this.#settleCalls(this.#parts.calls));
+    if (this.#parts.calls !== undefined) await this.#settleCalls(this.#parts.calls);
     if (typeof ended === 'string') return ended;
-    if (delivery.deltas === 0 && !billed) throw signal.aborted ? signal.reason : backendError(ended.error);
+    const billed = delivery.deltas > 0 || delivery.frames.some(({ kind }) => kind === CALL_FRAME.child);
+    if (!billed) throw signal.aborted ? signal.reason : backendError(ended.error);
     return signal.aborted ? 'cancelled' : 'failed';
   }
 
@@ -86,15 +87,14 @@ export class Answering {
     }
   }
 
-  /** Delivers the calls below that were not delivered yet, whatever the pace of the reader; whether there are any. */
-  async #settleCalls(calls: ChildCalls): Promise<boolean> {
+  /** Delivers the calls below that were not delivered yet, whatever the pace of the reader. */
+  async #settleCalls(calls: ChildCalls): Promise<void> {
     const { delivery, signal } = this.#parts;
     const made = await calls.close();
     const delivered = new Set(delivery.frames.map(({ body }) => body));
     for (const { body, amount } of made) {
       if (!delivered.has(body)) delivery.child(body, amount, signal)?.catch(() => {});
     }
-    return made.length > 0;
   }
 
   #part(part: Delivered): Promise<void> | undefined {

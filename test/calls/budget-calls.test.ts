@@ -113,6 +113,17 @@ describe('a tree of calls', () => {
     expect(receipt.deliveries).toBe(evidence.deliveries.length);
   });
 
+  it('goes by the clock that was corrected (CALL-83, ENV-4)', async () => {
+    const behindMs = 400_000;
+    const town = await createTown({
+      behindMs,
+      agents: { desk: { ...alice, answerer: delegate(['guide']) }, guide: { ...carol, answerer: saying(1) } },
+    });
+    const deadlineMs = Date.now() - behindMs + 30_000;
+    const result = await town.ask('desk', { deadlineMs: 30_000, budget: { deadlineMs } }).result;
+    expect(billOf(result).below).toBe(303n);
+  });
+
   it('costs an operator nothing of its own for its own agent, and passes on what that paid (CALL-80)', async () => {
     const town = await createTown({
       agents: {

@@ -14,7 +14,7 @@ import { createHosting, type Hosting, type PublishedAgent } from '../../src/agen
 import { MANIFEST_DEFAULTS } from '../../src/agent/manifest.ts';
 import type { Answerer, AnswerPart, CallStream } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { systemDice } from '../../src/base/random.ts';
@@ -51,6 +51,8 @@ export interface TownOptions {
   readonly deposit?: bigint;
   /** Whether channels stand before they are asked for. Default true. */
   readonly channels?: boolean;
+  /** How far the clock of who only asks is behind, milliseconds. Default 0. */
+  readonly behindMs?: number;
   /** What may happen to frames on their way to the agent of that name. */
   readonly pair?: (agent: string) => PairOptions;
 }
@@ -130,6 +132,7 @@ export async function createTown(options: TownOptions): Promise<Town> {
         return { own, target: { peerId: wanted, card: (own ? found.own : found.agent).signedCard } };
       },
       open,
+      clock: name === 'payer' ? { ...clock, nowMs: () => clock.nowMs() - (options.behindMs ?? 0) } : clock,
     });
   }
   for (const [i, [name, spec]] of Object.entries(options.agents).entries()) {
@@ -192,6 +195,7 @@ interface PeerParts {
   readonly payees: (payee: Uint8Array) => TownPeer | undefined;
   readonly find: (agent: string) => Awaited<ReturnType<ChildCallsParts['find']>>;
   readonly open: (payer: Uint8Array, payee: Uint8Array) => void;
+  readonly clock: Clock;
 }
 
 async function createPeer(
@@ -225,7 +229,12 @@ async function createPeer(
   const callerOptions = { stopTimeoutMs: 2_000, resumeForMs: 0 };
   let ownHost: Host | undefined;
   const caller = createCaller(
-    { ...callerParts, payer, transport: { openCall: (peerId) => parts.openCall(peerId) } },
+    {
+      ...callerParts,
+      clock: parts.clock,
+      payer,
+      transport: { openCall: (peerId) => parts.openCall(peerId) },
+    },
     callerOptions,
   );
   const own = createCaller(
