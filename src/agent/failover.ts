@@ -13,10 +13,14 @@ import type { AskRequest, CallEvent, Caller, CallHandle, CallResult, CallTarget 
 export interface FailoverParts {
   readonly caller: Caller;
   /**
-   * Mends what stands between this side and a target, such as a channel without room; true when it may be tried
-   * again. Asked at most once for each target. Default: nothing can be mended.
+   * Mends what stands between this side and a target, such as a channel without room, after which it is tried once
+   * more. Default: nothing can be mended.
    */
-  readonly mend?: (target: CallTarget, failure: SaharaError) => Promise<boolean>;
+  readonly mend?: {
+    /** Failures of this side that can be mended: nothing was delivered, and nothing is owed. */
+    readonly codes: ReadonlySet<string>;
+    run(target: CallTarget): Promise<unknown>;
+  };
 }
 
 /** A question to the first of `targets` that answers it. */
@@ -44,7 +48,9 @@ export interface Attempt {
 export type FailoverEvent =
   | CallEvent
   /** From here on the events are those of this call; what another one has said before does not count. */
-  | { readonly type: 'attempt'; readonly callId: Id; readonly target: CallTarget };
+  | { readonly type: 'attempt'; readonly callId: Id; readonly target: CallTarget }
+  /** What stands between this side and `target` is being mended. */
+  | { readonly type: 'mending'; readonly target: CallTarget };
 
 /** How it went. */
 export interface FailoverResult {
@@ -73,6 +79,7 @@ const NEXT: ReadonlySet<string> = new Set([
   'quota-exhausted',
   'rate-limited',
   'receipt-invalid',
+  'seal-invalid',
   'work-required',
   'wrong-recipient',
 ]);
@@ -127,7 +134,7 @@ class Asking {
     for (let width = this.#request.race ?? 1; ; width = 1) {
       const contenders = await this.#contenders(width);
       if (contenders.length === 0) throw this.#failure();
-      const winner = contenders.length === 1 ? contenders[0] : await this.#race(contenders);
+      const winner = contenders.length === 1 ? contenders[0] : yield* this.#race(contenders);
       if (winner === undefined) continue;
       const { handle, target } = winner;
       yield { type: 'attempt', callId: handle.callId, target };
@@ -139,7 +146,7 @@ class Asking {
         this.#count(winner, { result });
         if (result.finish !== 'failed' || !(await this.#another())) return this.#result(result, target);
       } catch (error) {
-        await this.#lost(winner, asSaharaError(error));
+        yield* this.#lost(winner, asSaharaError(error));
       }
     }
   }
@@ -192,13 +199,13 @@ class Asking {
   }
 
   /** The first that says something; the others are stopped. `undefined` when none does. */
-  async #race(contenders: readonly Contender[]): Promise<Contender | undefined> {
+  async *#race(contenders: readonly Contender[]): AsyncGenerator<FailoverEvent, Contender | undefined> {
     const racing = new Map(contenders.map((contender) => [contender, firstWord(contender)] as const));
     while (racing.size > 0) {
       const { contender, failure } = await Promise.race(racing.values());
       racing.delete(contender);
       if (failure !== undefined) {
-        await this.#lost(contender, failure);
+        yield* this.#lost(contender, failure);
         continue;
       }
       for (const loser of racing.keys()) this.#stop(loser);
@@ -222,18 +229,20 @@ class Asking {
   }
 
   /** A call failed: who comes next is asked, if that can help. Throws otherwise. */
-  async #lost(contender: Contender, failure: SaharaError): Promise<void> {
+  async *#lost(contender: Contender, failure: SaharaError): AsyncGenerator<FailoverEvent, void> {
     const { target } = contender;
     this.#open.delete(contender);
     this.#last = failure;
     this.#count(contender, { failure });
     if (this.#signal?.aborted || failure.code === 'cancelled') throw this.#failure();
-    if (!this.#mended.has(target) && failure.facts.outcome !== 'unknown') {
+    const { mend } = this.#parts;
+    const mendable = mend?.codes.has(failure.code) && failure.facts.outcome !== 'unknown';
+    if (mend && mendable && !this.#mended.has(target)) {
       this.#mended.add(target);
-      if (await this.#parts.mend?.(target, failure)) {
-        this.#queue.unshift(target);
-        return;
-      }
+      yield { type: 'mending', target };
+      await mend.run(target);
+      this.#queue.unshift(target);
+      return;
     }
     if (!NEXT.has(failure.code)) throw this.#failure();
   }

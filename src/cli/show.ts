@@ -86,6 +86,8 @@ export class AnswerPrinter {
         `  ${amount(share.amount).padEnd(20)} ${percent(share.ppm).padStart(6)}  ${share.role.padEnd(9)} ${plainName(share.name, 60)}`,
       );
     }
+    if (end.spent !== undefined)
+      line(paint('dim', `  ${amount(end.spent)} in all, for every host that was asked`));
     line(paint('dim', `  receipt ${shortId(end.callId)}, ${end.tookMs} ms, evidence in ${end.path}`));
   }
 }

@@ -24,7 +24,7 @@ async function seek(
     ...options,
   });
   const seen: string[] = [];
-  const mend = async (): Promise<boolean> => options.mendable === true;
+  const mend = { codes: new Set(options.mendable ? ['payment-required'] : []), run: async () => {} };
   const sought = askInTurn(
     { caller: rig.caller, mend },
     {

@@ -18,6 +18,7 @@ interface AskOptions {
   readonly timeout?: string;
   readonly receipt?: string;
   readonly offers?: boolean;
+  readonly race?: boolean;
 }
 
 /** A question, or many. */
@@ -34,6 +35,7 @@ export const askCommands: CommandGroup = (program, run) => {
     .option('--skill <name>', 'which of its skills')
     .option('--timeout <seconds>', 'how long to wait for the answer')
     .option('--offers', 'have its hosts make offers first, and take the best')
+    .option('--race', 'ask two of its hosts at once; the first word wins, the other is stopped at its price')
     .option('--receipt <file>', 'also save the evidence bundle here')
     .addHelpText('after', '\nExample:\n  $ sahara ask guide "How does a payee get paid?" --max-price 0.01')
     .action(run(ask));
@@ -72,6 +74,7 @@ function inputOf(agent: string, question: string, options: AskOptions): AskInput
     ...(priceMax !== undefined && { priceMax }),
     ...(options.skill !== undefined && { skill: options.skill }),
     ...(seconds !== undefined && { deadlineMs: seconds * 1000 }),
+    ...(options.race === true && { race: true }),
   };
 }
 
@@ -108,7 +111,7 @@ export async function showAnswer(
   events: AsyncIterable<AskEvent>,
 ): Promise<{ readonly end: AskEnd; readonly text: string }> {
   const { terminal } = app;
-  const printer = new AnswerPrinter(terminal);
+  let printer = new AnswerPrinter(terminal);
   let stopSpinning = terminal.progress('Looking for the agent');
   let end: AskEnd | undefined;
   try {
@@ -118,8 +121,11 @@ export async function showAnswer(
       if (terminal.json) terminal.line(JSON.stringify(event));
       else if (event.type === 'progress') stopSpinning = showStep(app, event);
       else if (event.type === 'offers') showOffers(app, event.offers);
-      else if (event.type === 'agent') stopSpinning = terminal.progress(`${event.name} is answering`);
-      else printer.event(event);
+      else if (event.type === 'agent') {
+        if (printer.text !== '') terminal.line('\n');
+        printer = new AnswerPrinter(terminal);
+        stopSpinning = terminal.progress(`${event.name} is answering`);
+      } else printer.event(event);
       if (event.type === 'end') end = event;
     }
   } finally {

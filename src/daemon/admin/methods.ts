@@ -39,6 +39,8 @@ export interface AskInput {
   readonly priceMax?: string | undefined;
   readonly skill?: string | undefined;
   readonly deadlineMs?: number | undefined;
+  /** Asks two hosts of the agent at once: the first word wins, the other is stopped at its price. */
+  readonly race?: boolean | undefined;
   /** What the agent may spend on calls of its own; `priceMax` pays for it too. Default: nothing. */
   readonly budget?: AskBudget | undefined;
 }
@@ -214,7 +216,7 @@ export const ADMIN_METHODS: MethodTable = {
   'ledger.transactions': unary(z.strictObject({ limit })),
   'ledger.verify': unary(nothing),
   collect: unary(z.strictObject({ asset: name.optional() })),
-  ask: stream(z.strictObject({ ...question, agent: name })),
+  ask: stream(z.strictObject({ ...question, agent: name, race: z.boolean().optional() })),
   auction: stream(
     z.strictObject({
       ...question,

@@ -255,6 +255,7 @@ export type AskEvent =
   | { readonly type: 'progress'; readonly step: string; readonly detail: string }
   /** The offers that came in, the best first: the first is taken. */
   | { readonly type: 'offers'; readonly offers: readonly OfferRow[] }
+  /** Who answers. Once more when somebody else begins anew: what came before then does not count. */
   | {
       readonly type: 'agent';
       readonly name: string;
@@ -299,6 +300,8 @@ export interface AskEnd {
   readonly calls: number;
   readonly shares: readonly ShareRow[];
   readonly channel?: string;
+  /** What it took in all where several were asked, grains: the others' bundles are saved too. */
+  readonly spent?: string;
   /** Where the evidence bundle was saved. */
   readonly path: string;
   readonly tookMs: number;
