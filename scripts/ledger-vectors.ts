@@ -137,6 +137,7 @@ async function chain(): Promise<unknown> {
     parents: parents.map(([asset, ppm]) => ({ asset, relation: 'trained-on', ppm })),
     commitment: { scheme: 'sha256-merkle-1mib', root: suite.sha256(utf8(name)), sizeBytes: name.length },
     licence: 'open',
+    terms: undefined,
   });
   await run([alice, give(bob, 5n)], [alice, give(bob, 0n)], [bob, give(carol, 10n ** 12n)]);
   await run([bob, { type: 'faucet', to: bob.publicKey, amount: 7n }]);

@@ -106,5 +106,6 @@ function actionOf(wanted: Registration): RegisterAssetAction {
     parents: [],
     commitment: wanted.commitment,
     licence: wanted.licence,
+    terms: undefined,
   };
 }

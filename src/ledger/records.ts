@@ -96,6 +96,20 @@ export interface EndingRecord {
   readonly channels: readonly Hash[];
 }
 
+/** A licence that a key bought to an asset. */
+export interface GrantRecord {
+  /** Height from which on it counts no more; 0: it counts for ever. */
+  readonly endsAt: number;
+  /** What was paid for it in all, grains. */
+  readonly paid: bigint;
+}
+
+/** The registrant of an asset allows a key to derive from it. */
+export interface ApprovalRecord {
+  /** Height at which it was given. */
+  readonly since: number;
+}
+
 const counter: Field<bigint> = {
   write: (writer, value) => writer.uint(value),
   read: (reader) => reader.bigUint(COUNTER_MAX),
@@ -193,6 +207,22 @@ export const ENDINGS: Table<EndingRecord> = {
   held: () => 0n,
 };
 
+/** Bought licences by asset id and licensee. */
+export const GRANTS: Table<GrantRecord> = {
+  name: 'grant',
+  tag: 0x20,
+  schema: record('grant', { endsAt: uint(), paid: grains }),
+  held: () => 0n,
+};
+
+/** Approvals by asset id and licensee. */
+export const APPROVALS: Table<ApprovalRecord> = {
+  name: 'approval',
+  tag: 0x21,
+  schema: record('approval', { since: uint() }),
+  held: () => 0n,
+};
+
 interface HeldMeter {
   readonly tag: number;
   readonly held: (value: Uint8Array) => bigint;
@@ -212,6 +242,8 @@ const METERS: ReadonlyMap<number, HeldMeter> = new Map(
     meter(FAUCETS),
     meter(CLOSINGS),
     meter(ENDINGS),
+    meter(GRANTS),
+    meter(APPROVALS),
   ].map((one) => [one.tag, one]),
 );
 
@@ -235,6 +267,11 @@ export function stateKey<T>(table: Table<T>, id: Uint8Array): Uint8Array {
 /** The id of a lane's record. */
 export function laneId(channel: Hash, lane: number): Uint8Array {
   return concat(channel, u32be(lane));
+}
+
+/** The id of a licensee's record about an asset. */
+export function licenseeId(asset: Hash, licensee: PublicKey): Uint8Array {
+  return concat(asset, licensee);
 }
 
 /** The id of a height's list of ending channels. */

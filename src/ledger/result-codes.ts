@@ -55,6 +55,20 @@ const CODES = {
   'charge-signature-invalid': { code: 86, sentence: "The charge does not carry the payee's signature." },
   'lanes-exhausted': { code: 87, sentence: 'The channel has no room for another lane.' },
   'amounts-fall': { code: 88, sentence: 'An asset would have earned less than the ledger already knows.' },
+  'terms-invalid': { code: 112, sentence: 'The terms of the licence are not well-formed.' },
+  'licence-expired': { code: 113, sentence: 'The licence of a parent has ended.' },
+  'licence-grant': { code: 114, sentence: 'A parent may only be used under a bought licence.' },
+  'licence-derivatives': { code: 115, sentence: 'A parent allows nothing to be made from it.' },
+  'licence-approval': { code: 116, sentence: 'The registrant of a parent has not approved.' },
+  'licence-reciprocal': { code: 117, sentence: 'A parent asks for terms that are as free as its own.' },
+  'licence-commercial': { code: 118, sentence: 'A parent allows no commercial use.' },
+  'licence-share': { code: 119, sentence: 'A parent asks for a larger part of the revenue.' },
+  'licence-attribution': { code: 120, sentence: 'A parent asks to be named by what is made from it.' },
+  'licence-territory': { code: 121, sentence: 'A parent may be used in fewer territories.' },
+  'licence-term': { code: 122, sentence: 'The licence of a parent ends earlier.' },
+  'licence-ceiling': { code: 123, sentence: 'A parent limits what may be received more narrowly.' },
+  'licence-not-for-sale': { code: 124, sentence: 'The asset needs no bought licence.' },
+  'not-registrant': { code: 125, sentence: 'Only who registered the asset may do this.' },
 } as const;
 
 /** The name of a result. */

@@ -7,6 +7,8 @@ import { nameOf } from './names.ts';
 import {
   ACCOUNTS,
   type AccountRecord,
+  APPROVALS,
+  type ApprovalRecord,
   ASSETS,
   type AssetRecord,
   CHANNELS,
@@ -17,6 +19,8 @@ import {
   type EndingRecord,
   FAUCETS,
   type FaucetRecord,
+  GRANTS,
+  type GrantRecord,
   LANES,
   type LaneRecord,
   REVENUES,
@@ -126,6 +130,8 @@ export class State {
   readonly faucets: TableView<FaucetRecord>;
   readonly closings: TableView<ClosingRecord>;
   readonly endings: TableView<EndingRecord>;
+  readonly grants: TableView<GrantRecord>;
+  readonly approvals: TableView<ApprovalRecord>;
 
   constructor(read: StateReader) {
     const view = <T>(table: Table<T>): TableView<T> => new TableView(table, read, this.#journal);
@@ -137,6 +143,8 @@ export class State {
     this.faucets = view(FAUCETS);
     this.closings = view(CLOSINGS);
     this.endings = view(ENDINGS);
+    this.grants = view(GRANTS);
+    this.approvals = view(APPROVALS);
   }
 
   /** Runs `step`; when `keep` says no to its outcome, the state is as before. */
@@ -161,7 +169,8 @@ export class State {
 
   #views(): readonly Pick<TableView<unknown>, 'heldChange' | 'changes'>[] {
     const { accounts, channels, lanes, assets, revenues, faucets, closings, endings } = this;
-    return [accounts, channels, lanes, assets, revenues, faucets, closings, endings];
+    const { grants, approvals } = this;
+    return [accounts, channels, lanes, assets, revenues, faucets, closings, endings, grants, approvals];
   }
 }
 

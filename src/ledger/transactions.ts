@@ -5,6 +5,7 @@ import { collect } from './transactions/collect.ts';
 import type { ActionOf, Handler, Outcome, TransactionContext } from './transactions/context.ts';
 import { cancelClose, closeByPayee, requestClose } from './transactions/ending.ts';
 import { faucet } from './transactions/faucet.ts';
+import { approveDerivative, buyLicence, withdrawApproval } from './transactions/licence.ts';
 import { openChannel } from './transactions/open-channel.ts';
 import { registerAsset } from './transactions/register-asset.ts';
 import { topUp } from './transactions/top-up.ts';
@@ -21,6 +22,9 @@ const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
   'request-close': requestClose,
   'cancel-close': cancelClose,
   collect,
+  'buy-licence': buyLicence,
+  'approve-derivative': approveDerivative,
+  'withdraw-approval': withdrawApproval,
 };
 
 /** Executes an action by its kind's handler. */

@@ -74,6 +74,8 @@ export const CLAIM_ASSETS_MAX = 256;
 export const ASSET_OWNERS_MAX = 64;
 /** Most parents of an asset. */
 export const ASSET_PARENTS_MAX = 16;
+/** Most territories that a licence names. */
+export const TERRITORIES_MAX = 64;
 /** Deepest lineage. */
 export const LINEAGE_DEPTH_MAX = 64;
 /** Parts in a whole share. */

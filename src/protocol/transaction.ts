@@ -1,6 +1,7 @@
 /** What the ledger is told: one record per kind of transaction, signed by its sender under the type `transaction`. */
 import { concat, u64be } from '../base/bytes.ts';
 import { domainHash, type Hash, type PublicKey } from './ids.ts';
+import { type LicenceTerms, licenceTerms, type ParentRelation } from './licence.ts';
 import {
   ASSET_OWNERS_MAX,
   ASSET_PARENTS_MAX,
@@ -24,14 +25,6 @@ export type AssetKind =
   | 'agent'
   | 'template'
   | 'eval-set';
-
-/** How an asset came from a parent. */
-export type ParentRelation =
-  | 'trained-on'
-  | 'fine-tuned-from'
-  | 'merged-from'
-  | 'retrieves-from'
-  | 'evaluated-on';
 
 /** An owner and what part of the asset's own revenue is theirs, in parts per million. */
 export interface OwnerShare {
@@ -92,7 +85,10 @@ export interface RegisterAssetAction {
   readonly owners: readonly OwnerShare[];
   readonly parents: readonly ParentShare[];
   readonly commitment: Commitment;
+  /** What the licence is called, for people. */
   readonly licence: string;
+  /** What it says; absent: the asset binds nobody who makes something from it. */
+  readonly terms: LicenceTerms | undefined;
 }
 
 /** Opens a channel from the sender to `payee`. */
@@ -137,6 +133,26 @@ export interface CollectAction {
   readonly asset: Hash;
 }
 
+/** Buys a licence to an asset for the sender, at the price that its terms name. */
+export interface BuyLicenceAction {
+  readonly type: 'buy-licence';
+  readonly asset: Hash;
+}
+
+/** The registrant of an asset allows a key to derive from it. */
+export interface ApproveDerivativeAction {
+  readonly type: 'approve-derivative';
+  readonly asset: Hash;
+  readonly licensee: PublicKey;
+}
+
+/** The registrant takes the approval back; what was made under it stays. */
+export interface WithdrawApprovalAction {
+  readonly type: 'withdraw-approval';
+  readonly asset: Hash;
+  readonly licensee: PublicKey;
+}
+
 /** What a transaction does. */
 export type Action =
   | TransferAction
@@ -148,7 +164,10 @@ export type Action =
   | CloseByPayeeAction
   | RequestCloseAction
   | CancelCloseAction
-  | CollectAction;
+  | CollectAction
+  | BuyLicenceAction
+  | ApproveDerivativeAction
+  | WithdrawApprovalAction;
 
 /** The wire form of an action. Numbers that are not listed are reserved. */
 export const action: Schema<Action> = union('action', {
@@ -180,6 +199,7 @@ export const action: Schema<Action> = union('action', {
       ),
       commitment: record('commitment', { scheme: text(32), root: bytes(32), sizeBytes: uint() }),
       licence: text(128),
+      terms: optional(licenceTerms),
     }),
   ],
   'open-channel': [4, record('open-channel', { payee: bytes(32), deposit: grains })],
@@ -189,6 +209,9 @@ export const action: Schema<Action> = union('action', {
   'request-close': [8, record('request-close', { channel: bytes(32) })],
   'cancel-close': [9, record('cancel-close', { channel: bytes(32) })],
   collect: [10, record('collect', { asset: bytes(32) })],
+  'buy-licence': [20, record('buy-licence', { asset: bytes(32) })],
+  'approve-derivative': [21, record('approve-derivative', { asset: bytes(32), licensee: bytes(32) })],
+  'withdraw-approval': [22, record('withdraw-approval', { asset: bytes(32), licensee: bytes(32) })],
 });
 
 /** One transaction. */

@@ -137,6 +137,7 @@ class Story {
       parents,
       commitment: { scheme: 'none', root: NOWHERE, sizeBytes: 0 },
       licence: '',
+      terms: undefined,
     };
   }
 
@@ -252,6 +253,7 @@ async function diamond(bench: Bench): Promise<readonly Hash[]> {
       parents: shares,
       commitment,
       licence: '',
+      terms: undefined,
     };
     expect((await bench.run(owner, { type: 'register-asset', ...made })).name).toBe('ok');
   }

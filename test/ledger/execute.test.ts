@@ -40,6 +40,7 @@ function asset(owners: readonly [Signer, number][], parents: readonly ParentShar
     parents,
     commitment: { scheme: 'sha256-merkle-1mib', root: none, sizeBytes: 1 },
     licence: 'open',
+    terms: undefined,
   };
 }
 

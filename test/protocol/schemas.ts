@@ -13,6 +13,7 @@ import {
 } from '../../src/protocol/checkpoint.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
+import { licenceTerms } from '../../src/protocol/licence.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
 import { observation } from '../../src/protocol/observation.ts';
 import { offer, offerRequest } from '../../src/protocol/offer.ts';
@@ -72,6 +73,7 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   transactionResult,
   transaction,
   action,
+  licenceTerms,
   failureSchema,
   bundle,
 ];

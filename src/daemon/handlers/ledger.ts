@@ -75,10 +75,10 @@ function rowOf(summary: TransactionSummary): TransactionRow {
   };
 }
 
+const MOVING: ReadonlySet<Action['type']> = new Set(['claim', 'collect', 'close-by-payee', 'buy-licence']);
+
 function movedBy({ type }: Action, moved: bigint): string {
-  return type === 'claim' || type === 'collect' || type === 'close-by-payee'
-    ? `: ${formatAmount(moved)}`
-    : '';
+  return MOVING.has(type) ? `: ${formatAmount(moved)}` : '';
 }
 
 function summaryOf(action: Action): string {
@@ -100,7 +100,11 @@ function summaryOf(action: Action): string {
     case 'cancel-close':
       return `channel ${shortHex(action.channel)}`;
     case 'collect':
+    case 'buy-licence':
       return `asset ${shortHex(action.asset)}`;
+    case 'approve-derivative':
+    case 'withdraw-approval':
+      return `asset ${shortHex(action.asset)} for ${didOf(action.licensee)}`;
   }
 }
 

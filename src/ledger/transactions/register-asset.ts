@@ -1,22 +1,27 @@
 import { toHex } from '../../base/bytes.ts';
+import { areTermsSound } from '../../protocol/licence.ts';
 import { LINEAGE_DEPTH_MAX, PPM } from '../../protocol/limits.ts';
 import { assetId, type OwnerShare, type ParentShare } from '../../protocol/transaction.ts';
 import type { State } from '../state.ts';
 import { done, type Handler, refuse } from './context.ts';
+import { licenceFault } from './licence.ts';
 
 /**
  * Registers an asset under the id of sender and nonce. Refusals in order: `name-missing`, `owners-invalid`,
- * `parents-invalid`, `parent-unknown`, `lineage-too-deep`.
+ * `parents-invalid`, `parent-unknown`, `lineage-too-deep`, `terms-invalid`, and what the licence solver has against it.
  */
 export const registerAsset: Handler<'register-asset'> = (context, definition) => {
   const { suite, network, state, sender, nonce } = context;
-  const { name, owners, parents } = definition;
+  const { name, owners, parents, terms } = definition;
   if (name.length === 0) return refuse('name-missing');
   if (!ownersValid(owners)) return refuse('owners-invalid');
   if (!parentsValid(parents)) return refuse('parents-invalid');
   const depth = depthUnder(state, parents);
   if (depth === undefined) return refuse('parent-unknown');
   if (depth > LINEAGE_DEPTH_MAX) return refuse('lineage-too-deep');
+  if (terms !== undefined && !areTermsSound(terms)) return refuse('terms-invalid');
+  const fault = licenceFault(context, definition);
+  if (fault !== undefined) return refuse(fault);
   const id = assetId(suite, network, sender, nonce);
   state.assets.set(id, { registrant: sender, depth, definition });
   state.revenues.set(id, { received: 0n, forwarded: parents.map(() => 0n), paid: owners.map(() => 0n) });

@@ -53,6 +53,7 @@ async function createStage(): Promise<Stage> {
     owners,
     commitment,
     licence: 'CC0',
+    terms: undefined,
   };
   const docs: Action = { ...plain, name: 'docs', parents: [] };
   const open: Action = { type: 'open-channel', payee: bob.publicKey, deposit: DEPOSIT };

@@ -6,6 +6,7 @@ import { block, blockHeader, genesis, transactionResult } from '../../../src/pro
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
 import { priceSchedule } from '../../../src/protocol/card.ts';
+import { LICENCE_PRESETS, licenceTerms } from '../../../src/protocol/licence.ts';
 import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
 import { attribution } from '../../../src/protocol/payment.ts';
 import { paymentAnswer, paymentQuery } from '../../../src/protocol/payment-query.ts';
@@ -111,6 +112,14 @@ function others(): readonly Named[] {
     { name: blockHeader.name, encoded: settled.header.payload },
     made(transactionResult, { code: 3, moved: 7n }),
     made(action, transaction.decode(settled.transaction.payload).action),
+    ...Object.values(LICENCE_PRESETS).map((terms) => made(licenceTerms, terms)),
+    made(licenceTerms, {
+      ...LICENCE_PRESETS['commercial-remix'],
+      territories: ['DE', 'FR'],
+      ceiling: 5n,
+      expiresAt: 9,
+      grant: { price: 3n, blocks: 7 },
+    }),
     made(blockMessage, { type: 'announcement', header: settled.header }),
     made(blockMessage, {
       type: 'block',
