@@ -1,10 +1,20 @@
 /** Buckets and counts by name, and the limits made of them, with a clock that is moved by hand: CALL-120, CALL-121. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { HOST_DEFAULTS, type HostOptions } from '../../src/agent/host.ts';
 import { callerName, peerName } from '../../src/agent/standing-names.ts';
-import { type Beginner, type Place, Throttle, type ThrottleOptions } from '../../src/agent/throttle.ts';
+import { WORK_DEFAULTS } from '../../src/agent/stranger-work.ts';
+import {
+  type Beginner,
+  type Place,
+  THROTTLE_DEFAULTS,
+  Throttle,
+  type ThrottleOptions,
+} from '../../src/agent/throttle.ts';
 import type { SaharaError } from '../../src/base/errors.ts';
 import { Counts, type Rate, Rates } from '../../src/base/rates.ts';
+import { hostOptions } from '../../src/daemon/config-calls.ts';
+import { configSchema } from '../../src/daemon/config-schema.ts';
 
 const key = (fill: number): Uint8Array => new Uint8Array(32).fill(fill);
 
@@ -215,5 +225,19 @@ describe('the limits of a host', () => {
       clock.nowMs += 1_000;
       place.leave();
     }
+  });
+
+  it('CALL-120: are what the configuration says, and its defaults are those of the code', () => {
+    const options = (calls: object): Partial<HostOptions> => hostOptions(configSchema.parse({ calls }).calls);
+    const { namesMax: _inside, ...limits } = THROTTLE_DEFAULTS;
+    const { queueMax } = HOST_DEFAULTS;
+    expect(options({})).toEqual({ queueMax, limits, work: WORK_DEFAULTS });
+    const set = options({ peerPerSecond: 7, strangerAtOnce: 2, workBitsAsked: 0 });
+    expect(set.work).toEqual({ bitsMax: 0 });
+    const throttle = new Throttle({ clock: new HandClock() }, set.limits);
+    expect(throttle.limitsOf(someone({ stranger: true }))).toMatchObject({
+      peer: { perSecond: 7 },
+      caller: { perSecond: 64, atOnce: 2 },
+    });
   });
 });
