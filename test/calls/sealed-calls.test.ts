@@ -245,6 +245,28 @@ describe('a call by way of a gateway', () => {
     expect(second.near).toHaveLength(1);
     expect(rig.payer.balances()[0]).toMatchObject({ charged: result.amount, reserved: 0n, receipts: 1 });
   });
+
+  it('CALL-94 CALL-105: goes on after a frame that somebody changed, and is charged once', async () => {
+    let changed = 0;
+    const rig = await createRig();
+    const { transport, near } = await gatewayRig({
+      serve: (stream) => rig.host.serve(stream),
+      pair: {
+        tap(sent, from, index) {
+          if (from === 'caller' || index !== 1 || changed++ > 0) return sent;
+          const body = sent.body.slice();
+          body[9] = (body[9] ?? 0) ^ 4;
+          return { ...sent, body };
+        },
+      },
+    });
+    const asked = { target: rig.target, question: QUESTION, priceMax: 1_000n };
+    const result = await callerOver(rig, transport).ask(asked).result;
+    expect(changed).toBeGreaterThan(0);
+    expect(result.text).toBe(PASSAGE);
+    expect(near).toHaveLength(2);
+    expect(rig.payer.balances()[0]).toMatchObject({ charged: result.amount, reserved: 0n, receipts: 1 });
+  });
 });
 
 describe('a sealed question', () => {
