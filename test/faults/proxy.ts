@@ -11,10 +11,8 @@ export interface WireProxy {
   readonly passed: Readonly<Record<Way, number>>;
   /** Connections that stand. */
   readonly open: number;
-  /** Lets nothing more through in these directions; connections stay open, new ones too. */
+  /** Lets nothing more through in these directions on connections that stand, and closes none; new ones work. */
   stall(...ways: readonly Way[]): void;
-  /** Lets everything through again, what was held first. */
-  flow(): void;
   /** Cuts every connection once so many more bytes have passed this way. */
   cutAfter(way: Way, bytes: number): void;
   /** Cuts every connection now. */
@@ -27,15 +25,14 @@ export interface WireProxy {
 interface Link {
   readonly from: Socket;
   readonly to: Socket;
+  readonly stalled: Set<Way>;
 }
 
 /** A wire to `port` on loopback. */
 export async function startProxy(port: number): Promise<WireProxy> {
   const links = new Set<Link>();
   const passed: Record<Way, number> = { up: 0, down: 0 };
-  const stalled = new Set<Way>();
   const cutAt: Partial<Record<Way, number>> = {};
-  const held: (() => void)[] = [];
   let taken = true;
 
   const cut = (): void => {
@@ -45,11 +42,9 @@ export async function startProxy(port: number): Promise<WireProxy> {
     }
     links.clear();
   };
-  const pass = (way: Way, target: Socket, bytes: Buffer): void => {
-    if (stalled.has(way)) {
-      held.push(() => pass(way, target, bytes));
-      return;
-    }
+  const pass = (way: Way, link: Link, bytes: Buffer): void => {
+    if (link.stalled.has(way)) return;
+    const target = way === 'up' ? link.to : link.from;
     const at = cutAt[way];
     const left = at === undefined ? bytes.length : Math.min(bytes.length, at - passed[way]);
     passed[way] += left;
@@ -65,15 +60,15 @@ export async function startProxy(port: number): Promise<WireProxy> {
       return;
     }
     const to = connect(port, '127.0.0.1');
-    const link = { from, to };
+    const link: Link = { from, to, stalled: new Set() };
     links.add(link);
     from.setNoDelay();
     to.setNoDelay();
-    from.on('data', (bytes) => pass('up', to, bytes));
-    to.on('data', (bytes) => pass('down', from, bytes));
+    from.on('data', (bytes) => pass('up', link, bytes));
+    to.on('data', (bytes) => pass('down', link, bytes));
     const over = (): void => {
       // A wire that is silent does not tell one end of the other's leaving either.
-      if (stalled.size > 0) return;
+      if (link.stalled.size > 0) return;
       links.delete(link);
       from.destroy();
       to.destroy();
@@ -89,11 +84,7 @@ export async function startProxy(port: number): Promise<WireProxy> {
       return links.size;
     },
     stall(...ways) {
-      for (const way of ways) stalled.add(way);
-    },
-    flow() {
-      stalled.clear();
-      for (const next of held.splice(0)) next();
+      for (const link of links) for (const way of ways) link.stalled.add(way);
     },
     cutAfter(way, bytes) {
       cutAt[way] = passed[way] + bytes;

@@ -33,6 +33,8 @@ export interface Scenario {
   readonly work: Work;
   /** Which passing of the point counts, from 1. Default 1. */
   readonly hit?: number;
+  /** Whether only calls that are paid piece by piece come there: those with a payee that is not known well. */
+  readonly metered?: boolean;
 }
 
 /** Every point; a label that is not here does not compile. */
@@ -41,9 +43,9 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'caller:sent': { victim: 'caller', work: 'ask' },
   'caller:kept': { victim: 'caller', work: 'tell' },
   'caller:delivered': { victim: 'caller', work: 'tell', hit: 3 },
-  'caller:checkpoint': { victim: 'caller', work: 'tell' },
-  'caller:raised': { victim: 'caller', work: 'tell' },
-  'caller:covered': { victim: 'caller', work: 'tell', hit: 2 },
+  'caller:checkpoint': { victim: 'caller', work: 'tell', metered: true },
+  'caller:raised': { victim: 'caller', work: 'tell', metered: true },
+  'caller:covered': { victim: 'caller', work: 'tell', hit: 2, metered: true },
   'caller:stopped': { victim: 'caller', work: 'leave' },
   'caller:resuming': { victim: 'caller', work: 'cut' },
   'caller:resumed': { victim: 'caller', work: 'cut' },
@@ -55,14 +57,14 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'host:leased': { victim: 'host', work: 'ask' },
   'host:admitted': { victim: 'host', work: 'ask' },
   'host:delivered': { victim: 'host', work: 'tell', hit: 3 },
-  'host:checkpoint': { victim: 'host', work: 'tell' },
-  'host:kept': { victim: 'host', work: 'tell' },
-  'host:checkpointed': { victim: 'host', work: 'tell', hit: 2 },
-  'host:topped-up': { victim: 'host', work: 'tell' },
-  'host:covered': { victim: 'host', work: 'tell', hit: 2 },
-  'host:resuming': { victim: 'host', work: 'back' },
-  'host:resumed': { victim: 'host', work: 'back' },
-  'host:recovered': { victim: 'host', work: 'recover' },
+  'host:checkpoint': { victim: 'host', work: 'tell', metered: true },
+  'host:kept': { victim: 'host', work: 'tell', metered: true },
+  'host:checkpointed': { victim: 'host', work: 'tell', hit: 2, metered: true },
+  'host:topped-up': { victim: 'host', work: 'tell', metered: true },
+  'host:covered': { victim: 'host', work: 'tell', hit: 2, metered: true },
+  'host:resuming': { victim: 'host', work: 'back', metered: true },
+  'host:resumed': { victim: 'host', work: 'back', metered: true },
+  'host:recovered': { victim: 'host', work: 'recover', metered: true },
   'host:answered': { victim: 'host', work: 'tell' },
   'host:charged': { victim: 'host', work: 'tell' },
   'host:ended': { victim: 'host', work: 'ask' },

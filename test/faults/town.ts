@@ -19,6 +19,9 @@ export const GUIDE_PRICE = 2_000_000n;
 /** What the teller takes, grains: so much that its answers are metered. */
 export const TELLER_PRICE = { perCall: 1_000_000n, perInputUnit: 0n, perOutputUnit: 100_000n };
 
+/** Most that a question may cost here, grains: so much that it is never put at stake at once. */
+const PRICE_MAX = '5000000000';
+
 /** How one question ended. */
 export interface Asked {
   readonly agent: string;
@@ -149,12 +152,14 @@ async function found(peers: Peers, stop: Town['stop'], options: TownOptions): Pr
   };
 }
 
-function tellerManifest(endpoint: string): string {
+/** The manifest of an agent that tells what the model at `endpoint` tells. */
+export function tellerManifest(endpoint: string): string {
   const { perCall, perOutputUnit } = TELLER_PRICE;
   return JSON.stringify({
     name: 'teller',
     backend: { kind: 'openai', endpoint, model: 'teller', seeded: true },
     price: { perCall: Number(perCall), perOutputUnit: Number(perOutputUnit) },
+    limits: { outputUnits: 50_000, deadlineSeconds: 120 },
     split: { operator: '100%' },
   });
 }
@@ -166,7 +171,7 @@ async function askOnce(
   const { agent, question, stopAfter = Number.POSITIVE_INFINITY, onText } = input;
   let text = '';
   try {
-    for await (const event of caller.client.stream('ask', { agent, question, priceMax: '500000000' })) {
+    for await (const event of caller.client.stream('ask', { agent, question, priceMax: PRICE_MAX })) {
       if (event.type === 'delta') {
         text += event.text;
         onText?.(event.text);
