@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type Bundle, bundle } from '../../src/protocol/bundle.ts';
 import { card as cardSchema, type PriceSchedule } from '../../src/protocol/card.ts';
-import { type Offer, offerFault, offer as offerSchema } from '../../src/protocol/offer.ts';
+import * as limits from '../../src/protocol/limits.ts';
+import { type Offer, offerFault, offerRequest, offer as offerSchema } from '../../src/protocol/offer.ts';
 import { chargeOf, receipt } from '../../src/protocol/payment.ts';
 import { checkSigned, signed, signOne } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
@@ -103,6 +104,56 @@ describe('evidence of a call with an offer', () => {
     expect(verdict.ok).toBe(false);
     expect(verdict.steps.at(-1)).toMatchObject({ check: 'question', ok: false });
     expect(verdict.steps.at(-1)?.detail).toContain(reason);
+  });
+});
+
+describe('limits of the market', () => {
+  it('fit each other: the largest request and offer still travel, also as one of a batch (LIM-1)', () => {
+    const text = (bytes: number): string => 'x'.repeat(bytes);
+    const far = Number.MAX_SAFE_INTEGER;
+    const most = 10n ** 18n;
+    const where = { peerId: text(64), addresses: Array.from({ length: 4 }, () => text(160)) };
+    const made: Offer = {
+      version: 255,
+      network: text(64),
+      request: filled(0, 16),
+      payer: filled(0),
+      agent: filled(0),
+      operator: filled(0),
+      cardHash: filled(0),
+      skill: text(64),
+      price: { perCall: most, perInputUnit: most, perOutputUnit: most },
+      inputUnitsMax: 0xffff_ffff,
+      outputUnitsMax: 0xffff_ffff,
+      modelDigest: filled(0),
+      determinism: 'none',
+      deadlineMs: limits.CALL_DEADLINE_MS_MAX,
+      calls: limits.OFFER_CALLS_MAX,
+      ...where,
+      issuedAtMs: far,
+      notAfterMs: far,
+    };
+    const request = offerRequest.encode({
+      version: 255,
+      network: text(64),
+      id: filled(0, 16),
+      payer: filled(0),
+      ...where,
+      agent: filled(0),
+      skill: text(64),
+      languages: Array.from({ length: 8 }, () => text(16)),
+      inputUnits: 0xffff_ffff,
+      outputUnits: 0xffff_ffff,
+      ceiling: most,
+      deadlineMs: limits.CALL_DEADLINE_MS_MAX,
+      issuedAtMs: far,
+      expiresAtMs: far,
+    });
+    const siblings = Array.from({ length: limits.BATCH_DEPTH_MAX }, () => filled(0));
+    const sizeOf = (payload: Uint8Array): number =>
+      signed.encode({ payload, signature: new Uint8Array(64), sides: 4_095, siblings }).length;
+    expect(sizeOf(request)).toBeLessThanOrEqual(limits.OFFER_REQUEST_BYTES_MAX);
+    expect(sizeOf(offerSchema.encode(made))).toBeLessThanOrEqual(limits.OFFER_BYTES_MAX);
   });
 });
 
