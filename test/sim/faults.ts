@@ -17,6 +17,8 @@ const STEPS: readonly CallStep[] = [
 
 /** Most tasks between the step that a crash waits for and the crash. */
 const TRIP_TASKS_MAX = 60;
+/** From here on an outage outlasts every advert. */
+const LONG_MS = 80_000;
 const JUMP_MS_MAX = 7_200_000;
 
 /** The faults of a story. */
@@ -142,7 +144,9 @@ export class Faults {
   }
 
   #outage(): number {
-    return 50 + this.#random.below(this.#world.plan.faults.outageMs);
+    const { outageMs } = this.#world.plan.faults;
+    const least = outageMs > LONG_MS ? LONG_MS : 50;
+    return least + this.#random.below(outageMs - least);
   }
 
   #often(times: number, draw: () => () => void): void {

@@ -63,6 +63,8 @@ export interface Plan {
   readonly claimMin: bigint;
   readonly closeDelayBlocks: number;
   readonly blockIntervalMs: number;
+  /** Hosts that each directory probes in a round; with 0 silence alone takes a host off its list. */
+  readonly probesPerRound: number;
   readonly registerAssets: boolean;
   readonly closes: boolean;
   readonly roguePayers: number;
@@ -83,13 +85,13 @@ export function planOf(seed: number): Plan {
     small ? 1 + below(Math.min(3, parties - 1)) : Math.ceil(parties / (8 + below(10))),
   );
   // Longer than an advert lives, now and then.
-  const outageMs = once(8) ? 120_000 : 1_000 + below(30_000);
+  const outageMs = once(6) ? 120_000 : 1_000 + below(30_000);
   const blockIntervalMs = 3_000;
   return {
     parties,
     providers,
     realKeys: small && once(16),
-    durationMs: small ? 15_000 + below(outageMs > 60_000 ? 150_000 : 75_000) : 15_000 + below(20_000),
+    durationMs: small ? (outageMs > 60_000 ? 150_000 : 15_000 + below(75_000)) : 15_000 + below(20_000),
     asksPerPayer: small ? 1 + below(10) : 1 + below(3),
     burstMax: once(12) ? 64 : 1 + below(6),
     pauseMsMax: once(3) ? 0 : 1 + below(600),
@@ -102,6 +104,7 @@ export function planOf(seed: number): Plan {
     claimMin: once(2) ? 1n : 5_000n,
     closeDelayBlocks: 2 + Math.ceil((2 * outageMs + 20_000) / blockIntervalMs),
     blockIntervalMs,
+    probesPerRound: once(2) ? 0 : 4,
     registerAssets: once(2),
     closes: once(3),
     roguePayers: once(4) ? 1 : 0,
@@ -117,7 +120,7 @@ function faultsOf(
   const calm = once(6);
   const some = (most: number, times: number): number => (calm || !once(times) ? 0 : 1 + below(most));
   return {
-    crashes: some(Math.min(6, parties), 2),
+    crashes: outageMs > 60_000 ? 3 : some(Math.min(6, parties), 2),
     tripwires: some(3, 2),
     powerLoss: once(3),
     lostDisks: once(5),

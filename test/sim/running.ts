@@ -151,8 +151,9 @@ async function openBooks(ground: Ground): Promise<Books> {
     { amountMin: world.plan.claimMin, ageMs: 20_000, everyMs: 10_000 },
   );
   startClaiming({ ledger, claimer, payee: party.signer.publicKey, clock, log });
+  const { probesPerRound } = world.plan;
   const directoryClock = party.temper.directoryClock?.(clock) ?? clock;
-  const directory = createDirectory({ ...ground, clock: directoryClock }, { network });
+  const directory = createDirectory({ ...ground, clock: directoryClock }, { network, probesPerRound });
   const hostsOf = (key: Uint8Array): readonly string[] =>
     directory
       .agents()

@@ -102,10 +102,12 @@ export class World {
     const random = this.random(3);
     const peerIds = signers.map(({ publicKey }) => peerIdText(publicKey));
     const { skewMs } = plan.faults;
+    // Where only the sequencer is known from the start, gossip takes two steps and silence is all that tells of an end.
+    const sparse = random.once(3);
     signers.forEach((signer, i) => {
       const keep =
         plan.parties < 11
-          ? peerIds.slice(0, i)
+          ? peerIds.slice(0, sparse ? Math.min(i, 1) : i)
           : [...new Set([0, 1 + random.below(plan.providers), random.below(Math.max(1, i))])]
               .filter((other) => other !== i)
               .map((other) => peerIds[other] as string);
