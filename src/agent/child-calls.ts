@@ -11,7 +11,7 @@ import type { Spending } from '../protocol/budget.ts';
 import { CALL_FRAME, type CallParent } from '../protocol/call.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
 import { callChild } from '../protocol/checkpoint.ts';
-import { type CallBudget, type Envelope, envelope } from '../protocol/envelope.ts';
+import { type Envelope, envelope } from '../protocol/envelope.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { TREE_CALLS_MAX } from '../protocol/limits.ts';
 import { chargeOf, costOf } from '../protocol/payment.ts';
@@ -258,15 +258,15 @@ class Child implements BelowCall {
     }
   }
 
-  async #once({ target, caller }: Found, spending: ChildSpending, signal: AbortSignal): Promise<CallResult> {
+  async #once({ target, caller }: Found, spending: Spending, signal: AbortSignal): Promise<CallResult> {
     const { agent: _name, budget: _budget, priceMax: _price, ...question } = this.#request;
-    const { place } = this.#parts;
+    const { place, clock } = this.#parts;
     const handle: CallHandle = caller.ask(
       {
         ...question,
         target,
         priceMax: spending.amount,
-        deadlineMs: spending.deadlineMs,
+        deadlineMs: Math.max(1, spending.endsAtMs - clock.nowMs()),
         payment: spending.amount === 0n ? 'free' : 'auto',
         below: { parent: place.envelope, parents: place.parents },
         ...(spending.budget && { budget: spending.budget }),
@@ -274,23 +274,26 @@ class Child implements BelowCall {
       { signal },
     );
     handle.result.catch(() => {});
-    // Only a reader that reads holds the agent back; the queue passes that on.
+    const stopped = new Promise<void>((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
     for await (const event of handle.events()) {
       const waiting = this.#queue.push([event]);
-      if (waiting !== undefined) await waiting;
+      // A reader that takes its time holds the agent back, but never the end of a call that was stopped.
+      if (waiting !== undefined && !signal.aborted) await Promise.race([waiting, stopped]);
     }
     return handle.result;
   }
 
   /** What the call may cost at most, by its card and what is left. Throws `budget-exceeded` for time that is over. */
-  #spending(card: Card, caller: Caller): ChildSpending {
-    const { clock, book, endsAtMs } = this.#parts;
+  #spending(card: Card, caller: Caller): Spending {
+    const { clock, book, endsAtMs: lastMs } = this.#parts;
     const { granted, left } = book;
     const { question, context = [], skill, outputUnitsMax = card.limits.outputUnits } = this.#request;
     const nowMs = clock.nowMs();
-    const untilMs = Math.min(granted?.deadlineMs ?? nowMs, endsAtMs);
-    const deadlineMs = Math.floor(untilMs - nowMs - CHILD_MARGIN_MS);
-    if (granted !== undefined && deadlineMs <= 0) {
+    const untilMs = Math.min(granted?.deadlineMs ?? nowMs, lastMs);
+    const endsAtMs = Math.floor(untilMs - CHILD_MARGIN_MS);
+    if (granted !== undefined && endsAtMs <= nowMs) {
       const facts = { what: 'deadline', left: String(untilMs), wanted: String(nowMs + CHILD_MARGIN_MS) };
       throw new SaharaError('budget-exceeded', facts);
     }
@@ -303,10 +306,10 @@ class Child implements BelowCall {
     // What it asks for itself comes first.
     const below = passes ? clamp(limit - most, 0n, this.#request.budget ?? 0n) : 0n;
     const budget = passes
-      ? { amount: below, depth: granted.depth - 1, deadlineMs: nowMs + deadlineMs, skills: granted.skills }
+      ? { amount: below, depth: granted.depth - 1, deadlineMs: endsAtMs, skills: granted.skills }
       : undefined;
     const amount = this.#amount({ least: least + below, most: most + below, limit, left }, card, caller);
-    return { amount, skill: { name: skill }, endsAtMs: nowMs + deadlineMs, deadlineMs, budget };
+    return { amount, skill: { name: skill }, endsAtMs, budget };
   }
 
   #amount(
@@ -326,9 +329,4 @@ class Child implements BelowCall {
 function clamp(value: bigint, least: bigint, most: bigint): bigint {
   if (value < least) return least;
   return value > most ? most : value;
-}
-
-interface ChildSpending extends Spending {
-  readonly deadlineMs: number;
-  readonly budget: CallBudget | undefined;
 }

@@ -381,6 +381,39 @@ describe('the end of a call with calls below', () => {
     expect(billOf(result).children).toMatchObject([{ total: 312n, finish: 'cancelled' }]);
   });
 
+  it('ends also when its agent has ceased to read what it asked for (CALL-87)', async () => {
+    const dots: Answerer = {
+      answer: () => ({
+        parts: (async function* (): AsyncGenerator<AnswerPart> {
+          for (let i = 0; i < 3_000; i++) yield { type: 'delta', text: '. ', citations: [] };
+          yield END;
+        })(),
+        shares: () => ({ rule: 'test/1', shares: [{ asset: AGENT_ASSET, role: 'agent', ppm: 1_000_000 }] }),
+      }),
+    };
+    const { promise: full, resolve } = Promise.withResolvers<void>();
+    const town = await createTown({
+      agents: {
+        desk: {
+          ...alice,
+          answerer: speaking(async function* (calls, signal) {
+            const events = calls.ask({ agent: 'guide', question: 'What?' }).events()[Symbol.asyncIterator]();
+            await events.next();
+            resolve();
+            await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+            yield END;
+          }),
+        },
+        guide: { ...carol, answerer: dots },
+      },
+    });
+    const handle = town.ask('desk', { budget: {} });
+    await full;
+    await new Promise((done) => setTimeout(done, 50));
+    handle.stop();
+    expect(billOf(await handle.result).children).toMatchObject([{ finish: 'cancelled', total: 300n }]);
+  });
+
   it('keeps held what a call may have cost whose end is unknown, and does not bill it (CALL-85)', async () => {
     const left: bigint[] = [];
     const town = await createTown({
