@@ -357,7 +357,7 @@ export class CallerCall implements CallHandle {
 
   /** Settles a call whose stream is gone for good by what its payee says, or says what is known of it. */
   async #lookUp(out: Outgoing, failure: SaharaError): Promise<CallResult> {
-    const after = await lookUp(out, this.#incoming);
+    const after = await lookUp(this.#shared, out, this.#incoming);
     const seen = this.#stopping ?? failure;
     const told = (facts: ErrorFacts): SaharaError =>
       new SaharaError(seen.code, { ...seen.facts, ...facts }, { cause: failure });

@@ -1,5 +1,6 @@
 /** The end of a call at its caller: the ending is checked, its money settled, and everything kept that proves it. */
 import { equalBytes } from '../base/bytes.ts';
+import { timeoutSignal } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { point } from '../base/points.ts';
 import { type CallEnding, callEnding } from '../protocol/call.ts';
@@ -88,10 +89,14 @@ export type Aftermath =
   | { readonly type: 'unknown' };
 
 /** Asks the payee what became of a call (PAY-20). */
-export async function lookUp(out: Outgoing, incoming: Incoming): Promise<Aftermath> {
+export async function lookUp(
+  { parts: { clock } }: CallerShared,
+  out: Outgoing,
+  incoming: Incoming,
+): Promise<Aftermath> {
   if (out.lease === undefined) return { type: 'unknown' };
   try {
-    const outcome = await out.lease.outcome({ signal: AbortSignal.timeout(OUTCOME_TIMEOUT_MS) });
+    const outcome = await out.lease.outcome({ signal: timeoutSignal(clock, OUTCOME_TIMEOUT_MS) });
     if (outcome.state === 'running') return { type: 'unknown' };
     if (outcome.state === 'unknown') return { type: 'uncharged' };
     const receipt: Receipt = receiptSchema.decode(outcome.ending.receipt.payload);

@@ -1,6 +1,6 @@
 /** Going on with a call whose stream broke: how long it is tried, how often, and what is said to the agent's peer. */
 import type { Clock } from '../base/clock.ts';
-import { asSaharaError } from '../base/errors.ts';
+import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { point } from '../base/points.ts';
 import type { Dice } from '../base/random.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
@@ -182,13 +182,16 @@ export async function recallMoney(
   { ticket, patience }: { readonly ticket: CallTicket; readonly patience: Patience },
 ): Promise<PayerLease | undefined> {
   const { channel, cover, callId } = ticket;
+  const { payer } = shared.parts;
   if (channel === undefined) return undefined;
+  if (payer === undefined)
+    throw new SaharaError('payment-required', { reason: 'no books of a payer are here' });
   const { operator } = out.known.card;
   const wanted = { callId, payee: operator, channel, amountMax: cover, limit: out.request.priceMax };
   for (;;) {
     const more = await patience.next();
     try {
-      return await shared.parts.payer?.recall(wanted);
+      return await payer.recall(wanted);
     } catch (error) {
       if (asSaharaError(error).kind !== 'unavailable' || !more) throw error;
     }

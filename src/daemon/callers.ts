@@ -42,10 +42,11 @@ export function createCallers(parts: CallerKeeperParts): Callers {
   const ended = async (result: CallResult): Promise<void> => {
     await save(result);
   };
-  const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records, openCalls, ended };
+  const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records, ended };
   const { workBitsDone: workBitsMax } = config.calls;
   return {
-    remote: createCaller({ ...common, transport: createCallsOut(parts), payer }, { workBitsMax }),
+    remote: createCaller({ ...common, transport: createCallsOut(parts), payer, openCalls }, { workBitsMax }),
+    // A call to an agent of this peer ends with its process on both sides, and there is nothing to go on with.
     local: createCaller({ ...common, transport: agents.transport }),
     save,
   };

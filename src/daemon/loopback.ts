@@ -140,6 +140,9 @@ class LoopbackEnd implements CallStream {
   #close(here: SaharaError, there: SaharaError): void {
     if (this.#over) return;
     this.#over = here;
+    // Its own reader hears of it too, and of nothing that came before.
+    if (!this.#sink) this.#inbox.splice(0, this.#inbox.length, here);
+    this.#wake?.();
     this.#peer?.take(there);
   }
 }

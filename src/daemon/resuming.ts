@@ -27,6 +27,8 @@ export interface ResumingParts {
 
 /** How often calls that are left over are tried, milliseconds, and how many at a time. */
 const TRY_EVERY_MS = 30_000;
+/** Each try that fails doubles the wait for the next one of its call, up to this, milliseconds. */
+const TRY_WAIT_MS_MAX = 3_600_000;
 const FIRST_TRY_MS = 500;
 const AT_A_TIME_MAX = 16;
 
@@ -92,6 +94,7 @@ export function resumeHandlers(parts: {
 class CallResuming implements Resuming {
   readonly #parts: ResumingParts;
   readonly #running = new Map<string, CallHandle>();
+  readonly #tried = new Map<string, { readonly waitMs: number; readonly dueMs: number }>();
   readonly #stopping = new AbortController();
   #round: Promise<void> = Promise.resolve();
   #cancel: () => void = () => {};
@@ -130,8 +133,7 @@ class CallResuming implements Resuming {
     const handle = running ?? this.#begin(ticket);
     if (stop) handle.stop();
     const { result } = handle;
-    const events = running ? eventsOf(result) : (this.#running.get(name)?.events() ?? eventsOf(result));
-    return { ticket, events, result };
+    return { ticket, events: running ? eventsOf(result) : handle.events(), result };
   }
 
   async stop(): Promise<void> {
@@ -148,16 +150,31 @@ class CallResuming implements Resuming {
     this.#running.set(name, handle);
     handle.result
       .then(
-        ({ amount }) =>
-          log.info('a call that was left over has ended', { call: name, amount: String(amount) }),
-        (error: unknown) => log.debug('a call that was left over has not ended', told(name, error)),
+        ({ amount }) => {
+          this.#tried.delete(name);
+          log.info('a call that was left over has ended', { call: name, amount: String(amount) });
+        },
+        (error: unknown) => {
+          this.#waitLonger(name);
+          log.debug('a call that was left over has not ended', told(name, error));
+        },
       )
       .finally(() => this.#running.delete(name));
     return handle;
   }
 
+  #waitLonger(name: string): void {
+    const waitMs = Math.min(TRY_WAIT_MS_MAX, 2 * (this.#tried.get(name)?.waitMs ?? TRY_EVERY_MS / 2));
+    this.#tried.set(name, { waitMs, dueMs: this.#parts.clock.monotonicMs() + waitMs });
+  }
+
   async #fetch(): Promise<void> {
-    const waiting = [...this.#parts.openCalls.left()];
+    const { openCalls, clock } = this.#parts;
+    const due = (name: string): boolean => (this.#tried.get(name)?.dueMs ?? 0) <= clock.monotonicMs();
+    const left = openCalls.left();
+    const names = new Set(left.map(({ callId }) => toHex(callId)));
+    for (const name of this.#tried.keys()) if (!names.has(name)) this.#tried.delete(name);
+    const waiting = left.filter(({ callId }) => due(toHex(callId)));
     const work = async (): Promise<void> => {
       for (let ticket = waiting.shift(); ticket && !this.#stopping.signal.aborted; ticket = waiting.shift()) {
         if (this.#running.has(toHex(ticket.callId))) continue;

@@ -116,6 +116,17 @@ describe('loopback', () => {
     expect(here.signal.aborted).toBe(true);
     expect(() => here.send(frame(1))).toThrow('quota-exhausted');
   });
+
+  it('tells also the reader of the side that cancels, at once', async () => {
+    const [here, there] = createLoopback('self');
+    there.send(frame(1));
+    const reading = here.frames()[Symbol.asyncIterator]();
+    await reading.next();
+    const next = reading.next();
+    here.cancel();
+    await expect(next).rejects.toMatchObject({ code: 'cancelled' });
+    expect(there.signal.aborted).toBe(true);
+  });
 });
 
 describe('receipts', () => {
