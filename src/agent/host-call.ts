@@ -77,6 +77,11 @@ export class HostCall implements LineOwner {
     return this.#session.state;
   }
 
+  /** Whether another stream can carry it. */
+  get attachable(): boolean {
+    return this.#session.can('attach');
+  }
+
   /** Everything delivered so far. */
   get delivered(): readonly CallFrame[] {
     return this.#delivery?.frames ?? [];
@@ -88,25 +93,13 @@ export class HostCall implements LineOwner {
   }
 
   /** Checks, answers and charges the call. Never throws. */
-  async serve(): Promise<void> {
-    try {
-      await this.#serve();
-    } catch (error) {
-      this.#refuse(asSaharaError(error));
-    } finally {
-      this.#over();
-    }
+  serve(): Promise<void> {
+    return this.#run(() => this.#serve());
   }
 
   /** Waits for the caller of a call that was kept, and goes on with it or charges what was kept. Never throws. */
-  async goOn(kept: KeptCall, admitted: Admitted, running: RunningCall): Promise<void> {
-    try {
-      await this.#goOn(kept, admitted, running);
-    } catch (error) {
-      this.#refuse(asSaharaError(error));
-    } finally {
-      this.#over();
-    }
+  goOn(kept: KeptCall, admitted: Admitted, running: RunningCall): Promise<void> {
+    return this.#run(() => this.#goOn(kept, admitted, running));
   }
 
   /** A frame of one of the call's streams; only the one that carries it is heard. */
@@ -137,8 +130,8 @@ export class HostCall implements LineOwner {
     if (this.#session.can('proceed')) this.#session.move('proceed');
   }
 
-  /** Has `stream` carry the call from delivery `from` on. */
-  attach(stream: CallStream, from: number): void {
+  /** Has `stream` carry the call from delivery `from` on, paid for by `more` if that came with it. */
+  attach(stream: CallStream, from: number, more?: CallVoucher): void {
     this.#cancelGrace();
     this.#host.waitsNoMore(this);
     this.#resumed = true;
@@ -151,11 +144,7 @@ export class HostCall implements LineOwner {
         return last === undefined ? [] : [last];
       },
     });
-  }
-
-  /** Takes the voucher that came with a resumption. */
-  cover(more: CallVoucher): void {
-    this.#topUps?.add(more);
+    if (more !== undefined) this.#topUps?.add(more);
   }
 
   /** Stops the answer; what was delivered is charged and the ending is sent. */
@@ -193,6 +182,16 @@ export class HostCall implements LineOwner {
     if (unserved) return;
     this.#host.refused(error, stream.peerId, this.begun.ticket?.caller);
     if (this.#session.can('detach')) this.#session.move('detach');
+  }
+
+  async #run(work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      this.#refuse(asSaharaError(error));
+    } finally {
+      this.#over();
+    }
   }
 
   async #serve(): Promise<void> {
@@ -361,7 +360,8 @@ export class HostCall implements LineOwner {
     const counted = earned ?? run?.shares({ text, citations });
     invariant(counted, 'what was delivered is earned by somebody');
     const shares = counted instanceof Promise ? await counted : counted;
-    if (this.#metering?.checkpoints.made) await this.#running?.complete(delivery.frames);
+    // What cannot be kept is charged all the same; only its last deliveries would not be told again after a crash.
+    if (this.#metering?.checkpoints.made) await this.#running?.complete(delivery.frames).catch(() => {});
     const finishedAtMs = parts.clock.nowMs();
     const record = await chargeCall(parts, {
       ...admitted,

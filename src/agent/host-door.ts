@@ -165,7 +165,9 @@ export class Arrival implements CallSink {
       entrance.message(this.#stream.peerId);
       await checkResume(parts, read);
       point('host:resuming');
-      const found = await findResumed(this.#host, read);
+      let found = await findResumed(this.#host, read);
+      // It may have ended while this was told.
+      while ('call' in found && !found.call.attachable) found = await findResumed(this.#host, read);
       // The stream may have left meanwhile.
       if (this.#session.over) return;
       if ('record' in found) {
@@ -174,10 +176,10 @@ export class Arrival implements CallSink {
       }
       this.#session.move('attach');
       this.#call = found.call;
-      found.call.attach(this.#stream, read.request.deliveries);
+      const { message, request } = read;
+      const more = message.voucher && { cover: request.cover, voucher: message.voucher };
+      found.call.attach(this.#stream, request.deliveries, more);
       point('host:resumed');
-      const { voucher } = read.message;
-      if (voucher !== undefined) found.call.cover({ cover: read.request.cover, voucher });
       for (const { kind, body: waiting } of this.#waiting) this.frame(kind, waiting);
       this.#over();
     } catch (error) {

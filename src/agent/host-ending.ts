@@ -90,7 +90,9 @@ export async function chargeCall(
   const { read, terms, delivery, finish } = call;
   point('host:answered');
   const draft = draftOf(parts, call);
-  const ending = await signEnding(call, draft);
+  const ending = call.lease
+    ? await call.lease.commit(draft, terms.hosted.signer)
+    : { receipt: await freeReceipt(terms, draft), charge: undefined };
   point('host:charged');
   return {
     side: 'host',
@@ -108,12 +110,7 @@ export async function chargeCall(
   };
 }
 
-async function signEnding(
-  { terms, lease }: Pick<CallOutcome, 'terms' | 'lease'>,
-  draft: ReceiptDraft,
-): Promise<{ readonly receipt: Signed; readonly charge: Signed | undefined }> {
-  const { signer } = terms.hosted;
-  if (lease !== undefined) return lease.commit(draft, signer);
+function freeReceipt({ hosted }: CallTerms, draft: ReceiptDraft): Promise<Signed> {
   const payload = receiptSchema.encode({ ...draft, channel: undefined, lane: 0, sequence: 0 });
-  return { receipt: await signer.sign('receipt', payload), charge: undefined };
+  return hosted.signer.sign('receipt', payload);
 }

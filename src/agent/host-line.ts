@@ -152,8 +152,9 @@ export class HostLine {
       stream.send(ending);
       point('host:ended');
       stream.end();
-    } catch {
+    } catch (error) {
       // The caller resumes, or asks for the ending.
+      stream.fail(asSaharaError(error));
     }
   }
 

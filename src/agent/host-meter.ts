@@ -20,7 +20,7 @@ export interface MeterTerms {
 }
 
 /** What the opening of a call must cover at least, grains. */
-export function coverMin({ price, inputUnits, amountMax, expensesMax }: MeterTerms): bigint {
+function coverMin({ price, inputUnits, amountMax, expensesMax }: MeterTerms): bigint {
   const least = chargeOf(price, inputUnits, METERED_UNITS_MIN) + expensesMax;
   return least < amountMax ? least : amountMax;
 }

@@ -91,7 +91,7 @@ async function findCall(host: HostState, read: ReadResume): Promise<FoundCall | 
       await call.changed();
       continue;
     }
-    if (call !== undefined && UNDER_WAY.has(call.state)) {
+    if (call?.attachable) {
       const { envelope: opened } = call.begun.read;
       const own =
         equalBytes(opened.from, read.envelope.from) && equalBytes(opened.to.name, read.envelope.to.name);
@@ -108,12 +108,3 @@ async function findCall(host: HostState, read: ReadResume): Promise<FoundCall | 
     equalBytes(record.agent, read.envelope.to.name);
   return own ? { record } : undefined;
 }
-
-const UNDER_WAY: ReadonlySet<string> = new Set([
-  'queued',
-  'answering',
-  'paused',
-  'detached',
-  'replaying',
-  'charging',
-]);

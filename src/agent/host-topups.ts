@@ -27,7 +27,8 @@ export class TopUps {
   #voucher: Signed;
   #taken = 0;
   #closed = false;
-  #covering: Promise<void> = Promise.resolve();
+  /** Absent before the first. */
+  #covering: Promise<void> | undefined;
 
   /** `voucher`: the opening's, or the last one before a restart. */
   constructor(parts: TopUpParts, voucher: Signed) {
@@ -59,7 +60,7 @@ export class TopUps {
   /** One after the other, so that each is compared with what the one before has covered. */
   #next(read: () => CallVoucher): boolean {
     if (++this.#taken > TOP_UPS_MAX) return false;
-    this.#covering = this.#covering
+    this.#covering = (this.#covering ?? Promise.resolve())
       .then(() => this.#cover(read()))
       .catch((error: unknown) => {
         if (!this.#closed) this.#parts.failed(asSaharaError(error));

@@ -260,6 +260,40 @@ describe('a call that goes on over another stream', () => {
     expect(paid.receipt).toMatchObject({ outputUnits: 100, finish: 'done' });
   });
 
+  it('CALL-60 CALL-64: a free call goes on too, and is given back to nobody', async () => {
+    const { answerer, go } = halting();
+    const rig = await createHostRig({ answerer, card: { free: { calls: 1, windowSeconds: 3_600 } } });
+    const first = rig.stream();
+    first.send(CALL_FRAME.opening, openingOf({ id: 1 }, undefined));
+    await first.until(() => first.deliveries.length === 3);
+    first.end.cut();
+    await settle();
+    const second = resume(rig, resumeOf(1, first.deliveries));
+    go();
+    await second.until();
+    expect(second.receipt).toMatchObject({ amount: 0n, channel: undefined, outputUnits: 6 });
+    const third = rig.stream();
+    third.send(CALL_FRAME.opening, openingOf({ id: 2 }, undefined));
+    await third.until();
+    expect(third.failure?.code).toBe('quota-exhausted');
+  });
+
+  it('CALL-62: a call that ends while a resumption is checked is told again', async () => {
+    for (let turns = 0; turns < 12; turns++) {
+      const { answerer, go } = halting();
+      const rig = await createHostRig({ answerer });
+      const first = open(rig, { id: 1 });
+      await first.until(() => first.deliveries.length === 3);
+      const second = rig.stream();
+      second.send(CALL_FRAME.resume, resumeOf(1, first.deliveries));
+      for (let turn = 0; turn < turns; turn++) await Promise.resolve();
+      go();
+      if (turns % 2 === 0 && !first.over) first.end.cancel();
+      await second.until();
+      expect(second.receipt?.amount).toBe(LEAST + BigInt(second.receipt?.outputUnits ?? 0) * WORD);
+    }
+  });
+
   it('CALL-65: a wrong voucher with a resumption ends the call like one in a frame', async () => {
     const rig = await createHostRig();
     const purse = new Purse();
