@@ -45,7 +45,7 @@ export function askEventOf(event: CallEvent): AskEvent | undefined {
 
 /** Saves the evidence of a call and says how it ended. */
 export async function askEndOf(
-  parts: { readonly callers: Callers; readonly ledger: Ledger },
+  parts: { readonly callers: Callers; readonly ledger: Pick<Ledger, 'asset'> },
   card: Card,
   result: CallResult,
 ): Promise<Omit<AskEnd, 'tookMs'>> {
@@ -71,7 +71,7 @@ export async function askEndOf(
 }
 
 /** What an asset is called: by the ledger, which may not have come here yet. */
-function assetName(ledger: Ledger, card: Card, asset: Hash): string {
+function assetName(ledger: Pick<Ledger, 'asset'>, card: Card, asset: Hash): string {
   const known = ledger.asset(asset);
   if (known !== undefined) return known.name;
   return toHex(asset) === toHex(card.asset) ? card.name : `asset ${shortHex(asset)}`;
