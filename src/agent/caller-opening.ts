@@ -2,10 +2,10 @@
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { childContext, rootContext } from '../protocol/budget.ts';
 import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
-import type { PriceSchedule } from '../protocol/card.ts';
+import type { Card, PriceSchedule } from '../protocol/card.ts';
+import { certificateChain, verifyChain } from '../protocol/certificate.ts';
 import { type CallBudget, type Envelope, envelope } from '../protocol/envelope.ts';
-import type { Hash, Id } from '../protocol/ids.ts';
-import { PROTOCOL_VERSION } from '../protocol/ids.ts';
+import { didOf, type Hash, type Id, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS, ENVELOPE_LIFE_MS_MAX } from '../protocol/limits.ts';
 import { type Offer, offerFault, offer as offerSchema } from '../protocol/offer.ts';
 import { chargeOf } from '../protocol/payment.ts';
@@ -61,6 +61,7 @@ export async function openCall(
   const { parts, skewMs } = shared;
   const { callId, known, workBits, stopped } = call;
   const issuedAtMs = parts.clock.nowMs() + skewMs;
+  if (skewMs !== 0) checkVouched(parts, known.card, issuedAtMs);
   const offer = asked.offer && (await offerOf(shared, asked, { known, signed: asked.offer, issuedAtMs }));
   const request = requestOf(shared, asked, { known, offer });
   const encoded = callRequest.encode(request);
@@ -116,6 +117,21 @@ export async function openCall(
 /** The budget with its end by the clock that the call's own times go by. */
 function budgetFor({ budget }: AskRequest, skewMs: number): CallBudget | undefined {
   return budget && { ...budget, deadlineMs: budget.deadlineMs + skewMs };
+}
+
+/**
+ * Whether the operator vouches for the agent at the time that a call is to be dated. A clock that an agent's peer
+ * corrected must not make evidence that proves nothing. Throws `certificate-invalid`.
+ */
+function checkVouched({ suite, network }: CallerShared['parts'], card: Card, nowMs: number): void {
+  if (card.operatorCertificate.length === 0) return;
+  verifyChain(suite, certificateChain.decode(card.operatorCertificate), {
+    network,
+    root: card.operator,
+    subject: { kind: 'key', id: card.agent },
+    capability: `serve:agent/${didOf(card.agent)}`,
+    nowMs,
+  });
 }
 
 /** A call as it was opened, read back from its ticket; nothing is held for it yet. */
