@@ -40,6 +40,8 @@ interface Side {
   readonly times: number[];
   calls: number;
   elapsedMs: number;
+  /** Processor time of this process, microseconds: what other processes of the machine do does not change it much. */
+  cpuUs: number;
 }
 
 const child: ChildProcess = fork(fileURLToPath(new URL('./calls/sealed-host.ts', import.meta.url)), [], {
@@ -74,6 +76,7 @@ const of = (name: string, transport: CallTransport): Side => ({
   times: [],
   calls: 0,
   elapsedMs: 0,
+  cpuUs: 0,
 });
 const sides = [of('in the open', mesh), of('sealed', directly), of('sealed, by way of a gateway', through)];
 
@@ -91,6 +94,7 @@ async function ask(): Promise<void> {
 async function slice(one: Side, width: number, counted: boolean): Promise<void> {
   current = one.transport;
   const startedMs = performance.now();
+  const cpu = process.cpuUsage();
   const worker = async (): Promise<void> => {
     while (performance.now() - startedMs < SLICE_MS) {
       const askedMs = performance.now();
@@ -101,7 +105,10 @@ async function slice(one: Side, width: number, counted: boolean): Promise<void> 
     }
   };
   await Promise.all(Array.from({ length: width }, worker));
-  if (counted && width > 1) one.elapsedMs += performance.now() - startedMs;
+  if (!counted || width === 1) return;
+  one.elapsedMs += performance.now() - startedMs;
+  const { user, system } = process.cpuUsage(cpu);
+  one.cpuUs += user + system;
 }
 
 for (const one of sides) for (const width of [1, inFlight]) await slice(one, width, false);
@@ -110,26 +117,37 @@ for (let round = 0; round < rounds; round++) {
   for (const width of [1, inFlight]) for (const one of sides) await slice(one, width, true);
 }
 
-const figures = sides.map(({ name, times, calls, elapsedMs }) => {
+const figures = sides.map(({ name, times, calls, elapsedMs, cpuUs }) => {
   const sorted = times.toSorted((a, b) => a - b);
-  return { name, medianMs: sorted[sorted.length >> 1] ?? 0, perSecond: (1_000 * calls) / elapsedMs };
+  return {
+    name,
+    medianMs: sorted[sorted.length >> 1] ?? 0,
+    perSecond: (1_000 * calls) / elapsedMs,
+    cpuUs: cpuUs / calls,
+  };
 });
 const [plain] = figures;
-const rows = figures.map(({ name, medianMs, perSecond }) => ({
+const rows = figures.map(({ name, medianMs, perSecond, cpuUs }) => ({
   name,
   medianMs,
   perSecond,
+  cpuUs,
+  cpuRatio: cpuUs / (plain?.cpuUs ?? 1),
   medianRatio: medianMs / (plain?.medianMs ?? 1),
   rateRatio: perSecond / (plain?.perSecond ?? 1),
 }));
-process.stdout.write(`${''.padEnd(30)}median (ms)   calls/s with ${inFlight} in flight   of the open rate\n`);
-for (const { name, medianMs, perSecond, rateRatio } of rows) {
+process.stdout.write(
+  `${''.padEnd(28)}median (ms)   calls/s, ${inFlight} in flight   of the open rate   caller's CPU (us)   of the open\n`,
+);
+for (const { name, medianMs, perSecond, rateRatio, cpuUs, cpuRatio } of rows) {
   const cells = [
     medianMs.toFixed(2).padStart(11),
-    perSecond.toFixed(0).padStart(28),
+    perSecond.toFixed(0).padStart(24),
     rateRatio.toFixed(2).padStart(19),
+    cpuUs.toFixed(0).padStart(20),
+    cpuRatio.toFixed(2).padStart(14),
   ];
-  process.stdout.write(`${name.padEnd(30)}${cells.join('')}\n`);
+  process.stdout.write(`${name.padEnd(28)}${cells.join('')}\n`);
 }
 process.stdout.write(`${JSON.stringify({ bench: 'sealed', inFlight, rows })}\n`);
 child.disconnect();

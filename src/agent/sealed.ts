@@ -40,6 +40,9 @@ class SealedStream implements CallStream {
   #first: SealedMessage | undefined;
   #ended = false;
   #endRead = false;
+  /** The call's ending went out or came: what the caller still says is that it has it. */
+  #endingSent = false;
+  #endingRead = false;
   #failure: SaharaError | undefined;
   #failedByPeer = false;
   #controller: AbortController | undefined;
@@ -68,6 +71,7 @@ class SealedStream implements CallStream {
   send(frame: CallFrame): boolean {
     if (this.#failure) throw this.#failure;
     invariant(!this.#ended, 'nothing is sent after the end');
+    if (frame.kind === CALL_FRAME.ending) this.#endingSent = true;
     return this.#write({ type: 'frame', ...frame });
   }
 
@@ -102,7 +106,9 @@ class SealedStream implements CallStream {
         if (!this.#over()) this.#tell(sink, () => this.#read(kind, body));
       },
       end: () => {
-        if (!this.#over()) sink.fail(this.#broken(cut('no end inside the seal')));
+        if (this.#over()) return;
+        if (this.#endingSent) this.#tell(sink, () => ({ type: 'end' }));
+        else sink.fail(this.#broken(cut('no end inside the seal')));
       },
       fail: (error) => {
         if (!this.#over()) sink.fail(this.#broken(carrierFailure(error)));
@@ -113,7 +119,8 @@ class SealedStream implements CallStream {
   end(): void {
     if (this.#ended || this.#failure) return;
     this.#ended = true;
-    this.#say({ type: 'end' });
+    // After the ending a bare END is enough, and costs no frame of its own.
+    if (!this.#endingRead) this.#say({ type: 'end' });
     this.#carrier.end();
   }
 
@@ -179,6 +186,7 @@ class SealedStream implements CallStream {
       throw this.#failure ?? this.#broken(carrierFailure(error));
     }
     if (this.#failure) throw this.#failure;
+    if (taken.done && this.#endingSent) return this.#result({ type: 'end' });
     if (taken.done) throw this.#broken(cut('no end inside the seal'));
     return this.#result(this.#read(taken.value.kind, taken.value.body));
   }
@@ -208,7 +216,9 @@ class SealedStream implements CallStream {
   #read(kind: number, body: Uint8Array): SealedMessage {
     try {
       if (kind !== CALL_FRAME.sealed) throw new SaharaError('seal-invalid', { reason: 'not sealed' });
-      return this.#parts.session.read(body);
+      const message = this.#parts.session.read(body);
+      if (message.type === 'frame' && message.kind === CALL_FRAME.ending) this.#endingRead = true;
+      return message;
     } catch (error) {
       const failure = asSaharaError(error);
       this.#carrier.fail(failure);

@@ -104,6 +104,39 @@ describe('who carries a sealed call', () => {
     expect(failure.code).toBe('peer-gone');
   });
 
+  it('CALL-95: sees no message after the ending: a bare END of the caller is enough then', async () => {
+    const sent: string[] = [];
+    const { caller, host } = await sealedPair({
+      tap(one, from) {
+        sent.push(`${from} ${one.kind}`);
+        return one;
+      },
+    });
+    const heard: string[] = [];
+    const over = Promise.withResolvers<void>();
+    host.consume({
+      frame(kind) {
+        heard.push(`frame ${kind}`);
+        host.send(frame(2, 1));
+        host.send(frame(4, 1));
+        host.end();
+      },
+      end() {
+        heard.push('end');
+        over.resolve();
+      },
+      fail({ code }) {
+        heard.push(code);
+        over.resolve();
+      },
+    });
+    caller.send(frame(1));
+    for await (const { kind } of caller.frames()) if (kind === 4) caller.end();
+    await over.promise;
+    expect(heard).toEqual(['frame 1', 'end']);
+    expect(sent).toEqual(['caller 13', 'host 13', 'host 13', 'host 13']);
+  });
+
   it('CALL-95: cannot refuse it: what it says itself is a cut, without the clock of a host', async () => {
     for (const said of [new SaharaError('price-above-max'), new SaharaError('overloaded')]) {
       const { caller, far } = await sealedPair();
