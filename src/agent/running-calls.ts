@@ -156,6 +156,7 @@ class StoredRunningCalls implements RunningCalls {
   readonly #options: RunningCallsOptions;
   readonly #sizes = new Map<string, number>();
   readonly #left = new Map<string, Id>();
+  readonly #removals = new Set<Promise<void>>();
   #bytes = 0;
   #pending: StoreOperation[] = [];
   #writing: Promise<void> = Promise.resolve();
@@ -212,8 +213,9 @@ class StoredRunningCalls implements RunningCalls {
     return found;
   }
 
-  flushed(): Promise<void> {
-    return this.#pending.length > 0 ? this.write([]) : this.#writing;
+  async flushed(): Promise<void> {
+    await Promise.allSettled(this.#removals);
+    await (this.#pending.length > 0 ? this.write([]) : this.#writing);
   }
 
   /** Whether a call may take `bytes` more. */
@@ -228,8 +230,15 @@ class StoredRunningCalls implements RunningCalls {
     this.#bytes += size;
   }
 
-  /** Everything of a call that is known to be there goes; what `chunks` does not name is looked for. */
-  async remove(callId: Id, chunks: readonly Uint8Array[] | undefined): Promise<void> {
+  /** Forgets a call. What it has kept is under the keys `chunks`; without them it is looked for. */
+  remove(callId: Id, chunks: readonly Uint8Array[] | undefined): void {
+    // What stays on a disk that takes no more is found by the next start to have been charged.
+    const removal = this.#remove(callId, chunks).catch(() => {});
+    this.#removals.add(removal);
+    void removal.then(() => this.#removals.delete(removal));
+  }
+
+  async #remove(callId: Id, chunks: readonly Uint8Array[] | undefined): Promise<void> {
     const name = toHex(callId);
     this.#left.delete(name);
     if (!this.#sizes.has(name)) return;
@@ -304,8 +313,7 @@ class StoredRunningCall implements RunningCall {
   forget(): void {
     if (this.#forgotten) return;
     this.#forgotten = true;
-    // What stays on a disk that takes no more is found by the next start to have been charged.
-    this.#calls.remove(this.#head.callId, this.#chunks).catch(() => {});
+    this.#calls.remove(this.#head.callId, this.#chunks);
   }
 
   async #write(operations: StoreOperation[], frames: readonly CallFrame[]): Promise<void> {

@@ -1,6 +1,10 @@
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { type KeptCall, openRunningCalls } from '../../src/agent/running-calls.ts';
 import { utf8 } from '../../src/base/bytes.ts';
+import { openLevelStore } from '../../src/base/level-store.ts';
 import { createMemoryStore, prefixed, type Store } from '../../src/base/store.ts';
 import { CALL_FRAME } from '../../src/protocol/call.ts';
 import { failingAt } from '../payment/failing-store.ts';
@@ -84,6 +88,34 @@ describe('a host that was killed', () => {
     expect(again.receiptBytes).toBe(second.receiptBytes);
     await after.flushed();
     expect(await remaining(disk)).toBe(0);
+  });
+
+  it('CALL-57: what a real database holds when a checkpoint leaves is enough to go on, without any goodbye', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sahara-host-'));
+    try {
+      const store = await openLevelStore(join(folder, 'living'));
+      const purse = new Purse();
+      const [, wire] = await pausedAt(store, purse);
+      // Files as a killed process leaves them: whatever it has handed to the system.
+      cpSync(join(folder, 'living'), join(folder, 'killed'), { recursive: true });
+      const killed = await openLevelStore(join(folder, 'killed'));
+      const after = await createHostRig({ store: killed });
+      await after.host.recover();
+      const more = { cover: 1_000n, voucher: purse.more(1_000n - COVER) };
+      const second = resume(after, resumeOf(1, wire.deliveries, more));
+      await second.until();
+      expect(second.receipt).toMatchObject({ finish: 'done', outputUnits: 100 });
+      await after.flushed();
+      await killed.close();
+      const again = await openLevelStore(join(folder, 'killed'));
+      expect(await remaining(again)).toBe(0);
+      await again.close();
+      wire.end.cancel();
+      await settle();
+      await store.close();
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('CALL-68: an answer that is another one now ends the call at its checkpoint', async () => {

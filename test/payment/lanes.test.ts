@@ -36,10 +36,11 @@ const step = fc.oneof(
   fc.record({ do: fc.constant('release' as const), at: fc.nat(20) }),
   fc.record({ do: fc.constant('raise' as const), by: fc.bigInt(0n, 80n) }),
   fc.record({ do: fc.constant('wait' as const), ms: fc.nat(40) }),
+  fc.record({ do: fc.constant('extend' as const), at: fc.nat(20), by: fc.bigInt(-20n, 60n) }),
 );
 
 describe('a lane', () => {
-  it('PAY-1 PAY-2: whatever happens in whatever order, charged + reserved stays inside the voucher and the deposit', () => {
+  it('PAY-1 PAY-2 PAY-15: whatever happens in whatever order, charged + reserved stays inside the voucher and the deposit', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const deposit = 400n;
@@ -66,6 +67,20 @@ describe('a lane', () => {
             } catch (error) {
               expect((error as SaharaError).code).toBe('voucher-insufficient');
               expect(fits).toBe(false);
+            }
+          }
+          const extended = action.do === 'extend' ? live[action.at % Math.max(1, live.length)] : undefined;
+          if (action.do === 'extend' && extended !== undefined) {
+            const before = extended.amountMax;
+            const wanted = before + action.by;
+            const room = ceiling < deposit ? ceiling : deposit;
+            try {
+              lane.raise(extended, wanted, { deposit, nowMs });
+              expect(extended.amountMax).toBe(wanted > before ? wanted : before);
+              if (wanted > before) expect(charged + lane.reserved).toBeLessThanOrEqual(room);
+            } catch (error) {
+              expect(['voucher-insufficient', 'deadline-exceeded']).toContain((error as SaharaError).code);
+              expect(extended.amountMax).toBe(before);
             }
           }
           if (action.do === 'commit' || action.do === 'release') {
