@@ -47,6 +47,7 @@ interface Sum {
   calls: number;
   tasks: number;
   lastedMs: number;
+  workedMs: number;
   readonly failed: number[];
   readonly slowest: { seed: number; tookMs: number };
   readonly ends: Map<string, number>;
@@ -57,6 +58,7 @@ function count(sum: Sum, report: StoryReport): void {
   sum.calls += report.calls;
   sum.tasks += report.tasks;
   sum.lastedMs += report.lastedMs;
+  sum.workedMs += report.workedMs;
   for (const [name, times] of report.ends) sum.ends.set(name, (sum.ends.get(name) ?? 0) + times);
   if (report.tookMs > sum.slowest.tookMs)
     Object.assign(sum.slowest, { seed: report.seed, tookMs: report.tookMs });
@@ -76,6 +78,7 @@ async function tellMany(from: number, seeds: number, workers: number): Promise<v
     calls: 0,
     tasks: 0,
     lastedMs: 0,
+    workedMs: 0,
     failed: [],
     slowest: { seed: 0, tookMs: 0 },
     ends: new Map(),
@@ -106,7 +109,8 @@ async function tellMany(from: number, seeds: number, workers: number): Promise<v
     `${sum.told} stories, ${sum.calls} calls, ${sum.tasks} steps, ${Math.round(sum.lastedMs / 3_600_000)} virtual hours`,
   );
   console.log(
-    `${seconds.toFixed(1)} s on ${workers} workers: ${(sum.told / seconds / workers).toFixed(1)} stories a second each; ` +
+    `${seconds.toFixed(1)} s on ${workers} workers: ${(sum.told / seconds).toFixed(1)} stories a second, ` +
+      `${((1000 * sum.told) / sum.workedMs).toFixed(1)} a second of processor time; ` +
       `slowest seed ${sum.slowest.seed} (${(sum.slowest.tookMs / 1000).toFixed(1)} s)`,
   );
   if (sum.told < seeds) process.exitCode = 1;

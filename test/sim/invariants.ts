@@ -17,6 +17,14 @@ export interface Story {
   readonly asker: Asker;
   readonly blocks: Blocks;
   readonly faults: Faults;
+  readonly rogues: readonly Rogue[];
+}
+
+/** A party that plays tricks. */
+export interface Rogue {
+  schedule(): void;
+  /** Whether a trick is under way. */
+  readonly busy: boolean;
 }
 
 /** Life of an advert: three heartbeats. */
@@ -79,7 +87,7 @@ export async function checkAtRest(story: Story, restMsMax: number): Promise<void
 }
 
 /** Why a story has not come to rest, if it has not. */
-function whatIsBusy({ world, asker, blocks }: Story): string | undefined {
+function whatIsBusy({ world, asker, blocks, rogues }: Story): string | undefined {
   const { parties, truth, sequencer } = world;
   const head = sequencer.running?.ledger.head().height;
   for (const party of parties) {
@@ -96,6 +104,7 @@ function whatIsBusy({ world, asker, blocks }: Story): string | undefined {
       if (row.reserved > 0n) return `${name} holds ${row.reserved} grains for calls to ${channel.payee}`;
     }
   }
+  if (rogues.some(({ busy }) => busy)) return 'tricks are under way';
   if (asker.busy) return 'questions are still to come';
   const waiting = asker.asked.find(({ end, running }) => end === undefined && running.life.alive);
   return waiting && `call ${waiting.id} has not ended`;

@@ -49,6 +49,11 @@ export class RoguePayee {
     }
   }
 
+  /** Its tricks last no longer than others' calls. */
+  get busy(): boolean {
+    return false;
+  }
+
   get #plays(): boolean {
     return this.#random.below(8) < this.#tampered;
   }

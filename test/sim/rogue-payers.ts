@@ -61,6 +61,8 @@ export class RoguePayer {
   readonly #party: Party;
   readonly #random: Random;
   readonly #channels = new Map<string, Channel>();
+  /** Runs of the party in which tricks are under way. */
+  readonly #playing = new Set<{ readonly running: Running }>();
   #calls = 0;
 
   constructor(world: World, party: Party) {
@@ -89,9 +91,25 @@ export class RoguePayer {
     }
   }
 
+  /** Whether a trick is under way. */
+  get busy(): boolean {
+    for (const one of this.#playing) if (!one.running.life.alive) this.#playing.delete(one);
+    return this.#playing.size > 0;
+  }
+
   async #play(agent: SimAgent, trick: Trick): Promise<void> {
     const { running } = this.#party;
     if (!running) return;
+    const playing = { running };
+    this.#playing.add(playing);
+    try {
+      await this.#trick(running, agent, trick);
+    } finally {
+      this.#playing.delete(playing);
+    }
+  }
+
+  async #trick(running: Running, agent: SimAgent, trick: Trick): Promise<void> {
     const { trace } = this.#world;
     const channel = await this.#channel(running, agent);
     if (!channel || !running.life.alive) return;

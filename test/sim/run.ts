@@ -3,7 +3,7 @@ import { asSaharaError } from '../../src/base/errors.ts';
 import { Asker } from './asks.ts';
 import { Blocks } from './blocks.ts';
 import { Faults } from './faults.ts';
-import { checkAtRest, checkWhileRunning } from './invariants.ts';
+import { checkAtRest, checkWhileRunning, type Rogue } from './invariants.ts';
 import { plantMutation } from './mutations.ts';
 import type { StoryOptions } from './plan.ts';
 import { RoguePayee } from './rogue-payees.ts';
@@ -45,7 +45,7 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
   const faults = new Faults(world);
   plantMutation(world);
   const rogues = roguesOf(world);
-  const story = { world, asker, blocks, faults };
+  const story = { world, asker, blocks, faults, rogues };
   const unhandled = (error: unknown): void => scheduler.fail(error);
   process.on('unhandledRejection', unhandled);
   let failure: string | undefined;
@@ -89,7 +89,7 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
 }
 
 /** The last providers and the last payers are the dishonest ones, if the plan has any. */
-function roguesOf(world: World): readonly { schedule(): void }[] {
+function roguesOf(world: World): readonly Rogue[] {
   const { plan, parties } = world;
   const providers = parties.filter(({ agents }) => agents.length > 0);
   const payers = parties.filter(({ agents }) => agents.length === 0);

@@ -16,6 +16,8 @@ export interface StoryReport {
   readonly tasks: number;
   readonly lastedMs: number;
   readonly tookMs: number;
+  /** Processor time, milliseconds. */
+  readonly workedMs: number;
 }
 
 const [first, count, step, mutation] = process.argv.slice(2);
@@ -25,6 +27,7 @@ Error.stackTraceLimit = 0;
 for (let told = 0; told < Number(count); told++) {
   const seed = Number(first) + told * Number(step);
   const beganMs = performance.now();
+  const before = process.cpuUsage();
   const end = await tellStory({ seed, mutation: mutation === 'none' ? undefined : (mutation as Mutation) });
   const report: StoryReport = {
     seed,
@@ -36,6 +39,7 @@ for (let told = 0; told < Number(count); told++) {
     tasks: end.tasks,
     lastedMs: end.lastedMs,
     tookMs: performance.now() - beganMs,
+    workedMs: workedSince(before),
   };
   await new Promise<void>((resolve) => {
     if (process.send) process.send(report, () => resolve());
@@ -43,3 +47,8 @@ for (let told = 0; told < Number(count); told++) {
   });
 }
 process.disconnect?.();
+
+function workedSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
+}
