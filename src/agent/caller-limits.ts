@@ -30,4 +30,7 @@ export const RESUMED_LATER: ReadonlySet<string> = new Set([
   'expired',
   'not-yet-valid',
   'peer-unreachable',
+  // A host that has just been started may not serve calls, or this agent, yet.
+  'caller-refused',
+  'wrong-recipient',
 ]);
