@@ -28,9 +28,12 @@ const STEPS = [
   { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
   { name: 'package', command: 'node scripts/smoke-package.mjs', minutes: 6 },
   { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
+  { name: 'resume demo', command: 'npm run --silent demo:resume', minutes: 5 },
   { name: 'examples', command: 'npm run --silent examples', minutes: 8 },
   { name: 'browser install', command: 'scripts/install-browser.sh', minutes: 8 },
   { name: 'browser', command: 'npm run --silent test:browser', minutes: 6 },
+  { name: 'simulator', command: 'npm run --silent sim -- --seeds 10000', minutes: 40 },
+  { name: 'faults', command: 'npm run --silent faults --', minutes: 30, vitest: true, needs: withoutMounts },
   { name: 'bridges killed', command: 'npm run --silent ci:bridges', minutes: 8 },
   { name: 'bench (reports, does not judge)', command: 'npm run --silent ci:bench', minutes: 10 },
 ];
@@ -76,6 +79,15 @@ function withoutGo() {
   return found
     ? undefined
     : 'Go is not installed (https://go.dev/dl); the interop tests with go-libp2p need it';
+}
+
+/** Why file systems of their own cannot be mounted for the fault suite, if so. */
+function withoutMounts() {
+  const able =
+    process.getuid?.() === 0 || spawnSync('unshare', ['--map-root-user', '--mount', 'true']).status === 0;
+  return able
+    ? undefined
+    : 'neither root nor user namespaces; the fault suite mounts small disks to fill them';
 }
 
 /** Runs a shell command in a process group of its own, ended whole when it takes too long. */
