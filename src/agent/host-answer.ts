@@ -105,21 +105,13 @@ export class Answering {
     return metering === undefined ? waiting : this.#metered(metering, waiting);
   }
 
-  /** A call below may cost what the budget allows, which a metered call has to cover first. */
-  async #child(body: Uint8Array, amount: bigint): Promise<void> {
-    const { delivery, line, meter, metering, signal } = this.#parts;
-    const paid = meter === undefined || meter.pays(amount, delivery);
-    if (
-      !paid &&
-      metering !== undefined &&
-      !(await this.#paid(metering, () => meter.pays(amount, delivery)))
-    ) {
-      throw new SaharaError('budget-exceeded', { reason: 'Its checkpoints are used up' });
-    }
-    if (!line.open) await line.ready(signal);
-    await delivery.child(body, amount, signal);
-    if (meter !== undefined) delivery.unitsPaid = meter.unitsPaid;
+  /** What calls below may cost is covered from the beginning. */
+  #child(body: Uint8Array, amount: bigint): Promise<void> | undefined {
+    const { delivery, meter, metering, signal } = this.#parts;
+    meter?.checkBudget(amount, delivery.expenses);
+    const waiting = delivery.child(body, amount, signal);
     if (metering !== undefined) this.#checkpoint(metering);
+    return waiting;
   }
 
   async #metered(metering: Metering, waiting: Promise<void> | undefined): Promise<void> {
@@ -127,7 +119,7 @@ export class Answering {
     if (waiting !== undefined) await waiting;
     this.#checkpoint(metering);
     while (delivery.held !== undefined) {
-      if (!(await this.#paid(metering, () => delivery.unitsPaid > delivery.units))) {
+      if (!(await this.#covered(metering))) {
         delivery.drop();
         return;
       }
@@ -142,10 +134,10 @@ export class Answering {
     if (meter.due(meter.amount(units, expenses))) checkpoints.make();
   }
 
-  /** Waits until `covered`; false when no checkpoint is left that could ask for more. Throws the reason of a stop. */
-  async #paid({ meter, checkpoints }: Metering, covered: () => boolean): Promise<boolean> {
+  /** Waits for more cover; false when no checkpoint is left that could ask for it. Throws the reason of a stop. */
+  async #covered({ meter, checkpoints }: Metering): Promise<boolean> {
     const { delivery, line, session, signal } = this.#parts;
-    while (!covered()) {
+    while (delivery.unitsPaid <= delivery.units) {
       if (meter.open(meter.amount(delivery.units, delivery.expenses))) {
         if (meter.spent) return false;
         checkpoints.make();

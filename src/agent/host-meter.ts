@@ -75,14 +75,11 @@ export class Meter {
     return Number((this.#cover - this.#least - expensesMax) / price.perOutputUnit);
   }
 
-  /** Whether a call below that cost `amount` is paid for. Throws `budget-exceeded` when it never can be. */
-  pays(amount: bigint, delivered: { readonly units: number; readonly expenses: bigint }): boolean {
-    const expenses = delivered.expenses + amount;
-    if (expenses > this.#terms.expensesMax) {
-      const left = this.#terms.expensesMax - delivered.expenses;
+  /** Whether the budget has `amount` left beside `expenses`. Throws `budget-exceeded`. */
+  checkBudget(amount: bigint, expenses: bigint): void {
+    const left = this.#terms.expensesMax - expenses;
+    if (amount > left)
       throw new SaharaError('budget-exceeded', { wanted: String(amount), left: String(left) });
-    }
-    return this.amount(delivered.units, expenses) <= this.#cover;
   }
 
   /** Whether a checkpoint is due at `amount`. The spacing grows so that they last for all that is left. */
