@@ -84,8 +84,7 @@ async function createNode(parts: NodeParts, options: MeshOptions): Promise<MeshN
       dialTimeout: options.dialTimeoutMs,
       inboundUpgradeTimeout: options.dialTimeoutMs,
     },
-    // A blocked event loop on one side must not cost the connection; call streams have their own pings.
-    connectionMonitor: { abortConnectionOnPingFailure: false },
+    connectionMonitor: monitorOf(options),
     connectionGater: {
       denyDialPeer: (peerId) => parts.bans.has(peerId.toString()),
       denyInboundEncryptedConnection: (peerId) => parts.bans.has(peerId.toString()),
@@ -95,6 +94,22 @@ async function createNode(parts: NodeParts, options: MeshOptions): Promise<MeshN
     services: servicesOf(parts, options),
   });
 }
+
+/**
+ * A socket that is half open tells nobody: without an end to it, no new stream to the peer would ever be another
+ * connection's. A blocked event loop on one side must not cost the connection, so silence counts only when it is long.
+ */
+function monitorOf({ pingIntervalMs }: MeshOptions): NonNullable<Libp2pOptions['connectionMonitor']> {
+  const silentMs = Math.max(PING_TIMEOUT_MS_MIN, SILENT_PINGS_MAX * pingIntervalMs);
+  return {
+    pingInterval: pingIntervalMs,
+    pingTimeout: { minTimeout: silentMs, maxTimeout: silentMs },
+    abortConnectionOnPingFailure: true,
+  };
+}
+
+const SILENT_PINGS_MAX = 3;
+const PING_TIMEOUT_MS_MIN = 5_000;
 
 function addressesOf(options: MeshOptions): NonNullable<Libp2pOptions['addresses']> {
   if (options.private) return { listen: [], announceFilter: () => [] };
