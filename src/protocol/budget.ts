@@ -79,11 +79,8 @@ export interface PlacedCall {
   readonly parents: readonly CallParent[];
 }
 
-/**
- * The envelopes above a call, the root first, checked for shape and links but not for signatures. Throws `malformed`,
- * `signature-missing`, `version-unsupported`, `network-mismatch`, in this order for each (CALL-82).
- */
-export function readParents(network: string, call: PlacedCall): readonly Envelope[] {
+/** The envelopes above a call, the root first, right but for their signatures: steps 1 to 3 of CALL-82. */
+function readParents(network: string, call: PlacedCall): readonly Envelope[] {
   const { context, id } = call.envelope;
   const depth = context?.depth ?? 0;
   if (call.parents.length !== depth) {
@@ -132,7 +129,7 @@ export interface ParentParts {
 }
 
 /**
- * Checks what a call shows of those above it. Refusals in this order: number, shape and links (`readParents`); a
+ * Checks what a call shows of those above it. Refusals in this order: number, shape and links; a
  * signature that does not hold, the root's first; `certificate-invalid`, the root's first; from the root down
  * `budget-exceeded`; `call-cycle` (CALL-82). Answers the envelopes above, the root first.
  */
