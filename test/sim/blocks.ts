@@ -10,6 +10,7 @@ import type { World } from './world.ts';
 /** A channel as its blocks made it. */
 export interface ChannelTruth {
   readonly id: string;
+  readonly key: Uint8Array;
   readonly payer: Party;
   readonly payee: Party;
   /** Grains paid out to the payee and its assets. */
@@ -71,7 +72,7 @@ export class Blocks {
   }
 
   #check(): void {
-    const { truth, genesis, plan } = this.#world;
+    const { truth, genesis, plan, sequencer } = this.#world;
     if (plan.parties < 11) {
       const supply = this.supply();
       truth.demand(
@@ -79,7 +80,9 @@ export class Blocks {
         () => `all money is ${supply} grains, there were ${supplyOf(genesis)}`,
       );
     }
-    for (const { id, payer, payee, claimed } of this.channels.values()) {
+    for (const channel of this.channels.values()) {
+      channel.ended ||= sequencer.running?.ledger.channel(channel.key) === undefined;
+      const { id, payer, payee, claimed } = channel;
       const most = truth.stakes.mostOf(id);
       truth.demand(
         truth.rogues.has(payer) || claimed <= most,
@@ -98,9 +101,10 @@ export class Blocks {
     trace.say(`block ${this.#height}: ${action.type} ${inclusion?.result.code} ${inclusion?.result.moved}`);
     if (!ok) return;
     if (action.type === 'open-channel') {
-      const id = toHex(channelId(suite, network, sender, action.payee, nonce));
+      const key = channelId(suite, network, sender, action.payee, nonce).slice();
+      const id = toHex(key);
       const [payer, payee] = [this.#party(sender), this.#party(action.payee)];
-      if (payer && payee) this.channels.set(id, { id, payer, payee, claimed: 0n, ended: false });
+      if (payer && payee) this.channels.set(id, { id, key, payer, payee, claimed: 0n, ended: false });
     } else if (action.type === 'claim' || action.type === 'close-by-payee') {
       const channel = this.channels.get(toHex(action.channel));
       if (!channel) return;

@@ -183,8 +183,7 @@ async function checkChannel(
 ): Promise<void> {
   const { truth } = world;
   const { payer, payee } = channel;
-  const id = Buffer.from(channel.id, 'hex');
-  const lane = await running.payee.payee.lanes.find(new Uint8Array(id), 0);
+  const lane = await running.payee.payee.lanes.find(channel.key, 0);
   const pair = `${payer} -> ${payee}`;
   const charged = lane?.charged ?? 0n;
   if (lane) {
@@ -205,7 +204,7 @@ async function checkChannel(
       () => `${pair}: ${receipts.length} of ${lane.count} receipts`,
     );
   }
-  const { deposit, state } = running.payee.ledger.channel(new Uint8Array(id)) ?? {};
+  const { deposit, state } = running.payee.ledger.channel(channel.key) ?? {};
   if (state === 'open') {
     const due = charged < (deposit ?? 0n) ? charged : (deposit ?? 0n);
     const known = payee.crashes.lost === 0;
@@ -214,7 +213,12 @@ async function checkChannel(
       () => `${pair}: charged were ${charged}, the ledger paid ${channel.claimed}`,
     );
   }
-  if (truth.rogues.has(payer) || payee.crashes.power + payee.crashes.lost > 0) return;
+  const unharmed = payee.crashes.power + payee.crashes.lost === 0;
+  truth.demand(
+    state !== undefined || !unharmed || channel.claimed === charged,
+    () => `${pair}: the channel ended with ${channel.claimed} of ${charged} claimed`,
+  );
+  if (truth.rogues.has(payer) || !unharmed) return;
   // What was not written yet when it went down it asks for when it pays again.
   const { kill, power, lost } = payer.crashes;
   const payerLost = kill + power + lost > 0;

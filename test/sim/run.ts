@@ -2,6 +2,7 @@
 import { asSaharaError } from '../../src/base/errors.ts';
 import { Asker } from './asks.ts';
 import { Blocks } from './blocks.ts';
+import { Dealings } from './dealings.ts';
 import { Faults } from './faults.ts';
 import { checkAtRest, checkWhileRunning, type Rogue } from './invariants.ts';
 import { plantMutation } from './mutations.ts';
@@ -43,6 +44,7 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
   const asker = new Asker(world);
   const blocks = new Blocks(world);
   const faults = new Faults(world);
+  const dealings = new Dealings(world);
   plantMutation(world);
   const rogues = roguesOf(world);
   const story = { world, asker, blocks, faults, rogues };
@@ -52,8 +54,11 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
   try {
     trace.say(`seed ${options.seed}: ${parties.length} parties, ${plan.providers} providers`);
     for (const party of parties) void world.start(party);
+    await scheduler.advance(START_MS / 2);
+    dealings.register();
     await scheduler.advance(START_MS);
     asker.schedule();
+    dealings.schedule();
     for (const rogue of rogues) rogue.schedule();
     faults.schedule();
     for (let atMs = START_MS; atMs < START_MS + plan.durationMs; atMs += LOOK_EVERY_MS) {
