@@ -136,107 +136,135 @@ const SWEEP_INTERVAL_MS = 1_000;
 
 /** An empty directory of `network`. */
 export function createDirectoryState(options: DirectoryStateOptions): DirectoryState {
-  const agents = new Map<string, Agent>();
-  const suspects = createSuspects();
-  let sweptAtMs = Number.NEGATIVE_INFINITY;
+  return new Table(options);
+}
 
-  const remove = (peerId: string, agentHex: string): boolean => {
-    const agent = agents.get(agentHex);
+class Table implements DirectoryState {
+  readonly #options: DirectoryStateOptions;
+  readonly #agents = new Map<string, Agent>();
+  readonly #suspects = createSuspects();
+  #sweptAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: DirectoryStateOptions) {
+    this.#options = options;
+  }
+
+  judge(advert: Advert, peerId: string, now: Instant): Verdict {
+    const fault = faultOf(advert, this.#options.network, peerId, now);
+    if (fault) return fault;
+    // Judging is frequent and a dead entry only takes room, so the sweep is rare here and always before listing.
+    if (now.monotonicMs >= this.#sweptAtMs + SWEEP_INTERVAL_MS) this.#expire(now);
+    const agent = this.#agents.get(toHex(advert.agent));
+    const host = agent?.hosts.get(peerId);
+    if (host) {
+      const newer = advert.issuedAtMs > host.advert.issuedAtMs;
+      const withdrawn = advert.expiresAtMs === advert.issuedAtMs;
+      const paced = withdrawn || now.monotonicMs - host.takenAtMs >= ADVERT_INTERVAL_MS_MIN;
+      return newer && paced ? 'accept' : 'ignore';
+    }
+    if (advert.expiresAtMs === advert.issuedAtMs) return 'ignore';
+    return hasRoom(this.#agents, agent, advert, peerId) ? 'accept' : 'ignore';
+  }
+
+  put(advert: Advert, now: Instant): void {
+    const hex = toHex(advert.agent);
+    const lifeMs = Math.min(advert.expiresAtMs - now.wallMs, advert.expiresAtMs - advert.issuedAtMs);
+    if (lifeMs <= 0) {
+      this.#remove(advert.peerId, hex);
+      return;
+    }
+    const agent = this.#agents.get(hex) ?? { key: advert.agent, hosts: new Map(), proven: false };
+    this.#agents.set(hex, agent);
+    const takenAtMs = now.monotonicMs;
+    const { provenAtMs } = agent.hosts.get(advert.peerId) ?? { provenAtMs: undefined };
+    agent.hosts.set(advert.peerId, { advert, untilMs: takenAtMs + lifeMs, takenAtMs, provenAtMs });
+  }
+
+  remove(peerId: string, agent?: Uint8Array): boolean {
+    const hexes = agent ? [toHex(agent)] : [...this.#agents.keys()];
+    return hexes.map((hex) => this.#remove(peerId, hex)).some(Boolean);
+  }
+
+  suspend(peerId: string, key: Uint8Array | undefined, now: Instant): boolean {
+    this.#expire(now);
+    const some = key ? [this.#agents.get(toHex(key))] : [...this.#agents.values()];
+    let shown = false;
+    for (const agent of some) {
+      if (!agent?.hosts.has(peerId)) continue;
+      shown = this.failures(peerId, agent.key, now) === 0 || shown;
+      this.#suspects.fail(hostName(peerId, agent.key), now.monotonicMs);
+    }
+    return shown;
+  }
+
+  restore(peerId: string, key: Uint8Array, now: Instant): boolean {
+    const host = this.#agents.get(toHex(key))?.hosts.get(peerId);
+    if (host) host.provenAtMs = now.monotonicMs;
+    return this.#suspects.clear(hostName(peerId, key));
+  }
+
+  failures(peerId: string, agent: Uint8Array, now: Instant): number {
+    return this.#suspects.failures(hostName(peerId, agent), now.monotonicMs);
+  }
+
+  isHost(agent: Uint8Array, peerId: string): boolean {
+    return this.#agents.get(toHex(agent))?.hosts.has(peerId) ?? false;
+  }
+
+  hosts(now: Instant): readonly HostEntry[] {
+    this.#expire(now);
+    return [...this.#agents.values()].flatMap(({ key, hosts }) =>
+      [...hosts.values()].map(({ provenAtMs, advert: { peerId, addresses } }) => ({
+        agent: key,
+        peerId,
+        addresses,
+        provenAtMs,
+        failures: this.failures(peerId, key, now),
+        retryDue: this.#suspects.isDue(hostName(peerId, key), now.monotonicMs),
+      })),
+    );
+  }
+
+  prove(agent: Uint8Array): void {
+    const known = this.#agents.get(toHex(agent));
+    if (known) known.proven = true;
+  }
+
+  agents(now: Instant): readonly AgentListing[] {
+    const order = (a: AgentListing, b: AgentListing): number =>
+      a.name < b.name ? -1 : a.name > b.name ? 1 : a.did < b.did ? -1 : 1;
+    return this.#listed(now).sort(order);
+  }
+
+  find(wanted: string, now: Instant, preferred: Preferred = {}): Found {
+    return findIn(this.#listed(now), wanted, preferred);
+  }
+
+  #remove(peerId: string, agentHex: string): boolean {
+    const agent = this.#agents.get(agentHex);
     const had = agent?.hosts.delete(peerId) ?? false;
-    if (agent && agent.hosts.size === 0) agents.delete(agentHex);
+    if (agent && agent.hosts.size === 0) this.#agents.delete(agentHex);
     return had;
-  };
-  const expire = (now: Instant): void => {
-    sweptAtMs = now.monotonicMs;
-    for (const [hex, agent] of agents) {
+  }
+
+  #expire(now: Instant): void {
+    this.#sweptAtMs = now.monotonicMs;
+    for (const [hex, agent] of this.#agents) {
       for (const [peerId, host] of agent.hosts) {
-        if (now.monotonicMs >= host.untilMs) remove(peerId, hex);
+        if (now.monotonicMs >= host.untilMs) this.#remove(peerId, hex);
       }
     }
-  };
-  const isListed = (agent: Agent, peerId: string, now: Instant): boolean =>
-    suspects.failures(hostName(peerId, agent.key), now.monotonicMs) === 0;
-  const listed = (now: Instant): AgentListing[] => {
-    expire(now);
-    return [...agents.values()].flatMap((agent) => {
-      const hosts = [...agent.hosts.values()].filter(({ advert }) => isListed(agent, advert.peerId, now));
-      return listingOf(agent, hosts, options) ?? [];
-    });
-  };
+  }
 
-  return {
-    judge(advert, peerId, now) {
-      const fault = faultOf(advert, options.network, peerId, now);
-      if (fault) return fault;
-      // Judging is frequent and a dead entry only takes room, so the sweep is rare here and always before listing.
-      if (now.monotonicMs >= sweptAtMs + SWEEP_INTERVAL_MS) expire(now);
-      const agent = agents.get(toHex(advert.agent));
-      const host = agent?.hosts.get(peerId);
-      if (host) {
-        const newer = advert.issuedAtMs > host.advert.issuedAtMs;
-        const withdrawn = advert.expiresAtMs === advert.issuedAtMs;
-        const paced = withdrawn || now.monotonicMs - host.takenAtMs >= ADVERT_INTERVAL_MS_MIN;
-        return newer && paced ? 'accept' : 'ignore';
-      }
-      if (advert.expiresAtMs === advert.issuedAtMs) return 'ignore';
-      return hasRoom(agents, agent, advert, peerId) ? 'accept' : 'ignore';
-    },
-    put(advert, now) {
-      const hex = toHex(advert.agent);
-      const lifeMs = Math.min(advert.expiresAtMs - now.wallMs, advert.expiresAtMs - advert.issuedAtMs);
-      if (lifeMs <= 0) {
-        remove(advert.peerId, hex);
-        return;
-      }
-      const agent = agents.get(hex) ?? { key: advert.agent, hosts: new Map(), proven: false };
-      agents.set(hex, agent);
-      const takenAtMs = now.monotonicMs;
-      const { provenAtMs } = agent.hosts.get(advert.peerId) ?? { provenAtMs: undefined };
-      agent.hosts.set(advert.peerId, { advert, untilMs: takenAtMs + lifeMs, takenAtMs, provenAtMs });
-    },
-    remove(peerId, agent) {
-      const hexes = agent ? [toHex(agent)] : [...agents.keys()];
-      return hexes.map((hex) => remove(peerId, hex)).some(Boolean);
-    },
-    suspend(peerId, key, now) {
-      expire(now);
-      const some = key ? [agents.get(toHex(key))] : [...agents.values()];
-      let shown = false;
-      for (const agent of some) {
-        if (!agent?.hosts.has(peerId)) continue;
-        shown = isListed(agent, peerId, now) || shown;
-        suspects.fail(hostName(peerId, agent.key), now.monotonicMs);
-      }
-      return shown;
-    },
-    restore(peerId, key, now) {
-      const host = agents.get(toHex(key))?.hosts.get(peerId);
-      if (host) host.provenAtMs = now.monotonicMs;
-      return suspects.clear(hostName(peerId, key));
-    },
-    failures: (peerId, agent, now) => suspects.failures(hostName(peerId, agent), now.monotonicMs),
-    isHost: (agent, peerId) => agents.get(toHex(agent))?.hosts.has(peerId) ?? false,
-    hosts(now) {
-      expire(now);
-      return [...agents.values()].flatMap(({ key, hosts }) =>
-        [...hosts.values()].map(({ provenAtMs, advert: { peerId, addresses } }) => ({
-          agent: key,
-          peerId,
-          addresses,
-          provenAtMs,
-          failures: suspects.failures(hostName(peerId, key), now.monotonicMs),
-          retryDue: suspects.isDue(hostName(peerId, key), now.monotonicMs),
-        })),
+  #listed(now: Instant): AgentListing[] {
+    this.#expire(now);
+    return [...this.#agents.values()].flatMap((agent) => {
+      const hosts = [...agent.hosts.values()].filter(
+        ({ advert }) => this.failures(advert.peerId, agent.key, now) === 0,
       );
-    },
-    prove(agent) {
-      const known = agents.get(toHex(agent));
-      if (known) known.proven = true;
-    },
-    agents: (now) =>
-      listed(now).sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : a.did < b.did ? -1 : 1)),
-    find: (wanted, now, preferred = {}) => findIn(listed(now), wanted, preferred),
-  };
+      return listingOf(agent, hosts, this.#options) ?? [];
+    });
+  }
 }
 
 /** Shape and time, in this order: version, network, host, life, expiry, skew, addresses, name. */

@@ -112,19 +112,13 @@ export function createDirectory(
   given: { readonly network: string } & Partial<DirectoryOptions>,
 ): Directory {
   const options = { ...DIRECTORY_DEFAULTS, ...given };
-  const { mesh, clock } = parts;
-  const topic = topicName(options.network, 'adverts');
-  const { measured } = parts;
-  const state = createDirectoryState({
-    network: options.network,
-    salt: mesh.peerId,
-    ...(measured && { measured }),
-  });
-  const listeners = new Set<() => void>();
+  const { mesh, clock, measured } = parts;
+  const { network } = options;
+  const topic = topicName(network, 'adverts');
+  const state = createDirectoryState({ network, salt: mesh.peerId, ...(measured && { measured }) });
+  const changes = createChanges();
   const now = (): Instant => ({ wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
-  const changed = (): void => {
-    for (const listener of [...listeners]) listener();
-  };
+  const changed = changes.tell;
   const reach: Directory['reach'] = (host, reachOptions = {}) => reachHost(mesh, host, reachOptions);
   const cards = createCards({ ...parts, reach }, options);
   const announcer = createAnnouncer(
@@ -140,19 +134,10 @@ export function createDirectory(
     },
     { ...options, lifeMs: Math.min(ADVERT_LIFE_MS_MAX, HEARTBEATS_MISSED_MAX * options.heartbeatMs) },
   );
-  const probes = createProbes(
-    { ...parts, state, now, changed, signerOf: announcer.signerOf, reach },
-    options,
-  );
-  const stopListening = listen(parts, {
-    ...options,
-    topic,
-    state,
-    now,
-    changed,
-    probes,
-    own: () => (options.private ? [] : announcer.adverts()),
-  });
+  const { signerOf } = announcer;
+  const probes = createProbes({ ...parts, state, now, changed, signerOf, reach }, options);
+  const own = (): readonly Uint8Array[] => (options.private ? [] : announcer.adverts());
+  const stopListening = listen(parts, { ...options, topic, state, now, changed, probes, own });
 
   return {
     announce(agent) {
@@ -165,7 +150,7 @@ export function createDirectory(
     },
     agents: () => state.agents(now()),
     find: (wanted, known) => foundIn(state.find(wanted, now(), { peerId: mesh.peerId, did: known }), wanted),
-    isHost: state.isHost,
+    isHost: (agent, peerId) => state.isHost(agent, peerId),
     async card(agent, cardOptions) {
       const read = await cards.read(agent, cardOptions);
       state.prove(agent.agent);
@@ -173,17 +158,33 @@ export function createDirectory(
     },
     reach,
     failed: ({ peerId, advert: { agent } }) => probes.failed(peerId, agent),
-    onChange(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
+    onChange: changes.listen,
     async stop() {
       await probes.stop();
       await announcer.stop();
       stopListening();
       cards.stop();
-      listeners.clear();
+      changes.stop();
     },
+  };
+}
+
+/** Who wants to hear when the list may have changed. */
+function createChanges(): {
+  readonly tell: () => void;
+  readonly listen: Directory['onChange'];
+  readonly stop: () => void;
+} {
+  const listeners = new Set<() => void>();
+  return {
+    tell() {
+      for (const listener of [...listeners]) listener();
+    },
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    stop: () => listeners.clear(),
   };
 }
 

@@ -115,19 +115,10 @@ export function createMeasures(
       hosts.delete(name);
       hosts.set(name, host);
       expire(payers);
-      const sample: Sample = {
-        atMs: clock.monotonicMs(),
-        firstMs: seen.firstMs,
-        totalMs: seen.totalMs,
-        ahead: seen.ahead,
-        paid: receipt.amount,
-        failed: receipt.finish === 'failed',
-        stake,
-      };
       const key = toHex(seen.payer);
       const payer = payers.get(key) ?? { own, samples: [] };
       payers.set(key, payer);
-      payer.samples.push(sample);
+      payer.samples.push(sampleOf(seen, receipt, { stake, atMs: clock.monotonicMs() }));
       kept += 1;
       if (payer.samples.length > SAMPLES_PER_PAYER_MAX) kept -= payer.samples.splice(0, 1).length;
       if (payers.size > MEASURED_PAYERS_MAX) {
@@ -156,6 +147,11 @@ export function createMeasures(
       return measured;
     },
   };
+}
+
+function sampleOf(seen: Observation, receipt: Receipt, at: Pick<Sample, 'stake' | 'atMs'>): Sample {
+  const { firstMs, totalMs, ahead } = seen;
+  return { ...at, firstMs, totalMs, ahead, paid: receipt.amount, failed: receipt.finish === 'failed' };
 }
 
 function nameOf(agent: Uint8Array, peerId: string): string {

@@ -116,7 +116,9 @@ describe('a probe', () => {
     expect(hosts()).toEqual([host.peerId]);
   });
 
-  it('MESH-82 MESH-83: who advertises but does not answer leaves the list, and its adverts go no further', async () => {
+  it('MESH-82 MESH-83: who advertises but does not answer leaves the list, and its adverts go no further', {
+    timeout: 60_000,
+  }, async () => {
     const [mute, middle, far] = [
       await fleet.start({ peersTarget: 0 }),
       await fleet.start({ peersTarget: 0 }),
@@ -157,7 +159,9 @@ describe('a probe', () => {
     await until(() => namesIn(there).length === 1);
   });
 
-  it('MESH-85: killed hosts are listed nowhere once their adverts are over', async () => {
+  it('MESH-85: killed hosts are listed nowhere once their adverts are over', {
+    timeout: 60_000,
+  }, async () => {
     const watchers = [await fleet.start(), await fleet.start(), await fleet.start()];
     const [first, second, third] = watchers;
     if (!first || !second || !third) throw new Error('three peers');
