@@ -38,6 +38,8 @@ type Trick = (typeof TRICKS)[number];
 
 const DEADLINE_MS = 15_000;
 const FLOOD = 12;
+/** How long a stream stands open on which nothing is said, milliseconds. */
+const SILENT_MS = 20_000;
 /** Words that an opening's cover has to reach for in a metered call. */
 const UNITS_MIN = 32;
 
@@ -162,7 +164,8 @@ export class RoguePayer {
     }
     let left = trick === 'vanish' ? this.#random.below(5) : Number.POSITIVE_INFINITY;
     try {
-      if (trick !== 'silent') stream.send({ kind: CALL_FRAME.opening, body: bytes });
+      if (trick === 'silent') this.#world.scheduler.after(SILENT_MS, () => stream.cancel(), running.life);
+      else stream.send({ kind: CALL_FRAME.opening, body: bytes });
       for await (const frame of stream.frames()) {
         if (left-- <= 0) break;
         if (frame.kind === CALL_FRAME.ending) break;
