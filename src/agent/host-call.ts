@@ -24,6 +24,7 @@ import { TopUps } from './host-topups.ts';
 import type { AnswerRun, AnswerShares, CallFrame, CallStream } from './ports.ts';
 import type { KeptCall, RunningCall } from './running-calls.ts';
 import type { HostEvent, HostState as HostPlace, Session } from './session.ts';
+import { callerName } from './standing-names.ts';
 
 /** What a call is known by. */
 export interface CallBegun {
@@ -260,23 +261,20 @@ export class HostCall implements LineOwner {
 
   async #goOn(kept: KeptCall, admitted: Admitted, running: RunningCall): Promise<void> {
     const { clock } = this.#host.parts;
-    const { terms, lease, meter, startedAtMs } = admitted;
+    const { terms, lease, startedAtMs } = admitted;
     this.#kept = kept;
     this.#running = running;
     const delivery = this.#admit(admitted);
     delivery.restore(kept.frames.slice(0, kept.at.deliveries), expensesOf(kept));
-    if (meter !== undefined) delivery.unitsPaid = meter.unitsPaid;
     const leftMs = Math.max(0, startedAtMs + terms.deadlineMs - clock.nowMs());
     const cancelDeadline = clock.after(leftMs, () => this.#stop('deadline'));
     const gate = this.#host.gateOf(terms.hosted);
     let entered = false;
     try {
       this.#wait();
-      const finish = await this.#untilResumed();
-      if (finish !== undefined) return await this.#end(finish, kept.at);
-      await gate.enter(this.#abort.signal, toHex(this.begun.read.envelope.from));
-      entered = true;
-      await this.#answer();
+      entered = await this.#resumedIn(gate);
+      if (entered) await this.#answer();
+      else await this.#end(this.#stopReason === 'stopped' ? 'cancelled' : 'failed', kept.at);
     } catch (error) {
       lease?.release();
       throw error;
@@ -286,13 +284,16 @@ export class HostCall implements LineOwner {
     }
   }
 
-  /** How a kept call ends that nobody comes for; `undefined` once somebody has. */
-  async #untilResumed(): Promise<Finish | undefined> {
-    while (!this.#resumed) {
-      if (this.#stopReason !== undefined) return 'failed';
-      await this.#line.bell.wait(this.#abort.signal).catch(() => {});
+  /** Whether the caller of a kept call came, and it has a place among those that run. */
+  async #resumedIn(gate: Gate): Promise<boolean> {
+    const { signal } = this.#abort;
+    try {
+      while (!this.#resumed) await this.#line.bell.wait(signal);
+      await gate.enter(signal, callerName(this.begun.read.envelope.from));
+      return true;
+    } catch {
+      return false;
     }
-    return undefined;
   }
 
   async #answer(): Promise<void> {
@@ -363,14 +364,8 @@ export class HostCall implements LineOwner {
     // What cannot be kept is charged all the same; only its last deliveries would not be told again after a crash.
     if (this.#metering?.checkpoints.made) await this.#running?.complete(delivery.frames).catch(() => {});
     const finishedAtMs = parts.clock.nowMs();
-    const record = await chargeCall(parts, {
-      ...admitted,
-      read,
-      delivery,
-      finish,
-      earned: shares,
-      finishedAtMs,
-    });
+    const outcome = { ...admitted, read, delivery, finish, earned: shares, finishedAtMs };
+    const record = await chargeCall(parts, outcome);
     const cut = !this.#line.open;
     this.#line.close({ kind: CALL_FRAME.ending, body: record.ending });
     this.#session.move('charge');

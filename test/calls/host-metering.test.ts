@@ -179,6 +179,17 @@ describe('a metered call at its host', () => {
     }
   });
 
+  it('CALL-55: before anything was delivered a wrong voucher fails the call with its code, for nothing', async () => {
+    const rig = await createHostRig({ answerer: wordAnswerer(9, { before: () => new Promise(() => {}) }) });
+    const purse = new Purse();
+    const wire = begin(rig, { id: 1, cover: COVER }, purse);
+    await settle();
+    wire.send(CALL_FRAME.voucher, topUpOf(1_000n, purse.sign(2_000_000n, 9)));
+    await wire.until();
+    expect([wire.failure?.code, await rig.charged()]).toEqual(['voucher-invalid', 0n]);
+    expect(await rig.payee.endingOf(callIdOf(1))).toBeUndefined();
+  });
+
   it('CALL-55 CALL-5: more vouchers than a call may have, and one for a free call, are malformed', async () => {
     const { wire, purse } = await paused();
     for (let i = 0; i <= 512; i++) wire.send(CALL_FRAME.voucher, topUpOf(1n, purse.sign(0n, 0)));

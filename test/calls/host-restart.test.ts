@@ -171,6 +171,35 @@ describe('a host that was killed', () => {
     wire.end.cancel();
   });
 
+  it('CALL-67 CALL-68: one that is stopped before it has a place again ends at its checkpoint', async () => {
+    const store = createMemoryStore();
+    const limits = { questionBytes: 4_096, outputUnits: 100, deadlineMs: 60_000, concurrency: 2 };
+    const purse = new Purse();
+    const rig = await createHostRig({ store, card: { limits } });
+    const wires = [1, 2].map((id) => {
+      const wire = rig.stream();
+      wire.send(CALL_FRAME.opening, openingOf({ id, cover: COVER }, purse));
+      return wire;
+    });
+    for (const wire of wires) await wire.until(() => wire.stages.includes('paused'));
+    const after = await createHostRig({
+      store: await snapshot(store),
+      card: { limits: { ...limits, concurrency: 1 } },
+      answerer: wordAnswerer(60, { before: () => new Promise(() => {}) }),
+    });
+    await after.host.recover();
+    const [first, second] = [1, 2].map((id) => resume(after, resumeOf(id, wires[id - 1]?.deliveries ?? [])));
+    await settle();
+    second?.send(CALL_FRAME.stop);
+    await second?.until();
+    expect(second?.receipt).toMatchObject({ finish: 'cancelled', amount: COVER });
+    first?.send(CALL_FRAME.stop);
+    await first?.until();
+    expect(first?.receipt).toMatchObject({ finish: 'cancelled', amount: COVER });
+    expect(await after.charged()).toBe(2n * COVER);
+    for (const wire of wires) wire.cancel();
+  });
+
   it('CALL-67: a call without a checkpoint is unknown after the restart, and costs nothing', async () => {
     const store = createMemoryStore();
     const rig = await createHostRig({
