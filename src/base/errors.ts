@@ -100,6 +100,8 @@ const KINDS = {
   'tx-unknown': 'missing',
   'block-invalid': 'corrupt',
   'ledger-halted': 'corrupt',
+  'snapshot-invalid': 'corrupt',
+  'state-unproven': 'unavailable',
   'account-unknown': 'missing',
   'asset-unknown': 'missing',
   'not-local-network': 'refused',

@@ -182,6 +182,8 @@ export const LEDGER_SENTENCES: SentenceTable<
   | 'tx-unknown'
   | 'block-invalid'
   | 'ledger-halted'
+  | 'snapshot-invalid'
+  | 'state-unproven'
   | 'account-unknown'
   | 'asset-unknown'
   | 'not-local-network'
@@ -210,6 +212,16 @@ export const LEDGER_SENTENCES: SentenceTable<
     'The ledger has stopped.',
     `${f('reason', 'An invariant of it was broken')}.`,
     'Run `sahara ledger verify` and restore the last sound state.',
+  ],
+  'snapshot-invalid': (f) => [
+    'The snapshot cannot be restored.',
+    `${f('reason', 'It is not what its header says')}.`,
+    'Nothing of it was kept; fetch it again, or from another peer.',
+  ],
+  'state-unproven': (f) => [
+    'No peer proved what the ledger holds.',
+    `${f('reason', 'None answered')}.`,
+    'Try again, or connect to another peer that keeps the ledger.',
   ],
   'account-unknown': (f) => [
     `The ledger has no account ${f('account', f('owner', ''))}.`,

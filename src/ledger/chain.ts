@@ -2,11 +2,12 @@
  * A ledger on disk: state, tree, lists, blocks and where each transaction is, in one store. A block is one atomic
  * batch that is on disk when it counts, so a crash at any moment leaves the ledger before it or after it.
  */
-import { concat, equalBytes, u64be } from '../base/bytes.ts';
+import { concat, equalBytes } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import {
   block,
+  blockHeader,
   type Genesis,
   genesis as genesisSchema,
   headerHash as hashOfHeader,
@@ -15,10 +16,27 @@ import {
 } from '../protocol/block.ts';
 import type { Hash } from '../protocol/ids.ts';
 import { BLOCK_TRANSACTIONS_MAX } from '../protocol/limits.ts';
-import { bytes, list, record, type Schema, schema, u32, uint } from '../protocol/schema.ts';
+import { list, record, type Schema, schema, u32, uint } from '../protocol/schema.ts';
+import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { ExecutedBlock } from './blocks.ts';
 import { applyGenesis, genesisFault } from './genesis.ts';
+import {
+  BASE,
+  BLOCKS,
+  type ChainHead,
+  chainBase,
+  chainHead,
+  GENESIS,
+  HEAD,
+  heightKey,
+  LISTS,
+  PAGES,
+  PLACES,
+  RESTORING,
+  RESULTS,
+  STATE,
+} from './layout.ts';
 import type { Inclusion } from './ledger.ts';
 import { STATE_RECORD_CACHED_BYTES_MAX, STATE_RECORDS_CACHED_MAX } from './limits.ts';
 import { listOperations } from './listings.ts';
@@ -26,30 +44,6 @@ import { demandMarked, demandUnbroken, type HeadMark, lostBlocks, type MarkedCha
 import { nameOf } from './names.ts';
 import { State, type StateChange, type StateReader } from './state.ts';
 import { createStateTree, type StateTree, type TreeUpdate, underPrefix } from './tree.ts';
-
-const HEAD = Uint8Array.of(0x01);
-const GENESIS = Uint8Array.of(0x02);
-const STATE = Uint8Array.of(0x10);
-const PAGES = Uint8Array.of(0x11);
-const LISTS = Uint8Array.of(0x12);
-const BLOCKS = Uint8Array.of(0x20);
-const RESULTS = Uint8Array.of(0x21);
-const PLACES = Uint8Array.of(0x22);
-
-/** Where a chain stands. */
-export interface ChainHead {
-  readonly height: number;
-  readonly headerHash: Hash;
-  readonly stateRoot: Hash;
-  readonly timeMs: number;
-}
-
-const chainHead: Schema<ChainHead> = record('chain-head', {
-  height: uint(),
-  headerHash: bytes(32),
-  stateRoot: bytes(32),
-  timeMs: uint(),
-});
 
 interface Place {
   readonly height: number;
@@ -64,6 +58,12 @@ const resultList: Schema<readonly TransactionResult[]> = schema(
   list(transactionResult, BLOCK_TRANSACTIONS_MAX),
 );
 
+/** The state at one height. Whoever takes one reads it to its end, or leaves the loop. */
+export interface PinnedState {
+  readonly head: ChainHead;
+  readonly entries: AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+}
+
 /** A ledger's stored data. One block is committed at a time. */
 export interface Chain {
   head(): ChainHead;
@@ -74,6 +74,12 @@ export interface Chain {
   readonly tree: StateTree;
   /** Every committed record of the state, in key order. */
   stateEntries(): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /** The head and every record of the state, in key order, as both stand at this moment, whatever is written meanwhile. */
+  pinned(): Promise<PinnedState>;
+  /** Height of the snapshot that this ledger began from, without the blocks up to there; 0 for one from its genesis. */
+  readonly base: number;
+  /** The signed header of a height; `undefined` where its block is not here. */
+  header(height: number): Promise<Signed | undefined>;
   block(height: number): Promise<Uint8Array | undefined>;
   results(height: number): Promise<readonly TransactionResult[] | undefined>;
   lookup(id: Hash): Inclusion | undefined;
@@ -100,6 +106,11 @@ export async function openChain(
   const readLists = readUnder(LISTS);
   const tree = createStateTree(suite, readUnder(PAGES));
   const genesisBytes = genesisSchema.encode(genesis);
+  if (store.getSync(RESTORING) !== undefined)
+    throw new SaharaError('store-corrupt', {
+      reason: 'Restoring a snapshot did not come to its end',
+      advice: 'Restore the snapshot again',
+    });
   const storedGenesis = store.getSync(GENESIS);
   const marked = await mark?.read();
   if (storedGenesis === undefined && marked !== undefined)
@@ -118,9 +129,10 @@ export async function openChain(
   if (!equalBytes(tree.root(), head.stateRoot)) {
     throw new SaharaError('store-corrupt', { reason: 'state tree and head disagree', height: head.height });
   }
-  await demandUnbroken({ suite, store, place: mark?.place }, head, { gte: BLOCKS, lt: RESULTS });
+  const base = readBase(suite, store);
+  await demandUnbroken({ suite, store, place: mark?.place, base }, head, { gte: BLOCKS, lt: RESULTS });
   if (mark && marked)
-    await demandMarked(chainMarks(suite, store, { genesisBytes, head }), marked, mark.place);
+    await demandMarked(chainMarks(suite, store, { genesisBytes, head, base }), marked, mark.place);
 
   return {
     head: () => head,
@@ -131,9 +143,16 @@ export async function openChain(
       const range = { gte: STATE, lt: PAGES };
       for await (const [key, value] of store.entries(range)) yield [key.subarray(STATE.length), value];
     },
-    block: (height) => store.get(concat(BLOCKS, heightKey(height))),
+    pinned: () => pinnedState(store),
+    base: base.height,
+    async header(height) {
+      if (height === base.height) return base.header;
+      const wire = await store.get(heightKey(BLOCKS, height));
+      return wire && block.decode(wire).header;
+    },
+    block: (height) => store.get(heightKey(BLOCKS, height)),
     async results(height) {
-      const stored = await store.get(concat(RESULTS, heightKey(height)));
+      const stored = await store.get(heightKey(RESULTS, height));
       return stored && resultList.decode(stored);
     },
     lookup(id) {
@@ -163,16 +182,17 @@ export async function openChain(
 function chainMarks(
   suite: Suite,
   store: Store,
-  { genesisBytes, head }: { readonly genesisBytes: Uint8Array; readonly head: ChainHead },
+  chain: { readonly genesisBytes: Uint8Array; readonly head: ChainHead; readonly base: Base },
 ): MarkedChain {
+  const { genesisBytes, head, base } = chain;
   return {
     genesisHash: suite.sha256(genesisBytes),
     height: head.height,
     async headerHash(height) {
       if (height === head.height) return head.headerHash;
-      const wire = height === 0 ? undefined : await store.get(concat(BLOCKS, heightKey(height)));
-      if (wire === undefined) return height === 0 ? new Uint8Array(32) : undefined;
-      return hashOfHeader(suite, block.decode(wire).header.payload);
+      if (height === base.height) return base.headerHash;
+      const wire = await store.get(heightKey(BLOCKS, height));
+      return wire && hashOfHeader(suite, block.decode(wire).header.payload);
     },
   };
 }
@@ -242,8 +262,42 @@ function readHead(store: Store): ChainHead {
   return chainHead.decode(stored);
 }
 
-function heightKey(height: number): Uint8Array {
-  return u64be(BigInt(height));
+/** What the stored blocks follow upon. */
+interface Base {
+  readonly height: number;
+  readonly headerHash: Hash;
+  /** Absent for the genesis. */
+  readonly header: Signed | undefined;
+}
+
+function readBase(suite: Suite, store: Store): Base {
+  const stored = store.getSync(BASE);
+  if (stored === undefined) return { height: 0, headerHash: new Uint8Array(32), header: undefined };
+  const { header } = chainBase.decode(stored);
+  const { height } = blockHeader.decode(header.payload);
+  return { height, headerHash: hashOfHeader(suite, header.payload), header };
+}
+
+/** One walk sees one moment: what is written meanwhile does not show in it. */
+async function pinnedState(store: Store): Promise<PinnedState> {
+  const walk = store.entries({ gte: HEAD, lt: PAGES })[Symbol.asyncIterator]();
+  const first = await walk.next();
+  if (first.done === true || !equalBytes(first.value[0], HEAD))
+    throw new SaharaError('store-corrupt', { reason: 'the ledger has no head' });
+  return { head: chainHead.decode(first.value[1]), entries: stateIn(walk) };
+}
+
+async function* stateIn(
+  walk: AsyncIterator<readonly [Uint8Array, Uint8Array]>,
+): AsyncGenerator<readonly [Uint8Array, Uint8Array]> {
+  try {
+    for (let next = await walk.next(); next.done !== true; next = await walk.next()) {
+      const [key, value] = next.value;
+      if (key[0] === STATE[0]) yield [key.subarray(STATE.length), value];
+    }
+  } finally {
+    await walk.return?.();
+  }
 }
 
 function put(key: Uint8Array, value: Uint8Array): StoreOperation {
@@ -263,11 +317,11 @@ function pageOperations(tree: StateTree, update: TreeUpdate): readonly StoreOper
 
 function blockOperations({ header, wire, results, transactions }: ExecutedBlock): readonly StoreOperation[] {
   const { height } = header;
-  const at = heightKey(height);
   const places = transactions.map(({ id }, index) => {
     // Every transaction has its result.
     const result = results[index] as TransactionResult;
     return put(concat(PLACES, id), place.encode({ height, index, result }));
   });
-  return [put(concat(BLOCKS, at), wire), put(concat(RESULTS, at), resultList.encode(results)), ...places];
+  const encoded = resultList.encode(results);
+  return [put(heightKey(BLOCKS, height), wire), put(heightKey(RESULTS, height), encoded), ...places];
 }

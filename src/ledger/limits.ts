@@ -42,3 +42,14 @@ export const PEERS_ASKED_MAX = 8;
 export const BLOCK_REQUESTS_SERVED_MAX = 8;
 /** Latest blocks that an opening checks for gaps, bytes: twice what LevelDB's log holds before it starts another. */
 export const RECENT_BLOCKS_BYTES_MAX = 8_388_608;
+
+/** Largest chunk of a snapshot, bytes. */
+export const SNAPSHOT_CHUNK_BYTES_MAX = 10_000_000;
+/** Most records of one chunk. */
+export const SNAPSHOT_CHUNK_RECORDS_MAX = 262_144;
+/** Most chunks of one snapshot. */
+export const SNAPSHOT_CHUNKS_MAX = 65_536;
+/** Longest key of a record, bytes. */
+export const STATE_KEY_BYTES_MAX = 256;
+/** Largest record of the state, bytes. */
+export const STATE_RECORD_BYTES_MAX = 1_048_576;

@@ -70,10 +70,17 @@ export async function demandMarked(chain: MarkedChain, marked: MarkedHead, place
  * batch, so the batches of blocks that are all there are whole.
  */
 export async function demandUnbroken(
-  parts: { readonly suite: Suite; readonly store: Store; readonly place: string | undefined },
+  parts: {
+    readonly suite: Suite;
+    readonly store: Store;
+    readonly place: string | undefined;
+    /** What the first stored block follows upon. */
+    readonly base: { readonly height: number; readonly headerHash: Hash };
+  },
   head: { readonly height: number; readonly headerHash: Hash },
   range: { readonly gte: Uint8Array; readonly lt: Uint8Array },
 ): Promise<void> {
+  const { base } = parts;
   let { height, headerHash: expected } = head;
   let left = RECENT_BLOCKS_BYTES_MAX;
   for await (const [, wire] of parts.store.entries({ ...range, reverse: true })) {
@@ -84,7 +91,8 @@ export async function demandUnbroken(
     left -= wire.length;
     if (left <= 0) return;
   }
-  if (height > 0) throw lostBlocks(`Block ${height} of ${head.height} is missing`, parts.place);
+  if (height > base.height || (height > 0 && !equalBytes(expected, base.headerHash)))
+    throw lostBlocks(`Block ${height} of ${head.height} is missing`, parts.place);
 }
 
 /** Keeps a mark behind a head that moves. */

@@ -65,6 +65,13 @@ export class TableView<T> {
     return this.#cell(id).now;
   }
 
+  /** Takes a record from elsewhere in its stored form, if it is this table's; `malformed` when it is none. */
+  load(key: Uint8Array, value: Uint8Array): boolean {
+    if (key[0] !== this.#table.tag) return false;
+    this.set(key.slice(1), this.#table.schema.decode(value));
+    return true;
+  }
+
   /** Replaces the record under `id`; `undefined` deletes it. Records are never changed in place. */
   set(id: Uint8Array, value: T | undefined): void {
     const cell = this.#cell(id);
@@ -162,12 +169,17 @@ export class State {
     return change;
   }
 
+  /** Takes a record from elsewhere in its stored form; false when no table has such keys. Throws `malformed`. */
+  load(key: Uint8Array, value: Uint8Array): boolean {
+    return this.#views().some((view) => view.load(key, value));
+  }
+
   /** What a commit writes: every changed record once. */
   changes(): readonly StateChange[] {
     return this.#views().flatMap((view) => [...view.changes()]);
   }
 
-  #views(): readonly Pick<TableView<unknown>, 'heldChange' | 'changes'>[] {
+  #views(): readonly Pick<TableView<unknown>, 'heldChange' | 'changes' | 'load'>[] {
     const { accounts, channels, lanes, assets, revenues, faucets, closings, endings } = this;
     const { grants, approvals } = this;
     return [accounts, channels, lanes, assets, revenues, faucets, closings, endings, grants, approvals];

@@ -33,7 +33,7 @@ export async function verifyChain(parts: BlockParts, options: VerifyOptions = {}
   let transactions = 0;
   for (let at = 1; at <= height && faults.length === 0; at++) {
     options.signal?.throwIfAborted();
-    const outcome = await replayOne(replayParts, await chain.block(at), at);
+    const outcome = await replayOne(replayParts, await chain.block(at), { height: at, base: chain.base });
     if (typeof outcome === 'string') faults.push(outcome);
     else transactions += outcome;
   }
@@ -47,9 +47,9 @@ export async function verifyChain(parts: BlockParts, options: VerifyOptions = {}
 async function replayOne(
   parts: BlockParts,
   wire: Uint8Array | undefined,
-  height: number,
+  { height, base }: { readonly height: number; readonly base: number },
 ): Promise<number | string> {
-  if (wire === undefined) return `block ${height} is missing`;
+  if (wire === undefined) return missing(height, base);
   try {
     const content = block.decode(wire);
     const claim = { type: 'block-header', publicKey: parts.genesis.sequencer, message: content.header };
@@ -60,6 +60,11 @@ async function replayOne(
   } catch (error) {
     return error instanceof BlockFault ? error.message : `block ${height}: ${asSaharaError(error).message}`;
   }
+}
+
+function missing(height: number, base: number): string {
+  if (height > base) return `block ${height} is missing`;
+  return `blocks 1 to ${base} are not here: this ledger began from a snapshot and cannot be replayed from its genesis`;
 }
 
 /** Adds up the replayed money. Compares records only while the ledger has not moved on. */

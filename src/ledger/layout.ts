@@ -1,0 +1,50 @@
+/** Where things stand in a ledger's store: one prefix byte each. */
+import { concat, u64be } from '../base/bytes.ts';
+import type { Hash } from '../protocol/ids.ts';
+import { bytes, record, type Schema, uint } from '../protocol/schema.ts';
+import { type Signed, signed } from '../protocol/signing.ts';
+
+/** The head. It sorts before everything else, so that one walk sees head and state of the same moment. */
+export const HEAD: Uint8Array = Uint8Array.of(0x01);
+/** The genesis' bytes. */
+export const GENESIS: Uint8Array = Uint8Array.of(0x02);
+/** The signed header that a restored ledger began from. */
+export const BASE: Uint8Array = Uint8Array.of(0x03);
+/** Stands while a snapshot is being restored: nothing else in the store may be used. */
+export const RESTORING: Uint8Array = Uint8Array.of(0x04);
+/** Records by state key. */
+export const STATE: Uint8Array = Uint8Array.of(0x10);
+/** Pages of the state tree by path. */
+export const PAGES: Uint8Array = Uint8Array.of(0x11);
+/** Lists for queries. */
+export const LISTS: Uint8Array = Uint8Array.of(0x12);
+/** Blocks by height. */
+export const BLOCKS: Uint8Array = Uint8Array.of(0x20);
+/** Results by height. */
+export const RESULTS: Uint8Array = Uint8Array.of(0x21);
+/** Places of transactions by id. */
+export const PLACES: Uint8Array = Uint8Array.of(0x22);
+
+/** Where a chain stands. */
+export interface ChainHead {
+  readonly height: number;
+  readonly headerHash: Hash;
+  readonly stateRoot: Hash;
+  readonly timeMs: number;
+}
+
+/** The stored form of a head. */
+export const chainHead: Schema<ChainHead> = record('chain-head', {
+  height: uint(),
+  headerHash: bytes(32),
+  stateRoot: bytes(32),
+  timeMs: uint(),
+});
+
+/** The stored form of what a restored ledger began from. */
+export const chainBase: Schema<{ readonly header: Signed }> = record('chain-base', { header: signed });
+
+/** The key of a height under `prefix`. */
+export function heightKey(prefix: Uint8Array, height: number): Uint8Array {
+  return concat(prefix, u64be(BigInt(height)));
+}
