@@ -64,6 +64,11 @@ function takeObservation(input: Uint8Array): void {
   checkWeight(measures.of(said.agent, seen.peerId), input.length);
 }
 
+const requests = samplesOf('offer-request').map((encoded) => {
+  const said = offerRequest.decode(encoded);
+  const addresses = said.addresses.map((address) => `${address}/p2p/${said.peerId}`);
+  return offerRequest.encode({ ...said, addresses });
+});
 const offers = samplesOf('offer').map((encoded) =>
   offerSchema.encode({ ...offerSchema.decode(encoded), cardHash }),
 );
@@ -73,7 +78,7 @@ const PLAIN: readonly {
   readonly corpus: readonly Uint8Array[];
   readonly take: (input: Uint8Array) => void;
 }[] = [
-  { name: 'market-request', corpus: samplesOf('offer-request'), take: takeRequest },
+  { name: 'market-request', corpus: requests, take: takeRequest },
   { name: 'market-offer', corpus: offers, take: takeOffer },
   { name: 'market-observation', corpus: samplesOf('observation'), take: takeObservation },
 ];
