@@ -75,6 +75,15 @@ export class Faults {
       const slow = { quickMs: 1 + random.below(200), syncMs: 10 + random.below(3_000) };
       return () => Object.assign(pace, slow);
     });
+    this.#often(faults.fullDisks, () => {
+      const victim = random.pick(parties);
+      const outageMs = this.#outage();
+      return () => {
+        trace.say(`disk of ${victim.name} is full`);
+        victim.disk.full = true;
+        this.#later(outageMs, () => this.#makeRoom(victim));
+      };
+    });
     this.#often(faults.clockJumps, () => {
       const { clockFault, name } = random.pick(parties);
       const jumpMs = random.below(2 * JUMP_MS_MAX) - JUMP_MS_MAX;
@@ -96,7 +105,7 @@ export class Faults {
     Object.assign(net.faults, { gossipLoss: 0, gossipDuplicates: 0 });
     for (const party of parties) {
       Object.assign(party.disk.pace, { quickMs: 0.3, syncMs: 6 });
-      party.disk.full = false;
+      if (party.disk.full) this.#makeRoom(party);
       if (Math.abs(party.clockFault.offsetMs) > plan.faults.skewMs) party.clockFault.offsetMs = 0;
       if (!party.up) void this.#world.start(party);
     }
@@ -126,6 +135,14 @@ export class Faults {
         );
       }
     };
+  }
+
+  /** Books that could not write serve nothing more until they are opened again. */
+  #makeRoom(victim: Party): void {
+    if (!victim.disk.full) return;
+    victim.disk.full = false;
+    victim.crash('kill');
+    void this.#world.start(victim);
   }
 
   #crash(victim: Party, kind: CrashKind, outageMs: number): void {

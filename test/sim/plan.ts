@@ -30,6 +30,8 @@ export interface FaultPlan {
   readonly cuts: number;
   readonly slowLinks: number;
   readonly slowDisks: number;
+  /** Disks that take nothing more until somebody makes room and starts the party again. */
+  readonly fullDisks: number;
   readonly clockJumps: number;
   /** Wall clocks differ by up to this, milliseconds. */
   readonly skewMs: number;
@@ -128,6 +130,7 @@ function faultsOf(
     cuts: some(8, 2),
     slowLinks: some(2, 4),
     slowDisks: some(2, 4),
+    fullDisks: some(1, 8),
     clockJumps: some(2, 6),
     skewMs: once(3) ? 12_000 : once(2) ? 500 : 0,
     gossipLoss: some(300, 3),

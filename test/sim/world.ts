@@ -78,7 +78,9 @@ export class World {
     try {
       await party.start();
     } catch (error) {
-      if (party.up) this.scheduler.fail(error);
+      // On a full disk nothing starts.
+      if (party.disk.full) party.crash('kill');
+      else if (party.up) this.scheduler.fail(error);
     }
   }
 
