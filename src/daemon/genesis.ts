@@ -71,7 +71,7 @@ const LOOK_EVERY_MS = 250;
  * `store-corrupt` when a mark tells that the store lost a network.
  */
 export async function chooseNetwork(parts: GenesisParts, options: GenesisOptions): Promise<NetworkChoice> {
-  const known = await parts.store.get(KEY);
+  const known = await knownNetwork(parts.store);
   if (known !== undefined) return { ...named(known), origin: 'known' };
   const marked = await parts.mark.read();
   if (marked !== undefined)
@@ -81,9 +81,19 @@ export async function chooseNetwork(parts: GenesisParts, options: GenesisOptions
     );
   const found = await find(parts, options);
   const choice = found ?? created(parts, options);
-  await parts.store.batch([{ type: 'put', key: KEY, value: choice.genesis }], { sync: true });
+  await keepNetwork(parts.store, choice.genesis);
   parts.log.info('network chosen', { network: choice.network, origin: choice.origin });
   return choice;
+}
+
+/** The genesis that a home keeps in `store`, if it has one. */
+export function knownNetwork(store: Store): Promise<Uint8Array | undefined> {
+  return store.get(KEY);
+}
+
+/** Has a home be of the network of `genesis` from now on. */
+export function keepNetwork(store: Store, genesis: Uint8Array): Promise<void> {
+  return store.batch([{ type: 'put', key: KEY, value: genesis }], { sync: true });
 }
 
 /** Hands the genesis to whoever asks. */

@@ -96,8 +96,7 @@ export async function restoreSnapshot(
   }
 }
 
-/** A manifest of its bytes. Throws `snapshot-invalid`. */
-export function openManifest(encoded: Uint8Array): SnapshotManifest {
+function openManifest(encoded: Uint8Array): SnapshotManifest {
   try {
     return snapshotManifest.decode(encoded);
   } catch (error) {

@@ -1,7 +1,15 @@
 /** `ledger`: accounts, transactions, and whether it all adds up. */
 import { systemClock } from '../../base/clock.ts';
 import type { LedgerReport } from '../../daemon/admin/types.ts';
-import { type App, type CommandGroup, countOption } from '../app.ts';
+import type { Home } from '../../daemon/home.ts';
+import {
+  exportLedger,
+  importLedger,
+  type LedgerFileReport,
+  restoreLedger,
+  snapshotLedger,
+} from '../../daemon/ledger-files.ts';
+import { type Action, type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
 import { ago, plainName, shortDid, shortId } from '../terminal.ts';
 
@@ -30,7 +38,44 @@ export const ledgerCommands: CommandGroup = (program, run) => {
     .description('re-check every block, signature, root and the supply')
     .addHelpText('after', '\nExample:\n  $ sahara ledger verify')
     .action(run(verify));
+  ledger
+    .command('export')
+    .description('write the genesis and every block to a file, while the daemon is stopped')
+    .argument('<file>', 'a new file')
+    .addHelpText('after', '\nExample:\n  $ sahara stop && sahara ledger export ledger.sahara')
+    .action(run(fileCommand(exportLedger, (path, at) => `Wrote everything up to ${at} to ${path}.`)));
+  ledger
+    .command('import')
+    .description('execute the blocks of an exported ledger, before the first start of a home')
+    .argument('<file>')
+    .addHelpText('after', '\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara ledger import ledger.sahara')
+    .action(run(fileCommand(importLedger, (_, at) => `Executed everything up to ${at}.`)));
+  ledger
+    .command('snapshot')
+    .description('write the present state to a folder, while the daemon is stopped')
+    .argument('<folder>', 'a new folder')
+    .addHelpText('after', '\nExample:\n  $ sahara stop && sahara ledger snapshot state')
+    .action(run(fileCommand(snapshotLedger, (path, at) => `Wrote the state after ${at} to ${path}.`)));
+  ledger
+    .command('restore')
+    .description('begin from a snapshot, before the first start of a home')
+    .argument('<folder>')
+    .addHelpText('after', '\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara ledger restore state')
+    .action(run(fileCommand(restoreLedger, (path, at) => `Restored the state after ${at} from ${path}.`)));
 };
+
+/** A command that works on the stopped home and a path. */
+function fileCommand(
+  work: (home: Home, path: string, options: { readonly signal: AbortSignal }) => Promise<LedgerFileReport>,
+  sentence: (path: string, at: string) => string,
+): Action<[path: string]> {
+  return async (app, path) => {
+    const report = await work(app.home, path, { signal: app.signal });
+    app.terminal.result(report, () =>
+      app.terminal.line(sentence(path, `block ${report.height} of ${report.network}`)),
+    );
+  };
+}
 
 async function status(app: App): Promise<void> {
   const report = await app.client.call('ledger.status', {}, { signal: app.signal });

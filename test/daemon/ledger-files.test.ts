@@ -1,0 +1,56 @@
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { utf8 } from '../../src/base/bytes.ts';
+import { openLevelStore } from '../../src/base/level-store.ts';
+import { prefixed } from '../../src/base/store.ts';
+import { keepNetwork } from '../../src/daemon/genesis.ts';
+import { homeOf } from '../../src/daemon/home.ts';
+import { exportLedger, importLedger, restoreLedger, snapshotLedger } from '../../src/daemon/ledger-files.ts';
+import { genesis } from '../../src/protocol/block.ts';
+import { alice, Bench, bob, testGenesis } from '../ledger/support.ts';
+
+test('LEDGER-144 LEDGER-142: a stopped home writes its ledger to a file and to a folder, and other homes begin from them', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'sahara-ledger-files-'));
+  const { signal } = new AbortController();
+  const home = (name: string) => homeOf({ SAHARA_HOME: join(root, name) });
+  const first = home('first');
+  await expect(exportLedger(first, join(root, 'none'), { signal })).rejects.toMatchObject({ code: 'usage' });
+  const store = await openLevelStore(first.store);
+  const bench = await Bench.create(testGenesis(), prefixed(store, utf8('ledger/')));
+  await keepNetwork(prefixed(store, utf8('network/')), genesis.encode(testGenesis()));
+  await bench.run(alice, { type: 'transfer', to: bob.publicKey, amount: 3n, memo: undefined });
+  await expect(exportLedger(first, join(root, 'busy'), { signal })).rejects.toMatchObject({
+    code: 'home-in-use',
+  });
+  await store.close();
+  const file = join(root, 'ledger');
+  const folder = join(root, 'state');
+  const report = { network: bench.network, height: 1 };
+  expect(await exportLedger(first, file, { signal })).toEqual(report);
+  expect((await stat(file)).mode & 0o077).toBe(0);
+  await expect(exportLedger(first, file, { signal })).rejects.toMatchObject({ code: 'usage' });
+  expect(await snapshotLedger(first, folder, { signal })).toEqual(report);
+  expect(await importLedger(home('second'), file, { signal })).toEqual(report);
+  expect(await restoreLedger(home('third'), folder, { signal })).toEqual(report);
+  // The homes know their network, and their marks hold.
+  expect(await exportLedger(home('second'), join(root, 'again'), { signal })).toEqual(report);
+  expect(await snapshotLedger(home('third'), join(root, 'again-state'), { signal })).toEqual(report);
+  await expect(importLedger(home('fourth'), join(root, 'missing'), { signal })).rejects.toMatchObject({
+    code: 'file-missing',
+  });
+  const strange = home('strange');
+  const other = await openLevelStore(strange.store);
+  await keepNetwork(prefixed(other, utf8('network/')), genesis.encode(testGenesis({ name: 'other' })));
+  await other.close();
+  await expect(importLedger(strange, file, { signal })).rejects.toMatchObject({ code: 'network-mismatch' });
+  await expect(restoreLedger(strange, folder, { signal })).rejects.toMatchObject({
+    code: 'network-mismatch',
+  });
+  await writeFile(join(folder, '0'), 'changed');
+  await expect(restoreLedger(home('fifth'), folder, { signal })).rejects.toMatchObject({
+    code: 'snapshot-invalid',
+  });
+  await rm(root, { recursive: true, force: true });
+});
