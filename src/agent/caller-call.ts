@@ -10,7 +10,7 @@ import { type Arrived, lookUp, settleEnding } from './caller-ending.ts';
 import { FAULTS, MENDED_ONCE, RESUMED_LATER } from './caller-limits.ts';
 import { CallerMeter } from './caller-meter.ts';
 import { type Outgoing, priceOf, reopenCall } from './caller-opening.ts';
-import { Patience, recallMoney, reconnect } from './caller-resume.ts';
+import { canResume, Patience, recallMoney, reconnect } from './caller-resume.ts';
 import { Retelling } from './caller-retelling.ts';
 import { EventQueue } from './events.ts';
 import { Incoming } from './incoming.ts';
@@ -321,14 +321,15 @@ export class CallerCall implements CallHandle {
     this.#session.move('break');
     this.#stream = undefined;
     this.#meter?.leap();
-    void this.#queue.push([{ type: 'stream', state: 'cut' }]);
     this.#patience.broke(length > this.#had);
     this.#had = length;
     const { receiverTimeMs: clock } = failure.facts;
     if (resuming && typeof clock === 'number') this.#shared.skewMs = clock - this.#shared.parts.clock.nowMs();
     const rewound = resuming && said && this.#rewind(failure);
     const over = said && !rewound && !(resuming && RESUMED_LATER.has(failure.code));
-    return over || this.#stopGivenUp ? undefined : this.#reconnect(out);
+    if (over || this.#stopGivenUp) return undefined;
+    if (!resuming && canResume(this.#shared)) void this.#queue.push([{ type: 'stream', state: 'cut' }]);
+    return this.#reconnect(out);
   }
 
   /** Goes back to where an agent's peer says that it has come, if that is what was kept. */
@@ -351,6 +352,7 @@ export class CallerCall implements CallHandle {
     this.#stream = stream;
     this.#resuming = true;
     this.#session.move('resume');
+    this.#meter?.joined();
     if (this.#stopping !== undefined) this.#sendStop(stream);
     return stream;
   }
@@ -388,6 +390,7 @@ export class CallerCall implements CallHandle {
   /** The money stays held; answers the error that people see. */
   #left(out: Outgoing, failure: SaharaError): SaharaError {
     out.lease?.unknown();
+    this.#meter?.stop();
     const facts = { ...failure.facts, ...(out.lease && { outcome: 'unknown' }) };
     return new SaharaError(failure.code, facts, { cause: failure });
   }

@@ -85,6 +85,8 @@ export class CallerMeter {
   readonly metered: boolean;
   #cover: bigint;
   #voucher: Signed | undefined;
+  // What the last resumption said to be covered.
+  #told = 0n;
   #toppedUp = false;
   #last: { readonly sequence: number; readonly signed: Signed; readonly stated: Checkpoint } | undefined;
   // Checked and in order from 0; a call that goes on after a restart has lost the first.
@@ -111,9 +113,17 @@ export class CallerMeter {
     return this.#cover;
   }
 
-  /** The last voucher; absent for a call that was settled before. */
-  get voucher(): Signed | undefined {
-    return this.#voucher;
+  /** What a resumption says of the money: what is covered, and the last voucher, absent for a call settled before. */
+  tell(): { readonly cover: bigint; readonly voucher: Signed | undefined } {
+    this.#told = this.#cover;
+    return { cover: this.#cover, voucher: this.#voucher };
+  }
+
+  /** The stream of that resumption is the one of the call now: what was covered since then is told over it. */
+  joined(): void {
+    if (this.#voucher === undefined || this.#cover <= this.#told) return;
+    this.#told = this.#cover;
+    this.#send(this.#cover, this.#voucher);
   }
 
   /** The last voucher, if the opening's is not the last. */
@@ -223,7 +233,7 @@ export class CallerMeter {
   }
 
   async #coverAbove(amount: bigint): Promise<void> {
-    const { priceMax, lease, send } = this.#parts;
+    const { priceMax, lease } = this.#parts;
     const wanted = amount + this.#step < priceMax ? amount + this.#step : priceMax;
     if (this.#stopped || wanted <= this.#cover) return;
     const voucher = await lease.raise(wanted);
@@ -231,8 +241,12 @@ export class CallerMeter {
     this.#cover = wanted;
     this.#voucher = voucher;
     this.#toppedUp = true;
-    send({ kind: CALL_FRAME.voucher, body: callVoucher.encode({ cover: wanted, voucher }) });
+    this.#send(wanted, voucher);
     point('caller:covered');
+  }
+
+  #send(cover: bigint, voucher: Signed): void {
+    this.#parts.send({ kind: CALL_FRAME.voucher, body: callVoucher.encode({ cover, voucher }) });
   }
 }
 

@@ -123,9 +123,14 @@ export interface Going extends Arrived {
   readonly patience: Patience;
 }
 
+/** Whether this side goes on with calls: it has a peer id of its own to name, and is to. */
+export function canResume({ parts, options }: CallerShared): boolean {
+  return parts.transport.peerId !== undefined && options.resumeForMs > 0;
+}
+
 /**
  * A new stream to the agent's peer that has asked to go on where the old one ended; `undefined` when it is time to
- * give up, or where this side has no peer id of its own to name.
+ * give up, or where this side does not.
  */
 export async function reconnect(
   shared: CallerShared,
@@ -133,7 +138,7 @@ export async function reconnect(
   going: Going,
 ): Promise<CallStream | undefined> {
   const { patience } = going;
-  if (shared.parts.transport.peerId === undefined || shared.options.resumeForMs === 0) return undefined;
+  if (!canResume(shared)) return undefined;
   while (await patience.next()) {
     try {
       return await patience.within((signal) => dial(shared, out, { ...going, signal }));
@@ -159,8 +164,7 @@ async function dial(
       peer: stream.seenAs ?? transport.peerId ?? '',
       deliveries: incoming.frames.length,
       chain: incoming.answer.chain,
-      cover: meter?.cover ?? 0n,
-      voucher: meter?.voucher,
+      ...(meter?.tell() ?? { cover: 0n, voucher: undefined }),
     });
     point('caller:resuming');
     stream.send(frame);

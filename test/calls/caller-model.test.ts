@@ -139,7 +139,9 @@ class Model {
 
 async function run(steps: readonly Action[]): Promise<void> {
   const limits = { questionBytes: 4_096, outputUnits: 400, deadlineMs: 60_000, concurrency: 4 };
-  const rig = await createCallerRig({ card: { limits } });
+  // So patient that no slow machine makes it give up.
+  const patience = { stopTimeoutMs: 600_000, resumeForMs: 600_000 };
+  const rig = await createCallerRig({ card: { limits }, caller: patience });
   const handle = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 10_000n });
   const model = new Model(rig, handle, await rig.agent.call());
   for (const step of steps) {

@@ -95,6 +95,19 @@ describe('a call whose stream breaks', () => {
     expect(held(rig)).toBe(0n);
   });
 
+  it('CALL-77: what is covered while the stream is being replaced is told over the new one', async () => {
+    for (let turns = 0; turns < 6; turns++) {
+      const { handle, call } = await ask();
+      call.say(words(16));
+      const { amount } = call.checkpoint();
+      for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+      call.cut();
+      await call.until(() => call.cover === amount + 64n && call.resumed.length > 0);
+      await call.end();
+      expect((await handle.result).amount).toBe(amount);
+    }
+  });
+
   it('CALL-77: a checkpoint that was lost with the stream leaves a gap and no fault', async () => {
     const { handle, call, seen } = await ask();
     call.say(words(8));
