@@ -20,20 +20,27 @@ export function timeoutSignal(clock: Clock, delayMs: number): AbortSignal {
 const TIMER_MS_MAX = 2_147_483_647;
 
 /** The machine's own clock. Its timers do not keep a process alive. */
-export const systemClock: Clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  after(delayMs, run) {
-    let left = delayMs;
-    let timer: ReturnType<typeof setTimeout>;
-    // A timer that is set for longer than it can hold would run at once.
-    const wait = (): void => {
-      const part = Math.min(left, TIMER_MS_MAX);
-      left -= part;
-      timer = setTimeout(() => (left > 0 ? wait() : run()), part);
-      if (typeof timer === 'object') timer.unref();
-    };
-    wait();
-    return () => clearTimeout(timer);
-  },
-};
+export const systemClock: Clock = machineClock(false);
+
+/** The machine's own clock, for a command that has nothing but a timer to wait for: its timers keep the process alive. */
+export const wakefulClock: Clock = machineClock(true);
+
+function machineClock(keepsAlive: boolean): Clock {
+  return {
+    nowMs: () => Date.now(),
+    monotonicMs: () => performance.now(),
+    after(delayMs, run) {
+      let left = delayMs;
+      let timer: ReturnType<typeof setTimeout>;
+      // A timer that is set for longer than it can hold would run at once.
+      const wait = (): void => {
+        const part = Math.min(left, TIMER_MS_MAX);
+        left -= part;
+        timer = setTimeout(() => (left > 0 ? wait() : run()), part);
+        if (!keepsAlive && typeof timer === 'object') timer.unref();
+      };
+      wait();
+      return () => clearTimeout(timer);
+    },
+  };
+}

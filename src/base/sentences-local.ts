@@ -42,13 +42,23 @@ export const ENVIRONMENT_SENTENCES: SentenceTable<
     `Another daemon${f('pid') && ` (process ${f('pid')})`} is running in it.`,
     'Use that daemon, stop it, or choose another folder with SAHARA_HOME.',
   ],
-  'daemon-not-running': (f) => [
-    f('reason') === 'starting' ? 'The daemon does not answer yet.' : 'The daemon is not running.',
-    f('reason') === 'starting'
-      ? `It is starting${f('pid') && ` (process ${f('pid')})`}.`
-      : `Nothing answers in ${f('home', f('path', 'its home folder'))}.`,
-    f('reason') === 'starting' ? 'Try again in a moment.' : 'Start it with `sahara up`.',
-  ],
+  'daemon-not-running': (f) => {
+    if (f('reason') === 'it went away') {
+      return [
+        'The daemon went away before its answer was whole.',
+        'It was stopped or has crashed.',
+        'Start it again with `sahara up`; `sahara resume` goes on with a call that was under way.',
+      ];
+    }
+    const starting = f('reason') === 'starting';
+    return [
+      starting ? 'The daemon does not answer yet.' : 'The daemon is not running.',
+      starting
+        ? `It is starting${f('pid') && ` (process ${f('pid')})`}.`
+        : `Nothing answers in ${f('home', f('path', 'its home folder'))}.`,
+      starting ? 'Try again in a moment.' : 'Start it with `sahara up`.',
+    ];
+  },
   'port-busy': (f) => [
     `Port ${f('port', 'for listening')} is taken.`,
     'Another program listens there already.',

@@ -170,7 +170,7 @@ export const CALL_SENTENCES: SentenceTable<
   cancelled: () => [
     'The call was cancelled.',
     'Its caller asked for that.',
-    'Only what had been delivered is charged; the receipt says how much.',
+    'Only what had been delivered is charged; its receipt in `sahara receipts` says how much.',
   ],
   'caller-refused': (f) => [
     'The agent does not serve this caller.',
@@ -242,11 +242,27 @@ export const CALL_SENTENCES: SentenceTable<
     'An id belongs to one request for ever.',
     'Ask again with a new id.',
   ],
-  'call-unknown': () => [
-    'The other side has no such call.',
-    'It never took it, or has forgotten it; nothing more is charged for it.',
-    'Ask again; it is a new call.',
-  ],
+  'call-unknown': (f) => {
+    if (f('reason') === 'none is left over') {
+      return [
+        'No call is left over.',
+        'Every call that was made from here has ended.',
+        '`sahara receipts` lists them; `sahara ask` makes a new one.',
+      ];
+    }
+    if (f('reason') !== '') {
+      return [
+        `No one call that can be gone on with is called ${f('callId', 'so')}.`,
+        `The reason: ${f('reason')}.`,
+        '`sahara receipts` lists those that have ended; more characters name one of several.',
+      ];
+    }
+    return [
+      'The other side has no such call.',
+      'It never took it, or has forgotten it; nothing more is charged for it.',
+      'Ask again; it is a new call.',
+    ];
+  },
   'call-cycle': (f) => [
     'The call would go round in a circle.',
     `${f('agent', 'The agent')} is already answering further up in the same tree of calls.`,
@@ -255,7 +271,7 @@ export const CALL_SENTENCES: SentenceTable<
   'budget-exceeded': (f) => [
     'The budget does not allow this call.',
     budgetReason(f),
-    'Grant a larger budget, or ask for less.',
+    'Grant a budget, or a larger one (`sahara ask --budget`), or ask for less.',
   ],
   'work-required': (f) => [
     'The agent asks strangers for a little work before it answers.',

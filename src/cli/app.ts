@@ -1,7 +1,7 @@
 /** What every command works with, and how a command ends. */
 import type { Command } from 'commander';
 import { parseAmount } from '../base/amount.ts';
-import { systemClock } from '../base/clock.ts';
+import { wakefulClock } from '../base/clock.ts';
 import { type ErrorCode, SaharaError } from '../base/errors.ts';
 import type { AdminClient } from '../daemon/admin/client.ts';
 import { type Home, homeOf } from '../daemon/home.ts';
@@ -51,7 +51,7 @@ export function createApp(options: GlobalOptions): App {
     home,
     environment,
     signal: stopped.signal,
-    client: createPatientClient(home, systemClock),
+    client: createPatientClient(home, wakefulClock),
     terminal: createTerminal(
       { stdout: process.stdout, stderr: process.stderr, stdin: process.stdin, environment },
       { json: options.json === true, quiet: options.input === false },

@@ -83,10 +83,10 @@ export class AnswerPrinter {
     line(`${paint('green', '●')} ${costLine(end)}`);
     for (const share of end.amount === '0' ? [] : end.shares) {
       line(
-        `  ${amount(share.amount).padEnd(20)} ${percent(share.ppm).padStart(6)}  ${share.role.padEnd(9)} ${plainName(share.name, 60)}`,
+        `  ${amount(share.amount).padEnd(20)} ${shareOf(share).padStart(6)}  ${share.role.padEnd(9)} ${plainName(share.name, 60)}`,
       );
     }
-    if (end.spent !== undefined)
+    if (end.spent !== undefined && end.spent !== end.amount)
       line(paint('dim', `  ${amount(end.spent)} in all, for every host that was asked`));
     line(paint('dim', `  receipt ${shortId(end.callId)}, ${end.tookMs} ms, evidence in ${end.path}`));
   }
@@ -123,6 +123,11 @@ function costLine(end: AskEnd): string {
 }
 
 /** `65 %` of 650,000 parts per million; one decimal where it says something. */
+/** Expenses are paid back as they were, not shared out. */
+function shareOf({ role, ppm }: AskEnd['shares'][number]): string {
+  return role === 'calls' ? '' : percent(ppm);
+}
+
 function percent(ppm: number): string {
   const rounded = Math.round(ppm / 1000) / 10;
   return `${rounded} %`;

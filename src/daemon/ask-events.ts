@@ -61,7 +61,7 @@ export async function askEndOf(
     shares: receipt.shares.map(({ asset, role, ppm, amount }) => ({
       asset: toHex(asset),
       role,
-      name: assetName(parts.ledger, card, asset),
+      name: role === 'calls' ? 'what the calls below cost' : assetName(parts.ledger, card, asset),
       ppm,
       amount: String(amount),
     })),

@@ -121,6 +121,7 @@ class CallResuming implements Resuming {
     const fits = [...openCalls.left(), ...running].filter(({ callId }) => toHex(callId).startsWith(wanted));
     const found = wanted === '' || fits.length === 1 ? fits.at(-1) : undefined;
     if (found) return found;
+    if (wanted === '') throw new SaharaError('call-unknown', { reason: 'none is left over' });
     throw new SaharaError('call-unknown', {
       callId: prefix,
       reason: fits.length > 1 ? 'several fit' : 'it has ended, or was not begun here',

@@ -46,6 +46,24 @@ describe('a daemon that does not answer', () => {
       await expect(client.stream('ask', input)[Symbol.asyncIterator]().next()).rejects.toMatchObject(failure);
     });
 
+    it('keeps a command waiting that has nothing else to do', async () => {
+      const code = `
+        import { wakefulClock } from '${new URL('../../src/base/clock.ts', import.meta.url).href}';
+        import { createPatientClient } from '${new URL('../../src/cli/patient-client.ts', import.meta.url).href}';
+        import { homeOf } from '${new URL('../../src/daemon/home.ts', import.meta.url).href}';
+        const home = homeOf({ SAHARA_HOME: process.env.SAHARA_HOME });
+        const client = createPatientClient(home, wakefulClock, { waitMs: 300, everyMs: 10 });
+        client.call('stop', {}).catch((error) => console.log(error.facts.reason));`;
+      const environment = { ...process.env, SAHARA_HOME: folder };
+      const child = spawn(process.execPath, ['--input-type=module', '-e', code], { env: environment });
+      let said = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        said += text;
+      });
+      await once(child, 'close');
+      expect(said.trim()).toBe('starting');
+    });
+
     it('is asked once it answers', async () => {
       const waiting = createPatientClient(home, systemClock, LONG).call('stop', {});
       await new Promise((resolve) => setTimeout(resolve, 50));
@@ -53,5 +71,24 @@ describe('a daemon that does not answer', () => {
       expect(await waiting).toEqual({});
       server.close();
     });
+  });
+});
+
+describe('an answer that comes line by line', () => {
+  it('is cancelled, not lost, when its reader stops it', async () => {
+    const path = join(folder, 'stream.sock');
+    const server = createServer((_request, response) => {
+      response.write('{"type":"call","callId":"00"}\n');
+    }).listen(path);
+    await once(server, 'listening');
+    const stopping = new AbortController();
+    const input = { agent: 'guide', question: 'What is a voucher?' };
+    const read = async (): Promise<void> => {
+      const client = createPatientClient({ ...home, socket: path }, systemClock, PATIENCE);
+      for await (const _event of client.stream('ask', input, { signal: stopping.signal })) stopping.abort();
+    };
+    await expect(read()).rejects.toMatchObject({ code: 'cancelled' });
+    server.closeAllConnections();
+    server.close();
   });
 });

@@ -130,6 +130,8 @@ export async function showAnswer(
     }
   } finally {
     stopSpinning();
+    // What is printed next, such as a failure, begins a line of its own.
+    if (end === undefined && printer.text !== '' && !terminal.json) terminal.line();
   }
   if (end === undefined) throw new SaharaError('peer-gone', { reason: 'the answer has no end' });
   return { end, text: printer.text };

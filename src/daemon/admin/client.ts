@@ -32,7 +32,7 @@ export function createAdminClient(path: string): AdminClient {
         // The daemon answers by the same table; a failure has its own shape.
         return checked(JSON.parse(text)) as UnaryMethods[typeof method]['output'];
       } catch (error) {
-        throw brokenOff(path, error);
+        throw brokenOff(path, error, options?.signal);
       }
     },
     async *stream(method, input, options) {
@@ -44,7 +44,7 @@ export function createAdminClient(path: string): AdminClient {
         if (!response.complete)
           throw new SaharaError('daemon-not-running', { socket: path, reason: 'it went away' });
       } catch (error) {
-        throw brokenOff(path, error);
+        throw brokenOff(path, error, options?.signal);
       } finally {
         response.destroy();
       }
@@ -75,7 +75,9 @@ function unreachable(path: string, error: Error): SaharaError {
 }
 
 /** What reading an answer failed with: what the daemon said, or that it died before the answer was whole. */
-function brokenOff(path: string, error: unknown): Error {
+function brokenOff(path: string, error: unknown, signal: AbortSignal | undefined): Error {
+  // A request that is given up looks like a lost connection.
+  if (signal?.aborted) return new SaharaError('cancelled', {}, { cause: error });
   if (error instanceof SaharaError) return error;
   if (error instanceof Error && error.name !== 'SyntaxError') return unreachable(path, error);
   return new SaharaError('daemon-not-running', { socket: path, reason: 'it went away' }, { cause: error });

@@ -110,7 +110,8 @@ function ledger({ ledger: chain, mesh }: Running): Finding {
 
 function network({ mesh, config }: Running): Finding {
   const peers = mesh.peers().length;
-  const found = `${peers} connected, reachable at ${mesh.addresses().length} addresses`;
+  const addresses = mesh.addresses().length;
+  const found = `${peers} connected, reachable at ${addresses} ${addresses === 1 ? 'address' : 'addresses'}`;
   if (peers > 0) return { name: 'mesh', state: 'ok', found };
   const nearby = config.mesh.mdns ? 'Peers on this network appear by themselves. ' : '';
   return {
