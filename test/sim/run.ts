@@ -36,6 +36,8 @@ const START_MS = 3_000;
 /** Longest virtual time until everything is at rest after the last fault. */
 const REST_MS_MAX = 600_000;
 const LOOK_EVERY_MS = 2_000;
+/** Latest beginning of anything but a question, after the time of the plan. */
+const LATEST_MS = 1_100;
 
 /** Tells the story of `options.seed`. Never throws: what went wrong is the end's `failure`. */
 export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
@@ -66,6 +68,8 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
       await scheduler.advance(atMs);
       checkWhileRunning(story);
     }
+    // Everything that was to begin has begun.
+    await scheduler.advance(START_MS + plan.durationMs + LATEST_MS);
     faults.heal();
     await checkAtRest(story, REST_MS_MAX);
   } catch (error) {

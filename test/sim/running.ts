@@ -5,7 +5,7 @@ import { createHost, type Host } from '../../src/agent/host.ts';
 import { type OpenCalls, openOpenCalls } from '../../src/agent/open-calls.ts';
 import type { CallTransport } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
-import { openRunningCalls } from '../../src/agent/running-calls.ts';
+import { openRunningCalls, type RunningCalls } from '../../src/agent/running-calls.ts';
 import { equalBytes, utf8 } from '../../src/base/bytes.ts';
 import type { Clock } from '../../src/base/clock.ts';
 import { type Log, type LogFacts, silentLog } from '../../src/base/log.ts';
@@ -67,6 +67,7 @@ interface Ground {
 
 interface Books {
   readonly replay: ReplayStore;
+  readonly running: RunningCalls;
   readonly payee: PayeeBook;
   readonly claimer: Claimer;
   readonly directory: Directory;
@@ -144,7 +145,15 @@ async function openBooks(ground: Ground): Promise<Books> {
   // The book gathers what commits in a tick itself, so its signer need not wait for another.
   const charges = createTickSigner({ suite, signer: party.signer, network, defer: queueMicrotask });
   const { channels } = wallet;
-  const payee = createPayeeBook({ ...ground, store: storeOf('payee'), tail, channels, operator: charges });
+  const running = await openRunningCalls({ store: storeOf('running') });
+  const payee = createPayeeBook({
+    ...ground,
+    store: storeOf('payee'),
+    tail,
+    channels,
+    operator: charges,
+    kept: running,
+  });
   servePayments(mesh, { book: payee, verifier, clock, replay, network });
   const claimer = createClaimer(
     { book: payee, channels, ledger: wallet.claims, clock, log },
@@ -169,7 +178,7 @@ async function openBooks(ground: Ground): Promise<Books> {
     operator,
   });
   resolveRegularly(payer, clock);
-  return { replay, payee, claimer, directory, paymentPeers, payer };
+  return { replay, running, payee, claimer, directory, paymentPeers, payer };
 }
 
 /** As the daemon does: asks payees about calls that were cut, until none is left. */
@@ -208,7 +217,7 @@ async function openHost(ground: Ground, books: Books, records: CallRecords): Pro
       records,
       quota: await openQuotaBook({ store: storeOf('quota'), clock }),
       agents: { find: (key) => hosted.find(({ card }) => equalBytes(card.agent, key)) },
-      running: await openRunningCalls({ store: storeOf('running') }),
+      running: books.running,
     },
     { resumeGraceMs: world.plan.resumeGraceMs },
   );

@@ -1,24 +1,27 @@
 import { describe, expect, it } from 'vitest';
-import { type Mutation, planOf } from './plan.ts';
+import { type Mutation, type Plan, planOf } from './plan.ts';
 import { tellStory } from './run.ts';
 
 const SEEDS = 150;
 const BATCH = 15;
-/** The largest stories are for `npm run sim`. */
-const PARTIES_MAX = 50;
+/** Larger stories are for `npm run sim`. */
+const PARTIES_MAX = 11;
 /** Stories within which a planted defect must be found. */
 const CAUGHT_WITHIN = 120;
+/** Life of an advert. */
+const ADVERT_MS = 60_000;
 /** Nothing here depends on speed; a machine may be busy. */
-const TIMEOUT_MS = 300_000;
+const TIMEOUT_MS = 600_000;
 
-const MUTATIONS: readonly Mutation[] = [
-  'double-charge',
-  'overcharge',
-  'forgetful-disk',
-  'eternal-adverts',
-  'generous-vouchers',
-  'endless-calls',
-  'minted-grain',
+/** Each defect, and the stories in which it can show. */
+const MUTATIONS: readonly (readonly [Mutation, (plan: Plan) => boolean])[] = [
+  ['double-charge', () => true],
+  ['overcharge', () => true],
+  ['forgetful-disk', ({ faults }) => faults.crashes + faults.tripwires > 0],
+  ['eternal-adverts', ({ faults, probesPerRound }) => probesPerRound === 0 && faults.outageMs > ADVERT_MS],
+  ['generous-vouchers', () => true],
+  ['endless-calls', () => true],
+  ['minted-grain', () => true],
 ];
 
 describe('stories of many peers', () => {
@@ -42,9 +45,10 @@ describe('stories of many peers', () => {
     expect(one.hash).not.toBe(other.hash);
   });
 
-  it.each(MUTATIONS)('fail for the planted defect %s', { timeout: TIMEOUT_MS }, async (mutation) => {
+  it.each(MUTATIONS)('fail for the planted defect %s', { timeout: TIMEOUT_MS }, async (mutation, shows) => {
     for (let seed = 1; seed <= CAUGHT_WITHIN; seed++) {
-      if (planOf(seed).parties > PARTIES_MAX) continue;
+      const plan = planOf(seed);
+      if (plan.parties > PARTIES_MAX || !shows(plan)) continue;
       if ((await tellStory({ seed, mutation })).failure !== undefined) return;
     }
     expect.fail(`${mutation} was not found in ${CAUGHT_WITHIN} stories`);
