@@ -53,3 +53,12 @@ export const SNAPSHOT_CHUNKS_MAX = 65_536;
 export const STATE_KEY_BYTES_MAX = 256;
 /** Largest record of the state, bytes. */
 export const STATE_RECORD_BYTES_MAX = 1_048_576;
+
+/** Most headers of one answer. */
+export const HEADERS_ANSWERED_MAX = 256;
+/** Most bytes of an answer with headers: each takes less than 1,024. */
+export const HEADERS_ANSWER_BYTES_MAX = 262_144;
+/** Most records that one question wants proved: a channel and all its lanes, and room. */
+export const STATE_KEYS_ASKED_MAX = 128;
+/** Most bytes of proofs in one answer. */
+export const STATE_ANSWER_BYTES_MAX = 4_194_304;

@@ -1,6 +1,7 @@
 /** What a ledger needs of a network: to hear and tell of transactions and blocks, and to ask for blocks it missed. */
 import { bytesUpTo, record, type Schema, union } from '../protocol/schema.ts';
 import { type Signed, signed } from '../protocol/signing.ts';
+import type { LightAnswers } from './light/answers.ts';
 import { GOSSIP_BODY_BYTES_MAX } from './limits.ts';
 
 /** What a neighbour's message deserves: pass on, drop without blame, or drop with blame. */
@@ -29,6 +30,8 @@ export interface LedgerNetwork {
   onBlock(take: (news: BlockNews) => Promise<Verdict>): () => void;
   /** Tells when there is somebody new to ask. */
   onPeer(tell: () => void): () => void;
+  /** Answers light clients. */
+  serveLight(answers: LightAnswers): () => void;
   /** Answers peers that ask for blocks. */
   serveBlocks(answer: (fromHeight: number) => Promise<readonly Uint8Array[]>): () => void;
 }

@@ -52,13 +52,10 @@ export function createQueries(parts: BlockParts): Queries {
     const stored = chain.readState(stateKey(table, id));
     return stored === undefined ? undefined : table.schema.decode(stored);
   };
-  const channel = (id: Hash): Channel | undefined => channelOf(read, id);
-  const asset = (id: Hash): Asset | undefined => assetOf(read, id);
+  const channel = (id: Hash): Channel | undefined => channelIn(read, id);
+  const asset = (id: Hash): Asset | undefined => assetIn(read, id);
   return {
-    account(key) {
-      const { balance, nonce } = read(ACCOUNTS, key) ?? { balance: 0n, nonce: 0 };
-      return { balance, nonce };
-    },
+    account: (key) => accountIn(read, key),
     channel,
     channelsOf: (key) => listed(chain.readLists, 'channels', key, channel),
     asset,
@@ -72,9 +69,23 @@ export function createQueries(parts: BlockParts): Queries {
   };
 }
 
-type Read = <T>(table: Table<T>, id: Uint8Array) => T | undefined;
+/** Reads one record of the state. */
+export type ReadRecord = <T>(table: Table<T>, id: Uint8Array) => T | undefined;
 
-function channelOf(read: Read, id: Hash): Channel | undefined {
+/** What an account has, and how many of its transactions were executed. */
+export interface Account {
+  readonly balance: bigint;
+  readonly nonce: number;
+}
+
+/** The account of `key`; one that was never used is empty. */
+export function accountIn(read: ReadRecord, key: PublicKey): Account {
+  const { balance, nonce } = read(ACCOUNTS, key) ?? { balance: 0n, nonce: 0 };
+  return { balance, nonce };
+}
+
+/** The channel `id` with its lanes. */
+export function channelIn(read: ReadRecord, id: Hash): Channel | undefined {
   const stored = read(CHANNELS, id);
   if (stored === undefined) return undefined;
   const { payer, payee, deposit, claimed, closeAt } = stored;
@@ -86,7 +97,8 @@ function channelOf(read: Read, id: Hash): Channel | undefined {
   return closeAt === undefined ? { ...open, state: 'open' } : { ...open, state: 'closing', closeAt };
 }
 
-function assetOf(read: Read, id: Hash): Asset | undefined {
+/** The asset `id` with its revenue. */
+export function assetIn(read: ReadRecord, id: Hash): Asset | undefined {
   const facts = read(ASSETS, id);
   const revenue = read(REVENUES, id);
   if (facts?.definition.type !== 'register-asset' || revenue === undefined) return undefined;

@@ -10,6 +10,7 @@ import { block } from '../protocol/block.ts';
 import { malformed } from '../protocol/codec.ts';
 import { BLOCK_BYTES_MAX, TRANSACTION_BYTES_MAX } from '../protocol/limits.ts';
 import { bytesUpTo, list, type Schema, schema } from '../protocol/schema.ts';
+import { serveLight } from './light/answers.ts';
 import {
   BLOCK_REQUESTS_SERVED_MAX,
   BLOCKS_ANSWER_BYTES_MAX,
@@ -172,6 +173,7 @@ export function createLedgerSync(
         concurrencyMax: BLOCK_REQUESTS_SERVED_MAX,
         handle: async (body) => blockList.encode(await answer(heightOf(body))),
       }),
+    serveLight: (answers) => serveLight(mesh, answers),
     stop: () => news.stop(),
   };
 }

@@ -4,6 +4,7 @@ import { CALL_TARGETS } from './targets/calls.ts';
 import { DOCUMENT_TARGETS } from './targets/documents.ts';
 import { EVIDENCE_TARGETS } from './targets/evidence.ts';
 import { LEDGER_TARGETS } from './targets/ledger.ts';
+import { LEDGER_FILE_TARGETS } from './targets/ledger-files.ts';
 import { MARKET_TARGETS } from './targets/market.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { SEALED_TARGETS } from './targets/sealed.ts';
@@ -21,6 +22,7 @@ export const TARGETS: readonly TargetMaker[] = [
   ...STANDING_TARGETS,
   ...MARKET_TARGETS,
   ...LEDGER_TARGETS,
+  ...LEDGER_FILE_TARGETS,
   ...DOCUMENT_TARGETS,
   ...SETTINGS_TARGETS,
 ];

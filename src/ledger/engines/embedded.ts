@@ -15,6 +15,7 @@ import type { Signer, Suite } from '../../protocol/suite.ts';
 import { openChain } from '../chain.ts';
 import { networkNameOf } from '../genesis.ts';
 import type { Inclusion, Ledger } from '../ledger.ts';
+import { createLightAnswers } from '../light/answers.ts';
 import { type HeadMark, keepMark } from '../mark.ts';
 import { createMempool, type MempoolOptions } from '../mempool.ts';
 import type { LedgerNetwork } from '../network.ts';
@@ -177,6 +178,7 @@ function join(
     network.onBlock((news) => (core.running ? catchUp.hear(news) : Promise.resolve('ignore'))),
     network.onPeer(() => catchUp.ask()),
     network.serveBlocks((fromHeight) => queries.blocks(fromHeight)),
+    network.serveLight(createLightAnswers(core.parts, (job) => core.exclusive(job))),
     every(clock, settings.pollIntervalMs, () => catchUp.ask()),
   ];
   if (producer === undefined) {

@@ -1,0 +1,88 @@
+/** How a node that keeps the ledger answers light clients. */
+import { Reader } from '../../protocol/codec.ts';
+import { type Signed, signed } from '../../protocol/signing.ts';
+import type { BlockParts } from '../blocks.ts';
+import { BLOCK_REQUESTS_SERVED_MAX, HEADERS_ANSWER_BYTES_MAX, STATE_ANSWER_BYTES_MAX } from '../limits.ts';
+import { createQueries } from '../queries.ts';
+import type { LedgerMesh } from '../sync.ts';
+import {
+  HEADERS_PROTOCOL,
+  type HeadersQuestion,
+  headersAnswer,
+  headersQuestion,
+  STATE_PROTOCOL,
+  type StateAnswer,
+  type StateQuestion,
+  stateAnswer,
+  stateQuestion,
+} from './messages.ts';
+
+/** Bytes of a question, at most: its keys and their heads. */
+const STATE_QUESTION_BYTES_MAX = 65_536;
+
+/** Answers for light clients. */
+export interface LightAnswers {
+  headers(question: HeadersQuestion): Promise<readonly Signed[]>;
+  state(question: StateQuestion): Promise<StateAnswer>;
+}
+
+/** Answers from the ledger in `parts`; `exclusive` runs a job while no block is being written. */
+export function createLightAnswers(
+  parts: BlockParts,
+  exclusive: <T>(job: () => Promise<T>) => Promise<T>,
+): LightAnswers {
+  const { chain } = parts;
+  const queries = createQueries(parts);
+  return {
+    async headers({ fromHeight, count }) {
+      const found: Signed[] = [];
+      const last = Math.min(chain.head().height, fromHeight + count - 1);
+      for (let height = Math.max(1, fromHeight); height <= last; height++) {
+        const wire = await chain.block(height);
+        const header = wire === undefined ? await chain.header(height) : headerIn(wire);
+        if (header === undefined) break;
+        found.push(header);
+      }
+      return found;
+    },
+    async state(question) {
+      if (question.type === 'inclusion')
+        return { type: 'inclusion', proof: await queries.proof(question.id) };
+      // Between a block's write and its adoption, records and tree are of two heights.
+      return exclusive(async () => {
+        const { height } = chain.head();
+        const entries = question.keys.map((key) => queries.stateProof(key));
+        return { type: 'records', header: height === 0 ? undefined : await chain.header(height), entries };
+      });
+    },
+  };
+}
+
+/** The header of a stored block, without reading its transactions. */
+function headerIn(wire: Uint8Array): Signed {
+  const reader = new Reader(wire);
+  reader.array(2);
+  return signed.read(reader);
+}
+
+/** Answers light clients over a mesh until the returned function is called. */
+export function serveLight(mesh: Pick<LedgerMesh, 'serve'>, answers: LightAnswers): () => void {
+  const concurrencyMax = BLOCK_REQUESTS_SERVED_MAX;
+  const leaving = [
+    mesh.serve(HEADERS_PROTOCOL, {
+      requestBytesMax: 32,
+      answerBytesMax: HEADERS_ANSWER_BYTES_MAX,
+      concurrencyMax,
+      handle: async (body) => headersAnswer.encode(await answers.headers(headersQuestion.decode(body))),
+    }),
+    mesh.serve(STATE_PROTOCOL, {
+      requestBytesMax: STATE_QUESTION_BYTES_MAX,
+      answerBytesMax: STATE_ANSWER_BYTES_MAX,
+      concurrencyMax,
+      handle: async (body) => stateAnswer.encode(await answers.state(stateQuestion.decode(body))),
+    }),
+  ];
+  return () => {
+    for (const leave of leaving) leave();
+  };
+}
