@@ -1,0 +1,177 @@
+/**
+ * What the ledger's state costs: bytes per account on disk, memory, the size of proofs and the time to verify one
+ * against the time that the raw hashes of its path take, a snapshot and its restore. Accounts come in blocks of 2,000
+ * through the same commit that real blocks take, without signatures, which `bench/ledger.ts` measures.
+ * Run: `node bench/state.ts [--accounts 20000]`. The last line is one line of JSON.
+ */
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { u64be, utf8 } from '../src/base/bytes.ts';
+import { openLevelStore } from '../src/base/level-store.ts';
+import { type Chain, openChain } from '../src/ledger/chain.ts';
+import { createGenesis, networkNameOf } from '../src/ledger/genesis.ts';
+import { ACCOUNTS, stateKey } from '../src/ledger/records.ts';
+import { createSnapshot } from '../src/ledger/snapshot.ts';
+import { snapshotManifest } from '../src/ledger/snapshot-form.ts';
+import { restoreSnapshot } from '../src/ledger/snapshot-restore.ts';
+import { State } from '../src/ledger/state.ts';
+import { type StateProof, stateProof, verifyStateProof } from '../src/ledger/tree-hash.ts';
+import { block, blockHeader, headerHash } from '../src/protocol/block.ts';
+import { PROTOCOL_VERSION } from '../src/protocol/ids.ts';
+import { merkleRoot } from '../src/protocol/merkle.ts';
+import { signOne } from '../src/protocol/signing.ts';
+import { createSigner, nativeSuite as suite } from '../src/protocol/suite-native.ts';
+
+const PER_BLOCK = 2_000;
+const PROOFS = 2_000;
+const { values } = parseArgs({ options: { accounts: { type: 'string', default: '20000' } } });
+const accounts = Number(values.accounts);
+if (!Number.isSafeInteger(accounts) || accounts < PER_BLOCK)
+  throw new RangeError(`--accounts takes a number from ${PER_BLOCK} upwards`);
+
+const sequencer = createSigner(suite.sha256(utf8('bench sequencer')));
+const rich = suite.sha256(utf8('bench rich'));
+const genesis = createGenesis(
+  { sequencer: sequencer.publicKey, createdAtMs: 1_760_000_000_000 },
+  { accounts: [{ owner: rich, balance: 10n ** 17n }], faucet: undefined },
+);
+const network = networkNameOf(suite, genesis);
+const keyOf = (i: number): Uint8Array => suite.sha256(utf8('bench account'), u64be(BigInt(i)));
+const mib = (bytes: number): number => Math.round((bytes / 1_048_576) * 10) / 10;
+
+async function sizeOf(folder: string): Promise<number> {
+  let bytes = 0;
+  for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).size;
+  return bytes;
+}
+
+/** Commits a block that funds the accounts from `from` on. */
+async function fund(chain: Chain, from: number): Promise<void> {
+  const state = new State(chain.readState);
+  const count = Math.min(PER_BLOCK, accounts - from);
+  for (let i = from; i < from + count; i++)
+    state.accounts.set(keyOf(i), { balance: 1_000_000n, nonce: 1, drawn: 0n });
+  const account = state.accounts.get(rich);
+  if (account === undefined) throw new Error('the rich account is missing');
+  state.accounts.set(rich, { ...account, balance: account.balance - 1_000_000n * BigInt(count) });
+  const changes = state.changes();
+  const update = chain.tree.update(changes);
+  const head = chain.head();
+  const empty = merkleRoot(suite, []);
+  const header = {
+    version: PROTOCOL_VERSION,
+    network,
+    height: head.height + 1,
+    previous: head.headerHash,
+    transactionsRoot: empty,
+    resultsRoot: empty,
+    stateRoot: update.root,
+    proposer: sequencer.publicKey,
+    timeMs: head.timeMs + 1,
+  };
+  const payload = blockHeader.encode(header);
+  const message = signOne(suite, sequencer, network, { type: 'block-header', payload });
+  const wire = block.encode({ header: message, transactions: [] });
+  const hash = headerHash(suite, payload);
+  await chain.commit({
+    header,
+    headerHash: hash,
+    wire,
+    transactions: [],
+    results: [],
+    state,
+    changes,
+    update,
+  });
+}
+
+interface Sample {
+  readonly key: Uint8Array;
+  readonly value: Uint8Array | undefined;
+  readonly proof: StateProof;
+}
+
+function sampleProofs(chain: Chain): { readonly samples: readonly Sample[]; readonly perProofUs: number } {
+  const samples: Sample[] = [];
+  const startMs = performance.now();
+  for (let i = 0; i < PROOFS; i++) {
+    // Every tenth asks for an account that is not there.
+    const at = (i * 7_919) % accounts;
+    const key = stateKey(ACCOUNTS, i % 10 === 0 ? keyOf(accounts + i) : keyOf(at));
+    samples.push({ key, value: chain.readState(key), proof: chain.tree.prove(key) });
+  }
+  return { samples, perProofUs: ((performance.now() - startMs) * 1000) / PROOFS };
+}
+
+function verifyUs(
+  root: Uint8Array,
+  samples: readonly Sample[],
+): { readonly oursUs: number; readonly rawUs: number } {
+  let oursMs = 0;
+  let rawMs = 0;
+  const pair = [new Uint8Array(16), new Uint8Array(32), new Uint8Array(32)] as const;
+  // The first round warms up and does not count.
+  for (let round = 0; round < 5; round++) {
+    const startMs = performance.now();
+    for (const { key, value, proof } of samples) {
+      if (!verifyStateProof(suite, root, { key, value }, proof)) throw new Error('a proof does not hold');
+    }
+    const middleMs = performance.now();
+    for (const { proof } of samples)
+      for (let i = proof.siblings.length + 3; i > 0; i--) suite.sha256(...pair);
+    if (round > 0) oursMs += middleMs - startMs;
+    if (round > 0) rawMs += performance.now() - middleMs;
+  }
+  const per = 1000 / (4 * samples.length);
+  return { oursUs: oursMs * per, rawUs: rawMs * per };
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'sahara-bench-state-'));
+try {
+  const before = process.memoryUsage().rss;
+  const store = await openLevelStore(join(folder, 'store'));
+  const chain = await openChain({ suite, store }, genesis);
+  const fundedMs = performance.now();
+  for (let from = 0; from < accounts; from += PER_BLOCK) await fund(chain, from);
+  const perSecond = Math.round((accounts * 1000) / (performance.now() - fundedMs));
+  const after = process.memoryUsage().rss;
+  const { samples, perProofUs } = sampleProofs(chain);
+  const { oursUs, rawUs } = verifyUs(chain.head().stateRoot, samples);
+  const sizes = samples.map(({ proof }) => stateProof.encode(proof).length).sort((a, b) => a - b);
+  const chunks: Uint8Array[] = [];
+  const snapshotMs = performance.now();
+  const manifest = await createSnapshot(
+    { suite, genesis, chain },
+    async (_, chunk) => void chunks.push(chunk),
+  );
+  const restoreMs = performance.now();
+  const second = await openLevelStore(join(folder, 'second'));
+  const source = { manifest: snapshotManifest.encode(manifest), chunk: async (i: number) => chunks[i] };
+  const { height } = await restoreSnapshot({ suite, store: second, genesis }, source);
+  const doneMs = performance.now();
+  if (height !== chain.head().height) throw new Error('another height was restored');
+  await second.close();
+  await store.close();
+  const diskBytes = await sizeOf(join(folder, 'second'));
+  const report = {
+    accounts,
+    accountsPerSecond: perSecond,
+    diskBytesPerAccount: Math.round(diskBytes / accounts),
+    residentMiBBefore: mib(before),
+    residentMiBAfter: mib(after),
+    proofBytesMedian: sizes[sizes.length >> 1] ?? 0,
+    proofBytesMax: sizes.at(-1) ?? 0,
+    proveUs: Math.round(perProofUs),
+    verifyUs: Math.round(oursUs * 10) / 10,
+    rawHashesUs: Math.round(rawUs * 10) / 10,
+    verifyOverRaw: Math.round((oursUs / rawUs) * 100) / 100,
+    snapshotMiB: mib(chunks.reduce((sum, { length }) => sum + length, 0)),
+    snapshotMs: Math.round(restoreMs - snapshotMs),
+    restoreMs: Math.round(doneMs - restoreMs),
+  };
+  process.stdout.write(`${JSON.stringify(report)}\n`);
+} finally {
+  await rm(folder, { recursive: true, force: true });
+}
