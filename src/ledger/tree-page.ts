@@ -36,31 +36,42 @@ function spanNode(suite: Suite, page: Page, from: number, width: number): TreeNo
   if (width === 1) return page[from];
   const left = spanNode(suite, page, from, width / 2);
   const right = spanNode(suite, page, from + width / 2, width / 2);
+  return joined(suite, left, right);
+}
+
+/** The node over two halves; one of them alone stays the leaf that it is. */
+function joined(suite: Suite, left: TreeNode | undefined, right: TreeNode | undefined): TreeNode | undefined {
   if (left === undefined && (right === undefined || right.kind === 'leaf')) return right;
   if (right === undefined && left?.kind === 'leaf') return left;
   return { kind: 'inner', hash: innerHash(suite, left?.hash ?? PLACEHOLDER, right?.hash ?? PLACEHOLDER) };
 }
 
-/**
- * Walks from slot `slot` up to the page's node and appends the siblings passed on the way to `siblings`. Levels
- * where the subtree is a single leaf do not exist in the tree, so they have none.
- */
-export function pageSiblings(suite: Suite, page: Page, slot: number, siblings: Hash[]): void {
-  for (let width = 1; width < SLOTS; width *= 2) {
-    const at = slot - (slot % width);
-    const other = spanNode(suite, page, at ^ width, width);
-    const both = spanNode(suite, page, at & ~width, 2 * width);
-    if (both?.kind === 'inner') siblings.push(other?.hash ?? PLACEHOLDER);
-  }
+/** Where a path through a page leads. */
+export interface PagePath {
+  /**
+   * Siblings passed on the way from the slot up to the page's node. Levels where the subtree is a single leaf do not
+   * exist in the tree, so they have none.
+   */
+  readonly siblings: readonly Hash[];
+  /** The leaf that stands where the path ends, if it ends inside this page at one. */
+  readonly leaf: TreeNode | undefined;
 }
 
-/** The leaf that stands where slot `slot`'s path ends, if the path ends inside this page. */
-export function leafAt(suite: Suite, page: Page, slot: number): TreeNode | undefined {
-  for (let width = SLOTS; width >= 1; width /= 2) {
-    const node = spanNode(suite, page, slot - (slot % width), width);
-    if (node === undefined || node.kind === 'leaf') return node;
+/** Follows the path of slot `slot`. Each of the page's nodes is hashed once. */
+export function pagePath(suite: Suite, page: Page, slot: number): PagePath {
+  const siblings: Hash[] = [];
+  let leaf: TreeNode | undefined = page[slot];
+  let level: Page = page;
+  for (let at = slot; level.length > 1; at >>= 1) {
+    const other = level[at ^ 1];
+    const above: (TreeNode | undefined)[] = [];
+    for (let i = 0; i < level.length; i += 2) above.push(joined(suite, level[i], level[i + 1]));
+    const both = above[at >> 1];
+    if (both?.kind === 'inner') siblings.push(other?.hash ?? PLACEHOLDER);
+    else leaf = both;
+    level = above;
   }
-  return undefined;
+  return { siblings, leaf: leaf?.kind === 'leaf' ? leaf : undefined };
 }
 
 /** Stored form: two bits per slot (0 empty, 1 leaf, 2 inner), then leaves as two hashes and inner nodes as one. */

@@ -16,11 +16,10 @@ import {
   decodePage,
   EMPTY_PAGE,
   encodePage,
-  leafAt,
   leafNode,
   type Page,
   pageNode,
-  pageSiblings,
+  pagePath,
   type TreeNode,
 } from './tree-page.ts';
 
@@ -170,12 +169,10 @@ function prove(suite: Suite, load: (path: string) => Page, keyHash: Hash): State
     if (page[slot]?.kind !== 'inner') break;
     path += nibble(slot);
   }
-  const siblings: Hash[] = [];
-  const [last] = visited.slice(-1);
-  for (const [page, slot] of visited.toReversed()) pageSiblings(suite, page, slot, siblings);
-  const end = last && leafAt(suite, last[0], last[1]);
+  const paths = visited.reverse().map(([page, slot]) => pagePath(suite, page, slot));
+  const end = paths[0]?.leaf;
   const leaf = end?.kind === 'leaf' ? { keyHash: end.keyHash, valueHash: end.valueHash } : undefined;
-  return { leaf, siblings };
+  return { leaf, siblings: paths.flatMap(({ siblings }) => siblings) };
 }
 
 function nibbleAt(keyHash: Hash, depth: number): number {
