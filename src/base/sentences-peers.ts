@@ -152,8 +152,12 @@ export const CALL_SENTENCES: SentenceTable<
   ],
   'peer-unreachable': (f) => [
     `The peer ${f('peer', f('peerId', ''))} cannot be reached.`,
-    `${f('reason', 'No address of it answered')}.`,
-    'Check the network connection, or ask another host of the agent.',
+    f('reason') === 'no gateway'
+      ? 'Calls from here go through gateways, and none of `gateway.via` can be reached.'
+      : `${f('reason', 'No address of it answered')}.`,
+    f('reason') === 'no gateway'
+      ? 'Correct `gateway.via` in the configuration, or start one of those peers.'
+      : 'Check the network connection, or ask another host of the agent.',
   ],
   'peer-gone': (f) => [
     `The peer ${f('peer', f('peerId', ''))} went away.`,
@@ -172,11 +176,18 @@ export const CALL_SENTENCES: SentenceTable<
     'Its caller asked for that.',
     'Only what had been delivered is charged; its receipt in `sahara receipts` says how much.',
   ],
-  'caller-refused': (f) => [
-    'The agent does not serve this caller.',
-    `${f('reason', 'Its operator allows only certain callers')}.`,
-    'Ask the operator for access, or ask another agent.',
-  ],
+  'caller-refused': (f) =>
+    f('what') === 'gateway'
+      ? [
+          'The gateway does not carry the calls of this peer.',
+          'Its operator carries those of certain peers, or nobody’s (`gateway.serve`).',
+          'Ask its operator, or name another one in `gateway.via`.',
+        ]
+      : [
+          'The agent does not serve this caller.',
+          `${f('reason', 'Its operator allows only certain callers')}.`,
+          'Ask the operator for access, or ask another agent.',
+        ],
   'quota-exhausted': (f) => [
     'The free calls are used up.',
     `The agent gives ${f('calls', f('quota', 'a few'))} free calls to each caller in each period.`,

@@ -118,7 +118,12 @@ export function meshBehindGateways(parts: Pick<GatewayCore, 'config' | 'mesh' | 
           const at = gateway === peerId ? CARD_PROTOCOL : VIA_CARD_PROTOCOL;
           return await mesh.request(gateway, at, body, options);
         } catch (error) {
-          failure = asSaharaError(error);
+          const cause = asSaharaError(error);
+          // A peer that is no gateway for anybody does not know the question.
+          failure =
+            cause.code === 'version-unsupported' && gateway !== peerId
+              ? new SaharaError('caller-refused', { what: 'gateway', peer: gateway }, { cause })
+              : cause;
         }
       }
       throw failure;

@@ -45,6 +45,8 @@ describe('explanations', () => {
     expect(explainError(dear)).toContain('It may cost 0.002 SAHARA, your limit is 0.001 SAHARA.');
     const starting = new SaharaError('daemon-not-running', { reason: 'starting', pid: 7 });
     expect(explainError(starting)).toContain('It is starting (process 7). Try again in a moment.');
+    const gone = new SaharaError('daemon-not-running', { reason: 'it went away' });
+    expect(explainError(gone)).toContain('sahara resume');
     expect(explainError(new SaharaError('daemon-not-running', { reason: 'ENOENT' }))).toContain('sahara up');
     const skewed = new SaharaError('expired', { receiverTimeMs: 0 });
     expect(explainError(skewed)).toContain('1970-01-01T00:00:00.000Z');

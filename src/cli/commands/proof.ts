@@ -128,6 +128,7 @@ async function explain(app: App, name: string): Promise<void> {
   app.terminal.result({ lines }, () => {
     for (const line of lines) app.terminal.line(line);
   });
+  app.terminal.note(`Explained, not proved. Prove it:  sahara verify ${name}`);
 }
 
 async function save(app: App, name: string, file: string): Promise<void> {

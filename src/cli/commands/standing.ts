@@ -36,6 +36,9 @@ function show({ terminal }: App, { ofMe, held }: StandingReport): void {
     terminal.line(`\n  ${paint('cyan', nameOf(row))}`);
     for (const line of words(row)) terminal.line(`    ${line}`);
   }
+  terminal.line(
+    `\n${paint('dim', 'What was counted fades with time, so sums are less than what was paid.')}`,
+  );
 }
 
 function wordsOfMe({ stranger, thinks, failure }: StandingOfMe): readonly string[] {

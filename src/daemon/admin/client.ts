@@ -79,7 +79,6 @@ function brokenOff(path: string, error: unknown, signal: AbortSignal | undefined
   // A request that is given up looks like a lost connection.
   if (signal?.aborted) return new SaharaError('cancelled', {}, { cause: error });
   if (error instanceof SaharaError) return error;
-  if (error instanceof Error && error.name !== 'SyntaxError') return unreachable(path, error);
   return new SaharaError('daemon-not-running', { socket: path, reason: 'it went away' }, { cause: error });
 }
 
