@@ -236,13 +236,24 @@ test('LEDGER-147: a node that is behind is not believed once a later header is k
   const store = createMemoryStore();
   const ask = network.join('caller');
   await light(ask, store).follow();
-  // The late node goes; what was seen is remembered over a restart.
-  serveLight(network.join('late'), answersOf(early));
+  // What was seen is remembered over a restart. A node that is behind says so, or lies.
   const client = light(ask, store);
-  await expect(client.account(alice.publicKey)).rejects.toMatchObject({
-    code: 'state-unproven',
-    facts: { reason: expect.stringContaining('older than what is known') },
-  });
+  const behind = answersOf(early);
+  const lying: LightAnswers = {
+    ...behind,
+    state: (question) => behind.state(question.type === 'records' ? { ...question, height: 0 } : question),
+  };
+  const refusals = [
+    [behind, 'at block 1 only'],
+    [lying, 'older than what is known'],
+  ] as const;
+  for (const [answers, why] of refusals) {
+    serveLight(network.join('late'), answers);
+    await expect(client.account(alice.publicKey)).rejects.toMatchObject({
+      code: 'state-unproven',
+      facts: { reason: expect.stringContaining(why) },
+    });
+  }
   expect(client.head()).toEqual(late.chain.head());
 });
 

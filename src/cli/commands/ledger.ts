@@ -13,6 +13,9 @@ import { type Action, type App, type CommandGroup, countOption } from '../app.ts
 import { amount, showTable } from '../show.ts';
 import { ago, plainName, shortDid, shortId } from '../terminal.ts';
 
+const SEQUENCER_WARNING =
+  "With the key of the network's sequencer, take only what holds its last block:\notherwise it would sign other blocks of the same heights, and every peer would halt.";
+
 /** Accounts, transactions, and whether it all adds up. */
 export const ledgerCommands: CommandGroup = (program, run) => {
   const ledger = program.command('ledger').description('accounts, transactions, supply');
@@ -48,7 +51,10 @@ export const ledgerCommands: CommandGroup = (program, run) => {
     .command('import')
     .description('execute the blocks of an exported ledger, before the first start of a home')
     .argument('<file>')
-    .addHelpText('after', '\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara ledger import ledger.sahara')
+    .addHelpText(
+      'after',
+      `\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara ledger import ledger.sahara\n\n${SEQUENCER_WARNING}`,
+    )
     .action(run(fileCommand(importLedger, (_, at) => `Executed everything up to ${at}.`)));
   ledger
     .command('snapshot')
@@ -60,7 +66,10 @@ export const ledgerCommands: CommandGroup = (program, run) => {
     .command('restore')
     .description('begin from a snapshot, before the first start of a home')
     .argument('<folder>')
-    .addHelpText('after', '\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara ledger restore state')
+    .addHelpText(
+      'after',
+      `\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara ledger restore state\n\n${SEQUENCER_WARNING}`,
+    )
     .action(run(fileCommand(restoreLedger, (path, at) => `Restored the state after ${at} from ${path}.`)));
 };
 

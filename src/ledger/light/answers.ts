@@ -1,4 +1,5 @@
 /** How a node that keeps the ledger answers light clients. */
+import { SaharaError } from '../../base/errors.ts';
 import { Reader } from '../../protocol/codec.ts';
 import { type Signed, signed } from '../../protocol/signing.ts';
 import type { BlockParts } from '../blocks.ts';
@@ -51,6 +52,8 @@ export function createLightAnswers(
       // Between a block's write and its adoption, records and tree are of two heights.
       return exclusive(async () => {
         const { height } = chain.head();
+        if (height < question.height)
+          throw new SaharaError('state-unproven', { reason: `The peer is at block ${height} only` });
         const entries = question.keys.map((key) => queries.stateProof(key));
         return { type: 'records', header: height === 0 ? undefined : await chain.header(height), entries };
       });

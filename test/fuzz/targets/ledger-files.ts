@@ -159,6 +159,7 @@ async function stateQuestionTarget(): Promise<Target> {
   const keys = [alice, bob].map(({ publicKey }) => stateKey(ACCOUNTS, publicKey));
   return {
     name: 'ledger-state-question',
+    also: ['unavailable'],
     sizeBytesMax: SIZE_BYTES_MAX,
     corpus: [
       stateQuestion.encode({ type: 'records', height: 1, keys }),
