@@ -30,6 +30,9 @@ export interface Rogue {
 /** Life of an advert: three heartbeats. */
 const ADVERT_MS = 60_000;
 const LOOK_EVERY_MS = 2_000;
+/** Time for the last claims, and where silence has to be noticed first. */
+const CLAIM_MS = 20_000;
+const SILENCE_MS = 80_000;
 const REPLAY_MAX = 1_000_000;
 
 /** Listings, limits and calls that should be over. */
@@ -77,8 +80,10 @@ export async function checkAtRest(story: Story, restMsMax: number): Promise<void
   }
   truth.demand(busy === undefined, () => `not at rest ${restMsMax} ms after the last fault: ${busy}`);
   await scheduler.advance(scheduler.nowMs);
+  // Who went down without a sound may be thought to be there for a while, and a claim that is sent to it waits.
+  const silent = parties.some(({ crashes }) => crashes.power + crashes.lost > 0);
   for (const { running } of parties) void running?.claimer.round({ all: true });
-  await scheduler.advance(scheduler.nowMs + 20_000);
+  await scheduler.advance(scheduler.nowMs + (silent ? SILENCE_MS : CLAIM_MS));
   blocks.look();
   await scheduler.advance(scheduler.nowMs + 1_000);
   checkWhileRunning(story);
