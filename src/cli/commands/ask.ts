@@ -88,6 +88,7 @@ function budgetOf({ budget, depth = '3', skills }: AskOptions): Pick<AskInput, '
   const levels = countOption('--depth', depth);
   if (levels > CALL_DEPTH_MAX) throw usage(`--depth takes at most ${CALL_DEPTH_MAX} levels`);
   const names = skills?.split(',').map((skill) => skill.trim());
+  if (names?.includes('')) throw usage('--skills takes names with commas between');
   return { budget: { amount, depth: levels, ...(names !== undefined && { skills: names }) } };
 }
 
