@@ -91,6 +91,7 @@ async function takeUp(
     agentAsset: head.card.asset,
     amountMax: meter.cover,
     holdMs: Math.max(0, head.startedAtMs + deadlineMs - parts.clock.nowMs()) + HOLD_GRACE_MS,
+    taken: true,
   });
   point('host:recovered');
   const session = new Session(HOST_EDGES, 'detached');

@@ -70,6 +70,8 @@ export interface AdmissionRequest {
   readonly amountMax: bigint;
   /** How long the reservation lasts, milliseconds. */
   readonly holdMs: number;
+  /** The call was taken before a restart: neither a channel that closes nor the voucher's own end undoes that. */
+  readonly taken?: boolean;
 }
 
 /** A receipt without what the book adds: its channel, lane and place among the lane's receipts. */

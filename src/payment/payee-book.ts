@@ -78,6 +78,8 @@ export interface PayeeAdmission {
   readonly amountMax: bigint;
   /** How long the reservation lasts, milliseconds. */
   readonly holdMs: number;
+  /** The call was taken before a restart: neither a channel that closes nor the voucher's own end undoes that. */
+  readonly taken?: boolean;
 }
 
 /** A part of a channel held for one call. Ends by `commit`, `release` or its time. */

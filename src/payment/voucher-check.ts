@@ -19,11 +19,12 @@ export interface VoucherCheckParts {
 /**
  * Everything about a voucher that needs neither its signature nor what is already held: shape, network, lane,
  * channel, parties, the channel's state and the voucher's own end. The first fault in that order is thrown:
- * `voucher-invalid`, `channel-unknown`, `channel-closing` or `voucher-stale`.
+ * `voucher-invalid`, `channel-unknown`, `channel-closing` or `voucher-stale`. For a call that was taken before, the last
+ * two are no faults.
  */
 export async function checkVoucher(
   parts: VoucherCheckParts,
-  offered: { readonly payer: PublicKey; readonly voucher: Signed },
+  offered: { readonly payer: PublicKey; readonly voucher: Signed; readonly taken?: boolean },
 ): Promise<{ readonly terms: Voucher; readonly channel: ChannelInfo }> {
   const terms = decoded(offered.voucher);
   if (terms.network !== parts.network) throw invalid('another network');
@@ -33,8 +34,8 @@ export async function checkVoucher(
   if (channel === undefined) throw new SaharaError('channel-unknown');
   if (!equalBytes(channel.payee, parts.operator.publicKey)) throw invalid('another payee');
   if (!equalBytes(channel.payer, offered.payer)) throw invalid('another payer');
-  if (channel.state === 'closing') throw new SaharaError('channel-closing');
-  if (terms.notAfterMs !== undefined && terms.notAfterMs < parts.clock.nowMs()) {
+  if (channel.state === 'closing' && !offered.taken) throw new SaharaError('channel-closing');
+  if (!offered.taken && terms.notAfterMs !== undefined && terms.notAfterMs < parts.clock.nowMs()) {
     throw new SaharaError('voucher-stale', { reason: 'past its end', notAfterMs: terms.notAfterMs });
   }
   if (terms.ceiling > channel.deposit) {

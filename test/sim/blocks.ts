@@ -15,8 +15,6 @@ export interface ChannelTruth {
   readonly payee: Party;
   /** Grains paid out to the payee and its assets. */
   claimed: bigint;
-  /** Whether its payer ever asked for its end. */
-  closing: boolean;
   ended: boolean;
 }
 
@@ -106,11 +104,7 @@ export class Blocks {
       const key = channelId(suite, network, sender, action.payee, nonce).slice();
       const id = toHex(key);
       const [payer, payee] = [this.#party(sender), this.#party(action.payee)];
-      if (payer && payee)
-        this.channels.set(id, { id, key, payer, payee, claimed: 0n, closing: false, ended: false });
-    } else if (action.type === 'request-close') {
-      const channel = this.channels.get(toHex(action.channel));
-      if (channel) channel.closing = true;
+      if (payer && payee) this.channels.set(id, { id, key, payer, payee, claimed: 0n, ended: false });
     } else if (action.type === 'claim' || action.type === 'close-by-payee') {
       const channel = this.channels.get(toHex(action.channel));
       if (!channel) return;
