@@ -94,7 +94,7 @@ function laneKey(channel: Hash, lane: number): Uint8Array {
 async function catchUp(parts: SettlementParts): Promise<void> {
   const { ledger, store } = parts;
   const kept = await store.get(HEIGHT);
-  let next = (kept === undefined ? 0 : Number(readU64be(kept))) + 1;
+  let next = Math.max(ledger.base, kept === undefined ? 0 : Number(readU64be(kept))) + 1;
   while (next <= ledger.head().height) {
     const blocks = await ledger.blocks(next);
     if (blocks.length === 0) return;

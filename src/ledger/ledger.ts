@@ -133,6 +133,8 @@ export interface Ledger {
   readonly network: string;
   readonly genesis: Genesis;
   readonly mode: 'sequencer' | 'follower';
+  /** Height of the snapshot that this ledger began from: blocks up to there are not here. 0 for one from its genesis. */
+  readonly base: number;
   head(): LedgerHead;
   /** A key that was never used has nothing. */
   account(key: PublicKey): { readonly balance: bigint; readonly nonce: number };

@@ -3,13 +3,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
-import { prefixed } from '../../src/base/store.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { createMemoryStore, prefixed } from '../../src/base/store.ts';
 import { keepNetwork } from '../../src/daemon/genesis.ts';
 import { homeOf } from '../../src/daemon/home.ts';
 import { exportLedger, importLedger, restoreLedger, snapshotLedger } from '../../src/daemon/ledger-files.ts';
+import { createSettlements } from '../../src/daemon/settlement.ts';
+import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
+import { createSnapshot } from '../../src/ledger/snapshot.ts';
+import { snapshotManifest } from '../../src/ledger/snapshot-form.ts';
+import { restoreSnapshot } from '../../src/ledger/snapshot-restore.ts';
 import { genesis } from '../../src/protocol/block.ts';
-import { alice, Bench, bob, testGenesis } from '../ledger/support.ts';
+import { receipt } from '../../src/protocol/payment.ts';
+import { channelId } from '../../src/protocol/transaction.ts';
+import { alice, Bench, bob, claimOf, sequencer, signAction, suite, testGenesis } from '../ledger/support.ts';
+import { sampleStory, tell } from '../protocol/sample.ts';
 
 test('LEDGER-144 LEDGER-142: a stopped home writes its ledger to a file and to a folder, and other homes begin from them', async () => {
   const root = await mkdtemp(join(tmpdir(), 'sahara-ledger-files-'));
@@ -53,4 +63,35 @@ test('LEDGER-144 LEDGER-142: a stopped home writes its ledger to a file and to a
     code: 'snapshot-invalid',
   });
   await rm(root, { recursive: true, force: true });
+});
+
+test('LEDGER-143: a home that began from a snapshot finds what was settled since', async () => {
+  const bench = await Bench.create();
+  const channel = channelId(suite, bench.network, alice.publicKey, bob.publicKey, bench.nonce(alice));
+  await bench.run(alice, { type: 'open-channel', payee: bob.publicKey, deposit: 5_000_000n });
+  const chunks: Uint8Array[] = [];
+  const manifest = await createSnapshot(bench.parts, async (_, chunk) => void chunks.push(chunk));
+  const store = createMemoryStore();
+  await restoreSnapshot(
+    { suite, store, genesis: testGenesis() },
+    { manifest: snapshotManifest.encode(manifest), chunk: async (index) => chunks[index] },
+  );
+  const parts = { suite, store, clock: systemClock, log: silentLog, signer: sequencer };
+  const ledger = await createEmbeddedLedger(parts, testGenesis());
+  expect(ledger.base).toBe(1);
+  const settlements = createSettlements({
+    ledger,
+    store: createMemoryStore(),
+    log: silentLog,
+    paysFrom: () => true,
+  });
+  const amounts = [{ asset: new Uint8Array(32), amount: 9n }];
+  const claim = claimOf(bench.network, { channel, payer: alice, payee: bob, ceiling: 9n, amounts });
+  await ledger.submit(signAction(bench.network, bob, 0, { type: 'claim', ...claim }));
+  const { ending } = tell(sampleStory());
+  const found = { ...receipt.decode(ending.receipt.payload), channel, lane: 0, sequence: 0 };
+  expect(await settlements.has(found)).toBe(true);
+  expect(await settlements.has({ ...found, lane: 1 })).toBe(false);
+  await settlements.stop();
+  await ledger.stop();
 });

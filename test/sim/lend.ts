@@ -23,6 +23,7 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
     network: world.network,
     genesis: world.genesis,
     mode: 'follower',
+    base: 0,
     head: () => lent().head(),
     account: (key) => lent().account(key),
     channel: (id) => lent().channel(id),

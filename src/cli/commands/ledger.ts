@@ -45,7 +45,7 @@ export const ledgerCommands: CommandGroup = (program, run) => {
     .command('export')
     .description('write the genesis and every block to a file, while the daemon is stopped')
     .argument('<file>', 'a new file')
-    .addHelpText('after', '\nExample:\n  $ sahara stop && sahara ledger export ledger.sahara')
+    .addHelpText('after', '\nExample:\n  $ sahara down && sahara ledger export ledger.sahara')
     .action(run(fileCommand(exportLedger, (path, at) => `Wrote everything up to ${at} to ${path}.`)));
   ledger
     .command('import')
@@ -60,7 +60,7 @@ export const ledgerCommands: CommandGroup = (program, run) => {
     .command('snapshot')
     .description('write the present state to a folder, while the daemon is stopped')
     .argument('<folder>', 'a new folder')
-    .addHelpText('after', '\nExample:\n  $ sahara stop && sahara ledger snapshot state')
+    .addHelpText('after', '\nExample:\n  $ sahara down && sahara ledger snapshot state')
     .action(run(fileCommand(snapshotLedger, (path, at) => `Wrote the state after ${at} to ${path}.`)));
   ledger
     .command('restore')

@@ -104,6 +104,7 @@ export async function createEmbeddedLedger(
     network: name,
     genesis,
     mode: producer ? 'sequencer' : 'follower',
+    base: chain.base,
     head: () => core.head(),
     onBlock: (listener) => core.onBlock(listener),
     submit: (message, { signal } = {}) => submit(core, admission, { message, hand, signal }),
