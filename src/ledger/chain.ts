@@ -6,11 +6,11 @@ import { concat, equalBytes } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import {
-  block,
   blockHeader,
   type Genesis,
   genesis as genesisSchema,
   headerHash as hashOfHeader,
+  headerIn,
   type TransactionResult,
   transactionResult,
 } from '../protocol/block.ts';
@@ -148,7 +148,7 @@ export async function openChain(
     async header(height) {
       if (height === base.height) return base.header;
       const wire = await store.get(heightKey(BLOCKS, height));
-      return wire && block.decode(wire).header;
+      return wire && headerIn(wire);
     },
     block: (height) => store.get(heightKey(BLOCKS, height)),
     async results(height) {
@@ -192,7 +192,7 @@ function chainMarks(
       if (height === head.height) return head.headerHash;
       if (height === base.height) return base.headerHash;
       const wire = await store.get(heightKey(BLOCKS, height));
-      return wire && hashOfHeader(suite, block.decode(wire).header.payload);
+      return wire && hashOfHeader(suite, headerIn(wire).payload);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** The ledger's shared records: genesis, block headers, blocks and the results of transactions. */
 import { toHex, utf8 } from '../base/bytes.ts';
-import { malformed } from './codec.ts';
+import { malformed, Reader } from './codec.ts';
 import type { Hash, PublicKey } from './ids.ts';
 import { BLOCK_TRANSACTIONS_MAX, NETWORK_NAME_BYTES_MAX } from './limits.ts';
 import { bytes, grains, list, optional, record, type Schema, text, u32, uint } from './schema.ts';
@@ -109,6 +109,13 @@ export const block: Schema<Block> = record('block', {
   header: signed,
   transactions: list(signed, BLOCK_TRANSACTIONS_MAX),
 });
+
+/** The signed header of a block in its wire form, without reading the transactions. Throws `malformed`. */
+export function headerIn(wire: Uint8Array): Signed {
+  const reader = new Reader(wire);
+  if (reader.array(2) !== 2) throw malformed('block: wrong number of fields');
+  return signed.read(reader);
+}
 
 /** Hash of a header, which the next block names. */
 export function headerHash(suite: Suite, payload: Uint8Array): Hash {

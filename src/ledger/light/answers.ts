@@ -1,7 +1,6 @@
 /** How a node that keeps the ledger answers light clients. */
 import { SaharaError } from '../../base/errors.ts';
-import { Reader } from '../../protocol/codec.ts';
-import { type Signed, signed } from '../../protocol/signing.ts';
+import type { Signed } from '../../protocol/signing.ts';
 import type { BlockParts } from '../blocks.ts';
 import { BLOCK_REQUESTS_SERVED_MAX, HEADERS_ANSWER_BYTES_MAX, STATE_ANSWER_BYTES_MAX } from '../limits.ts';
 import { createQueries } from '../queries.ts';
@@ -39,8 +38,7 @@ export function createLightAnswers(
       const found: Signed[] = [];
       const last = Math.min(chain.head().height, fromHeight + count - 1);
       for (let height = Math.max(1, fromHeight); height <= last; height++) {
-        const wire = await chain.block(height);
-        const header = wire === undefined ? await chain.header(height) : headerIn(wire);
+        const header = await chain.header(height);
         if (header === undefined) break;
         found.push(header);
       }
@@ -59,13 +57,6 @@ export function createLightAnswers(
       });
     },
   };
-}
-
-/** The header of a stored block, without reading its transactions. */
-function headerIn(wire: Uint8Array): Signed {
-  const reader = new Reader(wire);
-  reader.array(2);
-  return signed.read(reader);
 }
 
 /** Answers light clients over a mesh until the returned function is called. */
