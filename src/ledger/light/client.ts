@@ -5,7 +5,7 @@
  * of nodes that all withhold new blocks looks quiet.
  */
 import { equalBytes } from '../../base/bytes.ts';
-import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { asSaharaError, invariant, SaharaError } from '../../base/errors.ts';
 import type { Store } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
 import type { Hash, PublicKey } from '../../protocol/ids.ts';
@@ -18,6 +18,7 @@ import {
   HEADERS_ANSWERED_MAX,
   PEERS_ASKED_MAX,
   STATE_ANSWER_BYTES_MAX,
+  STATE_KEYS_ASKED_MAX,
 } from '../limits.ts';
 import { nameOf } from '../names.ts';
 import { type Account, accountIn, assetIn, channelIn, type ReadRecord } from '../queries.ts';
@@ -90,7 +91,10 @@ export interface LightClient {
   asset(id: Hash, options?: Waiting): Promise<Proved<Asset | undefined>>;
   /** A bought licence. */
   grant(asset: Hash, licensee: PublicKey, options?: Waiting): Promise<Proved<GrantRecord | undefined>>;
-  /** Whatever `about` reads, all of it at one head. `about` is called again whenever more was read for it. */
+  /**
+   * Whatever `about` reads, at most 128 records, all at one head. `about` is called again whenever more was read for
+   * it: until then records that it asks for seem absent.
+   */
   read<T>(about: (read: ReadRecord) => T, options?: Waiting): Promise<Proved<T>>;
   /** A transaction in the ledger; `undefined` when no peer that was asked knows it, which proves nothing. */
   inclusion(id: Hash, options?: Waiting): Promise<ProvedInclusion | undefined>;
@@ -169,6 +173,7 @@ class Client {
         const stored = proved?.values.get(name);
         return stored && table.schema.decode(stored);
       });
+      invariant(keys.size <= STATE_KEYS_ASKED_MAX, 'one question reads at most 128 records');
       if (proved !== undefined && keys.size === size) return { value, head: proved.head };
       proved = await this.#any(signal, (peerId) => this.#prove(peerId, [...keys.values()], signal));
     }
@@ -295,7 +300,10 @@ class Client {
     return values;
   }
 
-  /** Takes a peer's headers to its last, or past `target`; answers whether that was among them. One at a time: each run begins at the head. */
+  /**
+   * Takes a peer's headers to its last, or past `target`; answers whether that was among them. One at a time: each run
+   * begins at the head.
+   */
   #followPeer(
     peerId: string,
     target: OpenedHeader | undefined,
@@ -313,7 +321,7 @@ class Client {
           headersQuestion.encode(question),
           this.#limits(HEADERS_ANSWER_BYTES_MAX, signal),
         );
-        met ||= await this.chain.take(headersAnswer.decode(answer), target);
+        met = (await this.chain.take(headersAnswer.decode(answer), target)) || met;
         if (this.chain.head().height === height) return met;
       }
     });
