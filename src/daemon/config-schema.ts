@@ -63,6 +63,10 @@ const amount = (fallback: string): z.ZodDefault<z.ZodString> =>
     .meta({ allowed: 'an amount in SAHARA such as 0.002' })
     .default(fallback);
 
+const PEER_ID = '[1-9A-HJ-NP-Za-km-z]{40,64}';
+const ADDRESS = new RegExp(`^(/[^/\\s]+)+/p2p/${PEER_ID}$`);
+const ADDRESS_OR_PEER = new RegExp(`^((/[^/\\s]+)+/p2p/)?${PEER_ID}$`);
+
 /** The schema. `prefault({})` lets a whole section be left out. */
 export const configSchema: z.ZodType<Config> = z.strictObject({
   mesh: z
@@ -90,7 +94,8 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
         .default(-1)
         .describe('Port for peers that come by WebSocket. 0 takes a free one, -1 serves none.'),
       bootstrap: z
-        .array(z.string())
+        .array(z.string().regex(ADDRESS))
+        .meta({ allowed: 'addresses that end in /p2p/ and a peer id' })
         .default([])
         .describe(
           'Addresses of peers to join by: /ip4/203.0.113.7/tcp/4101/p2p/12D3Koo..., as `sahara status` prints them.',
@@ -140,7 +145,8 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
           'Whose sealed calls to carry to other peers: nobody’s, those of your own peers, or everybody’s. What they say stays hidden from here.',
         ),
       via: z
-        .array(z.string())
+        .array(z.string().regex(ADDRESS_OR_PEER))
+        .meta({ allowed: 'peer ids, or addresses that end in /p2p/ and one' })
         .default([])
         .describe(
           'Gateway peers, by address or peer id, that carry the calls made from here. The first that can is used, and every call is sealed to its agent. Empty: call hosts directly.',

@@ -25,6 +25,8 @@ function refusal(sources: Parameters<typeof loadConfig>[0]): SaharaError {
   throw new Error('it was accepted');
 }
 
+const PEER = '/dns4/peer.example/tcp/4001/p2p/12D3KooWGzBZpmCe1Rg3YJmPvj8sHYXkRSSWhVGUNyHmPvVtF2QY';
+
 describe('configuration', () => {
   it('has every option with its default in the template, and the template changes nothing', () => {
     const plain = loadConfig({});
@@ -41,9 +43,13 @@ describe('configuration', () => {
 
   it('lets variables win over the file and flags over variables', () => {
     const file = fileOf('mesh:\n  port: 1\n  host: 10.0.0.1\nguide:\n  price: 0.005\n');
-    const environment = { SAHARA_MESH_PORT: '2', SAHARA_MESH_MDNS: 'off', SAHARA_MESH_BOOTSTRAP: 'a, b' };
+    const environment = {
+      SAHARA_MESH_PORT: '2',
+      SAHARA_MESH_MDNS: 'off',
+      SAHARA_MESH_BOOTSTRAP: `${PEER}, ${PEER}`,
+    };
     const config = loadConfig({ file, environment, flags: new Map([['mesh.port', '3']]) });
-    expect(config.mesh).toMatchObject({ port: 3, host: '10.0.0.1', mdns: false, bootstrap: ['a', 'b'] });
+    expect(config.mesh).toMatchObject({ port: 3, host: '10.0.0.1', mdns: false, bootstrap: [PEER, PEER] });
     expect(config.guide.price).toBe('0.005');
   });
 
@@ -56,6 +62,11 @@ describe('configuration', () => {
     ['mesh: 7\n', { line: 1, field: 'mesh' }],
     ['mesh:\n  - [\n', { field: '(syntax)' }],
     ['42\n', { field: '(file)' }],
+    [
+      'gateway:\n  via: [notanaddress]\n',
+      { line: 2, allowed: 'peer ids, or addresses that end in /p2p/ and one' },
+    ],
+    ['mesh:\n  bootstrap: [10.0.0.1]\n', { line: 2, allowed: 'addresses that end in /p2p/ and a peer id' }],
   ])('names line, field, found and allowed in %j', (text, facts) => {
     const { code, facts: found } = refusal({ file: fileOf(text) });
     expect(code).toBe('config-invalid');
