@@ -81,9 +81,9 @@ async function inTheMiddle(): Promise<{ readonly ended: Promise<unknown> }> {
   const begun = Promise.withResolvers<void>();
   let pieces = 0;
   const onText = (): void => {
-    if (++pieces === 12) begun.resolve();
+    if (++pieces === 30) begun.resolve();
   };
-  const ended = town.ask('teller', tellMe(80, 20), { onText }).finally(() => begun.resolve());
+  const ended = town.ask('teller', tellMe(120, 20), { onText }).finally(() => begun.resolve());
   await begun.promise;
   return { ended };
 }
