@@ -178,6 +178,8 @@ class ThresholdClaimer implements Claimer {
       if (sent === undefined) {
         const claim = claimBody(due.lane);
         if (claim === undefined) return 'waiting';
+        // A loss of power must not leave this book behind what it has claimed.
+        await this.#parts.book.flush();
         point('claim:submitting');
         sent = { claim, transaction: await this.#parts.ledger.submitClaim(claim, { signal }) };
         this.#sent.set(name, sent);

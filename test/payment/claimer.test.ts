@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { silentLog as log } from '../../src/base/log.ts';
+import { createMemoryStore, type Store } from '../../src/base/store.ts';
 import { claimPollMs, closeDelayMs, startClaiming } from '../../src/daemon/claiming.ts';
 import { createGenesis } from '../../src/ledger/genesis.ts';
 import type { BlockEvent } from '../../src/ledger/ledger.ts';
@@ -95,6 +96,33 @@ describe('claims', () => {
     expect(ledger.sent).toHaveLength(0);
     const { id } = rig.channels.all[0] ?? expect.fail('a channel');
     expect(await claimer.round({ all: true, only: id })).toMatchObject({ claimed: 1 });
+  });
+
+  it('PAY-42: what a claim presents is forced to disk before the claim is sent', async () => {
+    const store = createMemoryStore();
+    let loose = 0;
+    const watched: Store = {
+      ...store,
+      async batch(operations, options) {
+        await store.batch(operations, options);
+        loose = options?.sync === true ? 0 : loose + 1;
+      },
+    };
+    const rig = await createRig({ payeeStore: watched });
+    for (let call = 0; call < 5; call++) await ask(rig);
+    expect(loose).toBeGreaterThan(0);
+    const ledger = ledgerOver(rig.channels);
+    const seen: number[] = [];
+    const asked: ClaimLedger = {
+      ...ledger,
+      submitClaim(claim, options) {
+        seen.push(loose);
+        return ledger.submitClaim(claim, options);
+      },
+    };
+    const claimer = createClaimer({ book: rig.payee, channels: rig.channels, ledger: asked, clock, log });
+    expect(await claimer.round({ all: true })).toMatchObject({ claimed: 1 });
+    expect(seen).toEqual([0]);
   });
 
   it('PAY-42: a claim whose outcome is unknown is looked up and not sent again; a closing channel does not wait', async () => {
