@@ -9,6 +9,7 @@
  * A batch that fails leaves memory ahead of the disk. The journal then refuses everything with that failure, and
  * with it the books serve nothing more until they are opened again.
  */
+import { equalBytes, readU64be, u64be } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, type SaharaError } from '../base/errors.ts';
 import { point } from '../base/points.ts';
@@ -42,18 +43,48 @@ export const JOURNAL_DEFAULTS: JournalOptions = { lingerMs: 5, tailLingerMs: 50 
 
 const SYNC_MARK: StoreOperation = { type: 'put', key: Uint8Array.of(0), value: new Uint8Array(0) };
 
+/** Where the store says which collection it has last taken over; each one counts from the one before. */
+const COLLECTION_KEY: Uint8Array = Uint8Array.of(0, 1);
+
+function collectionMark(collection: bigint): StoreOperation {
+  return { type: 'put', key: COLLECTION_KEY, value: u64be(collection) };
+}
+
+/** The number of the collection that a batch of the tail holds. */
+function collectionIn(batch: readonly StoreOperation[]): bigint | undefined {
+  const mark = batch.find(({ key }) => equalBytes(key, COLLECTION_KEY));
+  return mark?.type === 'put' ? readU64be(mark.value) : undefined;
+}
+
 interface Waiter {
   resolve(): void;
   reject(error: SaharaError): void;
 }
 
-/** Puts what a tail still holds after a crash into its store. Before anything else is read. */
+/**
+ * Puts what a tail still holds after a crash into its store. Before anything else is read. A loss of power may have
+ * left either of them behind the other: what the store has is not taken back, and what rests on something that
+ * neither has any more is left out.
+ */
 export async function recoverTail(store: Store, tail: Tail | undefined): Promise<void> {
   if (tail === undefined || tail.sizeBytes === 0) return;
-  const operations = tail.batches().flat();
+  const operations: StoreOperation[] = [];
+  let taken = collectionOf(store);
+  for (const batch of tail.batches()) {
+    const collection = collectionIn(batch) ?? taken + 1n;
+    if (collection <= taken) continue;
+    if (collection > taken + 1n) break;
+    operations.push(...batch);
+    taken = collection;
+  }
   await store.batch([...operations, SYNC_MARK], { sync: true });
   point('tail:recovered');
   tail.clear();
+}
+
+function collectionOf(store: Store): bigint {
+  const stored = store.getSync(COLLECTION_KEY);
+  return stored === undefined ? 0n : readU64be(stored);
 }
 
 /** Writes marked sources in groups. */
@@ -70,10 +101,12 @@ export class Journal {
   #failure: SaharaError | undefined;
   // Whether batches were written since the last one that was forced to disk.
   #loose = false;
+  #collection: bigint;
 
   constructor(parts: JournalParts, options: Partial<JournalOptions> = {}) {
     this.#parts = parts;
     this.#options = { ...JOURNAL_DEFAULTS, ...options };
+    this.#collection = parts.tail === undefined ? 0n : collectionOf(parts.store);
   }
 
   /** What stopped this journal, if anything. */
@@ -120,6 +153,9 @@ export class Journal {
     const sources = [...this.#marked];
     this.#marked.clear();
     for (const source of sources) source.collect(operations);
+    if (this.#parts.tail !== undefined && operations.length > 0) {
+      operations.push(collectionMark(++this.#collection));
+    }
     return operations;
   }
 
@@ -172,8 +208,11 @@ export class Journal {
   }
 
   async #batch(sync: boolean): Promise<void> {
-    const operations = [...this.#tailed, ...this.#collect()];
     const { tail, store } = this.#parts;
+    const collected = this.#collect();
+    // The tail must have no gap: what comes meanwhile rests on this, which the store may not have taken when we end.
+    if (tail && collected.length > 0) tail.append(collected);
+    const operations = [...this.#tailed, ...collected];
     const tailBytes = tail?.sizeBytes ?? 0;
     this.#tailed = [];
     // A batch forces everything before it to disk, but only if it holds something.
