@@ -6,6 +6,7 @@
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { point } from '../base/points.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import { callVia } from '../protocol/sealed-message.ts';
 import { OPENING_TIMEOUT_MS } from './call-limits.ts';
@@ -97,6 +98,7 @@ class PeerGateway implements Gateway {
       const { peerId: target } = callVia.decode(request);
       this.#checkRoom(calls);
       const far = await this.#open(target);
+      point('relay:opened');
       await this.#join({ stream, source }, { stream: far, source: far.frames()[Symbol.asyncIterator]() });
     } catch (error) {
       const failure = asSaharaError(error);
@@ -173,6 +175,7 @@ class PeerGateway implements Gateway {
       opened();
       if (next.done) {
         to.end();
+        point('relay:ended');
         return;
       }
       const { kind, body } = next.value;
@@ -181,7 +184,9 @@ class PeerGateway implements Gateway {
       }
       const waitMs = allowance.take(body.length, clock.monotonicMs());
       if (waitMs > 0) await new Promise<void>((resolve) => clock.after(waitMs, resolve));
-      if (!to.send({ kind, body })) await to.writable();
+      const open = to.send({ kind, body });
+      point('relay:passed');
+      if (!open) await to.writable();
     }
   }
 

@@ -35,6 +35,8 @@ export interface Scenario {
   readonly hit?: number;
   /** Whether only calls that are paid piece by piece come there: those with a payee that is not known well. */
   readonly metered?: boolean;
+  /** Whether the caller reaches its hosts by way of a gateway only, which is the ledger's peer. */
+  readonly relayed?: boolean;
 }
 
 /** Every point; a label that is not here does not compile. */
@@ -68,6 +70,9 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'host:answered': { victim: 'host', work: 'tell' },
   'host:charged': { victim: 'host', work: 'tell' },
   'host:ended': { victim: 'host', work: 'ask' },
+  'relay:opened': { victim: 'ledger', work: 'tell', relayed: true },
+  'relay:passed': { victim: 'ledger', work: 'tell', hit: 20, relayed: true },
+  'relay:ended': { victim: 'ledger', work: 'tell', relayed: true },
   'payee:counted': { victim: 'host', work: 'ask' },
   'payee:signed': { victim: 'host', work: 'leave' },
   'payee:secured': { victim: 'host', work: 'ask' },

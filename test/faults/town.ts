@@ -62,6 +62,8 @@ export interface AskOptions {
 export interface TownOptions {
   /** Flags for one of the daemons. */
   readonly flags?: Partial<Readonly<Record<Role, readonly string[]>>>;
+  /** Whether the caller dials nobody but the ledger's peer, which carries its sealed calls. */
+  readonly relayed?: boolean;
   /** Called with every peer before its first start. */
   readonly prepare?: (role: Role, peer: Peer) => Promise<void>;
 }
@@ -110,7 +112,11 @@ async function found(peers: Peers, stop: Town['stop'], options: TownOptions): Pr
   const asked: Asked[] = [];
   const common = [...LOOPBACK, '--wallet-claim-every-seconds', '3600', '--wallet-channel-deposit', '20'];
   const flags: Record<Role, readonly string[]> = {
-    ledger: [...common, '--guide-host', 'never', '--mesh-port', String(await freePort())],
+    ledger: [
+      ...common,
+      ...['--guide-host', 'never', '--mesh-port', String(await freePort())],
+      ...(options.relayed ? ['--gateway-serve', 'all'] : []),
+    ],
     host: [...common, '--guide-host', 'always', '--mesh-port', String(await freePort())],
     caller: common,
   };
@@ -127,6 +133,7 @@ async function found(peers: Peers, stop: Town['stop'], options: TownOptions): Pr
     if (role !== 'ledger') continue;
     const [address = ''] = (await of.ledger.client.call('status', {})).addresses;
     for (const other of ['host', 'caller'] as const) flags[other] = [...flags[other], '--bootstrap', address];
+    if (options.relayed) flags.caller = [...flags.caller, '--gateway-via', address, '--mesh-private', 'true'];
   }
   return {
     peers,
