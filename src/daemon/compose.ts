@@ -28,6 +28,7 @@ import { questionsBehindGateways, serveViaCards } from './gateway.ts';
 import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
+import { lineageHandlers } from './handlers/lineage.ts';
 import { moneyHandlers } from './handlers/money.ts';
 import { standingHandlers } from './handlers/standing.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
@@ -317,6 +318,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...standingHandlers(running),
     ...ledgerHandlers(running),
     ...moneyHandlers(running),
+    ...lineageHandlers(running),
     ...agentHandlers(running),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
     ...resumeHandlers(running),

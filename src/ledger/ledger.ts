@@ -1,6 +1,7 @@
 /** What the rest of Sahara sees of a ledger, whatever engine keeps it. */
 import type { Genesis, TransactionResult } from '../protocol/block.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
+import type { LicenceTerms } from '../protocol/licence.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
 import type { Signed } from '../protocol/signing.ts';
 import type {
@@ -56,6 +57,8 @@ export interface Asset {
   readonly kind: RegisterAssetAction['kind'];
   readonly name: string;
   readonly licence: string;
+  /** What the licence says; absent: it binds nobody. */
+  readonly terms: LicenceTerms | undefined;
   readonly owners: readonly OwnerShare[];
   readonly parents: readonly ParentShare[];
   readonly commitment: Commitment;
@@ -144,6 +147,8 @@ export interface Ledger {
   asset(id: Hash): Asset | undefined;
   /** Assets that a key owns a share of, at most 256. */
   assetsOf(owner: PublicKey): readonly Asset[];
+  /** Assets that name this one as a parent, at most 256. */
+  childrenOf(asset: Hash): readonly Asset[];
   /**
    * Hands in a transaction and resolves once a block that this node executed gave it effect. Handing in the same
    * transaction again joins the first or answers from the ledger. Rejects with `tx-invalid` (its bytes or

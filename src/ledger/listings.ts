@@ -1,5 +1,5 @@
 /**
- * Lists for queries, beside the state and not part of it: the channels of a key and the assets of an owner. A list
+ * Lists for queries, beside the state and not part of it: the channels of a key, the assets of an owner and what was made from an asset. A list
  * is dense and numbered, so that it can be read without an iterator and shrinks in one step: the last entry takes
  * the place of one that goes.
  */
@@ -11,11 +11,11 @@ import { nameOf } from './names.ts';
 import type { State } from './state.ts';
 
 /** What is listed under a key. */
-export type ListKind = 'channels' | 'assets';
+export type ListKind = 'channels' | 'assets' | 'children';
 
 type Read = (key: Uint8Array) => Uint8Array | undefined;
 
-const KIND: Readonly<Record<ListKind, number>> = { channels: 1, assets: 2 };
+const KIND: Readonly<Record<ListKind, number>> = { channels: 1, assets: 2, children: 3 };
 const COUNT = 0;
 const ENTRY = 1;
 const PLACE = 2;
@@ -58,6 +58,7 @@ export function listOperations(read: Read, state: State): readonly StoreOperatio
   for (const { id, before, now } of state.assets.changed()) {
     if (before !== undefined || now?.definition.type !== 'register-asset') continue;
     for (const { owner } of now.definition.owners) lists.add('assets', owner, id);
+    for (const { asset } of now.definition.parents) lists.add('children', asset, id);
   }
   return lists.operations();
 }

@@ -12,7 +12,7 @@ import {
   LISTED_MAX,
   TRANSACTIONS_LISTED_MAX,
 } from './limits.ts';
-import { readList } from './listings.ts';
+import { type ListKind, readList } from './listings.ts';
 import { prepareTransaction } from './prepare.ts';
 import {
   ACCOUNTS,
@@ -37,6 +37,7 @@ export type Queries = Pick<
   | 'channelsOf'
   | 'asset'
   | 'assetsOf'
+  | 'childrenOf'
   | 'lookup'
   | 'proof'
   | 'stateProof'
@@ -60,6 +61,7 @@ export function createQueries(parts: BlockParts): Queries {
     channelsOf: (key) => listed(chain.readLists, 'channels', key, channel),
     asset,
     assetsOf: (owner) => listed(chain.readLists, 'assets', owner, asset),
+    childrenOf: (id) => listed(chain.readLists, 'children', id, asset),
     lookup: (id) => chain.lookup(id),
     proof: (id) => inclusionProofOf(parts, id),
     stateProof: (key) => ({ value: chain.readState(key), proof: chain.tree.prove(key) }),
@@ -108,7 +110,7 @@ export function assetIn(read: ReadRecord, id: Hash): Asset | undefined {
 
 function listed<T>(
   readLists: (key: Uint8Array) => Uint8Array | undefined,
-  kind: 'channels' | 'assets',
+  kind: ListKind,
   key: PublicKey,
   find: (id: Hash) => T | undefined,
 ): readonly T[] {

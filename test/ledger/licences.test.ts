@@ -115,6 +115,9 @@ describe('licences on the ledger', () => {
     expect(await made(undefined, under(free, { ppm: 0 }))).toBe('ok');
     const strict = await registered(alice, { ...OPEN, commercial: false });
     expect(await made(undefined, under(strict))).toBe('licence-commercial');
+    const [child] = ledger.queries.childrenOf(free);
+    expect(child).toMatchObject({ registrant: bob.publicKey, parents: [{ relation: 'trained-on', ppm: 0 }] });
+    expect(ledger.queries.childrenOf(strict)).toEqual([]);
     const mixed = asset(bob, OPEN, [under(free), under(strict)]);
     expect((await ledger.run(bob, mixed)).name).toBe('licence-commercial');
   });

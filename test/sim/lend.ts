@@ -30,6 +30,7 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
     channelsOf: (key) => lent().channelsOf(key),
     asset: (id) => lent().asset(id),
     assetsOf: (owner) => lent().assetsOf(owner),
+    childrenOf: (id) => lent().childrenOf(id),
     submit: (message, options) => later((ledger) => ledger.submit(message, options)),
     lookup: (id) => lent().lookup(id),
     proof: (id) => later((ledger) => ledger.proof(id)),

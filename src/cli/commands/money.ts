@@ -1,6 +1,6 @@
-/** `earnings`, `receipts`, `collect`: who earned what, and what was spent. */
+/** `earnings`, `receipts`, `collect`, `lineage`: who earned what and why, and what was spent. */
 import { systemClock } from '../../base/clock.ts';
-import type { EarningsReport } from '../../daemon/admin/types.ts';
+import type { EarningsReport, LineageRow } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
 import { ago, clip, plainName, shortDid, shortId } from '../terminal.ts';
@@ -19,6 +19,12 @@ export const moneyCommands: CommandGroup = (program, run) => {
     .option('--all', 'all of yours, which is also what no asset means')
     .addHelpText('after', '\nExample:\n  $ sahara collect')
     .action(run(collect));
+  program
+    .command('lineage')
+    .description('what an asset is made of, what was made of it, its licence, and who keeps what it earns')
+    .argument('<asset>', 'its id; for your own also the name or first characters')
+    .addHelpText('after', '\nExample:\n  $ sahara lineage guide')
+    .action(run(lineage));
   program
     .command('receipts')
     .description('calls made from here: what they cost and whether they are settled')
@@ -52,6 +58,38 @@ function showEarnings(app: App, report: EarningsReport): void {
   ]);
   showTable(app, ['ASSET', 'KIND', 'NAME', 'OWNER', 'RECEIVED', 'COLLECTED'], cells);
 }
+
+async function lineage(app: App, asset: string): Promise<void> {
+  const report = await app.client.call('lineage', { asset }, { signal: app.signal });
+  app.terminal.result(report, () => {
+    const { terminal } = app;
+    terminal.line(`${plainName(report.name, 60)}  (${report.kind} ${shortId(report.asset)})`);
+    terminal.line(`received   ${amount(report.received)}`);
+    terminal.line(`licence    ${plainName(report.licence, 60) || 'none stated'}`);
+    for (const words of report.terms ?? []) terminal.line(`           ${words}`);
+    for (const { owner, ppm } of report.owners)
+      terminal.line(`owner      ${shortDid(owner)}  ${percent(ppm)}`);
+    showKin(app, 'made of', report.madeOf);
+    showKin(app, 'made into', report.madeInto);
+    if (report.royalties.length > 1) showKin(app, 'who keeps what it receives', report.royalties);
+  });
+}
+
+function showKin(app: App, title: string, rows: readonly LineageRow[]): void {
+  if (rows.length === 0) return;
+  app.terminal.line();
+  app.terminal.line(`${title}:`);
+  const cells = rows.map((row) => [
+    shortId(row.asset),
+    row.kind,
+    plainName(row.name, 40),
+    row.relation,
+    percent(row.ppm),
+  ]);
+  showTable(app, ['ASSET', 'KIND', 'NAME', 'HOW', 'PART'], cells);
+}
+
+const percent = (ppm: number): string => `${ppm / 10_000} %`;
 
 async function collect(app: App, asset: string | undefined): Promise<void> {
   const stop = app.terminal.progress('Waiting for the ledger');

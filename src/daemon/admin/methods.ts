@@ -17,6 +17,7 @@ import type {
   ImportEvent,
   LedgerReport,
   LedgerVerdict,
+  LineageReport,
   ReceiptRow,
   SearchRow,
   StandingReport,
@@ -112,6 +113,8 @@ export interface UnaryMethods {
   receipts: { input: { readonly limit?: number | undefined }; output: readonly ReceiptRow[] };
   'receipts.bundle': { input: { readonly callId: string }; output: BundleReply };
   'ledger.status': { input: Empty; output: LedgerReport };
+  /** The whole id of any asset, or the name or first characters of the id of an own one. */
+  lineage: { input: { readonly asset: string }; output: LineageReport };
   'ledger.accounts': { input: { readonly did?: string | undefined }; output: readonly AccountRow[] };
   'ledger.transactions': {
     input: { readonly limit?: number | undefined };
@@ -212,6 +215,7 @@ export const ADMIN_METHODS: MethodTable = {
   receipts: unary(z.strictObject({ limit })),
   'receipts.bundle': unary(z.strictObject({ callId: name })),
   'ledger.status': unary(nothing),
+  lineage: unary(z.strictObject({ asset: name })),
   'ledger.accounts': unary(z.strictObject({ did: name.optional() })),
   'ledger.transactions': unary(z.strictObject({ limit })),
   'ledger.verify': unary(nothing),

@@ -62,7 +62,7 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
 }
 
 /** Assets that this operator registered or owns a share of. */
-async function ownAssets({ assets, ledger, wallet }: Running): Promise<readonly Asset[]> {
+export async function ownAssets({ assets, ledger, wallet }: Running): Promise<readonly Asset[]> {
   const found = new Map<string, Asset>();
   for (const id of await assets.registered()) {
     const asset = ledger.asset(id);
