@@ -16,6 +16,8 @@ export const ROOTS_REMEMBERED = 1_024;
 export const RECEIPTS_AHEAD_MAX = 4_096;
 /** Endings in one answer about a channel's state. */
 export const STATE_ENDINGS_MAX = 128;
+/** Calls charged last that are remembered beside the store, which takes them over a moment later. */
+export const ENDED_REMEMBERED = 16_384;
 /** Claims in flight at a time. */
 export const CLAIMS_AT_ONCE_MAX = 16;
 

@@ -14,6 +14,7 @@ import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { Journal } from './journal.ts';
+import { ENDED_REMEMBERED } from './limits.ts';
 import type { HeldVoucher, Hold, PayeeLane } from './payee-lane.ts';
 import { PayeeLanes } from './payee-lanes.ts';
 import { type PayeeDraft, PayeeTicks } from './payee-ticks.ts';
@@ -109,6 +110,8 @@ export class PayeeBook {
   readonly #journal: Journal;
   readonly #lanes: PayeeLanes;
   readonly #running = new Set<string>();
+  // Calls charged last, which the store may not have yet.
+  readonly #ended = new Set<string>();
   readonly #ticks: PayeeTicks;
 
   constructor(parts: PayeeBookParts, options: Partial<PayeeBookOptions> = {}) {
@@ -135,7 +138,8 @@ export class PayeeBook {
     const { terms, channel } = await checkVoucher(this.#parts, request);
     const lane = await this.#lanes.of(channel.id, terms.lane, channel.payer);
     const name = toHex(request.callId);
-    if (this.#running.has(name) || this.#parts.store.getSync(bookKey.ending(request.callId)) !== undefined) {
+    const ended = this.#ended.has(name) || this.#parts.store.getSync(bookKey.ending(request.callId));
+    if (this.#running.has(name) || ended) {
       throw new SaharaError('call-conflict', { callId: name });
     }
     this.#running.add(name);
@@ -156,10 +160,21 @@ export class PayeeBook {
 
   /** How the call ended; `running` while it is under way; `undefined` when nothing was charged for it. */
   async endingOf(callId: Id): Promise<EndingRecord | 'running' | undefined> {
+    const name = toHex(callId);
+    if (this.#running.has(name)) return 'running';
+    // What was charged a moment ago may be in the tail alone.
+    if (this.#ended.has(name)) await this.#journal.written();
     const found = await this.#parts.store.get(bookKey.ending(callId));
     if (found !== undefined) return endingRecord.decode(found);
-    const running = this.#running.has(toHex(callId)) || this.#parts.kept?.has(callId) === true;
-    return running ? 'running' : undefined;
+    // It may have ended while the store was read: that is asked for again.
+    const under = this.#running.has(name) || this.#ended.has(name) || this.#parts.kept?.has(callId);
+    return under === true ? 'running' : undefined;
+  }
+
+  #over(name: string): void {
+    this.#running.delete(name);
+    this.#ended.add(name);
+    if (this.#ended.size > ENDED_REMEMBERED) this.#ended.delete(this.#ended.values().next().value as string);
   }
 
   /** The lanes, for questions and claims. */
@@ -196,7 +211,10 @@ export class PayeeBook {
       commit: async (draft, agent) => {
         const { callId, requestHash, agentAsset } = request;
         try {
-          return await this.#ticks.commit(lane, hold, { draft, agent, callId, requestHash, agentAsset });
+          const made = { draft, agent, callId, requestHash, agentAsset };
+          const ending = await this.#ticks.commit(lane, hold, made);
+          this.#over(name);
+          return ending;
         } finally {
           this.#running.delete(name);
         }

@@ -9,6 +9,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { systemDice } from '../../src/base/random.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
 import { createMemoryStore, prefixed, type Store } from '../../src/base/store.ts';
+import type { Tail } from '../../src/base/tail.ts';
 import { createPayeeBook, type PayeeBook, type PayeeBookOptions } from '../../src/payment/payee-book.ts';
 import { PayerBook } from '../../src/payment/payer-book.ts';
 import { answerPaymentQuery } from '../../src/payment/payment-service.ts';
@@ -174,6 +175,8 @@ export interface RigOptions {
   readonly channels?: Channels;
   readonly pair?: PairOptions;
   readonly payeeStore?: Store;
+  /** In front of the payee's store. Default: none. */
+  readonly payeeTail?: Tail;
   readonly payerStore?: Store;
   readonly hostStore?: Store;
   readonly callerStore?: Store;
@@ -229,6 +232,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
       verifier,
       clock,
       store: options.payeeStore ?? createMemoryStore(),
+      ...(options.payeeTail !== undefined && { tail: options.payeeTail }),
       channels,
       network: NETWORK,
       operator: tick(keys.operator),

@@ -1,15 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
+import { openFileTail } from '../../src/base/tail.ts';
 import { answerPaymentQuery } from '../../src/payment/payment-service.ts';
 import { type PaymentQuery, paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts';
 import { createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
-import { CHANNEL, createRig, keys, NETWORK, QUESTION } from '../calls/rig.ts';
+import { AGENT_ASSET, CHANNEL, createRig, keys, NETWORK, QUESTION } from '../calls/rig.ts';
 import { failingAt } from './failing-store.ts';
 
 describe('questions about payments', () => {
+  it('PAY-13 PAY-20: a call that was charged a moment ago is never unknown, and is not taken again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sahara-queries-'));
+    const payeeTail = openFileTail(join(folder, 'tail'));
+    const rig = await createRig({ payeeTail });
+    for (let round = 0; round < 5; round++) {
+      const call = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n });
+      const { callId, receipt, evidence } = await call.result;
+      const again = rig.payee.admit({
+        callId,
+        payer: keys.payer.publicKey,
+        voucher: evidence.opening.voucher ?? expect.fail('a paid call'),
+        requestHash: receipt.requestHash,
+        agentAsset: AGENT_ASSET,
+        amountMax: 1n,
+        holdMs: 1_000,
+      });
+      await expect(again).rejects.toMatchObject({ code: 'call-conflict' });
+      const found = await rig.payee.endingOf(callId);
+      expect(found).toMatchObject({ sequence: round, receipt: evidence.ending.receipt });
+    }
+    payeeTail.close();
+    rmSync(folder, { recursive: true });
+  });
+
   it('PAY-22 PAY-23: are answered to the payer only, each fault by its code and the first of two first', async () => {
     const rig = await createRig();
     const { amount, callId } = await rig.caller.ask({
