@@ -1,4 +1,4 @@
-import { type Bucket, createBucket } from './rate.ts';
+import { Rates } from '../base/rates.ts';
 
 /** A token bucket for each of many names. */
 export interface Paces {
@@ -6,25 +6,19 @@ export interface Paces {
   take(name: string, nowMs: number): boolean;
 }
 
-/** Buckets of `ratePerSecond` that hold `burst`; of more than `namesMax` names the one met first is forgotten. */
+/** Buckets of `ratePerSecond` that hold `burst`, for `namesMax` names; `Rates` says who leaves when there are more. */
 export function createPaces(options: {
   readonly ratePerSecond: number;
   readonly burst: number;
   readonly namesMax: number;
 }): Paces {
-  const buckets = new Map<string, Bucket>();
+  const { ratePerSecond: perSecond, burst, namesMax } = options;
+  let atMs = 0;
+  const rates = new Rates({ monotonicMs: () => atMs }, namesMax);
   return {
     take(name, nowMs) {
-      let bucket = buckets.get(name);
-      if (bucket === undefined) {
-        bucket = createBucket({ ...options, nowMs });
-        buckets.set(name, bucket);
-        for (const [first] of buckets) {
-          if (buckets.size <= options.namesMax) break;
-          buckets.delete(first);
-        }
-      }
-      return bucket.take(nowMs);
+      atMs = nowMs;
+      return rates.take(name, { perSecond, burst }) === 0;
     },
   };
 }
