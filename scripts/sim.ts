@@ -24,6 +24,13 @@ const { values } = parseArgs({
   },
 });
 
+for (const name of ['seeds', 'seed', 'workers'] as const) {
+  const given = values[name];
+  if (given === undefined || /^[1-9]\d{0,8}$/.test(given)) continue;
+  console.error(`--${name} takes a whole number above 0, not "${given}".`);
+  process.exit(2);
+}
+
 const replayOf = (seed: number): string =>
   `npm run sim -- --seed ${seed}${values.mutation ? ` --mutation ${values.mutation}` : ''}`;
 

@@ -52,6 +52,6 @@ async function readTicketFile(file: string): Promise<string> {
   try {
     return (await readFile(file)).toString('base64');
   } catch (cause) {
-    throw new SaharaError('file-missing', { file }, { cause });
+    throw new SaharaError('file-missing', { path: file }, { cause });
   }
 }
