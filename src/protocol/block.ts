@@ -2,14 +2,14 @@
 import { toHex, utf8 } from '../base/bytes.ts';
 import { malformed, Reader } from './codec.ts';
 import type { Hash, PublicKey } from './ids.ts';
-import { BLOCK_TRANSACTIONS_MAX, NETWORK_NAME_BYTES_MAX } from './limits.ts';
+import { BLOCK_TRANSACTIONS_MAX, NETWORK_NAME_BYTES_MAX, PPM } from './limits.ts';
 import { bytes, grains, list, optional, record, type Schema, text, u32, uint } from './schema.ts';
 import { type Signed, signed } from './signing.ts';
 import type { Suite } from './suite.ts';
 
 /** Rules that a network starts with. */
 export interface LedgerParameters {
-  /** Fee of one transaction, grains; goes to the block's proposer. */
+  /** Fee of one transaction, grains: `rewardPpm` of it goes to the reward pool, the rest to the block's proposer. */
   readonly transactionFee: bigint;
   /** Least deposit of a channel, grains. */
   readonly depositMin: bigint;
@@ -17,6 +17,16 @@ export interface LedgerParameters {
   readonly closeDelayBlocks: number;
   /** Least and greatest time between blocks while channels are closing, milliseconds. */
   readonly blockIntervalMs: number;
+  /** Blocks between taking back a bond and getting it: longer than the longest challenge, which is `closeDelayBlocks`. */
+  readonly unbondDelayBlocks: number;
+  /** Least bond for a role, grains. */
+  readonly bondMin: bigint;
+  /** Part of what is left of a bond after compensation that a proven offence costs, parts per million. */
+  readonly slashPpm: number;
+  /** Part of each fee that goes to the reward pool, parts per million. */
+  readonly rewardPpm: number;
+  /** Blocks of one epoch, whose fees are shared as rewards. */
+  readonly epochBlocks: number;
 }
 
 /** Free money for whoever asks, on local networks only. */
@@ -52,6 +62,11 @@ export const genesis: Schema<Genesis> = record('genesis', {
     depositMin: grains,
     closeDelayBlocks: u32,
     blockIntervalMs: u32,
+    unbondDelayBlocks: u32,
+    bondMin: grains,
+    slashPpm: uint(PPM),
+    rewardPpm: uint(PPM),
+    epochBlocks: u32,
   }),
   faucet: optional(record('faucet-rules', { perAccount: grains, supply: grains })),
   accounts: list(record('genesis-account', { owner: bytes(32), balance: grains }), 1024),

@@ -66,7 +66,17 @@ export const sampleGenesis: Genesis = {
   name: 'sample',
   createdAtMs: NOW_MS - 86_400_000,
   sequencer: sequencer.publicKey,
-  parameters: { transactionFee: 1000n, depositMin: 1_000_000n, closeDelayBlocks: 20, blockIntervalMs: 1000 },
+  parameters: {
+    transactionFee: 1000n,
+    depositMin: 1_000_000n,
+    closeDelayBlocks: 20,
+    blockIntervalMs: 1000,
+    unbondDelayBlocks: 40,
+    bondMin: 1_000_000_000n,
+    slashPpm: 500_000,
+    rewardPpm: 500_000,
+    epochBlocks: 60,
+  },
   faucet: { perAccount: 100_000_000_000n, supply: 1_000_000_000_000n },
   accounts: [{ owner: payer.publicKey, balance: 50_000_000_000n }],
 };
