@@ -39,6 +39,21 @@ export function publicKeyOf(did: string): PublicKey | undefined {
   return didOf(publicKey) === did ? publicKey : undefined;
 }
 
+/** `bytes` in multibase, base58btc: what stands in a `did:key` after `did:key:`, and how proofs of documents are written. */
+export function multibaseOf(bytes: Uint8Array): string {
+  return base58btc.encode(bytes);
+}
+
+/** The bytes of a multibase text in base58btc of at most `charactersMax`, or `undefined` when it is not one. */
+export function multibaseBytes(text: string, charactersMax = 128): Uint8Array | undefined {
+  if (text.length > charactersMax) return undefined;
+  try {
+    return base58btc.decode(text);
+  } catch {
+    return undefined;
+  }
+}
+
 /** What stands before an Ed25519 key in a libp2p peer id: identity multihash of 36 bytes, protobuf key type 1, 32 bytes. */
 const PEER_ID_PREFIX = Uint8Array.of(0x00, 0x24, 0x08, 0x01, 0x12, 0x20);
 
@@ -57,8 +72,27 @@ export function peerIdBytes(text: string): Uint8Array | undefined {
   }
 }
 
-/** The domain of a signed or hashed type: `sahara/1/<network>/<type>`, length-prefixed by one byte. */
+const DOMAINS_MAX = 512;
+const domains = new Map<string, Map<string, Uint8Array>>();
+let domainsKept = 0;
+
+/** The domain of a signed or hashed type: `sahara/1/<network>/<type>`, length-prefixed by one byte. Not to be changed. */
 export function domain(network: string, type: string): Uint8Array {
+  let types = domains.get(network);
+  const known = types?.get(type);
+  if (known !== undefined) return known;
+  const made = makeDomain(network, type);
+  if (domainsKept === DOMAINS_MAX) {
+    domains.clear();
+    domainsKept = 0;
+    types = undefined;
+  }
+  domainsKept++;
+  domains.set(network, (types ?? new Map()).set(type, made));
+  return made;
+}
+
+function makeDomain(network: string, type: string): Uint8Array {
   const name = utf8(`sahara/${PROTOCOL_VERSION}/${network}/${type}`);
   invariant(
     name.length < 256 && !network.includes('/'),

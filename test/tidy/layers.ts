@@ -26,6 +26,7 @@ export const OWNERS: readonly (readonly [library: RegExp, owners: readonly strin
   [/^pino$/, ['base/log.ts']],
   [/^@noble\//, ['protocol/']],
   [/^hpke$/, ['protocol/seal.ts']],
+  [/^canonicalize$/, ['protocol/data-integrity.ts']],
   [/^(openai|node-llama-cpp)(\/.*)?$/, ['agent/backends/']],
   [/^(discord\.js|@discordjs\/.*|discord-api-types(\/.*)?|grammy(\/.*)?|@grammyjs\/.*)$/, ['bridges/']],
   [/^(fastify|zod)(\/.*)?$/, ['daemon/']],
