@@ -65,16 +65,15 @@ export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
 /** Big-endian bytes of an unsigned 32-bit integer. Any other number is a defect of the caller. */
 export function u32be(value: number): Uint8Array {
   invariant(Number.isInteger(value) && value >= 0 && value < 2 ** 32, 'an unsigned 32-bit integer');
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
 }
 
 /** Big-endian bytes of an unsigned 64-bit integer; sorts like the number it holds. Others are defects. */
 export function u64be(value: bigint): Uint8Array {
   invariant(value >= 0n && value < 1n << 64n, 'an unsigned 64-bit integer');
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, value);
+  bytes.set(u32be(Number(value >> 32n)));
+  bytes.set(u32be(Number(value & 0xffff_ffffn)), 4);
   return bytes;
 }
 

@@ -34,30 +34,35 @@ function littleEndian(value: bigint): Uint8Array {
   return Uint8Array.from({ length: 32 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));
 }
 
-/** Whether `a` < `b`, both 32 bytes little-endian, with the top byte of `a` masked. */
-function below(a: Uint8Array, b: Uint8Array, topMask: number): boolean {
+/** Whether the 32 bytes of `a` from `at` on are below `b`, little-endian, with the top byte masked. */
+function below(a: Uint8Array, at: number, b: Uint8Array, topMask: number): boolean {
   for (let i = 31; i >= 0; i--) {
-    const left = (a[i] as number) & (i === 31 ? topMask : 0xff);
+    const left = (a[at + i] as number) & (i === 31 ? topMask : 0xff);
     const right = b[i] as number;
     if (left !== right) return left < right;
   }
   return false;
 }
 
-function smallOrder(point: Uint8Array): boolean {
-  return SMALL_ORDER_BYTES.some((known) =>
-    known.every((byte, i) => byte === ((point[i] as number) & (i === 31 ? 0x7f : 0xff))),
-  );
+function smallOrder(bytes: Uint8Array, at: number): boolean {
+  return SMALL_ORDER_BYTES.some((known) => {
+    for (let i = 0; i < 32; i++)
+      if (known[i] !== ((bytes[at + i] as number) & (i === 31 ? 0x7f : 0xff))) return false;
+    return true;
+  });
+}
+
+function acceptableAt(bytes: Uint8Array, at: number): boolean {
+  return below(bytes, at, P, 0x7f) && !smallOrder(bytes, at);
 }
 
 /** Whether `point` is a canonical encoding that is not of small order. It may still not lie on the curve. */
 export function acceptablePoint(point: Uint8Array): boolean {
-  return point.length === 32 && below(point, P, 0x7f) && !smallOrder(point);
+  return point.length === 32 && acceptableAt(point, 0);
 }
 
 /** Whether a key and signature pass the filter. */
 export function acceptableSignature(publicKey: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64) return false;
-  const scalar = signature.subarray(32);
-  return acceptablePoint(publicKey) && acceptablePoint(signature.subarray(0, 32)) && below(scalar, L, 0xff);
+  return acceptablePoint(publicKey) && acceptableAt(signature, 0) && below(signature, 32, L, 0xff);
 }
