@@ -13,10 +13,12 @@ import type { Signer, Suite } from './suite.ts';
 
 const KEYS_MAX = 10_000;
 const keys = new Map<string, KeyObject | undefined>();
+const NAME = Buffer.alloc(32);
 
 /** Importing a key costs more than half of a verification, so the last ones stay. */
 function importPublicKey(publicKey: Uint8Array): KeyObject | undefined {
-  const name = String.fromCharCode(...publicKey);
+  NAME.set(publicKey);
+  const name = NAME.toString('latin1');
   const known = keys.get(name);
   if (known !== undefined || keys.has(name)) return known;
   let key: KeyObject | undefined;
