@@ -124,7 +124,7 @@ function budgetFor({ budget }: AskRequest, skewMs: number): CallBudget | undefin
  * Whether the operator vouches for the agent at the time that a call would be dated. A clock that was corrected by what
  * an agent's peer takes for the time must not make evidence that proves nothing, nor outlive that peer's mistake.
  */
-function isVouched({ suite, network }: CallerShared['parts'], card: Card, nowMs: number): boolean {
+function isVouched({ suite, network, verifier }: CallerShared['parts'], card: Card, nowMs: number): boolean {
   if (card.operatorCertificate.length === 0) return true;
   try {
     verifyChain(suite, certificateChain.decode(card.operatorCertificate), {
@@ -133,6 +133,7 @@ function isVouched({ suite, network }: CallerShared['parts'], card: Card, nowMs:
       subject: { kind: 'key', id: card.agent },
       capability: `serve:agent/${didOf(card.agent)}`,
       nowMs,
+      trust: verifier.trust,
     });
     return true;
   } catch {

@@ -134,7 +134,7 @@ class HomeAgents implements AgentKeeper {
       parts.config.market,
     );
     this.#ownHost = createHost({ ...hostParts, agents: this.#ownHosting });
-    const faultOf = createPeerCheck({ network, clock });
+    const faultOf = createPeerCheck({ network, clock, trust: verifier.trust });
     const enter = createCallDoor(parts, (agent) => this.#sealKeys.get(toHex(agent)));
     mesh.serveCalls((stream) => {
       const fault = faultOf(stream);

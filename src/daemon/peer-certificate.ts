@@ -7,7 +7,7 @@ import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Dice } from '../base/random.ts';
 import { certificate, certificateChain, verifyChain } from '../protocol/certificate.ts';
 import { PROTOCOL_VERSION, type PublicKey, peerIdBytes, peerIdOf } from '../protocol/ids.ts';
-import { signOne } from '../protocol/signing.ts';
+import { signOne, type Trust } from '../protocol/signing.ts';
 import type { Signer } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 
@@ -49,15 +49,23 @@ export interface CertifiedPeer {
   readonly peerCertificate: Uint8Array;
 }
 
-/** Why a peer's certificate is refused; `undefined` when it holds or there is none. Each is verified once. */
+/**
+ * Why a peer's certificate is refused; `undefined` when it holds or there is none. Each is verified once, and again
+ * when what `trust` says may have changed.
+ */
 export function createPeerCheck(parts: {
   readonly network: string;
   readonly clock: Clock;
+  readonly trust?: Trust | undefined;
 }): (peer: CertifiedPeer) => SaharaError | undefined {
-  const heldUntilMs = new WeakMap<Uint8Array, number>();
+  const held = new WeakMap<Uint8Array, { readonly untilMs: number; readonly version: number }>();
+  const { trust } = parts;
   return ({ peerId, peerCertificate }) => {
     const nowMs = parts.clock.nowMs();
-    if (peerCertificate.length === 0 || (heldUntilMs.get(peerCertificate) ?? 0) > nowMs) return undefined;
+    const version = trust?.version() ?? 0;
+    if (peerCertificate.length === 0) return undefined;
+    const known = held.get(peerCertificate);
+    if (known !== undefined && known.untilMs > nowMs && known.version === version) return undefined;
     try {
       const links = certificateChain.decode(peerCertificate);
       const id = peerIdBytes(peerId);
@@ -68,8 +76,9 @@ export function createPeerCheck(parts: {
         root: certificate.decode(first.payload).issuer,
         subject: { kind: 'peer', id },
         nowMs,
+        trust,
       });
-      heldUntilMs.set(peerCertificate, last.notAfterMs);
+      held.set(peerCertificate, { untilMs: last.notAfterMs, version });
       return undefined;
     } catch (error) {
       const failure = asSaharaError(error);

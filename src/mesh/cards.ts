@@ -3,7 +3,7 @@ import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import { type Card, card } from '../protocol/card.ts';
-import { certificateChain, verifyChain } from '../protocol/certificate.ts';
+import { certificateChain, verifyChainWith } from '../protocol/certificate.ts';
 import { malformed } from '../protocol/codec.ts';
 import type { Hash } from '../protocol/ids.ts';
 import { PROTOCOL_VERSION } from '../protocol/ids.ts';
@@ -57,7 +57,8 @@ export interface CardsParts {
 export function createCards(parts: CardsParts, options: { readonly network: string }): Cards {
   const { mesh, suite } = parts;
   const own = new Map<string, Uint8Array>();
-  const known = new Map<string, VerifiedCard>();
+  const known = new Map<string, VerifiedCard & { version: number }>();
+  const version = (): number => parts.verifier.trust?.version() ?? 0;
   const stop = mesh.serve(CARD_PROTOCOL, {
     requestBytesMax: 32,
     answerBytesMax: CARD_BYTES_MAX,
@@ -83,14 +84,17 @@ export function createCards(parts: CardsParts, options: { readonly network: stri
     if (!isOf(read, agent)) throw malformed('the card is of another agent or operator');
     const fault = await parts.verifier.check(options.network, 'card', read.agent, message);
     if (fault) throw new SaharaError(fault, { what: 'card' });
-    verifyChain(suite, certificateChain.decode(read.operatorCertificate), {
+    await vouched(read);
+    return { card: read, bytes, hash };
+  };
+
+  const vouched = (read: Card): Promise<unknown> =>
+    verifyChainWith(parts.verifier, certificateChain.decode(read.operatorCertificate), {
       network: options.network,
       root: read.operator,
       subject: { kind: 'key', id: read.agent },
       nowMs: parts.clock.nowMs(),
     });
-    return { card: read, bytes, hash };
-  };
 
   return {
     offer(bytes) {
@@ -101,12 +105,19 @@ export function createCards(parts: CardsParts, options: { readonly network: stri
     async read(agent, readOptions = {}) {
       const key = toHex(agent.cardHash);
       const cached = known.get(key);
-      if (cached && isOf(cached.card, agent)) return cached;
+      if (cached && isOf(cached.card, agent)) {
+        if (cached.version !== version()) {
+          await vouched(cached.card);
+          cached.version = version();
+        }
+        return cached;
+      }
       const mine = own.get(key);
       const bytes = mine ?? (await pull(parts, agent, readOptions));
+      const at = version();
       const read = await verified(bytes, agent);
       known.delete(key);
-      known.set(key, read);
+      known.set(key, { ...read, version: at });
       if (known.size > CARDS_CACHED_MAX) known.delete(known.keys().next().value as string);
       return read;
     },

@@ -7,7 +7,14 @@ import { SaharaError } from '../base/errors.ts';
 import type { Id, PublicKey } from './ids.ts';
 import { CERTIFICATE_CHAIN_MAX, CLOCK_SKEW_MS, NETWORK_NAME_BYTES_MAX } from './limits.ts';
 import { bytes, bytesUpTo, list, oneOf, record, type Schema, schema, text, uint } from './schema.ts';
-import { checkSigned, type SignatureFault, type Signed, signed, type Verifier } from './signing.ts';
+import {
+  checkSigned,
+  type SignatureFault,
+  type Signed,
+  signed,
+  type Trust,
+  type Verifier,
+} from './signing.ts';
 import type { Suite } from './suite.ts';
 
 /** Who a certificate speaks of: a libp2p peer id (its bytes) or an Ed25519 key. */
@@ -64,29 +71,32 @@ export interface ChainExpectation {
   /** Capability that the last link must hold, if any. */
   readonly capability?: string;
   readonly nowMs: number;
+  /** Who signs for an issuer now, and what was taken back. Default: every issuer is its own key, and nothing was. */
+  readonly trust?: Pick<Trust, 'signersOf' | 'isRevoked'> | undefined;
 }
 
 /**
  * The last certificate of a sound chain. Throws `certificate-invalid` with the link and the reason; refusals in
- * this order: length; for each link shape, version, network, issuer, time, what it passes on, signature; then
+ * this order: length; for each link shape, version, network, issuer, time, what it passes on, signature, revocation; then
  * the subject and the capability asked for.
  */
 export function verifyChain(suite: Suite, links: readonly Signed[], expected: ChainExpectation): Certificate {
   const walk = new ChainWalk(links, expected);
   for (const link of links) {
-    const current = walk.step(link);
-    walk.signed(checkSigned(suite, expected.network, 'certificate', current.issuer, link));
+    const { issuer } = walk.step(link);
+    const [key = issuer] = expected.trust?.signersOf(issuer, 'certificate') ?? [];
+    walk.signed(checkSigned(suite, expected.network, 'certificate', key, link));
   }
   return walk.end();
 }
 
-/** `verifyChain` with the signatures checked by `verifier`, off the event loop and each batch root once. */
+/** `verifyChain` with the signatures checked by `verifier`, off the event loop and each batch root once, under its trust. */
 export async function verifyChainWith(
   verifier: Verifier,
   links: readonly Signed[],
   expected: ChainExpectation,
 ): Promise<Certificate> {
-  const walk = new ChainWalk(links, expected);
+  const walk = new ChainWalk(links, { ...expected, trust: expected.trust ?? verifier.trust });
   for (const link of links) {
     const current = walk.step(link);
     walk.signed(await verifier.check(expected.network, 'certificate', current.issuer, link));
@@ -118,6 +128,10 @@ class ChainWalk {
 
   signed(fault: SignatureFault | undefined): void {
     if (fault) throw refused(this.#index, fault);
+    const { trust } = this.#expected;
+    if (this.#last && trust?.isRevoked(this.#last.issuer, this.#last.serial)) {
+      throw refused(this.#index, 'its issuer took it back');
+    }
   }
 
   /** The last link, which must be for the subject and hold the capability. */

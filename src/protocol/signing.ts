@@ -135,8 +135,25 @@ function shapeFault(message: Signed): SignatureFault | undefined {
   return depth <= BATCH_DEPTH_MAX && message.sides < 2 ** depth ? undefined : 'signature-invalid';
 }
 
+/** What a ledger says of who may speak for whom. */
+export interface Trust {
+  /**
+   * The keys whose statements of `type` count for a DID now, the one that signs now first. `undefined`: the DID is the
+   * only one, as of everybody who never registered another.
+   */
+  signersOf(did: Uint8Array, type: string): readonly Uint8Array[] | undefined;
+  /** Whether an issuer took the certificate with this serial back. */
+  isRevoked(issuer: Uint8Array, serial: Uint8Array): boolean;
+  /** Grows whenever an earlier answer may have become another. */
+  version(): number;
+  /** Resolves with true once a later block is known, with false when that takes too long or too many wait. */
+  later(): Promise<boolean>;
+}
+
 /** Checks signatures off the event loop and verifies each batch root once. */
 export interface Verifier {
+  /** What it asks who signs for a DID, and of certificates whether they were taken back. Absent: every DID is its own key. */
+  readonly trust?: Trust;
   check(
     network: string,
     type: string,
@@ -162,6 +179,31 @@ export function createVerifier(suite: Suite, remembered = 4096): Verifier {
         if (verdicts.size > remembered) verdicts.delete(verdicts.keys().next().value as string);
       }
       return (await verdict) ? undefined : 'signature-invalid';
+    },
+  };
+}
+
+/**
+ * `verifier`, for which a DID's statements are those of the keys that `trust` names. What no key of a registered DID
+ * signed is looked at again after the next block: its rotation may be in there.
+ */
+export function createTrustedVerifier(verifier: Verifier, trust: Trust): Verifier {
+  const check: Verifier['check'] = async (network, type, did, message) => {
+    const keys = trust.signersOf(did, type);
+    if (keys === undefined) return verifier.check(network, type, did, message);
+    let fault: SignatureFault | undefined;
+    for (const key of keys) {
+      fault = await verifier.check(network, type, key, message);
+      if (fault !== 'signature-invalid') return fault;
+    }
+    return fault;
+  };
+  return {
+    trust,
+    async check(network, type, did, message) {
+      const fault = await check(network, type, did, message);
+      if (fault !== 'signature-invalid' || trust.signersOf(did, type) === undefined) return fault;
+      return (await trust.later()) ? check(network, type, did, message) : fault;
     },
   };
 }
