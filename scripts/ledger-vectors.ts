@@ -5,7 +5,7 @@
 import { toHex, utf8 } from '../src/base/bytes.ts';
 import { createMemoryStore } from '../src/base/store.ts';
 import type { LaneRecord } from '../src/ledger/records.ts';
-import { dueToOwners, dueToParents, splitPayment } from '../src/ledger/settle.ts';
+import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../src/ledger/settle.ts';
 import { createStateTree } from '../src/ledger/tree.ts';
 import { stateProof } from '../src/ledger/tree-hash.ts';
 import { genesis as genesisSchema } from '../src/protocol/block.ts';
@@ -79,14 +79,18 @@ function settlement(): unknown {
     ppm,
   }));
   const owners = [700_000, 299_999, 1].map((ppm, i) => ({ owner: ids[i] ?? new Uint8Array(32), ppm }));
-  const collects = [0n, 1n, 2n, 3n, 999n, 1_000_000n, 123_456_789_012n].map((received) => ({
-    received: String(received),
-    parents: dueToParents(received, parents).map(String),
-    owners: dueToOwners(received, parents, owners).map(String),
-  }));
+  const collects = [0, 1, 10_000].flatMap((bounty) =>
+    [0n, 1n, 2n, 3n, 999n, 1_000_000n, 123_456_789_012n].map((received) => ({
+      bountyPpm: bounty,
+      received: String(received),
+      parents: dueToParents(received, parents).map(String),
+      owners: dueToOwners(received, { parents, owners, bounty }).map(String),
+      bounty: String(dueToKeepers(received, { parents, owners, bounty })),
+    })),
+  );
   return {
     about:
-      'Splitting of claims over three assets in turn (LEDGER-20); cumulative dues of an asset (LEDGER-24).',
+      'Splitting of claims over three assets in turn (LEDGER-20); cumulative dues of an asset (LEDGER-24, LEDGER-87).',
     claims,
     shares: { parentsPpm: parents.map(({ ppm }) => ppm), ownersPpm: owners.map(({ ppm }) => ppm) },
     collects,
@@ -138,6 +142,8 @@ async function chain(): Promise<unknown> {
     commitment: { scheme: 'sha256-merkle-1mib', root: suite.sha256(utf8(name)), sizeBytes: name.length },
     licence: 'open',
     terms: undefined,
+    replaces: undefined,
+    bounty: 0,
   });
   await run([alice, give(bob, 5n)], [alice, give(bob, 0n)], [bob, give(carol, 10n ** 12n)]);
   await run([bob, { type: 'faucet', to: bob.publicKey, amount: 7n }]);
@@ -168,6 +174,25 @@ async function chain(): Promise<unknown> {
   await run([bob, { type: 'close-by-payee', channel, claim: undefined }]);
   await run();
   await run();
+  const newer = assetId(suite, network, bob.publicKey, bench.nonce(bob));
+  const replacing = (name: string, replaces: Hash): Action => {
+    const plain = register(name, bob, [[base, 250_000]]);
+    return plain.type === 'register-asset' ? { ...plain, replaces, bounty: 10_000 } : plain;
+  };
+  await run(
+    [bob, replacing('model 2', model)],
+    [bob, replacing('model 3', model)],
+    [carol, replacing('x', base)],
+  );
+  const second = channelId(suite, network, alice.publicKey, bob.publicKey, bench.nonce(alice));
+  const earned = [{ asset: newer, amount: 10_001n }];
+  const parties = { channel: second, payer: alice, payee: bob, ceiling: 20_000n, amounts: earned };
+  await run([alice, open], [bob, { type: 'claim', ...claimOf(network, parties) }]);
+  await run(
+    [alice, { type: 'collect-path', assets: [newer, base] }],
+    [alice, { type: 'collect-path', assets: [newer, suite.sha256()] }],
+    [alice, { type: 'collect-path', assets: [] }],
+  );
   return {
     about:
       'A network from its genesis: every block with its results, changed records and state root (LEDGER-1 to 29).',

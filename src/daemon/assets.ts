@@ -107,5 +107,7 @@ function actionOf(wanted: Registration): RegisterAssetAction {
     commitment: wanted.commitment,
     licence: wanted.licence,
     terms: undefined,
+    replaces: undefined,
+    bounty: 0,
   };
 }

@@ -69,6 +69,12 @@ export interface Asset {
   readonly forwarded: readonly bigint[];
   /** Paid to each owner so far, in the order of `owners`, grains. */
   readonly paid: readonly bigint[];
+  /** The asset that it is a newer version of. */
+  readonly replaces: Hash | undefined;
+  /** Part of what the owners are due that goes to who collects, parts per million. */
+  readonly bounty: number;
+  /** Paid to those who collected so far, grains. */
+  readonly bountyPaid: bigint;
 }
 
 /** A transaction's place in the ledger and what it gave. */
@@ -149,6 +155,8 @@ export interface Ledger {
   assetsOf(owner: PublicKey): readonly Asset[];
   /** Assets that name this one as a parent, at most 256. */
   childrenOf(asset: Hash): readonly Asset[];
+  /** Every version of an asset, itself among them, the first before the latest; empty for one that is unknown. */
+  versionsOf(asset: Hash): readonly Asset[];
   /**
    * Hands in a transaction and resolves once a block that this node executed gave it effect. Handing in the same
    * transaction again joins the first or answers from the ledger. Rejects with `tx-invalid` (its bytes or

@@ -1,6 +1,7 @@
 /** Reads of a ledger's committed state, lists and blocks. */
 import { block, blockHeader, type TransactionResult, transactionResult } from '../protocol/block.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
+import { ASSET_VERSIONS_MAX } from '../protocol/limits.ts';
 import { merklePathOf } from '../protocol/merkle.ts';
 import { signed } from '../protocol/signing.ts';
 import type { BlockParts } from './blocks.ts';
@@ -25,6 +26,7 @@ import {
   REVENUES,
   stateKey,
   type Table,
+  VERSIONS,
 } from './records.ts';
 
 const TRANSACTIONS_LISTED_DEFAULT = 32;
@@ -38,6 +40,7 @@ export type Queries = Pick<
   | 'asset'
   | 'assetsOf'
   | 'childrenOf'
+  | 'versionsOf'
   | 'lookup'
   | 'proof'
   | 'stateProof'
@@ -62,6 +65,7 @@ export function createQueries(parts: BlockParts): Queries {
     asset,
     assetsOf: (owner) => listed(chain.readLists, 'assets', owner, asset),
     childrenOf: (id) => listed(chain.readLists, 'children', id, asset),
+    versionsOf: (id) => versionsIn(read, id),
     lookup: (id) => chain.lookup(id),
     proof: (id) => inclusionProofOf(parts, id),
     stateProof: (key) => ({ value: chain.readState(key), proof: chain.tree.prove(key) }),
@@ -105,7 +109,21 @@ export function assetIn(read: ReadRecord, id: Hash): Asset | undefined {
   const revenue = read(REVENUES, id);
   if (facts?.definition.type !== 'register-asset' || revenue === undefined) return undefined;
   const { type: _, ...definition } = facts.definition;
-  return { id, registrant: facts.registrant, depth: facts.depth, ...definition, ...revenue };
+  const { bounty: bountyPaid, ...money } = revenue;
+  return { id, registrant: facts.registrant, depth: facts.depth, ...definition, ...money, bountyPaid };
+}
+
+/** Every version of the asset `id`, the first before the latest. */
+export function versionsIn(read: ReadRecord, id: Hash): readonly Asset[] {
+  const versions: Asset[] = [];
+  let at: Hash | undefined = read(VERSIONS, id)?.first ?? id;
+  while (at !== undefined && versions.length < ASSET_VERSIONS_MAX) {
+    const found = assetIn(read, at);
+    if (found === undefined) break;
+    versions.push(found);
+    at = read(VERSIONS, at)?.next;
+  }
+  return versions;
 }
 
 function listed<T>(

@@ -4,6 +4,7 @@ import type { Hash, PublicKey } from '../protocol/ids.ts';
 import {
   ASSET_OWNERS_MAX,
   ASSET_PARENTS_MAX,
+  ASSET_VERSIONS_MAX,
   BLOCK_TRANSACTIONS_MAX,
   CLAIM_ASSETS_MAX,
   LINEAGE_DEPTH_MAX,
@@ -77,6 +78,17 @@ export interface RevenueRecord {
   readonly forwarded: readonly bigint[];
   /** Paid to each owner, in the definition's order. */
   readonly paid: readonly bigint[];
+  /** Paid to those who collected. */
+  readonly bounty: bigint;
+}
+
+/** Where an asset stands among its versions. Assets that neither replace one nor were replaced have none. */
+export interface VersionRecord {
+  /** From 1. */
+  readonly number: number;
+  readonly first: Hash;
+  /** What replaced it. */
+  readonly next: Hash | undefined;
 }
 
 /** What the faucet still holds, grains. */
@@ -179,8 +191,9 @@ export const REVENUES: Table<RevenueRecord> = {
     received: counter,
     forwarded: list(counter, ASSET_PARENTS_MAX),
     paid: list(counter, ASSET_OWNERS_MAX),
+    bounty: counter,
   }),
-  held: (revenue) => revenue.received - total(revenue.forwarded) - total(revenue.paid),
+  held: (revenue) => revenue.received - total(revenue.forwarded) - total(revenue.paid) - revenue.bounty,
 };
 
 /** The faucet, under the empty key; local networks only. */
@@ -223,6 +236,18 @@ export const APPROVALS: Table<ApprovalRecord> = {
   held: () => 0n,
 };
 
+/** Places among versions by asset id. */
+export const VERSIONS: Table<VersionRecord> = {
+  name: 'version',
+  tag: 0x22,
+  schema: record('version', {
+    number: uint(ASSET_VERSIONS_MAX),
+    first: bytes(32),
+    next: optional(bytes(32)),
+  }),
+  held: () => 0n,
+};
+
 interface HeldMeter {
   readonly tag: number;
   readonly held: (value: Uint8Array) => bigint;
@@ -244,6 +269,7 @@ const METERS: ReadonlyMap<number, HeldMeter> = new Map(
     meter(ENDINGS),
     meter(GRANTS),
     meter(APPROVALS),
+    meter(VERSIONS),
   ].map((one) => [one.tag, one]),
 );
 

@@ -69,6 +69,8 @@ const CODES = {
   'licence-ceiling': { code: 123, sentence: 'A parent limits what may be received more narrowly.' },
   'licence-not-for-sale': { code: 124, sentence: 'The asset needs no bought licence.' },
   'not-registrant': { code: 125, sentence: 'Only who registered the asset may do this.' },
+  'version-replaced': { code: 126, sentence: 'The asset was replaced by another version before.' },
+  'versions-exhausted': { code: 127, sentence: 'The asset has as many versions as the ledger allows.' },
 } as const;
 
 /** The name of a result. */

@@ -76,16 +76,29 @@ export function dueToParents(received: bigint, parents: readonly ParentShare[]):
   return parents.map(({ ppm }) => (received * BigInt(ppm)) / WHOLE);
 }
 
+/** How an asset shares out what it receives. */
+export interface Shares {
+  readonly parents: readonly ParentShare[];
+  readonly owners: readonly OwnerShare[];
+  /** Part of what the owners are due that goes to who collects, parts per million. */
+  readonly bounty: number;
+}
+
 /**
- * What it owes each owner: with `k` the sum of the parents' parts, `floor(received * (10^6 - k) * ppm / 10^12)`.
- * All dues only rise with `received` and never exceed it together; fewer grains than there are parents and
- * owners stay with the asset until more arrive.
+ * What it owes each owner: with `k` the sum of the parents' parts and `b` the bounty,
+ * `floor(received * (10^6 - k) * (10^6 - b) * ppm / 10^18)`. All dues, the bounty's among them, only rise with
+ * `received` and never exceed it together; fewer grains than there are parties stay with the asset until more arrive.
  */
-export function dueToOwners(
-  received: bigint,
-  parents: readonly ParentShare[],
-  owners: readonly OwnerShare[],
-): readonly bigint[] {
-  const kept = WHOLE - parents.reduce((sum, { ppm }) => sum + BigInt(ppm), 0n);
-  return owners.map(({ ppm }) => (received * kept * BigInt(ppm)) / (WHOLE * WHOLE));
+export function dueToOwners(received: bigint, shares: Shares): readonly bigint[] {
+  const kept = received * partKept(shares) * (WHOLE - BigInt(shares.bounty));
+  return shares.owners.map(({ ppm }) => (kept * BigInt(ppm)) / WHOLE ** 3n);
+}
+
+/** What it owes those who collect, all together: `floor(received * (10^6 - k) * b / 10^12)`. */
+export function dueToKeepers(received: bigint, shares: Shares): bigint {
+  return (received * partKept(shares) * BigInt(shares.bounty)) / WHOLE ** 2n;
+}
+
+function partKept({ parents }: Shares): bigint {
+  return WHOLE - parents.reduce((sum, { ppm }) => sum + BigInt(ppm), 0n);
 }

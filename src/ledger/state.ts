@@ -27,6 +27,8 @@ import {
   type RevenueRecord,
   stateKey,
   type Table,
+  VERSIONS,
+  type VersionRecord,
 } from './records.ts';
 
 /** Reads the committed bytes under a state key. */
@@ -139,6 +141,7 @@ export class State {
   readonly endings: TableView<EndingRecord>;
   readonly grants: TableView<GrantRecord>;
   readonly approvals: TableView<ApprovalRecord>;
+  readonly versions: TableView<VersionRecord>;
 
   constructor(read: StateReader) {
     const view = <T>(table: Table<T>): TableView<T> => new TableView(table, read, this.#journal);
@@ -152,6 +155,7 @@ export class State {
     this.endings = view(ENDINGS);
     this.grants = view(GRANTS);
     this.approvals = view(APPROVALS);
+    this.versions = view(VERSIONS);
   }
 
   /** Runs `step`; when `keep` says no to its outcome, the state is as before. */
@@ -181,8 +185,9 @@ export class State {
 
   #views(): readonly Pick<TableView<unknown>, 'heldChange' | 'changes' | 'load'>[] {
     const { accounts, channels, lanes, assets, revenues, faucets, closings, endings } = this;
-    const { grants, approvals } = this;
-    return [accounts, channels, lanes, assets, revenues, faucets, closings, endings, grants, approvals];
+    const { grants, approvals, versions } = this;
+    const first = [accounts, channels, lanes, assets, revenues, faucets, closings, endings];
+    return [...first, grants, approvals, versions];
   }
 }
 

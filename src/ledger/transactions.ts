@@ -1,7 +1,7 @@
 /** The kinds of transaction. Adding one touches its file, this table, and `spec/ledger.md`. */
 import type { Action } from '../protocol/transaction.ts';
 import { claim } from './transactions/claim.ts';
-import { collect } from './transactions/collect.ts';
+import { collect, collectPath } from './transactions/collect.ts';
 import type { ActionOf, Handler, Outcome, TransactionContext } from './transactions/context.ts';
 import { cancelClose, closeByPayee, requestClose } from './transactions/ending.ts';
 import { faucet } from './transactions/faucet.ts';
@@ -25,6 +25,7 @@ const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
   'buy-licence': buyLicence,
   'approve-derivative': approveDerivative,
   'withdraw-approval': withdrawApproval,
+  'collect-path': collectPath,
 };
 
 /** Executes an action by its kind's handler. */

@@ -78,6 +78,12 @@ export const ASSET_PARENTS_MAX = 16;
 export const TERRITORIES_MAX = 64;
 /** Deepest lineage. */
 export const LINEAGE_DEPTH_MAX = 64;
+/** Most assets that one transaction collects: the longest line of a lineage. */
+export const COLLECT_PATH_MAX = 65;
+/** Largest part of what an asset's owners are due that goes to who collects it, parts per million. */
+export const BOUNTY_PPM_MAX = 10_000;
+/** Most assets of which each replaces the one before. */
+export const ASSET_VERSIONS_MAX = 256;
 /** Parts in a whole share. */
 export const PPM = 1_000_000;
 /** Largest transaction, bytes. */

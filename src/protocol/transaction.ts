@@ -1,10 +1,12 @@
 /** What the ledger is told: one record per kind of transaction, signed by its sender under the type `transaction`. */
 import { concat, u64be } from '../base/bytes.ts';
+import { type CollectPathAction, collectPath } from './actions-asset.ts';
 import { domainHash, type Hash, type PublicKey } from './ids.ts';
 import { type LicenceTerms, licenceTerms, type ParentRelation } from './licence.ts';
 import {
   ASSET_OWNERS_MAX,
   ASSET_PARENTS_MAX,
+  BOUNTY_PPM_MAX,
   CLAIM_ASSETS_MAX,
   NETWORK_NAME_BYTES_MAX,
   PPM,
@@ -89,6 +91,10 @@ export interface RegisterAssetAction {
   readonly licence: string;
   /** What it says; absent: the asset binds nobody who makes something from it. */
   readonly terms: LicenceTerms | undefined;
+  /** The asset of the same registrant that this one is a newer version of. */
+  readonly replaces: Hash | undefined;
+  /** Part of what the owners are due that goes to who collects, parts per million. */
+  readonly bounty: number;
 }
 
 /** Opens a channel from the sender to `payee`. */
@@ -167,7 +173,8 @@ export type Action =
   | CollectAction
   | BuyLicenceAction
   | ApproveDerivativeAction
-  | WithdrawApprovalAction;
+  | WithdrawApprovalAction
+  | CollectPathAction;
 
 /** The wire form of an action. Numbers that are not listed are reserved. */
 export const action: Schema<Action> = union('action', {
@@ -200,6 +207,8 @@ export const action: Schema<Action> = union('action', {
       commitment: record('commitment', { scheme: text(32), root: bytes(32), sizeBytes: uint() }),
       licence: text(128),
       terms: optional(licenceTerms),
+      replaces: optional(bytes(32)),
+      bounty: uint(BOUNTY_PPM_MAX),
     }),
   ],
   'open-channel': [4, record('open-channel', { payee: bytes(32), deposit: grains })],
@@ -212,6 +221,7 @@ export const action: Schema<Action> = union('action', {
   'buy-licence': [20, record('buy-licence', { asset: bytes(32) })],
   'approve-derivative': [21, record('approve-derivative', { asset: bytes(32), licensee: bytes(32) })],
   'withdraw-approval': [22, record('withdraw-approval', { asset: bytes(32), licensee: bytes(32) })],
+  'collect-path': [23, collectPath],
 });
 
 /** One transaction. */

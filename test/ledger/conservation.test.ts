@@ -138,6 +138,8 @@ class Story {
       commitment: { scheme: 'none', root: NOWHERE, sizeBytes: 0 },
       licence: '',
       terms: undefined,
+      replaces: undefined,
+      bounty: 0,
     };
   }
 
@@ -254,6 +256,8 @@ async function diamond(bench: Bench): Promise<readonly Hash[]> {
       commitment,
       licence: '',
       terms: undefined,
+      replaces: undefined,
+      bounty: 0,
     };
     expect((await bench.run(owner, { type: 'register-asset', ...made })).name).toBe('ok');
   }

@@ -41,6 +41,8 @@ function asset(owners: readonly [Signer, number][], parents: readonly ParentShar
     commitment: { scheme: 'sha256-merkle-1mib', root: none, sizeBytes: 1 },
     licence: 'open',
     terms: undefined,
+    replaces: undefined,
+    bounty: 0,
   };
 }
 

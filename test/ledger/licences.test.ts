@@ -37,6 +37,8 @@ function asset(
     commitment: { scheme: 'sha256-merkle-1mib', root: new Uint8Array(32), sizeBytes: 1 },
     licence: 'terms',
     terms,
+    replaces: undefined,
+    bounty: 0,
   };
 }
 

@@ -82,6 +82,8 @@ test('LEDGER-145 LEDGER-146: over real nodes, a light client proves what the led
       parents: [],
       commitment: { scheme: 'none', root: new Uint8Array(32), sizeBytes: 0 },
       licence: '',
+      replaces: undefined,
+      bounty: 0,
       terms: {
         commercial: true,
         derivatives: 'yes',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LaneRecord } from '../../src/ledger/records.ts';
-import { dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
+import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
 import type { AssetAmount } from '../../src/protocol/payment.ts';
 import type { ParentShare } from '../../src/protocol/transaction.ts';
 
@@ -72,7 +72,7 @@ test('LEDGER-17: amounts that fall or vanish are noticed', () => {
   expect(splitPayment(lane, more, 5n)?.credits).toEqual([{ asset: asset(2), amount: 5n }]);
 });
 
-test('LEDGER-24: what is due only rises, never exceeds what came in, and leaves less than one grain a party', () => {
+test('LEDGER-24 LEDGER-87: what is due only rises, never exceeds what came in, and leaves less than one grain a party', () => {
   const shares = fc
     .array(fc.integer({ min: 1, max: 1_000 }), { minLength: 1, maxLength: 8 })
     .map((weights) => {
@@ -82,19 +82,26 @@ test('LEDGER-24: what is due only rises, never exceeds what came in, and leaves 
       return [first + 1_000_000 - ppm.reduce((a, b) => a + b, 0), ...rest];
     });
   const parents = fc.array(fc.integer({ min: 0, max: 1_000_000 / 16 }), { maxLength: 16 });
+  const bounties = fc.constantFrom(0, 1, 9_999, 10_000);
   fc.assert(
     fc.property(
       shares,
       parents,
+      bounties,
       fc.array(fc.bigInt({ min: 0n, max: 10n ** 12n })),
-      (owned, edges, arrivals) => {
+      (owned, edges, bounty, arrivals) => {
         const owners = owned.map((ppm, i) => ({ owner: asset(i), ppm }));
         const to: ParentShare[] = edges.map((ppm, i) => ({ asset: asset(i), relation: 'trained-on', ppm }));
         let received = 0n;
-        let before: readonly bigint[] = [...to, ...owners].map(() => 0n);
+        let before: readonly bigint[] = [...to, ...owners, bounty].map(() => 0n);
         for (const arrival of arrivals) {
           received += arrival;
-          const due = [...dueToParents(received, to), ...dueToOwners(received, to, owners)];
+          const all = { parents: to, owners, bounty };
+          const due = [
+            ...dueToParents(received, to),
+            ...dueToOwners(received, all),
+            dueToKeepers(received, all),
+          ];
           for (const [i, amount] of due.entries()) expect(amount >= (before[i] ?? 0n)).toBe(true);
           const rest = received - sum(due);
           expect(rest >= 0n && rest < BigInt(Math.max(1, due.length))).toBe(true);

@@ -100,6 +100,8 @@ async function tell(bench: Bench, steps: readonly Step[]): Promise<void> {
         commitment: { scheme: 'none', root: new Uint8Array(32), sizeBytes: 0 },
         licence: '',
         terms: undefined,
+        replaces: undefined,
+        bounty: 0,
       }),
     };
     const { name } = await bench.run(by, actions[kind]());

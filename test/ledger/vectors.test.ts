@@ -4,7 +4,7 @@ import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { BlockFault, replayBlock } from '../../src/ledger/blocks.ts';
 import type { LaneRecord } from '../../src/ledger/records.ts';
-import { dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
+import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
 import { createStateTree } from '../../src/ledger/tree.ts';
 import { stateProof, verifyStateProof } from '../../src/ledger/tree-hash.ts';
 import { block, genesis } from '../../src/protocol/block.ts';
@@ -61,13 +61,15 @@ interface Settlement {
   }[];
   readonly shares: { readonly parentsPpm: readonly number[]; readonly ownersPpm: readonly number[] };
   readonly collects: readonly {
+    readonly bountyPpm: number;
     readonly received: string;
     readonly parents: readonly string[];
     readonly owners: readonly string[];
+    readonly bounty: string;
   }[];
 }
 
-test('LEDGER-20 LEDGER-24: splitting and dues', () => {
+test('LEDGER-20 LEDGER-24 LEDGER-87: splitting and dues', () => {
   const { claims, shares, collects } = vectors<Settlement>('settlement');
   const id = (i: number): Uint8Array => new Uint8Array(32).fill(i + 1);
   let lane: LaneRecord = { paid: 0n, total: 0n, parts: [] };
@@ -84,7 +86,9 @@ test('LEDGER-20 LEDGER-24: splitting and dues', () => {
   const owners = shares.ownersPpm.map((ppm, i) => ({ owner: id(i), ppm }));
   for (const due of collects) {
     expect(dueToParents(BigInt(due.received), parents).map(String)).toEqual(due.parents);
-    expect(dueToOwners(BigInt(due.received), parents, owners).map(String)).toEqual(due.owners);
+    const all = { parents, owners, bounty: due.bountyPpm };
+    expect(dueToOwners(BigInt(due.received), all).map(String)).toEqual(due.owners);
+    expect(String(dueToKeepers(BigInt(due.received), all))).toBe(due.bounty);
   }
 });
 

@@ -1,4 +1,5 @@
 /** Every record that the protocol's modules declare, found through those that stand alone. */
+import { collectPath } from '../../src/protocol/actions-asset.ts';
 import { block, blockHeader, genesis, transactionResult } from '../../src/protocol/block.ts';
 import { bundle } from '../../src/protocol/bundle.ts';
 import { callEnding, callOpening, callRequest, delta, progress, source } from '../../src/protocol/call.ts';
@@ -73,6 +74,7 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   transactionResult,
   transaction,
   action,
+  collectPath,
   licenceTerms,
   failureSchema,
   bundle,

@@ -56,6 +56,8 @@ export class Dealings {
       type: 'register-asset',
       licence: 'CC0-1.0',
       terms: undefined,
+      replaces: undefined,
+      bounty: 0,
       commitment: { scheme: 'sahara-manifest-1', root: agent.card.manifestHash, sizeBytes: 1_000 },
     } as const;
     const knowledge = { owner: agent.knowledge.contributor, ppm: 700_000 };

@@ -31,6 +31,7 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
     asset: (id) => lent().asset(id),
     assetsOf: (owner) => lent().assetsOf(owner),
     childrenOf: (id) => lent().childrenOf(id),
+    versionsOf: (id) => lent().versionsOf(id),
     submit: (message, options) => later((ledger) => ledger.submit(message, options)),
     lookup: (id) => lent().lookup(id),
     proof: (id) => later((ledger) => ledger.proof(id)),

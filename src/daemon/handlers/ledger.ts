@@ -75,7 +75,13 @@ function rowOf(summary: TransactionSummary): TransactionRow {
   };
 }
 
-const MOVING: ReadonlySet<Action['type']> = new Set(['claim', 'collect', 'close-by-payee', 'buy-licence']);
+const MOVING: ReadonlySet<Action['type']> = new Set([
+  'claim',
+  'collect',
+  'collect-path',
+  'close-by-payee',
+  'buy-licence',
+]);
 
 function movedBy({ type }: Action, moved: bigint): string {
   return MOVING.has(type) ? `: ${formatAmount(moved)}` : '';
@@ -102,6 +108,8 @@ function summaryOf(action: Action): string {
     case 'collect':
     case 'buy-licence':
       return `asset ${shortHex(action.asset)}`;
+    case 'collect-path':
+      return `${action.assets.length} assets, from ${action.assets[0] === undefined ? 'none' : shortHex(action.assets[0])} up`;
     case 'approve-derivative':
     case 'withdraw-approval':
       return `asset ${shortHex(action.asset)} for ${didOf(action.licensee)}`;

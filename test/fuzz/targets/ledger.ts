@@ -54,6 +54,8 @@ async function createStage(): Promise<Stage> {
     commitment,
     licence: 'CC0',
     terms: undefined,
+    replaces: undefined,
+    bounty: 0,
   };
   const docs: Action = { ...plain, name: 'docs', parents: [] };
   const open: Action = { type: 'open-channel', payee: bob.publicKey, deposit: DEPOSIT };

@@ -2,6 +2,7 @@
 
 import { fromHex, utf8 } from '../../../src/base/bytes.ts';
 import { blockMessage } from '../../../src/ledger/network.ts';
+import { collectPath } from '../../../src/protocol/actions-asset.ts';
 import { block, blockHeader, genesis, transactionResult } from '../../../src/protocol/block.ts';
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
@@ -113,6 +114,8 @@ function others(): readonly Named[] {
     made(transactionResult, { code: 3, moved: 7n }),
     made(action, transaction.decode(settled.transaction.payload).action),
     ...Object.values(LICENCE_PRESETS).map((terms) => made(licenceTerms, terms)),
+    made(collectPath, { assets: [sample.filled(1), sample.filled(2)] }),
+    made(action, { type: 'collect-path', assets: [sample.filled(1)] }),
     made(licenceTerms, {
       ...LICENCE_PRESETS['commercial-remix'],
       territories: ['DE', 'FR'],
