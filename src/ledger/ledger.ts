@@ -1,6 +1,6 @@
 /** What the rest of Sahara sees of a ledger, whatever engine keeps it. */
 import type { Genesis, TransactionResult } from '../protocol/block.ts';
-import type { Hash, PublicKey } from '../protocol/ids.ts';
+import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { LicenceTerms } from '../protocol/licence.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
 import type { Signed } from '../protocol/signing.ts';
@@ -11,6 +11,7 @@ import type {
   ParentShare,
   RegisterAssetAction,
 } from '../protocol/transaction.ts';
+import type { Identity } from './identities.ts';
 import type { StateProof } from './tree-hash.ts';
 
 /** Where the ledger stands on this node. */
@@ -123,6 +124,8 @@ export interface BlockEvent {
   readonly channels: readonly Hash[];
   /** Assets whose money this block changed. */
   readonly assets: readonly Hash[];
+  /** DIDs whose keys or recoveries this block changed, or who revoked a certificate in it. */
+  readonly identities: readonly PublicKey[];
 }
 
 /** What replaying a ledger from its genesis found. */
@@ -147,6 +150,10 @@ export interface Ledger {
   head(): LedgerHead;
   /** A key that was never used has nothing. */
   account(key: PublicKey): { readonly balance: bigint; readonly nonce: number };
+  /** A DID that was registered: its keys, its guardians. A DID that was not has one key, itself. */
+  identity(did: PublicKey): Identity | undefined;
+  /** Whether `issuer` took back its certificate with this serial. */
+  isRevoked(issuer: PublicKey, serial: Id): boolean;
   channel(id: Hash): Channel | undefined;
   /** Channels of a key as payer or payee, at most 256. */
   channelsOf(key: PublicKey): readonly Channel[];

@@ -6,6 +6,7 @@ import { merklePathOf } from '../protocol/merkle.ts';
 import { signed } from '../protocol/signing.ts';
 import type { BlockParts } from './blocks.ts';
 import { supplyOf } from './genesis.ts';
+import { identityIn, revokedIn } from './identities.ts';
 import type { Asset, Channel, InclusionProof, Ledger, Supply, TransactionSummary } from './ledger.ts';
 import {
   BLOCKS_ANSWER_BYTES_MAX,
@@ -35,6 +36,8 @@ const TRANSACTIONS_LISTED_DEFAULT = 32;
 export type Queries = Pick<
   Ledger,
   | 'account'
+  | 'identity'
+  | 'isRevoked'
   | 'channel'
   | 'channelsOf'
   | 'asset'
@@ -60,6 +63,8 @@ export function createQueries(parts: BlockParts): Queries {
   const asset = (id: Hash): Asset | undefined => assetIn(read, id);
   return {
     account: (key) => accountIn(read, key),
+    identity: (did) => identityIn(read, did),
+    isRevoked: (issuer, serial) => revokedIn(read, issuer, serial),
     channel,
     channelsOf: (key) => listed(chain.readLists, 'channels', key, channel),
     asset,

@@ -1,6 +1,7 @@
 /** What the state holds: one table per kind of record, each with its key prefix, wire form and the money inside. */
 import { concat, u32be, u64be } from '../base/bytes.ts';
-import type { Hash, PublicKey } from '../protocol/ids.ts';
+import { type IdentityRecord, identityRecord } from '../protocol/identity.ts';
+import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import {
   ASSET_OWNERS_MAX,
   ASSET_PARENTS_MAX,
@@ -122,6 +123,22 @@ export interface ApprovalRecord {
   readonly since: number;
 }
 
+/** A certificate that its issuer took back. */
+export interface RevocationRecord {
+  /** Height at which it was revoked. */
+  readonly since: number;
+}
+
+/** Whose key a key is or was: it can be nobody else's. */
+export interface KeyHolderRecord {
+  readonly did: PublicKey;
+}
+
+/** Up to which height blocks come at the network's interval, because keys or recoveries have delays that count blocks. */
+export interface PaceRecord {
+  readonly until: number;
+}
+
 const counter: Field<bigint> = {
   write: (writer, value) => writer.uint(value),
   read: (reader) => reader.bigUint(COUNTER_MAX),
@@ -220,6 +237,38 @@ export const ENDINGS: Table<EndingRecord> = {
   held: () => 0n,
 };
 
+/** Identities by DID. */
+export const IDENTITIES: Table<IdentityRecord> = {
+  name: 'identity',
+  tag: 0x10,
+  schema: identityRecord,
+  held: () => 0n,
+};
+
+/** Revoked certificates by issuer and serial. */
+export const REVOCATIONS: Table<RevocationRecord> = {
+  name: 'revocation',
+  tag: 0x11,
+  schema: record('revocation', { since: uint() }),
+  held: () => 0n,
+};
+
+/** Whose key each key is or was, for every key that a rotation or recovery brought. */
+export const KEY_HOLDERS: Table<KeyHolderRecord> = {
+  name: 'key-holder',
+  tag: 0x12,
+  schema: record('key-holder', { did: bytes(32) }),
+  held: () => 0n,
+};
+
+/** Until when blocks are paced for the sake of identities, under the empty key. */
+export const PACES: Table<PaceRecord> = {
+  name: 'pace',
+  tag: 0x13,
+  schema: record('pace', { until: uint() }),
+  held: () => 0n,
+};
+
 /** Bought licences by asset id and licensee. */
 export const GRANTS: Table<GrantRecord> = {
   name: 'grant',
@@ -267,6 +316,10 @@ const METERS: ReadonlyMap<number, HeldMeter> = new Map(
     meter(FAUCETS),
     meter(CLOSINGS),
     meter(ENDINGS),
+    meter(IDENTITIES),
+    meter(REVOCATIONS),
+    meter(KEY_HOLDERS),
+    meter(PACES),
     meter(GRANTS),
     meter(APPROVALS),
     meter(VERSIONS),
@@ -293,6 +346,11 @@ export function stateKey<T>(table: Table<T>, id: Uint8Array): Uint8Array {
 /** The id of a lane's record. */
 export function laneId(channel: Hash, lane: number): Uint8Array {
   return concat(channel, u32be(lane));
+}
+
+/** The id of a certificate's revocation. */
+export function revocationId(issuer: PublicKey, serial: Id): Uint8Array {
+  return concat(issuer, serial);
 }
 
 /** The id of a licensee's record about an asset. */

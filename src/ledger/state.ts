@@ -3,6 +3,7 @@
  * them. A transaction that is refused is undone through a journal; a block that is refused is dropped whole.
  * Nothing here writes anywhere: `changes` says what a commit has to write.
  */
+import type { IdentityRecord } from '../protocol/identity.ts';
 import { nameOf } from './names.ts';
 import {
   ACCOUNTS,
@@ -21,10 +22,17 @@ import {
   type FaucetRecord,
   GRANTS,
   type GrantRecord,
+  IDENTITIES,
+  KEY_HOLDERS,
+  type KeyHolderRecord,
   LANES,
   type LaneRecord,
+  PACES,
+  type PaceRecord,
   REVENUES,
+  REVOCATIONS,
   type RevenueRecord,
+  type RevocationRecord,
   stateKey,
   type Table,
   VERSIONS,
@@ -131,6 +139,7 @@ export class TableView<T> {
 /** The whole state under one block. */
 export class State {
   readonly #journal: Journal = [];
+  readonly #views: Pick<TableView<unknown>, 'heldChange' | 'changes' | 'load'>[] = [];
   readonly accounts: TableView<AccountRecord>;
   readonly channels: TableView<ChannelRecord>;
   readonly lanes: TableView<LaneRecord>;
@@ -141,10 +150,18 @@ export class State {
   readonly endings: TableView<EndingRecord>;
   readonly grants: TableView<GrantRecord>;
   readonly approvals: TableView<ApprovalRecord>;
+  readonly identities: TableView<IdentityRecord>;
+  readonly revocations: TableView<RevocationRecord>;
+  readonly keyHolders: TableView<KeyHolderRecord>;
+  readonly paces: TableView<PaceRecord>;
   readonly versions: TableView<VersionRecord>;
 
   constructor(read: StateReader) {
-    const view = <T>(table: Table<T>): TableView<T> => new TableView(table, read, this.#journal);
+    const view = <T>(table: Table<T>): TableView<T> => {
+      const made = new TableView(table, read, this.#journal);
+      this.#views.push(made);
+      return made;
+    };
     this.accounts = view(ACCOUNTS);
     this.channels = view(CHANNELS);
     this.lanes = view(LANES);
@@ -155,6 +172,10 @@ export class State {
     this.endings = view(ENDINGS);
     this.grants = view(GRANTS);
     this.approvals = view(APPROVALS);
+    this.identities = view(IDENTITIES);
+    this.revocations = view(REVOCATIONS);
+    this.keyHolders = view(KEY_HOLDERS);
+    this.paces = view(PACES);
     this.versions = view(VERSIONS);
   }
 
@@ -169,25 +190,18 @@ export class State {
   /** Money that the block's changes made (positive) or lost (negative). Anything but 0 is a defect. */
   heldChange(): bigint {
     let change = 0n;
-    for (const view of this.#views()) change += view.heldChange();
+    for (const view of this.#views) change += view.heldChange();
     return change;
   }
 
   /** Takes a record from elsewhere in its stored form; false when no table has such keys. Throws `malformed`. */
   load(key: Uint8Array, value: Uint8Array): boolean {
-    return this.#views().some((view) => view.load(key, value));
+    return this.#views.some((view) => view.load(key, value));
   }
 
   /** What a commit writes: every changed record once. */
   changes(): readonly StateChange[] {
-    return this.#views().flatMap((view) => [...view.changes()]);
-  }
-
-  #views(): readonly Pick<TableView<unknown>, 'heldChange' | 'changes' | 'load'>[] {
-    const { accounts, channels, lanes, assets, revenues, faucets, closings, endings } = this;
-    const { grants, approvals, versions } = this;
-    const first = [accounts, channels, lanes, assets, revenues, faucets, closings, endings];
-    return [...first, grants, approvals, versions];
+    return this.#views.flatMap((view) => [...view.changes()]);
   }
 }
 

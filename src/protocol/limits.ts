@@ -12,6 +12,10 @@ export const EXTENSIONS_MAX = 16;
 export const EXTENSION_BYTES_MAX = 1024;
 /** Most levels of a signature batch's tree: up to 4,096 messages under one signature. */
 export const BATCH_DEPTH_MAX = 12;
+/** Most guardians of an identity. */
+export const GUARDIANS_MAX = 16;
+/** Most retired keys of an identity whose statements still count. */
+export const RETIRED_KEYS_MAX = 8;
 /** Longest certificate chain. */
 export const CERTIFICATE_CHAIN_MAX = 4;
 /** Largest signed card, bytes. */

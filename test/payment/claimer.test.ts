@@ -179,6 +179,7 @@ describe('claims in time', () => {
     inclusions: [],
     channels: rig.channels.all.map(({ id }) => id),
     assets: [],
+    identities: [],
   });
 
   /** Watches the rig's channels as the daemon does; the claimer itself never looks again by its clock. */

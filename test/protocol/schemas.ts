@@ -14,6 +14,7 @@ import {
 } from '../../src/protocol/checkpoint.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
+import { identityRecord } from '../../src/protocol/identity.ts';
 import { licenceTerms } from '../../src/protocol/licence.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
 import { observation } from '../../src/protocol/observation.ts';
@@ -32,6 +33,7 @@ import { action, transaction } from '../../src/protocol/transaction.ts';
 export const SCHEMAS: readonly Schema<unknown>[] = [
   signed,
   envelope,
+  identityRecord,
   certificate,
   certificateChain,
   card,

@@ -26,6 +26,8 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
     base: 0,
     head: () => lent().head(),
     account: (key) => lent().account(key),
+    identity: (did) => lent().identity(did),
+    isRevoked: (issuer, serial) => lent().isRevoked(issuer, serial),
     channel: (id) => lent().channel(id),
     channelsOf: (key) => lent().channelsOf(key),
     asset: (id) => lent().asset(id),

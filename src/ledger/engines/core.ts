@@ -6,6 +6,7 @@ import type { Log } from '../../base/log.ts';
 import { type Point, point } from '../../base/points.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import type { BlockParts, ExecutedBlock } from '../blocks.ts';
+import { identitiesIn } from '../identities.ts';
 import type { BlockEvent, Inclusion, LedgerHead } from '../ledger.ts';
 import type { Mempool } from '../mempool.ts';
 import { nameOf } from '../names.ts';
@@ -181,5 +182,14 @@ function eventOf({ header, headerHash, transactions, results, state }: ExecutedB
   }));
   const channels = Array.from(state.channels.changed(), ({ id }) => id);
   const assets = Array.from(state.revenues.changed(), ({ id }) => id);
-  return { height, headerHash, stateRoot, timeMs, inclusions, channels, assets };
+  return {
+    height,
+    headerHash,
+    stateRoot,
+    timeMs,
+    inclusions,
+    channels,
+    assets,
+    identities: identitiesIn(state),
+  };
 }

@@ -7,6 +7,7 @@ import { block, blockHeader, genesis, transactionResult } from '../../../src/pro
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
 import { priceSchedule } from '../../../src/protocol/card.ts';
+import { identityRecord } from '../../../src/protocol/identity.ts';
 import { LICENCE_PRESETS, licenceTerms } from '../../../src/protocol/licence.ts';
 import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
 import { attribution } from '../../../src/protocol/payment.ts';
@@ -81,6 +82,18 @@ function others(): readonly Named[] {
     made(signed, told.opening.envelope),
     made(signed, { ...told.card, sides: 1, siblings: [sample.filled(3)] }),
     made(priceSchedule, sample.sampleCard.price),
+    made(identityRecord, {
+      key: sample.filled(1),
+      next: sample.filled(2),
+      retired: [{ key: sample.filled(3), retiredAt: 7, until: 17 }],
+      guardians: [sample.filled(4), sample.filled(5)],
+      threshold: 2,
+      delayBlocks: 10,
+      recoveries: [
+        { key: sample.filled(6), next: sample.filled(7), votes: [sample.filled(4)], effectiveAt: undefined },
+        { key: sample.filled(8), next: sample.filled(7), votes: [sample.filled(5)], effectiveAt: 30 },
+      ],
+    }),
     made(progress, { stage: 'queued', ahead: 3 }),
     made(attribution, [{ asset: sample.filled(1), amount: 5n }]),
     made(paymentQuery, { ...query, ask: { type: 'ending', callId } }),
