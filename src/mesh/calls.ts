@@ -11,11 +11,14 @@ import { SESSIONS_PER_PEER_MAX, UNREAD_BYTES_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
 import { Session, type SessionOptions, type SessionParts } from './session.ts';
 import { closeStream, onBytes, openStream } from './streams.ts';
+import { patientWindow } from './windows.ts';
 
 /** Calls out and in. */
 export interface Calls {
   open(peerId: string, options?: { readonly signal?: AbortSignal }): Promise<CallStream>;
   serve(handler: (stream: CallStream, from: string) => void): () => void;
+  /** Greets with other certificates from now on, and leaves the streams that stand when their calls have ended. */
+  present(certificate: Uint8Array): void;
   /** Refuses new calls, waits up to `drainMs` for running ones, then fails the rest. */
   stop(drainMs: number): Promise<void>;
 }
@@ -47,6 +50,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
   const sessions = new Map<string, Session[]>();
   const opening = new Map<string, Promise<Session>>();
   let handler: ((stream: CallStream, from: string) => void) | undefined;
+  let { hello } = options;
   let stopping = false;
   let unreadBytes = 0;
   const unread = (bytes: number): boolean => {
@@ -60,7 +64,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
       { clock, log, peerId },
       {
         initiator,
-        hello: options.hello,
+        hello,
         pingIntervalMs: options.pingIntervalMs,
         idleMs: options.idleMs,
         unread,
@@ -122,6 +126,10 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
         if (handler === serving) handler = undefined;
       };
     },
+    present(certificate) {
+      hello = { ...hello, certificate };
+      for (const session of [...sessions.values()].flat()) session.goAway('idle');
+    },
     async stop(drainMs) {
       stopping = true;
       await node.unhandle(CALL_PROTOCOL);
@@ -135,6 +143,7 @@ function overStream(stream: Stream, parts: Omit<SessionParts, 'pipe'>, options: 
     send: (bytes: Uint8Array) => stream.send(bytes),
     close: () => closeStream(stream, parts.clock, CLOSE_GRACE_MS),
   };
+  patientWindow(stream);
   const session = new Session({ ...parts, pipe }, options);
   onBytes(stream, (bytes) => session.receive(bytes));
   stream.addEventListener('drain', () => session.onDrain());

@@ -117,6 +117,11 @@ export interface CallStream {
 /** The peers, and the three ways to talk to them: gossip, questions, calls. */
 export interface Mesh {
   readonly peerId: string;
+  /**
+   * Tells other certificates from now on. Call streams that stand are left when their calls have ended, so that the
+   * next call brings the new ones along.
+   */
+  present(certificate: Uint8Array): void;
   /** Where this peer can be dialled: full multiaddrs with its peer id. Empty when private. */
   addresses(): readonly string[];
   /** Dials a multiaddr, or a known peer id; resolves with the peer id. Throws `peer-unreachable`. */

@@ -4,10 +4,11 @@
  */
 import type { Connection, IdentifyResult, PeerId } from '@libp2p/interface';
 import type { Clock } from '../base/clock.ts';
+import { invariant } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Dice } from '../base/random.ts';
 import type { Store } from '../base/store.ts';
-import { FRAMES_VERSION } from '../protocol/frames.ts';
+import { CERTIFICATE_BYTES_MAX, FRAMES_VERSION } from '../protocol/frames.ts';
 import { type AddressBook, openAddressBook } from './address-book.ts';
 import { type Bans, createBans } from './bans.ts';
 import { startCalls } from './calls.ts';
@@ -107,6 +108,10 @@ async function assemble(parts: MeshParts, started: Started, options: MeshOptions
   };
   return {
     peerId: node.peerId.toString(),
+    present(certificate) {
+      invariant(certificate.length <= CERTIFICATE_BYTES_MAX, 'the certificates fit into a HELLO');
+      calls.present(certificate);
+    },
     addresses: () => node.getMultiaddrs().map(String),
     connect: async (address, connectOptions) =>
       (await dialer.connect(address, connectOptions)).remotePeer.toString(),

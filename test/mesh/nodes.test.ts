@@ -395,3 +395,35 @@ describe('calls between peers', () => {
     expect(a.addresses().every((address) => address.startsWith('/ip4/127.0.0.1/'))).toBe(true);
   });
 });
+
+describe('other certificates', () => {
+  it('are told with the next call, while a call under way goes on (ID-34)', async () => {
+    const a = await fleet.start({ certificate: Uint8Array.of(1) });
+    const b = await fleet.start({ certificate: Uint8Array.of(2) });
+    const taken: CallStream[] = [];
+    b.serveCalls((stream) => {
+      taken.push(stream);
+      void echo(stream);
+    });
+    await a.connect(addressOf(b));
+    const before = await a.openCall(b.peerId);
+    before.send(frameOf(1));
+    await until(() => taken.length === 1);
+    a.present(Uint8Array.of(3));
+    const after = await a.openCall(b.peerId);
+    after.send(frameOf(2));
+    after.end();
+    expect((await allFrames(after)).map(({ kind }) => kind)).toEqual([2]);
+    expect(taken.map(({ peerCertificate }) => [...peerCertificate])).toEqual([[1], [3]]);
+    // Who is called tells other ones too.
+    b.present(Uint8Array.of(4));
+    await until(async () => {
+      const last = await a.openCall(b.peerId);
+      last.cancel();
+      return last.peerCertificate[0] === 4;
+    });
+    before.send(frameOf(3));
+    before.end();
+    expect((await allFrames(before)).map(({ kind }) => kind)).toEqual([1, 3]);
+  });
+});

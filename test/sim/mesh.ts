@@ -82,6 +82,9 @@ export class SimMesh implements Mesh {
     this.#parts.net.leave(this.#node, loud);
   }
 
+  /** Greetings carry no certificates here. */
+  present(): void {}
+
   addresses(): readonly string[] {
     return [`/ip4/10.0.0.1/tcp/4001/p2p/${this.peerId}`];
   }
