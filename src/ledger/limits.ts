@@ -6,6 +6,16 @@ export const LANES_MAX = 64;
 export const FINALIZE_STEPS_MAX = 1024;
 /** Consensus: largest cumulative counter of an asset's revenue, grains. */
 export const COUNTER_MAX: bigint = 2n ** 63n - 1n;
+/** Consensus: delegations to one bond. */
+export const BACKERS_MAX = 64;
+/** Consensus: parts of one stake that may be on their way back at a time. */
+export const LEAVING_MAX = 8;
+/** Consensus: epochs during which a reward can be collected, the running one among them. */
+export const REWARD_EPOCHS_MAX = 16;
+/** Consensus: claims that an earning names itself; all of them stand under its root. */
+export const CAUSES_LISTED_MAX = 8;
+/** Consensus: whole subtrees of the tree over all claims of an earning, which has at most 2^32 - 1 leaves. */
+export const CAUSE_PEAKS_MAX = 32;
 
 /** Transactions that wait for a block, in total. */
 export const MEMPOOL_TRANSACTIONS_MAX = 20_000;

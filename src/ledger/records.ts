@@ -22,6 +22,7 @@ import {
   uint,
 } from '../protocol/schema.ts';
 import { type Action, action } from '../protocol/transaction.ts';
+import { BACKERS, BONDS, DELEGATIONS, EARNINGS, EPOCHS, OFFENCES } from './records-stake.ts';
 import { COUNTER_MAX, LANES_MAX } from './limits.ts';
 
 /** A key's money and how many of its transactions were executed. */
@@ -323,6 +324,12 @@ const METERS: ReadonlyMap<number, HeldMeter> = new Map(
     meter(GRANTS),
     meter(APPROVALS),
     meter(VERSIONS),
+    meter(BONDS),
+    meter(DELEGATIONS),
+    meter(BACKERS),
+    meter(OFFENCES),
+    meter(EPOCHS),
+    meter(EARNINGS),
   ].map((one) => [one.tag, one]),
 );
 

@@ -38,6 +38,7 @@ import {
   VERSIONS,
   type VersionRecord,
 } from './records.ts';
+import { type StakeTables, stakeTables } from './state-stake.ts';
 
 /** Reads the committed bytes under a state key. */
 export type StateReader = (key: Uint8Array) => Uint8Array | undefined;
@@ -155,6 +156,7 @@ export class State {
   readonly keyHolders: TableView<KeyHolderRecord>;
   readonly paces: TableView<PaceRecord>;
   readonly versions: TableView<VersionRecord>;
+  readonly stakes: StakeTables;
 
   constructor(read: StateReader) {
     const view = <T>(table: Table<T>): TableView<T> => {
@@ -177,6 +179,7 @@ export class State {
     this.keyHolders = view(KEY_HOLDERS);
     this.paces = view(PACES);
     this.versions = view(VERSIONS);
+    this.stakes = stakeTables(view);
   }
 
   /** Runs `step`; when `keep` says no to its outcome, the state is as before. */

@@ -66,12 +66,17 @@ export function merkleRootFrom(suite: Suite, leaf: Uint8Array, path: MerklePath)
   return used === path.siblings.length ? hash : undefined;
 }
 
+/** The root over two subtrees, given theirs. */
+export function merkleNode(suite: Suite, left: Hash, right: Hash): Hash {
+  return suite.sha256(NODE, left, right);
+}
+
 function parents(suite: Suite, level: readonly Hash[]): Hash[] {
   const above: Hash[] = [];
   for (let i = 0; i < level.length; i += 2) {
     const left = level[i] as Hash;
     const right = level[i + 1];
-    above.push(right === undefined ? left : suite.sha256(NODE, left, right));
+    above.push(right === undefined ? left : merkleNode(suite, left, right));
   }
   return above;
 }
