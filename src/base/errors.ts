@@ -102,6 +102,7 @@ const KINDS = {
   'ledger-halted': 'corrupt',
   'snapshot-invalid': 'corrupt',
   'state-unproven': 'unavailable',
+  'ledger-light': 'refused',
   'account-unknown': 'missing',
   'asset-unknown': 'missing',
   'not-local-network': 'refused',

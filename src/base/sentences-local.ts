@@ -194,6 +194,7 @@ export const LEDGER_SENTENCES: SentenceTable<
   | 'ledger-halted'
   | 'snapshot-invalid'
   | 'state-unproven'
+  | 'ledger-light'
   | 'account-unknown'
   | 'asset-unknown'
   | 'not-local-network'
@@ -232,6 +233,11 @@ export const LEDGER_SENTENCES: SentenceTable<
     'No peer proved what the ledger holds.',
     `${f('reason', 'None answered')}.`,
     'Try again, or connect to another peer that keeps the ledger.',
+  ],
+  'ledger-light': (f) => [
+    `${f('what', 'That')} takes the whole ledger, and this peer does not keep it.`,
+    'It is a light client: it follows signed headers and has its own records proved.',
+    'Ask a peer that keeps the ledger, or start with --ledger-mode full.',
   ],
   'account-unknown': (f) => [
     `The ledger has no account ${f('account', f('owner', ''))}.`,

@@ -20,6 +20,7 @@ import { list, record, type Schema, schema, u32, uint } from '../protocol/schema
 import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { ExecutedBlock } from './blocks.ts';
+import { type ClaimSought, claimOperations, findClaim } from './claim-index.ts';
 import { applyGenesis, genesisFault } from './genesis.ts';
 import {
   BASE,
@@ -83,6 +84,8 @@ export interface Chain {
   block(height: number): Promise<Uint8Array | undefined>;
   results(height: number): Promise<readonly TransactionResult[] | undefined>;
   lookup(id: Hash): Inclusion | undefined;
+  /** The transaction that settled a receipt, where its block is here. */
+  claim(sought: ClaimSought): Promise<Hash | undefined>;
   /** Writes an executed block whole, synced, and moves the head. */
   commit(executed: ExecutedBlock): Promise<void>;
 }
@@ -159,6 +162,7 @@ export async function openChain(
       const stored = store.getSync(concat(PLACES, id));
       return stored && { id, ...place.decode(stored) };
     },
+    claim: (sought) => findClaim(store, sought),
     async commit(executed) {
       const { header, headerHash, update, state } = executed;
       const { height, stateRoot, timeMs } = header;
@@ -168,6 +172,7 @@ export async function openChain(
         ...pageOperations(tree, update),
         ...underPrefix(LISTS, listOperations(readLists, state)),
         ...blockOperations(executed),
+        ...claimOperations((key) => store.getSync(key), executed),
         put(HEAD, chainHead.encode(next)),
       ];
       await store.batch(operations, { sync: true });

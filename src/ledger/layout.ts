@@ -25,6 +25,9 @@ export const RESULTS: Uint8Array = Uint8Array.of(0x21);
 /** Places of transactions by id. */
 export const PLACES: Uint8Array = Uint8Array.of(0x22);
 
+/** Claims that settled, by channel, lane and number of receipts. */
+export const CLAIMS: Uint8Array = Uint8Array.of(0x23);
+
 /** Where a chain stands. */
 export interface ChainHead {
   readonly height: number;

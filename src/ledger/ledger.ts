@@ -11,7 +11,9 @@ import type {
   ParentShare,
   RegisterAssetAction,
 } from '../protocol/transaction.ts';
+import type { ClaimSought } from './claim-index.ts';
 import type { Identity } from './identities.ts';
+import type { ListKind } from './listings.ts';
 import type { StateProof } from './tree-hash.ts';
 
 /** Where the ledger stands on this node. */
@@ -139,15 +141,43 @@ export interface VerifyReport {
   readonly faults: readonly string[];
 }
 
-/** A ledger on this node. Reads answer from the last executed block, at once. */
+/** Reads of single records, which state proofs answer for as well as a node's own state. */
+export type LedgerReads = Pick<
+  Ledger,
+  'account' | 'identity' | 'isRevoked' | 'channel' | 'asset' | 'versionsOf'
+>;
+
+/**
+ * A ledger on this node. Reads answer from the last block that it executed, at once. A light ledger answers at once what
+ * it follows, which is what concerns its own key, from the last block at which peers proved it; for other records its
+ * reads throw `state-unproven` and `read` asks for them. What takes all blocks or the whole state throws `ledger-light`.
+ */
 export interface Ledger {
   /** The network's full name, which every signature covers. */
   readonly network: string;
   readonly genesis: Genesis;
-  readonly mode: 'sequencer' | 'follower';
+  readonly mode: 'sequencer' | 'follower' | 'light';
   /** Height of the snapshot that this ledger began from: blocks up to there are not here. 0 for one from its genesis. */
   readonly base: number;
   head(): LedgerHead;
+  /**
+   * What `about` reads: at once where all of it is here, otherwise as peers prove it, at one block; `about` then runs
+   * again for whatever else it reads. Rejects with `state-unproven` when nobody proves it.
+   */
+  read<T>(about: (reads: LedgerReads) => T, options?: { readonly signal?: AbortSignal }): T | Promise<T>;
+  /** Resolves once reads are as new as the peers that answer. Rejects with `state-unproven` when none does. */
+  current(options?: { readonly signal?: AbortSignal }): Promise<LedgerHead>;
+  /** Ids listed under a key, at most 256. A light ledger has them from peers, who may leave some out. */
+  listed(
+    kind: ListKind,
+    key: Uint8Array,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<readonly Hash[]>;
+  /** Proves the claim that settled a receipt; `undefined` while there is none, or none that is known. */
+  settled(
+    sought: ClaimSought,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<InclusionProof | undefined>;
   /** A key that was never used has nothing. */
   account(key: PublicKey): { readonly balance: bigint; readonly nonce: number };
   /** A DID that was registered: its keys, its guardians. A DID that was not has one key, itself. */

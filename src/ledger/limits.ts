@@ -70,5 +70,7 @@ export const HEADERS_ANSWERED_MAX = 256;
 export const HEADERS_ANSWER_BYTES_MAX = 262_144;
 /** Most records that one question wants proved: a channel and all its lanes, and room. */
 export const STATE_KEYS_ASKED_MAX = 128;
+/** Most records that are proved at one head: 256 channels with all their lanes. */
+export const STATE_KEYS_READ_MAX = 16_640;
 /** Most bytes of proofs in one answer. */
 export const STATE_ANSWER_BYTES_MAX = 4_194_304;

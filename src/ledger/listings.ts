@@ -16,6 +16,17 @@ export type ListKind = 'channels' | 'assets' | 'children';
 type Read = (key: Uint8Array) => Uint8Array | undefined;
 
 const KIND: Readonly<Record<ListKind, number>> = { channels: 1, assets: 2, children: 3 };
+/** The kind of a number on the wire. */
+export function listKindOf(number: number): ListKind | undefined {
+  return LIST_KINDS.find((kind) => KIND[kind] === number);
+}
+
+/** The number of a kind on the wire. */
+export function listNumberOf(kind: ListKind): number {
+  return KIND[kind];
+}
+
+const LIST_KINDS: readonly ListKind[] = ['channels', 'assets', 'children'];
 const COUNT = 0;
 const ENTRY = 1;
 const PLACE = 2;

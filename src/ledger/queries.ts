@@ -7,7 +7,15 @@ import { signed } from '../protocol/signing.ts';
 import type { BlockParts } from './blocks.ts';
 import { supplyOf } from './genesis.ts';
 import { identityIn, revokedIn } from './identities.ts';
-import type { Asset, Channel, InclusionProof, Ledger, Supply, TransactionSummary } from './ledger.ts';
+import type {
+  Asset,
+  Channel,
+  InclusionProof,
+  Ledger,
+  LedgerReads,
+  Supply,
+  TransactionSummary,
+} from './ledger.ts';
 import {
   BLOCKS_ANSWER_BYTES_MAX,
   BLOCKS_ANSWERED_MAX,
@@ -50,6 +58,10 @@ export type Queries = Pick<
   | 'transactions'
   | 'supply'
   | 'blocks'
+  | 'read'
+  | 'current'
+  | 'listed'
+  | 'settled'
 >;
 
 /** The reading half of the ledger in `parts.chain`. */
@@ -59,18 +71,20 @@ export function createQueries(parts: BlockParts): Queries {
     const stored = chain.readState(stateKey(table, id));
     return stored === undefined ? undefined : table.schema.decode(stored);
   };
-  const channel = (id: Hash): Channel | undefined => channelIn(read, id);
-  const asset = (id: Hash): Asset | undefined => assetIn(read, id);
+  const reads = readsFrom(read);
+  const { channel, asset } = reads;
   return {
-    account: (key) => accountIn(read, key),
-    identity: (did) => identityIn(read, did),
-    isRevoked: (issuer, serial) => revokedIn(read, issuer, serial),
-    channel,
+    ...reads,
+    read: (about) => about(reads),
+    current: async () => chain.head(),
+    listed: async (kind, key) => readList(chain.readLists, kind, key, LISTED_MAX),
+    async settled(sought) {
+      const id = await chain.claim(sought);
+      return id && inclusionProofOf(parts, id);
+    },
     channelsOf: (key) => listed(chain.readLists, 'channels', key, channel),
-    asset,
     assetsOf: (owner) => listed(chain.readLists, 'assets', owner, asset),
     childrenOf: (id) => listed(chain.readLists, 'children', id, asset),
-    versionsOf: (id) => versionsIn(read, id),
     lookup: (id) => chain.lookup(id),
     proof: (id) => inclusionProofOf(parts, id),
     stateProof: (key) => ({ value: chain.readState(key), proof: chain.tree.prove(key) }),
@@ -82,6 +96,18 @@ export function createQueries(parts: BlockParts): Queries {
 
 /** Reads one record of the state. */
 export type ReadRecord = <T>(table: Table<T>, id: Uint8Array) => T | undefined;
+
+/** Whatever a ledger answers about single records, from `read`: a node's own state, or what a light client proved. */
+export function readsFrom(read: ReadRecord): LedgerReads {
+  return {
+    account: (key) => accountIn(read, key),
+    identity: (did) => identityIn(read, did),
+    isRevoked: (issuer, serial) => revokedIn(read, issuer, serial),
+    channel: (id) => channelIn(read, id),
+    asset: (id) => assetIn(read, id),
+    versionsOf: (id) => versionsIn(read, id),
+  };
+}
 
 /** What an account has, and how many of its transactions were executed. */
 export interface Account {

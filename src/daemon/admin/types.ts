@@ -34,8 +34,8 @@ interface PeerRow {
 /** The ledger as this peer knows it. */
 export interface LedgerReport {
   readonly network: string;
-  /** Whether this peer orders transactions or follows who does. */
-  readonly role: 'sequencer' | 'follower';
+  /** Whether this peer orders transactions, executes what another orders, or has its own records proved by peers. */
+  readonly role: 'sequencer' | 'follower' | 'light';
   readonly sequencer: string;
   readonly height: number;
   readonly headHash: string;

@@ -3,6 +3,7 @@ import { SaharaError } from '../../base/errors.ts';
 import type { Signed } from '../../protocol/signing.ts';
 import type { BlockParts } from '../blocks.ts';
 import { BLOCK_REQUESTS_SERVED_MAX, HEADERS_ANSWER_BYTES_MAX, STATE_ANSWER_BYTES_MAX } from '../limits.ts';
+import { listKindOf } from '../listings.ts';
 import { createQueries } from '../queries.ts';
 import type { LedgerMesh } from '../sync.ts';
 import {
@@ -47,6 +48,12 @@ export function createLightAnswers(
     async state(question) {
       if (question.type === 'inclusion')
         return { type: 'inclusion', proof: await queries.proof(question.id) };
+      if (question.type === 'claim') return { type: 'inclusion', proof: await queries.settled(question) };
+      if (question.type === 'listing') {
+        const kind = listKindOf(question.kind);
+        if (kind === undefined) throw new SaharaError('malformed', { reason: 'no such list' });
+        return { type: 'listing', ids: await queries.listed(kind, question.key) };
+      }
       // Between a block's write and its adoption, records and tree are of two heights.
       return exclusive(async () => {
         const { height } = chain.head();

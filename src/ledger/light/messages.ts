@@ -7,6 +7,7 @@ import {
   record,
   type Schema,
   schema,
+  u32,
   uint,
   union,
 } from '../../protocol/schema.ts';
@@ -15,6 +16,7 @@ import { inclusionProof } from '../inclusion.ts';
 import type { InclusionProof } from '../ledger.ts';
 import {
   HEADERS_ANSWERED_MAX,
+  LISTED_MAX,
   STATE_KEY_BYTES_MAX,
   STATE_KEYS_ASKED_MAX,
   STATE_RECORD_BYTES_MAX,
@@ -45,7 +47,16 @@ export const headersAnswer: Schema<readonly Signed[]> = schema('headers', list(s
 export type StateQuestion =
   /** Records by their state keys, in the state of `height` or a later one. */
   | { readonly type: 'records'; readonly height: number; readonly keys: readonly Uint8Array[] }
-  | { readonly type: 'inclusion'; readonly id: Uint8Array };
+  | { readonly type: 'inclusion'; readonly id: Uint8Array }
+  /** Ids that the node lists under a key: a hint, each to be proved by itself. */
+  | { readonly type: 'listing'; readonly kind: number; readonly key: Uint8Array }
+  /** The first claim on a lane whose charge counts at least `count` receipts. */
+  | {
+      readonly type: 'claim';
+      readonly channel: Uint8Array;
+      readonly lane: number;
+      readonly count: number;
+    };
 
 /** The wire form of a question for proofs. */
 export const stateQuestion: Schema<StateQuestion> = union('state-question', {
@@ -57,6 +68,8 @@ export const stateQuestion: Schema<StateQuestion> = union('state-question', {
     }),
   ],
   inclusion: [2, record('inclusion-question', { id: bytes(32) })],
+  listing: [3, record('listing-question', { kind: uint(255), key: bytes(32) })],
+  claim: [4, record('claim-question', { channel: bytes(32), lane: u32, count: uint() })],
 });
 
 /** What the state holds under a key, with its proof. Without a value: nothing. */
@@ -74,7 +87,8 @@ export type StateAnswer =
       readonly entries: readonly ProvedEntry[];
     }
   /** Without a proof the node does not know the transaction. */
-  | { readonly type: 'inclusion'; readonly proof: InclusionProof | undefined };
+  | { readonly type: 'inclusion'; readonly proof: InclusionProof | undefined }
+  | { readonly type: 'listing'; readonly ids: readonly Uint8Array[] };
 
 /** The wire form of proofs. */
 export const stateAnswer: Schema<StateAnswer> = union('state-answer', {
@@ -89,4 +103,5 @@ export const stateAnswer: Schema<StateAnswer> = union('state-answer', {
     }),
   ],
   inclusion: [2, record('inclusion-answer', { proof: optional(inclusionProof) })],
+  listing: [3, record('listing-answer', { ids: list(bytes(32), LISTED_MAX) })],
 });
