@@ -1,6 +1,6 @@
 import { Level } from 'level';
 import { type ErrorCode, SaharaError } from './errors.ts';
-import type { Store } from './store.ts';
+import type { Store, StoreOperation } from './store.ts';
 
 /**
  * Opens (or creates) a store in the folder `path`.
@@ -20,9 +20,10 @@ export async function openLevelStore(path: string): Promise<Store> {
     async batch(operations, options) {
       if (operations.length === 0) return;
       const batch = level.batch();
+      const packed = packer(operations);
       for (const operation of operations) {
-        if (operation.type === 'del') batch.del(operation.key);
-        else batch.put(operation.key, operation.value);
+        if (operation.type === 'del') batch.del(packed(operation.key));
+        else batch.put(packed(operation.key), packed(operation.value));
       }
       try {
         // Level's types leave out the option that its LevelDB has.
@@ -35,6 +36,28 @@ export async function openLevelStore(path: string): Promise<Store> {
       for await (const [key, value] of level.iterator(range)) yield [plain(key), plain(value)];
     },
     close: () => level.close(),
+  };
+}
+
+/** Longest bytes that are copied together with others. */
+const PACKED_BYTES_MAX = 256;
+
+/**
+ * Lays the small keys and values of a batch side by side. The database reads memory outside the heap only, and moving
+ * each small array there by itself costs several times more than writing it.
+ */
+function packer(operations: readonly StoreOperation[]): (bytes: Uint8Array) => Uint8Array {
+  const room = (bytes: Uint8Array): number => (bytes.length <= PACKED_BYTES_MAX ? bytes.length : 0);
+  let size = 0;
+  for (const operation of operations)
+    size += room(operation.key) + (operation.type === 'put' ? room(operation.value) : 0);
+  const pack = new Uint8Array(size);
+  let at = 0;
+  return (bytes) => {
+    if (bytes.length > PACKED_BYTES_MAX) return bytes;
+    pack.set(bytes, at);
+    at += bytes.length;
+    return pack.subarray(at - bytes.length, at);
   };
 }
 

@@ -3,8 +3,8 @@ import { equalBytes } from '../base/bytes.ts';
 import {
   type Block,
   type BlockHeader,
-  block,
   blockHeader,
+  encodeBlock,
   headerHash,
   type TransactionResult,
   transactionResult,
@@ -99,7 +99,10 @@ export function buildBlock(
   };
   const payload = blockHeader.encode(header);
   const signedHeader = signOne(suite, signer, network, { type: 'block-header', payload });
-  const wire = block.encode({ header: signedHeader, transactions: transactions.map((one) => one.signed) });
+  const wire = encodeBlock(
+    signedHeader,
+    transactions.map((one) => one.wire),
+  );
   const hash = headerHash(suite, payload);
   return {
     executed: { header, headerHash: hash, wire, transactions, results, state, changes, update },
@@ -197,17 +200,17 @@ function contextOf(parts: BlockParts, height: number): BlockContext {
   return { suite, network, genesis, signatures, height, proposer: genesis.sequencer };
 }
 
-/** Verifies ahead of execution, off the event loop, what execution will ask about. Answers whether senders signed. */
-export async function verifySignatures(
+/** Verifies ahead of execution, off the event loop, what execution will ask about. */
+async function verifySignatures(
   signatures: SignatureBook,
   readState: StateReader,
   transactions: readonly Prepared[],
-): Promise<boolean> {
-  const verdicts = await Promise.all(transactions.map((one) => verifyOne(signatures, readState, one)));
-  return !verdicts.includes(false);
+): Promise<void> {
+  await Promise.all(transactions.map((one) => verifyTransaction(signatures, readState, one)));
 }
 
-async function verifyOne(
+/** Verifies off the event loop what executing one transaction will ask about. Answers whether its sender signed. */
+export async function verifyTransaction(
   signatures: SignatureBook,
   readState: StateReader,
   prepared: Prepared,

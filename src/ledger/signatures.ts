@@ -43,11 +43,14 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
     return equalBytes(verdict.publicKey, publicKey) ? verdict.ok : undefined;
   };
 
+  const ask = (publicKey: PublicKey, message: Signed, covered: Uint8Array): Promise<boolean> =>
+    gate(() => suite.verifyAsync(publicKey, covered, message.signature));
+
   const viaBatch = (publicKey: PublicKey, message: Signed, covered: Uint8Array): Promise<boolean> => {
     const key = nameOf(suite.sha256(publicKey, message.signature, covered));
     let verdict = batches.get(key);
     if (verdict === undefined) {
-      verdict = gate(() => suite.verifyAsync(publicKey, covered, message.signature));
+      verdict = ask(publicKey, message, covered);
       batches.set(key, verdict);
       // A failure of the platform is no verdict.
       verdict.catch(() => batches.delete(key));
@@ -56,11 +59,12 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
     return verdict;
   };
 
-  const decide = async ({ type, publicKey, message }: SignatureClaim): Promise<boolean> => {
+  const decide = ({ type, publicKey, message }: SignatureClaim): boolean | Promise<boolean> => {
     if (message.signature.length !== 64 || message.sides >> message.siblings.length !== 0) return false;
     const covered = signedBytes(suite, network, type, message);
-    if (message.siblings.length > 0) return viaBatch(publicKey, message, covered);
-    return gate(() => suite.verifyAsync(publicKey, covered, message.signature));
+    return message.siblings.length > 0
+      ? viaBatch(publicKey, message, covered)
+      : ask(publicKey, message, covered);
   };
 
   return {
@@ -82,15 +86,26 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
 function createGate(max: number): <T>(job: () => Promise<T>) => Promise<T> {
   let running = 0;
   const waiting: (() => void)[] = [];
-  return async (job) => {
-    if (running >= max) await new Promise<void>((resume) => waiting.push(resume));
-    else running++;
-    try {
-      return await job();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running--;
-      else next();
+  let first = 0;
+  const done = (): void => {
+    running--;
+    const next = waiting[first];
+    if (next === undefined) return;
+    first++;
+    if (first === waiting.length) {
+      waiting.length = 0;
+      first = 0;
     }
+    next();
+  };
+  const start = <T>(job: () => Promise<T>): Promise<T> => {
+    running++;
+    const run = job();
+    run.then(done, done);
+    return run;
+  };
+  return (job) => {
+    if (running < max) return start(job);
+    return new Promise((resolve) => waiting.push(() => resolve(start(job))));
   };
 }

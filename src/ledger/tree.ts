@@ -13,10 +13,13 @@ import { nameOf } from './names.ts';
 import type { StateChange } from './state.ts';
 import { PLACEHOLDER, type StateProof } from './tree-hash.ts';
 import {
+  changedPage,
   decodePage,
   EMPTY_PAGE,
   encodePage,
+  isInner,
   leafNode,
+  nodeAt,
   type Page,
   pageNode,
   pagePath,
@@ -81,7 +84,7 @@ export function createStateTree(
   };
 
   return {
-    root: () => pageNode(suite, load(''))?.hash ?? PLACEHOLDER,
+    root: () => pageNode(load(''))?.hash.slice() ?? PLACEHOLDER,
     update(changes) {
       const items = changes.map(({ key, value }) => ({
         keyHash: suite.sha256(key),
@@ -89,7 +92,7 @@ export function createStateTree(
       }));
       const pages = new Map<string, Page | undefined>();
       const node = updatePage({ suite, load, pages }, '', items, true);
-      return { root: node?.hash ?? PLACEHOLDER, pages };
+      return { root: node?.hash.slice() ?? PLACEHOLDER, pages };
     },
     operations: ({ pages }) =>
       [...pages].map(([path, page]) => {
@@ -102,7 +105,7 @@ export function createStateTree(
         else keep(path, page);
       }
     },
-    prove: (key) => prove(suite, load, suite.sha256(key)),
+    prove: (key) => prove(load, suite.sha256(key)),
   };
 }
 
@@ -119,7 +122,7 @@ function updatePage(
   items: readonly Item[],
   stored: boolean,
 ): TreeNode | undefined {
-  const page = [...(stored ? update.load(path) : EMPTY_PAGE)];
+  const before = stored ? update.load(path) : EMPTY_PAGE;
   const groups = new Map<number, Item[]>();
   for (const item of items) {
     const slot = nibbleAt(item.keyHash, path.length);
@@ -127,8 +130,11 @@ function updatePage(
     if (group === undefined) groups.set(slot, [item]);
     else group.push(item);
   }
-  for (const [slot, group] of groups) page[slot] = updateSlot(update, path + nibble(slot), page[slot], group);
-  const node = pageNode(update.suite, page);
+  const nodes = new Map<number, TreeNode | undefined>();
+  for (const [slot, group] of groups)
+    nodes.set(slot, updateSlot(update, path + nibble(slot), nodeAt(before, slot), group));
+  const page = changedPage(update.suite, before, nodes);
+  const node = pageNode(page);
   // A page that amounts to one leaf moves up into its parent; the root's page has no parent.
   const gone = node === undefined || (node.kind === 'leaf' && path !== '');
   if (!gone) update.pages.set(path, page);
@@ -159,20 +165,18 @@ function updateSlot(
   return first && leafNode(update.suite, first.keyHash, first.valueHash);
 }
 
-function prove(suite: Suite, load: (path: string) => Page, keyHash: Hash): StateProof {
+function prove(load: (path: string) => Page, keyHash: Hash): StateProof {
   const visited: (readonly [Page, number])[] = [];
   for (let path = ''; ; ) {
     invariant(path.length < 64, 'a path ends within the bits of a hash');
     const page = load(path);
     const slot = nibbleAt(keyHash, path.length);
     visited.push([page, slot]);
-    if (page[slot]?.kind !== 'inner') break;
+    if (!isInner(page, slot)) break;
     path += nibble(slot);
   }
-  const paths = visited.reverse().map(([page, slot]) => pagePath(suite, page, slot));
-  const end = paths[0]?.leaf;
-  const leaf = end?.kind === 'leaf' ? { keyHash: end.keyHash, valueHash: end.valueHash } : undefined;
-  return { leaf, siblings: paths.flatMap(({ siblings }) => siblings) };
+  const paths = visited.reverse().map(([page, slot]) => pagePath(page, slot));
+  return { leaf: paths[0]?.leaf, siblings: paths.flatMap(({ siblings }) => siblings) };
 }
 
 function nibbleAt(keyHash: Hash, depth: number): number {

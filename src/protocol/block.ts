@@ -1,6 +1,7 @@
 /** The ledger's shared records: genesis, block headers, blocks and the results of transactions. */
 import { toHex, utf8 } from '../base/bytes.ts';
-import { malformed, Reader } from './codec.ts';
+import { invariant } from '../base/errors.ts';
+import { malformed, Reader, Writer } from './codec.ts';
 import type { Hash, PublicKey } from './ids.ts';
 import { BLOCK_TRANSACTIONS_MAX, NETWORK_NAME_BYTES_MAX, PPM } from './limits.ts';
 import { bytes, grains, list, optional, record, type Schema, text, u32, uint } from './schema.ts';
@@ -124,6 +125,17 @@ export const block: Schema<Block> = record('block', {
   header: signed,
   transactions: list(signed, BLOCK_TRANSACTIONS_MAX),
 });
+
+/** The wire form of a block over transactions that are in their wire form already. */
+export function encodeBlock(header: Signed, transactions: readonly Uint8Array[]): Uint8Array {
+  invariant(transactions.length <= BLOCK_TRANSACTIONS_MAX, 'a block of at most 2,000 transactions');
+  const writer = new Writer();
+  writer.array(2);
+  signed.write(writer, header);
+  writer.array(transactions.length);
+  for (const wire of transactions) writer.encoded(wire);
+  return writer.finish();
+}
 
 /** The signed header of a block in its wire form, without reading the transactions. Throws `malformed`. */
 export function headerIn(wire: Uint8Array): Signed {

@@ -94,6 +94,11 @@ export class Writer {
     }
   }
 
+  /** A value that is in its canonical encoding already. */
+  encoded(value: Uint8Array): void {
+    this.#append(value);
+  }
+
   bool(value: boolean): void {
     this.#byte(value ? TRUE : FALSE);
   }

@@ -4,13 +4,13 @@ import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import { signed as signedSchema } from '../../protocol/signing.ts';
 import type { Transaction } from '../../protocol/transaction.ts';
-import { verifySignatures } from '../blocks.ts';
+import { verifyTransaction } from '../blocks.ts';
 import type { Inclusion } from '../ledger.ts';
 import { MEMPOOL_PER_SENDER_MAX, MEMPOOL_TRANSACTIONS_MAX } from '../limits.ts';
 import { nameOf } from '../names.ts';
 import type { Verdict } from '../network.ts';
 import { type Prepared, prepareTransaction } from '../prepare.ts';
-import { ACCOUNTS, nonceOf, stateKey } from '../records.ts';
+import { ACCOUNTS, stateKey } from '../records.ts';
 import { RESULT_CODES, type ResultName } from '../result-codes.ts';
 import { type EngineCore, refusal } from './core.ts';
 
@@ -40,7 +40,7 @@ export class Admission {
     const { pool, clock } = this.#core.parts;
     const { content } = prepared;
     if (content.fault !== undefined) throw invalid(content.fault);
-    const early = this.#place(prepared, content.transaction) ?? this.#checkAccount(content.transaction);
+    const early = this.#standing(prepared, content.transaction);
     if (early !== undefined) return early;
     if (this.#verifying >= MEMPOOL_TRANSACTIONS_MAX) throw new SaharaError('overloaded');
     this.#verifying++;
@@ -50,7 +50,7 @@ export class Admission {
       this.#verifying--;
     }
     // Blocks may have come in the meantime.
-    const late = this.#place(prepared, content.transaction) ?? this.#checkAccount(content.transaction);
+    const late = this.#standing(prepared, content.transaction);
     if (late !== undefined) return late;
     const { sender, nonce } = content.transaction;
     const offer = { sender, nonce, prepared };
@@ -103,34 +103,31 @@ export class Admission {
     }
   }
 
-  #place({ id }: Prepared, { sender, nonce }: Transaction): Admitted | undefined {
-    const { chain, pool } = this.#core.parts;
-    // Only a number that was used can belong to a transaction that a block has.
-    const inclusion = nonce < nonceOf(chain.readState, sender) ? chain.lookup(id) : undefined;
-    if (inclusion !== undefined) return { kind: 'included', inclusion };
-    const held = pool.get(sender, nonce);
-    return held !== undefined && equalBytes(held.id, id) ? { kind: 'waiting' } : undefined;
-  }
-
-  #checkAccount({ sender, nonce, feeMax }: Transaction): undefined {
-    const { chain, genesis } = this.#core.parts;
+  /** Where a transaction is already; throws why its sender's account does not take it. */
+  #standing({ id }: Prepared, { sender, nonce, feeMax }: Transaction): Admitted | undefined {
+    const { chain, pool, genesis } = this.#core.parts;
     const stored = chain.readState(stateKey(ACCOUNTS, sender));
     const account = stored === undefined ? undefined : ACCOUNTS.schema.decode(stored);
     const next = account?.nonce ?? 0;
+    // Only a number that was used can belong to a transaction that a block has.
+    const inclusion = nonce < next ? chain.lookup(id) : undefined;
+    if (inclusion !== undefined) return { kind: 'included', inclusion };
+    const held = pool.get(sender, nonce);
+    if (held !== undefined && equalBytes(held.id, id)) return { kind: 'waiting' };
     const fee = genesis.parameters.transactionFee;
     if (nonce < next) throw refused('nonce-used');
     if (nonce >= next + MEMPOOL_PER_SENDER_MAX) throw refused('nonce-ahead');
     if (feeMax < fee) throw refused('fee-too-low');
     // A later one may be paid by what comes in before it.
     if (nonce === next && (account?.balance ?? 0n) < fee) throw refused('fee-unpaid');
+    return undefined;
   }
 
   async #verify(prepared: Prepared): Promise<void> {
     const known = this.recall(prepared.id);
     if (known !== undefined && equalBytes(known.wire, prepared.wire)) return;
     const { signatures, chain } = this.#core.parts;
-    if (!(await verifySignatures(signatures, chain.readState, [prepared])))
-      throw invalid('signature-invalid');
+    if (!(await verifyTransaction(signatures, chain.readState, prepared))) throw invalid('signature-invalid');
   }
 
   #remember(prepared: Prepared): void {

@@ -132,7 +132,8 @@ export class EngineCore {
 
   /** Gives everybody who waits for a transaction its inclusion. */
   settle(inclusion: Inclusion): void {
-    for (const waiter of [...(this.#waiters.get(nameOf(inclusion.id)) ?? [])]) waiter.resolve(inclusion);
+    const waiters = this.#waiters.get(nameOf(inclusion.id));
+    if (waiters !== undefined) for (const waiter of [...waiters]) waiter.resolve(inclusion);
   }
 
   /** Tells everybody who waits for a transaction that no block will have it. */
