@@ -1,5 +1,6 @@
 import { budgetVectors } from './budget.ts';
 import { bundleVectors } from './bundle.ts';
+import { contentVectors } from './content.ts';
 import { ed25519Vectors } from './ed25519.ts';
 import { encodingVectors, recordVectors } from './encoding.ts';
 import { certificateVectors, envelopeVectors } from './envelope.ts';
@@ -24,6 +25,7 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['certificate.json', vectorText(certificateVectors())],
     ['merkle.json', vectorText(merkleVectors())],
     ['receipt-tree.json', vectorText(receiptTreeVectors())],
+    ['content.json', vectorText(contentVectors())],
     ['budget.json', vectorText(budgetVectors())],
     ['bundle.json', vectorText(bundleVectors())],
     ['seal.json', vectorText(sealVectors())],

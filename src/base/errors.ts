@@ -105,6 +105,7 @@ const KINDS = {
   'ledger-light': 'refused',
   'account-unknown': 'missing',
   'asset-unknown': 'missing',
+  'content-invalid': 'corrupt',
   'not-local-network': 'refused',
   // Proofs
   'bundle-invalid': 'corrupt',

@@ -197,6 +197,7 @@ export const LEDGER_SENTENCES: SentenceTable<
   | 'ledger-light'
   | 'account-unknown'
   | 'asset-unknown'
+  | 'content-invalid'
   | 'not-local-network'
 > = {
   'tx-invalid': (f) => [
@@ -243,6 +244,11 @@ export const LEDGER_SENTENCES: SentenceTable<
     `The ledger has no account ${f('account', f('owner', ''))}.`,
     'It has never received anything.',
     'Send something to it, or check its name.',
+  ],
+  'content-invalid': (f) => [
+    'The content is not proved.',
+    `${f('reason', 'It is not what was committed to')}.`,
+    'Nothing of it should be relied on; ask whoever has the whole for another proof.',
   ],
   'asset-unknown': (f) => [
     `The ledger has no asset ${f('asset', '')}.`,

@@ -88,6 +88,12 @@ export const COLLECT_PATH_MAX = 65;
 export const BOUNTY_PPM_MAX = 10_000;
 /** Most assets of which each replaces the one before. */
 export const ASSET_VERSIONS_MAX = 256;
+/** Bytes of a chunk under `sha256-merkle-1mib`; the last one of a file may be shorter. */
+export const CONTENT_CHUNK_BYTES = 1_048_576;
+/** Most chunks of one proof. */
+export const CONTENT_PROOF_CHUNKS_MAX = 16;
+/** Largest body of a content proof, bytes. */
+export const CONTENT_PROOF_BYTES_MAX = 16_842_752;
 /** Parts in a whole share. */
 export const PPM = 1_000_000;
 /** Largest transaction, bytes. */

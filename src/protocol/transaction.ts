@@ -43,7 +43,10 @@ export interface ParentShare {
 
 /** What an asset consists of: a commitment under a named scheme. */
 export interface Commitment {
-  /** `sha256-merkle-1mib` for files, `sahara-chunks-1` for a vault's chunks, `sahara-manifest-1` for a manifest. */
+  /**
+   * `sha256-merkle-1mib` for a file, `sahara-folder-1` for a folder of them, `sahara-chunks-1` for a vault's chunks,
+   * `sahara-manifest-1` for a manifest.
+   */
   readonly scheme: string;
   readonly root: Hash;
   readonly sizeBytes: number;
@@ -62,6 +65,13 @@ const claimBody: Schema<ClaimBody> = record('claim', {
   voucher: signed,
   charge: signed,
   attribution: list(record('asset-amount', { asset: bytes(32), amount: grains }), CLAIM_ASSETS_MAX),
+});
+
+/** The wire form of a commitment. */
+export const commitment: Schema<Commitment> = record('commitment', {
+  scheme: text(32),
+  root: bytes(32),
+  sizeBytes: uint(),
 });
 
 /** Sends money. Ids of channels and assets derive from the sender's nonce, so no action names its own. */
@@ -204,7 +214,7 @@ export const action: Schema<Action> = union('action', {
         }),
         ASSET_PARENTS_MAX,
       ),
-      commitment: record('commitment', { scheme: text(32), root: bytes(32), sizeBytes: uint() }),
+      commitment,
       licence: text(128),
       terms: optional(licenceTerms),
       replaces: optional(bytes(32)),

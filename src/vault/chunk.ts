@@ -43,7 +43,8 @@ const provenanceFields = {
   licence: text(LICENCE_BYTES_MAX),
 } as const;
 
-const chunkContent = record('chunk-content', {
+/** What a chunk's id covers. */
+export const chunkContent: Schema<ChunkContent & { readonly scheme: number }> = record('chunk-content', {
   scheme: uint(255),
   title: text(TITLE_BYTES_MAX),
   text: text(CHUNK_BYTES_MAX),

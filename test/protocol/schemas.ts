@@ -12,6 +12,7 @@ import {
   checkpoint,
   resumeRequest,
 } from '../../src/protocol/checkpoint.ts';
+import { chunkProof, contentProof } from '../../src/protocol/content.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
 import { identityRecord } from '../../src/protocol/identity.ts';
@@ -27,7 +28,7 @@ import type { Schema } from '../../src/protocol/schema.ts';
 import { callQuestion, callSealed, callVia } from '../../src/protocol/sealed-message.ts';
 import { signed } from '../../src/protocol/signing.ts';
 import { standingAnswer, standingQuestion, standingRequest } from '../../src/protocol/standing.ts';
-import { action, transaction } from '../../src/protocol/transaction.ts';
+import { action, commitment, transaction } from '../../src/protocol/transaction.ts';
 
 /** The schemas that modules export, in the order in which `spec/records.md` shows them. */
 export const SCHEMAS: readonly Schema<unknown>[] = [
@@ -77,6 +78,9 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   transaction,
   action,
   collectPath,
+  commitment,
+  contentProof,
+  chunkProof,
   licenceTerms,
   failureSchema,
   bundle,

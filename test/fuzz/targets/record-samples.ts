@@ -7,6 +7,7 @@ import { block, blockHeader, genesis, transactionResult } from '../../../src/pro
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
 import { priceSchedule } from '../../../src/protocol/card.ts';
+import { type ChunkProof, chunkProof, contentProof } from '../../../src/protocol/content.ts';
 import { identityRecord } from '../../../src/protocol/identity.ts';
 import { LICENCE_PRESETS, licenceTerms } from '../../../src/protocol/licence.ts';
 import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
@@ -22,7 +23,7 @@ import {
   standingQuestion,
   standingRequest,
 } from '../../../src/protocol/standing.ts';
-import { action, transaction } from '../../../src/protocol/transaction.ts';
+import { action, commitment, transaction } from '../../../src/protocol/transaction.ts';
 import * as sample from '../../protocol/sample.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
 import { SCHEMAS } from '../../protocol/schemas.ts';
@@ -55,6 +56,17 @@ const sampleView: StandingView = {
   limits: [{ what: 'peer', perSecond: 2_500, atOnce: 512 }],
   betterAfterMs: undefined,
   betterAfterCalls: undefined,
+};
+
+const sampleCommitment = { scheme: 'sha256-merkle-1mib', root: sample.filled(5), sizeBytes: 5 };
+const sampleChunks: ChunkProof = {
+  file: {
+    about: { path: 'a/b.txt', sizeBytes: 5, root: sample.filled(6) },
+    place: { index: 0, count: 2, siblings: [sample.filled(7)] },
+  },
+  first: 0,
+  chunks: [utf8('chunk')],
+  siblings: [sample.filled(8)],
 };
 
 function others(): readonly Named[] {
@@ -127,6 +139,10 @@ function others(): readonly Named[] {
     made(transactionResult, { code: 3, moved: 7n }),
     made(action, transaction.decode(settled.transaction.payload).action),
     ...Object.values(LICENCE_PRESETS).map((terms) => made(licenceTerms, terms)),
+    made(commitment, sampleCommitment),
+    made(contentProof, { version: 1, commitment: sampleCommitment, body: chunkProof.encode(sampleChunks) }),
+    made(chunkProof, { ...sampleChunks, file: undefined }),
+    made(chunkProof, sampleChunks),
     made(collectPath, { assets: [sample.filled(1), sample.filled(2)] }),
     made(action, { type: 'collect-path', assets: [sample.filled(1)] }),
     made(licenceTerms, {

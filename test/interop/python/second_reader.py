@@ -635,6 +635,39 @@ def ev(c, g):
 each('envelope', ev)
 each('certificate', lambda c, g: chain(record('certificate-chain', hx(c['chain'])), g['network'], hx(g['root']), {'kind': 'key', 'id': hx(g['subject']['id'])}, g['capability'], g['nowMs']))
 each('merkle', lambda c, g: must(merkle(hx(c['leaf']), record('merkle-path', hx(c['path']))) == hx(c['root'])))
+
+def content(c):
+    MIB = 1 << 20
+    p = record('chunk-proof', hx(c['body']))
+    root, size = (hx(c['root']), c['sizeBytes'])
+    if c['scheme'] == 'sahara-folder-1':
+        must(p['file'])
+        about = p['file']['about']
+        leaf = encode([about['path'], about['sizeBytes'], about['root']])
+        must(merkle(leaf, p['file']['place']) == root)
+        root, size = (about['root'], about['sizeBytes'])
+    else:
+        must(c['scheme'] == 'sha256-merkle-1mib')
+        must(p['file'] is None)
+    count, first, last = (-(-size // MIB), p['first'], p['first'] + len(p['chunks']))
+    must(first < last <= count)
+    for i, chunk in enumerate(p['chunks'], first):
+        must(len(chunk) == min(MIB, size - i * MIB))
+        must(chunk == bytes([i]) * len(chunk))
+    beside = list(p['siblings'])
+
+    def tree(at, n):
+        if at + n <= first or at >= last:
+            must(beside)
+            return beside.pop(0)
+        if n == 1:
+            return H(b'\x00', p['chunks'][at - first])
+        left = 1 << ((n - 1).bit_length() - 1)
+        low = tree(at, left)
+        return H(b'\x01', low, tree(at + left, n - left))
+    must(tree(0, count) == root)
+    must(not beside)
+each('content', lambda c, g: content(c))
 each('receipt-tree', lambda c, g: must(sums(hx(c['payload']), int(c['amount']), record('receipt-path', hx(c['path']))) == (hx(c['root']), int(c['sum']))))
 each('bundle', lambda c, g: bundle(hx(c['hex']), g['network']))
 
