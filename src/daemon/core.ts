@@ -24,7 +24,13 @@ import { recoverTail } from '../payment/journal.ts';
 import { createPayeeBook, type PayeeBook } from '../payment/payee-book.ts';
 import { genesis as genesisSchema } from '../protocol/block.ts';
 import { eagerSuite } from '../protocol/eager-suite.ts';
-import { createTickSigner, createVerifier, type TickSigner, type Verifier } from '../protocol/signing.ts';
+import {
+  createTickSigner,
+  createTrustedVerifier,
+  createVerifier,
+  type TickSigner,
+  type Verifier,
+} from '../protocol/signing.ts';
 import { createSigner, nativeSuite } from '../protocol/suite-native.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
 import type { Config } from './config-schema.ts';
@@ -34,11 +40,14 @@ import { createFileMark } from './head-mark.ts';
 import { claimHome, type Home, homeInUse, prepareHome, rotateLog } from './home.ts';
 import { type DaemonKeys, openKeys, passphraseOf } from './keys.ts';
 import type { Lifecycle } from './lifecycle.ts';
+import { createOperatorKey, followKey, holding, type OperatorKey } from './operator-key.ts';
 import { servePayments } from './payment-peers.ts';
 import { certifyPeer } from './peer-certificate.ts';
 import { pruneReceipts } from './receipts.ts';
+import { watchRetiring } from './retiring.ts';
 import { type SpaceWatch, watchSpace } from './space.ts';
 import { conductOf } from './standing.ts';
+import { createTrust, type LedgerTrust } from './trust.ts';
 import { VERSION } from './version.ts';
 import { createWallet, type Wallet } from './wallet.ts';
 
@@ -76,6 +85,10 @@ export interface Core extends Ground {
   readonly choice: NetworkChoice;
   readonly network: string;
   readonly verifier: Verifier;
+  /** Whatever key of the operator signs now. */
+  readonly key: OperatorKey;
+  /** Who signs for whom, as the ledger has it. */
+  readonly trust: LedgerTrust;
   /** Signs for the operator. */
   readonly operator: TickSigner;
   /** What is thought of peers and callers. */
@@ -139,7 +152,8 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   );
   const { network } = choice;
   const peer = createSigner(keys.peerSeed).publicKey;
-  const certificate = certifyPeer({ network, clock, dice, operator: keys.operator, peer });
+  const key = createOperatorKey(keys.operator);
+  const certified = (): Uint8Array => certifyPeer({ network, clock, dice, operator: key, peer });
   const standing = await life.start(
     'standing',
     () => openStanding({ store: storeOf('standing'), clock }),
@@ -150,7 +164,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
     () =>
       createMesh(
         { peerSeed: keys.peerSeed, store: storeOf('mesh'), clock, dice, log, conduct: conductOf(standing) },
-        { ...meshOptions(ground, network), certificate },
+        { ...meshOptions(ground, network), certificate: certified() },
       ),
     (running) => running.stop(),
   );
@@ -170,6 +184,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
           suite: nativeSuite,
           clock,
           log,
+          // The genesis names the key that signs blocks, and it stays.
           signer: keys.operator,
           network: sync,
         },
@@ -177,22 +192,34 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
       ),
     (running) => running.stop(),
   );
+  const trust = await life.start(
+    'trust',
+    () => createTrust({ ledger, clock }),
+    (open) => open.stop(),
+  );
+  key.onUse(() => mesh.present(certified()));
+  await life.start(
+    'operator key',
+    () => followKey({ key, keys, ledger, trust, log }),
+    (unfollow) => unfollow(),
+  );
   const wallet = await life.start(
     'wallet',
-    () => createWallet({ ledger, signer: keys.operator, clock, log, store: storeOf('wallet') }),
+    () => createWallet({ ledger, signer: key, clock, log, store: storeOf('wallet') }),
     (running) => running.stop(),
   );
-  const verifier = createVerifier(eagerSuite(nativeSuite));
-  const operator = createTickSigner({ suite: nativeSuite, signer: keys.operator, network });
-  const books = await openBooks({ ...ground, network, mesh, ledger, wallet, verifier }, life);
-  return { ...ground, choice, network, standing, mesh, ledger, wallet, verifier, operator, ...books };
+  const verifier = createTrustedVerifier(createVerifier(eagerSuite(nativeSuite)), trust);
+  const operator = holding(createTickSigner({ suite: nativeSuite, signer: key, network }), key);
+  const standOn = { key, trust, network, mesh, ledger, wallet, verifier };
+  const books = await openBooks({ ...ground, ...standOn }, life);
+  return { ...ground, ...standOn, choice, standing, operator, ...books };
 }
 
 async function openBooks(
-  parts: Ground & Pick<Core, 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
+  parts: Ground & Pick<Core, 'key' | 'trust' | 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
 ): Promise<Pick<Core, 'replay' | 'running' | 'payee' | 'claimer'>> {
-  const { clock, log, config, home, keys, storeOf, space, network, mesh, ledger, wallet, verifier } = parts;
+  const { clock, log, config, home, key, storeOf, space, network, mesh, ledger, wallet, verifier } = parts;
   const replay = await life.start(
     'replay store',
     () => openReplayStore({ clock, store: storeOf('replay') }),
@@ -211,7 +238,7 @@ async function openBooks(
   // The book gathers what commits in a tick itself, so its signer need not wait for another.
   const charges = createTickSigner({
     suite: nativeSuite,
-    signer: keys.operator,
+    signer: key,
     network,
     defer: queueMicrotask,
   });
@@ -249,6 +276,11 @@ async function openBooks(
     'claimer',
     () => startClaiming({ ledger, claimer, payee: wallet.publicKey, clock, log }),
     (stop) => stop(),
+  );
+  await life.start(
+    'retired keys',
+    () => watchRetiring({ ledger, claimer, payee: wallet.publicKey, clock, log, trust: parts.trust }),
+    (unwatch) => unwatch(),
   );
   return { replay, running, payee, claimer };
 }

@@ -9,7 +9,7 @@ import { type Clock, timeoutSignal } from '../base/clock.ts';
 import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Store } from '../base/store.ts';
-import { createLedgerClient, type LedgerClient } from '../ledger/client.ts';
+import { createLedgerClient, type LedgerClient, type SendOptions } from '../ledger/client.ts';
 import type { Channel, Inclusion, Ledger } from '../ledger/ledger.ts';
 import type { ChannelInfo, ChannelView, ClaimLedger } from '../payment/ports.ts';
 import type { PublicKey } from '../protocol/ids.ts';
@@ -34,6 +34,14 @@ export interface Wallet {
     action: Action,
     options?: { readonly signal?: AbortSignal },
   ): Promise<Inclusion & { readonly nonce: number }>;
+  /**
+   * Changes the key that signs: once no transaction is under way, and while none begins, `work` may send actions
+   * signed by another key.
+   */
+  rotate<T>(
+    work: (send: (action: Action, options: Pick<SendOptions, 'signer'>) => Promise<Inclusion>) => Promise<T>,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<T>;
   /** Sees to it that a new account has money where a faucet gives it; resolves when it has or cannot have. */
   readonly funded: Promise<void>;
   readonly channels: ChannelView;
@@ -58,27 +66,51 @@ export function createWallet(parts: WalletParts): Wallet {
   const { ledger, signer, clock, suite = nativeSuite } = parts;
   const client = createLedgerClient({ ledger, signer, suite, clock, journal: parts.store });
   const stopping = new AbortController();
+  // Whoever sends while the key changes waits for the new one.
+  let rotating: Promise<unknown> | undefined;
+  const unlocked = async (): Promise<void> => {
+    while (rotating !== undefined) await rotating.catch(() => {});
+  };
+  const unanswered = (error: unknown, signal: AbortSignal | undefined): unknown => {
+    const { code, facts } = asSaharaError(error);
+    if (code !== 'cancelled' || stopping.signal.aborted || signal?.aborted === true) return error;
+    // Nobody cancelled it: the ledger did not answer.
+    return new SaharaError('deadline-exceeded', { ...facts, what: 'ledger', limitMs: SETTLE_TIMEOUT_MS });
+  };
   const balance = (): bigint => ledger.account(signer.publicKey).balance;
   return {
     publicKey: signer.publicKey,
     balance,
     async send(action, { signal } = {}) {
+      await unlocked();
       const sending = client.send(action, { signal: within(clock, stopping.signal, signal) });
       const inclusion = await sending.catch((error: unknown) => {
-        const { code, facts } = asSaharaError(error);
-        const cancelled = stopping.signal.aborted || signal?.aborted === true;
-        if (code !== 'cancelled' || cancelled) throw error;
-        // Nobody cancelled it: the ledger did not answer.
-        throw new SaharaError('deadline-exceeded', { ...facts, what: 'ledger', limitMs: SETTLE_TIMEOUT_MS });
+        throw unanswered(error, signal);
       });
       const proof = await ledger.proof(inclusion.id);
       invariant(proof, 'what took effect is in a block');
       return { ...inclusion, nonce: transaction.decode(proof.transaction.payload).nonce };
     },
+    async rotate(work, { signal } = {}) {
+      await unlocked();
+      const limit = within(clock, stopping.signal, signal);
+      const working = client
+        .settled({ signal: limit })
+        .then(() => work((action, options) => client.send(action, { ...options, signal: limit })))
+        .catch((error: unknown) => {
+          throw unanswered(error, signal);
+        })
+        .finally(() => {
+          rotating = undefined;
+        });
+      rotating = working;
+      return working;
+    },
     funded: draw(parts, client, stopping.signal),
     channels: channelView(ledger),
     claims: {
       async submitClaim(claim, { signal }) {
+        await unlocked();
         const limits = { signal: within(clock, stopping.signal, signal) };
         return (await client.send({ type: 'claim', ...claim }, limits)).id;
       },

@@ -38,15 +38,22 @@ export interface LedgerClient {
   readonly publicKey: Uint8Array;
   /**
    * Signs and hands in an action; resolves once it took effect. Rejects like `Ledger.submit`; with `cancelled` the
-   * fact `id` names the transaction, which goes on: ask `ledger.lookup`.
+   * fact `id` names the transaction, which goes on: ask `ledger.lookup`. `signer`: another key than the usual one, which
+   * the ledger takes for this action.
    */
-  send(action: Action, options?: { readonly signal?: AbortSignal }): Promise<Inclusion>;
+  send(action: Action, options?: SendOptions): Promise<Inclusion>;
   /** Transactions whose outcome is still unknown. */
   pending(): readonly Hash[];
   /** Resolves when no outcome is unknown any more, or the signal aborts. */
   settled(options?: { readonly signal?: AbortSignal }): Promise<void>;
   /** Hands in nothing more. */
   stop(): void;
+}
+
+/** How one action is sent. */
+export interface SendOptions {
+  readonly signal?: AbortSignal;
+  readonly signer?: Signer;
 }
 
 const ATTEMPTS_MAX = 8;
@@ -59,7 +66,7 @@ export function createLedgerClient(
   const client = new Client(parts, options);
   return {
     publicKey: parts.signer.publicKey,
-    send: (action, { signal } = {}) => client.send(action, signal),
+    send: (action, options = {}) => client.send(action, options),
     pending: () => client.pending(),
     settled: ({ signal } = {}) => client.settled(signal),
     stop: () => client.stop(),
@@ -90,12 +97,12 @@ class Client {
     this.#retryMs = options.retryMs ?? 1_000;
   }
 
-  async send(action: Action, signal: AbortSignal | undefined): Promise<Inclusion> {
+  async send(action: Action, { signal, signer = this.#parts.signer }: SendOptions): Promise<Inclusion> {
     this.#recovered ??= this.#recover();
     await this.#recovered;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
-      const sent = await this.#record(action);
+      const sent = await this.#record(action, signer);
       try {
         return await this.#deliver(sent, signal);
       } catch (error) {
@@ -124,13 +131,13 @@ class Client {
     this.#stopping.abort();
   }
 
-  async #record(action: Action): Promise<Sent> {
-    const { ledger, signer, suite, journal } = this.#parts;
+  async #record(action: Action, signer: Signer): Promise<Sent> {
+    const { ledger, suite, journal } = this.#parts;
     const nonce = this.#number();
     const body = {
       version: PROTOCOL_VERSION,
       network: ledger.network,
-      sender: signer.publicKey,
+      sender: this.#parts.signer.publicKey,
       nonce,
       feeMax: this.#feeMax,
       action,
@@ -201,7 +208,7 @@ class Client {
     this.#free.add(nonce);
     if (![...this.#outstanding.keys()].some((other) => other > nonce)) return;
     const nothing: Action = { type: 'transfer', to: signer.publicKey, amount: 0n, memo: undefined };
-    this.#record(nothing)
+    this.#record(nothing, signer)
       .then((sent) => this.#deliver(sent, undefined))
       .catch(() => {});
   }

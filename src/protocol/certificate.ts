@@ -99,6 +99,8 @@ export async function verifyChainWith(
   const walk = new ChainWalk(links, { ...expected, trust: expected.trust ?? verifier.trust });
   for (const link of links) {
     const current = walk.step(link);
+    const wait = verifier.trust?.ready?.(current.issuer, current.serial);
+    if (wait) await wait;
     walk.signed(await verifier.check(expected.network, 'certificate', current.issuer, link));
   }
   return walk.end();

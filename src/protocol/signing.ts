@@ -144,6 +144,8 @@ export interface Trust {
   signersOf(did: Uint8Array, type: string): readonly Uint8Array[] | undefined;
   /** Whether an issuer took the certificate with this serial back. */
   isRevoked(issuer: Uint8Array, serial: Uint8Array): boolean;
+  /** Resolves when answers about a DID, or a certificate of it, are at hand; `undefined`: they are. */
+  ready?(did: Uint8Array, serial?: Uint8Array): Promise<unknown> | undefined;
   /** Grows whenever an earlier answer may have become another. */
   version(): number;
   /** Resolves with true once a later block is known, with false when that takes too long or too many wait. */
@@ -189,6 +191,8 @@ export function createVerifier(suite: Suite, remembered = 4096): Verifier {
  */
 export function createTrustedVerifier(verifier: Verifier, trust: Trust): Verifier {
   const check: Verifier['check'] = async (network, type, did, message) => {
+    const wait = trust.ready?.(did);
+    if (wait) await wait;
     const keys = trust.signersOf(did, type);
     if (keys === undefined) return verifier.check(network, type, did, message);
     let fault: SignatureFault | undefined;
