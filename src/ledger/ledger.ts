@@ -165,7 +165,10 @@ export interface Ledger {
    * again for whatever else it reads. Rejects with `state-unproven` when nobody proves it.
    */
   read<T>(about: (reads: LedgerReads) => T, options?: { readonly signal?: AbortSignal }): T | Promise<T>;
-  /** Resolves once reads are as new as the peers that answer. Rejects with `state-unproven` when none does. */
+  /**
+   * Resolves with the head once a light ledger's reads are as new as the peers that answer; whoever executes blocks answers
+   * with the last one at once. Rejects with `state-unproven` when no peer answers a light one.
+   */
   current(options?: { readonly signal?: AbortSignal }): Promise<LedgerHead>;
   /** Ids listed under a key, at most 256. A light ledger has them from peers, who may leave some out. */
   listed(

@@ -72,5 +72,9 @@ export const HEADERS_ANSWER_BYTES_MAX = 262_144;
 export const STATE_KEYS_ASKED_MAX = 128;
 /** Most records that are proved at one head: 256 channels with all their lanes. */
 export const STATE_KEYS_READ_MAX = 16_640;
+/** Channels of its own that a light ledger follows. */
+export const LIGHT_CHANNELS_MAX = 256;
+/** Proofs of its own transactions that a light ledger keeps. */
+export const LIGHT_INCLUSIONS_KEPT_MAX = 1_024;
 /** Most bytes of proofs in one answer. */
 export const STATE_ANSWER_BYTES_MAX = 4_194_304;

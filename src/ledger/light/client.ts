@@ -56,6 +56,8 @@ interface Waiting {
  */
 export interface LightClient {
   readonly network: string;
+  /** Before the first block. */
+  readonly start: LedgerHead;
   /** The latest verified header. */
   head(): LedgerHead;
   /** The two headers that halted it. */
@@ -102,6 +104,7 @@ export function createLightClient(
     client.read(about, likely, signal);
   return {
     network: chain.network,
+    start: chain.start,
     head: () => chain.head(),
     evidence: () => chain.evidence(),
     follow: ({ signal } = {}) => client.follow(signal),

@@ -37,6 +37,8 @@ export interface OpenedHeader {
 /** The latest verified header. */
 export interface HeaderChain {
   readonly network: string;
+  /** Before the first block. */
+  readonly start: LedgerHead;
   head(): LedgerHead;
   /** The header of the head; `undefined` before the first block. */
   latest(): OpenedHeader | undefined;
@@ -99,6 +101,7 @@ export function openHeaderChain(parts: {
   };
   return {
     network,
+    start,
     head,
     latest: () => latest,
     evidence: () => evidence,

@@ -1,0 +1,396 @@
+/**
+ * The working half of a light ledger: headers are followed, own records proved again after blocks came, and transactions
+ * told to peers until a header proves them.
+ */
+import { equalBytes, toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { prefixed } from '../../base/store.ts';
+import type { Genesis } from '../../protocol/block.ts';
+import type { Hash } from '../../protocol/ids.ts';
+import type { Signed } from '../../protocol/signing.ts';
+import { channelId, type Transaction } from '../../protocol/transaction.ts';
+import { refusal } from '../engines/core.ts';
+import type { BlockEvent, Inclusion, LedgerHead, LedgerReads } from '../ledger.ts';
+import { LIGHT_CHANNELS_MAX } from '../limits.ts';
+import { nameOf } from '../names.ts';
+import type { BlockNews, Verdict } from '../network.ts';
+import { prepareTransaction } from '../prepare.ts';
+import { readsFrom } from '../queries.ts';
+import { RESULT_CODES } from '../result-codes.ts';
+import { admit } from './admission.ts';
+import { createLightClient, type LightClient } from './client.ts';
+import type { LightLedgerOptions, LightLedgerParts, LightReport } from './ledger.ts';
+import type { LightPeersReport } from './peers.ts';
+import { Sent } from './sent.ts';
+import { channelsIn, type Followed, type FollowedRecords, gathering, genesisReader, View } from './view.ts';
+
+/** Looks at own channels that fit into the delay of a closing one, so that one that fails is not the last. */
+const LOOKS_PER_DELAY = 8;
+/** Longest time between looks at own records while blocks come, in blocks. */
+const WATCH_BLOCKS_MAX = 16;
+/** Records up to which own ones are proved again at every block. */
+const CHEAP_RECORDS = 64;
+/** Longest time without an answer that holds before it is told, milliseconds. */
+const WARN_AFTER_MS = 60_000;
+/** Tag bytes come first in a state key, then the id. */
+const ID_AT = 1;
+const ID_BYTES = 32;
+
+/** Own records kept fresh, and own transactions until they are proved. */
+export class Following {
+  readonly client: LightClient;
+  readonly view: View;
+  readonly sent: Sent;
+  readonly #parts: LightLedgerParts;
+  readonly #genesis: Genesis;
+  readonly #settings: LightLedgerOptions;
+  readonly #stopping = new AbortController();
+  readonly #listeners = new Set<(event: BlockEvent) => void>();
+  /** Own channels, also one that a transaction under way will open. */
+  readonly #channels = new Map<string, Hash>();
+  readonly #leaving: (() => void)[] = [];
+  #round: Promise<void> | undefined;
+  #proving: Promise<void> = Promise.resolve();
+  #again = false;
+  #named = false;
+  #provedAtMs: number | undefined;
+  #fault: string | undefined;
+
+  static async open(
+    parts: LightLedgerParts,
+    genesis: Genesis,
+    settings: LightLedgerOptions,
+  ): Promise<Following> {
+    const sent = await Sent.open(prefixed(parts.store, Uint8Array.of(3)));
+    return new Following(parts, { genesis, settings, sent });
+  }
+
+  private constructor(
+    parts: LightLedgerParts,
+    kept: { readonly genesis: Genesis; readonly settings: LightLedgerOptions; readonly sent: Sent },
+  ) {
+    const { suite, store, clock, mesh, network } = parts;
+    const { genesis, settings, sent } = kept;
+    this.#parts = parts;
+    this.#genesis = genesis;
+    this.#settings = settings;
+    this.sent = sent;
+    this.client = createLightClient(
+      { suite, genesis, ask: mesh, store: prefixed(store, Uint8Array.of(1)) },
+      { requestTimeoutMs: settings.requestTimeoutMs },
+    );
+    const start = new Map<string, Followed>();
+    this.#readOwn(readsFrom(gathering(genesisReader(genesis), start)));
+    this.view = new View(prefixed(store, Uint8Array.of(2)), { head: this.client.start, records: start });
+    for (const id of channelsIn(this.view.records)) this.#channels.set(nameOf(id), id);
+    this.#leaving.push(
+      network.onBlock((news) => this.#hear(news)),
+      network.onPeer(() => this.#look()),
+      every(clock, settings.pollIntervalMs, () => this.#look()),
+      every(clock, settings.republishIntervalMs, () => this.#tellAgain()),
+    );
+    this.#look();
+  }
+
+  channels(): readonly Hash[] {
+    return [...this.#channels.values()];
+  }
+
+  halted(): { readonly halted?: string } {
+    const { halted } = this.client.head();
+    return halted === undefined ? {} : { halted };
+  }
+
+  onBlock(listener: (event: BlockEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  read<T>(about: (reads: LedgerReads) => T, signal: AbortSignal | undefined): T | Promise<T> {
+    try {
+      return about(readsFrom(this.view.read));
+    } catch (error) {
+      if (!(error instanceof SaharaError) || error.code !== 'state-unproven') throw error;
+    }
+    const waiting = { signal: this.#either(signal) };
+    return this.client.read((read) => about(readsFrom(read)), waiting).then(({ value }) => value);
+  }
+
+  async current(signal: AbortSignal | undefined): Promise<LedgerHead> {
+    await this.client.follow({ signal: this.#either(signal) });
+    if (this.client.head().height > this.view.head.height || this.#provedAtMs === undefined)
+      await this.#prove(signal);
+    return { ...this.view.head, ...this.halted() };
+  }
+
+  async submit(message: Signed, signal: AbortSignal | undefined): Promise<Inclusion> {
+    const { suite, network } = this.#parts;
+    this.#demandRunning();
+    const prepared = prepareTransaction(suite, this.client.network, message);
+    const { content, id } = prepared;
+    if (content.fault !== undefined) throw refusal('tx-invalid', RESULT_CODES[content.fault].code);
+    const known = this.sent.lookup(id);
+    if (known !== undefined) return effective(known);
+    const { sender, nonce } = content.transaction;
+    // In the followed set before anybody can see the transaction.
+    this.#expect(content.transaction);
+    const { promise, begun } = this.sent.wait(prepared, { sender, nonce }, this.#either(signal));
+    promise.catch(() => {});
+    if (begun) {
+      const parts = { suite, client: this.client, genesis: this.#genesis };
+      const judged = admit(parts, prepared, { signal: this.#either(signal) });
+      const outcome = await judged.catch((error: unknown) => {
+        this.sent.refuse(id, asSaharaError(error));
+        return 'refused';
+      });
+      if (outcome === 'used') this.#look();
+      if (outcome === 'new') network.publishTransaction(prepared.wire);
+    }
+    return effective(await promise);
+  }
+
+  report(): LightReport {
+    const { clock } = this.#parts;
+    const ago = this.#provedAtMs === undefined ? undefined : clock.monotonicMs() - this.#provedAtMs;
+    const evidence = this.client.evidence();
+    const peers = this.client.peers();
+    const warning = this.#warning(ago, peers);
+    return {
+      headerHeight: this.client.head().height,
+      provedHeight: this.view.head.height,
+      ...(ago !== undefined && { provedAgoMs: Math.round(ago) }),
+      peers,
+      channels: this.#channels.size,
+      ...(warning !== undefined && { warning }),
+      ...(evidence && {
+        evidence: [evidence.one, evidence.other].map(({ payload }) =>
+          toHex(this.#parts.suite.sha256(payload)),
+        ),
+      }),
+    };
+  }
+
+  async stop(): Promise<void> {
+    for (const leave of this.#leaving.splice(0)) leave();
+    this.#again = false;
+    this.#stopping.abort(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
+    this.sent.rejectAll(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
+    await this.#round;
+  }
+
+  #warning(ago: number | undefined, peers: LightPeersReport): string | undefined {
+    const { closeDelayBlocks, blockIntervalMs } = this.#genesis.parameters;
+    const patience = Math.max(
+      3 * this.#settings.pollIntervalMs,
+      Math.min(WARN_AFTER_MS, (closeDelayBlocks * blockIntervalMs) / 4),
+    );
+    if (peers.connected === 0) return 'No peer is connected: nothing is known of the latest blocks';
+    if (ago === undefined) return `No peer has proved anything yet${this.#fault ? `: ${this.#fault}` : ''}`;
+    if (ago <= patience) return undefined;
+    return `For ${Math.round(ago / 1000)} s no peer has proved own records${this.#fault ? `: ${this.#fault}` : ''}`;
+  }
+
+  /** Follows the channel that a transaction opens, from before it is seen. */
+  #expect({ sender, nonce, action }: Transaction): void {
+    if (action.type !== 'open-channel') return;
+    const { owner, suite } = this.#parts;
+    if (!equalBytes(sender, owner) && !equalBytes(action.payee, owner)) return;
+    this.#follow(channelId(suite, this.client.network, sender, action.payee, nonce));
+  }
+
+  #follow(id: Hash): void {
+    if (this.#channels.size < LIGHT_CHANNELS_MAX) this.#channels.set(nameOf(id), id);
+  }
+
+  async #hear({ header }: BlockNews): Promise<Verdict> {
+    try {
+      const news = await this.client.hear(header);
+      if (news === 'known') return 'ignore';
+      this.#look();
+      return 'accept';
+    } catch (error) {
+      const { code } = asSaharaError(error);
+      return code === 'malformed' || code === 'block-invalid' ? 'reject' : 'ignore';
+    }
+  }
+
+  #tellAgain(): void {
+    for (const { prepared } of this.sent.pending()) this.#parts.network.publishTransaction(prepared.wire);
+  }
+
+  /** Has headers followed and own records proved, one round at a time. */
+  #look(): void {
+    this.#again = true;
+    this.#round ??= this.#work().finally(() => {
+      this.#round = undefined;
+    });
+  }
+
+  async #work(): Promise<void> {
+    while (this.#again && !this.#stopping.signal.aborted) {
+      this.#again = false;
+      try {
+        const { height } = await this.client.follow({ signal: this.#stopping.signal });
+        await this.#name();
+        if (this.#wanted(height)) await this.#prove(undefined);
+        else if (height === this.view.head.height) this.#upToDate();
+        await this.#ask();
+      } catch (error) {
+        if (this.#stopping.signal.aborted) return;
+        const { code, facts, message } = asSaharaError(error);
+        this.#fault = typeof facts.reason === 'string' ? facts.reason : message;
+        this.#parts.log.debug('own records not proved', { code, ...facts });
+      }
+    }
+  }
+
+  /** Once in a run peers are asked which channels are this key's: a store that was lost does not know. */
+  async #name(): Promise<void> {
+    if (this.#named) return;
+    for (const id of await this.client.listed('channels', this.#parts.owner, {
+      signal: this.#stopping.signal,
+    }))
+      this.#follow(id);
+    this.#named = true;
+    if (this.#channels.size > 0) await this.#prove(undefined);
+  }
+
+  #wanted(height: number): boolean {
+    const { head, records } = this.view;
+    if (this.#provedAtMs === undefined) return true;
+    if (height === head.height) return false;
+    if (this.sent.pending().length > 0 || records.size <= CHEAP_RECORDS) return true;
+    const { closeDelayBlocks } = this.#genesis.parameters;
+    const most = Math.min(WATCH_BLOCKS_MAX, Math.floor(closeDelayBlocks / LOOKS_PER_DELAY));
+    return height - head.height >= Math.max(1, most);
+  }
+
+  #readOwn(reads: LedgerReads): void {
+    const { owner } = this.#parts;
+    const keys = [owner, ...this.sent.pending().map(({ sender }) => sender)];
+    for (const key of keys) {
+      reads.account(key);
+      reads.identity(key);
+    }
+    for (const id of this.#channels.values()) {
+      const channel = reads.channel(id);
+      if (channel === undefined) continue;
+      // Who stands on the other side may change its key.
+      reads.identity(channel.payer);
+      reads.identity(channel.payee);
+    }
+  }
+
+  /** Has every own record proved at one block, and tells what changed. One at a time: what changed is told once. */
+  #prove(signal: AbortSignal | undefined): Promise<void> {
+    const run = this.#proving.then(() => this.#proveNow(signal));
+    this.#proving = run.catch(() => {});
+    return run;
+  }
+
+  async #proveNow(signal: AbortSignal | undefined): Promise<void> {
+    const found = new Map<string, Followed>();
+    const { head } = await this.client.read(
+      (read) => {
+        found.clear();
+        this.#readOwn(readsFrom(gathering(read, found)));
+      },
+      {
+        signal: this.#either(signal),
+        likely: Array.from(this.view.records.values(), ({ key }) => key),
+      },
+    );
+    // Somebody else proved a later block meanwhile.
+    if (head.height < this.view.head.height) return;
+    const before = this.view.records;
+    const moved = head.height > this.view.head.height || !sameRecords(before, found);
+    if (moved) await this.view.adopt(head, found);
+    this.#upToDate();
+    if (!moved) return;
+    const event = this.#event(head, before, found);
+    this.#forgetEnded(before, found);
+    for (const listener of [...this.#listeners]) {
+      try {
+        listener(event);
+      } catch (error) {
+        this.#parts.log.error('block listener failed', { error: String(error) });
+      }
+    }
+  }
+
+  /** Looks for the proofs of transactions whose number was used. */
+  async #ask(): Promise<void> {
+    for (const { prepared, sender, nonce } of this.sent.pending()) {
+      const waiting = { signal: this.#stopping.signal };
+      const { nonce: next } = await this.read((reads) => reads.account(sender), this.#stopping.signal);
+      if (nonce >= next) continue;
+      const proved = await this.client.inclusion(prepared.id, waiting);
+      if (proved === undefined) continue;
+      // What is told as done shows in the reads.
+      if (this.view.head.height < proved.inclusion.height) await this.#prove(undefined);
+      await this.sent.keep(proved);
+    }
+  }
+
+  #event(head: LedgerHead, before: FollowedRecords, now: FollowedRecords): BlockEvent {
+    const { height, headerHash, stateRoot, timeMs } = head;
+    const changed = new Map<string, Uint8Array>();
+    for (const [name, { key, value }] of now) {
+      const old = before.get(name);
+      if (old !== undefined && same(old.value, value)) continue;
+      if (old === undefined && value === undefined) continue;
+      const id = key.slice(ID_AT, ID_AT + ID_BYTES);
+      changed.set(nameOf(id), id);
+    }
+    const channels = this.channels().filter((id) => changed.has(nameOf(id)));
+    const identities = [...changed.values()].filter((id) => !this.#channels.has(nameOf(id)));
+    return { height, headerHash, stateRoot, timeMs, inclusions: [], channels, assets: [], identities };
+  }
+
+  /** A channel that was there and is proved to be gone comes never back. */
+  #forgetEnded(before: FollowedRecords, now: FollowedRecords): void {
+    const open = new Set(channelsIn(now).map(nameOf));
+    for (const id of channelsIn(before)) if (!open.has(nameOf(id))) this.#channels.delete(nameOf(id));
+  }
+
+  #upToDate(): void {
+    this.#provedAtMs = this.#parts.clock.monotonicMs();
+    this.#fault = undefined;
+  }
+
+  #either(signal: AbortSignal | undefined): AbortSignal {
+    return signal ? AbortSignal.any([signal, this.#stopping.signal]) : this.#stopping.signal;
+  }
+
+  #demandRunning(): void {
+    const { halted } = this.halted();
+    if (halted !== undefined) throw new SaharaError('ledger-halted', { reason: halted });
+    if (this.#stopping.signal.aborted)
+      throw new SaharaError('cancelled', { reason: 'the ledger has stopped' });
+  }
+}
+
+function same(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : equalBytes(one, other);
+}
+
+function sameRecords(one: FollowedRecords, other: FollowedRecords): boolean {
+  if (one.size !== other.size) return false;
+  return [...one].every(([name, { value }]) => other.has(name) && same(value, other.get(name)?.value));
+}
+
+function every(clock: Clock, intervalMs: number, run: () => void): () => void {
+  let cancel = clock.after(intervalMs, tick);
+  function tick(): void {
+    cancel = clock.after(intervalMs, tick);
+    run();
+  }
+  return () => cancel();
+}
+
+function effective(inclusion: Inclusion): Inclusion {
+  const { id, height, index, result } = inclusion;
+  if (result.code === 0) return inclusion;
+  throw refusal('tx-refused', result.code, { height, index, id: toHex(id) });
+}
