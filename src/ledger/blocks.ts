@@ -16,6 +16,7 @@ import { type Signed, signOne } from '../protocol/signing.ts';
 import type { Signer } from '../protocol/suite.ts';
 import type { Chain } from './chain.ts';
 import { type BlockContext, endBlock, executeBlock, executeTransaction } from './execute.ts';
+import { readIdentity, signerOf } from './identities.ts';
 import type { ChainHead } from './layout.ts';
 import { claimOf, type Prepared, prepareTransaction } from './prepare.ts';
 import { CHANNELS, stateKey } from './records.ts';
@@ -218,7 +219,9 @@ export async function verifyTransaction(
   const { content, signed } = prepared;
   if (content.fault !== undefined) return false;
   const { sender, action } = content.transaction;
-  const own = await signatures.verify({ type: 'transaction', publicKey: sender, message: signed });
+  const publicKey = signerOf(signatures.suite, readIdentity(readState, sender), content.transaction);
+  if (publicKey === undefined) return false;
+  const own = await signatures.verify({ type: 'transaction', publicKey, message: signed });
   const claim = claimOf(action);
   // Work for a claim only once its sender stands for it.
   if (!own || claim === undefined) return own;

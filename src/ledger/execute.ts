@@ -6,6 +6,7 @@ import { invariant } from '../base/errors.ts';
 import type { TransactionResult } from '../protocol/block.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import type { Action, Transaction } from '../protocol/transaction.ts';
+import { signerOf } from './identities.ts';
 import type { Prepared } from './prepare.ts';
 import { RESULT_CODES, type ResultName } from './result-codes.ts';
 import type { SignatureBook } from './signatures.ts';
@@ -52,7 +53,9 @@ export function executeTransaction(
   if (content.fault !== undefined) return resultOf({ result: content.fault, moved: 0n });
   const { transaction } = content;
   const { sender } = transaction;
-  if (!context.signatures.check({ type: 'transaction', publicKey: sender, message: prepared.signed })) {
+  const publicKey = signerOf(context.suite, state.identities.get(sender), transaction);
+  const message = prepared.signed;
+  if (publicKey === undefined || !context.signatures.check({ type: 'transaction', publicKey, message })) {
     return resultOf({ result: 'signature-invalid', moved: 0n });
   }
   const fault = takeFee(context, state, transaction);

@@ -2,10 +2,14 @@
  * Which keys speak for a DID on the ledger. A DID without a record speaks for itself, so all that it costs is one
  * look for a record that is not there.
  */
+import { equalBytes } from '../base/bytes.ts';
 import { type IdentityRecord, type Recovery, type RetiredKey, signersIn } from '../protocol/identity.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
+import type { Suite } from '../protocol/suite.ts';
+import type { Transaction } from '../protocol/transaction.ts';
 import { nameOf } from './names.ts';
-import { IDENTITIES, REVOCATIONS, revocationId, stateKey, type Table } from './records.ts';
+import { stateKey, type Table } from './records.ts';
+import { IDENTITIES, REVOCATIONS, revocationId } from './records-identity.ts';
 import type { State, StateReader } from './state.ts';
 
 /** What the ledger knows of a DID that was registered. */
@@ -46,6 +50,20 @@ export function signersOf(state: State, did: PublicKey, height: number): readonl
   return signersIn(state.identities.get(did), did, height);
 }
 
+/**
+ * The key that has to sign a transaction: the sender's current one, for a rotation the next one itself. `undefined`
+ * for a rotation to a key that the sender has not named as the next: nobody may sign that.
+ */
+export function signerOf(
+  suite: Suite,
+  known: IdentityRecord | undefined,
+  { sender, action }: Transaction,
+): PublicKey | undefined {
+  if (action.type !== 'rotate-key') return known?.key ?? sender;
+  const named = known !== undefined && equalBytes(suite.sha256(action.key), known.next);
+  return named ? action.key : undefined;
+}
+
 /** The committed record of a DID. */
 export function readIdentity(read: StateReader, did: PublicKey): IdentityRecord | undefined {
   const stored = read(identityKey(did));
@@ -65,7 +83,9 @@ export function revocationKey(issuer: PublicKey, serial: Id): Uint8Array {
 /** What is known of `did`; `undefined` when it was never registered. */
 export function identityIn(read: ReadRecord, did: PublicKey): Identity | undefined {
   const known = read(IDENTITIES, did);
-  return known && { did, ...known, recovery: foremost(known.recoveries) };
+  if (known === undefined) return undefined;
+  const { policy, ...keys } = known;
+  return { did, ...keys, ...policy, recovery: foremost(known.recoveries) };
 }
 
 /** Whether `issuer` took back its certificate with this serial. */

@@ -4,6 +4,8 @@
 export const LANES_MAX = 64;
 /** Consensus: steps that ending channels may take in one block (a channel costs one, each of its lanes one). */
 export const FINALIZE_STEPS_MAX = 1024;
+/** Consensus: longest delay of a recovery, blocks, unless the network's own for closing channels is longer: a week of blocks of a second. */
+export const RECOVERY_DELAY_BLOCKS_MAX = 604_800;
 /** Consensus: largest cumulative counter of an asset's revenue, grains. */
 export const COUNTER_MAX: bigint = 2n ** 63n - 1n;
 /** Consensus: delegations to one bond. */

@@ -1,7 +1,6 @@
 /** What the state holds: one table per kind of record, each with its key prefix, wire form and the money inside. */
 import { concat, u32be, u64be } from '../base/bytes.ts';
-import { type IdentityRecord, identityRecord } from '../protocol/identity.ts';
-import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
 import {
   ASSET_OWNERS_MAX,
   ASSET_PARENTS_MAX,
@@ -22,8 +21,9 @@ import {
   uint,
 } from '../protocol/schema.ts';
 import { type Action, action } from '../protocol/transaction.ts';
-import { BACKERS, BONDS, DELEGATIONS, EARNINGS, EPOCHS, OFFENCES } from './records-stake.ts';
 import { COUNTER_MAX, LANES_MAX } from './limits.ts';
+import { IDENTITIES, KEY_HOLDERS, PACES, REVOCATIONS } from './records-identity.ts';
+import { BACKERS, BONDS, DELEGATIONS, EARNINGS, EPOCHS, OFFENCES } from './records-stake.ts';
 
 /** A key's money and how many of its transactions were executed. */
 export interface AccountRecord {
@@ -124,22 +124,6 @@ export interface ApprovalRecord {
   readonly since: number;
 }
 
-/** A certificate that its issuer took back. */
-export interface RevocationRecord {
-  /** Height at which it was revoked. */
-  readonly since: number;
-}
-
-/** Whose key a key is or was: it can be nobody else's. */
-export interface KeyHolderRecord {
-  readonly did: PublicKey;
-}
-
-/** Up to which height blocks come at the network's interval, because keys or recoveries have delays that count blocks. */
-export interface PaceRecord {
-  readonly until: number;
-}
-
 const counter: Field<bigint> = {
   write: (writer, value) => writer.uint(value),
   read: (reader) => reader.bigUint(COUNTER_MAX),
@@ -238,38 +222,6 @@ export const ENDINGS: Table<EndingRecord> = {
   held: () => 0n,
 };
 
-/** Identities by DID. */
-export const IDENTITIES: Table<IdentityRecord> = {
-  name: 'identity',
-  tag: 0x10,
-  schema: identityRecord,
-  held: () => 0n,
-};
-
-/** Revoked certificates by issuer and serial. */
-export const REVOCATIONS: Table<RevocationRecord> = {
-  name: 'revocation',
-  tag: 0x11,
-  schema: record('revocation', { since: uint() }),
-  held: () => 0n,
-};
-
-/** Whose key each key is or was, for every key that a rotation or recovery brought. */
-export const KEY_HOLDERS: Table<KeyHolderRecord> = {
-  name: 'key-holder',
-  tag: 0x12,
-  schema: record('key-holder', { did: bytes(32) }),
-  held: () => 0n,
-};
-
-/** Until when blocks are paced for the sake of identities, under the empty key. */
-export const PACES: Table<PaceRecord> = {
-  name: 'pace',
-  tag: 0x13,
-  schema: record('pace', { until: uint() }),
-  held: () => 0n,
-};
-
 /** Bought licences by asset id and licensee. */
 export const GRANTS: Table<GrantRecord> = {
   name: 'grant',
@@ -353,11 +305,6 @@ export function stateKey<T>(table: Table<T>, id: Uint8Array): Uint8Array {
 /** The id of a lane's record. */
 export function laneId(channel: Hash, lane: number): Uint8Array {
   return concat(channel, u32be(lane));
-}
-
-/** The id of a certificate's revocation. */
-export function revocationId(issuer: PublicKey, serial: Id): Uint8Array {
-  return concat(issuer, serial);
 }
 
 /** The id of a licensee's record about an asset. */

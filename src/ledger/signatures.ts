@@ -25,6 +25,8 @@ interface Verdict {
 
 /** Verdicts on signatures of one network. */
 export interface SignatureBook {
+  /** What it verifies with. */
+  readonly suite: Suite;
   /** Verifies off the event loop and remembers. */
   verify(claim: SignatureClaim): Promise<boolean>;
   /** The verdict: remembered, or found on the spot. */
@@ -68,6 +70,7 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
   };
 
   return {
+    suite,
     async verify(claim) {
       const remembered = known(claim);
       if (remembered !== undefined) return remembered;

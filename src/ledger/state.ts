@@ -22,22 +22,24 @@ import {
   type FaucetRecord,
   GRANTS,
   type GrantRecord,
-  IDENTITIES,
-  KEY_HOLDERS,
-  type KeyHolderRecord,
   LANES,
   type LaneRecord,
-  PACES,
-  type PaceRecord,
   REVENUES,
-  REVOCATIONS,
   type RevenueRecord,
-  type RevocationRecord,
   stateKey,
   type Table,
   VERSIONS,
   type VersionRecord,
 } from './records.ts';
+import {
+  IDENTITIES,
+  KEY_HOLDERS,
+  type KeyHolderRecord,
+  PACES,
+  type PaceRecord,
+  REVOCATIONS,
+  type RevocationRecord,
+} from './records-identity.ts';
 import { type StakeTables, stakeTables } from './state-stake.ts';
 
 /** Reads the committed bytes under a state key. */

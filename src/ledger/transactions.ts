@@ -5,8 +5,10 @@ import { collect, collectPath } from './transactions/collect.ts';
 import type { ActionOf, Handler, Outcome, TransactionContext } from './transactions/context.ts';
 import { cancelClose, closeByPayee, requestClose } from './transactions/ending.ts';
 import { faucet } from './transactions/faucet.ts';
+import { registerIdentity, revokeCertificate, rotateKey } from './transactions/identity.ts';
 import { approveDerivative, buyLicence, withdrawApproval } from './transactions/licence.ts';
 import { openChannel } from './transactions/open-channel.ts';
+import { cancelRecovery, finishRecovery, recoverIdentity } from './transactions/recovery.ts';
 import { registerAsset } from './transactions/register-asset.ts';
 import { topUp } from './transactions/top-up.ts';
 import { transfer } from './transactions/transfer.ts';
@@ -22,6 +24,12 @@ const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
   'request-close': requestClose,
   'cancel-close': cancelClose,
   collect,
+  'register-identity': registerIdentity,
+  'rotate-key': rotateKey,
+  'recover-identity': recoverIdentity,
+  'cancel-recovery': cancelRecovery,
+  'finish-recovery': finishRecovery,
+  'revoke-certificate': revokeCertificate,
   'buy-licence': buyLicence,
   'approve-derivative': approveDerivative,
   'withdraw-approval': withdrawApproval,

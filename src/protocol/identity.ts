@@ -40,15 +40,23 @@ export interface Recovery {
 }
 
 /** What the ledger holds of a DID. */
-export interface IdentityRecord extends RecoveryPolicy {
+export interface IdentityRecord {
   /** The key that signs now. */
   readonly key: PublicKey;
   /** SHA-256 of the key that signs next. */
   readonly next: Hash;
   /** Keys that signed before; those whose time is over go when the record changes. */
   readonly retired: readonly RetiredKey[];
+  readonly policy: RecoveryPolicy;
   readonly recoveries: readonly Recovery[];
 }
+
+/** The wire form of a recovery policy. */
+export const recoveryPolicy: Schema<RecoveryPolicy> = record('recovery-policy', {
+  guardians: list(bytes(32), GUARDIANS_MAX),
+  threshold: uint(GUARDIANS_MAX),
+  delayBlocks: uint(),
+});
 
 /** The wire form of an identity record. */
 export const identityRecord: Schema<IdentityRecord> = record('identity', {
@@ -58,9 +66,7 @@ export const identityRecord: Schema<IdentityRecord> = record('identity', {
     record('retired-key', { key: bytes(32), retiredAt: uint(), until: uint() }),
     RETIRED_KEYS_MAX,
   ),
-  guardians: list(bytes(32), GUARDIANS_MAX),
-  threshold: uint(GUARDIANS_MAX),
-  delayBlocks: uint(),
+  policy: recoveryPolicy,
   recoveries: list(
     record('recovery', {
       key: bytes(32),

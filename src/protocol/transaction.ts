@@ -1,6 +1,7 @@
 /** What the ledger is told: one record per kind of transaction, signed by its sender under the type `transaction`. */
 import { concat, u64be } from '../base/bytes.ts';
 import { type CollectPathAction, collectPath } from './actions-asset.ts';
+import { IDENTITY_ACTIONS, type IdentityAction } from './actions-identity.ts';
 import { domainHash, type Hash, type PublicKey } from './ids.ts';
 import { type LicenceTerms, licenceTerms, type ParentRelation } from './licence.ts';
 import {
@@ -181,6 +182,7 @@ export type Action =
   | RequestCloseAction
   | CancelCloseAction
   | CollectAction
+  | IdentityAction
   | BuyLicenceAction
   | ApproveDerivativeAction
   | WithdrawApprovalAction
@@ -228,6 +230,7 @@ export const action: Schema<Action> = union('action', {
   'request-close': [8, record('request-close', { channel: bytes(32) })],
   'cancel-close': [9, record('cancel-close', { channel: bytes(32) })],
   collect: [10, record('collect', { asset: bytes(32) })],
+  ...IDENTITY_ACTIONS,
   'buy-licence': [20, record('buy-licence', { asset: bytes(32) })],
   'approve-derivative': [21, record('approve-derivative', { asset: bytes(32), licensee: bytes(32) })],
   'withdraw-approval': [22, record('withdraw-approval', { asset: bytes(32), licensee: bytes(32) })],

@@ -1,5 +1,6 @@
 /** Every record that the protocol's modules declare, found through those that stand alone. */
 import { collectPath } from '../../src/protocol/actions-asset.ts';
+import { recoveryRequest } from '../../src/protocol/actions-identity.ts';
 import { block, blockHeader, genesis, transactionResult } from '../../src/protocol/block.ts';
 import { bundle } from '../../src/protocol/bundle.ts';
 import { callEnding, callOpening, callRequest, delta, progress, source } from '../../src/protocol/call.ts';
@@ -15,7 +16,7 @@ import {
 import { chunkProof, contentProof } from '../../src/protocol/content.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
-import { identityRecord } from '../../src/protocol/identity.ts';
+import { identityRecord, recoveryPolicy } from '../../src/protocol/identity.ts';
 import { licenceTerms } from '../../src/protocol/licence.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
 import { observation } from '../../src/protocol/observation.ts';
@@ -35,6 +36,8 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   signed,
   envelope,
   identityRecord,
+  recoveryPolicy,
+  recoveryRequest,
   certificate,
   certificateChain,
   card,

@@ -110,6 +110,18 @@ function summaryOf(action: Action): string {
       return `asset ${shortHex(action.asset)}`;
     case 'collect-path':
       return `${action.assets.length} assets, from ${action.assets[0] === undefined ? 'none' : shortHex(action.assets[0])} up`;
+    case 'register-identity':
+      return `keys, with ${action.policy.guardians.length} guardians`;
+    case 'rotate-key':
+      return `to key ${shortHex(action.key)}${action.policy === undefined ? '' : `, with ${action.policy.guardians.length} guardians`}`;
+    case 'recover-identity':
+      return `votes for key ${shortHex(action.key)} of ${didOf(action.did)}`;
+    case 'cancel-recovery':
+      return 'rejects what guardians want';
+    case 'finish-recovery':
+      return `${didOf(action.did)} to key ${shortHex(action.key)}`;
+    case 'revoke-certificate':
+      return `serial ${toHex(action.serial)}`;
     case 'approve-derivative':
     case 'withdraw-approval':
       return `asset ${shortHex(action.asset)} for ${didOf(action.licensee)}`;

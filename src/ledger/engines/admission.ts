@@ -5,6 +5,7 @@ import type { Hash } from '../../protocol/ids.ts';
 import { signed as signedSchema } from '../../protocol/signing.ts';
 import type { Transaction } from '../../protocol/transaction.ts';
 import { verifyTransaction } from '../blocks.ts';
+import { identityKey } from '../identities.ts';
 import type { Inclusion } from '../ledger.ts';
 import { MEMPOOL_PER_SENDER_MAX, MEMPOOL_TRANSACTIONS_MAX } from '../limits.ts';
 import { nameOf } from '../names.ts';
@@ -125,9 +126,23 @@ export class Admission {
 
   async #verify(prepared: Prepared): Promise<void> {
     const known = this.recall(prepared.id);
-    if (known !== undefined && equalBytes(known.wire, prepared.wire)) return;
+    const told = known !== undefined && equalBytes(known.wire, prepared.wire);
+    // What a registered DID's key once signed may be another's by now.
+    if (told && !this.#isRegistered(prepared)) return;
     const { signatures, chain } = this.#core.parts;
-    if (!(await verifyTransaction(signatures, chain.readState, prepared))) throw invalid('signature-invalid');
+    if (!(await verifyTransaction(signatures, chain.readState, prepared))) throw this.#unsigned(prepared);
+  }
+
+  /** The fault of a signature. That of a registered DID may be by a key of which this node is yet to hear. */
+  #unsigned(prepared: Prepared): SaharaError {
+    const fault = invalid('signature-invalid');
+    if (!this.#isRegistered(prepared)) return fault;
+    return new SaharaError(fault.code, { ...fault.facts, rotated: true });
+  }
+
+  #isRegistered({ content }: Prepared): boolean {
+    const { readState } = this.#core.parts.chain;
+    return content.fault === undefined && readState(identityKey(content.transaction.sender)) !== undefined;
   }
 
   #remember(prepared: Prepared): void {
@@ -149,6 +164,7 @@ function refused(name: ResultName): SaharaError {
 }
 
 function verdictOf(error: unknown): Verdict {
-  const { code } = asSaharaError(error);
+  const { code, facts } = asSaharaError(error);
+  if (facts.rotated === true) return 'ignore';
   return code === 'tx-invalid' || code === 'malformed' ? 'reject' : 'ignore';
 }

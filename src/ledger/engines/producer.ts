@@ -10,6 +10,7 @@ import type { Signer } from '../../protocol/suite.ts';
 import { buildBlock } from '../blocks.ts';
 import type { LedgerNetwork } from '../network.ts';
 import { CLOSINGS, nonceOf, ONLY, stateKey } from '../records.ts';
+import { PACES } from '../records-identity.ts';
 import { type EngineCore, refusal } from './core.ts';
 
 /** How blocks are made. */
@@ -115,8 +116,12 @@ export class Producer {
     });
   }
 
+  /** Whether blocks are paced: something is due at a later height, or a delay of an identity runs. */
   #closing(): boolean {
-    const stored = this.#core.parts.chain.readState(stateKey(CLOSINGS, ONLY));
+    const { readState, head } = this.#core.parts.chain;
+    const pace = readState(stateKey(PACES, ONLY));
+    if (pace !== undefined && PACES.schema.decode(pace).until > head().height) return true;
+    const stored = readState(stateKey(CLOSINGS, ONLY));
     if (stored === undefined) return false;
     const { count, carry } = CLOSINGS.schema.decode(stored);
     return count > 0 || carry !== undefined;

@@ -3,12 +3,13 @@
 import { fromHex, utf8 } from '../../../src/base/bytes.ts';
 import { blockMessage } from '../../../src/ledger/network.ts';
 import { collectPath } from '../../../src/protocol/actions-asset.ts';
+import { recoveryRequest } from '../../../src/protocol/actions-identity.ts';
 import { block, blockHeader, genesis, transactionResult } from '../../../src/protocol/block.ts';
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
 import { priceSchedule } from '../../../src/protocol/card.ts';
 import { type ChunkProof, chunkProof, contentProof } from '../../../src/protocol/content.ts';
-import { identityRecord } from '../../../src/protocol/identity.ts';
+import { identityRecord, recoveryPolicy } from '../../../src/protocol/identity.ts';
 import { LICENCE_PRESETS, licenceTerms } from '../../../src/protocol/licence.ts';
 import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
 import { attribution } from '../../../src/protocol/payment.ts';
@@ -69,6 +70,14 @@ const sampleChunks: ChunkProof = {
   siblings: [sample.filled(8)],
 };
 
+const samplePolicy = {
+  guardians: [sample.filled(4), sample.filled(5)],
+  threshold: 2,
+  delayBlocks: 10,
+};
+
+const sampleRecovery = { did: sample.filled(1), key: sample.filled(6), next: sample.filled(7) };
+
 function others(): readonly Named[] {
   const told = sample.tell(sample.sampleStory());
   const settled = told.settlement;
@@ -94,13 +103,28 @@ function others(): readonly Named[] {
     made(signed, told.opening.envelope),
     made(signed, { ...told.card, sides: 1, siblings: [sample.filled(3)] }),
     made(priceSchedule, sample.sampleCard.price),
+    made(recoveryPolicy, samplePolicy),
+    made(recoveryRequest, { version: 1, network: sample.network, ...sampleRecovery }),
+    made(action, { type: 'register-identity', next: sample.filled(2), policy: samplePolicy }),
+    made(action, {
+      type: 'rotate-key',
+      key: sample.filled(2),
+      next: sample.filled(3),
+      policy: { guardians: [], threshold: 0, delayBlocks: 10 },
+    }),
+    made(action, {
+      type: 'recover-identity',
+      ...sampleRecovery,
+      consent: sample.filled(8, 64),
+    }),
+    made(action, { type: 'cancel-recovery' }),
+    made(action, { type: 'finish-recovery', ...sampleRecovery }),
+    made(action, { type: 'revoke-certificate', serial: sample.filled(9, 16) }),
     made(identityRecord, {
       key: sample.filled(1),
       next: sample.filled(2),
       retired: [{ key: sample.filled(3), retiredAt: 7, until: 17 }],
-      guardians: [sample.filled(4), sample.filled(5)],
-      threshold: 2,
-      delayBlocks: 10,
+      policy: samplePolicy,
       recoveries: [
         { key: sample.filled(6), next: sample.filled(7), votes: [sample.filled(4)], effectiveAt: undefined },
         { key: sample.filled(8), next: sample.filled(7), votes: [sample.filled(5)], effectiveAt: 30 },
