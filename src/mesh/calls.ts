@@ -11,6 +11,7 @@ import { SESSIONS_PER_PEER_MAX, UNREAD_BYTES_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
 import { Session, type SessionOptions, type SessionParts } from './session.ts';
 import { closeStream, onBytes, openStream } from './streams.ts';
+import { patientWindow } from './windows.ts';
 
 /** Calls out and in. */
 export interface Calls {
@@ -142,6 +143,7 @@ function overStream(stream: Stream, parts: Omit<SessionParts, 'pipe'>, options: 
     send: (bytes: Uint8Array) => stream.send(bytes),
     close: () => closeStream(stream, parts.clock, CLOSE_GRACE_MS),
   };
+  patientWindow(stream);
   const session = new Session({ ...parts, pipe }, options);
   onBytes(stream, (bytes) => session.receive(bytes));
   stream.addEventListener('drain', () => session.onDrain());

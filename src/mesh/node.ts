@@ -19,6 +19,7 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { SaharaError } from '../base/errors.ts';
 import type { Bans } from './bans.ts';
 import { gossipSettings } from './gossip-settings.ts';
+import { inOneWrite } from './one-write.ts';
 import type { MeshOptions } from './options.ts';
 import type { Standings } from './standing.ts';
 
@@ -75,7 +76,7 @@ async function createNode(parts: NodeParts, options: MeshOptions): Promise<MeshN
     nodeInfo: { userAgent: options.agentVersion },
     addresses: addressesOf(options),
     transports: [tcp(), webSockets(), circuitRelayTransport()],
-    connectionEncrypters: [tls(), noise()],
+    connectionEncrypters: [inOneWrite(tls()), inOneWrite(noise())],
     streamMuxers: [yamuxMuxer()],
     connectionManager: {
       maxConnections: options.connectionsMax,

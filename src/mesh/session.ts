@@ -6,6 +6,7 @@
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { deferTo } from '../base/turn.ts';
 import { malformed } from '../protocol/codec.ts';
 import { fromWireFailure, toWireFailure, type WireFailure } from '../protocol/failure.ts';
 import { FRAMES_VERSION, FrameDecoder, type FrameSink, type Hello } from '../protocol/frames.ts';
@@ -29,7 +30,7 @@ export interface SessionParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly peerId: string;
-  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  /** Runs a function at the end of the turn. Default: its last stage. */
   readonly defer?: (run: () => void) => void;
 }
 
@@ -88,7 +89,7 @@ export class Session {
   constructor(parts: SessionParts, options: SessionOptions) {
     this.#parts = parts;
     this.#options = options;
-    const { clock, defer = setImmediate, pipe } = parts;
+    const { clock, defer = deferTo('send'), pipe } = parts;
     this.#outbox = new Outbox({
       send: (bytes) => pipe.send(bytes),
       clock,

@@ -32,14 +32,14 @@ export interface JournalParts {
 
 /** Options of a journal. */
 export interface JournalOptions {
-  /** How long a marked source waits for company when nobody waits for it, milliseconds. Default 5. */
+  /** How long a marked source waits for company when nobody waits for it and there is no tail, milliseconds. Default 20. */
   readonly lingerMs: number;
-  /** How long what is safe in the tail waits for the store, milliseconds. Default 50. */
+  /** The same with a tail: also how long what is safe there waits for the store, milliseconds. Default 50. */
   readonly tailLingerMs: number;
 }
 
 /** Values for every option. */
-export const JOURNAL_DEFAULTS: JournalOptions = { lingerMs: 5, tailLingerMs: 50 };
+export const JOURNAL_DEFAULTS: JournalOptions = { lingerMs: 20, tailLingerMs: 50 };
 
 const SYNC_MARK: StoreOperation = { type: 'put', key: Uint8Array.of(0), value: new Uint8Array(0) };
 
@@ -117,7 +117,7 @@ export class Journal {
   /** `source` has changed. */
   mark(source: JournalSource): void {
     this.#marked.add(source);
-    this.#linger(this.#options.lingerMs);
+    this.#linger();
   }
 
   /** Everything marked so far survives the end of this process once this returns, or resolves. */
@@ -133,7 +133,7 @@ export class Journal {
         return this.written();
       }
       this.#tailed.push(...operations);
-      this.#linger(this.#options.tailLingerMs);
+      this.#linger();
     }
     return undefined;
   }
@@ -159,8 +159,10 @@ export class Journal {
     return operations;
   }
 
-  #linger(forMs: number): void {
+  #linger(): void {
     if (this.#running || this.#lingering) return;
+    const { lingerMs, tailLingerMs } = this.#options;
+    const forMs = this.#parts.tail === undefined ? lingerMs : tailLingerMs;
     this.#lingering = true;
     this.#parts.clock.after(forMs, () => {
       this.#lingering = false;
@@ -204,7 +206,7 @@ export class Journal {
       for (const waiter of synced) waiter.resolve();
     } while (this.#written.length > 0 || this.#synced.length > 0);
     this.#running = false;
-    if (!this.#idle) this.#linger(this.#options.lingerMs);
+    if (!this.#idle) this.#linger();
   }
 
   async #batch(sync: boolean): Promise<void> {

@@ -40,7 +40,7 @@ export interface PayeeBookParts {
   readonly operator: TickSigner;
   /** Calls that a host has kept across a restart and will still charge. Default: none. */
   readonly kept?: { has(callId: Id): boolean };
-  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  /** Runs a function at the end of the tick. Default: the end of the turn, before what it signs. */
   readonly defer?: (run: () => void) => void;
 }
 

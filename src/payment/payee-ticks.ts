@@ -5,6 +5,7 @@
 import { asSaharaError, invariant, type SaharaError } from '../base/errors.ts';
 import { point } from '../base/points.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
+import { deferTo } from '../base/turn.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import {
   attributionRoot,
@@ -28,7 +29,7 @@ export interface PayeeTicksParts {
   readonly network: string;
   /** The operator's key, which signs charges. */
   readonly operator: TickSigner;
-  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  /** Runs a function at the end of the tick. Default: the end of the turn, before what it signs. */
   readonly defer?: (run: () => void) => void;
 }
 
@@ -106,7 +107,7 @@ export class PayeeTicks {
     if (gathering) return gathering;
     const commits: Commit[] = [];
     const charge = new Promise<Signed>((resolve, reject) => {
-      const defer = this.#parts.defer ?? setImmediate;
+      const defer = this.#parts.defer ?? deferTo('gather');
       defer(() => {
         this.#ticks.delete(lane);
         this.#state(lane, commits).then(resolve, (error: unknown) => {

@@ -49,7 +49,7 @@ export interface PayerBookParts {
   readonly operator: TickSigner;
   /** Names questions to payees. Default: the system's. */
   readonly dice?: Dice;
-  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  /** Runs a function at the end of the tick. Default: the end of the turn, before what it signs. */
   readonly defer?: (run: () => void) => void;
 }
 

@@ -5,6 +5,7 @@
  */
 import { concat, toHex } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
+import { deferTo } from '../base/turn.ts';
 import { domain, type Hash } from './ids.ts';
 import { BATCH_DEPTH_MAX } from './limits.ts';
 import { bytes, bytesUpTo, list, record, type Schema, uint } from './schema.ts';
@@ -223,13 +224,13 @@ export interface TickSignerParts {
   readonly suite: Suite;
   readonly signer: Signer;
   readonly network: string;
-  /** Runs a function at the end of the tick. Default: `setImmediate`. */
+  /** Runs a function at the end of the tick. Default: the end of the turn, before what it sends. */
   readonly defer?: (run: () => void) => void;
 }
 
 /** A signer that gathers the messages of a tick, up to 1,024 of them, under one signature. */
 export function createTickSigner(parts: TickSignerParts): TickSigner {
-  const { suite, signer, network, defer = setImmediate } = parts;
+  const { suite, signer, network, defer = deferTo('sign') } = parts;
   const batchMax = 1024;
   const waiting: { item: Unsigned; done: (signed: Signed) => void; failed: (error: unknown) => void }[] = [];
   const flush = (): void => {
