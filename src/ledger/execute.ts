@@ -9,6 +9,7 @@ import type { Action, Transaction } from '../protocol/transaction.ts';
 import { signerOf } from './identities.ts';
 import type { Prepared } from './prepare.ts';
 import { RESULT_CODES, type ResultName } from './result-codes.ts';
+import { addToPool, pooledFee } from './rewards.ts';
 import type { SignatureBook } from './signatures.ts';
 import { accountOf, credit, type State } from './state.ts';
 import type { Outcome, Rules } from './transactions/context.ts';
@@ -19,7 +20,7 @@ import { executeAction } from './transactions.ts';
 export interface BlockContext extends Rules {
   readonly signatures: SignatureBook;
   readonly height: number;
-  /** Who gets the fees. */
+  /** Who gets what of the fees does not go into the reward pool. */
   readonly proposer: PublicKey;
 }
 
@@ -62,7 +63,8 @@ export function executeTransaction(
   if (fault !== undefined) return resultOf({ result: fault, moved: 0n });
   const { suite, network, genesis, signatures, height } = context;
   const surroundings = { suite, network, genesis, signatures, height, state };
-  const own = { sender, nonce: transaction.nonce, claim: content.claim };
+  const pooled = { left: pooledFee(context) };
+  const own = { sender, nonce: transaction.nonce, pooled, claim: content.claim };
   const outcome = state.attempt(
     () => executeAction<Action['type']>({ ...surroundings, ...own }, transaction.action),
     ({ result }) => result === 'ok',
@@ -83,7 +85,9 @@ function takeFee(
   if (feeMax < fee) return 'fee-too-low';
   if (account.balance < fee) return 'fee-unpaid';
   state.accounts.set(sender, { ...account, nonce: nonce + 1, balance: account.balance - fee });
-  credit(state, context.proposer, fee);
+  const pooled = pooledFee(context);
+  credit(state, context.proposer, fee - pooled);
+  addToPool(state, context, pooled);
   return undefined;
 }
 

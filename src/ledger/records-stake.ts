@@ -159,7 +159,7 @@ export const EARNINGS: Table<EarningRecord> = {
 
 /** The id of a bond and of its list of backers. */
 export function bondId(did: PublicKey, role: BondRole): Uint8Array {
-  return concat(did, Uint8Array.of(BOND_ROLES.indexOf(role) + 1));
+  return concat(did, Uint8Array.of(BOND_ROLES.indexOf(role)));
 }
 
 /** The id of a delegation. */

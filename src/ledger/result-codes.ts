@@ -87,6 +87,28 @@ const CODES = {
   'not-registrant': { code: 125, sentence: 'Only who registered the asset may do this.' },
   'version-replaced': { code: 126, sentence: 'The asset was replaced by another version before.' },
   'versions-exhausted': { code: 127, sentence: 'The asset has as many versions as the ledger allows.' },
+  'bond-too-small': { code: 144, sentence: "The stake would be below the network's minimum, and not 0." },
+  'bond-unknown': { code: 145, sentence: 'There is no such stake, or too little is left of it.' },
+  'bond-insufficient': { code: 146, sentence: 'The stake is less than the amount.' },
+  'commission-rises': { code: 147, sentence: 'The commission of a bond may only fall.' },
+  'leaving-full': {
+    code: 148,
+    sentence: 'Too many parts of the stake are on their way back; one must be released first.',
+  },
+  'backers-full': { code: 149, sentence: 'As many delegate to the bond as the ledger allows.' },
+  'delegate-to-self': { code: 150, sentence: 'Nobody delegates to their own bond.' },
+  'nothing-due': { code: 151, sentence: 'Nothing of the stake is due.' },
+  'headers-malformed': { code: 152, sentence: 'A header is not in its canonical form.' },
+  'headers-agree': {
+    code: 153,
+    sentence: 'They are not two different headers of this network, one height and one proposer.',
+  },
+  'headers-unsigned': { code: 154, sentence: "A header does not carry its proposer's signature." },
+  'offence-punished': { code: 155, sentence: 'The offence was punished before.' },
+  'nothing-at-stake': { code: 156, sentence: 'The offender has nothing at stake.' },
+  'epoch-not-open': { code: 157, sentence: 'The epoch has not ended, or its rewards have expired.' },
+  'reward-unknown': { code: 158, sentence: 'Nothing was earned in the epoch.' },
+  'reward-collected': { code: 159, sentence: 'The reward was collected before.' },
 } as const;
 
 /** The name of a result. */

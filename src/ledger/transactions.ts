@@ -4,13 +4,16 @@ import { claim } from './transactions/claim.ts';
 import { collect, collectPath } from './transactions/collect.ts';
 import type { ActionOf, Handler, Outcome, TransactionContext } from './transactions/context.ts';
 import { cancelClose, closeByPayee, requestClose } from './transactions/ending.ts';
+import { reportDoubleSigning } from './transactions/double-signing.ts';
 import { faucet } from './transactions/faucet.ts';
 import { registerIdentity, revokeCertificate, rotateKey } from './transactions/identity.ts';
 import { approveDerivative, buyLicence, withdrawApproval } from './transactions/licence.ts';
 import { openChannel } from './transactions/open-channel.ts';
 import { cancelRecovery, finishRecovery, recoverIdentity } from './transactions/recovery.ts';
 import { registerAsset } from './transactions/register-asset.ts';
+import { collectReward } from './transactions/reward.ts';
 import { topUp } from './transactions/top-up.ts';
+import { bond, delegate, releaseBond, unbond, undelegate } from './transactions/stake.ts';
 import { transfer } from './transactions/transfer.ts';
 
 const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
@@ -34,6 +37,13 @@ const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
   'approve-derivative': approveDerivative,
   'withdraw-approval': withdrawApproval,
   'collect-path': collectPath,
+  bond,
+  unbond,
+  delegate,
+  undelegate,
+  'release-bond': releaseBond,
+  'report-double-signing': reportDoubleSigning,
+  'collect-reward': collectReward,
 };
 
 /** Executes an action by its kind's handler. */

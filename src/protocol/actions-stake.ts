@@ -4,7 +4,7 @@ import { PPM } from './limits.ts';
 import { bytes, type Field, grains, oneOf, optional, record, type Schema, uint } from './schema.ts';
 import { type Signed, signed } from './signing.ts';
 
-/** Roles that a bond can stand behind. Their order is part of state keys. */
+/** Roles that a bond can stand behind. Their order is that of their numbers. */
 export const BOND_ROLES = [
   'consumer',
   'provider',
@@ -21,7 +21,7 @@ export const BOND_ROLES = [
 /** A role that a bond can stand behind. */
 export type BondRole = (typeof BOND_ROLES)[number];
 
-/** The wire form of a role: its word. */
+/** The wire form of a role: its place among them. */
 export const bondRole: Field<BondRole> = oneOf(...BOND_ROLES);
 
 /** Puts the sender's own money behind one of its roles. */
@@ -90,47 +90,21 @@ export type StakeAction =
   | ReportDoubleSigningAction
   | CollectRewardAction;
 
-type Wire<A> = Schema<Omit<A, 'type'>>;
-
-/** The wire form of `bond`. */
-export const bond: Wire<BondAction> = record('bond', {
-  role: bondRole,
-  amount: grains,
-  commission: optional(uint(PPM)),
-});
-
-/** The wire form of `unbond`. */
-export const unbond: Wire<UnbondAction> = record('unbond', { role: bondRole, amount: grains });
-
-/** The wire form of `delegate`. */
-export const delegate: Wire<DelegateAction> = record('delegate', {
-  did: bytes(32),
-  role: bondRole,
-  amount: grains,
-});
-
-/** The wire form of `undelegate`. */
-export const undelegate: Wire<UndelegateAction> = record('undelegate', {
-  did: bytes(32),
-  role: bondRole,
-  amount: grains,
-});
-
-/** The wire form of `release-bond`. */
-export const releaseBond: Wire<ReleaseBondAction> = record('release-bond', {
-  did: bytes(32),
-  role: bondRole,
-  owner: bytes(32),
-});
-
-/** The wire form of `report-double-signing`. */
-export const reportDoubleSigning: Wire<ReportDoubleSigningAction> = record('report-double-signing', {
-  first: signed,
-  second: signed,
-});
-
-/** The wire form of `collect-reward`. */
-export const collectReward: Wire<CollectRewardAction> = record('collect-reward', {
-  epoch: uint(),
-  did: bytes(32),
-});
+/** The wire forms of these actions with their numbers. */
+export const STAKE_ACTIONS: {
+  readonly bond: readonly [40, Schema<Omit<BondAction, 'type'>>];
+  readonly unbond: readonly [41, Schema<Omit<UnbondAction, 'type'>>];
+  readonly delegate: readonly [42, Schema<Omit<DelegateAction, 'type'>>];
+  readonly undelegate: readonly [43, Schema<Omit<UndelegateAction, 'type'>>];
+  readonly 'release-bond': readonly [44, Schema<Omit<ReleaseBondAction, 'type'>>];
+  readonly 'report-double-signing': readonly [45, Schema<Omit<ReportDoubleSigningAction, 'type'>>];
+  readonly 'collect-reward': readonly [46, Schema<Omit<CollectRewardAction, 'type'>>];
+} = {
+  bond: [40, record('bond', { role: bondRole, amount: grains, commission: optional(uint(PPM)) })],
+  unbond: [41, record('unbond', { role: bondRole, amount: grains })],
+  delegate: [42, record('delegate', { did: bytes(32), role: bondRole, amount: grains })],
+  undelegate: [43, record('undelegate', { did: bytes(32), role: bondRole, amount: grains })],
+  'release-bond': [44, record('release-bond', { did: bytes(32), role: bondRole, owner: bytes(32) })],
+  'report-double-signing': [45, record('report-double-signing', { first: signed, second: signed })],
+  'collect-reward': [46, record('collect-reward', { epoch: uint(), did: bytes(32) })],
+};

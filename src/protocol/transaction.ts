@@ -2,6 +2,7 @@
 import { concat, u64be } from '../base/bytes.ts';
 import { type CollectPathAction, collectPath } from './actions-asset.ts';
 import { IDENTITY_ACTIONS, type IdentityAction } from './actions-identity.ts';
+import { STAKE_ACTIONS, type StakeAction } from './actions-stake.ts';
 import { domainHash, type Hash, type PublicKey } from './ids.ts';
 import { type LicenceTerms, licenceTerms, type ParentRelation } from './licence.ts';
 import {
@@ -185,6 +186,7 @@ export type Action =
   | IdentityAction
   | BuyLicenceAction
   | ApproveDerivativeAction
+  | StakeAction
   | WithdrawApprovalAction
   | CollectPathAction;
 
@@ -235,6 +237,7 @@ export const action: Schema<Action> = union('action', {
   'approve-derivative': [21, record('approve-derivative', { asset: bytes(32), licensee: bytes(32) })],
   'withdraw-approval': [22, record('withdraw-approval', { asset: bytes(32), licensee: bytes(32) })],
   'collect-path': [23, collectPath],
+  ...STAKE_ACTIONS,
 });
 
 /** One transaction. */

@@ -132,7 +132,7 @@ function createRig() {
   const execute = (by: Signer, what: Action) =>
     state.attempt(
       () =>
-        executeAction({ ...rules, state, height: 1, sender: by.publicKey, nonce, claim: undefined }, what),
+        executeAction({ ...rules, state, height: 1, sender: by.publicKey, nonce, claim: undefined, pooled: { left: 0n } }, what),
       ({ result }) => result === 'ok',
     );
   const run = (by: Signer, what: Action): string => execute(by, what).result;

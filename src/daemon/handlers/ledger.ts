@@ -9,6 +9,7 @@ import type { Action } from '../../protocol/transaction.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { LedgerReport, TransactionRow } from '../admin/types.ts';
 import type { Core } from '../core.ts';
+import { stakeSummary } from './stake-words.ts';
 
 type LedgerMethods = 'ledger.status' | 'ledger.accounts' | 'ledger.transactions' | 'ledger.verify';
 
@@ -81,6 +82,9 @@ const MOVING: ReadonlySet<Action['type']> = new Set([
   'collect-path',
   'close-by-payee',
   'buy-licence',
+  'release-bond',
+  'report-double-signing',
+  'collect-reward',
 ]);
 
 function movedBy({ type }: Action, moved: bigint): string {
@@ -122,6 +126,14 @@ function summaryOf(action: Action): string {
       return `${didOf(action.did)} to key ${shortHex(action.key)}`;
     case 'revoke-certificate':
       return `serial ${toHex(action.serial)}`;
+    case 'bond':
+    case 'unbond':
+    case 'delegate':
+    case 'undelegate':
+    case 'release-bond':
+    case 'report-double-signing':
+    case 'collect-reward':
+      return stakeSummary(action);
     case 'approve-derivative':
     case 'withdraw-approval':
       return `asset ${shortHex(action.asset)} for ${didOf(action.licensee)}`;

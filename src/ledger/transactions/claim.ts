@@ -10,6 +10,7 @@ import type { ResultName } from '../result-codes.ts';
 import { splitPayment } from '../settle.ts';
 import { credit, type State } from '../state.ts';
 import { done, type Handler, type Outcome, refuse, type TransactionContext } from './context.ts';
+import { countClaim } from './reward.ts';
 
 const NEW_LANE: LaneRecord = { paid: 0n, total: 0n, parts: [] };
 
@@ -50,6 +51,14 @@ export function payClaim(context: TransactionContext, body: ClaimBody, channel: 
   credit(state, channel.payee, toPayee);
   state.lanes.set(id, split.lane);
   state.channels.set(body.channel, { ...channel, claimed: channel.claimed + payment, lanes });
+  const { lane: number, receiptRoot, sequence: receipts } = charge;
+  countClaim(context, channel.payee, {
+    channel: body.channel,
+    lane: number,
+    receiptRoot,
+    receipts,
+    amount: payment,
+  });
   return done(payment);
 }
 

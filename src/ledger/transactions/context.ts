@@ -22,6 +22,8 @@ export interface TransactionContext extends Rules {
   readonly height: number;
   readonly sender: PublicKey;
   readonly nonce: number;
+  /** What its fee put into the reward pool and no claim of it has counted yet, grains. */
+  readonly pooled: { left: bigint };
   /** Voucher and charge of the action's claim; absent when they could not be read or there is none. */
   readonly claim: OpenedClaim | undefined;
 }
