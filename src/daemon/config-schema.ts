@@ -29,6 +29,9 @@ export interface Config {
     readonly searchMs: number;
     readonly closeDelayBlocks: number;
   };
+  readonly ledger: {
+    readonly keepBlocks: number;
+  };
   readonly gateway: {
     readonly serve: GatewayAccess;
     readonly via: readonly string[];
@@ -133,6 +136,18 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
         .default(3600)
         .describe(
           'Where this peer creates the network: blocks between the request to close a channel and its end, one a second. A payee that stays away for longer loses what it has not claimed.',
+        ),
+    })
+    .prefault({}),
+  ledger: z
+    .strictObject({
+      keepBlocks: z
+        .int()
+        .min(0)
+        .max(1_000_000_000)
+        .default(0)
+        .describe(
+          'Latest blocks that stay on disk; older ones go, but for those about channels that still exist. 0 keeps all. A peer that lacks blocks cannot hand them to others, nor prove what is in them.',
         ),
     })
     .prefault({}),

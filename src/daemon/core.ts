@@ -45,6 +45,7 @@ import { servePayments } from './payment-peers.ts';
 import { certifyPeer } from './peer-certificate.ts';
 import { pruneReceipts } from './receipts.ts';
 import { watchRetiring } from './retiring.ts';
+import { openScratch } from './scratch.ts';
 import { type SpaceWatch, watchSpace } from './space.ts';
 import { conductOf } from './standing.ts';
 import { createTrust, type LedgerTrust } from './trust.ts';
@@ -187,8 +188,10 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
           // The genesis names the key that signs blocks, and it stays.
           signer: keys.operator,
           network: sync,
+          scratch: () => openScratch(home),
         },
         genesisSchema.decode(choice.genesis),
+        { keepBlocks: config.ledger.keepBlocks === 0 ? undefined : config.ledger.keepBlocks },
       ),
     (running) => running.stop(),
   );

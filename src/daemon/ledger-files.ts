@@ -60,6 +60,21 @@ export async function importLedger(home: Home, path: string, { signal }: Options
   });
 }
 
+/** What pruning left. */
+export interface PruneReport extends LedgerFileReport {
+  /** Every block above it is here. */
+  readonly base: number;
+  readonly removed: number;
+}
+
+/** Drops all but the last `keep` blocks of the ledger of `home` (`ledger/prune.ts`). Throws like `exportLedger`. */
+export function pruneLedger(home: Home, keep: number, { signal }: Options): Promise<PruneReport> {
+  return withChain(home, async ({ chain, network }) => {
+    const removed = await chain.prune(keep, { signal });
+    return { network, height: chain.head().height, base: chain.base, removed };
+  });
+}
+
 const MANIFEST = 'manifest';
 const GENESIS = 'genesis';
 

@@ -29,7 +29,7 @@ export async function* exportChain(
   const { height } = chain.head();
   if (chain.base > 0)
     throw new SaharaError('store-corrupt', {
-      reason: `This ledger began from a snapshot: blocks 1 to ${chain.base} are not here`,
+      reason: `Blocks 1 to ${chain.base} are not here: this ledger began from a snapshot, or was pruned`,
       advice: 'Export from a peer that has the ledger from its genesis',
     });
   yield MAGIC;

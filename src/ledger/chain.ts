@@ -21,7 +21,7 @@ import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { ExecutedBlock } from './blocks.ts';
 import { type ClaimSought, claimOperations, findClaim } from './claim-index.ts';
-import { applyGenesis, genesisFault } from './genesis.ts';
+import { applyGenesis, genesisFault, networkNameOf } from './genesis.ts';
 import {
   BASE,
   BLOCKS,
@@ -37,13 +37,16 @@ import {
   RESTORING,
   RESULTS,
   STATE,
+  UNDO,
+  undoList,
 } from './layout.ts';
 import type { Inclusion } from './ledger.ts';
-import { STATE_RECORD_CACHED_BYTES_MAX, STATE_RECORDS_CACHED_MAX } from './limits.ts';
+import { PRUNE_STEP_BLOCKS } from './limits.ts';
 import { listOperations } from './listings.ts';
 import { demandMarked, demandUnbroken, type HeadMark, lostBlocks, type MarkedChain } from './mark.ts';
-import { nameOf } from './names.ts';
+import { type PruneStep, pruneKept, pruneStep } from './prune.ts';
 import { State, type StateChange, type StateReader } from './state.ts';
+import { createStateCache } from './state-cache.ts';
 import { createStateTree, type StateTree, type TreeUpdate, underPrefix } from './tree.ts';
 
 interface Place {
@@ -77,7 +80,7 @@ export interface Chain {
   stateEntries(): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
   /** The head and every record of the state, in key order, as both stand at this moment, whatever is written meanwhile. */
   pinned(): Promise<PinnedState>;
-  /** Height of the snapshot that this ledger began from, without the blocks up to there; 0 for one from its genesis. */
+  /** Blocks up to this height need not be here: it began from a snapshot there, or was pruned. 0: all are here. */
   readonly base: number;
   /** The signed header of a height; `undefined` where its block is not here. */
   header(height: number): Promise<Signed | undefined>;
@@ -86,8 +89,30 @@ export interface Chain {
   lookup(id: Hash): Inclusion | undefined;
   /** The transaction that settled a receipt, where its block is here. */
   claim(sought: ClaimSought): Promise<Hash | undefined>;
+  /** What a block above the base changed, as it was before. */
+  undo(height: number): Promise<readonly StateChange[] | undefined>;
   /** Writes an executed block whole, synced, and moves the head. */
   commit(executed: ExecutedBlock): Promise<void>;
+  /** Drops all but the last `keep` blocks, and what `prune.ts` says stays; answers how many went. Not during a commit. */
+  prune(keep: number, options?: PruneOptions): Promise<number>;
+  /** Until the answer is called, new blocks drop no old ones. */
+  hold(): () => void;
+}
+
+/** How a chain is pruned. */
+export interface PruneOptions {
+  readonly signal?: AbortSignal;
+  /** Blocks that one write drops at most. Default 64. */
+  readonly stepBlocks?: number;
+}
+
+/** What a chain is opened with. */
+export interface ChainParts {
+  readonly suite: Suite;
+  readonly store: Store;
+  readonly mark?: HeadMark | undefined;
+  /** Blocks that stay when new ones come, at least 1. Default: all. */
+  readonly keepBlocks?: number | undefined;
 }
 
 /**
@@ -95,11 +120,8 @@ export interface Chain {
  * network, `config-invalid` for a genesis that cannot be, `store-corrupt` when head and tree disagree, when one of the
  * latest blocks is missing, or when the chain does not hold what `mark` remembers.
  */
-export async function openChain(
-  parts: { readonly suite: Suite; readonly store: Store; readonly mark?: HeadMark | undefined },
-  genesis: Genesis,
-): Promise<Chain> {
-  const { suite, store, mark } = parts;
+export async function openChain(parts: ChainParts, genesis: Genesis): Promise<Chain> {
+  const { suite, store, mark, keepBlocks } = parts;
   const readUnder =
     (prefix: Uint8Array): StateReader =>
     (key) =>
@@ -132,10 +154,19 @@ export async function openChain(
   if (!equalBytes(tree.root(), head.stateRoot)) {
     throw new SaharaError('store-corrupt', { reason: 'state tree and head disagree', height: head.height });
   }
-  const base = readBase(suite, store);
+  let base = readBase(suite, store);
   await demandUnbroken({ suite, store, place: mark?.place, base }, head, { gte: BLOCKS, lt: RESULTS });
   if (mark && marked)
     await demandMarked(chainMarks(suite, store, { genesisBytes, head, base }), marked, mark.place);
+
+  const pruning = { suite, network: networkNameOf(suite, genesis), store, readState };
+  let holders = 0;
+  /** What goes with the block of `height`, a few blocks at a time while it catches up. */
+  const outdated = async (height: number): Promise<PruneStep | undefined> => {
+    if (keepBlocks === undefined || holders > 0) return undefined;
+    const to = Math.min(height - keepBlocks, base.height + PRUNE_STEP_BLOCKS);
+    return to > base.height ? pruneStep(pruning, base.height + 1, to) : undefined;
+  };
 
   return {
     head: () => head,
@@ -147,7 +178,9 @@ export async function openChain(
       for await (const [key, value] of store.entries(range)) yield [key.subarray(STATE.length), value];
     },
     pinned: () => pinnedState(store),
-    base: base.height,
+    get base() {
+      return base.height;
+    },
     async header(height) {
       if (height === base.height) return base.header;
       const wire = await store.get(heightKey(BLOCKS, height));
@@ -163,19 +196,44 @@ export async function openChain(
       return stored && { id, ...place.decode(stored) };
     },
     claim: (sought) => findClaim(store, sought),
+    async undo(height) {
+      const stored = await store.get(heightKey(UNDO, height));
+      return stored && undoList.decode(stored);
+    },
+    async prune(keep, options = {}) {
+      let removed = await pruneKept(pruning, base.height);
+      for (let last = head.height - Math.max(keep, 1); base.height < last; ) {
+        if (options.signal?.aborted) throw new SaharaError('cancelled');
+        const to = Math.min(last, base.height + (options.stepBlocks ?? PRUNE_STEP_BLOCKS));
+        const step = await pruneStep(pruning, base.height + 1, to);
+        if (step === undefined) throw new SaharaError('store-corrupt', { reason: `Block ${to} is missing` });
+        await store.batch(step.operations, { sync: true });
+        base = baseOf(suite, step.header);
+        removed += step.removed;
+      }
+      return removed;
+    },
+    hold() {
+      holders++;
+      return () => holders--;
+    },
     async commit(executed) {
       const { header, headerHash, update, state } = executed;
       const { height, stateRoot, timeMs } = header;
       const next: ChainHead = { height, headerHash, stateRoot, timeMs };
+      const step = await outdated(height);
       const operations = [
         ...stateOperations(executed.changes),
         ...pageOperations(tree, update),
         ...underPrefix(LISTS, listOperations(readLists, state)),
         ...blockOperations(executed),
         ...claimOperations((key) => store.getSync(key), executed),
+        put(heightKey(UNDO, height), undoList.encode(undoOf(readState, executed.changes))),
+        ...(step?.operations ?? []),
         put(HEAD, chainHead.encode(next)),
       ];
       await store.batch(operations, { sync: true });
+      if (step) base = baseOf(suite, step.header);
       tree.adopt(update);
       cached.adopt(executed.changes);
       head = next;
@@ -193,38 +251,12 @@ function chainMarks(
   return {
     genesisHash: suite.sha256(genesisBytes),
     height: head.height,
+    base: base.height,
     async headerHash(height) {
       if (height === head.height) return head.headerHash;
       if (height === base.height) return base.headerHash;
       const wire = await store.get(heightKey(BLOCKS, height));
       return wire && hashOfHeader(suite, headerIn(wire).payload);
-    },
-  };
-}
-
-/** Keeps the records read last in memory; what a block changed replaces what is there. */
-function createStateCache(read: StateReader): {
-  read: StateReader;
-  adopt(changes: readonly StateChange[]): void;
-} {
-  const values = new Map<string, Uint8Array | undefined>();
-  const keep = (name: string, value: Uint8Array | undefined): void => {
-    values.delete(name);
-    if (value !== undefined && value.length > STATE_RECORD_CACHED_BYTES_MAX) return;
-    values.set(name, value);
-    if (values.size > STATE_RECORDS_CACHED_MAX) values.delete(values.keys().next().value as string);
-  };
-  return {
-    read(key) {
-      const name = nameOf(key);
-      const value = values.get(name);
-      if (value !== undefined || values.has(name)) return value;
-      const stored = read(key);
-      keep(name, stored);
-      return stored;
-    },
-    adopt(changes) {
-      for (const { key, value } of changes) keep(nameOf(key), value);
     },
   };
 }
@@ -278,9 +310,16 @@ interface Base {
 function readBase(suite: Suite, store: Store): Base {
   const stored = store.getSync(BASE);
   if (stored === undefined) return { height: 0, headerHash: new Uint8Array(32), header: undefined };
-  const { header } = chainBase.decode(stored);
+  return baseOf(suite, chainBase.decode(stored).header);
+}
+
+function baseOf(suite: Suite, header: Signed): Base {
   const { height } = blockHeader.decode(header.payload);
   return { height, headerHash: hashOfHeader(suite, header.payload), header };
+}
+
+function undoOf(read: StateReader, changes: readonly StateChange[]): readonly StateChange[] {
+  return changes.map(({ key }) => ({ key, value: read(key) }));
 }
 
 /** One walk sees one moment: what is written meanwhile does not show in it. */

@@ -130,15 +130,19 @@ export interface BlockEvent {
   readonly identities: readonly PublicKey[];
 }
 
-/** What replaying a ledger from its genesis found. */
+/** What replaying a ledger found. */
 export interface VerifyReport {
   readonly height: number;
+  /** Where the replay began: 0 for the genesis. */
+  readonly base: number;
   readonly transactions: number;
   readonly stateRoot: Hash;
   /** Sum of all money at the head, by adding up every record, grains. */
   readonly supply: bigint;
   /** What is wrong, at most 16 findings; empty when all is well. */
   readonly faults: readonly string[];
+  /** What this node cannot check for itself, and why; no faults. */
+  readonly unchecked: readonly string[];
 }
 
 /** Reads of single records, which state proofs answer for as well as a node's own state. */
@@ -157,7 +161,7 @@ export interface Ledger {
   readonly network: string;
   readonly genesis: Genesis;
   readonly mode: 'sequencer' | 'follower' | 'light';
-  /** Height of the snapshot that this ledger began from: blocks up to there are not here. 0 for one from its genesis. */
+  /** Blocks up to this height need not be here: the ledger began from a snapshot there, or was pruned. 0: all are here. */
   readonly base: number;
   head(): LedgerHead;
   /**
@@ -220,7 +224,7 @@ export interface Ledger {
   blocks(fromHeight: number): Promise<readonly Uint8Array[]>;
   /** Tells of every block after it was written. Listeners must not throw. Returns how to stop it. */
   onBlock(listener: (block: BlockEvent) => void): () => void;
-  /** Replays everything from the genesis and compares roots and supply at each height. */
+  /** Replays everything, from the genesis or the base, and compares roots and supply at each height. */
   verify(options?: { readonly signal?: AbortSignal }): Promise<VerifyReport>;
   /** Takes nothing more, finishes the block in progress. The store stays open: it is its owner's. */
   stop(): Promise<void>;

@@ -33,8 +33,8 @@ export const VERIFICATIONS_MAX = 128;
 export const BATCH_VERDICTS_MAX = 4_096;
 /** Pages of the state tree kept in memory: at about 2 KB each, 32 MB. */
 export const TREE_PAGES_CACHED_MAX = 16_384;
-/** Records of the state kept in memory. */
-export const STATE_RECORDS_CACHED_MAX = 16_384;
+/** Records of the state kept in memory, bytes: some 35,000 accounts. */
+export const STATE_CACHED_BYTES_MAX = 8_388_608;
 /** Largest record kept in memory, bytes: accounts and channels, not full lanes. */
 export const STATE_RECORD_CACHED_BYTES_MAX = 512;
 /** Channels or assets of one key that a query lists. */
@@ -80,3 +80,7 @@ export const LIGHT_CHANNELS_MAX = 256;
 export const LIGHT_INCLUSIONS_KEPT_MAX = 1_024;
 /** Most bytes of proofs in one answer. */
 export const STATE_ANSWER_BYTES_MAX = 4_194_304;
+/** Most records that one block may change, as its undo record can hold: far above what transactions can reach. */
+export const UNDO_RECORDS_MAX = 4_194_304;
+/** Blocks that one write of pruning drops at most. */
+export const PRUNE_STEP_BLOCKS = 64;

@@ -45,6 +45,8 @@ export function lostBlocks(reason: string, place?: string): SaharaError {
 export interface MarkedChain {
   readonly genesisHash: Hash;
   readonly height: number;
+  /** Blocks below it are not here. */
+  readonly base: number;
   /** Hash of the header at a height from 0 to `height`; `undefined` when its block is missing. */
   headerHash(height: number): Promise<Hash | undefined>;
 }
@@ -59,6 +61,8 @@ export async function demandMarked(chain: MarkedChain, marked: MarkedHead, place
     );
   if (chain.height < height)
     throw lostBlocks(`The ledger ends at block ${chain.height}, but block ${height} had been written`, place);
+  // Only a chain that held what was marked is pruned further, so what lies below the base was there.
+  if (height < chain.base) return;
   const found = await chain.headerHash(height);
   if (found !== undefined && equalBytes(found, marked.headerHash)) return;
   const other = found === undefined ? 'is missing' : `is ${shortHex(found)}`;
@@ -84,6 +88,8 @@ export async function demandUnbroken(
   let { height, headerHash: expected } = head;
   let left = RECENT_BLOCKS_BYTES_MAX;
   for await (const [, wire] of parts.store.entries({ ...range, reverse: true })) {
+    // Further down stand single blocks that pruning left.
+    if (height <= base.height) break;
     const { payload } = block.decode(wire).header;
     if (!equalBytes(headerHash(parts.suite, payload), expected)) break;
     expected = blockHeader.decode(payload).previous;

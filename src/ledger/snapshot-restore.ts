@@ -58,7 +58,7 @@ export interface SnapshotSource {
 }
 
 /** Records that are written and hashed together. */
-const STEP_RECORDS = 4_096;
+export const STEP_RECORDS = 4_096;
 
 /**
  * Restores a snapshot into an empty store; afterwards `openChain` finds a ledger of its height there. Throws
@@ -195,7 +195,8 @@ function decodeChunk(index: number, chunk: Uint8Array): readonly SnapshotEntry[]
   }
 }
 
-async function writeRecords(
+/** Writes records, which come in the order of their keys, with their part of tree and lists; answers the money in them. */
+export async function writeRecords(
   store: Store,
   tree: StateTree,
   records: readonly SnapshotEntry[],

@@ -1,4 +1,4 @@
-/** Replays a ledger from its genesis and compares everything that was stored. */
+/** Replays a ledger and compares everything that was stored. */
 import { equalBytes } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { createMemoryStore, type Store } from '../base/store.ts';
@@ -8,6 +8,7 @@ import { type Chain, openChain } from './chain.ts';
 import { supplyOf } from './genesis.ts';
 import type { VerifyReport } from './ledger.ts';
 import { heldIn } from './records.ts';
+import { rewind } from './rewind.ts';
 import { createSignatureBook } from './signatures.ts';
 
 const FAULTS_MAX = 16;
@@ -20,20 +21,42 @@ export interface VerifyOptions {
 }
 
 /**
- * Replays `parts.chain` up to its present head: signatures, chain of headers, results, state roots and supply at
- * every height, then compares every stored record with its replayed one and adds up all money.
+ * Replays `parts.chain` up to its present head, from its genesis or, where blocks are not here, from its base: signatures,
+ * chain of headers, results, state roots and supply at every height, then compares every stored record with its replayed
+ * one and adds up all money. What could not be checked is named, and is no fault.
  */
 export async function verifyChain(parts: BlockParts, options: VerifyOptions = {}): Promise<VerifyReport> {
+  const release = parts.chain.hold();
+  try {
+    return await verifyHeld(parts, options);
+  } finally {
+    release();
+  }
+}
+
+async function verifyHeld(parts: BlockParts, options: VerifyOptions): Promise<VerifyReport> {
   const { suite, network, genesis, chain } = parts;
   const { height } = chain.head();
-  const replay = await openChain({ suite, store: options.scratch ?? createMemoryStore() }, genesis);
+  const { base } = chain;
+  const faults: string[] = [];
+  const replay = await openReplay(parts, options, faults);
+  const unchecked = base === 0 ? [] : [notHere(base)];
+  if (replay === undefined)
+    return {
+      height,
+      base,
+      transactions: 0,
+      stateRoot: chain.head().stateRoot,
+      supply: 0n,
+      faults,
+      unchecked,
+    };
   const signatures = createSignatureBook(suite, network);
   const replayParts = { ...parts, signatures, chain: replay, recall: () => undefined };
-  const faults: string[] = [];
   let transactions = 0;
-  for (let at = 1; at <= height && faults.length === 0; at++) {
+  for (let at = replay.head().height + 1; at <= height && faults.length === 0; at++) {
     options.signal?.throwIfAborted();
-    const outcome = await replayOne(replayParts, await chain.block(at), { height: at, base: chain.base });
+    const outcome = await replayOne(replayParts, await chain.block(at), at);
     if (typeof outcome === 'string') faults.push(outcome);
     else transactions += outcome;
   }
@@ -41,15 +64,36 @@ export async function verifyChain(parts: BlockParts, options: VerifyOptions = {}
   if (faults.length === 0 && supply !== supplyOf(genesis)) {
     faults.push(`all money together is ${supply} grains, the genesis says ${supplyOf(genesis)}`);
   }
-  return { height, transactions, stateRoot: replay.head().stateRoot, supply, faults };
+  return { height, base, transactions, stateRoot: replay.head().stateRoot, supply, faults, unchecked };
+}
+
+/** The ledger as it was where the replay begins; `undefined`, and a fault, where it cannot be rebuilt. */
+async function openReplay(
+  { suite, genesis, chain }: BlockParts,
+  { scratch = createMemoryStore(), signal }: VerifyOptions,
+  faults: string[],
+): Promise<Chain | undefined> {
+  try {
+    if (chain.base > 0) await rewind({ suite, genesis, chain, scratch }, signal);
+    return await openChain({ suite, store: scratch }, genesis);
+  } catch (error) {
+    const { code, facts } = asSaharaError(error);
+    if (code === 'cancelled') throw error;
+    faults.push(`block ${facts.height ?? chain.base}: ${facts.reason ?? code}`);
+    return undefined;
+  }
+}
+
+function notHere(base: number): string {
+  return `blocks 1 to ${base} are not here: that they lead to the state after block ${base} rests on the sequencer's signature under its header`;
 }
 
 async function replayOne(
   parts: BlockParts,
   wire: Uint8Array | undefined,
-  { height, base }: { readonly height: number; readonly base: number },
+  height: number,
 ): Promise<number | string> {
-  if (wire === undefined) return missing(height, base);
+  if (wire === undefined) return `block ${height} is missing`;
   try {
     const content = block.decode(wire);
     const claim = { type: 'block-header', publicKey: parts.genesis.sequencer, message: content.header };
@@ -60,11 +104,6 @@ async function replayOne(
   } catch (error) {
     return error instanceof BlockFault ? error.message : `block ${height}: ${asSaharaError(error).message}`;
   }
-}
-
-function missing(height: number, base: number): string {
-  if (height > base) return `block ${height} is missing`;
-  return `blocks 1 to ${base} are not here: this ledger began from a snapshot and cannot be replayed from its genesis`;
 }
 
 /** Adds up the replayed money. Compares records only while the ledger has not moved on. */

@@ -128,9 +128,13 @@ export class Bench {
     this.queries = createQueries(parts);
   }
 
-  static async create(genesis: Genesis = testGenesis(), store: Store = createMemoryStore()): Promise<Bench> {
+  static async create(
+    genesis: Genesis = testGenesis(),
+    store: Store = createMemoryStore(),
+    keepBlocks?: number,
+  ): Promise<Bench> {
     const network = networkNameOf(suite, genesis);
-    const chain = await openChain({ suite, store }, genesis);
+    const chain = await openChain({ suite, store, keepBlocks }, genesis);
     const signatures = createSignatureBook(suite, network);
     return new Bench({ suite, network, genesis, chain, signatures, recall: () => undefined });
   }

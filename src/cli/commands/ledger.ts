@@ -6,6 +6,7 @@ import {
   exportLedger,
   importLedger,
   type LedgerFileReport,
+  pruneLedger,
   restoreLedger,
   snapshotLedger,
 } from '../../daemon/ledger-files.ts';
@@ -57,6 +58,15 @@ export const ledgerCommands: CommandGroup = (program, run) => {
     )
     .action(run(fileCommand(importLedger, (_, at) => `Executed everything up to ${at}.`)));
   ledger
+    .command('prune')
+    .description('drop the bodies of old blocks, while the daemon is stopped')
+    .requiredOption('--keep <count>', 'how many of the latest blocks stay')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sahara down && sahara ledger prune --keep 10000\n\nBlocks about channels that still exist stay as well. What went cannot be exported,\nhanded to other peers or proven from here any more; balances and channels can.',
+    )
+    .action(run(prune));
+  ledger
     .command('snapshot')
     .description('write the present state to a folder, while the daemon is stopped')
     .argument('<folder>', 'a new folder')
@@ -84,6 +94,15 @@ function fileCommand(
       app.terminal.line(sentence(path, `block ${report.height} of ${report.network}`)),
     );
   };
+}
+
+async function prune(app: App, options: { readonly keep: string }): Promise<void> {
+  const report = await pruneLedger(app.home, countOption('--keep', options.keep), { signal: app.signal });
+  app.terminal.result(report, () =>
+    app.terminal.line(
+      `Dropped ${report.removed} blocks of ${report.network}. Blocks from ${report.base + 1} to ${report.height} are here.`,
+    ),
+  );
 }
 
 async function status(app: App): Promise<void> {
@@ -146,6 +165,7 @@ async function verify(app: App): Promise<void> {
       );
     } else
       app.terminal.line(`${app.terminal.paint('red', 'Not sound')}: ${verdict.fault ?? 'unknown fault'}`);
+    for (const gap of verdict.unchecked) app.terminal.line(`Not checked: ${gap}.`);
   });
   if (!verdict.sound) process.exitCode = 1;
 }

@@ -340,6 +340,8 @@ export interface LedgerVerdict {
   readonly transactions: number;
   readonly supply: string;
   readonly fault?: string;
+  /** What this peer cannot check for itself, and why. */
+  readonly unchecked: readonly string[];
 }
 
 /** An asset in a lineage. */

@@ -53,9 +53,9 @@ export function ledgerHandlers(core: Core): Pick<AdminHandlers, LedgerMethods> {
       return (await ledger.transactions({ limit: wanted })).map(rowOf);
     },
     'ledger.verify': async (_input, signal) => {
-      const { height, transactions, supply, faults } = await ledger.verify({ signal });
+      const { height, transactions, supply, faults, unchecked } = await ledger.verify({ signal });
       const [fault] = faults;
-      const verdict = { height, transactions, supply: String(supply) };
+      const verdict = { height, transactions, supply: String(supply), unchecked };
       return fault === undefined ? { sound: true, ...verdict } : { sound: false, ...verdict, fault };
     },
   };

@@ -43,6 +43,15 @@ export interface EmbeddedLedgerParts {
   readonly network?: LedgerNetwork;
   /** Runs a function at the end of the tick. Default: `setImmediate`. */
   readonly defer?: (run: () => void) => void;
+  /** Room for one replay of the whole ledger at a time. Default: in memory, which takes as much as the state is large. */
+  readonly scratch?: () => Promise<Scratch>;
+}
+
+/** An empty store for a while. */
+export interface Scratch {
+  readonly store: Store;
+  /** Gives it up with all that it holds. */
+  drop(): Promise<void>;
 }
 
 /** Options of an embedded ledger. */
@@ -50,6 +59,8 @@ export interface EmbeddedLedgerOptions {
   readonly mempool: Partial<MempoolOptions>;
   /** Most transactions of one block that this sequencer makes, at most 2,000. Default 500. */
   readonly transactionsPerBlockMax: number;
+  /** Latest blocks that stay on disk, at least 1; older ones go, but for those about channels that still exist. Default: all. */
+  readonly keepBlocks: number | undefined;
   /** How often a follower asks for blocks that no news told of, milliseconds. Default 5,000. */
   readonly pollIntervalMs: number;
   /** How often a follower tells its own waiting transactions again, milliseconds. Default 2,000. */
@@ -60,6 +71,7 @@ export interface EmbeddedLedgerOptions {
 const EMBEDDED_LEDGER_DEFAULTS: EmbeddedLedgerOptions = {
   mempool: {},
   transactionsPerBlockMax: 500,
+  keepBlocks: undefined,
   pollIntervalMs: 5_000,
   republishIntervalMs: 2_000,
 };
@@ -78,7 +90,7 @@ export async function createEmbeddedLedger(
   const { suite, store, clock, log, signer, network, mark } = parts;
   const settings = { ...EMBEDDED_LEDGER_DEFAULTS, ...options };
   const name = networkNameOf(suite, genesis);
-  const chain = await openChain({ suite, store, mark }, genesis);
+  const chain = await openChain({ suite, store, mark, keepBlocks: settings.keepBlocks }, genesis);
   const genesisHash = suite.sha256(genesisSchema.encode(genesis));
   const keeper = mark && keepMark({ mark, clock, log }, () => ({ ...chain.head(), genesisHash }));
   keeper?.moved();
@@ -104,11 +116,13 @@ export async function createEmbeddedLedger(
     network: name,
     genesis,
     mode: producer ? 'sequencer' : 'follower',
-    base: chain.base,
+    get base() {
+      return chain.base;
+    },
     head: () => core.head(),
     onBlock: (listener) => core.onBlock(listener),
     submit: (message, { signal } = {}) => submit(core, admission, { message, hand, signal }),
-    verify: (verifyOptions) => verifyChain(core.parts, verifyOptions),
+    verify: checker(core, parts.scratch),
     async stop() {
       core.stopping.abort();
       producer?.stop();
@@ -117,6 +131,23 @@ export async function createEmbeddedLedger(
       await keeper?.stop();
       core.rejectAll(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
     },
+  };
+}
+
+/** Replays the ledger, one replay at a time. */
+function checker(core: EngineCore, scratch: EmbeddedLedgerParts['scratch']): Ledger['verify'] {
+  let last: Promise<unknown> = Promise.resolve();
+  return (options = {}) => {
+    const run = last.then(async () => {
+      const room = await scratch?.();
+      try {
+        return await verifyChain(core.parts, { ...options, ...(room && { scratch: room.store }) });
+      } finally {
+        await room?.drop();
+      }
+    });
+    last = run.catch(() => {});
+    return run;
   };
 }
 
