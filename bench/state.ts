@@ -1,23 +1,28 @@
 /**
  * What the ledger's state costs: bytes per account on disk, memory, the size of proofs and the time to verify one
- * against the time that the raw hashes of its path take, a snapshot and its restore. Accounts come in blocks of 2,000
+ * against the time that the raw hashes of its path take, a snapshot, its restore and a replay of what was restored, each
+ * with the most memory that its process held. Accounts come in blocks of 2,000
  * through the same commit that real blocks take, without signatures, which `bench/ledger.ts` measures.
  * Run: `node bench/state.ts [--accounts 20000]`. The last line is one line of JSON.
  */
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { u64be, utf8 } from '../src/base/bytes.ts';
 import { openLevelStore } from '../src/base/level-store.ts';
 import { type Chain, openChain } from '../src/ledger/chain.ts';
 import { createGenesis, networkNameOf } from '../src/ledger/genesis.ts';
 import { ACCOUNTS, stateKey } from '../src/ledger/records.ts';
+import { createSignatureBook } from '../src/ledger/signatures.ts';
 import { createSnapshot } from '../src/ledger/snapshot.ts';
 import { snapshotManifest } from '../src/ledger/snapshot-form.ts';
 import { restoreSnapshot } from '../src/ledger/snapshot-restore.ts';
 import { State } from '../src/ledger/state.ts';
 import { type StateProof, stateProof, verifyStateProof } from '../src/ledger/tree-hash.ts';
+import { verifyChain } from '../src/ledger/verify.ts';
 import { block, blockHeader, headerHash } from '../src/protocol/block.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/ids.ts';
 import { merkleRoot } from '../src/protocol/merkle.ts';
@@ -26,7 +31,10 @@ import { createSigner, nativeSuite as suite } from '../src/protocol/suite-native
 
 const PER_BLOCK = 2_000;
 const PROOFS = 2_000;
-const { values } = parseArgs({ options: { accounts: { type: 'string', default: '20000' } } });
+const text = { type: 'string' } as const;
+const { values } = parseArgs({
+  options: { accounts: { ...text, default: '20000' }, phase: text, folder: text },
+});
 const accounts = Number(values.accounts);
 if (!Number.isSafeInteger(accounts) || accounts < PER_BLOCK)
   throw new RangeError(`--accounts takes a number from ${PER_BLOCK} upwards`);
@@ -128,50 +136,111 @@ function verifyUs(
   return { oursUs: oursMs * per, rawUs: rawMs * per };
 }
 
-const folder = await mkdtemp(join(tmpdir(), 'sahara-bench-state-'));
-try {
-  const before = process.memoryUsage().rss;
+/** Opens the ledger that the first phase made. */
+async function opened(work: (chain: Chain) => Promise<Facts>): Promise<Facts> {
   const store = await openLevelStore(join(folder, 'store'));
-  const chain = await openChain({ suite, store }, genesis);
-  const fundedMs = performance.now();
-  for (let from = 0; from < accounts; from += PER_BLOCK) await fund(chain, from);
-  const perSecond = Math.round((accounts * 1000) / (performance.now() - fundedMs));
-  const after = process.memoryUsage().rss;
-  const { samples, perProofUs } = sampleProofs(chain);
-  const { oursUs, rawUs } = verifyUs(chain.head().stateRoot, samples);
-  const sizes = samples.map(({ proof }) => stateProof.encode(proof).length).sort((a, b) => a - b);
-  const chunks: Uint8Array[] = [];
-  const snapshotMs = performance.now();
-  const manifest = await createSnapshot(
-    { suite, genesis, chain },
-    async (_, chunk) => void chunks.push(chunk),
-  );
-  const restoreMs = performance.now();
-  const second = await openLevelStore(join(folder, 'second'));
-  const source = { manifest: snapshotManifest.encode(manifest), chunk: async (i: number) => chunks[i] };
-  const { height } = await restoreSnapshot({ suite, store: second, genesis }, source);
-  const doneMs = performance.now();
-  if (height !== chain.head().height) throw new Error('another height was restored');
-  await second.close();
+  const facts = await work(await openChain({ suite, store }, genesis));
   await store.close();
-  const diskBytes = await sizeOf(join(folder, 'second'));
-  const report = {
-    accounts,
-    accountsPerSecond: perSecond,
-    diskBytesPerAccount: Math.round(diskBytes / accounts),
-    residentMiBBefore: mib(before),
-    residentMiBAfter: mib(after),
-    proofBytesMedian: sizes[sizes.length >> 1] ?? 0,
-    proofBytesMax: sizes.at(-1) ?? 0,
-    proveUs: Math.round(perProofUs),
-    verifyUs: Math.round(oursUs * 10) / 10,
-    rawHashesUs: Math.round(rawUs * 10) / 10,
-    verifyOverRaw: Math.round((oursUs / rawUs) * 100) / 100,
-    snapshotMiB: mib(chunks.reduce((sum, { length }) => sum + length, 0)),
-    snapshotMs: Math.round(restoreMs - snapshotMs),
-    restoreMs: Math.round(doneMs - restoreMs),
+  return facts;
+}
+
+type Facts = Readonly<Record<string, number>>;
+
+/** What is measured, each in a process of its own, so that each has its own memory. */
+const PHASES: Readonly<Record<string, () => Promise<Facts>>> = {
+  async idle() {
+    return {};
+  },
+  fund: () =>
+    opened(async (chain) => {
+      const startMs = performance.now();
+      for (let from = 0; from < accounts; from += PER_BLOCK) await fund(chain, from);
+      return { accountsPerSecond: Math.round((accounts * 1000) / (performance.now() - startMs)) };
+    }),
+  proofs: () =>
+    opened(async (chain) => {
+      const { samples, perProofUs } = sampleProofs(chain);
+      const { oursUs, rawUs } = verifyUs(chain.head().stateRoot, samples);
+      const sizes = samples.map(({ proof }) => stateProof.encode(proof).length).sort((a, b) => a - b);
+      return {
+        proofBytesMedian: sizes[sizes.length >> 1] ?? 0,
+        proofBytesMax: sizes.at(-1) ?? 0,
+        proveUs: Math.round(perProofUs),
+        verifyUs: Math.round(oursUs * 10) / 10,
+        rawHashesUs: Math.round(rawUs * 10) / 10,
+        verifyOverRaw: Math.round((oursUs / rawUs) * 100) / 100,
+      };
+    }),
+  snapshot: () =>
+    opened(async (chain) => {
+      const startMs = performance.now();
+      let bytes = 0;
+      const manifest = await createSnapshot({ suite, genesis, chain }, async (index, chunk) => {
+        bytes += chunk.length;
+        await writeFile(join(folder, `chunk-${index}`), chunk);
+      });
+      await writeFile(join(folder, 'manifest'), snapshotManifest.encode(manifest));
+      return { snapshotMiB: mib(bytes), snapshotMs: Math.round(performance.now() - startMs) };
+    }),
+  async restore() {
+    const startMs = performance.now();
+    const store = await openLevelStore(join(folder, 'second'));
+    const read = async (name: string): Promise<Uint8Array> =>
+      new Uint8Array(await readFile(join(folder, name)));
+    const source = { manifest: await read('manifest'), chunk: (i: number) => read(`chunk-${i}`) };
+    await restoreSnapshot({ suite, store, genesis }, source);
+    await store.close();
+    const restoreMs = Math.round(performance.now() - startMs);
+    return { restoreMs, diskBytesPerAccount: Math.round((await sizeOf(join(folder, 'second'))) / accounts) };
+  },
+  async replay() {
+    const startMs = performance.now();
+    const store = await openLevelStore(join(folder, 'second'));
+    const scratch = await openLevelStore(join(folder, 'scratch'));
+    const chain = await openChain({ suite, store }, genesis);
+    const signatures = createSignatureBook(suite, network);
+    const parts = { suite, network, genesis, chain, signatures, recall: () => undefined };
+    const { faults, height } = await verifyChain(parts, { scratch });
+    if (faults.length > 0 || height === 0) throw new Error(faults.join('; '));
+    await scratch.close();
+    await store.close();
+    return { replayMs: Math.round(performance.now() - startMs) };
+  },
+};
+
+/** Runs one phase in a process of its own; answers what it measured and the most memory that it held. */
+function phase(name: string): Facts {
+  const args = [
+    fileURLToPath(import.meta.url),
+    '--accounts',
+    String(accounts),
+    '--phase',
+    name,
+    '--folder',
+    folder,
+  ];
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${name}: ${stderr}`);
+  const facts: Facts = JSON.parse(stdout);
+  process.stderr.write(`${name}: ${stdout}`);
+  return facts;
+}
+
+const folder = values.folder ?? (await mkdtemp(join(tmpdir(), 'sahara-bench-state-')));
+if (values.phase !== undefined) {
+  const facts = await PHASES[values.phase]?.();
+  const { maxRSS } = process.resourceUsage();
+  const { heapUsed, external } = process.memoryUsage();
+  const memory = {
+    [`${values.phase}PeakMiB`]: Math.round(maxRSS / 1024),
+    [`${values.phase}HeapMiB`]: mib(heapUsed + external),
   };
-  process.stdout.write(`${JSON.stringify(report)}\n`);
-} finally {
-  await rm(folder, { recursive: true, force: true });
+  process.stdout.write(`${JSON.stringify({ ...facts, ...memory })}\n`);
+} else {
+  try {
+    const facts = Object.keys(PHASES).map(phase);
+    process.stdout.write(`${JSON.stringify(Object.assign({ bench: 'state', accounts }, ...facts))}\n`);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }

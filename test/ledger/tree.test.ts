@@ -109,3 +109,23 @@ test('an empty tree proves that it holds nothing', () => {
   expect(verifyStateProof(suite, PLACEHOLDER, { key, value: undefined }, tree.prove(key))).toBe(true);
   expect(verifyStateProof(suite, PLACEHOLDER, { key, value: key }, tree.prove(key))).toBe(false);
 });
+
+// The vectors that the reference implementation publishes for SHA-256: github.com/penumbra-zone/jmt,
+// src/tests/sha2_256_vectors.json at 9b363c656aba7bb4cf197f02050e355b43d6d71d.
+test('LEDGER-30: roots are those of the published vectors of the reference implementation', () => {
+  const vectors = [
+    ['5350415253455f4d45524b4c455f504c414345484f4c4445525f484153485f5f', []],
+    ['6b97115f56e533f2fd443f7e76e4d1ff94d34e6b2e233f2dbdf5cfd1ec39a30c', ['hello']],
+    ['e1e1e220d4b4a9611a9a09dbcee964b4a6c3a40f6f4dee265ad45cf64568790b', ['hello', 'goodbye']],
+  ] as const;
+  for (const [root, keys] of vectors) {
+    const changes = keys.map((key) => ({ key: utf8(key), value: utf8('world') }));
+    const tree = open(createMemoryStore());
+    expect(toHex(tree.update(changes).root)).toBe(root);
+    expect(toHex(tree.update([...changes].reverse()).root)).toBe(root);
+    tree.adopt(tree.update(changes));
+    const proof = tree.prove(utf8('hello'));
+    const value = keys.length === 0 ? undefined : utf8('world');
+    expect(verifyStateProof(suite, tree.root(), { key: utf8('hello'), value }, proof)).toBe(true);
+  }
+});
