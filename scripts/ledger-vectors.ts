@@ -1,5 +1,5 @@
 /**
- * Prints the ledger's vectors: `node scripts/ledger-vectors.ts state-tree|settlement|chain`. Run by hand, when a
+ * Prints the ledger's vectors: `node scripts/ledger-vectors.ts state-tree|settlement|chain|evidence`. Run by hand, when a
  * format changes on purpose; the tests only ever read what stands in `spec/vectors/ledger/`.
  */
 import { toHex, utf8 } from '../src/base/bytes.ts';
@@ -13,6 +13,7 @@ import type { Hash } from '../src/protocol/ids.ts';
 import type { Signer } from '../src/protocol/suite.ts';
 import { type Action, assetId, channelId } from '../src/protocol/transaction.ts';
 import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from '../test/ledger/support.ts';
+import { channelStory, evidenceVectors } from './ledger-channel-vectors.ts';
 
 async function stateTree(): Promise<unknown> {
   const cases = [];
@@ -58,7 +59,7 @@ async function stateTree(): Promise<unknown> {
 
 function settlement(): unknown {
   const ids = [1, 2, 3].map((i) => new Uint8Array(32).fill(i));
-  let lane: LaneRecord = { paid: 0n, total: 0n, parts: [] };
+  let lane: LaneRecord = { paid: 0n, total: 0n, parts: [], frozen: undefined };
   const claims = [];
   for (const [amounts, payment] of [
     [[10n, 0n, 0n], 3n],
@@ -193,9 +194,10 @@ async function chain(): Promise<unknown> {
     [alice, { type: 'collect-path', assets: [newer, suite.sha256()] }],
     [alice, { type: 'collect-path', assets: [] }],
   );
+  await channelStory({ network, queries: bench.queries, nonce: (who) => bench.nonce(who) }, run);
   return {
     about:
-      'A network from its genesis: every block with its results, changed records and state root (LEDGER-1 to 29).',
+      'A network from its genesis: every block with its results, changed records and state root (LEDGER-1 to 29, 100 to 114).',
     genesis: toHex(genesisSchema.encode(genesis)),
     network,
     genesisRoot: toHex((await Bench.create(genesis)).chain.head().stateRoot),
@@ -203,7 +205,12 @@ async function chain(): Promise<unknown> {
   };
 }
 
-const makers: Readonly<Record<string, () => unknown>> = { 'state-tree': stateTree, settlement, chain };
+const makers: Readonly<Record<string, () => unknown>> = {
+  'state-tree': stateTree,
+  settlement,
+  chain,
+  evidence: evidenceVectors,
+};
 const made = makers[process.argv[2] ?? ''];
-if (made === undefined) throw new Error('state-tree, settlement or chain?');
+if (made === undefined) throw new Error('state-tree, settlement, chain or evidence?');
 process.stdout.write(`${JSON.stringify(await made(), null, 2)}\n`);

@@ -12,7 +12,7 @@ import type { Hash } from '../protocol/ids.ts';
 import { charge, type Receipt } from '../protocol/payment.ts';
 import { receiptPathOf, type SumNode } from '../protocol/receipt-tree.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
-import { type Action, type ClaimBody, transaction, transactionId } from '../protocol/transaction.ts';
+import { claimsOf, transaction, transactionId } from '../protocol/transaction.ts';
 
 /** Where calls were settled. */
 export interface Settlements {
@@ -115,18 +115,16 @@ async function catchUp(parts: SettlementParts): Promise<void> {
 function claimsIn({ ledger, paysFrom }: SettlementParts, bytes: Uint8Array): StoreOperation[] {
   const found: StoreOperation[] = [];
   for (const { payload } of blockSchema.decode(bytes).transactions) {
-    const claim = claimOf(transaction.decode(payload).action);
-    if (claim === undefined || !paysFrom(claim.channel)) continue;
+    const claims = claimsOf(transaction.decode(payload).action).filter(({ channel }) => paysFrom(channel));
+    if (claims.length === 0) continue;
     const id = transactionId(nativeSuite, ledger.network, payload);
+    // Which claims of a batch held shows only when all of them did.
     if (ledger.lookup(id)?.result.code !== 0) continue;
-    const terms = charge.decode(claim.charge.payload);
-    const key = concat(laneKey(claim.channel, terms.lane), u64be(BigInt(terms.sequence)));
-    found.push({ type: 'put', key, value: id });
+    for (const claim of claims) {
+      const terms = charge.decode(claim.charge.payload);
+      const key = concat(laneKey(claim.channel, terms.lane), u64be(BigInt(terms.sequence)));
+      found.push({ type: 'put', key, value: id });
+    }
   }
   return found;
-}
-
-function claimOf(action: Action): ClaimBody | undefined {
-  if (action.type === 'claim') return action;
-  return action.type === 'close-by-payee' ? action.claim : undefined;
 }

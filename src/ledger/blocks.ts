@@ -9,7 +9,7 @@ import {
   type TransactionResult,
   transactionResult,
 } from '../protocol/block.ts';
-import { type Hash, PROTOCOL_VERSION, type PublicKey } from '../protocol/ids.ts';
+import { type Hash, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX } from '../protocol/limits.ts';
 import { merkleRoot } from '../protocol/merkle.ts';
 import { type Signed, signOne } from '../protocol/signing.ts';
@@ -18,11 +18,11 @@ import type { Chain } from './chain.ts';
 import { type BlockContext, endBlock, executeBlock, executeTransaction } from './execute.ts';
 import { readIdentity, signerOf } from './identities.ts';
 import type { ChainHead } from './layout.ts';
-import { claimOf, type Prepared, prepareTransaction } from './prepare.ts';
-import { CHANNELS, stateKey } from './records.ts';
+import { type Prepared, prepareTransaction } from './prepare.ts';
 import { leavesNonce } from './result-codes.ts';
 import type { SignatureBook } from './signatures.ts';
 import { State, type StateChange, type StateReader } from './state.ts';
+import { statementsIn, verifyStatements } from './statements.ts';
 import type { Rules } from './transactions/context.ts';
 import type { TreeUpdate } from './tree.ts';
 
@@ -222,23 +222,10 @@ export async function verifyTransaction(
   const publicKey = signerOf(signatures.suite, readIdentity(readState, sender), content.transaction);
   if (publicKey === undefined) return false;
   const own = await signatures.verify({ type: 'transaction', publicKey, message: signed });
-  const claim = claimOf(action);
-  // Work for a claim only once its sender stands for it.
-  if (!own || claim === undefined) return own;
-  const parties = partiesOf(readState, claim.channel);
-  if (parties !== undefined) {
-    await Promise.all([
-      signatures.verify({ type: 'voucher', publicKey: parties.payer, message: claim.voucher }),
-      signatures.verify({ type: 'charge', publicKey: parties.payee, message: claim.charge }),
-    ]);
-  }
+  // Work for what is inside only once its sender stands for it.
+  const { opened } = content;
+  const carries = opened.claims.length > 0 || opened.release !== undefined || opened.evidence !== undefined;
+  if (!own || !carries) return own;
+  await verifyStatements(signatures, statementsIn(new State(readState), 0, { action, opened }));
   return own;
-}
-
-function partiesOf(
-  readState: StateReader,
-  channel: Hash,
-): { readonly payer: PublicKey; readonly payee: PublicKey } | undefined {
-  const stored = readState(stateKey(CHANNELS, channel));
-  return stored && CHANNELS.schema.decode(stored);
 }

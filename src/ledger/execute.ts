@@ -6,14 +6,15 @@ import { invariant } from '../base/errors.ts';
 import type { TransactionResult } from '../protocol/block.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import type { Action, Transaction } from '../protocol/transaction.ts';
+import { workOffAgenda } from './agenda.ts';
+import { AGENDA_HANDLERS } from './agenda-kinds.ts';
 import { signerOf } from './identities.ts';
 import type { Prepared } from './prepare.ts';
-import { RESULT_CODES, type ResultName } from './result-codes.ts';
+import { RESULT_CODES, type ResultName, tookEffect } from './result-codes.ts';
 import { addToPool, pooledFee } from './rewards.ts';
 import type { SignatureBook } from './signatures.ts';
 import { accountOf, credit, type State } from './state.ts';
 import type { Outcome, Rules } from './transactions/context.ts';
-import { finalizeEndings } from './transactions/ending.ts';
 import { executeAction } from './transactions.ts';
 
 /** What a block is executed with. */
@@ -35,9 +36,9 @@ export function executeBlock(
   return results;
 }
 
-/** What follows a block's transactions: channels whose time has come end, and the supply is checked. */
+/** What follows a block's transactions: what the agenda has for its height, and the supply is checked. */
 export function endBlock(context: BlockContext, state: State): void {
-  finalizeEndings(state, context.height);
+  workOffAgenda({ state, genesis: context.genesis, height: context.height }, AGENDA_HANDLERS);
   invariant(state.heldChange() === 0n, `block ${context.height} conserves the supply`);
 }
 
@@ -64,10 +65,10 @@ export function executeTransaction(
   const { suite, network, genesis, signatures, height } = context;
   const surroundings = { suite, network, genesis, signatures, height, state };
   const pooled = { left: pooledFee(context) };
-  const own = { sender, nonce: transaction.nonce, pooled, claim: content.claim };
+  const own = { sender, nonce: transaction.nonce, pooled, ...content.opened };
   const outcome = state.attempt(
     () => executeAction<Action['type']>({ ...surroundings, ...own }, transaction.action),
-    ({ result }) => result === 'ok',
+    ({ result }) => tookEffect(RESULT_CODES[result].code),
   );
   return resultOf(outcome);
 }

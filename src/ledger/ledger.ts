@@ -36,6 +36,8 @@ interface ChannelLane {
   readonly paid: bigint;
   /** Total of the last charge that was claimed, grains. */
   readonly total: bigint;
+  /** Present when evidence against the payee froze it: the highest total it pays up to, and what the payer got back. */
+  readonly frozen?: { readonly total: bigint; readonly returned: bigint };
 }
 
 /** A channel. One that ended is gone. */
@@ -43,14 +45,30 @@ export interface Channel {
   readonly id: Hash;
   readonly payer: PublicKey;
   readonly payee: PublicKey;
-  /** All that the payer ever put in, grains. */
+  /** All that was put in and not withdrawn, grains: `claimed` of it is gone. */
   readonly deposit: bigint;
+  /** How often the deposit has changed; a release of the payee counts for this state of it alone. */
+  readonly revision: number;
   /** What claims have paid out, over all lanes, grains. */
   readonly claimed: bigint;
   readonly state: 'open' | 'closing';
   /** Height of the block at whose end a closing channel ends. */
   readonly closeAt?: number;
+  /** Announced: at the end of the block `at`, `amount` leaves the deposit as far as claims have left it. */
+  readonly withdrawal?: { readonly amount: bigint; readonly at: number };
+  /** Keys that sign vouchers besides the payer's: the present one first, former ones with their last height. */
+  readonly voucherKeys: readonly { readonly key: PublicKey; readonly until?: number }[];
   readonly lanes: readonly ChannelLane[];
+}
+
+/** A channel that ended, while its payee can still be challenged about what it paid. */
+export interface EndedChannel {
+  readonly id: Hash;
+  readonly payer: PublicKey;
+  readonly payee: PublicKey;
+  /** Last height of a challenge. */
+  readonly until: number;
+  readonly lanes: readonly Omit<ChannelLane, 'total'>[];
 }
 
 /** An asset and its money. */
@@ -148,7 +166,7 @@ export interface VerifyReport {
 /** Reads of single records, which state proofs answer for as well as a node's own state. */
 export type LedgerReads = Pick<
   Ledger,
-  'account' | 'identity' | 'isRevoked' | 'channel' | 'asset' | 'versionsOf'
+  'account' | 'identity' | 'isRevoked' | 'channel' | 'endedChannel' | 'asset' | 'versionsOf'
 >;
 
 /**
@@ -192,6 +210,8 @@ export interface Ledger {
   /** Whether `issuer` took back its certificate with this serial. */
   isRevoked(issuer: PublicKey, serial: Id): boolean;
   channel(id: Hash): Channel | undefined;
+  /** A channel that ended less than `closeDelayBlocks` ago and had paid something. */
+  endedChannel(id: Hash): EndedChannel | undefined;
   /** Channels of a key as payer or payee, at most 256. */
   channelsOf(key: PublicKey): readonly Channel[];
   asset(id: Hash): Asset | undefined;

@@ -2,8 +2,12 @@
 
 /** Consensus: lanes of one channel that may have been claimed on. */
 export const LANES_MAX = 64;
-/** Consensus: steps that ending channels may take in one block (a channel costs one, each of its lanes one). */
-export const FINALIZE_STEPS_MAX = 1024;
+/** Consensus: steps that the agenda may take in one block (an entry costs one, each lane of a channel that ends one). */
+export const AGENDA_STEPS_MAX = 1024;
+/** Consensus: entries of the agenda for one height: more than the transactions and the agenda of two blocks can add. */
+export const AGENDA_ENTRIES_MAX = 8_192;
+/** Consensus: keys of one channel that may sign vouchers at a time, besides the payer's. */
+export const VOUCHER_KEYS_MAX = 4;
 /** Consensus: longest delay of a recovery, blocks, unless the network's own for closing channels is longer: a week of blocks of a second. */
 export const RECOVERY_DELAY_BLOCKS_MAX = 604_800;
 /** Consensus: largest cumulative counter of an asset's revenue, grains. */

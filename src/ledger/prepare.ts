@@ -1,13 +1,14 @@
 /** What can be said about a transaction without the state: parsed once, at the edge. */
 import { SaharaError } from '../base/errors.ts';
+import { type OpenedEvidence, openEvidence } from '../protocol/evidence-channel.ts';
 import { type Hash, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { TRANSACTION_BYTES_MAX } from '../protocol/limits.ts';
-import { type Charge, charge, type Voucher, voucher } from '../protocol/payment.ts';
+import { type Charge, charge, type Release, release, type Voucher, voucher } from '../protocol/payment.ts';
 import { type Signed, signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import {
   type Action,
-  type ClaimBody,
+  claimsOf,
   type Transaction,
   transaction,
   transactionId,
@@ -20,6 +21,14 @@ export interface OpenedClaim {
   readonly charge: Charge;
 }
 
+/** The signed records inside an action, read once; `undefined` for those that could not be read. */
+export interface OpenedRecords {
+  /** Of each claim of the action, in order. */
+  readonly claims: readonly (OpenedClaim | undefined)[];
+  readonly release: Release | undefined;
+  readonly evidence: OpenedEvidence | undefined;
+}
+
 /** A transaction on its way to execution. */
 export interface Prepared {
   readonly id: Hash;
@@ -28,7 +37,7 @@ export interface Prepared {
   readonly wire: Uint8Array;
   readonly content:
     | { readonly fault: ResultName }
-    | { readonly fault?: never; readonly transaction: Transaction; readonly claim: OpenedClaim | undefined };
+    | { readonly fault?: never; readonly transaction: Transaction; readonly opened: OpenedRecords };
 }
 
 /** Parses a signed transaction. Its faults are found in the order of `spec/ledger.md`. */
@@ -44,21 +53,21 @@ function contentOf(network: string, message: Signed, sizeBytes: number): Prepare
   if (parsed === undefined) return { fault: 'malformed' };
   if (parsed.version !== PROTOCOL_VERSION) return { fault: 'version-unsupported' };
   if (parsed.network !== network) return { fault: 'network-mismatch' };
-  return { transaction: parsed, claim: openClaim(claimOf(parsed.action)) };
+  return { transaction: parsed, opened: openRecords(parsed.action) };
 }
 
-/** The claim that an action carries, if any. */
-export function claimOf(action: Action): ClaimBody | undefined {
-  if (action.type === 'claim') return action;
-  return action.type === 'close-by-payee' ? action.claim : undefined;
-}
-
-function openClaim(body: ClaimBody | undefined): OpenedClaim | undefined {
-  if (body === undefined) return undefined;
-  return read(() => ({
-    voucher: voucher.decode(body.voucher.payload),
-    charge: charge.decode(body.charge.payload),
-  }));
+function openRecords(action: Action): OpenedRecords {
+  const claims = claimsOf(action).map((body) =>
+    read(() => ({
+      voucher: voucher.decode(body.voucher.payload),
+      charge: charge.decode(body.charge.payload),
+    })),
+  );
+  return {
+    claims,
+    release: action.type === 'withdraw' ? read(() => release.decode(action.release.payload)) : undefined,
+    evidence: action.type === 'challenge' ? openEvidence(action.evidence) : undefined,
+  };
 }
 
 function read<T>(decode: () => T): T | undefined {

@@ -10,6 +10,7 @@ import { identityIn, revokedIn } from './identities.ts';
 import type {
   Asset,
   Channel,
+  EndedChannel,
   InclusionProof,
   Ledger,
   LedgerReads,
@@ -37,8 +38,11 @@ import {
   type Table,
   VERSIONS,
 } from './records.ts';
+import { ENDED } from './records-channel.ts';
 
 const TRANSACTIONS_LISTED_DEFAULT = 32;
+/** What a channel's lane has that no answer brought. */
+const NOTHING_CLAIMED = { paid: 0n, total: 0n, frozen: undefined };
 
 /** The reading half of a ledger. */
 export type Queries = Pick<
@@ -48,6 +52,7 @@ export type Queries = Pick<
   | 'isRevoked'
   | 'channel'
   | 'channelsOf'
+  | 'endedChannel'
   | 'asset'
   | 'assetsOf'
   | 'childrenOf'
@@ -104,6 +109,7 @@ export function readsFrom(read: ReadRecord): LedgerReads {
     identity: (did) => identityIn(read, did),
     isRevoked: (issuer, serial) => revokedIn(read, issuer, serial),
     channel: (id) => channelIn(read, id),
+    endedChannel: (id) => endedIn(read, id),
     asset: (id) => assetIn(read, id),
     versionsOf: (id) => versionsIn(read, id),
   };
@@ -125,13 +131,27 @@ export function accountIn(read: ReadRecord, key: PublicKey): Account {
 export function channelIn(read: ReadRecord, id: Hash): Channel | undefined {
   const stored = read(CHANNELS, id);
   if (stored === undefined) return undefined;
-  const { payer, payee, deposit, claimed, closeAt } = stored;
+  const { payer, payee, deposit, claimed, closeAt, revision, withdrawal } = stored;
   const lanes = stored.lanes.map((lane) => {
-    const { paid, total } = read(LANES, laneId(id, lane)) ?? { paid: 0n, total: 0n };
-    return { lane, paid, total };
+    const { paid, total, frozen } = read(LANES, laneId(id, lane)) ?? NOTHING_CLAIMED;
+    return { lane, paid, total, ...(frozen && { frozen }) };
   });
-  const open = { id, payer, payee, deposit, claimed, lanes };
+  const voucherKeys = stored.voucherKeys.map(({ key, until }) => ({
+    key,
+    ...(until !== undefined && { until }),
+  }));
+  const money = { deposit, claimed, revision, ...(withdrawal && { withdrawal }) };
+  const open = { id, payer, payee, ...money, voucherKeys, lanes };
   return closeAt === undefined ? { ...open, state: 'open' } : { ...open, state: 'closing', closeAt };
+}
+
+/** A channel that ended lately, with what its lanes paid. */
+export function endedIn(read: ReadRecord, id: Hash): EndedChannel | undefined {
+  const stored = read(ENDED, id);
+  if (stored === undefined) return undefined;
+  const { payer, payee, until } = stored;
+  const lanes = stored.lanes.map(({ lane, paid, frozen }) => ({ lane, paid, ...(frozen && { frozen }) }));
+  return { id, payer, payee, until, lanes };
 }
 
 /** The asset `id` with its revenue. */

@@ -5,7 +5,6 @@ import {
   ASSET_OWNERS_MAX,
   ASSET_PARENTS_MAX,
   ASSET_VERSIONS_MAX,
-  BLOCK_TRANSACTIONS_MAX,
   CLAIM_ASSETS_MAX,
   LINEAGE_DEPTH_MAX,
 } from '../protocol/limits.ts';
@@ -21,7 +20,8 @@ import {
   uint,
 } from '../protocol/schema.ts';
 import { type Action, action } from '../protocol/transaction.ts';
-import { COUNTER_MAX, LANES_MAX } from './limits.ts';
+import { COUNTER_MAX, LANES_MAX, VOUCHER_KEYS_MAX } from './limits.ts';
+import { AGENDA, ENDED, type Freeze, freeze } from './records-channel.ts';
 import { IDENTITIES, KEY_HOLDERS, PACES, REVOCATIONS } from './records-identity.ts';
 import { BACKERS, BONDS, DELEGATIONS, EARNINGS, EPOCHS, OFFENCES } from './records-stake.ts';
 
@@ -42,8 +42,21 @@ export interface ChannelRecord {
   readonly claimed: bigint;
   /** Height at whose end the channel ends; absent while it is open. */
   readonly closeAt: number | undefined;
-  /** Lanes that were claimed on. */
+  /** Lanes that were claimed on or frozen. */
   readonly lanes: readonly number[];
+  /** How often the deposit has changed since the channel was opened. */
+  readonly revision: number;
+  /** What leaves the deposit at the end of the block `at`, as far as claims leave it. */
+  readonly withdrawal: { readonly amount: bigint; readonly at: number } | undefined;
+  /** Keys that may sign vouchers besides the payer's: the present one without `until`, others up to that height. */
+  readonly voucherKeys: readonly VoucherKey[];
+}
+
+/** A key that may sign vouchers of a channel. */
+export interface VoucherKey {
+  readonly key: PublicKey;
+  /** Last height at which its vouchers count; absent for the present key. */
+  readonly until: number | undefined;
 }
 
 /** What one asset has earned on a lane. */
@@ -62,6 +75,8 @@ export interface LaneRecord {
   /** Total of the last charge, grains: the sum of the amounts. */
   readonly total: bigint;
   readonly parts: readonly LanePart[];
+  /** Present once evidence was brought against the payee. */
+  readonly frozen: Freeze | undefined;
 }
 
 /** What never changes about an asset. */
@@ -98,16 +113,11 @@ export interface FaucetRecord {
   readonly left: bigint;
 }
 
-/** How many channels are closing, and which list of ending channels could not be finished in its block. */
+/** How many announced entries of the agenda are awaited, and which of its lists could not be finished in its block. */
 export interface ClosingRecord {
   readonly count: number;
   /** Height of the earliest unfinished list. */
   readonly carry: number | undefined;
-}
-
-/** The channels that asked to end at one height, in the order of asking; some may have changed their mind. */
-export interface EndingRecord {
-  readonly channels: readonly Hash[];
 }
 
 /** A licence that a key bought to an asset. */
@@ -158,6 +168,9 @@ export const CHANNELS: Table<ChannelRecord> = {
     claimed: grains,
     closeAt: optional(uint()),
     lanes: list(u32, LANES_MAX),
+    revision: uint(),
+    withdrawal: optional(record('withdrawal', { amount: grains, at: uint() })),
+    voucherKeys: list(record('voucher-key', { key: bytes(32), until: optional(uint()) }), VOUCHER_KEYS_MAX),
   }),
   held: (channel) => channel.deposit - channel.claimed,
 };
@@ -173,6 +186,7 @@ export const LANES: Table<LaneRecord> = {
       record('lane-part', { asset: bytes(32), amount: grains, credited: grains }),
       CLAIM_ASSETS_MAX,
     ),
+    frozen: optional(freeze),
   }),
   held: () => 0n,
 };
@@ -206,19 +220,11 @@ export const FAUCETS: Table<FaucetRecord> = {
   held: (faucet) => faucet.left,
 };
 
-/** Closing channels in numbers, under the empty key. */
+/** The agenda in numbers, under the empty key. */
 export const CLOSINGS: Table<ClosingRecord> = {
   name: 'closing',
   tag: 0x07,
   schema: record('closing', { count: uint(), carry: optional(uint()) }),
-  held: () => 0n,
-};
-
-/** Lists of ending channels by height. */
-export const ENDINGS: Table<EndingRecord> = {
-  name: 'ending',
-  tag: 0x08,
-  schema: record('ending', { channels: list(bytes(32), BLOCK_TRANSACTIONS_MAX) }),
   held: () => 0n,
 };
 
@@ -268,7 +274,8 @@ const METERS: ReadonlyMap<number, HeldMeter> = new Map(
     meter(REVENUES),
     meter(FAUCETS),
     meter(CLOSINGS),
-    meter(ENDINGS),
+    meter(AGENDA),
+    meter(ENDED),
     meter(IDENTITIES),
     meter(REVOCATIONS),
     meter(KEY_HOLDERS),
@@ -312,7 +319,7 @@ export function licenseeId(asset: Hash, licensee: PublicKey): Uint8Array {
   return concat(asset, licensee);
 }
 
-/** The id of a height's list of ending channels. */
+/** The id of a height's agenda. */
 export function heightId(height: number): Uint8Array {
   return u64be(BigInt(height));
 }

@@ -87,6 +87,37 @@ const CODES = {
   'not-registrant': { code: 125, sentence: 'Only who registered the asset may do this.' },
   'version-replaced': { code: 126, sentence: 'The asset was replaced by another version before.' },
   'versions-exhausted': { code: 127, sentence: 'The asset has as many versions as the ledger allows.' },
+  'release-malformed': { code: 128, sentence: 'The release is not in its canonical form.' },
+  'release-mismatch': { code: 129, sentence: 'The release is not for this network and this channel.' },
+  'release-stale': { code: 130, sentence: 'The deposit of the channel has changed since the release.' },
+  'release-signature-invalid': {
+    code: 131,
+    sentence: "The release does not carry the payee's signature.",
+  },
+  'withdrawal-too-large': {
+    code: 132,
+    sentence: 'The withdrawal would take nothing, or more than claims have left.',
+  },
+  'withdrawal-pending': { code: 133, sentence: 'A withdrawal from the channel is announced already.' },
+  'withdrawal-absent': { code: 134, sentence: 'No withdrawal from the channel is announced.' },
+  'voucher-key-unchanged': {
+    code: 135,
+    sentence: "The key is the payer's own or the channel's present one, or there is none to revoke.",
+  },
+  'voucher-keys-exhausted': { code: 136, sentence: 'Too many former keys of the channel still count.' },
+  'evidence-malformed': { code: 137, sentence: 'A record of the evidence is not in its canonical form.' },
+  'evidence-mismatch': {
+    code: 138,
+    sentence: 'The evidence is not all for this network, this channel, its payee and one lane.',
+  },
+  'evidence-unproven': { code: 139, sentence: 'The records of the evidence do not contradict each other.' },
+  'lane-frozen': { code: 140, sentence: 'The lane is already frozen at no more than this proves.' },
+  'evidence-signature-invalid': {
+    code: 141,
+    sentence: "A record of the evidence does not carry the payee's or its agent's signature.",
+  },
+  'batch-empty': { code: 142, sentence: 'The batch has no claims.' },
+  'batch-partial': { code: 143, sentence: 'Some claims of the batch took effect, others were refused.' },
   'bond-too-small': { code: 144, sentence: "The stake would be below the network's minimum, and not 0." },
   'bond-unknown': { code: 145, sentence: 'There is no such stake, or too little is left of it.' },
   'bond-insufficient': { code: 146, sentence: 'The stake is less than the amount.' },
@@ -131,6 +162,11 @@ export function resultName(code: number): ResultName | undefined {
 export function resultSentence(code: number): string {
   const name = resultName(code);
   return name === undefined ? `The ledger refused with the unknown code ${code}.` : CODES[name].sentence;
+}
+
+/** Whether a transaction with this result took effect, be it only in part. */
+export function tookEffect(code: number): boolean {
+  return code === CODES.ok.code || code === CODES['batch-partial'].code;
 }
 
 /** Codes up to this one leave the account untouched: neither nonce nor fee is taken. */

@@ -45,7 +45,7 @@ export function splitPayment(
     parts.push({ ...part, credited: part.credited + amount });
     if (amount > 0n) credits.push({ asset: part.asset, amount });
   }
-  return { lane: { paid: lane.paid + payment, total, parts }, credits };
+  return { lane: { ...lane, paid: lane.paid + payment, total, parts }, credits };
 }
 
 /** The new amounts with what was credited before; undefined when one fell or is missing. Both lists are sorted. */

@@ -16,8 +16,6 @@ import {
   type ChannelRecord,
   CLOSINGS,
   type ClosingRecord,
-  ENDINGS,
-  type EndingRecord,
   FAUCETS,
   type FaucetRecord,
   GRANTS,
@@ -31,6 +29,7 @@ import {
   VERSIONS,
   type VersionRecord,
 } from './records.ts';
+import { AGENDA, type AgendaRecord, ENDED, type EndedRecord } from './records-channel.ts';
 import {
   IDENTITIES,
   KEY_HOLDERS,
@@ -150,7 +149,8 @@ export class State {
   readonly revenues: TableView<RevenueRecord>;
   readonly faucets: TableView<FaucetRecord>;
   readonly closings: TableView<ClosingRecord>;
-  readonly endings: TableView<EndingRecord>;
+  readonly agenda: TableView<AgendaRecord>;
+  readonly ended: TableView<EndedRecord>;
   readonly grants: TableView<GrantRecord>;
   readonly approvals: TableView<ApprovalRecord>;
   readonly identities: TableView<IdentityRecord>;
@@ -173,7 +173,8 @@ export class State {
     this.revenues = view(REVENUES);
     this.faucets = view(FAUCETS);
     this.closings = view(CLOSINGS);
-    this.endings = view(ENDINGS);
+    this.agenda = view(AGENDA);
+    this.ended = view(ENDED);
     this.grants = view(GRANTS);
     this.approvals = view(APPROVALS);
     this.identities = view(IDENTITIES);

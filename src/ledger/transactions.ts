@@ -1,20 +1,24 @@
 /** The kinds of transaction. Adding one touches its file, this table, and `spec/ledger.md`. */
 import type { Action } from '../protocol/transaction.ts';
-import { claim } from './transactions/claim.ts';
+import { challenge } from './transactions/challenge.ts';
+import { claim, claimBatch } from './transactions/claim.ts';
 import { collect, collectPath } from './transactions/collect.ts';
 import type { ActionOf, Handler, Outcome, TransactionContext } from './transactions/context.ts';
-import { cancelClose, closeByPayee, requestClose } from './transactions/ending.ts';
 import { reportDoubleSigning } from './transactions/double-signing.ts';
+import { cancelClose, closeByPayee, requestClose } from './transactions/ending.ts';
 import { faucet } from './transactions/faucet.ts';
 import { registerIdentity, revokeCertificate, rotateKey } from './transactions/identity.ts';
 import { approveDerivative, buyLicence, withdrawApproval } from './transactions/licence.ts';
 import { openChannel } from './transactions/open-channel.ts';
+import { pay } from './transactions/pay.ts';
 import { cancelRecovery, finishRecovery, recoverIdentity } from './transactions/recovery.ts';
 import { registerAsset } from './transactions/register-asset.ts';
 import { collectReward } from './transactions/reward.ts';
-import { topUp } from './transactions/top-up.ts';
 import { bond, delegate, releaseBond, unbond, undelegate } from './transactions/stake.ts';
+import { topUp } from './transactions/top-up.ts';
 import { transfer } from './transactions/transfer.ts';
+import { setVoucherKey } from './transactions/voucher-key.ts';
+import { cancelWithdraw, requestWithdraw, withdraw } from './transactions/withdraw.ts';
 
 const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
   transfer,
@@ -37,6 +41,13 @@ const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
   'approve-derivative': approveDerivative,
   'withdraw-approval': withdrawApproval,
   'collect-path': collectPath,
+  withdraw,
+  'request-withdraw': requestWithdraw,
+  'cancel-withdraw': cancelWithdraw,
+  'set-voucher-key': setVoucherKey,
+  challenge,
+  pay,
+  'claim-batch': claimBatch,
   bond,
   unbond,
   delegate,

@@ -74,6 +74,8 @@ export const CITATIONS_MAX = 64;
 export const RECEIPT_ASSETS_MAX = 64;
 /** Most assets that one claim pays. */
 export const CLAIM_ASSETS_MAX = 256;
+/** Most claims of one batch. */
+export const CLAIM_BATCH_MAX = 128;
 /** Most owners of an asset. */
 export const ASSET_OWNERS_MAX = 64;
 /** Most parents of an asset. */

@@ -76,6 +76,27 @@ export const charge: Schema<Charge> = record('charge', {
   attributionRoot: bytes(32),
 });
 
+/**
+ * The payee's word, signed under the type `release`, that the payer may take money out of a channel at once. It
+ * counts for the deposit as it stands: any change of it in between, by a top-up too, makes it void.
+ */
+export interface Release {
+  readonly network: string;
+  readonly channel: Hash;
+  /** What is left of the deposit, counted as the deposit is: with everything that was claimed of it. Grains. */
+  readonly depositAfter: bigint;
+  /** How often the channel's deposit had changed: its `revision`. */
+  readonly sequence: number;
+}
+
+/** The wire form of a release. */
+export const release: Schema<Release> = record('release', {
+  network: text(NETWORK_NAME_BYTES_MAX),
+  channel: bytes(32),
+  depositAfter: grains,
+  sequence: uint(),
+});
+
 /** What one asset has earned, in grains. */
 export interface AssetAmount {
   readonly asset: Hash;

@@ -39,7 +39,12 @@ export const EMPTY_TREE: ReceiptTree = { count: 0, peaks: [] };
 
 /** The leaf of a receipt: its payload's hash and its amount. */
 export function receiptLeaf(suite: Suite, payload: Uint8Array, amount: bigint): SumNode {
-  return { hash: suite.sha256(LEAF, u64be(amount), suite.sha256(payload)), sum: amount };
+  return receiptLeafOf(suite, suite.sha256(payload), amount);
+}
+
+/** The leaf of a receipt of which only the payload's hash is known. */
+export function receiptLeafOf(suite: Suite, payloadHash: Hash, amount: bigint): SumNode {
+  return { hash: suite.sha256(LEAF, u64be(amount), payloadHash), sum: amount };
 }
 
 function join(suite: Suite, left: SumNode, right: SumNode): SumNode {

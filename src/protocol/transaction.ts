@@ -1,6 +1,7 @@
 /** What the ledger is told: one record per kind of transaction, signed by its sender under the type `transaction`. */
 import { concat, u64be } from '../base/bytes.ts';
 import { type CollectPathAction, collectPath } from './actions-asset.ts';
+import { CHANNEL_ACTIONS, type ChannelAction, type ClaimBody, claimBody } from './actions-channel.ts';
 import { IDENTITY_ACTIONS, type IdentityAction } from './actions-identity.ts';
 import { STAKE_ACTIONS, type StakeAction } from './actions-stake.ts';
 import { domainHash, type Hash, type PublicKey } from './ids.ts';
@@ -9,13 +10,10 @@ import {
   ASSET_OWNERS_MAX,
   ASSET_PARENTS_MAX,
   BOUNTY_PPM_MAX,
-  CLAIM_ASSETS_MAX,
   NETWORK_NAME_BYTES_MAX,
   PPM,
 } from './limits.ts';
-import type { AssetAmount } from './payment.ts';
 import { bytes, grains, list, oneOf, optional, record, type Schema, text, uint, union } from './schema.ts';
-import { type Signed, signed } from './signing.ts';
 import type { Suite } from './suite.ts';
 
 /** Kinds of assets. */
@@ -53,21 +51,6 @@ export interface Commitment {
   readonly root: Hash;
   readonly sizeBytes: number;
 }
-
-/** The voucher and charge of one lane with the amounts that the charge commits to. */
-export interface ClaimBody {
-  readonly channel: Hash;
-  readonly voucher: Signed;
-  readonly charge: Signed;
-  readonly attribution: readonly AssetAmount[];
-}
-
-const claimBody: Schema<ClaimBody> = record('claim', {
-  channel: bytes(32),
-  voucher: signed,
-  charge: signed,
-  attribution: list(record('asset-amount', { asset: bytes(32), amount: grains }), CLAIM_ASSETS_MAX),
-});
 
 /** The wire form of a commitment. */
 export const commitment: Schema<Commitment> = record('commitment', {
@@ -188,7 +171,8 @@ export type Action =
   | ApproveDerivativeAction
   | StakeAction
   | WithdrawApprovalAction
-  | CollectPathAction;
+  | CollectPathAction
+  | ChannelAction;
 
 /** The wire form of an action. Numbers that are not listed are reserved. */
 export const action: Schema<Action> = union('action', {
@@ -237,8 +221,16 @@ export const action: Schema<Action> = union('action', {
   'approve-derivative': [21, record('approve-derivative', { asset: bytes(32), licensee: bytes(32) })],
   'withdraw-approval': [22, record('withdraw-approval', { asset: bytes(32), licensee: bytes(32) })],
   'collect-path': [23, collectPath],
+  ...CHANNEL_ACTIONS,
   ...STAKE_ACTIONS,
 });
+
+/** The claims that an action carries, in order. */
+export function claimsOf(action: Action): readonly ClaimBody[] {
+  if (action.type === 'claim-batch') return action.claims;
+  if (action.type === 'claim') return [action];
+  return action.type === 'close-by-payee' && action.claim !== undefined ? [action.claim] : [];
+}
 
 /** One transaction. */
 export interface Transaction {

@@ -1,5 +1,6 @@
 /** Checks of how a call was settled: a signed block holds a claim that counts the receipt and pays its earners. */
 import { equalBytes, toHex } from '../base/bytes.ts';
+import type { ClaimBody } from './actions-channel.ts';
 import { type BlockHeader, blockHeader, type Genesis, transactionResult } from './block.ts';
 import type { Settlement } from './bundle.ts';
 import type { Card } from './card.ts';
@@ -19,7 +20,7 @@ import {
 import { receiptLeaf, receiptRootFrom } from './receipt-tree.ts';
 import { checkSigned, signed } from './signing.ts';
 import type { Suite } from './suite.ts';
-import { type ClaimBody, type Transaction, transaction } from './transaction.ts';
+import { claimsOf, type Transaction, transaction } from './transaction.ts';
 
 /** What a settlement is checked against. */
 export interface SettlementContext {
@@ -88,8 +89,8 @@ export interface Claim {
 
 /** The claim in a transaction, when it is for the receipt's channel and lane and signed by both sides. */
 export function readClaim(sent: Transaction, context: SettlementContext): Claim {
-  const body = claimOf(sent) ?? refuse('the transaction claims nothing');
   const { receipt, network, suite } = context;
+  const body = claimFor(sent, receipt) ?? refuse('the transaction claims nothing');
   const promised = voucher.decode(body.voucher.payload);
   const charged = charge.decode(body.charge.payload);
   mustMatch(body.channel, receipt.channel, 'the claim is for another channel');
@@ -106,9 +107,21 @@ export function readClaim(sent: Transaction, context: SettlementContext): Claim 
   return { voucher: promised, charge: charged, attribution: body.attribution };
 }
 
-function claimOf({ action }: Transaction): ClaimBody | undefined {
-  if (action.type === 'claim') return action;
-  return action.type === 'close-by-payee' ? action.claim : undefined;
+/** Of the claims in a transaction the one that counts the receipt with the fewest others, or else the first. */
+function claimFor({ action }: Transaction, receipt: Receipt): ClaimBody | undefined {
+  const [first, ...more] = claimsOf(action);
+  if (more.length === 0) return first;
+  let found: ClaimBody | undefined;
+  let fewest = Number.POSITIVE_INFINITY;
+  for (const body of claimsOf(action)) {
+    const { channel, lane, sequence } = charge.decode(body.charge.payload);
+    const same =
+      receipt.channel !== undefined && equalBytes(channel, receipt.channel) && lane === receipt.lane;
+    if (!same || sequence <= receipt.sequence || sequence >= fewest) continue;
+    found = body;
+    fewest = sequence;
+  }
+  return found ?? first;
 }
 
 /** Checks that the receipt is one of those that the claimed charge counts. */

@@ -127,12 +127,13 @@ const OPEN = {
 function createRig() {
   const state = new State(() => undefined);
   const network = 'test';
+  const nothingOpened = { claims: [], release: undefined, evidence: undefined, pooled: { left: 0n } };
   const rules = { suite, network, genesis: testGenesis(), signatures: createSignatureBook(suite, network) };
   let nonce = 0;
   const execute = (by: Signer, what: Action) =>
     state.attempt(
       () =>
-        executeAction({ ...rules, state, height: 1, sender: by.publicKey, nonce, claim: undefined, pooled: { left: 0n } }, what),
+        executeAction({ ...rules, ...nothingOpened, state, height: 1, sender: by.publicKey, nonce }, what),
       ({ result }) => result === 'ok',
     );
   const run = (by: Signer, what: Action): string => execute(by, what).result;

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
-import { FINALIZE_STEPS_MAX, LANES_MAX } from '../../src/ledger/limits.ts';
+import { AGENDA_STEPS_MAX, LANES_MAX } from '../../src/ledger/limits.ts';
 import type { Hash } from '../../src/protocol/ids.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { type Action, assetId, channelId, type ParentShare } from '../../src/protocol/transaction.ts';
@@ -342,7 +342,7 @@ describe('channels', () => {
   });
 
   test('LEDGER-23: endings are bounded per block, and what is left is carried over', async () => {
-    const count = FINALIZE_STEPS_MAX + 100;
+    const count = AGENDA_STEPS_MAX + 100;
     const poor = { deposit: 1_000_000n, payee: bob.publicKey };
     const open = Array.from({ length: count }, (_, nonce) =>
       signAction(ledger.network, alice, nonce, { type: 'open-channel', ...poor }),

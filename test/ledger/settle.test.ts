@@ -5,7 +5,7 @@ import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src
 import type { AssetAmount } from '../../src/protocol/payment.ts';
 import type { ParentShare } from '../../src/protocol/transaction.ts';
 
-const EMPTY: LaneRecord = { paid: 0n, total: 0n, parts: [] };
+const EMPTY: LaneRecord = { paid: 0n, total: 0n, parts: [], frozen: undefined };
 const asset = (i: number): Uint8Array => new Uint8Array(32).fill(i);
 const sum = (amounts: readonly bigint[]): bigint => amounts.reduce((a, b) => a + b, 0n);
 

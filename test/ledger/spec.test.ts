@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import {
   COUNTER_MAX,
-  FINALIZE_STEPS_MAX,
+  AGENDA_STEPS_MAX,
   GOSSIP_BODY_BYTES_MAX,
   LANES_MAX,
 } from '../../src/ledger/limits.ts';
@@ -33,7 +33,7 @@ test('LEDGER-7: limits of consensus are those of the page', () => {
   const limit = (name: string): string | undefined =>
     page.match(new RegExp(`^\\| \`${name}\` \\| ([0-9,]+) \\|`, 'm'))?.[1]?.replaceAll(',', '');
   expect(limit('LANES_MAX')).toBe(String(LANES_MAX));
-  expect(limit('FINALIZE_STEPS_MAX')).toBe(String(FINALIZE_STEPS_MAX));
+  expect(limit('AGENDA_STEPS_MAX')).toBe(String(AGENDA_STEPS_MAX));
   expect(limit('COUNTER_MAX')).toBe(String(COUNTER_MAX));
   expect(page).toContain(`at most ${GOSSIP_BODY_BYTES_MAX.toLocaleString('en')} bytes`);
 });

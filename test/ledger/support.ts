@@ -9,18 +9,14 @@ import { createQueries, type Queries } from '../../src/ledger/queries.ts';
 import { heldIn } from '../../src/ledger/records.ts';
 import { resultName } from '../../src/ledger/result-codes.ts';
 import { createSignatureBook } from '../../src/ledger/signatures.ts';
+import type { ClaimBody } from '../../src/protocol/actions-channel.ts';
 import type { Genesis, TransactionResult } from '../../src/protocol/block.ts';
 import { type Hash, PROTOCOL_VERSION } from '../../src/protocol/ids.ts';
 import { type AssetAmount, attributionRoot, charge, voucher } from '../../src/protocol/payment.ts';
 import { type Signed, signOne } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
-import {
-  type Action,
-  type ClaimBody,
-  type Transaction,
-  transaction,
-} from '../../src/protocol/transaction.ts';
+import { type Action, type Transaction, transaction } from '../../src/protocol/transaction.ts';
 
 export const suite: typeof nativeSuite = nativeSuite;
 

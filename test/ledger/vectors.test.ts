@@ -8,6 +8,13 @@ import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src
 import { createStateTree } from '../../src/ledger/tree.ts';
 import { stateProof, verifyStateProof } from '../../src/ledger/tree-hash.ts';
 import { block, genesis } from '../../src/protocol/block.ts';
+import {
+  evidence,
+  evidenceId,
+  laneOf,
+  openEvidence,
+  provenTotal,
+} from '../../src/protocol/evidence-channel.ts';
 import { Bench, suite } from './support.ts';
 
 function vectors<T>(name: string): T {
@@ -72,7 +79,7 @@ interface Settlement {
 test('LEDGER-20 LEDGER-24 LEDGER-87: splitting and dues', () => {
   const { claims, shares, collects } = vectors<Settlement>('settlement');
   const id = (i: number): Uint8Array => new Uint8Array(32).fill(i + 1);
-  let lane: LaneRecord = { paid: 0n, total: 0n, parts: [] };
+  let lane: LaneRecord = { paid: 0n, total: 0n, parts: [], frozen: undefined };
   for (const { amounts, payment, credits } of claims) {
     const parts = amounts.map((amount, i) => ({ asset: id(i), amount: BigInt(amount) }));
     const split = splitPayment(lane, parts, BigInt(payment));
@@ -89,6 +96,34 @@ test('LEDGER-20 LEDGER-24 LEDGER-87: splitting and dues', () => {
     const all = { parents, owners, bounty: due.bountyPpm };
     expect(dueToOwners(BigInt(due.received), all).map(String)).toEqual(due.owners);
     expect(String(dueToKeepers(BigInt(due.received), all))).toBe(due.bounty);
+  }
+});
+
+interface EvidenceVectors {
+  readonly network: string;
+  readonly channel: string;
+  readonly payee: string;
+  readonly cases: readonly {
+    readonly name: string;
+    readonly evidence: string;
+    readonly lane: number | null;
+    readonly total: string | null;
+    readonly id: string;
+  }[];
+}
+
+test('LEDGER-107 LEDGER-108 LEDGER-110: evidence, what it proves and what proves nothing', () => {
+  const { network, channel, payee, cases } = vectors<EvidenceVectors>('evidence');
+  const place = { network, channel: bytes(channel), payee: bytes(payee) };
+  expect(cases.filter(({ lane, total }) => lane !== null && total !== null).length).toBeGreaterThan(4);
+  for (const { name, evidence: wire, lane, total, id } of cases) {
+    const read = evidence.decode(bytes(wire));
+    expect(toHex(evidence.encode(read))).toBe(wire);
+    const opened = openEvidence(read);
+    if (opened === undefined) throw new TypeError(name);
+    expect(laneOf(opened, place) ?? null, name).toBe(lane);
+    expect(provenTotal(suite, opened)?.toString() ?? null, name).toBe(total);
+    expect(toHex(evidenceId(suite, network, opened)), name).toBe(id);
   }
 });
 

@@ -192,7 +192,7 @@ describe('claims in time', () => {
     const ledger = {
       channel: (id: Uint8Array) => {
         const found = rig.channels.channel(id);
-        return found && { ...found, lanes: [] };
+        return found && { ...found, revision: 0, voucherKeys: [], lanes: [] };
       },
       onBlock(listener: (event: BlockEvent) => void) {
         listeners.add(listener);

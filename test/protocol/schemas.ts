@@ -15,13 +15,14 @@ import {
 } from '../../src/protocol/checkpoint.ts';
 import { chunkProof, contentProof } from '../../src/protocol/content.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
+import { evidence } from '../../src/protocol/evidence-channel.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
 import { identityRecord, recoveryPolicy } from '../../src/protocol/identity.ts';
 import { licenceTerms } from '../../src/protocol/licence.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
 import { observation } from '../../src/protocol/observation.ts';
 import { offer, offerRequest } from '../../src/protocol/offer.ts';
-import { attribution, charge, receipt, voucher } from '../../src/protocol/payment.ts';
+import { attribution, charge, receipt, release, voucher } from '../../src/protocol/payment.ts';
 import { paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts';
 import { probe, probeAnswer } from '../../src/protocol/probe.ts';
 import { receiptPath, receiptTree } from '../../src/protocol/receipt-tree.ts';
@@ -64,6 +65,7 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   callQuestion,
   voucher,
   charge,
+  release,
   attribution,
   receipt,
   paymentQuery,
@@ -81,6 +83,7 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   transaction,
   action,
   collectPath,
+  evidence,
   commitment,
   contentProof,
   chunkProof,

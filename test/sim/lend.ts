@@ -33,6 +33,7 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
     identity: (did) => lent().identity(did),
     isRevoked: (issuer, serial) => lent().isRevoked(issuer, serial),
     channel: (id) => lent().channel(id),
+    endedChannel: (id) => lent().endedChannel(id),
     channelsOf: (key) => lent().channelsOf(key),
     asset: (id) => lent().asset(id),
     assetsOf: (owner) => lent().assetsOf(owner),

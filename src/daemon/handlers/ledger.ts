@@ -85,6 +85,9 @@ const MOVING: ReadonlySet<Action['type']> = new Set([
   'release-bond',
   'report-double-signing',
   'collect-reward',
+  'claim-batch',
+  'challenge',
+  'withdraw',
 ]);
 
 function movedBy({ type }: Action, moved: bigint): string {
@@ -105,9 +108,21 @@ function summaryOf(action: Action): string {
       return `${formatAmount(action.amount)} into channel ${shortHex(action.channel)}`;
     case 'claim':
       return `channel ${shortHex(action.channel)} pays ${action.attribution.length} assets for ${callsOf(action.charge.payload)} calls`;
+    case 'claim-batch':
+      return `${action.claims.length} claims for ${callsIn(action)} calls`;
+    case 'request-withdraw':
+      return `${formatAmount(action.amount)} out of channel ${shortHex(action.channel)}`;
+    case 'set-voucher-key':
+      return `channel ${shortHex(action.channel)} to ${action.key === undefined ? 'nobody' : didOf(action.key)}`;
+    case 'challenge':
+      return `channel ${shortHex(action.channel)} by ${action.evidence.type}`;
+    case 'pay':
+      return `${formatAmount(action.amount)} to ${didOf(action.payee)} for call ${shortHex(action.reference)}`;
     case 'close-by-payee':
     case 'request-close':
     case 'cancel-close':
+    case 'withdraw':
+    case 'cancel-withdraw':
       return `channel ${shortHex(action.channel)}`;
     case 'collect':
     case 'buy-licence':
@@ -138,6 +153,10 @@ function summaryOf(action: Action): string {
     case 'withdraw-approval':
       return `asset ${shortHex(action.asset)} for ${didOf(action.licensee)}`;
   }
+}
+
+function callsIn({ claims }: Extract<Action, { type: 'claim-batch' }>): number {
+  return claims.reduce((sum, { charge: { payload } }) => sum + callsOf(payload), 0);
 }
 
 function callsOf(payload: Uint8Array): number {

@@ -21,6 +21,7 @@ import { createMempool, type MempoolOptions } from '../mempool.ts';
 import type { LedgerNetwork } from '../network.ts';
 import { type Prepared, prepareTransaction } from '../prepare.ts';
 import { createQueries } from '../queries.ts';
+import { tookEffect } from '../result-codes.ts';
 import { createSignatureBook } from '../signatures.ts';
 import { verifyChain } from '../verify.ts';
 import { Admission } from './admission.ts';
@@ -177,7 +178,7 @@ async function submit(
 
 function effective(inclusion: Inclusion): Inclusion {
   const { id, height, index, result } = inclusion;
-  if (result.code === 0) return inclusion;
+  if (tookEffect(result.code)) return inclusion;
   throw refusal('tx-refused', result.code, { height, index, id: toHex(id) });
 }
 

@@ -1,35 +1,67 @@
 /** Claims: what a voucher and a charge together pay, and to whom. Anyone may send one; it pays only the parties. */
 import { equalBytes } from '../../base/bytes.ts';
+import type { ClaimBody } from '../../protocol/actions-channel.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import { type AssetAmount, attributionRoot, isSortedAttribution } from '../../protocol/payment.ts';
-import type { ClaimBody } from '../../protocol/transaction.ts';
 import { COUNTER_MAX, LANES_MAX } from '../limits.ts';
 import type { OpenedClaim } from '../prepare.ts';
 import { type ChannelRecord, type LaneRecord, laneId, total } from '../records.ts';
 import type { ResultName } from '../result-codes.ts';
 import { splitPayment } from '../settle.ts';
 import { credit, type State } from '../state.ts';
+import { claimStatements, isSigned } from '../statements.ts';
 import { done, type Handler, type Outcome, refuse, type TransactionContext } from './context.ts';
 import { countClaim } from './reward.ts';
 
-const NEW_LANE: LaneRecord = { paid: 0n, total: 0n, parts: [] };
+/** A lane that nothing was claimed on. */
+export const NEW_LANE: LaneRecord = { paid: 0n, total: 0n, parts: [], frozen: undefined };
+
+/** A claim, and its voucher and charge unless one of them could not be read. */
+export interface ReadClaim {
+  readonly body: ClaimBody;
+  readonly opened: OpenedClaim | undefined;
+}
 
 /**
  * Pays what a voucher and a charge prove. Refusals in order: `channel-unknown`, then those of `payClaim`.
  */
-export const claim: Handler<'claim'> = (context, body) => {
-  const channel = context.state.channels.get(body.channel);
-  return channel === undefined ? refuse('channel-unknown') : payClaim(context, body, channel);
-};
+export const claim: Handler<'claim'> = (context, body) =>
+  claimOne(context, { body, opened: context.claims[0] });
 
 /**
- * Pays `min(voucher ceiling, charge total) - paid` of the lane, as far as the channel's deposit reaches; when
- * that is nothing, it succeeds and moves nothing. Refusals in order: `claim-malformed`, `claim-mismatch`,
- * `attribution-unsorted`, `attribution-sum`, `attribution-root`, `voucher-signature-invalid`,
- * `charge-signature-invalid`, `lanes-exhausted`, `amounts-fall`, `amount-out-of-range`.
+ * Makes each claim by itself, in order; a refused one leaves no trace. It moves what all of them moved. With some
+ * refused the result is `batch-partial`; with all refused it is the refusal of the first, `batch-empty` without any.
  */
-export function payClaim(context: TransactionContext, body: ClaimBody, channel: ChannelRecord): Outcome {
-  const { state, claim: opened } = context;
+export const claimBatch: Handler<'claim-batch'> = (context, { claims }) => {
+  const outcomes = claims.map((body, i) =>
+    context.state.attempt(
+      () => claimOne(context, { body, opened: context.claims[i] }),
+      ({ result }) => result === 'ok',
+    ),
+  );
+  const [first] = outcomes;
+  if (first === undefined) return refuse('batch-empty');
+  const refused = outcomes.filter(({ result }) => result !== 'ok').length;
+  if (refused === outcomes.length) return first;
+  const moved = total(outcomes.map((outcome) => outcome.moved));
+  return { result: refused === 0 ? 'ok' : 'batch-partial', moved };
+};
+
+function claimOne(context: TransactionContext, read: ReadClaim): Outcome {
+  const channel = context.state.channels.get(read.body.channel);
+  return channel === undefined ? refuse('channel-unknown') : payClaim(context, read, channel);
+}
+
+/**
+ * Pays `min(voucher ceiling, charge total) - paid` of the lane, as far as the channel's deposit reaches and, on a
+ * frozen lane, no further than what was proven; when that is nothing, it succeeds and moves nothing. Refusals in
+ * order: `claim-malformed`, `claim-mismatch`, `attribution-unsorted`, `attribution-sum`, `attribution-root`,
+ * `voucher-signature-invalid`, `charge-signature-invalid`, `lanes-exhausted`, `amounts-fall`,
+ * `amount-out-of-range`.
+ */
+export function payClaim(context: TransactionContext, read: ReadClaim, channel: ChannelRecord): Outcome {
+  const { state } = context;
+  const { body, opened } = read;
   if (opened === undefined) return refuse('claim-malformed');
   const fault = termsFault(context, body, opened) ?? signatureFault(context, body, channel);
   if (fault !== undefined) return refuse(fault);
@@ -37,13 +69,12 @@ export function payClaim(context: TransactionContext, body: ClaimBody, channel: 
   const { voucher, charge } = opened;
   const id = laneId(body.channel, charge.lane);
   const lane = state.lanes.get(id) ?? NEW_LANE;
-  const payable = (voucher.ceiling < charge.total ? voucher.ceiling : charge.total) - lane.paid;
-  const left = channel.deposit - channel.claimed;
-  const payment = payable < left ? payable : left;
+  const bound = least(voucher.ceiling, charge.total, lane.frozen?.total ?? charge.total);
+  const payment = least(bound - lane.paid, channel.deposit - channel.claimed);
   if (payment <= 0n) return done();
 
-  const lanes = channel.lanes.includes(charge.lane) ? channel.lanes : [...channel.lanes, charge.lane];
-  if (lanes.length > LANES_MAX) return refuse('lanes-exhausted');
+  const lanes = withLane(channel.lanes, charge.lane);
+  if (lanes === undefined) return refuse('lanes-exhausted');
   const split = splitPayment(lane, body.attribution, payment);
   if (split === undefined) return refuse('amounts-fall');
   const toPayee = creditAssets(state, split.credits);
@@ -60,6 +91,16 @@ export function payClaim(context: TransactionContext, body: ClaimBody, channel: 
     amount: payment,
   });
   return done(payment);
+}
+
+/** A channel's lanes with `lane` among them; `undefined` when there is no room for it. */
+export function withLane(lanes: readonly number[], lane: number): readonly number[] | undefined {
+  if (lanes.includes(lane)) return lanes;
+  return lanes.length < LANES_MAX ? [...lanes, lane] : undefined;
+}
+
+function least(...amounts: readonly bigint[]): bigint {
+  return amounts.reduce((a, b) => (b < a ? b : a));
 }
 
 type Refusal = Exclude<ResultName, 'ok'>;
@@ -83,15 +124,13 @@ function termsFault(
 }
 
 function signatureFault(
-  { signatures }: TransactionContext,
+  { state, signatures, height }: TransactionContext,
   body: ClaimBody,
-  { payer, payee }: ChannelRecord,
+  channel: ChannelRecord,
 ): Refusal | undefined {
-  if (!signatures.check({ type: 'voucher', publicKey: payer, message: body.voucher })) {
-    return 'voucher-signature-invalid';
-  }
-  const charged = signatures.check({ type: 'charge', publicKey: payee, message: body.charge });
-  return charged ? undefined : 'charge-signature-invalid';
+  const [voucher, charge] = claimStatements(state, height, body, channel);
+  if (!isSigned(signatures, voucher)) return 'voucher-signature-invalid';
+  return isSigned(signatures, charge) ? undefined : 'charge-signature-invalid';
 }
 
 /** Adds to what assets have received; answers what belongs to none, or undefined when a counter is full. */

@@ -3,7 +3,7 @@ import type { Genesis } from '../../protocol/block.ts';
 import type { PublicKey } from '../../protocol/ids.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import type { Action } from '../../protocol/transaction.ts';
-import type { OpenedClaim } from '../prepare.ts';
+import type { OpenedRecords } from '../prepare.ts';
 import type { ResultName } from '../result-codes.ts';
 import type { SignatureBook } from '../signatures.ts';
 import type { State } from '../state.ts';
@@ -16,7 +16,7 @@ export interface Rules {
 }
 
 /** One transaction's surroundings. */
-export interface TransactionContext extends Rules {
+export interface TransactionContext extends Rules, OpenedRecords {
   readonly state: State;
   readonly signatures: SignatureBook;
   readonly height: number;
@@ -24,8 +24,6 @@ export interface TransactionContext extends Rules {
   readonly nonce: number;
   /** What its fee put into the reward pool and no claim of it has counted yet, grains. */
   readonly pooled: { left: bigint };
-  /** Voucher and charge of the action's claim; absent when they could not be read or there is none. */
-  readonly claim: OpenedClaim | undefined;
 }
 
 /** What a transaction gave: `ok` and what it moved, or why it was refused. */

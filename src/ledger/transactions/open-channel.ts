@@ -13,6 +13,16 @@ export const openChannel: Handler<'open-channel'> = (context, { payee, deposit }
   if (deposit < genesis.parameters.depositMin) return refuse('deposit-too-small');
   if (!debit(state, sender, deposit)) return refuse('balance-insufficient');
   const id = channelId(suite, network, sender, payee, nonce);
-  state.channels.set(id, { payer: sender, payee, deposit, claimed: 0n, closeAt: undefined, lanes: [] });
+  state.channels.set(id, {
+    payer: sender,
+    payee,
+    deposit,
+    claimed: 0n,
+    closeAt: undefined,
+    lanes: [],
+    revision: 0,
+    withdrawal: undefined,
+    voucherKeys: [],
+  });
   return done();
 };

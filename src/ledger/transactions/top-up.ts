@@ -11,6 +11,7 @@ export const topUp: Handler<'top-up'> = ({ state, sender }, { channel: id, amoun
   if (channel.closeAt !== undefined) return refuse('channel-closing');
   if (amount === 0n) return refuse('amount-zero');
   if (!debit(state, sender, amount)) return refuse('balance-insufficient');
-  state.channels.set(id, { ...channel, deposit: channel.deposit + amount });
+  const { deposit, revision } = channel;
+  state.channels.set(id, { ...channel, deposit: deposit + amount, revision: revision + 1 });
   return done();
 };

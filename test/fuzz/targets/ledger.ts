@@ -10,12 +10,13 @@ import { blockMessage } from '../../../src/ledger/network.ts';
 import { prepareTransaction } from '../../../src/ledger/prepare.ts';
 import { heldIn } from '../../../src/ledger/records.ts';
 import { BLOCKS_PROTOCOL, ledgerTopics } from '../../../src/ledger/sync.ts';
+import type { ClaimBody } from '../../../src/protocol/actions-channel.ts';
 import { block, blockHeader } from '../../../src/protocol/block.ts';
 import { BLOCK_BYTES_MAX, TRANSACTION_BYTES_MAX } from '../../../src/protocol/limits.ts';
 import { bytesUpTo, list, schema } from '../../../src/protocol/schema.ts';
 import { type Signed, signed, signOne } from '../../../src/protocol/signing.ts';
 import type { Signer } from '../../../src/protocol/suite.ts';
-import { type Action, type ClaimBody, transaction } from '../../../src/protocol/transaction.ts';
+import { type Action, transaction } from '../../../src/protocol/transaction.ts';
 import { createInProcessNetwork, ledgerNetwork } from '../../ledger/in-process.ts';
 import {
   alice,

@@ -9,10 +9,11 @@ import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
 import { priceSchedule } from '../../../src/protocol/card.ts';
 import { type ChunkProof, chunkProof, contentProof } from '../../../src/protocol/content.ts';
+import { evidence } from '../../../src/protocol/evidence-channel.ts';
 import { identityRecord, recoveryPolicy } from '../../../src/protocol/identity.ts';
 import { LICENCE_PRESETS, licenceTerms } from '../../../src/protocol/licence.ts';
 import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
-import { attribution } from '../../../src/protocol/payment.ts';
+import { attribution, release } from '../../../src/protocol/payment.ts';
 import { paymentAnswer, paymentQuery } from '../../../src/protocol/payment-query.ts';
 import { receiptLeaf, receiptPath, receiptPathOf } from '../../../src/protocol/receipt-tree.ts';
 import type { Schema } from '../../../src/protocol/schema.ts';
@@ -29,6 +30,7 @@ import * as sample from '../../protocol/sample.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
 import { SCHEMAS } from '../../protocol/schemas.ts';
 import { vectorFile } from '../corpus.ts';
+import { channelSamples, evidenceSamples } from './channel-samples.ts';
 
 /** A record with sound encodings of it. */
 export interface Sampled {
@@ -103,6 +105,9 @@ function others(): readonly Named[] {
     made(signed, told.opening.envelope),
     made(signed, { ...told.card, sides: 1, siblings: [sample.filled(3)] }),
     made(priceSchedule, sample.sampleCard.price),
+    ...channelSamples().map((one) => made(action, one)),
+    ...evidenceSamples().map((one) => made(evidence, one)),
+    made(release, { network: sample.network, channel, depositAfter: 5n, sequence: 2 }),
     made(action, { type: 'bond', role: 'provider', amount: 5n, commission: 100_000 }),
     made(action, { type: 'unbond', role: 'validator', amount: 5n }),
     made(action, { type: 'delegate', did: sample.filled(1), role: 'steward', amount: 5n }),
