@@ -21,12 +21,12 @@ import { createSnapshot } from '../src/ledger/snapshot.ts';
 import { snapshotManifest } from '../src/ledger/snapshot-form.ts';
 import { restoreSnapshot } from '../src/ledger/snapshot-restore.ts';
 import { State } from '../src/ledger/state.ts';
-import { type StateProof, stateProof, verifyStateProof } from '../src/ledger/tree-hash.ts';
 import { verifyChain } from '../src/ledger/verify.ts';
 import { block, blockHeader, headerHash } from '../src/protocol/block.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/ids.ts';
 import { merkleRoot } from '../src/protocol/merkle.ts';
 import { signOne } from '../src/protocol/signing.ts';
+import { type StateProof, stateProof, verifyStateProof } from '../src/protocol/state-proof.ts';
 import { createSigner, nativeSuite as suite } from '../src/protocol/suite-native.ts';
 
 const PER_BLOCK = 2_000;

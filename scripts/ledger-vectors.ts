@@ -7,7 +7,7 @@ import { createMemoryStore } from '../src/base/store.ts';
 import type { LaneRecord } from '../src/ledger/records.ts';
 import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../src/ledger/settle.ts';
 import { createStateTree } from '../src/ledger/tree.ts';
-import { stateProof } from '../src/ledger/tree-hash.ts';
+import { stateProof } from '../src/protocol/state-proof.ts';
 import { genesis as genesisSchema } from '../src/protocol/block.ts';
 import type { Hash } from '../src/protocol/ids.ts';
 import type { Signer } from '../src/protocol/suite.ts';

@@ -53,7 +53,13 @@ export function createBelow(
       await makeRoom(parts, { payee, needed }, options);
     },
     async ended({ callId, evidence, receipt }, target) {
-      const file = { format: BUNDLE_FORMAT, genesis: choice.genesis, ...evidence, settlement: undefined };
+      const file = {
+        format: BUNDLE_FORMAT,
+        genesis: choice.genesis,
+        ...evidence,
+        settlement: undefined,
+        keys: undefined,
+      };
       await saveReceipt(home.receipts, toHex(callId), bundle.encode(file));
       if (receipt.channel === undefined) return;
       await parts.paymentPeers.met(cardSchema.decode(target.card.payload).operator, target.peerId);

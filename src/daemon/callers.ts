@@ -55,6 +55,12 @@ export function createCallers(parts: CallerKeeperParts): Callers {
 function saveEvidence({ home, choice }: CallerKeeperParts, result: CallResult): Promise<string> {
   const { callId, evidence } = result;
   const { genesis } = choice;
-  const file = bundle.encode({ format: BUNDLE_FORMAT, genesis, ...evidence, settlement: undefined });
+  const file = bundle.encode({
+    format: BUNDLE_FORMAT,
+    genesis,
+    ...evidence,
+    settlement: undefined,
+    keys: undefined,
+  });
   return saveReceipt(home.receipts, toHex(callId), file);
 }

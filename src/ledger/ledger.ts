@@ -4,6 +4,7 @@ import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { LicenceTerms } from '../protocol/licence.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
 import type { Signed } from '../protocol/signing.ts';
+import type { StateProof } from '../protocol/state-proof.ts';
 import type {
   Action,
   Commitment,
@@ -14,7 +15,6 @@ import type {
 import type { ClaimSought } from './claim-index.ts';
 import type { Identity } from './identities.ts';
 import type { ListKind } from './listings.ts';
-import type { StateProof } from './tree-hash.ts';
 
 /** Where the ledger stands on this node. */
 export interface LedgerHead {

@@ -1,6 +1,6 @@
 /** What the state holds of identities: keys of DIDs, revoked certificates, and which key is whose. */
 import { concat } from '../base/bytes.ts';
-import { type IdentityRecord, identityRecord } from '../protocol/identity.ts';
+import { IDENTITY_TAG, type IdentityRecord, identityRecord } from '../protocol/identity.ts';
 import type { Id, PublicKey } from '../protocol/ids.ts';
 import { bytes, record, uint } from '../protocol/schema.ts';
 import type { Table } from './records.ts';
@@ -24,7 +24,7 @@ export interface PaceRecord {
 /** Identities by DID. */
 export const IDENTITIES: Table<IdentityRecord> = {
   name: 'identity',
-  tag: 0x10,
+  tag: IDENTITY_TAG,
   schema: identityRecord,
   held: () => 0n,
 };

@@ -9,8 +9,8 @@
  */
 import { SaharaError } from '../base/errors.ts';
 import type { Hash } from '../protocol/ids.ts';
+import { innerHash, leafHash, PLACEHOLDER } from '../protocol/state-proof.ts';
 import type { Suite } from '../protocol/suite.ts';
-import { innerHash, leafHash, PLACEHOLDER } from './tree-hash.ts';
 
 const SLOTS = 16;
 const HASH_BYTES = 32;

@@ -7,11 +7,11 @@ import { concat, equalBytes } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import type { StoreOperation } from '../base/store.ts';
 import type { Hash } from '../protocol/ids.ts';
+import { PLACEHOLDER, type StateProof } from '../protocol/state-proof.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { TREE_PAGES_CACHED_MAX } from './limits.ts';
 import { nameOf } from './names.ts';
 import type { StateChange } from './state.ts';
-import { PLACEHOLDER, type StateProof } from './tree-hash.ts';
 import {
   changedPage,
   decodePage,

@@ -8,6 +8,9 @@ import type { Hash, PublicKey } from './ids.ts';
 import { GUARDIANS_MAX, RETIRED_KEYS_MAX } from './limits.ts';
 import { bytes, list, optional, record, type Schema, uint } from './schema.ts';
 
+/** First byte of the state key of a DID's record (LEDGER-5). */
+export const IDENTITY_TAG = 0x10;
+
 /** A key that no longer signs, and until when what it signed still counts. */
 export interface RetiredKey {
   readonly key: PublicKey;

@@ -17,8 +17,17 @@ import { type Envelope, envelope, openEnvelope } from './envelope.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
 import { counted } from './explain.ts';
 import { didOf, type PublicKey } from './ids.ts';
+import {
+  type FormerKey,
+  type KeyEvidence,
+  type KeyedSuite,
+  type KnownKeys,
+  keyedSuite,
+  OWN_KEYS,
+  openKeyEvidence,
+} from './key-evidence.ts';
 import { charge, type Receipt, receipt, voucher } from './payment.ts';
-import { checkSigned, type Signed, signed } from './signing.ts';
+import { checkSigned, type Signed, signed, signedBytes } from './signing.ts';
 import type { Suite } from './suite.ts';
 import { transactionId } from './transaction.ts';
 import { type Answer, checkCitations, readAnswer } from './verify-answer.ts';
@@ -42,10 +51,11 @@ import {
   type SettlementContext,
 } from './verify-settlement.ts';
 
-/** The checks, in the order in which they run. The last five need a settlement. */
+/** The checks, in the order in which they run. `keys` needs key evidence, the last five a settlement. */
 export type BundleCheck =
   | 'bundle'
   | 'network'
+  | 'keys'
   | 'card'
   | 'certificate'
   | 'question'
@@ -144,11 +154,14 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
 };
 
 function runChecks(work: Work, file: Uint8Array): BundleSummary {
-  const { suite, run } = work;
+  const { run } = work;
   const evidence = run('bundle', () => [readBundle(file), `${file.length} bytes`]);
   const network = run('network', () => networkStep(work, evidence));
+  const { keys } = evidence;
+  const known = keys === undefined ? OWN_KEYS : run('keys', () => keysStep(work, evidence, keys));
+  const suite = keyedSuite(work.suite, known);
   const agent = run('card', () => cardStep(suite, network, evidence.card));
-  run('certificate', () => certificateStep(work, evidence, agent, network));
+  run('certificate', () => certificateStep(suite, evidence, agent, network));
   const context = run('question', () => questionStep(suite, network, evidence, agent));
   const answer = run('answer', () => {
     const read = readAnswer(suite, context.envelope.id, evidence.deliveries);
@@ -177,7 +190,7 @@ function runChecks(work: Work, file: Uint8Array): BundleSummary {
   });
   run('checkpoints', () => checkpointStep(suite, evidence, final));
   run('payment', () => paymentStep(suite, network, evidence, final));
-  const settlement = settlementSteps(work, evidence, { network, card: agent, receipt: final });
+  const settlement = settlementSteps(work, evidence, { suite, network, card: agent, receipt: final });
   return summaryOf({ context, answer, receipt: final, bill, settlement });
 }
 
@@ -192,7 +205,7 @@ function envelopeOf(evidence: Bundle): Envelope {
   return envelope.decode(evidence.opening.envelope.payload);
 }
 
-function cardStep(suite: Suite, network: string, message: Signed): readonly [Card, string] {
+function cardStep(suite: KeyedSuite, network: string, message: Signed): readonly [Card, string] {
   const read = card.decode(message.payload);
   must(read.version === 1, 'the card is of another version');
   must(read.network === network, 'the card is of another network');
@@ -201,14 +214,14 @@ function cardStep(suite: Suite, network: string, message: Signed): readonly [Car
 }
 
 function certificateStep(
-  work: Work,
+  suite: Suite,
   evidence: Bundle,
   agent: Card,
   network: string,
 ): readonly [undefined, string] {
   // The certificate counts at the time of the call, and the only clock in a bundle that the payer signed is this.
   const links = certificateChain.decode(agent.operatorCertificate);
-  verifyChain(work.suite, links, {
+  verifyChain(suite, links, {
     network,
     root: agent.operator,
     subject: { kind: 'key', id: agent.agent },
@@ -219,7 +232,7 @@ function certificateStep(
 }
 
 function questionStep(
-  suite: Suite,
+  suite: KeyedSuite,
   network: string,
   evidence: Bundle,
   agent: Card,
@@ -243,14 +256,18 @@ function questionStep(
   return [context, `signed by ${didOf(opened.from)}${offered ? ', at the price of an offer' : ''}`];
 }
 
-function receiptStep(suite: Suite, context: ReceiptContext, message: Signed): readonly [Receipt, string] {
+function receiptStep(
+  suite: KeyedSuite,
+  context: ReceiptContext,
+  message: Signed,
+): readonly [Receipt, string] {
   const read = receipt.decode(message.payload);
   signedBy({ suite, network: context.network, type: 'receipt' }, context.card.agent, message);
   checkReceiptFields(read, context);
   return [read, `signed by the agent; the call ended: ${read.finish}`];
 }
 
-function checkpointStep(suite: Suite, evidence: Bundle, final: Receipt): readonly [undefined, string] {
+function checkpointStep(suite: KeyedSuite, evidence: Bundle, final: Receipt): readonly [undefined, string] {
   for (const message of evidence.checkpoints) {
     signedBy({ suite, network: final.network, type: 'checkpoint' }, final.agent, message);
   }
@@ -277,7 +294,7 @@ function callsStep(
 }
 
 function paymentStep(
-  suite: Suite,
+  suite: KeyedSuite,
   network: string,
   evidence: Bundle,
   final: Receipt,
@@ -297,18 +314,19 @@ function paymentStep(
 }
 
 function settlementSteps(
-  { suite, run }: Work,
+  { suite: plain, run }: Work,
   evidence: Bundle,
-  known: { readonly network: string; readonly card: Card; readonly receipt: Receipt },
+  known: Pick<SettlementContext, 'suite' | 'network' | 'card' | 'receipt'>,
 ): BundleSummary['settlement'] {
   const settled: Settlement | undefined = evidence.settlement;
   if (settled === undefined) return undefined;
   const start: Genesis = genesis.decode(evidence.genesis);
   const receiptPayload = evidence.ending.receipt.payload;
-  const context: SettlementContext = { suite, genesis: start, receiptPayload, ...known };
+  const context: SettlementContext = { genesis: start, receiptPayload, ...known };
   const header = run('block', () => {
     must(known.receipt.channel !== undefined, 'a free call is not settled');
-    const read = readHeader(settled, context);
+    // The sequencer's key is the genesis' for ever.
+    const read = readHeader(settled, { ...context, suite: plain });
     return [read, `block ${read.height} is signed by the sequencer`];
   });
   const sent = run('inclusion', () => [
@@ -330,18 +348,35 @@ function settlementSteps(
   return {
     height: header.height,
     timeMs: header.timeMs,
-    transaction: toHex(transactionId(suite, known.network, settled.transaction.payload)),
+    transaction: toHex(transactionId(plain, known.network, settled.transaction.payload)),
     chargeTotal: claim.charge.total,
   };
 }
 
+function keysStep({ suite }: Work, evidence: Bundle, keys: KeyEvidence): readonly [KnownKeys, string] {
+  const network = networkOf(suite, evidence.genesis);
+  const { sequencer } = genesis.decode(evidence.genesis);
+  const known = openKeyEvidence(suite, keys, { network, sequencer });
+  return [known, `those of ${counted(known.count, 'DID')} at block ${known.height}`];
+}
+
 function signedBy(
-  where: { readonly suite: Suite; readonly network: string; readonly type: string },
+  where: { readonly suite: KeyedSuite; readonly network: string; readonly type: string },
   key: PublicKey,
   message: Signed,
 ): void {
-  const fault = checkSigned(where.suite, where.network, where.type, key, message);
-  const what = where.type === 'call' ? 'question' : where.type;
+  const { suite, network, type } = where;
+  const fault = checkSigned(suite, network, type, key, message);
+  const what = type === 'call' ? 'question' : type;
   if (fault === 'signature-missing') refuse(`the ${what} is not signed`);
-  must(fault === undefined, `the ${what}'s signature does not match`);
+  if (fault === undefined) return;
+  const former = suite.formerSigner(key, signedBytes(suite, network, type, message), message.signature);
+  if (former !== undefined) refuse(`the ${what} is signed by a key that was ${retired(former)}`);
+  refuse(`the ${what}'s signature does not match`);
+}
+
+function retired({ retiredAt }: FormerKey): string {
+  return retiredAt === undefined
+    ? 'replaced long before'
+    : `retired at block ${retiredAt} and counts no more`;
 }

@@ -185,6 +185,7 @@ export async function createTown(options: TownOptions): Promise<Town> {
       genesis: new Uint8Array(0),
       ...evidence,
       settlement: undefined,
+      keys: undefined,
     }),
   };
 }

@@ -65,6 +65,7 @@ describe('a call with an offer', () => {
       genesis: new Uint8Array(0),
       ...evidence,
       settlement: undefined,
+      keys: undefined,
     });
     expect(bundle.decode(file).opening.offer).toEqual(message);
   });

@@ -4,7 +4,7 @@ import { concat, toHex, utf8 } from '../../src/base/bytes.ts';
 import { createMemoryStore, type Store } from '../../src/base/store.ts';
 import type { StateChange } from '../../src/ledger/state.ts';
 import { createStateTree, type StateTree } from '../../src/ledger/tree.ts';
-import { bitAt, PLACEHOLDER, stateProof, verifyStateProof } from '../../src/ledger/tree-hash.ts';
+import { bitAt, PLACEHOLDER, stateProof, verifyStateProof } from '../../src/protocol/state-proof.ts';
 import { suite } from './support.ts';
 
 type Entry = readonly [keyHash: Uint8Array, valueHash: Uint8Array];

@@ -6,7 +6,7 @@ import { BlockFault, replayBlock } from '../../src/ledger/blocks.ts';
 import type { LaneRecord } from '../../src/ledger/records.ts';
 import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
 import { createStateTree } from '../../src/ledger/tree.ts';
-import { stateProof, verifyStateProof } from '../../src/ledger/tree-hash.ts';
+import { stateProof, verifyStateProof } from '../../src/protocol/state-proof.ts';
 import { block, genesis } from '../../src/protocol/block.ts';
 import {
   evidence,

@@ -23,6 +23,7 @@ import { type Card, card } from '../../src/protocol/card.ts';
 import { type Certificate, certificate, certificateChain } from '../../src/protocol/certificate.ts';
 import { type Checkpoint, checkpoint } from '../../src/protocol/checkpoint.ts';
 import { type Envelope, envelope } from '../../src/protocol/envelope.ts';
+import type { KeyEvidence } from '../../src/protocol/key-evidence.ts';
 import { merklePathOf, merkleRoot } from '../../src/protocol/merkle.ts';
 import {
   type AssetAmount,
@@ -137,6 +138,9 @@ export interface Story {
   checkpoints: Checkpoint[];
   paid: boolean;
   settled: boolean;
+  /** Who signs for each party. */
+  signers: { readonly payer: Signer; readonly agent: Signer; readonly operator: Signer };
+  keys: KeyEvidence | undefined;
 }
 
 const passage = 'Rain is rare. In the central Sahara some years pass without any.';
@@ -189,6 +193,8 @@ export function sampleStory(): Story {
     checkpoints: [],
     paid: true,
     settled: true,
+    signers: { payer, agent, operator },
+    keys: undefined,
   };
 }
 
@@ -233,7 +239,8 @@ function sampleReceipt(story: Story, facts: Pick<Receipt, 'cardHash' | 'requestH
 
 /** The bundle of a story, whole. */
 export function tell(story: Story): Bundle {
-  const cardMessage = sign(agent, 'card', card.encode(story.card));
+  const { signers } = story;
+  const cardMessage = sign(signers.agent, 'card', card.encode(story.card));
   const cardHash = suite.sha256(signed.encode(cardMessage));
   const request = callRequest.encode({ cardHash, ...story.request });
   const requestHash = suite.sha256(request);
@@ -260,7 +267,7 @@ export function tell(story: Story): Bundle {
     genesis: genesisBytes,
     card: cardMessage,
     opening: {
-      envelope: sign(payer, 'call', envelope.encode(asked)),
+      envelope: sign(signers.payer, 'call', envelope.encode(asked)),
       request,
       voucher: money?.voucher,
       offer: undefined,
@@ -268,10 +275,13 @@ export function tell(story: Story): Bundle {
       parents: [],
     },
     deliveries: story.deliveries,
-    ending: { receipt: sign(agent, 'receipt', receiptPayload), charge: money?.charge },
-    checkpoints: story.checkpoints.map((stated) => sign(agent, 'checkpoint', checkpoint.encode(stated))),
+    ending: { receipt: sign(signers.agent, 'receipt', receiptPayload), charge: money?.charge },
+    checkpoints: story.checkpoints.map((stated) =>
+      sign(signers.agent, 'checkpoint', checkpoint.encode(stated)),
+    ),
     voucher: undefined,
     settlement: story.settled ? money?.settlement : undefined,
+    keys: story.keys,
   };
 }
 
@@ -313,8 +323,9 @@ function payments(story: Story, final: Receipt, payload: Uint8Array) {
     attributionRoot: attributionRoot(suite, amounts),
     ...story.charge,
   };
-  const voucherMessage = sign(payer, 'voucher', voucher.encode(promised));
-  const chargeMessage = sign(operator, 'charge', charge.encode(charged));
+  const { signers } = story;
+  const voucherMessage = sign(signers.payer, 'voucher', voucher.encode(promised));
+  const chargeMessage = sign(signers.operator, 'charge', charge.encode(charged));
   const claim = transaction.encode({
     version: 1,
     network,
@@ -329,7 +340,7 @@ function payments(story: Story, final: Receipt, payload: Uint8Array) {
       attribution: amounts,
     },
   });
-  const message = sign(operator, 'transaction', claim);
+  const message = sign(signers.operator, 'transaction', claim);
   const result = { code: 0, moved: charged.total };
   const transactions = [utf8('first'), signed.encode(message), utf8('third')];
   const results = [utf8('1'), transactionResult.encode(result), utf8('3')];

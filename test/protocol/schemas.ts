@@ -18,6 +18,7 @@ import { envelope } from '../../src/protocol/envelope.ts';
 import { evidence } from '../../src/protocol/evidence-channel.ts';
 import { failureSchema } from '../../src/protocol/failure.ts';
 import { identityRecord, recoveryPolicy } from '../../src/protocol/identity.ts';
+import { keyEvidence } from '../../src/protocol/key-evidence.ts';
 import { licenceTerms } from '../../src/protocol/licence.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
 import { observation } from '../../src/protocol/observation.ts';
@@ -30,6 +31,7 @@ import type { Schema } from '../../src/protocol/schema.ts';
 import { callQuestion, callSealed, callVia } from '../../src/protocol/sealed-message.ts';
 import { signed } from '../../src/protocol/signing.ts';
 import { standingAnswer, standingQuestion, standingRequest } from '../../src/protocol/standing.ts';
+import { stateProof } from '../../src/protocol/state-proof.ts';
 import { action, commitment, transaction } from '../../src/protocol/transaction.ts';
 
 /** The schemas that modules export, in the order in which `spec/records.md` shows them. */
@@ -76,6 +78,8 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   receiptTree,
   receiptPath,
   merklePath,
+  stateProof,
+  keyEvidence,
   genesis,
   blockHeader,
   block,

@@ -12,6 +12,7 @@ import {
   union,
 } from '../../protocol/schema.ts';
 import { type Signed, signed } from '../../protocol/signing.ts';
+import { type StateProof, stateProof } from '../../protocol/state-proof.ts';
 import { inclusionProof } from '../inclusion.ts';
 import type { InclusionProof } from '../ledger.ts';
 import {
@@ -21,7 +22,6 @@ import {
   STATE_KEYS_ASKED_MAX,
   STATE_RECORD_BYTES_MAX,
 } from '../limits.ts';
-import { type StateProof, stateProof } from '../tree-hash.ts';
 
 /** Asks for signed headers. */
 export const HEADERS_PROTOCOL = '/sahara/headers/1';

@@ -3,6 +3,7 @@ import { equalBytes } from '../../base/bytes.ts';
 import { asSaharaError, invariant, SaharaError } from '../../base/errors.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import type { Signed } from '../../protocol/signing.ts';
+import { verifyStateProof } from '../../protocol/state-proof.ts';
 import { transactionId } from '../../protocol/transaction.ts';
 import { type ClaimSought, chargeIn } from '../claim-index.ts';
 import { checkInclusion } from '../inclusion.ts';
@@ -20,7 +21,6 @@ import { nameOf } from '../names.ts';
 import { prepareTransaction } from '../prepare.ts';
 import type { ReadRecord } from '../queries.ts';
 import { stateKey } from '../records.ts';
-import { verifyStateProof } from '../tree-hash.ts';
 import type { LightClientOptions, LightClientParts, Proved, ProvedInclusion } from './client.ts';
 import { type HeaderChain, type OpenedHeader, openHeaderChain } from './headers.ts';
 import {

@@ -11,6 +11,7 @@ import { priceSchedule } from '../../../src/protocol/card.ts';
 import { type ChunkProof, chunkProof, contentProof } from '../../../src/protocol/content.ts';
 import { evidence } from '../../../src/protocol/evidence-channel.ts';
 import { identityRecord, recoveryPolicy } from '../../../src/protocol/identity.ts';
+import { keyEvidence } from '../../../src/protocol/key-evidence.ts';
 import { LICENCE_PRESETS, licenceTerms } from '../../../src/protocol/licence.ts';
 import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
 import { attribution, release } from '../../../src/protocol/payment.ts';
@@ -25,8 +26,10 @@ import {
   standingQuestion,
   standingRequest,
 } from '../../../src/protocol/standing.ts';
+import { stateProof } from '../../../src/protocol/state-proof.ts';
 import { action, commitment, transaction } from '../../../src/protocol/transaction.ts';
 import * as sample from '../../protocol/sample.ts';
+import { sampleKeyEvidence } from '../../protocol/sample-keys.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
 import { SCHEMAS } from '../../protocol/schemas.ts';
 import { vectorFile } from '../corpus.ts';
@@ -115,6 +118,8 @@ function others(): readonly Named[] {
     made(action, { type: 'release-bond', did: sample.filled(1), role: 'host', owner: sample.filled(2) }),
     made(action, { type: 'report-double-signing', first: settled.header, second: settled.header }),
     made(action, { type: 'collect-reward', epoch: 7, did: sample.filled(1) }),
+    made(stateProof, { leaf: undefined, siblings: [] }),
+    made(keyEvidence, sampleKeyEvidence()),
     made(recoveryPolicy, samplePolicy),
     made(recoveryRequest, { version: 1, network: sample.network, ...sampleRecovery }),
     made(action, { type: 'register-identity', next: sample.filled(2), policy: samplePolicy }),

@@ -238,11 +238,35 @@ def fault(network, kind, key, m):
     return None if verifies(key, domain(network, 'batch') + h, m['signature']) else 'signature-invalid'
 
 def signed_by(network, kind, key, m):
-    why = fault(network, kind, key, m)
-    must(why is None, why)
+    whys = [fault(network, kind, k, m) for k in SIGNERS.get(key, [key])]
+    must(None in whys, whys[0])
 
 # ID
 ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
+
+SIGNERS = {}
+
+def proved(root, key, value, p):
+    name, n = H(key), len(p['siblings'])
+    must(p['leaf'] == {'keyHash': name, 'valueHash': H(value)})
+    h = H(b'JMT::LeafNode', name, H(value))
+    for i, s in enumerate(p['siblings']):
+        right = name[n - 1 - i >> 3] >> 7 - (n - 1 - i & 7) & 1
+        h = H(b'JMT::IntrnalNode', s, h) if right else H(b'JMT::IntrnalNode', h, s)
+    must(h == root)
+
+def keys(b, raw, network, sequencer):
+    SIGNERS.clear()
+    if b is None:
+        return
+    hd = record('block-header', b['header']['payload'])
+    must((hd['version'], hd['network'], hd['proposer']) == (1, network, sequencer))
+    must(fault(network, 'block-header', sequencer, b['header']) is None)
+    for said, (_, value, _) in zip(b['identities'], raw[1]):
+        must(said['did'] not in SIGNERS)
+        proved(hd['stateRoot'], bytes([16]) + said['did'], encode(value), said['proof'])
+        kept = [k['key'] for k in said['record']['retired'] if k['until'] >= hd['height']]
+        SIGNERS[said['did']] = [said['record']['key']] + kept
 
 def did(key):
     n, out = (int.from_bytes(b'\xed\x01' + key, 'big'), '')
@@ -434,6 +458,7 @@ def bundle(data, network):
     g = record('genesis', b['genesis'])
     must(re.fullmatch('[a-z0-9][a-z0-9-]{0,31}', g['name']))
     must(network == f"{g['name']}-{H(b'sahara/1/genesis', b['genesis']).hex()[:16]}", 'network')
+    keys(b['keys'], decode(data)[-1], network, g['sequencer'])
     card = record('card', b['card']['payload'])
     must(card['version'] == 1)
     must(card['network'] == network)
@@ -548,7 +573,7 @@ def bundle(data, network):
     must(hd['version'] == 1)
     must(hd['network'] == network)
     must(hd['proposer'] == g['sequencer'])
-    signed_by(network, 'block-header', g['sequencer'], s['header'])
+    must(fault(network, 'block-header', g['sequencer'], s['header']) is None)
     must(merkle(wire(s['transaction']), s['transactionPath']) == hd['transactionsRoot'])
     must(merkle(encode([s['result']['code'], s['result']['moved']]), s['resultPath']) == hd['resultsRoot'])
     must(all((s['transactionPath'][k] == s['resultPath'][k] for k in ('index', 'count'))))
@@ -584,6 +609,7 @@ checked = 0
 def expect(name, valid, attempt):
     global checked
     checked += 1
+    SIGNERS.clear()
     try:
         attempt()
         ok = True

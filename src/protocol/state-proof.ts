@@ -1,12 +1,12 @@
 /**
- * How the state tree hashes: a Jellyfish Merkle tree with SHA-256, as the reference implementation (the Rust crate
- * `jmt`, `Sha256Jmt`) has it. Key and value enter as their hashes; an empty subtree is a fixed placeholder, a
- * subtree with one key is that key's leaf, any other is the hash of its two halves.
+ * How the ledger's state tree hashes, and what proves a record of it: a Jellyfish Merkle tree with SHA-256, as the
+ * reference implementation (the Rust crate `jmt`, `Sha256Jmt`) has it. Key and value enter as their hashes; an empty
+ * subtree is a fixed placeholder, a subtree with one key is that key's leaf, any other is the hash of its two halves.
  */
 import { equalBytes, utf8 } from '../base/bytes.ts';
-import type { Hash } from '../protocol/ids.ts';
-import { bytes, list, optional, record, type Schema } from '../protocol/schema.ts';
-import type { Suite } from '../protocol/suite.ts';
+import type { Hash } from './ids.ts';
+import { bytes, list, optional, record, type Schema } from './schema.ts';
+import type { Suite } from './suite.ts';
 
 const LEAF = utf8('JMT::LeafNode');
 // The reference implementation's spelling.
