@@ -11,7 +11,7 @@ import type { ReplayStore } from '../base/replay.ts';
 import { checkParents } from '../protocol/budget.ts';
 import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
 import type { Card, PriceSchedule } from '../protocol/card.ts';
-import { type Envelope, envelope, openEnvelope } from '../protocol/envelope.ts';
+import { type Envelope, openEnvelope } from '../protocol/envelope.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS } from '../protocol/limits.ts';
 import { type Offer, offerFault, offer as offerSchema } from '../protocol/offer.ts';
@@ -93,11 +93,14 @@ export function readOpening(parts: AdmissionParts, bytes: Uint8Array): ReadOpeni
   }
   const opening = callOpening.decode(bytes);
   const request = callRequest.decode(opening.request);
-  const hosted = recipientOf(parts, opening);
+  let hosted: HostedAgent | undefined;
   const opened = openEnvelope(parts.suite, opening.envelope, opening.request, {
     network: parts.network,
     // Without an agent of that name the envelope is for somebody else, whoever that is.
-    to: { kind: 'agent', name: hosted?.card.agent ?? NOBODY },
+    to: ({ to: { kind, name } }) => {
+      hosted = kind === 'agent' && name.length === 32 ? parts.agents.find(name) : undefined;
+      return { kind: 'agent', name: hosted?.card.agent ?? NOBODY };
+    },
     bodyType: 'call',
     nowMs: parts.clock.nowMs(),
   });
@@ -107,17 +110,6 @@ export function readOpening(parts: AdmissionParts, bytes: Uint8Array): ReadOpeni
 }
 
 const NOBODY = new Uint8Array(0);
-
-function recipientOf(parts: AdmissionParts, opening: CallOpening): HostedAgent | undefined {
-  let to: Envelope['to'];
-  try {
-    to = envelope.decode(opening.envelope.payload).to;
-  } catch {
-    // `openEnvelope` says what is wrong, in its order.
-    return undefined;
-  }
-  return to.kind === 'agent' && to.name.length === 32 ? parts.agents.find(to.name) : undefined;
-}
 
 /**
  * The caller's signature, the agent's on an offer, and what is shown of calls above. Throws `signature-missing`,

@@ -20,12 +20,12 @@ export interface ReplayParts {
 export interface ReplayOptions {
   /** Names held at a time; above, messages are refused with `overloaded`. Default 1,000,000. */
   readonly entriesMax: number;
-  /** How long names wait to be written together, milliseconds. Default 5. */
+  /** How long names wait to be written together, milliseconds. Default 20. */
   readonly lingerMs: number;
 }
 
 /** Values for every option. */
-export const REPLAY_DEFAULTS: ReplayOptions = { entriesMax: 1_000_000, lingerMs: 5 };
+export const REPLAY_DEFAULTS: ReplayOptions = { entriesMax: 1_000_000, lingerMs: 20 };
 
 /** Which messages were taken. */
 export interface ReplayStore {

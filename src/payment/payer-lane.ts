@@ -46,7 +46,8 @@ export class PayerLane implements JournalSource {
   readonly #charges = new Map<number, Charge>();
   readonly #trees = new Map<number, ReceiptTree>();
   #tree: ReceiptTree;
-  #root: SumNode;
+  #root: SumNode | undefined;
+  #counted: bigint;
   #aheadSum = 0n;
   #reserved = 0n;
   #ceiling = 0n;
@@ -69,7 +70,7 @@ export class PayerLane implements JournalSource {
     this.lane = start.lane;
     this.payee = start.payee;
     this.#tree = start.tree;
-    this.#root = treeRoot(suite, start.tree);
+    this.#counted = this.#rootNow.sum;
     this.#trees.set(start.tree.count, start.tree);
     this.#sequence = start.sequenceMark;
     this.#charge = start.charge;
@@ -80,7 +81,7 @@ export class PayerLane implements JournalSource {
 
   /** Grains of all receipts accepted. */
   get charged(): bigint {
-    return this.#root.sum + this.#aheadSum;
+    return this.#counted + this.#aheadSum;
   }
 
   /** Grains held for calls under way or unknown. */
@@ -165,8 +166,8 @@ export class PayerLane implements JournalSource {
       ceiling: this.#ceiling,
       sequence: this.#sequence,
       receiptCount: this.#tree.count,
-      receiptRoot: this.#root.hash,
-      receiptTotal: this.#root.sum,
+      receiptRoot: this.#rootNow.hash,
+      receiptTotal: this.#counted,
       notAfterMs: undefined,
     };
   }
@@ -240,12 +241,18 @@ export class PayerLane implements JournalSource {
       this.#ahead.delete(this.count);
       this.#aheadSum -= leaf.sum;
       this.#tree = appendLeaf(this.#suite, this.#tree, leaf);
-      this.#root = { hash: this.#root.hash, sum: this.#root.sum + leaf.sum };
+      this.#root = undefined;
+      this.#counted += leaf.sum;
       this.#trees.set(this.count, this.#tree);
       if (this.#trees.size > ROOTS_REMEMBERED) this.#trees.delete(this.#trees.keys().next().value as number);
       this.#compare(this.#tree);
     }
-    this.#root = treeRoot(this.#suite, this.#tree);
+  }
+
+  /** Root and total of the receipts without a gap; asked for once a voucher, not once a receipt. */
+  get #rootNow(): SumNode {
+    this.#root ??= treeRoot(this.#suite, this.#tree);
+    return this.#root;
   }
 
   #compare(tree: ReceiptTree): void {

@@ -117,7 +117,8 @@ const ENVELOPE_FIELDS_MAX = 64;
 /** What a receiver requires of an envelope. */
 export interface EnvelopeExpectation {
   readonly network: string;
-  readonly to: Recipient;
+  /** For whom it must be; a function that is told the envelope decides when it comes to that. */
+  readonly to: Recipient | ((opened: Envelope) => Recipient);
   readonly bodyType: string;
   readonly nowMs: number;
   /** Critical extensions that the receiver understands. */
@@ -144,8 +145,9 @@ export function openEnvelope(
     throw new SaharaError('network-mismatch', { found: opened.network, expected: expected.network });
   }
   checkExtensions(opened, expected.critical ?? []);
-  if (opened.to.kind !== expected.to.kind || !equalBytes(opened.to.name, expected.to.name)) {
-    throw new SaharaError('wrong-recipient', { expected: expected.to.kind });
+  const to = typeof expected.to === 'function' ? expected.to(opened) : expected.to;
+  if (opened.to.kind !== to.kind || !equalBytes(opened.to.name, to.name)) {
+    throw new SaharaError('wrong-recipient', { expected: to.kind });
   }
   checkTimes(opened, expected.nowMs);
   if (opened.bodyType !== expected.bodyType)

@@ -3,7 +3,7 @@
  * signed, and each message carries its path, so its evidence still verifies alone. A message alone is a tree of
  * one leaf. A leaf covers the message's domain, so no message passes for another type or network.
  */
-import { concat, toHex } from '../base/bytes.ts';
+import { concat, equalBytes, toHex } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import { deferTo } from '../base/turn.ts';
 import { domain, type Hash } from './ids.ts';
@@ -165,23 +165,45 @@ export interface Verifier {
   ): Promise<SignatureFault | undefined>;
 }
 
+interface Verified {
+  readonly publicKey: Uint8Array;
+  readonly covered: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+interface KnownVerdict extends Verified {
+  readonly verdict: Promise<boolean>;
+}
+
+function isOf(known: KnownVerdict, { publicKey, covered, signature }: Verified): boolean {
+  return (
+    equalBytes(known.signature, signature) &&
+    equalBytes(known.covered, covered) &&
+    equalBytes(known.publicKey, publicKey)
+  );
+}
+
 /** A verifier that remembers the verdicts on its last `remembered` roots (default 4,096). */
 export function createVerifier(suite: Suite, remembered = 4096): Verifier {
-  const verdicts = new Map<string, Promise<boolean>>();
+  const known = new Map<string, KnownVerdict>();
   return {
     async check(network, type, publicKey, message) {
       const fault = shapeFault(message) ?? (publicKey.length === 32 ? undefined : 'signature-invalid');
       if (fault) return fault;
       const covered = signedBytes(suite, network, type, message);
-      const key = toHex(suite.sha256(publicKey, message.signature, covered));
-      let verdict = verdicts.get(key);
-      if (verdict === undefined) {
-        verdict = suite.verifyAsync(publicKey, covered, message.signature);
-        verdicts.set(key, verdict);
-        verdict.catch(() => verdicts.delete(key));
-        if (verdicts.size > remembered) verdicts.delete(verdicts.keys().next().value as string);
+      const { signature } = message;
+      // The beginning of a signature finds the verdict; all of it, its key and what it covers must be the same.
+      const name = toHex(signature.subarray(0, 16));
+      let found = known.get(name);
+      if (found === undefined || !isOf(found, { publicKey, covered, signature })) {
+        const verdict = suite.verifyAsync(publicKey, covered, signature);
+        // Copies, because a view would keep all that came with it.
+        found = { publicKey: publicKey.slice(), covered, signature: signature.slice(), verdict };
+        known.set(name, found);
+        verdict.catch(() => known.delete(name));
+        if (known.size > remembered) known.delete(known.keys().next().value as string);
       }
-      return (await verdict) ? undefined : 'signature-invalid';
+      return (await found.verdict) ? undefined : 'signature-invalid';
     },
   };
 }
