@@ -12,6 +12,7 @@ import { ledgerCommands } from './commands/ledger.ts';
 import { moneyCommands } from './commands/money.ts';
 import { proofCommands } from './commands/proof.ts';
 import { resumeCommands } from './commands/resume.ts';
+import { stakeCommands } from './commands/stake.ts';
 import { standingCommands } from './commands/standing.ts';
 import { statusCommands } from './commands/status.ts';
 import { vaultCommands } from './commands/vault.ts';
@@ -28,6 +29,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   vaultCommands,
   channelCommands,
   moneyCommands,
+  stakeCommands,
   proofCommands,
   billCommands,
   ledgerCommands,

@@ -30,6 +30,7 @@ import { agentHandlers } from './handlers/agent.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
 import { lineageHandlers } from './handlers/lineage.ts';
 import { moneyHandlers } from './handlers/money.ts';
+import { stakeHandlers } from './handlers/stake.ts';
 import { standingHandlers } from './handlers/standing.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
 import { vaultHandlers } from './handlers/vault.ts';
@@ -318,6 +319,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...standingHandlers(running),
     ...ledgerHandlers(running),
     ...moneyHandlers(running),
+    ...stakeHandlers(running),
     ...lineageHandlers(running),
     ...agentHandlers(running),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),

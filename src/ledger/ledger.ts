@@ -1,4 +1,6 @@
 /** What the rest of Sahara sees of a ledger, whatever engine keeps it. */
+
+import type { BondRole } from '../protocol/actions-stake.ts';
 import type { Genesis, TransactionResult } from '../protocol/block.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { LicenceTerms } from '../protocol/licence.ts';
@@ -15,6 +17,7 @@ import type {
 import type { ClaimSought } from './claim-index.ts';
 import type { Identity } from './identities.ts';
 import type { ListKind } from './listings.ts';
+import type { Delegation, Earning, StakedBond } from './queries-stake.ts';
 
 /** Where the ledger stands on this node. */
 export interface LedgerHead {
@@ -116,6 +119,18 @@ export interface InclusionProof {
   readonly header: Signed;
 }
 
+/** What the state holds under one key, or that it holds nothing. */
+export interface ProvedEntry {
+  readonly value: Uint8Array | undefined;
+  readonly proof: StateProof;
+}
+
+/** What the state of a signed header holds under some keys, in their order. */
+export interface ProvedState {
+  readonly header: Signed;
+  readonly entries: readonly ProvedEntry[];
+}
+
 /** One line of an explorer. */
 export interface TransactionSummary extends Inclusion {
   /** Absent when the block holds bytes that are no transaction. */
@@ -166,7 +181,16 @@ export interface VerifyReport {
 /** Reads of single records, which state proofs answer for as well as a node's own state. */
 export type LedgerReads = Pick<
   Ledger,
-  'account' | 'identity' | 'isRevoked' | 'channel' | 'endedChannel' | 'asset' | 'versionsOf'
+  | 'account'
+  | 'identity'
+  | 'isRevoked'
+  | 'channel'
+  | 'endedChannel'
+  | 'asset'
+  | 'versionsOf'
+  | 'stakeOf'
+  | 'delegation'
+  | 'rewardsOf'
 >;
 
 /**
@@ -221,6 +245,12 @@ export interface Ledger {
   childrenOf(asset: Hash): readonly Asset[];
   /** Every version of an asset, itself among them, the first before the latest; empty for one that is unknown. */
   versionsOf(asset: Hash): readonly Asset[];
+  /** What stands behind each role of a DID, its own money and that of others. */
+  stakeOf(did: PublicKey): readonly StakedBond[];
+  /** What `owner` has delegated to a role of `did`; the list `delegations` of the owner names them. */
+  delegation(did: PublicKey, role: BondRole, owner: PublicKey): Delegation | undefined;
+  /** What a DID earned as a provider in the latest epochs, the latest first, and by which claims. */
+  rewardsOf(did: PublicKey): readonly Earning[];
   /**
    * Hands in a transaction and resolves once a block that this node executed gave it effect. Handing in the same
    * transaction again joins the first or answers from the ledger. Rejects with `tx-invalid` (its bytes or
@@ -232,8 +262,13 @@ export interface Ledger {
   /** Where a transaction is and what it gave, effect or refusal; `undefined` while no block has it. */
   lookup(id: Hash): Inclusion | undefined;
   proof(id: Hash): Promise<InclusionProof | undefined>;
+  /**
+   * Proves offline what the state holds under at most 128 state keys, all against one signed header. Rejects with
+   * `state-unproven` before the first block, or when no peer proves it.
+   */
+  prove(keys: readonly Uint8Array[], options?: { readonly signal?: AbortSignal }): Promise<ProvedState>;
   /** Proves what the state holds under a key of `records.ts`, against the head's state root. */
-  stateProof(key: Uint8Array): { readonly value: Uint8Array | undefined; readonly proof: StateProof };
+  stateProof(key: Uint8Array): ProvedEntry;
   /** Transactions from the block at `fromHeight` (default: the head) downwards, at most `limit` (default 32, at most 256). */
   transactions(range?: {
     readonly fromHeight?: number;

@@ -43,6 +43,8 @@ export const STATE_CACHED_BYTES_MAX = 8_388_608;
 export const STATE_RECORD_CACHED_BYTES_MAX = 512;
 /** Channels or assets of one key that a query lists. */
 export const LISTED_MAX = 256;
+/** Longest id of a list: a DID and a role. */
+export const LISTED_ID_BYTES_MAX = 33;
 /** Recent transactions that one query lists. */
 export const TRANSACTIONS_LISTED_MAX = 256;
 

@@ -1,5 +1,6 @@
 /**
- * Lists for queries, beside the state and not part of it: the channels of a key, the assets of an owner and what was made from an asset. A list
+ * Lists for queries, beside the state and not part of it: the channels of a key, the assets of an owner, what was made from an asset
+ * and the bonds that a key has delegated to. A list
  * is dense and numbered, so that it can be read without an iterator and shrinks in one step: the last entry takes
  * the place of one that goes.
  */
@@ -11,11 +12,11 @@ import { nameOf } from './names.ts';
 import type { State } from './state.ts';
 
 /** What is listed under a key. */
-export type ListKind = 'channels' | 'assets' | 'children';
+export type ListKind = 'channels' | 'assets' | 'children' | 'delegations';
 
 type Read = (key: Uint8Array) => Uint8Array | undefined;
 
-const KIND: Readonly<Record<ListKind, number>> = { channels: 1, assets: 2, children: 3 };
+const KIND: Readonly<Record<ListKind, number>> = { channels: 1, assets: 2, children: 3, delegations: 4 };
 /** The kind of a number on the wire. */
 export function listKindOf(number: number): ListKind | undefined {
   return LIST_KINDS.find((kind) => KIND[kind] === number);
@@ -26,7 +27,7 @@ export function listNumberOf(kind: ListKind): number {
   return KIND[kind];
 }
 
-const LIST_KINDS: readonly ListKind[] = ['channels', 'assets', 'children'];
+const LIST_KINDS: readonly ListKind[] = ['channels', 'assets', 'children', 'delegations'];
 const COUNT = 0;
 const ENTRY = 1;
 const PLACE = 2;
@@ -65,6 +66,12 @@ export function listOperations(read: Read, state: State): readonly StoreOperatio
       if (now) lists.add('channels', key, id);
       else lists.remove('channels', key, id);
     }
+  }
+  for (const { id, before, now } of state.stakes.delegations.changed()) {
+    if ((before === undefined) === (now === undefined)) continue;
+    const [to, owner] = [id.slice(0, 33), id.slice(33)];
+    if (now) lists.add('delegations', owner, to);
+    else lists.remove('delegations', owner, to);
   }
   for (const { id, before, now } of state.assets.changed()) {
     if (before !== undefined || now?.definition.type !== 'register-asset') continue;

@@ -25,6 +25,7 @@ import {
 } from './limits.ts';
 import { type ListKind, readList } from './listings.ts';
 import { prepareTransaction } from './prepare.ts';
+import { delegationIn, rewardsIn, stakeIn } from './queries-stake.ts';
 import {
   ACCOUNTS,
   ASSETS,
@@ -57,6 +58,9 @@ export type Queries = Pick<
   | 'assetsOf'
   | 'childrenOf'
   | 'versionsOf'
+  | 'stakeOf'
+  | 'delegation'
+  | 'rewardsOf'
   | 'lookup'
   | 'proof'
   | 'stateProof'
@@ -112,6 +116,9 @@ export function readsFrom(read: ReadRecord): LedgerReads {
     endedChannel: (id) => endedIn(read, id),
     asset: (id) => assetIn(read, id),
     versionsOf: (id) => versionsIn(read, id),
+    stakeOf: (did) => stakeIn(read, did),
+    delegation: (did, role, owner) => delegationIn(read, did, role, owner),
+    rewardsOf: (did) => rewardsIn(read, did),
   };
 }
 

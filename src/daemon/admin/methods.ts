@@ -4,6 +4,7 @@
  * JSON answers with one JSON value; a streaming method answers with one JSON value per line.
  */
 import { z } from 'zod';
+import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
 import type {
   AccountRow,
   AgentRow,
@@ -121,6 +122,15 @@ export interface UnaryMethods {
     output: readonly TransactionRow[];
   };
   'ledger.verify': { input: Empty; output: LedgerVerdict };
+  fees: StakeMethods['fees'];
+  'stake.show': StakeMethods['stake.show'];
+  'stake.bond': StakeMethods['stake.bond'];
+  'stake.unbond': StakeMethods['stake.unbond'];
+  'stake.delegate': StakeMethods['stake.delegate'];
+  'stake.undelegate': StakeMethods['stake.undelegate'];
+  'stake.release': StakeMethods['stake.release'];
+  rewards: StakeMethods['rewards'];
+  'rewards.collect': StakeMethods['rewards.collect'];
   collect: { input: { readonly asset?: string | undefined }; output: readonly CollectRow[] };
 }
 
@@ -219,6 +229,15 @@ export const ADMIN_METHODS: MethodTable = {
   'ledger.accounts': unary(z.strictObject({ did: name.optional() })),
   'ledger.transactions': unary(z.strictObject({ limit })),
   'ledger.verify': unary(nothing),
+  fees: unary(STAKE_INPUTS.fees),
+  'stake.show': unary(STAKE_INPUTS['stake.show']),
+  'stake.bond': unary(STAKE_INPUTS['stake.bond']),
+  'stake.unbond': unary(STAKE_INPUTS['stake.unbond']),
+  'stake.delegate': unary(STAKE_INPUTS['stake.delegate']),
+  'stake.undelegate': unary(STAKE_INPUTS['stake.undelegate']),
+  'stake.release': unary(STAKE_INPUTS['stake.release']),
+  rewards: unary(STAKE_INPUTS.rewards),
+  'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
   collect: unary(z.strictObject({ asset: name.optional() })),
   ask: stream(z.strictObject({ ...question, agent: name, race: z.boolean().optional() })),
   auction: stream(

@@ -17,6 +17,7 @@ import { inclusionProof } from '../inclusion.ts';
 import type { InclusionProof } from '../ledger.ts';
 import {
   HEADERS_ANSWERED_MAX,
+  LISTED_ID_BYTES_MAX,
   LISTED_MAX,
   STATE_KEY_BYTES_MAX,
   STATE_KEYS_ASKED_MAX,
@@ -103,5 +104,5 @@ export const stateAnswer: Schema<StateAnswer> = union('state-answer', {
     }),
   ],
   inclusion: [2, record('inclusion-answer', { proof: optional(inclusionProof) })],
-  listing: [3, record('listing-answer', { ids: list(bytes(32), LISTED_MAX) })],
+  listing: [3, record('listing-answer', { ids: list(bytesUpTo(LISTED_ID_BYTES_MAX, 32), LISTED_MAX) })],
 });
