@@ -9,7 +9,7 @@ import { merklePathOf, merkleRoot, merkleRootFrom } from '../../src/protocol/mer
 import type { Signer } from '../../src/protocol/suite.ts';
 import type { Action } from '../../src/protocol/transaction.ts';
 import { bond, delegate, FEE, RULES, StakeBench, unbond } from './stake-support.ts';
-import { alice, bob, carol, person, sequencer, signAction, suite } from './support.ts';
+import { alice, bob, carol, claimOf, person, sequencer, signAction, suite } from './support.ts';
 
 /** What one fee puts into the pool. */
 const PART = 4n;
@@ -123,6 +123,29 @@ describe('earnings', () => {
       moved: 5_000n,
     });
     expect(earned(alice)).toMatchObject({ settled: 5_000n, weight: 1_000n, contributed: PART, claims: 1 });
+  });
+
+  test('LEDGER-129: many claims in one transaction contribute its one fee', async () => {
+    await ledger.run(alice, bond(1_000n));
+    await ledger.run(bob, bond(1_000n));
+    const [one, two] = [await ledger.open(carol, alice, 10_000n), await ledger.open(carol, bob, 10_000n)];
+    const { network } = ledger.bench;
+    const body = (channel: Hash, payee: Signer, lane: number) =>
+      claimOf(network, {
+        channel,
+        payer: carol,
+        payee,
+        ceiling: 50n,
+        lane,
+        amounts: [{ asset: new Uint8Array(32), amount: 50n }],
+      });
+    const batch: Action = {
+      type: 'claim-batch',
+      claims: [body(one, alice, 0), body(two, bob, 0), body(one, alice, 1), body(one, alice, 2)],
+    };
+    expect(await ledger.run(alice, batch)).toEqual({ name: 'ok', moved: 200n });
+    expect(earned(alice)).toMatchObject({ settled: 150n, contributed: PART, claims: 3 });
+    expect(earned(bob)).toMatchObject({ settled: 50n, contributed: 0n, claims: 1 });
   });
 
   test('LEDGER-132: the first causes are listed, all are under the root, and any can be proved', async () => {
