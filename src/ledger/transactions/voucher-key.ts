@@ -3,6 +3,7 @@ import { equalBytes } from '../../base/bytes.ts';
 import { VOUCHER_KEYS_MAX } from '../limits.ts';
 import type { VoucherKey } from '../records.ts';
 import { done, type Handler, refuse } from './context.ts';
+import { pace } from './identity.ts';
 
 /**
  * Names another key, or none. The new one counts at once; the one before for as long as it takes to end a channel, so
@@ -30,5 +31,6 @@ export const setVoucherKey: Handler<'set-voucher-key'> = (context, { channel: id
   }
   if (voucherKeys.length > VOUCHER_KEYS_MAX) return refuse('voucher-keys-exhausted');
   state.channels.set(id, { ...channel, voucherKeys });
+  if (present !== undefined) pace(state, until);
   return done();
 };
