@@ -12,6 +12,7 @@ import { domainSha256 } from '../vault/hash.ts';
 import { CORPORA_MAX } from '../vault/limits.ts';
 import type { RevenueSplit } from './attribution/shares.ts';
 import { EXTRACTIVE_DEFAULTS } from './backends/extractive.ts';
+import { MANIFEST_ASSET_DEFAULTS, type ManifestAsset, readAsset } from './manifest-asset.ts';
 import { backendRecord, type ManifestBackend, readBackend } from './manifest-backend.ts';
 import {
   fields,
@@ -63,6 +64,8 @@ export interface Manifest {
   readonly split: RevenueSplit;
   /** Licence of the answers. Default empty, at most 128 bytes. */
   readonly licence: string;
+  /** What its asset on the ledger says besides; no part of the hash. */
+  readonly asset: ManifestAsset;
 }
 
 /** What a manifest has where it says nothing. */
@@ -79,6 +82,7 @@ export const MANIFEST_DEFAULTS: Omit<Manifest, 'name'> = {
   policy: { callers: 'everyone', refusedTopics: [] },
   split: { knowledge: 800_000, operator: 200_000, model: 0, prompt: 0 },
   licence: '',
+  asset: MANIFEST_ASSET_DEFAULTS,
 };
 
 /** Largest manifest, bytes. */
@@ -149,6 +153,7 @@ export function parseManifest(source: string, options: { readonly file: string }
     'policy',
     'split',
     'licence',
+    'asset',
   ]);
   const name = of('name');
   if (name === undefined) throw invalid({ ...top, field: 'name' }, 'a text of 1 to 64 bytes', 'nothing');
@@ -168,6 +173,7 @@ export function parseManifest(source: string, options: { readonly file: string }
     policy: given(of('policy'), readPolicy) ?? MANIFEST_DEFAULTS.policy,
     split: given(of('split'), readSplit) ?? MANIFEST_DEFAULTS.split,
     licence: given(of('licence'), (at) => readText(at, { min: 0, max: 128 })) ?? MANIFEST_DEFAULTS.licence,
+    asset: given(of('asset'), readAsset) ?? MANIFEST_DEFAULTS.asset,
   };
   checkBackend(manifest, { vaults: of('vaults') ?? { ...top, field: 'vaults' }, prompt: of('prompt') });
   return manifest;

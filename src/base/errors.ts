@@ -106,6 +106,7 @@ const KINDS = {
   'account-unknown': 'missing',
   'asset-unknown': 'missing',
   'content-invalid': 'corrupt',
+  'licence-refused': 'refused',
   'not-local-network': 'refused',
   // Proofs
   'bundle-invalid': 'corrupt',

@@ -198,6 +198,7 @@ export const LEDGER_SENTENCES: SentenceTable<
   | 'account-unknown'
   | 'asset-unknown'
   | 'content-invalid'
+  | 'licence-refused'
   | 'not-local-network'
 > = {
   'tx-invalid': (f) => [
@@ -245,10 +246,15 @@ export const LEDGER_SENTENCES: SentenceTable<
     'It has never received anything.',
     'Send something to it, or check its name.',
   ],
+  'licence-refused': (f) => [
+    `The licences do not allow ${f('what', 'it')} to be made.`,
+    `${f('reasons', 'A parent does not allow it')}`,
+    'Nothing was sent; change its terms or parents, or ask for what is missing: `sahara licence`.',
+  ],
   'content-invalid': (f) => [
     'The content is not proved.',
     `${f('reason', 'It is not what was committed to')}.`,
-    'Nothing of it should be relied on; ask whoever has the whole for another proof.',
+    'Correct what is asked for, or ask whoever has the whole for another proof.',
   ],
   'asset-unknown': (f) => [
     `The ledger has no asset ${f('asset', '')}.`,

@@ -3,12 +3,14 @@ import type { CommandGroup } from './app.ts';
 import { agentCommands } from './commands/agent.ts';
 import { agentsCommands } from './commands/agents.ts';
 import { askCommands } from './commands/ask.ts';
+import { assetCommands } from './commands/asset.ts';
 import { auctionCommands } from './commands/auction.ts';
 import { billCommands } from './commands/bill.ts';
 import { channelCommands } from './commands/channel.ts';
 import { daemonCommands } from './commands/daemon.ts';
 import { idCommands } from './commands/id.ts';
 import { ledgerCommands } from './commands/ledger.ts';
+import { licenceCommands } from './commands/licence.ts';
 import { moneyCommands } from './commands/money.ts';
 import { proofCommands } from './commands/proof.ts';
 import { resumeCommands } from './commands/resume.ts';
@@ -30,6 +32,8 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   channelCommands,
   moneyCommands,
   stakeCommands,
+  assetCommands,
+  licenceCommands,
   proofCommands,
   billCommands,
   ledgerCommands,

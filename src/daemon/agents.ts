@@ -57,7 +57,8 @@ export interface AgentKeeper {
    * agent that cannot come up is noted, and does not keep the others down.
    */
   loadAll(signal: AbortSignal): Promise<void>;
-  /** Hosts an agent. Throws `manifest-invalid`, `agent-exists`, `vault-unknown`, `vault-empty`. */
+  /** Hosts an agent. Throws `manifest-invalid`, `agent-exists`, `vault-unknown`, `vault-empty`, and
+   * `licence-refused` when the licences of what it is made of do not allow it. */
   add(
     manifest: string,
     options: { readonly replace: boolean; readonly signal: AbortSignal },
@@ -233,7 +234,7 @@ class HomeAgents implements AgentKeeper {
     if (empty !== undefined) throw new SaharaError('vault-empty', { vault: empty });
     const hash = manifestHash(manifest);
     const commitment = { scheme: 'sahara-manifest-1', root: hash, sizeBytes: 0 };
-    const asset = await assets.agent(name, commitment, { signal });
+    const asset = await assets.agent(name, { commitment, ...manifest.asset }, { signal });
     const answering = answeringOf(manifest, { ...this.#parts, vaults, asset });
     const parts: AgentParts = {
       manifest,

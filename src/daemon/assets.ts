@@ -7,8 +7,10 @@ import { concat, equalBytes, toHex, utf8 } from '../base/bytes.ts';
 import type { Store } from '../base/store.ts';
 import type { Asset, Ledger } from '../ledger/ledger.ts';
 import { didOf, type Hash, type PublicKey } from '../protocol/ids.ts';
+import { licenceTerms } from '../protocol/licence.ts';
 import { PPM } from '../protocol/limits.ts';
 import type { Action, Commitment, RegisterAssetAction } from '../protocol/transaction.ts';
+import { demandAllowed, planMaking } from './making.ts';
 
 /** Sends an action of the operator and resolves once a block gave it effect; `nonce` is the one it used. */
 type SendAction = (
@@ -23,17 +25,32 @@ interface Registration {
   readonly owner: PublicKey;
   readonly commitment: Commitment;
   readonly licence: string;
+  readonly making: Making;
 }
+
+/** What an asset is made of, and what may be made of it. */
+type Making = Pick<RegisterAssetAction, 'parents' | 'terms' | 'bounty'>;
+
+const MADE_OF_NOTHING: Making = { parents: [], terms: undefined, bounty: 0 };
 
 /** The assets of this operator. */
 export interface AssetBook {
-  /** The asset of the hosted agent of that name. */
-  agent(name: string, commitment: Commitment, options: { readonly signal: AbortSignal }): Promise<Hash>;
+  /**
+   * The asset of the hosted agent of that name. One that is made otherwise than before is registered as a newer version,
+   * once the licences of its parents allow it; otherwise throws `licence-refused`.
+   */
+  agent(
+    name: string,
+    of: Making & { readonly commitment: Commitment },
+    options: { readonly signal: AbortSignal },
+  ): Promise<Hash>;
   /** The asset that earns for what `contributor` has in `vault`. */
   contribution(
     of: { readonly vault: string; readonly contributor: PublicKey; readonly licence: string },
     options: { readonly signal: AbortSignal },
   ): Promise<Hash>;
+  /** Registers an asset as it is. Throws `licence-refused`. */
+  register(action: RegisterAssetAction, options: { readonly signal: AbortSignal }): Promise<Hash>;
   /** Ids of everything registered here so far. */
   registered(): Promise<readonly Hash[]>;
 }
@@ -54,11 +71,24 @@ export function createAssetBook(parts: AssetParts): AssetBook {
   const { store, ledger, operator, send } = parts;
   const running = new Map<string, Promise<Hash>>();
 
+  const registerNow = async (action: RegisterAssetAction, signal: AbortSignal): Promise<Hash> => {
+    const plan = await planMaking(ledger, { maker: operator, wanted: action }, { signal });
+    demandAllowed(action.name, plan);
+    return parts.idOf((await send(action, { signal })).nonce);
+  };
+
   const register = async (key: Uint8Array, wanted: Registration, signal: AbortSignal): Promise<Hash> => {
     const kept = await store.get(key);
-    if (kept !== undefined && ledger.asset(kept) !== undefined) return kept;
-    const known = ledger.assetsOf(wanted.owner).find((asset) => isSame(asset, wanted, operator));
-    const id = known?.id ?? parts.idOf((await send(actionOf(wanted), { signal })).nonce);
+    const before = kept && ledger.asset(kept);
+    if (before !== undefined && isMadeSame(before, wanted)) return before.id;
+    const same = ledger.assetsOf(wanted.owner).filter((asset) => isSame(asset, wanted, operator));
+    const known = before ?? same[0];
+    const versions = known && (await ledger.read((reads) => reads.versionsOf(known.id), { signal }));
+    const latest = versions?.at(-1);
+    const id =
+      latest !== undefined && isMadeSame(latest, wanted)
+        ? latest.id
+        : await registerNow(actionOf(wanted, latest?.id), signal);
     await store.batch([{ type: 'put', key, value: id }], { sync: true });
     return id;
   };
@@ -71,15 +101,23 @@ export function createAssetBook(parts: AssetParts): AssetBook {
   };
 
   return {
-    agent: (name, commitment, { signal }) =>
-      once(utf8(`agent/${name}`), { kind: 'agent', name, owner: operator, commitment, licence: '' }, signal),
+    agent(name, { commitment, ...making }, { signal }) {
+      const wanted = { kind: 'agent' as const, name, owner: operator, commitment, licence: '', making };
+      return once(utf8(`agent/${name}`), wanted, signal);
+    },
     contribution({ vault, contributor, licence }, { signal }) {
       // A contribution grows with the vault, so it commits to who and where; passages are named by their own ids.
       const root = nothing();
       const commitment = { scheme: 'sahara-contribution-1', root, sizeBytes: 0 };
       const name = `${vault} by ${didOf(contributor)}`;
-      const wanted: Registration = { kind: 'contribution', name, owner: contributor, commitment, licence };
+      const earns = { kind: 'contribution' as const, name, owner: contributor };
+      const wanted: Registration = { ...earns, commitment, licence, making: MADE_OF_NOTHING };
       return once(concat(utf8(`contribution/${vault}/`), contributor), wanted, signal);
+    },
+    async register(action, { signal }) {
+      const id = await registerNow(action, signal);
+      await store.batch([{ type: 'put', key: concat(utf8('asset/'), id), value: id }], { sync: true });
+      return id;
     },
     async registered() {
       const ids: Hash[] = [];
@@ -97,17 +135,26 @@ function isSame(asset: Asset, wanted: Registration, registrant: PublicKey): bool
   return asset.kind === wanted.kind && asset.name === wanted.name && equalBytes(asset.registrant, registrant);
 }
 
-function actionOf(wanted: Registration): RegisterAssetAction {
+/** Whether an asset is made as is wanted: of the same parents, under the same terms, with the same bounty. */
+function isMadeSame(asset: Asset, { making }: Registration): boolean {
+  const made = ({ parents, terms, bounty }: Making): Uint8Array =>
+    concat(
+      ...parents.map((parent) => concat(parent.asset, utf8(`${parent.relation} ${parent.ppm} `))),
+      utf8(`${bounty} `),
+      terms === undefined ? nothing() : licenceTerms.encode(terms),
+    );
+  return equalBytes(made(asset), made(making));
+}
+
+function actionOf(wanted: Registration, replaces: Hash | undefined): RegisterAssetAction {
   return {
     type: 'register-asset',
     kind: wanted.kind,
     name: wanted.name,
     owners: [{ owner: wanted.owner, ppm: PPM }],
-    parents: [],
     commitment: wanted.commitment,
     licence: wanted.licence,
-    terms: undefined,
-    replaces: undefined,
-    bounty: 0,
+    ...wanted.making,
+    replaces,
   };
 }

@@ -27,6 +27,8 @@ import { watchFaults } from './faults.ts';
 import { questionsBehindGateways, serveViaCards } from './gateway.ts';
 import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
+import { assetHandlers } from './handlers/asset.ts';
+import { collectHandlers } from './handlers/collect.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
 import { lineageHandlers } from './handlers/lineage.ts';
 import { moneyHandlers } from './handlers/money.ts';
@@ -321,6 +323,8 @@ function handlersOf(running: Running): AdminHandlers {
     ...moneyHandlers(running),
     ...stakeHandlers(running),
     ...lineageHandlers(running),
+    ...assetHandlers(running),
+    ...collectHandlers(running),
     ...agentHandlers(running),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
     ...resumeHandlers(running),

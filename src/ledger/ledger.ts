@@ -101,6 +101,14 @@ export interface Asset {
   readonly bountyPaid: bigint;
 }
 
+/** What a key has of an asset's registrant. */
+export interface Licence {
+  /** Bought, until the height `endsAt`, or for ever where that is 0. */
+  readonly grant: { readonly endsAt: number; readonly paid: bigint } | undefined;
+  /** Allowed to derive from it. */
+  readonly approved: boolean;
+}
+
 /** A transaction's place in the ledger and what it gave. */
 export interface Inclusion {
   readonly id: Hash;
@@ -191,6 +199,7 @@ export type LedgerReads = Pick<
   | 'stakeOf'
   | 'delegation'
   | 'rewardsOf'
+  | 'licenceOf'
 >;
 
 /**
@@ -251,6 +260,8 @@ export interface Ledger {
   delegation(did: PublicKey, role: BondRole, owner: PublicKey): Delegation | undefined;
   /** What a DID earned as a provider in the latest epochs, the latest first, and by which claims. */
   rewardsOf(did: PublicKey): readonly Earning[];
+  /** What a key bought and was allowed of an asset. */
+  licenceOf(asset: Hash, licensee: PublicKey): Licence;
   /**
    * Hands in a transaction and resolves once a block that this node executed gave it effect. Handing in the same
    * transaction again joins the first or answers from the ledger. Rejects with `tx-invalid` (its bytes or

@@ -14,6 +14,7 @@ import type {
   InclusionProof,
   Ledger,
   LedgerReads,
+  Licence,
   Supply,
   TransactionSummary,
 } from './ledger.ts';
@@ -28,11 +29,14 @@ import { prepareTransaction } from './prepare.ts';
 import { delegationIn, rewardsIn, stakeIn } from './queries-stake.ts';
 import {
   ACCOUNTS,
+  APPROVALS,
   ASSETS,
   CHANNELS,
   FAUCETS,
+  GRANTS,
   LANES,
   laneId,
+  licenseeId,
   ONLY,
   REVENUES,
   stateKey,
@@ -61,6 +65,7 @@ export type Queries = Pick<
   | 'stakeOf'
   | 'delegation'
   | 'rewardsOf'
+  | 'licenceOf'
   | 'lookup'
   | 'proof'
   | 'stateProof'
@@ -119,6 +124,7 @@ export function readsFrom(read: ReadRecord): LedgerReads {
     stakeOf: (did) => stakeIn(read, did),
     delegation: (did, role, owner) => delegationIn(read, did, role, owner),
     rewardsOf: (did) => rewardsIn(read, did),
+    licenceOf: (id, licensee) => licenceIn(read, id, licensee),
   };
 }
 
@@ -169,6 +175,12 @@ export function assetIn(read: ReadRecord, id: Hash): Asset | undefined {
   const { type: _, ...definition } = facts.definition;
   const { bounty: bountyPaid, ...money } = revenue;
   return { id, registrant: facts.registrant, depth: facts.depth, ...definition, ...money, bountyPaid };
+}
+
+/** What `licensee` bought and was allowed of the asset `id`. */
+export function licenceIn(read: ReadRecord, id: Hash, licensee: PublicKey): Licence {
+  const of = licenseeId(id, licensee);
+  return { grant: read(GRANTS, of), approved: read(APPROVALS, of) !== undefined };
 }
 
 /** Every version of the asset `id`, the first before the latest. */

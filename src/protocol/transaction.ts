@@ -16,17 +16,21 @@ import {
 import { bytes, grains, list, oneOf, optional, record, type Schema, text, uint, union } from './schema.ts';
 import type { Suite } from './suite.ts';
 
-/** Kinds of assets. */
-export type AssetKind =
-  | 'dataset'
-  | 'contribution'
-  | 'adapter'
-  | 'model'
-  | 'merge'
-  | 'index'
-  | 'agent'
-  | 'template'
-  | 'eval-set';
+/** Kinds of assets, in their order on the wire. */
+export const ASSET_KINDS = [
+  'dataset',
+  'contribution',
+  'adapter',
+  'model',
+  'merge',
+  'index',
+  'agent',
+  'template',
+  'eval-set',
+] as const;
+
+/** One of `ASSET_KINDS`. */
+export type AssetKind = (typeof ASSET_KINDS)[number];
 
 /** An owner and what part of the asset's own revenue is theirs, in parts per million. */
 export interface OwnerShare {
@@ -181,17 +185,7 @@ export const action: Schema<Action> = union('action', {
   'register-asset': [
     3,
     record('register-asset', {
-      kind: oneOf(
-        'dataset',
-        'contribution',
-        'adapter',
-        'model',
-        'merge',
-        'index',
-        'agent',
-        'template',
-        'eval-set',
-      ),
+      kind: oneOf(...ASSET_KINDS),
       name: text(128),
       owners: list(record('owner-share', { owner: bytes(32), ppm: uint(PPM) }), ASSET_OWNERS_MAX),
       parents: list(

@@ -4,6 +4,7 @@ import { checkPolicy } from '../../src/agent/policy.ts';
 import { toHex } from '../../src/base/bytes.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { didOf } from '../../src/protocol/ids.ts';
+import { LICENCE_PRESETS } from '../../src/protocol/licence.ts';
 import { readVectors } from '../vault/vectors.ts';
 
 const DID = didOf(new Uint8Array(32).fill(3));
@@ -31,6 +32,10 @@ policy:
   refusedTopics: [medical advice]
 split: { knowledge: 70 %, operator: 20.5 %, model: 5 %, prompt: 45000 }
 licence: CC-BY-4.0
+asset:
+  madeOf: [{ asset: ${'ab'.repeat(32)}, how: fine-tuned-from, part: 5 % }]
+  terms: non-commercial
+  bounty: 0.5 %
 `;
 
 const parse = (source: string): Manifest => parseManifest(source, { file: 'agent.yaml' });
@@ -46,6 +51,21 @@ function complaint(source: string): SaharaError {
 }
 
 describe('manifests', () => {
+  test('KNOW-39: what the asset is made of is read strictly and is no part of the hash', () => {
+    const plain = FULL.slice(0, FULL.indexOf('asset:'));
+    expect(manifestHash(parse(plain))).toEqual(manifestHash(parse(FULL)));
+    for (const [wrong, field] of [
+      ['asset: {madeOf: [{asset: abcd}]}', 'asset.madeOf[0].asset'],
+      ['asset: {madeOf: [{part: 5 %}]}', 'asset.madeOf[0]'],
+      [`asset: {madeOf: [{asset: ${'ab'.repeat(32)}, how: stolen-from}]}`, 'asset.madeOf[0].how'],
+      ['asset: {terms: free-for-all}', 'asset.terms'],
+      ['asset: {bounty: 1.1 %}', 'asset.bounty'],
+      ['asset: {owner: me}', 'asset.owner'],
+    ] as const) {
+      expect(complaint(`${MINIMAL}${wrong}\n`).facts, wrong).toMatchObject({ field });
+    }
+  });
+
   test('KNOW-37: every field is read, amounts and shares in either spelling', () => {
     expect(parse(FULL)).toEqual({
       name: 'Guide',
@@ -61,6 +81,11 @@ describe('manifests', () => {
       policy: { callers: [new Uint8Array(32).fill(3)], refusedTopics: ['medical advice'] },
       split: { knowledge: 700_000, operator: 205_000, model: 50_000, prompt: 45_000 },
       licence: 'CC-BY-4.0',
+      asset: {
+        parents: [{ asset: new Uint8Array(32).fill(0xab), relation: 'fine-tuned-from', ppm: 50_000 }],
+        terms: LICENCE_PRESETS['non-commercial'],
+        bounty: 5_000,
+      },
     });
     expect(parse(MINIMAL)).toEqual({ ...MANIFEST_DEFAULTS, name: 'guide', vaults: ['docs'] });
     const endpoint =

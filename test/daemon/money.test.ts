@@ -115,7 +115,11 @@ describe('asset book', () => {
     expect(asset).toMatchObject({ kind: 'contribution', licence: 'CC-BY-4.0', owners: [{ ppm: 1_000_000 }] });
     expect(equalBytes(asset?.owners[0]?.owner ?? new Uint8Array(0), contributor)).toBe(true);
     const commitment = { scheme: 'sahara-manifest-1', root: new Uint8Array(32), sizeBytes: 0 };
-    const agent = await assets.agent('notes', commitment, { signal });
+    const agent = await assets.agent(
+      'notes',
+      { commitment, parents: [], terms: undefined, bounty: 0 },
+      { signal },
+    );
     expect(ledger.asset(agent)).toMatchObject({ kind: 'agent', name: 'notes' });
     expect((await assets.registered()).map(toHex).sort()).toEqual([toHex(agent), toHex(id ?? agent)].sort());
   });

@@ -42,6 +42,7 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
     stakeOf: (did) => lent().stakeOf(did),
     delegation: (did, role, owner) => lent().delegation(did, role, owner),
     rewardsOf: (did) => lent().rewardsOf(did),
+    licenceOf: (id, licensee) => lent().licenceOf(id, licensee),
     submit: (message, options) => later((ledger) => ledger.submit(message, options)),
     lookup: (id) => lent().lookup(id),
     proof: (id) => later((ledger) => ledger.proof(id)),

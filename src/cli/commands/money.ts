@@ -1,8 +1,9 @@
 /** `earnings`, `receipts`, `collect`, `lineage`: who earned what and why, and what was spent. */
 import { systemClock } from '../../base/clock.ts';
-import type { EarningsReport, LineageRow } from '../../daemon/admin/types.ts';
+import type { EarningsReport } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
+import { showKin } from '../show-assets.ts';
 import { ago, clip, plainName, shortDid, shortId } from '../terminal.ts';
 
 /** Who earned what, and what was spent. */
@@ -15,9 +16,10 @@ export const moneyCommands: CommandGroup = (program, run) => {
   program
     .command('collect')
     .description('move what assets have received on to their owners and parents')
-    .argument('[asset]', 'first characters of its id; all of yours when left out')
+    .argument('[asset]', 'its id; for your own also the name or first characters; all of yours when left out')
+    .option('--path', 'its ancestors too, in one transaction: whatever something is due from')
     .option('--all', 'all of yours, which is also what no asset means')
-    .addHelpText('after', '\nExample:\n  $ sahara collect')
+    .addHelpText('after', '\nExample:\n  $ sahara collect\n  $ sahara collect handbook --path')
     .action(run(collect));
   program
     .command('lineage')
@@ -68,38 +70,34 @@ async function lineage(app: App, asset: string): Promise<void> {
     terminal.line(`licence    ${plainName(report.licence, 60) || 'none stated'}`);
     for (const words of report.terms ?? []) terminal.line(`           ${words}`);
     for (const { owner, ppm } of report.owners)
-      terminal.line(`owner      ${shortDid(owner)}  ${percent(ppm)}`);
+      terminal.line(`owner      ${shortDid(owner)}  ${ppm / 10_000} %`);
+    for (const [i, version] of report.versions.entries()) {
+      if (report.versions.length > 1) terminal.line(`version ${i + 1}  ${shortId(version.asset)}`);
+    }
     showKin(app, 'made of', report.madeOf);
     showKin(app, 'made into', report.madeInto);
     if (report.royalties.length > 1) showKin(app, 'who keeps what it receives', report.royalties);
   });
 }
 
-function showKin(app: App, title: string, rows: readonly LineageRow[]): void {
-  if (rows.length === 0) return;
-  app.terminal.line();
-  app.terminal.line(`${title}:`);
-  const cells = rows.map((row) => [
-    shortId(row.asset),
-    row.kind,
-    plainName(row.name, 40),
-    row.relation,
-    percent(row.ppm),
-  ]);
-  showTable(app, ['ASSET', 'KIND', 'NAME', 'HOW', 'PART'], cells);
-}
-
-const percent = (ppm: number): string => `${ppm / 10_000} %`;
-
-async function collect(app: App, asset: string | undefined): Promise<void> {
+async function collect(
+  app: App,
+  asset: string | undefined,
+  options: { readonly path?: boolean },
+): Promise<void> {
   const stop = app.terminal.progress('Waiting for the ledger');
-  const rows = await app.client
-    .call('collect', asset === undefined ? {} : { asset }, { signal: app.signal })
-    .finally(stop);
+  const input = { ...(asset !== undefined && { asset }), ...(options.path === true && { path: true }) };
+  const rows = await app.client.call('collect', input, { signal: app.signal }).finally(stop);
   app.terminal.result(rows, () => {
     if (rows.length === 0) app.terminal.line('Nothing to collect.');
-    for (const row of rows)
+    for (const row of rows) {
       app.terminal.line(`${shortId(row.asset)}  ${plainName(row.name, 40)}  moved ${amount(row.moved)}`);
+      for (const share of row.to) {
+        const who =
+          share.as === 'parent' ? plainName(share.name, 40) || shortId(share.who) : shortDid(share.who);
+        app.terminal.line(`    ${share.as.padEnd(6)}  ${who}  ${amount(share.amount)}`);
+      }
+    }
   });
 }
 

@@ -4,6 +4,7 @@
  * JSON answers with one JSON value; a streaming method answers with one JSON value per line.
  */
 import { z } from 'zod';
+import { ASSET_INPUTS, type AssetMethods } from './methods-asset.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
 import type {
   AccountRow,
@@ -11,14 +12,12 @@ import type {
   AskEvent,
   BundleReply,
   ChannelRow,
-  CollectRow,
   EarningsReport,
   Finding,
   HostedAgentRow,
   ImportEvent,
   LedgerReport,
   LedgerVerdict,
-  LineageReport,
   ReceiptRow,
   SearchRow,
   StandingReport,
@@ -83,7 +82,7 @@ export interface ResumeInput {
 }
 
 /** Methods that answer once. */
-export interface UnaryMethods {
+export interface UnaryMethods extends AssetMethods {
   'resume.ticket': { input: { readonly callId: string }; output: TicketReply };
   status: { input: Empty; output: StatusReport };
   doctor: { input: Empty; output: readonly Finding[] };
@@ -114,8 +113,6 @@ export interface UnaryMethods {
   receipts: { input: { readonly limit?: number | undefined }; output: readonly ReceiptRow[] };
   'receipts.bundle': { input: { readonly callId: string }; output: BundleReply };
   'ledger.status': { input: Empty; output: LedgerReport };
-  /** The whole id of any asset, or the name or first characters of the id of an own one. */
-  lineage: { input: { readonly asset: string }; output: LineageReport };
   'ledger.accounts': { input: { readonly did?: string | undefined }; output: readonly AccountRow[] };
   'ledger.transactions': {
     input: { readonly limit?: number | undefined };
@@ -131,7 +128,6 @@ export interface UnaryMethods {
   'stake.release': StakeMethods['stake.release'];
   rewards: StakeMethods['rewards'];
   'rewards.collect': StakeMethods['rewards.collect'];
-  collect: { input: { readonly asset?: string | undefined }; output: readonly CollectRow[] };
 }
 
 /** Methods that answer line by line. */
@@ -225,7 +221,6 @@ export const ADMIN_METHODS: MethodTable = {
   receipts: unary(z.strictObject({ limit })),
   'receipts.bundle': unary(z.strictObject({ callId: name })),
   'ledger.status': unary(nothing),
-  lineage: unary(z.strictObject({ asset: name })),
   'ledger.accounts': unary(z.strictObject({ did: name.optional() })),
   'ledger.transactions': unary(z.strictObject({ limit })),
   'ledger.verify': unary(nothing),
@@ -238,7 +233,7 @@ export const ADMIN_METHODS: MethodTable = {
   'stake.release': unary(STAKE_INPUTS['stake.release']),
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
-  collect: unary(z.strictObject({ asset: name.optional() })),
+  ...ASSET_INPUTS,
   ask: stream(z.strictObject({ ...question, agent: name, race: z.boolean().optional() })),
   auction: stream(
     z.strictObject({

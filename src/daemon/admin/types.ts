@@ -343,38 +343,3 @@ export interface LedgerVerdict {
   /** What this peer cannot check for itself, and why. */
   readonly unchecked: readonly string[];
 }
-
-/** An asset in a lineage. */
-export interface LineageRow {
-  readonly asset: string;
-  readonly name: string;
-  readonly kind: string;
-  /** How the one came from the other; empty where that is not said. */
-  readonly relation: string;
-  /** Parts per million. */
-  readonly ppm: number;
-}
-
-/** What an asset is made of, what was made of it, and who keeps how much of what it receives. */
-export interface LineageReport {
-  readonly asset: string;
-  readonly name: string;
-  readonly kind: string;
-  readonly licence: string;
-  /** The terms in words; absent: it binds nobody. */
-  readonly terms?: readonly string[];
-  /** Grains. */
-  readonly received: string;
-  readonly owners: readonly { readonly owner: string; readonly ppm: number }[];
-  readonly madeOf: readonly LineageRow[];
-  readonly madeInto: readonly LineageRow[];
-  /** Of everything received, ancestors included; sums to 1,000,000. */
-  readonly royalties: readonly LineageRow[];
-}
-
-/** What a collect moved on. */
-export interface CollectRow {
-  readonly asset: string;
-  readonly name: string;
-  readonly moved: string;
-}

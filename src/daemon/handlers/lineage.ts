@@ -1,55 +1,73 @@
 /** `lineage`: what an asset is made of, what was made of it, under which terms, and who keeps how much of what it earns. */
-import { fromHex, toHex } from '../../base/bytes.ts';
+import { equalBytes, fromHex, toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
-import type { Asset, Ledger } from '../../ledger/ledger.ts';
-import { didOf, shortHex } from '../../protocol/ids.ts';
+import type { Asset, LedgerReads } from '../../ledger/ledger.ts';
+import { didOf, type Hash, shortHex } from '../../protocol/ids.ts';
 import { type LicenceTerms, royaltyStack } from '../../protocol/licence.ts';
+import type { LineageReport, LineageRow } from '../admin/asset-types.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
-import type { LineageReport, LineageRow } from '../admin/types.ts';
 import type { Running } from '../compose.ts';
+import { commitmentText } from '../content.ts';
 import { ownAssets } from './money.ts';
 
-/** Answers about lineage, from this peer's own ledger. */
+/** Answers about lineage. */
 export function lineageHandlers(running: Running): Pick<AdminHandlers, 'lineage'> {
   return {
-    lineage: async ({ asset }) => lineageOf(running.ledger, await find(running, asset)),
+    async lineage({ asset: wanted }, signal) {
+      const asset = await findAsset(running, wanted, { signal });
+      const children = await running.ledger.listed('children', asset.id, { signal });
+      return running.ledger.read((reads) => lineageOf(reads, asset, children), { signal });
+    },
   };
 }
 
-/** Any asset by its whole id, or one of this operator's by its name or the first characters of its id. */
-async function find(running: Running, wanted: string): Promise<Asset> {
+/**
+ * Any asset by its whole id, or one of this operator's by its name or the first characters of its id; of several
+ * versions of one name the latest. Rejects with `asset-unknown`.
+ */
+export async function findAsset(
+  running: Running,
+  wanted: string,
+  options: { readonly signal: AbortSignal },
+): Promise<Asset> {
   const id = fromHex(wanted.toLowerCase());
-  const known = id?.length === 32 ? running.ledger.asset(id) : undefined;
+  const known =
+    id?.length === 32 ? await running.ledger.read((reads) => reads.asset(id), options) : undefined;
   if (known !== undefined) return known;
   const own = (await ownAssets(running)).filter(
     (asset) => asset.name === wanted || toHex(asset.id).startsWith(wanted.toLowerCase()),
   );
-  const [found] = own;
-  if (found === undefined || own.length > 1) throw new SaharaError('asset-unknown', { asset: wanted });
+  const replaced = new Set(own.map(({ replaces }) => (replaces === undefined ? '' : toHex(replaces))));
+  const [found, ...others] = own.filter((asset) => !replaced.has(toHex(asset.id)));
+  if (found === undefined || others.length > 0) throw new SaharaError('asset-unknown', { asset: wanted });
   return found;
 }
 
-function lineageOf(ledger: Ledger, asset: Asset): LineageReport {
+function lineageOf(ledger: LedgerReads, asset: Asset, children: readonly Hash[]): LineageReport {
   const stack = royaltyStack(asset.id, (id) => ledger.asset(id));
   return {
     asset: toHex(asset.id),
     name: asset.name,
     kind: asset.kind,
     licence: asset.licence,
-    ...(asset.terms !== undefined && { terms: wordsOf(asset.terms) }),
+    ...(asset.terms !== undefined && { terms: termWords(asset.terms) }),
     received: String(asset.received),
+    registrant: didOf(asset.registrant),
+    commitment: commitmentText(asset.commitment),
+    bounty: asset.bounty,
+    versions: ledger.versionsOf(asset.id).map(({ id, name }) => ({ asset: toHex(id), name })),
     owners: asset.owners.map(({ owner, ppm }) => ({ owner: didOf(owner), ppm })),
     madeOf: asset.parents.map(({ asset: id, relation, ppm }) => rowOf(ledger, { id, relation, ppm })),
-    madeInto: ledger.childrenOf(asset.id).map((child) => {
-      const edge = child.parents.find((parent) => toHex(parent.asset) === toHex(asset.id));
-      return rowOf(ledger, { id: child.id, relation: edge?.relation ?? '', ppm: edge?.ppm ?? 0 });
+    madeInto: children.flatMap((id) => {
+      const edge = ledger.asset(id)?.parents.find((parent) => equalBytes(parent.asset, asset.id));
+      return edge === undefined ? [] : [rowOf(ledger, { id, relation: edge.relation, ppm: edge.ppm })];
     }),
     royalties: stack.map(({ asset: id, ppm }) => rowOf(ledger, { id, relation: '', ppm })),
   };
 }
 
 function rowOf(
-  ledger: Ledger,
+  ledger: LedgerReads,
   of: { readonly id: Uint8Array; readonly relation: string; readonly ppm: number },
 ): LineageRow {
   const known = ledger.asset(of.id);
@@ -70,7 +88,7 @@ const DERIVATIVES: Readonly<Record<LicenceTerms['derivatives'], string>> = {
 };
 
 /** Terms as short sentences, one each. */
-function wordsOf(terms: LicenceTerms): readonly string[] {
+export function termWords(terms: LicenceTerms): readonly string[] {
   const { commercial, derivatives, revenueShare, attribution, territories, expiresAt, grant, ceiling } =
     terms;
   const said = [commercial ? 'commercial use allowed' : 'no commercial use', DERIVATIVES[derivatives]];

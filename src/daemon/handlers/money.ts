@@ -22,7 +22,6 @@ type MoneyMethods =
   | 'channel.claim'
   | 'channel.close'
   | 'earnings'
-  | 'collect'
   | 'receipts'
   | 'receipts.bundle';
 
@@ -55,7 +54,6 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
     'channel.close': ({ channel }, signal) =>
       closeChannel(running, findChannel(running, channel), { signal }),
     earnings: () => earnings(running),
-    collect: ({ asset }, signal) => collect(running, asset, signal),
     receipts: ({ limit }) => receipts(running, limit ?? RECEIPTS_DEFAULT),
     'receipts.bundle': ({ callId }) => settledBundle(running, callId),
   };
@@ -106,24 +104,6 @@ async function earnings(running: Running): ReturnType<AdminHandlers['earnings']>
     lost: String(lost),
     assets: rows,
   };
-}
-
-async function collect(
-  running: Running,
-  prefix: string | undefined,
-  signal: AbortSignal,
-): ReturnType<AdminHandlers['collect']> {
-  const own = await ownAssets(running);
-  const wanted =
-    prefix === undefined ? own : own.filter(({ id }) => toHex(id).startsWith(prefix.toLowerCase()));
-  if (prefix !== undefined && wanted.length !== 1) throw new SaharaError('asset-unknown', { asset: prefix });
-  const due = wanted.filter((asset) => asset.received > collectedOf(asset));
-  const rows = [];
-  for (const asset of due) {
-    const { result } = await running.wallet.send({ type: 'collect', asset: asset.id }, { signal });
-    rows.push({ asset: toHex(asset.id), name: asset.name, moved: String(result.moved) });
-  }
-  return rows;
 }
 
 async function readEvidence(path: string): Promise<Bundle> {

@@ -1,16 +1,26 @@
 /** `vault.*`: documents in, passages out. */
 import { toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { contentProof } from '../../protocol/content.ts';
 import { didOf } from '../../protocol/ids.ts';
 import type { ImportEvent as Imported } from '../../vault/import.ts';
+import { proveVaultChunk, vaultCommitment } from '../../vault/proof.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { ImportEvent, VaultRow } from '../admin/types.ts';
+import { commitmentText } from '../content.ts';
 import type { Core } from '../core.ts';
 import type { Knowledge } from '../knowledge.ts';
 import { keyOf } from './ledger.ts';
 
-type VaultMethods = 'vault.create' | 'vault.add' | 'vault.list' | 'vault.search' | 'vault.remove';
+type VaultMethods =
+  | 'vault.create'
+  | 'vault.add'
+  | 'vault.list'
+  | 'vault.search'
+  | 'vault.remove'
+  | 'vault.commit'
+  | 'vault.prove';
 
 const HITS_DEFAULT = 5;
 
@@ -46,6 +56,16 @@ export function vaultHandlers(
       if (agent !== undefined) throw new SaharaError('vault-in-use', { vault: name, agent });
       await vaults.remove(name);
       return {};
+    },
+    async 'vault.commit'({ name }) {
+      return { commitment: commitmentText(await vaultCommitment(await vaults.open(name))) };
+    },
+    async 'vault.prove'({ name, chunk }) {
+      const vault = await vaults.open(name);
+      const body = await proveVaultChunk(vault, Buffer.from(chunk, 'hex'));
+      const commitment = await vaultCommitment(vault);
+      const proof = contentProof.encode({ version: 1, commitment, body });
+      return { proof: Buffer.from(proof).toString('base64') };
     },
     async *'vault.add'({ vault: name, path, contributor, licence }, signal) {
       const vault = await vaults.open(name);

@@ -11,7 +11,8 @@ import { done, type Handler, refuse, type TransactionContext } from './context.t
 
 type Refusal = Exclude<ResultName, 'ok'>;
 
-const REFUSALS: Readonly<Record<LicenceReason, Refusal>> = {
+/** What the ledger calls each reason. */
+export const LICENCE_REFUSALS: Readonly<Record<LicenceReason, Refusal>> = {
   expired: 'licence-expired',
   grant: 'licence-grant',
   derivatives: 'licence-derivatives',
@@ -44,7 +45,7 @@ export function licenceFault(
     ];
   });
   const [first] = solveLicence({ terms, parents: bound, height });
-  return first && REFUSALS[first.reason];
+  return first && LICENCE_REFUSALS[first.reason];
 }
 
 function isGranted(
