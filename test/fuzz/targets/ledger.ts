@@ -10,7 +10,6 @@ import { blockMessage } from '../../../src/ledger/network.ts';
 import { prepareTransaction } from '../../../src/ledger/prepare.ts';
 import { heldIn } from '../../../src/ledger/records.ts';
 import { BLOCKS_PROTOCOL, ledgerTopics } from '../../../src/ledger/sync.ts';
-import type { ClaimBody } from '../../../src/protocol/actions-channel.ts';
 import { block, blockHeader } from '../../../src/protocol/block.ts';
 import { BLOCK_BYTES_MAX, TRANSACTION_BYTES_MAX } from '../../../src/protocol/limits.ts';
 import { bytesUpTo, list, schema } from '../../../src/protocol/schema.ts';
@@ -34,6 +33,7 @@ import { vectorBytes } from '../corpus.ts';
 import type { Random } from '../random.ts';
 import { changedRecord } from '../records.ts';
 import { decodeStrictly, holds, type Target, type TargetMaker } from '../target.ts';
+import { channelActions, signedInside } from './channel-actions.ts';
 
 const DEPOSIT = 1_000_000_000n;
 
@@ -85,6 +85,7 @@ async function createStage(): Promise<Stage> {
     { type: 'request-close', channel: first.id },
     { type: 'cancel-close', channel: second.id },
     { type: 'collect', asset: asset.id },
+    ...channelActions(bench.network, first.id, { deposit: DEPOSIT, other: second.id }),
   ];
   return { bench, actions, channel: first.id };
 }
@@ -120,23 +121,8 @@ function signedAgain(network: string, payload: Uint8Array): Signed {
   const said = transaction.decode(payload);
   const signer = SIGNERS.get(toHex(said.sender)) ?? alice;
   const { action } = said;
-  let whole: Action = action;
-  if (action.type === 'claim') whole = { ...action, ...claimAgain(network, action) };
-  if (action.type === 'close-by-payee' && action.claim !== undefined) {
-    whole = { ...action, claim: claimAgain(network, action.claim) };
-  }
-  const body = transaction.encode({ ...said, action: whole });
+  const body = transaction.encode({ ...said, action: signedInside(network, action) });
   return signOne(suite, signer, network, { type: 'transaction', payload: body });
-}
-
-function claimAgain(network: string, claim: ClaimBody): ClaimBody {
-  const again = (signer: Signer, type: string, { payload }: Signed): Signed =>
-    signOne(suite, signer, network, { type, payload });
-  return {
-    ...claim,
-    voucher: again(alice, 'voucher', claim.voucher),
-    charge: again(bob, 'charge', claim.charge),
-  };
 }
 
 /** Money in what a block changed, after it less before it. */

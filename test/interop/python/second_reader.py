@@ -336,6 +336,9 @@ def merkle(leaf, path):
 b8 = lambda n: n.to_bytes(8, 'big')
 
 def sums(payload, amount, path):
+    return summed(H(payload), amount, path)
+
+def summed(hashed, amount, path):
     index, count, start, before, sides = (path['index'], path['count'], 0, 0, [])
     must(index < count)
     for bit in reversed(range(count.bit_length())):
@@ -355,7 +358,7 @@ def sums(payload, amount, path):
         sides += [True] * before
         break
     must(len(sides) == len(path['steps']))
-    h, total = (H(b'sahara/1/receipt-leaf', b8(amount), H(payload)), amount)
+    h, total = (H(b'sahara/1/receipt-leaf', b8(amount), hashed), amount)
     for left, step in zip(sides, path['steps']):
         must(step['left'] == left)
         must(total + step['sum'] <= 10 ** 18)
@@ -696,6 +699,42 @@ def content(c):
 each('content', lambda c, g: content(c))
 each('receipt-tree', lambda c, g: must(sums(hx(c['payload']), int(c['amount']), record('receipt-path', hx(c['path']))) == (hx(c['root']), int(c['sum']))))
 each('bundle', lambda c, g: bundle(hx(c['hex']), g['network']))
+
+def proven(e):
+    # LEDGER-107, LEDGER-108 and LEDGER-110
+    said = [(f, record('charge', e[f]['payload'])) for f in ('first', 'second', 'earlier', 'later', 'charge') if f in e]
+    charges = [c for _, c in said]
+    receipt = record('receipt', e['receipt']['payload']) if 'receipt' in e else None
+    about = charges + ([receipt] if receipt else [])
+    here = all((x['network'] == NET and x['channel'] == CHANNEL and (x['lane'] == charges[0]['lane']) for x in about))
+    lane = charges[0]['lane'] if here and (receipt is None or receipt['payee'] == PAYEE) else None
+    hashes = sorted((H(e[f]['payload']) for f in [f for f, _ in said] + (['receipt'] if receipt else [])))
+    return (lane, truth(e, charges, receipt), H(domain(NET, 'evidence-id'), *hashes))
+
+def truth(e, charges, receipt):
+    a, b = (charges[0], charges[-1])
+    if e['type'] == 'two-charges':
+        return min(a['total'], b['total']) if a['sequence'] == b['sequence'] and e['first']['payload'] != e['second']['payload'] else None
+    if e['type'] == 'falling-total':
+        return b['total'] if a['sequence'] < b['sequence'] and a['total'] > b['total'] else None
+    leaf = e['leaf']
+    if leaf is None:
+        return 0 if a['sequence'] == 0 and a['total'] > 0 else None
+    try:
+        must(leaf['path']['count'] == a['sequence'])
+        root, total = summed(leaf['payloadHash'], leaf['amount'], leaf['path'])
+        must(root == a['receiptRoot'])
+    except Refused:
+        return None
+    if e['type'] == 'bad-sum':
+        return min(total, a['total']) if total != a['total'] else None
+    over = leaf['amount'] - receipt['amount']
+    return a['total'] - over if receipt['sequence'] == leaf['path']['index'] and 0 < over <= a['total'] else None
+EVIDENCE = vectors('ledger/evidence')
+NET, CHANNEL, PAYEE = (EVIDENCE['network'], hx(EVIDENCE['channel']), hx(EVIDENCE['payee']))
+for case in EVIDENCE['cases']:
+    want = (case['lane'], None if case['total'] is None else int(case['total']), hx(case['id']))
+    expect(f"evidence: {case['name']}", True, lambda: must(proven(record('evidence', hx(case['evidence']))) == want))
 
 def worth(c):
     # CALL-125
