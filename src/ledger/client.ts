@@ -102,6 +102,7 @@ class Client {
     await this.#recovered;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
+      await this.#parts.ledger.current(signal && { signal });
       const sent = await this.#record(action, signer);
       try {
         return await this.#deliver(sent, signal);

@@ -82,6 +82,10 @@ export const STATE_KEYS_ASKED_MAX = 128;
 export const STATE_KEYS_READ_MAX = 16_640;
 /** Channels of its own that a light ledger follows. */
 export const LIGHT_CHANNELS_MAX = 256;
+/** Identities and revocations of others that a light ledger remembers. */
+export const LIGHT_LATELY_MAX = 4_096;
+/** How long it takes them for true without asking again, milliseconds. */
+export const LIGHT_LATELY_MS = 60_000;
 /** Proofs of its own transactions that a light ledger keeps. */
 export const LIGHT_INCLUSIONS_KEPT_MAX = 1_024;
 /** Most bytes of proofs in one answer. */

@@ -20,6 +20,7 @@ import { readsFrom } from '../queries.ts';
 import { RESULT_CODES } from '../result-codes.ts';
 import { admit } from './admission.ts';
 import { createLightClient, type LightClient } from './client.ts';
+import { Lately } from './lately.ts';
 import type { LightLedgerOptions, LightLedgerParts, LightReport } from './ledger.ts';
 import type { LightPeersReport } from './peers.ts';
 import { Sent } from './sent.ts';
@@ -50,6 +51,8 @@ export class Following {
   /** Own channels, also one that a transaction under way will open. */
   readonly #channels = new Map<string, Hash>();
   readonly #leaving: (() => void)[] = [];
+  readonly #lately: Lately;
+  readonly #leaveNews: () => void;
   #round: Promise<void> | undefined;
   #proving: Promise<void> = Promise.resolve();
   #again = false;
@@ -76,6 +79,7 @@ export class Following {
     this.#genesis = genesis;
     this.#settings = settings;
     this.sent = sent;
+    this.#lately = new Lately(clock);
     this.client = createLightClient(
       { suite, genesis, ask: mesh, store: prefixed(store, Uint8Array.of(1)) },
       { requestTimeoutMs: settings.requestTimeoutMs },
@@ -84,8 +88,8 @@ export class Following {
     this.#readOwn(readsFrom(gathering(genesisReader(genesis), start)));
     this.view = new View(prefixed(store, Uint8Array.of(2)), { head: this.client.start, records: start });
     for (const id of channelsIn(this.view.records)) this.#channels.set(nameOf(id), id);
+    this.#leaveNews = network.onBlock((news) => this.#hear(news));
     this.#leaving.push(
-      network.onBlock((news) => this.#hear(news)),
       network.onPeer(() => this.#look()),
       every(clock, settings.pollIntervalMs, () => this.#look()),
       every(clock, settings.republishIntervalMs, () => this.#tellAgain()),
@@ -109,12 +113,17 @@ export class Following {
 
   read<T>(about: (reads: LedgerReads) => T, signal: AbortSignal | undefined): T | Promise<T> {
     try {
-      return about(readsFrom(this.view.read));
+      return about(readsFrom((table, id) => this.#lately.read(this.view.read, table, id)));
     } catch (error) {
       if (!(error instanceof SaharaError) || error.code !== 'state-unproven') throw error;
     }
     const waiting = { signal: this.#either(signal) };
-    return this.client.read((read) => about(readsFrom(read)), waiting).then(({ value }) => value);
+    const gathered = new Map<string, Followed>();
+    const asked = this.client.read((read) => about(readsFrom(gathering(read, gathered))), waiting);
+    return asked.then(({ value }) => {
+      this.#lately.keep(gathered);
+      return value;
+    });
   }
 
   async current(signal: AbortSignal | undefined): Promise<LedgerHead> {
@@ -171,7 +180,13 @@ export class Following {
     };
   }
 
+  /** Hears no more news of blocks, for somebody else listens now. */
+  leaveNews(): void {
+    this.#leaveNews();
+  }
+
   async stop(): Promise<void> {
+    this.#leaveNews();
     for (const leave of this.#leaving.splice(0)) leave();
     this.#again = false;
     this.#stopping.abort(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));

@@ -73,6 +73,8 @@ export interface LightReport {
 export interface LightLedger extends Ledger {
   readonly mode: 'light';
   report(): LightReport;
+  /** Hears no more news of blocks, for somebody else listens now; it goes on asking. */
+  leaveNews(): void;
 }
 
 /** Opens the light ledger of `genesis` in `parts.store`. Throws `network-mismatch` when that holds another network's. */
@@ -117,5 +119,6 @@ export async function createLightLedger(
     verify: async () => whole('Replaying the ledger'),
     stop: () => following.stop(),
     report: () => following.report(),
+    leaveNews: () => following.leaveNews(),
   };
 }

@@ -2,6 +2,7 @@
 import { equalBytes } from '../../base/bytes.ts';
 import { asSaharaError, invariant, SaharaError } from '../../base/errors.ts';
 import type { Hash } from '../../protocol/ids.ts';
+import { LINEAGE_DEPTH_MAX } from '../../protocol/limits.ts';
 import type { Signed } from '../../protocol/signing.ts';
 import { verifyStateProof } from '../../protocol/state-proof.ts';
 import { transactionId } from '../../protocol/transaction.ts';
@@ -36,7 +37,7 @@ import {
 import { LightPeers } from './peers.ts';
 
 /** Rounds in which a question may find out what else it has to read. */
-const READ_ROUNDS_MAX = 6;
+const READ_ROUNDS_MAX = LINEAGE_DEPTH_MAX + 4;
 /** Answers of one peer that may be overtaken by what others told meanwhile. */
 const OVERTAKEN_MAX = 3;
 
@@ -94,15 +95,17 @@ export class Prover {
     let proved: ProvedValues | undefined;
     for (let round = 0; round < READ_ROUNDS_MAX; round++) {
       const { size } = keys;
-      const value = about((table, id) => {
-        const key = stateKey(table, id);
-        const name = nameOf(key);
-        keys.set(name, key);
-        const stored = proved?.values.get(name);
-        return stored && table.schema.decode(stored);
-      });
+      const value = attempt(() =>
+        about((table, id) => {
+          const key = stateKey(table, id);
+          const name = nameOf(key);
+          keys.set(name, key);
+          const stored = proved?.values.get(name);
+          return stored && table.schema.decode(stored);
+        }),
+      );
       invariant(keys.size <= STATE_KEYS_READ_MAX, 'one question reads at most 16,640 records');
-      if (proved !== undefined && keys.size === size) return { value, head: proved.head };
+      if (proved !== undefined && keys.size === size) return { value: value(), head: proved.head };
       proved = await this.#any(signal, (peerId) => this.#prove(peerId, [...keys.values()], signal));
     }
     throw new SaharaError('state-unproven', { reason: 'What was asked for changed with every answer' });
@@ -326,6 +329,18 @@ export class Prover {
 
   #limits(answerBytesMax: number, signal: AbortSignal | undefined) {
     return { answerBytesMax, timeoutMs: this.#options.requestTimeoutMs, ...(signal && { signal }) };
+  }
+}
+
+/** Runs a job; what it throws is thrown by whoever asks for the value. Until all is read it may fail for want of it. */
+function attempt<T>(job: () => T): () => T {
+  try {
+    const value = job();
+    return () => value;
+  } catch (error) {
+    return () => {
+      throw error;
+    };
   }
 }
 
