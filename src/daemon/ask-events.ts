@@ -1,6 +1,7 @@
 /** What a call tells whoever asked over the admin API, and how it ended. */
 import type { CallEvent, CallResult } from '../agent/caller.ts';
 import { toHex } from '../base/bytes.ts';
+import { asSaharaError } from '../base/errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import type { Card } from '../protocol/card.ts';
@@ -45,11 +46,12 @@ export function askEventOf(event: CallEvent): AskEvent | undefined {
 
 /** Saves the evidence of a call and says how it ended. */
 export async function askEndOf(
-  parts: { readonly callers: Callers; readonly ledger: Pick<Ledger, 'asset'> },
+  parts: { readonly callers: Callers; readonly ledger: Pick<Ledger, 'read'> },
   card: Card,
   result: CallResult,
 ): Promise<Omit<AskEnd, 'tookMs'>> {
   const { receipt, evidence } = result;
+  const names = await assetNames(parts.ledger, card, receipt.shares);
   return {
     callId: toHex(result.callId),
     finish: result.finish,
@@ -58,10 +60,10 @@ export async function askEndOf(
     outputUnits: receipt.outputUnits,
     expenses: String(receipt.expenses),
     calls: evidence.deliveries.filter(({ kind }) => kind === CALL_FRAME.child).length,
-    shares: receipt.shares.map(({ asset, role, ppm, amount }) => ({
+    shares: receipt.shares.map(({ asset, role, ppm, amount }, i) => ({
       asset: toHex(asset),
       role,
-      name: role === 'calls' ? 'what the calls below cost' : assetName(parts.ledger, card, asset),
+      name: role === 'calls' ? 'what the calls below cost' : (names[i] ?? ''),
       ppm,
       amount: String(amount),
     })),
@@ -70,9 +72,21 @@ export async function askEndOf(
   };
 }
 
-/** What an asset is called: by the ledger, which may not have come here yet. */
-function assetName(ledger: Pick<Ledger, 'asset'>, card: Card, asset: Hash): string {
-  const known = ledger.asset(asset);
-  if (known !== undefined) return known.name;
-  return toHex(asset) === toHex(card.asset) ? card.name : `asset ${shortHex(asset)}`;
+/** What assets are called: by the ledger, which may not have them yet, or have nobody who proves them. */
+async function assetNames(
+  ledger: Pick<Ledger, 'read'>,
+  card: Card,
+  shares: readonly { readonly asset: Hash }[],
+): Promise<readonly string[]> {
+  let known: readonly (string | undefined)[] = [];
+  try {
+    known = await ledger.read((reads) => shares.map(({ asset }) => reads.asset(asset)?.name));
+  } catch (error) {
+    // The answer is there; it does not fail for want of a name.
+    if (asSaharaError(error).code !== 'state-unproven') throw error;
+  }
+  return shares.map(
+    ({ asset }, i) =>
+      known[i] ?? (toHex(asset) === toHex(card.asset) ? card.name : `asset ${shortHex(asset)}`),
+  );
 }

@@ -192,7 +192,7 @@ async function startCalls(
       quota: Awaited<ReturnType<typeof openQuotaBook>>;
     }
 > {
-  const { verifier, clock, log, network, storeOf, wallet, operator, ledger } = core;
+  const { verifier, clock, network, storeOf, wallet, operator, ledger } = core;
   const listing = await startListing(core, life);
   const { directory } = listing;
   await life.start(
@@ -244,17 +244,7 @@ async function startCalls(
     () => resolveRegularly(core, payer),
     (end) => end(),
   );
-  const settlements = await life.start(
-    'settlements',
-    () =>
-      createSettlements({
-        ledger,
-        store: storeOf('settlements'),
-        log,
-        paysFrom: (channel) => payer.balances().some((row) => equalBytes(row.channel, channel)),
-      }),
-    (open) => open.stop(),
-  );
+  const settlements = createSettlements({ ledger });
   const knownNames = createKnownNames(storeOf('names'));
   return { ...listing, records, openCalls, quota, paymentPeers, knownNames, payer, settlements };
 }

@@ -30,6 +30,7 @@ export interface Config {
     readonly closeDelayBlocks: number;
   };
   readonly ledger: {
+    readonly mode: 'auto' | 'light' | 'full';
     readonly keepBlocks: number;
   };
   readonly gateway: {
@@ -141,6 +142,12 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
     .prefault({}),
   ledger: z
     .strictObject({
+      mode: z
+        .enum(['auto', 'light', 'full'])
+        .default('auto')
+        .describe(
+          'How much of the ledger to keep. full: all of it, checking every block. light: signed headers and what concerns this peer, proved by others. auto: full with agents or vaults, where this peer began the network, and where it was full before; otherwise light.',
+        ),
       keepBlocks: z
         .int()
         .min(0)

@@ -13,7 +13,6 @@ import { type Dice, systemDice } from '../base/random.ts';
 import { openReplayStore, type ReplayStore } from '../base/replay.ts';
 import { prefixed, type Store } from '../base/store.ts';
 import { openFileTail } from '../base/tail.ts';
-import { createEmbeddedLedger } from '../ledger/engines/embedded.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { createLedgerSync } from '../ledger/sync.ts';
 import type { Mesh } from '../mesh/interface.ts';
@@ -38,6 +37,7 @@ import type { FaultHandling } from './faults.ts';
 import { chooseNetwork, type NetworkChoice, serveGenesis } from './genesis.ts';
 import { createFileMark } from './head-mark.ts';
 import { claimHome, type Home, homeInUse, prepareHome, rotateLog } from './home.ts';
+import { type HomeLedger, openHomeLedger } from './home-ledger.ts';
 import { type DaemonKeys, openKeys, passphraseOf } from './keys.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import { createOperatorKey, followKey, holding, type OperatorKey } from './operator-key.ts';
@@ -96,6 +96,8 @@ export interface Core extends Ground {
   readonly standing: StandingBook;
   readonly mesh: Mesh;
   readonly ledger: Ledger;
+  /** How much of the ledger is kept here. */
+  readonly homeLedger: HomeLedger;
   readonly wallet: Wallet;
   readonly replay: ReplayStore;
   /** Calls of others that go on after a restart. */
@@ -175,26 +177,19 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
     () => createLedgerSync({ mesh, clock, log }, { network }),
     (running) => running.stop(),
   );
-  const ledger = await life.start(
+  const homeLedger = await life.start(
     'ledger',
     () =>
-      createEmbeddedLedger(
-        {
-          store: storeOf('ledger'),
-          mark,
-          suite: nativeSuite,
-          clock,
-          log,
-          // The genesis names the key that signs blocks, and it stays.
-          signer: keys.operator,
-          network: sync,
-          scratch: () => openScratch(home),
-        },
-        genesisSchema.decode(choice.genesis),
-        { keepBlocks: config.ledger.keepBlocks === 0 ? undefined : config.ledger.keepBlocks },
-      ),
+      openHomeLedger({
+        ...{ home, config, clock, log, mesh, mark, storeOf },
+        genesis: genesisSchema.decode(choice.genesis),
+        operator: keys.operator,
+        network: sync,
+        scratch: () => openScratch(home),
+      }),
     (running) => running.stop(),
   );
+  const { ledger } = homeLedger;
   const trust = await life.start(
     'trust',
     () => createTrust({ ledger, clock }),
@@ -215,7 +210,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   const operator = holding(createTickSigner({ suite: nativeSuite, signer: key, network }), key);
   const standOn = { key, trust, network, mesh, ledger, wallet, verifier };
   const books = await openBooks({ ...ground, ...standOn }, life);
-  return { ...ground, ...standOn, choice, standing, operator, ...books };
+  return { ...ground, ...standOn, homeLedger, choice, standing, operator, ...books };
 }
 
 async function openBooks(

@@ -60,7 +60,7 @@ export async function startListing(core: Core, life: Lifecycle): Promise<Listing
 
 /** What the ledger holds in the channel that a receipt names, if that is one from its payer to its payee. */
 function stakeOf(ledger: Core['ledger'], { channel: id, payer, payee }: Receipt): bigint {
-  const channel = id && ledger.channel(id);
+  const channel = id && ledger.channelsOf(payer).find((one) => equalBytes(one.id, id));
   if (!channel || !equalBytes(channel.payer, payer) || !equalBytes(channel.payee, payee)) return 0n;
   return channel.deposit;
 }

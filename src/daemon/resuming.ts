@@ -63,7 +63,7 @@ export function createResuming(parts: ResumingParts): Resuming {
 export function resumeHandlers(parts: {
   readonly resuming: Resuming;
   readonly callers: Callers;
-  readonly ledger: Pick<Ledger, 'asset'>;
+  readonly ledger: Pick<Ledger, 'read'>;
   readonly clock: Clock;
 }): Pick<AdminHandlers, 'resume' | 'resume.ticket'> {
   const { resuming, clock } = parts;

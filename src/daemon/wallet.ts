@@ -131,8 +131,10 @@ function within(clock: Clock, stopping: AbortSignal, signal?: AbortSignal): Abor
 function channelView(ledger: Ledger): ChannelView {
   return {
     channel(id) {
-      const found = ledger.channel(id);
-      return found && infoOf(found);
+      return ledger.read(({ channel }) => {
+        const found = channel(id);
+        return found && infoOf(found);
+      });
     },
     between: (payer, payee) =>
       ledger
@@ -154,9 +156,10 @@ async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSigna
   while (!signal.aborted) {
     // A transaction of an earlier run or round goes on by itself; a second draw beside it would draw twice.
     await client.settled({ signal }).catch(() => {});
-    const { balance, nonce } = ledger.account(signer.publicKey);
-    if (balance > 0n || nonce > 0) return;
     try {
+      await ledger.current({ signal });
+      const { balance, nonce } = ledger.account(signer.publicKey);
+      if (balance > 0n || nonce > 0) return;
       await client.send({ type: 'faucet', to: signer.publicKey, amount }, { signal: within(clock, signal) });
       return;
     } catch (error) {

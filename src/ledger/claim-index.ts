@@ -3,11 +3,12 @@
  * how many receipts its charge counts, so that a payer, and a light client on its behalf, finds the claim that counts a
  * receipt without reading blocks.
  */
-import { concat, prefixEnd, toHex, u32be, u64be } from '../base/bytes.ts';
+import { concat, equalBytes, prefixEnd, toHex, u32be, u64be } from '../base/bytes.ts';
+import { asSaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { Hash } from '../protocol/ids.ts';
 import { type Charge, charge } from '../protocol/payment.ts';
-import type { Action } from '../protocol/transaction.ts';
+import { type Action, claimsOf } from '../protocol/transaction.ts';
 import type { ExecutedBlock } from './blocks.ts';
 import { CLAIMS } from './layout.ts';
 
@@ -23,11 +24,23 @@ function laneKey({ channel, lane }: Omit<ClaimSought, 'count'>): Uint8Array {
   return concat(CLAIMS, channel, u32be(lane));
 }
 
-/** The charge of the claim that an action carries, if it carries one. Throws `malformed`. */
-export function chargeIn(action: Action): Charge | undefined {
-  if (action.type === 'claim') return charge.decode(action.charge.payload);
-  if (action.type === 'close-by-payee') return action.claim && charge.decode(action.claim.charge.payload);
-  return undefined;
+/** The charges of the claims that an action carries; those of a batch that cannot be read are left out. */
+export function chargesIn(action: Action): readonly Charge[] {
+  return claimsOf(action).flatMap((claim) => {
+    try {
+      return charge.decode(claim.charge.payload);
+    } catch (error) {
+      if (asSaharaError(error).code === 'malformed') return [];
+      throw error;
+    }
+  });
+}
+
+/** Of the claims that an action carries, the charge that counts the receipt with the fewest others. */
+export function chargeFor(action: Action, { channel, lane, count }: ClaimSought): Charge | undefined {
+  return chargesIn(action)
+    .filter((one) => equalBytes(one.channel, channel) && one.lane === lane && one.sequence >= count)
+    .sort((a, b) => a.sequence - b.sequence)[0];
 }
 
 /** Store operations that note the claims of a block that took effect. The first claim of a charge is the one that paid. */
@@ -38,13 +51,12 @@ export function claimOperations(
   const noted = new Map<string, StoreOperation>();
   for (const [index, { id, content }] of transactions.entries()) {
     if (content.fault !== undefined || results[index]?.code !== 0) continue;
-    const terms = chargeIn(content.transaction.action);
-    if (terms === undefined) continue;
-    const { channel, lane, sequence } = terms;
-    const key = concat(laneKey({ channel, lane }), u64be(BigInt(sequence)));
-    const name = toHex(key);
-    if (noted.has(name) || read(key) !== undefined) continue;
-    noted.set(name, { type: 'put', key, value: id });
+    for (const { channel, lane, sequence } of chargesIn(content.transaction.action)) {
+      const key = concat(laneKey({ channel, lane }), u64be(BigInt(sequence)));
+      const name = toHex(key);
+      if (noted.has(name) || read(key) !== undefined) continue;
+      noted.set(name, { type: 'put', key, value: id });
+    }
   }
   return [...noted.values()];
 }

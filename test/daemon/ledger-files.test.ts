@@ -79,12 +79,7 @@ test('LEDGER-143: a home that began from a snapshot finds what was settled since
   const parts = { suite, store, clock: systemClock, log: silentLog, signer: sequencer };
   const ledger = await createEmbeddedLedger(parts, testGenesis());
   expect(ledger.base).toBe(1);
-  const settlements = createSettlements({
-    ledger,
-    store: createMemoryStore(),
-    log: silentLog,
-    paysFrom: () => true,
-  });
+  const settlements = createSettlements({ ledger });
   const amounts = [{ asset: new Uint8Array(32), amount: 9n }];
   const claim = claimOf(bench.network, { channel, payer: alice, payee: bob, ceiling: 9n, amounts });
   await ledger.submit(signAction(bench.network, bob, 0, { type: 'claim', ...claim }));
@@ -92,6 +87,5 @@ test('LEDGER-143: a home that began from a snapshot finds what was settled since
   const found = { ...receipt.decode(ending.receipt.payload), channel, lane: 0, sequence: 0 };
   expect(await settlements.has(found)).toBe(true);
   expect(await settlements.has({ ...found, lane: 1 })).toBe(false);
-  await settlements.stop();
   await ledger.stop();
 });

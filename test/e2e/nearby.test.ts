@@ -18,7 +18,7 @@ describe('two peers on one network', () => {
     const begun = await first.start();
     const joined = await second.start();
     expect(begun.ledger.role).toBe('sequencer');
-    expect(joined.ledger).toMatchObject({ network: begun.ledger.network, role: 'follower' });
+    expect(joined.ledger).toMatchObject({ network: begun.ledger.network, role: 'light' });
     expect(joined.did).not.toBe(begun.did);
     const answer = await must(second, 'ask', 'guide', 'How does a payee get paid if the payer disappears?');
     expect(answer).toContain('paid 0.002 SAHARA');

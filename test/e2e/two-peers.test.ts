@@ -44,7 +44,12 @@ describe('two peers', () => {
     await must(host, 'collect');
     const { balance } = await host.client.call('earnings', {});
     expect(BigInt(balance)).toBe(100_002_000_000n);
-    expect(JSON.parse(await must(caller, 'ledger', 'verify', '--json'))).toMatchObject({ sound: true });
+    expect(JSON.parse(await must(host, 'ledger', 'verify', '--json'))).toMatchObject({ sound: true });
+    // LEDGER-155: who only calls keeps no ledger, and says so.
+    const { ledger } = await caller.client.call('status', {});
+    expect(ledger).toMatchObject({ role: 'light', light: { channels: 1, peers: { connected: 1, answering: 1 } } });
+    expect(ledger.light?.warning).toBeUndefined();
+    expect((await caller.sahara(['ledger', 'verify'])).stderr).toContain('(ledger-light)');
   });
 
   it('sees any changed byte of the evidence', async () => {

@@ -6,6 +6,7 @@ import type { HostedAgentRow } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
 import { amount, showTable } from '../show.ts';
 import { shortDid } from '../terminal.ts';
+import { tellLedgerKept } from './vault.ts';
 
 interface AddOptions {
   readonly name?: string;
@@ -57,6 +58,7 @@ async function add(app: App, file: string | undefined, options: AddOptions): Pro
       `${app.terminal.paint('green', row.name)} is live: ${priceOf(row)}, ${shortDid(row.did)}.`,
     );
     if (row.note !== undefined) app.terminal.line(app.terminal.paint('yellow', row.note));
+    tellLedgerKept(app, row);
     app.terminal.line(`Ask it:  sahara ask ${row.name} "..."`);
   });
 }

@@ -3,7 +3,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { formatAmount } from '../../base/amount.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
-import type { Finding, StatusReport } from '../../daemon/admin/types.ts';
+import type { Finding, LedgerReport, StatusReport } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption, exitCodeOf } from '../app.ts';
 import { examineHome } from '../doctor.ts';
 import { plural, type Style, shortId } from '../terminal.ts';
@@ -37,8 +37,9 @@ function showStatus({ terminal }: App, report: StatusReport): void {
   const rows: (readonly [string, string])[] = [
     ['peer', report.peerId],
     ['you', report.did],
-    ['network', `${report.ledger.network} (this peer is its ${report.ledger.role})`],
-    ['ledger', `height ${report.ledger.height}, head ${shortId(report.ledger.headHash)}`],
+    ['network', `${report.ledger.network} (this peer is ${ROLES[report.ledger.role]})`],
+    ['ledger', ledgerLine(report.ledger)],
+    ...lightRows(report.ledger),
     ['balance', formatAmount(BigInt(report.balance))],
     ['agents', report.agents.join(', ') || 'none'],
     ['vaults', report.vaults.join(', ') || 'none'],
@@ -56,6 +57,31 @@ function showStatus({ terminal }: App, report: StatusReport): void {
   }
   const [address] = report.addresses;
   if (address !== undefined) terminal.line(`\nOthers join with:  sahara up --bootstrap ${address}`);
+}
+
+const ROLES: Readonly<Record<LedgerReport['role'], string>> = {
+  sequencer: 'its sequencer',
+  follower: 'its follower',
+  light: 'a light client of it',
+};
+
+function ledgerLine({ role, height, headHash }: LedgerReport): string {
+  return `${role === 'light' ? 'light, ' : ''}height ${height}, head ${shortId(headHash)}`;
+}
+
+/** What a light client knows, and by whom. */
+function lightRows({ light }: LedgerReport): readonly (readonly [string, string])[] {
+  if (light === undefined) return [];
+  const { headerHeight, provedHeight, channels, peers, warning, evidence } = light;
+  const rows: (readonly [string, string])[] = [
+    [
+      'proofs',
+      `own records at block ${provedHeight} of ${headerHeight}, ${plural(channels, 'channel')}; ${peers.answering} of ${plural(peers.connected, 'peer')} answer`,
+    ],
+  ];
+  if (warning !== undefined) rows.push(['warning', warning]);
+  if (evidence !== undefined) rows.push(['evidence', `two headers of one height: ${evidence.join(' and ')}`]);
+  return rows;
 }
 
 function duration(ms: number): string {

@@ -53,8 +53,17 @@ export const vaultCommands: CommandGroup = (program, run) => {
 
 async function create(app: App, name: string): Promise<void> {
   const row = await app.client.call('vault.create', { name }, { signal: app.signal });
-  app.terminal.result(row, () =>
-    app.terminal.line(`Made the vault ${row.name}. Fill it:  sahara vault add ${row.name} FOLDER`),
+  app.terminal.result(row, () => {
+    app.terminal.line(`Made the vault ${row.name}. Fill it:  sahara vault add ${row.name} FOLDER`);
+    tellLedgerKept(app, row);
+  });
+}
+
+/** Says that the home keeps the whole ledger from now on. */
+export function tellLedgerKept(app: App, { ledgerKept }: { readonly ledgerKept?: number }): void {
+  if (ledgerKept === undefined) return;
+  app.terminal.line(
+    `This home was a light client; as a host it keeps the whole ledger now, up to block ${ledgerKept}.`,
   );
 }
 

@@ -3,6 +3,8 @@
  * hexadecimal, times are milliseconds since 1970. The command line prints these with `--json` as they stand.
  */
 
+import type { LightReport } from '../../ledger/light/ledger.ts';
+
 /** What runs here. */
 export interface StatusReport {
   readonly version: string;
@@ -44,6 +46,8 @@ export interface LedgerReport {
   readonly faucet: boolean;
   /** Everything that exists, grains. */
   readonly supply: string;
+  /** How a light client stands with its peers. */
+  readonly light?: LightReport;
 }
 
 /** One finding of `doctor`. */
@@ -121,6 +125,8 @@ export interface MeasuredRow {
 
 /** An agent that this daemon hosts. */
 export interface HostedAgentRow {
+  /** Height at which this home began to keep the whole ledger for it; absent if it did already. */
+  readonly ledgerKept?: number;
   readonly name: string;
   readonly did: string;
   readonly asset: string;
@@ -134,6 +140,8 @@ export interface HostedAgentRow {
 
 /** A vault. */
 export interface VaultRow {
+  /** Height at which this home began to keep the whole ledger for it; absent if it did already. */
+  readonly ledgerKept?: number;
   readonly name: string;
   readonly documents: number;
   readonly chunks: number;

@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 100;
 export function agentHandlers(
   running: Running,
 ): Pick<AdminHandlers, 'agents' | 'agent.add' | 'agent.list' | 'agent.remove'> {
-  const { agents, directory, clock, mesh } = running;
+  const { agents, directory, clock, mesh, homeLedger } = running;
   return {
     async agents({ waitMs = 0 }, signal) {
       const untilMs = clock.monotonicMs() + waitMs;
@@ -20,7 +20,11 @@ export function agentHandlers(
       }
       return directory.agents().map((listing) => rowOf(listing, mesh.peerId));
     },
-    'agent.add': ({ manifest, replace = false }, signal) => agents.add(manifest, { replace, signal }),
+    async 'agent.add'({ manifest, replace = false }, signal) {
+      const ledgerKept = await homeLedger.keepWhole({ signal });
+      const row = await agents.add(manifest, { replace, signal });
+      return { ...row, ...(ledgerKept !== undefined && { ledgerKept }) };
+    },
     'agent.list': () => agents.list(),
     async 'agent.remove'({ name }) {
       await agents.remove(name);

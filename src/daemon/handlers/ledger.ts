@@ -14,8 +14,9 @@ import { stakeSummary } from './stake-words.ts';
 type LedgerMethods = 'ledger.status' | 'ledger.accounts' | 'ledger.transactions' | 'ledger.verify';
 
 /** The ledger as this peer knows it. */
-export function ledgerReport({ ledger }: Pick<Core, 'ledger'>): LedgerReport {
+export function ledgerReport({ ledger, homeLedger }: Pick<Core, 'ledger' | 'homeLedger'>): LedgerReport {
   const head = ledger.head();
+  const light = homeLedger.report();
   return {
     network: ledger.network,
     role: ledger.mode,
@@ -27,6 +28,7 @@ export function ledgerReport({ ledger }: Pick<Core, 'ledger'>): LedgerReport {
     faucet: ledger.genesis.faucet !== undefined,
     supply: String(ledger.supply().total),
     ...(head.halted !== undefined && { halted: head.halted }),
+    ...(light && { light }),
   };
 }
 
@@ -43,9 +45,9 @@ export function ledgerHandlers(core: Core): Pick<AdminHandlers, LedgerMethods> {
   const { ledger, wallet } = core;
   return {
     'ledger.status': async () => ledgerReport(core),
-    'ledger.accounts': async ({ did }) => {
+    'ledger.accounts': async ({ did }, signal) => {
       const key = did === undefined ? wallet.publicKey : keyOf(did);
-      const { balance, nonce } = ledger.account(key);
+      const { balance, nonce } = await ledger.read(({ account }) => account(key), { signal });
       return [{ did: didOf(key), balance: String(balance), nonce }];
     },
     'ledger.transactions': async ({ limit }) => {

@@ -8,7 +8,7 @@ import { unpaid } from '../../payment/claims.ts';
 import { type Bundle, bundle, readBundle } from '../../protocol/bundle.ts';
 import { callRequest } from '../../protocol/call.ts';
 import { card } from '../../protocol/card.ts';
-import { didOf, publicKeyOf } from '../../protocol/ids.ts';
+import { didOf, type Hash, publicKeyOf } from '../../protocol/ids.ts';
 import { receipt as receiptSchema } from '../../protocol/payment.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { EarningRow, ReceiptRow } from '../admin/types.ts';
@@ -61,13 +61,10 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
 
 /** Assets that this operator registered or owns a share of. */
 export async function ownAssets({ assets, ledger, wallet }: Running): Promise<readonly Asset[]> {
-  const found = new Map<string, Asset>();
-  for (const id of await assets.registered()) {
-    const asset = ledger.asset(id);
-    if (asset) found.set(toHex(id), asset);
-  }
-  for (const asset of ledger.assetsOf(wallet.publicKey)) found.set(toHex(asset.id), asset);
-  return [...found.values()];
+  const ids = new Map<string, Hash>();
+  for (const id of await assets.registered()) ids.set(toHex(id), id);
+  for (const id of await ledger.listed('assets', wallet.publicKey)) ids.set(toHex(id), id);
+  return ledger.read(({ asset }) => [...ids.values()].flatMap((id) => asset(id) ?? []));
 }
 
 function total(amounts: readonly bigint[]): bigint {
@@ -123,7 +120,7 @@ async function receipts(running: Running, limit: number): Promise<readonly Recei
       question: callRequest.decode(evidence.opening.request).question,
       amount: String(receipt.amount),
       finish: receipt.finish,
-      settled: await running.settlements.has(receipt),
+      settled: evidence.settlement !== undefined || (await running.settlements.has(receipt)),
     });
   }
   return rows;

@@ -93,13 +93,18 @@ async function disk({ home }: Running): Promise<Finding> {
   };
 }
 
-function ledger({ ledger: chain, mesh }: Running): Finding {
+function ledger({ ledger: chain, mesh, homeLedger }: Running): Finding {
   const head = chain.head();
   const found = `${chain.network}, height ${head.height}, state ${toHex(head.stateRoot).slice(0, 12)}`;
   if (head.halted !== undefined) {
     const next =
       'See `sahara logs`; `sahara ledger verify` names the block. Nothing is paid until it is mended.';
     return { name: 'ledger', state: 'fault', found: `halted: ${head.halted}`, next };
+  }
+  const light = homeLedger.report();
+  if (light?.warning !== undefined) {
+    const next = 'Connect to another peer that keeps the ledger; `sahara status` shows how many answer.';
+    return { name: 'ledger', state: 'fault', found: `${found}, light. ${light.warning}`, next };
   }
   if (chain.mode === 'follower' && mesh.peers().length === 0) {
     const next = 'Its sequencer cannot be reached: start it, or name a peer with --bootstrap.';

@@ -31,7 +31,11 @@ export function vaultHandlers(
 ): Pick<AdminHandlers, VaultMethods> {
   const { vaults } = core.knowledge;
   return {
-    'vault.create': async ({ name }) => rowOf(name, await vaults.create(name)),
+    async 'vault.create'({ name }, signal) {
+      const ledgerKept = await core.homeLedger.keepWhole({ signal });
+      const row = await rowOf(name, await vaults.create(name));
+      return { ...row, ...(ledgerKept !== undefined && { ledgerKept }) };
+    },
     async 'vault.list'() {
       const rows: VaultRow[] = [];
       for (const name of await vaults.names()) rows.push(await rowOf(name, await vaults.open(name)));

@@ -22,9 +22,18 @@ import { admit } from './admission.ts';
 import { createLightClient, type LightClient } from './client.ts';
 import { Lately } from './lately.ts';
 import type { LightLedgerOptions, LightLedgerParts, LightReport } from './ledger.ts';
-import type { LightPeersReport } from './peers.ts';
+import { patienceOf, reportOf } from './report.ts';
 import { Sent } from './sent.ts';
-import { channelsIn, type Followed, type FollowedRecords, gathering, genesisReader, View } from './view.ts';
+import {
+  channelsIn,
+  type Followed,
+  type FollowedRecords,
+  gathering,
+  genesisReader,
+  same,
+  sameRecords,
+  View,
+} from './view.ts';
 
 /** Looks at own channels that fit into the delay of a closing one, so that one that fails is not the last. */
 const LOOKS_PER_DELAY = 8;
@@ -32,8 +41,6 @@ const LOOKS_PER_DELAY = 8;
 const WATCH_BLOCKS_MAX = 16;
 /** Records up to which own ones are proved again at every block. */
 const CHEAP_RECORDS = 64;
-/** Longest time without an answer that holds before it is told, milliseconds. */
-const WARN_AFTER_MS = 60_000;
 /** Tag bytes come first in a state key, then the id. */
 const ID_AT = 1;
 const ID_BYTES = 32;
@@ -52,7 +59,7 @@ export class Following {
   readonly #channels = new Map<string, Hash>();
   readonly #leaving: (() => void)[] = [];
   readonly #lately: Lately;
-  readonly #leaveNews: () => void;
+  #leaveNews: () => void = () => {};
   #round: Promise<void> | undefined;
   #proving: Promise<void> = Promise.resolve();
   #again = false;
@@ -88,7 +95,7 @@ export class Following {
     this.#readOwn(readsFrom(gathering(genesisReader(genesis), start)));
     this.view = new View(prefixed(store, Uint8Array.of(2)), { head: this.client.start, records: start });
     for (const id of channelsIn(this.view.records)) this.#channels.set(nameOf(id), id);
-    this.#leaveNews = network.onBlock((news) => this.#hear(news));
+    this.hearNews();
     this.#leaving.push(
       network.onPeer(() => this.#look()),
       every(clock, settings.pollIntervalMs, () => this.#look()),
@@ -160,24 +167,15 @@ export class Following {
   }
 
   report(): LightReport {
-    const { clock } = this.#parts;
-    const ago = this.#provedAtMs === undefined ? undefined : clock.monotonicMs() - this.#provedAtMs;
-    const evidence = this.client.evidence();
-    const peers = this.client.peers();
-    const warning = this.#warning(ago, peers);
-    return {
-      headerHeight: this.client.head().height,
-      provedHeight: this.view.head.height,
-      ...(ago !== undefined && { provedAgoMs: Math.round(ago) }),
-      peers,
-      channels: this.#channels.size,
-      ...(warning !== undefined && { warning }),
-      ...(evidence && {
-        evidence: [evidence.one, evidence.other].map(({ payload }) =>
-          toHex(this.#parts.suite.sha256(payload)),
-        ),
-      }),
-    };
+    const { clock, suite } = this.#parts;
+    const proved = { height: this.view.head.height, atMs: this.#provedAtMs, fault: this.#fault };
+    const patienceMs = patienceOf(this.#genesis, this.#settings);
+    const parts = { client: this.client, suite, nowMs: clock.monotonicMs() };
+    return reportOf(parts, { proved, patienceMs, channels: this.#channels.size });
+  }
+
+  hearNews(): void {
+    this.#leaveNews = this.#parts.network.onBlock((news) => this.#hear(news));
   }
 
   /** Hears no more news of blocks, for somebody else listens now. */
@@ -192,18 +190,6 @@ export class Following {
     this.#stopping.abort(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
     this.sent.rejectAll(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
     await this.#round;
-  }
-
-  #warning(ago: number | undefined, peers: LightPeersReport): string | undefined {
-    const { closeDelayBlocks, blockIntervalMs } = this.#genesis.parameters;
-    const patience = Math.max(
-      3 * this.#settings.pollIntervalMs,
-      Math.min(WARN_AFTER_MS, (closeDelayBlocks * blockIntervalMs) / 4),
-    );
-    if (peers.connected === 0) return 'No peer is connected: nothing is known of the latest blocks';
-    if (ago === undefined) return `No peer has proved anything yet${this.#fault ? `: ${this.#fault}` : ''}`;
-    if (ago <= patience) return undefined;
-    return `For ${Math.round(ago / 1000)} s no peer has proved own records${this.#fault ? `: ${this.#fault}` : ''}`;
   }
 
   /** Follows the channel that a transaction opens, from before it is seen. */
@@ -384,15 +370,6 @@ export class Following {
     if (this.#stopping.signal.aborted)
       throw new SaharaError('cancelled', { reason: 'the ledger has stopped' });
   }
-}
-
-function same(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
-  return one === undefined || other === undefined ? one === other : equalBytes(one, other);
-}
-
-function sameRecords(one: FollowedRecords, other: FollowedRecords): boolean {
-  if (one.size !== other.size) return false;
-  return [...one].every(([name, { value }]) => other.has(name) && same(value, other.get(name)?.value));
 }
 
 function every(clock: Clock, intervalMs: number, run: () => void): () => void {

@@ -7,7 +7,8 @@ import { SaharaError } from '../../base/errors.ts';
 import { LIGHT_LATELY_MAX, LIGHT_LATELY_MS } from '../limits.ts';
 import { nameOf } from '../names.ts';
 import type { ReadRecord } from '../queries.ts';
-import { IDENTITIES, REVOCATIONS, stateKey, type Table } from '../records.ts';
+import { stateKey, type Table } from '../records.ts';
+import { IDENTITIES, REVOCATIONS } from '../records-identity.ts';
 import type { Followed } from './view.ts';
 
 const KEPT: ReadonlySet<number> = new Set([IDENTITIES.tag, REVOCATIONS.tag]);

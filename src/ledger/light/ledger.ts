@@ -75,6 +75,7 @@ export interface LightLedger extends Ledger {
   report(): LightReport;
   /** Hears no more news of blocks, for somebody else listens now; it goes on asking. */
   leaveNews(): void;
+  hearNews(): void;
 }
 
 /** Opens the light ledger of `genesis` in `parts.store`. Throws `network-mismatch` when that holds another network's. */
@@ -120,5 +121,6 @@ export async function createLightLedger(
     stop: () => following.stop(),
     report: () => following.report(),
     leaveNews: () => following.leaveNews(),
+    hearNews: () => following.hearNews(),
   };
 }

@@ -6,7 +6,7 @@ import { LINEAGE_DEPTH_MAX } from '../../protocol/limits.ts';
 import type { Signed } from '../../protocol/signing.ts';
 import { verifyStateProof } from '../../protocol/state-proof.ts';
 import { transactionId } from '../../protocol/transaction.ts';
-import { type ClaimSought, chargeIn } from '../claim-index.ts';
+import { type ClaimSought, chargeFor } from '../claim-index.ts';
 import { checkInclusion } from '../inclusion.ts';
 import type { InclusionProof, LedgerHead } from '../ledger.ts';
 import {
@@ -127,13 +127,8 @@ export class Prover {
       const { proof } = answer;
       if (proof === undefined) return undefined;
       const { id, content } = prepareTransaction(suite, this.chain.network, proof.transaction);
-      const terms = content.fault === undefined ? chargeIn(content.transaction.action) : undefined;
-      const counts =
-        terms !== undefined &&
-        equalBytes(terms.channel, sought.channel) &&
-        terms.lane === sought.lane &&
-        terms.sequence >= sought.count &&
-        proof.result.code === 0;
+      const terms = content.fault === undefined && chargeFor(content.transaction.action, sought);
+      const counts = terms !== undefined && terms !== false && proof.result.code === 0;
       if (!counts) throw wrong('It proved another claim');
       return (await this.#checkInclusion(id, proof)).proof;
     });

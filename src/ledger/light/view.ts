@@ -2,6 +2,7 @@
  * What a light ledger knows without asking: the records that it follows, as peers proved them at one block, in memory and
  * on disk. It begins with the genesis' own state, which nobody has to prove.
  */
+import { equalBytes } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Store } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
@@ -130,4 +131,15 @@ export function genesisReader(genesis: Genesis): ReadRecord {
     const value = values.get(nameOf(stateKey(table, id)));
     return value && table.schema.decode(value);
   };
+}
+
+/** Whether two values are the same, absence too. */
+export function same(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one === undefined || other === undefined ? one === other : equalBytes(one, other);
+}
+
+/** Whether two sets of records are the same. */
+export function sameRecords(one: FollowedRecords, other: FollowedRecords): boolean {
+  if (one.size !== other.size) return false;
+  return [...one].every(([name, { value }]) => other.has(name) && same(value, other.get(name)?.value));
 }

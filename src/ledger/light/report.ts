@@ -1,0 +1,64 @@
+/** What a light ledger tells of itself, and when it warns. */
+import { toHex } from '../../base/bytes.ts';
+import type { Genesis } from '../../protocol/block.ts';
+import type { Suite } from '../../protocol/suite.ts';
+import type { LightClient } from './client.ts';
+import type { LightLedgerOptions, LightReport } from './ledger.ts';
+
+/** Longest time without an answer that holds before it is told, milliseconds. */
+const WARN_AFTER_MS = 60_000;
+/** Parts of a channel's closing delay that may pass without one. */
+const WARN_WITHIN_DELAY = 4;
+/** Rounds of asking that may fail before it is told. */
+const WARN_ROUNDS = 3;
+
+/** How long nobody may prove own records before that is told, milliseconds. */
+export function patienceOf({ parameters }: Genesis, { pollIntervalMs }: LightLedgerOptions): number {
+  const delayMs = parameters.closeDelayBlocks * parameters.blockIntervalMs;
+  return Math.max(WARN_ROUNDS * pollIntervalMs, Math.min(WARN_AFTER_MS, delayMs / WARN_WITHIN_DELAY));
+}
+
+/** What is reported on, besides what the client knows. */
+export interface Reported {
+  readonly proved: {
+    readonly height: number;
+    readonly atMs: number | undefined;
+    readonly fault: string | undefined;
+  };
+  readonly patienceMs: number;
+  readonly channels: number;
+}
+
+/** The report at `parts.nowMs`, monotonic. */
+export function reportOf(
+  parts: { readonly client: LightClient; readonly suite: Suite; readonly nowMs: number },
+  { proved, patienceMs, channels }: Reported,
+): LightReport {
+  const { client, suite, nowMs } = parts;
+  const ago = proved.atMs === undefined ? undefined : Math.round(nowMs - proved.atMs);
+  const evidence = client.evidence();
+  const peers = client.peers();
+  const warning = warningOf(ago, { proved, patienceMs, connected: peers.connected });
+  return {
+    headerHeight: client.head().height,
+    provedHeight: proved.height,
+    ...(ago !== undefined && { provedAgoMs: ago }),
+    peers,
+    channels,
+    ...(warning !== undefined && { warning }),
+    ...(evidence && {
+      evidence: [evidence.one, evidence.other].map(({ payload }) => toHex(suite.sha256(payload))),
+    }),
+  };
+}
+
+function warningOf(
+  ago: number | undefined,
+  { proved, patienceMs, connected }: Pick<Reported, 'proved' | 'patienceMs'> & { readonly connected: number },
+): string | undefined {
+  const why = proved.fault === undefined ? '' : `: ${proved.fault}`;
+  if (connected === 0) return 'No peer is connected: nothing is known of the latest blocks';
+  if (ago === undefined) return `No peer has proved anything yet${why}`;
+  if (ago <= patienceMs) return undefined;
+  return `For ${Math.round(ago / 1000)} s no peer has proved own records${why}`;
+}
