@@ -43,7 +43,10 @@ export function chargeFor(action: Action, { channel, lane, count }: ClaimSought)
     .sort((a, b) => a.sequence - b.sequence)[0];
 }
 
-/** Store operations that note the claims of a block that took effect. The first claim of a charge is the one that paid. */
+/**
+ * Store operations that note the claims of a block that took effect, of a batch only when all of it did. The first claim
+ * of a charge is the one that paid.
+ */
 export function claimOperations(
   read: (key: Uint8Array) => Uint8Array | undefined,
   { transactions, results }: Pick<ExecutedBlock, 'transactions' | 'results'>,

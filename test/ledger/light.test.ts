@@ -107,10 +107,13 @@ test('LEDGER-145 LEDGER-146: over real nodes, a light client proves what the led
       }),
     }),
   ];
+  const hot = person('hot').publicKey;
+  sent.push(signAction(name, alice, 1, { type: 'set-voucher-key', channel, key: hot }));
   for (const message of sent) await ledger.submit(message);
   const head = ledger.head();
   expect(await client.follow()).toEqual(head);
   expect(await client.channel(channel)).toEqual({ value: ledger.channel(channel), head });
+  expect((await client.channel(channel)).value?.voucherKeys).toEqual([{ key: hot }]);
   expect((await client.channel(channel)).value?.lanes).toEqual([{ lane: 0, paid: 600n, total: 600n }]);
   expect(await client.asset(asset)).toEqual({ value: ledger.asset(asset), head });
   expect((await client.asset(asset)).value?.received).toBe(603n);

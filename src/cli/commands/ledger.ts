@@ -148,11 +148,19 @@ async function transactions(app: App, options: { readonly limit: string }): Prom
       shortId(row.id),
       row.type,
       shortDid(row.sender),
-      row.code === 0 ? 'done' : `refused ${row.code}`,
+      resultWord(row.code),
       plainName(row.summary, 70),
     ]);
     showTable(app, ['HEIGHT', 'TRANSACTION', 'KIND', 'SENDER', 'RESULT', 'WHAT'], cells);
   });
+}
+
+/** Of a batch of claims of which some took effect (LEDGER-112). */
+const IN_PART = 143;
+
+function resultWord(code: number): string {
+  if (code === 0) return 'done';
+  return code === IN_PART ? 'done in part' : `refused ${code}`;
 }
 
 async function verify(app: App): Promise<void> {
