@@ -135,7 +135,8 @@ export interface ProvedEntry {
 
 /** What the state of a signed header holds under some keys, in their order. */
 export interface ProvedState {
-  readonly header: Signed;
+  /** Absent before the first block: then the genesis' own state holds it. */
+  readonly header: Signed | undefined;
   readonly entries: readonly ProvedEntry[];
 }
 
@@ -274,8 +275,8 @@ export interface Ledger {
   lookup(id: Hash): Inclusion | undefined;
   proof(id: Hash): Promise<InclusionProof | undefined>;
   /**
-   * Proves offline what the state holds under at most 128 state keys, all against one signed header. Rejects with
-   * `state-unproven` before the first block, or when no peer proves it.
+   * Proves offline what the state holds under at most 128 state keys, all against one signed header. A light ledger
+   * rejects with `state-unproven` when no peer proves it.
    */
   prove(keys: readonly Uint8Array[], options?: { readonly signal?: AbortSignal }): Promise<ProvedState>;
   /** Proves what the state holds under a key of `records.ts`, against the head's state root. */

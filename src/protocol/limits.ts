@@ -17,7 +17,7 @@ export const GUARDIANS_MAX = 16;
 /** Most retired keys of an identity whose statements still count. */
 export const RETIRED_KEYS_MAX = 8;
 /** Most DIDs whose keys one key evidence proves. */
-export const KEY_EVIDENCE_DIDS_MAX = 256;
+export const KEY_EVIDENCE_DIDS_MAX = 128;
 /** Longest certificate chain. */
 export const CERTIFICATE_CHAIN_MAX = 4;
 /** Largest signed card, bytes. */

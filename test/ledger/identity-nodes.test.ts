@@ -4,9 +4,12 @@ import { silentLog } from '../../src/base/log.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { networkNameOf } from '../../src/ledger/genesis.ts';
+import { keyEvidenceOf } from '../../src/ledger/key-evidence.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { createLightClient } from '../../src/ledger/light/client.ts';
 import { RESULT_CODES } from '../../src/ledger/result-codes.ts';
 import { type LedgerMesh, ledgerTopics } from '../../src/ledger/sync.ts';
+import { keyEvidence, openKeyEvidence } from '../../src/protocol/key-evidence.ts';
 import { type Signed, signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import type { Action } from '../../src/protocol/transaction.ts';
@@ -97,4 +100,32 @@ test('LEDGER-79: a wrong signature of a registered DID is dropped without blame,
   expect(await judged(of(k2, 1, rotate(k2, k1)))).toBe('ignore');
   expect(await judged(signAction(name, k2, 0, pay, { sender: bob.publicKey }))).toBe('reject');
   expect(await judged(of(k1, 1, rotate(k1, k2)))).toBe('accept');
+});
+
+test('ID-20 LEDGER-146: key evidence is made from a ledger that is kept and from one that is asked', async () => {
+  const network = createInProcessNetwork();
+  const leader = await start(network.join('leader'), sequencer);
+  const asking = createLightClient({
+    suite,
+    genesis,
+    ask: network.join('caller'),
+    store: createMemoryStore(),
+  });
+  const dids = [bob, alice, carol].map(({ publicKey }) => publicKey);
+  for (const ledger of [leader, asking]) {
+    expect(await keyEvidenceOf(ledger, [])).toBeUndefined();
+    expect(await keyEvidenceOf(ledger, dids)).toBeUndefined();
+  }
+  await leader.submit(of(alice, 0, register(k1)));
+  await leader.submit(of(k1, 1, rotate(k1, k2)));
+  for (const ledger of [leader, asking]) {
+    const evidence = await keyEvidenceOf(ledger, dids);
+    if (evidence === undefined) throw new Error('no evidence');
+    const decoded = keyEvidence.decode(keyEvidence.encode(evidence));
+    const known = openKeyEvidence(suite, decoded, { network: name, sequencer: sequencer.publicKey });
+    expect(known.count).toBe(1);
+    expect(known.signersOf(alice.publicKey)).toEqual([k1.publicKey, alice.publicKey]);
+    expect(known.signersOf(bob.publicKey)).toEqual([bob.publicKey]);
+    expect(await keyEvidenceOf(ledger, [bob.publicKey])).toBeUndefined();
+  }
 });

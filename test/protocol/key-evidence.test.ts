@@ -111,7 +111,7 @@ describe('key evidence', () => {
       header,
       identities: Array.from({ length: count }, () => identities[0] as (typeof identities)[number]),
     });
-    expect(keyEvidence.decode(keyEvidence.encode(many(KEY_EVIDENCE_DIDS_MAX))).identities).toHaveLength(256);
+    expect(keyEvidence.decode(keyEvidence.encode(many(KEY_EVIDENCE_DIDS_MAX))).identities).toHaveLength(128);
     expect(() => keyEvidence.encode(many(KEY_EVIDENCE_DIDS_MAX + 1))).toThrow();
   });
 });

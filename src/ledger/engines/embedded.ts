@@ -5,7 +5,7 @@
  */
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { SaharaError } from '../../base/errors.ts';
+import { invariant, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
 import { type Genesis, genesis as genesisSchema } from '../../protocol/block.ts';
@@ -14,8 +14,9 @@ import type { Signed } from '../../protocol/signing.ts';
 import type { Signer, Suite } from '../../protocol/suite.ts';
 import { openChain } from '../chain.ts';
 import { networkNameOf } from '../genesis.ts';
-import type { Inclusion, Ledger } from '../ledger.ts';
-import { createLightAnswers } from '../light/answers.ts';
+import type { Inclusion, Ledger, ProvedState } from '../ledger.ts';
+import { createLightAnswers, type LightAnswers } from '../light/answers.ts';
+import { STATE_KEYS_ASKED_MAX } from '../limits.ts';
 import { type HeadMark, keepMark } from '../mark.ts';
 import { createMempool, type MempoolOptions } from '../mempool.ts';
 import type { LedgerNetwork } from '../network.ts';
@@ -105,7 +106,8 @@ export async function createEmbeddedLedger(
     ? new Producer(core, { signer, network, defer: parts.defer }, settings)
     : undefined;
   core.onBlock(() => keeper?.moved());
-  const joined = network && join(core, { network, admission, producer }, settings);
+  const answers = createLightAnswers(core.parts, (job) => core.exclusive(job));
+  const joined = network && join(core, { network, admission, producer, answers }, settings);
   producer?.arm();
 
   const hand = (prepared: Prepared): void => {
@@ -122,6 +124,7 @@ export async function createEmbeddedLedger(
     },
     head: () => core.head(),
     onBlock: (listener) => core.onBlock(listener),
+    prove: (keys) => proveState(answers, keys),
     submit: (message, { signal } = {}) => submit(core, admission, { message, hand, signal }),
     verify: checker(core, parts.scratch),
     async stop() {
@@ -150,6 +153,13 @@ function checker(core: EngineCore, scratch: EmbeddedLedgerParts['scratch']): Led
     last = run.catch(() => {});
     return run;
   };
+}
+
+async function proveState(answers: LightAnswers, keys: readonly Uint8Array[]): Promise<ProvedState> {
+  invariant(keys.length <= STATE_KEYS_ASKED_MAX, 'at most 128 records are proved together');
+  const answer = await answers.state({ type: 'records', height: 0, keys });
+  invariant(answer.type === 'records', 'records are answered with records');
+  return { header: answer.header, entries: answer.entries };
 }
 
 async function submit(
@@ -193,10 +203,11 @@ function join(
     readonly network: LedgerNetwork;
     readonly admission: Admission;
     readonly producer: Producer | undefined;
+    readonly answers: LightAnswers;
   },
   settings: EmbeddedLedgerOptions,
 ): Joined {
-  const { network, admission, producer } = parts;
+  const { network, admission, producer, answers } = parts;
   const { clock, chain, pool } = core.parts;
   const catchUp = new CatchUp(core, network);
   const queries = createQueries(core.parts);
@@ -211,7 +222,7 @@ function join(
     network.onBlock((news) => (core.running ? catchUp.hear(news) : Promise.resolve('ignore'))),
     network.onPeer(() => catchUp.ask()),
     network.serveBlocks((fromHeight) => queries.blocks(fromHeight)),
-    network.serveLight(createLightAnswers(core.parts, (job) => core.exclusive(job))),
+    network.serveLight(answers),
     every(clock, settings.pollIntervalMs, () => catchUp.ask()),
   ];
   if (producer === undefined) {

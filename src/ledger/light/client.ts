@@ -4,7 +4,7 @@ import type { Hash, PublicKey } from '../../protocol/ids.ts';
 import type { Signed } from '../../protocol/signing.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import type { ClaimSought } from '../claim-index.ts';
-import type { Asset, Channel, Inclusion, InclusionProof, LedgerHead } from '../ledger.ts';
+import type { Asset, Channel, Inclusion, InclusionProof, LedgerHead, ProvedState } from '../ledger.ts';
 import type { ListKind } from '../listings.ts';
 import { type Account, accountIn, assetIn, channelIn, type ReadRecord } from '../queries.ts';
 import { GRANTS, type GrantRecord, licenseeId } from '../records.ts';
@@ -85,6 +85,8 @@ export interface LightClient {
     about: (read: ReadRecord) => T,
     options?: Waiting & { readonly likely?: readonly Uint8Array[] },
   ): Promise<Proved<T>>;
+  /** What the state of one header holds under at most 128 state keys, with everything that proves it. */
+  prove(keys: readonly Uint8Array[], options?: Waiting): Promise<ProvedState>;
   /** A transaction in the ledger; `undefined` when no peer that was asked knows it, which proves nothing. */
   inclusion(id: Hash, options?: Waiting): Promise<ProvedInclusion | undefined>;
   /** The proof of a claim that counts a receipt; `undefined` when no peer that was asked knows one, which proves nothing. */
@@ -115,6 +117,7 @@ export function createLightClient(
     asset: (id, waiting) => read((from) => assetIn(from, id), waiting),
     grant: (asset, licensee, waiting) => read((from) => from(GRANTS, licenseeId(asset, licensee)), waiting),
     read,
+    prove: (keys, { signal } = {}) => client.prove(keys, signal),
     inclusion: (id, { signal } = {}) => client.inclusion(id, signal),
     claim: (sought, { signal } = {}) => client.claim(sought, signal),
     listed: (kind, key, { signal } = {}) => client.listed(kind, key, signal),

@@ -112,6 +112,7 @@ export async function createLightLedger(
     submit: (message, { signal } = {}) => following.submit(message, signal),
     lookup: (id) => sent.lookup(id),
     proof: async (id) => (await sent.proof(id)) ?? (await client.inclusion(id))?.proof,
+    prove: (keys, waiting) => client.prove(keys, waiting),
     stateProof: () => whole('Proving what the state holds'),
     transactions: async () => whole('Listing transactions'),
     supply: () => ({ total: supplyOf(genesis), faucet: 0n }),

@@ -8,7 +8,7 @@ import { verifyStateProof } from '../../protocol/state-proof.ts';
 import { transactionId } from '../../protocol/transaction.ts';
 import { type ClaimSought, chargeFor } from '../claim-index.ts';
 import { checkInclusion } from '../inclusion.ts';
-import type { InclusionProof, LedgerHead } from '../ledger.ts';
+import type { InclusionProof, LedgerHead, ProvedState } from '../ledger.ts';
 import {
   HEADERS_ANSWER_BYTES_MAX,
   HEADERS_ANSWERED_MAX,
@@ -45,6 +45,8 @@ interface ProvedValues {
   readonly head: LedgerHead;
   readonly values: ReadonlyMap<string, Uint8Array | undefined>;
 }
+
+type ProvedAnswer = ProvedValues & ProvedState;
 
 /** Asks peers, and believes what they prove. */
 export class Prover {
@@ -109,6 +111,12 @@ export class Prover {
       proved = await this.#any(signal, (peerId) => this.#prove(peerId, [...keys.values()], signal));
     }
     throw new SaharaError('state-unproven', { reason: 'What was asked for changed with every answer' });
+  }
+
+  async prove(keys: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<ProvedState> {
+    invariant(keys.length <= STATE_KEYS_ASKED_MAX, 'at most 128 records are proved together');
+    const { header, entries } = await this.#any(signal, (peerId) => this.#proveSome(peerId, keys, signal));
+    return { header, entries };
   }
 
   async inclusion(id: Hash, signal: AbortSignal | undefined): Promise<ProvedInclusion | undefined> {
@@ -235,7 +243,7 @@ export class Prover {
     peerId: string,
     keys: readonly Uint8Array[],
     signal: AbortSignal | undefined,
-  ): Promise<ProvedValues> {
+  ): Promise<ProvedAnswer> {
     for (let overtaken = 0; ; overtaken++) {
       const { height } = this.chain.head();
       const answer = await this.#ask(peerId, { type: 'records', height, keys }, signal);
@@ -246,7 +254,7 @@ export class Prover {
       const head = await this.#headOf(peerId, header, signal);
       if (head === undefined && overtaken < OVERTAKEN_MAX) continue;
       if (head === undefined) throw wrong('Its state is older than what is known');
-      return { head, values: this.#valuesOf(keys, answer, head.stateRoot) };
+      return { ...answer, head, values: this.#valuesOf(keys, answer, head.stateRoot) };
     }
   }
 
