@@ -4,6 +4,7 @@
  * the same answer with an empty book: what is not remembered is verified on the spot.
  */
 import { equalBytes } from '../base/bytes.ts';
+import { createRecent } from '../base/recent.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { checkSigned, type Signed, signedBytes } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
@@ -36,7 +37,7 @@ export interface SignatureBook {
 /** An empty book for `network`. */
 export function createSignatureBook(suite: Suite, network: string): SignatureBook {
   const verdicts = new WeakMap<Signed, Verdict>();
-  const batches = new Map<string, Promise<boolean>>();
+  const batches = createRecent<Promise<boolean>>({ costMax: BATCH_VERDICTS_MAX });
   const gate = createGate(VERIFICATIONS_MAX);
 
   const known = ({ type, publicKey, message }: SignatureClaim): boolean | undefined => {
@@ -56,7 +57,6 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
       batches.set(key, verdict);
       // A failure of the platform is no verdict.
       verdict.catch(() => batches.delete(key));
-      if (batches.size > BATCH_VERDICTS_MAX) batches.delete(batches.keys().next().value as string);
     }
     return verdict;
   };

@@ -5,6 +5,7 @@
  */
 import { concat, equalBytes } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
+import { createRecent } from '../base/recent.ts';
 import type { StoreOperation } from '../base/store.ts';
 import type { Hash } from '../protocol/ids.ts';
 import { PLACEHOLDER, type StateProof } from '../protocol/state-proof.ts';
@@ -62,25 +63,15 @@ export function createStateTree(
   read: PageReader,
   pagesCachedMax: number = TREE_PAGES_CACHED_MAX,
 ): StateTree {
-  const cache = new Map<string, Page>();
+  const cache = createRecent<Page>({ costMax: pagesCachedMax });
 
   const load = (path: string): Page => {
     const cached = cache.get(path);
-    if (cached !== undefined) {
-      // The least recently used page is the first of the map.
-      cache.delete(path);
-      cache.set(path, cached);
-      return cached;
-    }
+    if (cached !== undefined) return cached;
     const stored = read(bytesOf(path));
     const page = stored === undefined ? EMPTY_PAGE : decodePage(suite, stored);
-    keep(path, page);
-    return page;
-  };
-
-  const keep = (path: string, page: Page): void => {
     cache.set(path, page);
-    if (cache.size > pagesCachedMax) cache.delete(cache.keys().next().value as string);
+    return page;
   };
 
   return {
@@ -102,7 +93,7 @@ export function createStateTree(
     adopt({ pages }) {
       for (const [path, page] of pages) {
         if (page === undefined) cache.delete(path);
-        else keep(path, page);
+        else cache.set(path, page);
       }
     },
     prove: (key) => prove(load, suite.sha256(key)),

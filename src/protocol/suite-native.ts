@@ -8,11 +8,12 @@ import {
   verify as verifyNative,
 } from 'node:crypto';
 import { invariant } from '../base/errors.ts';
+import { createRecent } from '../base/recent.ts';
 import { acceptableSignature } from './ed25519.ts';
 import type { Signer, Suite } from './suite.ts';
 
 const KEYS_MAX = 10_000;
-const keys = new Map<string, KeyObject | undefined>();
+const keys = createRecent<KeyObject | null>({ costMax: KEYS_MAX });
 const NAME = Buffer.alloc(32);
 
 /** Importing a key costs more than half of a verification, so the last ones stay. */
@@ -20,17 +21,16 @@ function importPublicKey(publicKey: Uint8Array): KeyObject | undefined {
   NAME.set(publicKey);
   const name = NAME.toString('latin1');
   const known = keys.get(name);
-  if (known !== undefined || keys.has(name)) return known;
-  let key: KeyObject | undefined;
+  if (known !== undefined) return known ?? undefined;
+  let key: KeyObject | null;
   try {
     const x = Buffer.from(publicKey).toString('base64url');
     key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
   } catch {
-    key = undefined;
+    key = null;
   }
   keys.set(name, key);
-  if (keys.size > KEYS_MAX) keys.delete(keys.keys().next().value as string);
-  return key;
+  return key ?? undefined;
 }
 
 const SCRATCH = new Uint8Array(16_384);

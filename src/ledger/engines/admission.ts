@@ -1,6 +1,7 @@
 /** How a transaction gets from a caller or a peer into the pool: cheap checks, then one signature, then room. */
 import { equalBytes } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { createRecent } from '../../base/recent.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import { signed as signedSchema } from '../../protocol/signing.ts';
 import type { Transaction } from '../../protocol/transaction.ts';
@@ -24,7 +25,7 @@ export type Admitted =
 export class Admission {
   readonly #core: EngineCore;
   /** Verified lately, so that a block that brings them is not verified again. */
-  readonly #verified = new Map<string, Prepared>();
+  readonly #verified = createRecent<Prepared>({ costMax: MEMPOOL_TRANSACTIONS_MAX });
   #verifying = 0;
 
   constructor(core: EngineCore) {
@@ -146,12 +147,7 @@ export class Admission {
   }
 
   #remember(prepared: Prepared): void {
-    const name = nameOf(prepared.id);
-    this.#verified.delete(name);
-    this.#verified.set(name, prepared);
-    if (this.#verified.size > MEMPOOL_TRANSACTIONS_MAX) {
-      this.#verified.delete(this.#verified.keys().next().value as string);
-    }
+    this.#verified.set(nameOf(prepared.id), prepared);
   }
 }
 

@@ -1,0 +1,68 @@
+/**
+ * What was used lately, within a limit, in constant time: two generations, of which the older is dropped whole when the
+ * younger has half of the room. (A map that loses its first key with every new one walks over all that it lost before.)
+ */
+
+/** How much is remembered. */
+export interface RecentOptions<V> {
+  /** Most that all entries together cost. */
+  readonly costMax: number;
+  /** What an entry costs. Default: 1, so that `costMax` is their number. */
+  readonly costOf?: (name: string, value: V) => number;
+}
+
+/** Entries by name. At least those are there that were set or read last and cost half of the limit together. */
+export interface Recent<V> {
+  get(name: string): V | undefined;
+  /** Replaces what is there. One that costs more than half of the limit is not kept. */
+  set(name: string, value: V): void;
+  delete(name: string): void;
+  /** What the entries cost now. */
+  readonly cost: number;
+}
+
+/** Remembers nothing yet. */
+export function createRecent<V>({ costMax, costOf = () => 1 }: RecentOptions<V>): Recent<V> {
+  let young = new Map<string, V>();
+  let old = new Map<string, V>();
+  let youngCost = 0;
+  let oldCost = 0;
+
+  const remove = (name: string): void => {
+    const [inYoung, inOld] = [young.get(name), old.get(name)];
+    if (inYoung !== undefined) youngCost -= costOf(name, inYoung);
+    if (inOld !== undefined) oldCost -= costOf(name, inOld);
+    young.delete(name);
+    old.delete(name);
+  };
+  const put = (name: string, value: V): void => {
+    const cost = costOf(name, value);
+    if (cost > costMax / 2) return;
+    if (youngCost + cost > costMax / 2) {
+      [old, oldCost] = [young, youngCost];
+      [young, youngCost] = [new Map<string, V>(), 0];
+    }
+    young.set(name, value);
+    youngCost += cost;
+  };
+
+  return {
+    get cost() {
+      return youngCost + oldCost;
+    },
+    get(name) {
+      const recent = young.get(name);
+      if (recent !== undefined) return recent;
+      const older = old.get(name);
+      if (older === undefined) return undefined;
+      remove(name);
+      put(name, older);
+      return older;
+    },
+    set(name, value) {
+      remove(name);
+      put(name, value);
+    },
+    delete: remove,
+  };
+}
