@@ -10,14 +10,13 @@ import type { Callers } from '../../src/daemon/callers.ts';
 import { saveReceipt } from '../../src/daemon/receipts.ts';
 import { createResuming, type Resuming, resumeHandlers } from '../../src/daemon/resuming.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { readsFrom } from '../../src/ledger/queries.ts';
 import { type CallerProcess, type CallerRig, createCallerRig } from '../calls/caller-rig.ts';
 import type { RawCall } from '../calls/raw-agent.ts';
 import { QUESTION } from '../calls/rig.ts';
 
 // Nothing is registered: assets are called by their ids.
-const nothing = { account: () => ({ balance: 0n, nonce: 0 }), isRevoked: () => false, versionsOf: () => [] };
-const absent = { identity: () => undefined, channel: () => undefined, endedChannel: () => undefined, asset: () => undefined };
-const ledger: Pick<Ledger, 'read'> = { read: (about) => about({ ...nothing, ...absent }) };
+const ledger: Pick<Ledger, 'read'> = { read: (about) => about(readsFrom(() => undefined)) };
 const folder = mkdtempSync(join(tmpdir(), 'sahara-resuming-'));
 
 /** A call that a process of the caller has left over. */
