@@ -171,3 +171,23 @@ test('LEDGER-112: an engine answers a batch that held in part with its result', 
     await engine.stop();
   }
 });
+
+test('LEDGER-112: a thousand payers settle in a dozen transactions, however many calls their charges count', async () => {
+  const payers = Array.from({ length: 1_000 }, (_, i) => person(`payer ${i}`));
+  const accounts = [...payers, bob].map(({ publicKey }) => ({ owner: publicKey, balance: START }));
+  ledger = await Bench.create(testGenesis({ accounts, faucet: undefined }));
+  const { network } = ledger;
+  const open = { type: 'open-channel' as const, payee: bob.publicKey, deposit: 1_000_000n };
+  await ledger.block(payers.map((payer) => signAction(network, payer, 0, open)));
+  const claims = payers.map((payer) =>
+    claimFor(channelId(suite, network, payer.publicKey, bob.publicKey, 0), payer, 1_000n),
+  );
+  const batches: ClaimBody[][] = [];
+  for (let at = 0; at < claims.length; at += 84) batches.push(claims.slice(at, at + 84));
+  expect(batches).toHaveLength(12);
+  const results = await ledger.block(
+    batches.map((body, i) => signAction(network, bob, i, { type: 'claim-batch', claims: body })),
+  );
+  expect(results.every(({ name }) => name === 'ok')).toBe(true);
+  expect(ledger.balance(bob)).toBe(START + 1_000_000n);
+});

@@ -1,10 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import {
-  COUNTER_MAX,
+  AGENDA_ENTRIES_MAX,
   AGENDA_STEPS_MAX,
+  COUNTER_MAX,
   GOSSIP_BODY_BYTES_MAX,
   LANES_MAX,
+  VOUCHER_KEYS_MAX,
 } from '../../src/ledger/limits.ts';
 import { leavesNonce, RESULT_CODES, resultName, resultSentence } from '../../src/ledger/result-codes.ts';
 
@@ -34,6 +36,8 @@ test('LEDGER-7: limits of consensus are those of the page', () => {
     page.match(new RegExp(`^\\| \`${name}\` \\| ([0-9,]+) \\|`, 'm'))?.[1]?.replaceAll(',', '');
   expect(limit('LANES_MAX')).toBe(String(LANES_MAX));
   expect(limit('AGENDA_STEPS_MAX')).toBe(String(AGENDA_STEPS_MAX));
+  expect(limit('AGENDA_ENTRIES_MAX')).toBe(String(AGENDA_ENTRIES_MAX));
+  expect(limit('VOUCHER_KEYS_MAX')).toBe(String(VOUCHER_KEYS_MAX));
   expect(limit('COUNTER_MAX')).toBe(String(COUNTER_MAX));
   expect(page).toContain(`at most ${GOSSIP_BODY_BYTES_MAX.toLocaleString('en')} bytes`);
 });
