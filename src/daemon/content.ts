@@ -14,6 +14,7 @@ import {
   chunkBytes,
   chunkCount,
   chunkProof,
+  chunksRoot,
   contentProof,
   FILE_SCHEME,
   FOLDER_SCHEME,
@@ -74,20 +75,17 @@ async function proveFile(
   part: Part,
   options: Options,
 ): Promise<{ readonly commitment: Commitment; readonly chunks: ReturnType<ChunkProver['finish']> }> {
-  const tree = new ChunkTree(nativeSuite);
   let prover: ChunkProver | undefined;
   const sizeBytes = await readChunks(path, options, {
     begin(size) {
       prover = new ChunkProver(nativeSuite, size, rangeOf(part, size));
     },
-    chunk(bytes) {
-      tree.push(bytes);
-      prover?.push(bytes);
-    },
+    chunk: (bytes) => prover?.push(bytes),
   });
-  const commitment = { scheme: FILE_SCHEME, root: tree.root(), sizeBytes };
   if (prover === undefined) throw moved(path);
-  return { commitment, chunks: prover.finish() };
+  const chunks = prover.finish();
+  const root = chunksRoot(nativeSuite, sizeBytes, chunks);
+  return { commitment: { scheme: FILE_SCHEME, root, sizeBytes }, chunks };
 }
 
 function rangeOf(part: Part, sizeBytes: number): { readonly first: number; readonly count: number } {

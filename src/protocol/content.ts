@@ -198,7 +198,7 @@ function checkRange(sizeBytes: number, { first, count }: ChunkRange): void {
 }
 
 /** The root of a file that `proof` leads to. Throws `content-invalid` for one that cannot be a proof. */
-function rootOf(suite: Suite, sizeBytes: number, proof: ChunkProof): Hash {
+export function chunksRoot(suite: Suite, sizeBytes: number, proof: Omit<ChunkProof, 'file'>): Hash {
   const range = { first: proof.first, count: proof.chunks.length };
   checkRange(sizeBytes, range);
   for (const [i, chunk] of proof.chunks.entries()) {
@@ -245,7 +245,7 @@ export function verifyChunks(suite: Suite, trusted: Commitment, body: Uint8Array
   const offset = proof.first * CONTENT_CHUNK_BYTES;
   if (trusted.scheme === FILE_SCHEME) {
     if (proof.file !== undefined) throw broken('it is of a folder, the commitment of a file');
-    if (!equalBytes(rootOf(suite, trusted.sizeBytes, proof), trusted.root)) throw changed();
+    if (!equalBytes(chunksRoot(suite, trusted.sizeBytes, proof), trusted.root)) throw changed();
     return { path: undefined, offset, chunks: proof.chunks, sizeBytes: trusted.sizeBytes };
   }
   if (trusted.scheme !== FOLDER_SCHEME) throw broken(`its scheme ${trusted.scheme} is not one of files`);
@@ -255,7 +255,7 @@ export function verifyChunks(suite: Suite, trusted: Commitment, body: Uint8Array
   if (folder === undefined || !equalBytes(folder, trusted.root)) {
     throw broken(`the folder holds no such ${about.path}`);
   }
-  if (!equalBytes(rootOf(suite, about.sizeBytes, proof), about.root)) throw changed();
+  if (!equalBytes(chunksRoot(suite, about.sizeBytes, proof), about.root)) throw changed();
   return { path: about.path, offset, chunks: proof.chunks, sizeBytes: about.sizeBytes };
 }
 
