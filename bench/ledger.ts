@@ -12,6 +12,7 @@ import { openLevelStore } from '../src/base/level-store.ts';
 import { silentLog } from '../src/base/log.ts';
 import { createEmbeddedLedger } from '../src/ledger/engines/embedded.ts';
 import { createGenesis, networkNameOf } from '../src/ledger/genesis.ts';
+import { VERIFICATIONS_MAX } from '../src/ledger/limits.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/ids.ts';
 import { type Signed, signedBytes, signOne } from '../src/protocol/signing.ts';
 import { createSigner, nativeSuite as suite } from '../src/protocol/suite-native.ts';
@@ -21,7 +22,6 @@ const ACCOUNTS = 500;
 /** The first round warms up and does not count. */
 const ROUNDS = 4;
 const PER_ACCOUNT_AND_ROUND = 8;
-const VERIFICATIONS_IN_FLIGHT = 128;
 const TRANSFERS_IN_FLIGHT = 2_000;
 
 const signers = Array.from({ length: ACCOUNTS }, (_, i) => createSigner(suite.sha256(utf8(`bench ${i}`))));
@@ -88,7 +88,7 @@ async function raw(items: readonly Item[]): Promise<Cost> {
   const covered = new Map(
     items.map(({ message }) => [message, signedBytes(suite, network, 'transaction', message)]),
   );
-  return measure(items, VERIFICATIONS_IN_FLIGHT, async ({ publicKey, message }) => {
+  return measure(items, VERIFICATIONS_MAX, async ({ publicKey, message }) => {
     const bytes = covered.get(message) ?? new Uint8Array(0);
     if (!(await suite.verifyAsync(publicKey, bytes, message.signature)))
       throw new Error('a valid signature was refused');

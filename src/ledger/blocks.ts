@@ -9,7 +9,7 @@ import {
   type TransactionResult,
   transactionResult,
 } from '../protocol/block.ts';
-import { type Hash, PROTOCOL_VERSION } from '../protocol/ids.ts';
+import { type Hash, PROTOCOL_VERSION, shortHex } from '../protocol/ids.ts';
 import { BLOCK_BYTES_MAX, BLOCK_TRANSACTIONS_MAX } from '../protocol/limits.ts';
 import { merkleRoot } from '../protocol/merkle.ts';
 import { type Signed, signOne } from '../protocol/signing.ts';
@@ -162,16 +162,19 @@ export async function replayBlock(
   await verifySignatures(parts.signatures, chain.readState, transactions);
   const state = new State(chain.readState);
   const results = executeBlock(contextOf(parts, header.height), state, transactions);
-  if (!equalBytes(resultsRoot(parts, results), header.resultsRoot)) {
-    throw new BlockFault(header.height, 'its results are not what its transactions give');
-  }
+  demandRoot(header.height, 'results', header.resultsRoot, resultsRoot(parts, results));
   const changes = state.changes();
   const update = chain.tree.update(changes);
-  if (!equalBytes(update.root, header.stateRoot)) {
-    throw new BlockFault(header.height, 'its state root is not what its transactions give');
-  }
+  demandRoot(header.height, 'state', header.stateRoot, update.root);
   const hash = headerHash(suite, content.header.payload);
   return { header, headerHash: hash, wire, transactions, results, state, changes, update };
+}
+
+/** Throws the fault of a header whose root is not what its transactions gave here. */
+function demandRoot(height: number, what: 'results' | 'state', said: Hash, found: Hash): void {
+  if (equalBytes(said, found)) return;
+  const roots = `its header says ${shortHex(said)}, its transactions give ${shortHex(found)}`;
+  throw new BlockFault(height, `its ${what} root is not what its transactions give: ${roots}`);
 }
 
 function headerFault(

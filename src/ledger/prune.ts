@@ -9,7 +9,7 @@ import { block } from '../protocol/block.ts';
 import { type Hash, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
-import { channelId, type Transaction, transaction } from '../protocol/transaction.ts';
+import { channelId, claimsOf, type Transaction, transaction } from '../protocol/transaction.ts';
 import { BASE, BLOCKS, chainBase, heightKey, RESULTS, UNDO } from './layout.ts';
 import { CHANNELS, stateKey } from './records.ts';
 import type { StateReader } from './state.ts';
@@ -78,7 +78,8 @@ function isNeeded({ suite, network, readState }: PruneParts, payload: Uint8Array
 /** The channels that a transaction is about. */
 function channelsIn(suite: Suite, network: string, { sender, nonce, action }: Transaction): readonly Hash[] {
   if (action.type === 'open-channel') return [channelId(suite, network, sender, action.payee, nonce)];
-  return 'channel' in action ? [action.channel] : [];
+  const named = 'channel' in action ? [action.channel] : [];
+  return [...named, ...claimsOf(action).map(({ channel }) => channel)];
 }
 
 function opened(payload: Uint8Array): Transaction | undefined {

@@ -115,7 +115,7 @@ function serve(mesh: LedgerMesh, wire: Uint8Array): void {
 }
 
 const faults: readonly (readonly [string, (header: BlockHeader) => Partial<BlockHeader>, string])[] = [
-  ['state root', () => ({ stateRoot: new Uint8Array(32) }), 'state root'],
+  ['state root', () => ({ stateRoot: new Uint8Array(32) }), 'its header says 000000000000, its'],
   ['results root', () => ({ resultsRoot: new Uint8Array(32) }), 'results'],
   ['previous block', () => ({ previous: new Uint8Array(32).fill(1) }), 'another block as the one before'],
   ['time', () => ({ timeMs: 1 }), 'older than the block before'],
@@ -134,6 +134,7 @@ test.each(faults)(
     await reached(follower, 1);
     expect(follower.head()).toMatchObject({ height: 0 });
     expect(follower.head().halted).toContain(why);
+    expect(follower.head().halted).toMatch(/^block 1 \([0-9a-f]{12}\): .+; blocks up to 0 stand/);
     expect(follower.account(alice.publicKey).nonce).toBe(0);
     await expect(follower.submit(signAction(name, alice, 0, transfer(bob, 1n)))).rejects.toMatchObject({
       code: 'ledger-halted',

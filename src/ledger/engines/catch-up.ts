@@ -104,7 +104,8 @@ export class CatchUp {
       });
     }
     const hash = headerHash(this.#core.parts.suite, payload);
-    this.#core.halt(`block ${fault.height} (${shortHex(hash)}): ${fault.reason}`);
+    const standing = `the sequencer signed it; blocks up to ${fault.height - 1} stand, and none is taken any more`;
+    this.#core.halt(`block ${fault.height} (${shortHex(hash)}): ${fault.reason}; ${standing}`);
   }
 
   /** Two different headers of one height, both signed, are proof of a sequencer that says two things. */
