@@ -19,7 +19,7 @@ export interface FailoverParts {
   readonly mend?: {
     /** Failures of this side that can be mended: nothing was delivered, and nothing is owed. */
     readonly codes: ReadonlySet<string>;
-    run(target: CallTarget): Promise<unknown>;
+    run(target: CallTarget, failure: SaharaError): Promise<unknown>;
   };
 }
 
@@ -50,7 +50,7 @@ export type FailoverEvent =
   /** From here on the events are those of this call; what another one has said before does not count. */
   | { readonly type: 'attempt'; readonly callId: Id; readonly target: CallTarget }
   /** What stands between this side and `target` is being mended. */
-  | { readonly type: 'mending'; readonly target: CallTarget };
+  | { readonly type: 'mending'; readonly target: CallTarget; readonly failure: SaharaError };
 
 /** How it went. */
 export interface FailoverResult {
@@ -239,8 +239,8 @@ class Asking {
     const mendable = mend?.codes.has(failure.code) && failure.facts.outcome !== 'unknown';
     if (mend && mendable && !this.#mended.has(target)) {
       this.#mended.add(target);
-      yield { type: 'mending', target };
-      await mend.run(target);
+      yield { type: 'mending', target, failure };
+      await mend.run(target, failure);
       this.#queue.unshift(target);
       return;
     }

@@ -6,9 +6,14 @@
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { invariant, SaharaError } from '../base/errors.ts';
-import type { Dice } from '../base/random.ts';
 import { type Card, card as cardSchema, type ModelInfo } from '../protocol/card.ts';
-import { type Certificate, certificate, certificateChain } from '../protocol/certificate.ts';
+import {
+  type Certificate,
+  type CertificateSubject,
+  certificate,
+  certificateChain,
+  standingSerial,
+} from '../protocol/certificate.ts';
 import { didOf, type Hash, type PublicKey } from '../protocol/ids.ts';
 import { CARD_BYTES_MAX } from '../protocol/limits.ts';
 import {
@@ -28,7 +33,6 @@ import type { Answerer } from './ports.ts';
 export interface HostingParts {
   readonly suite: Suite;
   readonly clock: Clock;
-  readonly dice: Dice;
   readonly network: string;
   /** The operator's key: signs the certificates of agents. */
   readonly operator: TickSigner;
@@ -155,18 +159,19 @@ async function certificateOf(
   agent: PublicKey,
   certificateMs: number,
 ): Promise<Uint8Array> {
-  const { network, clock, dice, operator } = parts;
+  const { suite, network, clock, operator } = parts;
   const nowMs = clock.nowMs();
+  const subject: CertificateSubject = { kind: 'key', id: agent };
   const statement: Certificate = {
     version: 1,
     network,
     issuer: operator.publicKey,
-    subject: { kind: 'key', id: agent },
+    subject,
     roles: ['agent'],
     capabilities: [serveCapability(agent)],
     notBeforeMs: nowMs,
     notAfterMs: nowMs + certificateMs,
-    serial: dice.bytes(16),
+    serial: standingSerial(suite, network, operator.publicKey, subject),
   };
   return certificateChain.encode([await operator.sign('certificate', certificate.encode(statement))]);
 }

@@ -7,8 +7,10 @@ import { assetCommands } from './commands/asset.ts';
 import { auctionCommands } from './commands/auction.ts';
 import { billCommands } from './commands/bill.ts';
 import { channelCommands } from './commands/channel.ts';
+import { credentialCommands } from './commands/credential.ts';
 import { daemonCommands } from './commands/daemon.ts';
 import { idCommands } from './commands/id.ts';
+import { identityCommands } from './commands/identity.ts';
 import { ledgerCommands } from './commands/ledger.ts';
 import { licenceCommands } from './commands/licence.ts';
 import { moneyCommands } from './commands/money.ts';
@@ -39,4 +41,6 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   ledgerCommands,
   standingCommands,
   idCommands,
+  identityCommands,
+  credentialCommands,
 ];

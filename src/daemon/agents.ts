@@ -66,6 +66,8 @@ export interface AgentKeeper {
   /** Hosts an agent no longer. Throws `agent-unknown`. */
   remove(name: string): Promise<void>;
   list(): Promise<readonly HostedAgentRow[]>;
+  /** Gives every agent a card with a new certificate, because the operator's key changed. */
+  renew(): Promise<void>;
   /** What the agents here offer for a request: signed offers, few. */
   readonly offersFor: (request: OfferRequest) => Promise<readonly Signed[]>;
   /** Names of hosted agents that answer from a vault. */
@@ -86,7 +88,7 @@ interface Running {
   readonly manifest: Manifest;
   readonly asset: Uint8Array;
   readonly parts: AgentParts;
-  readonly own: PublishedAgent;
+  own: PublishedAgent;
   readonly answering: Answering;
   withdraw: () => Promise<void>;
 }
@@ -110,9 +112,9 @@ class HomeAgents implements AgentKeeper {
   readonly #faults = new Map<string, SaharaError>();
 
   constructor(parts: AgentKeeperParts) {
-    const { clock, dice, network, operator, verifier, replay, payee, records, quota, log, mesh } = parts;
+    const { clock, network, operator, verifier, replay, payee, records, quota, log, mesh } = parts;
     this.#parts = parts;
-    const hostingParts = { suite: nativeSuite, clock, dice, network, operator };
+    const hostingParts = { suite: nativeSuite, clock, network, operator };
     this.#hosting = createHosting(hostingParts);
     this.#ownHosting = createHosting(hostingParts);
     const below = createBelow(parts, this);
@@ -136,6 +138,7 @@ class HomeAgents implements AgentKeeper {
     );
     this.#ownHost = createHost({ ...hostParts, agents: this.#ownHosting });
     const faultOf = createPeerCheck({ network, clock, trust: verifier.trust });
+    mesh.judge(faultOf);
     const enter = createCallDoor(parts, (agent) => this.#sealKeys.get(toHex(agent)));
     mesh.serveCalls((stream) => {
       const fault = faultOf(stream);
@@ -205,6 +208,15 @@ class HomeAgents implements AgentKeeper {
   async list(): Promise<readonly HostedAgentRow[]> {
     const names = [...new Set([...this.#running.keys(), ...this.#faults.keys()])].sort();
     return Promise.all(names.map((name) => this.#row(name)));
+  }
+
+  async renew(): Promise<void> {
+    for (const [name, running] of [...this.#running]) {
+      const { parts, manifest } = running;
+      running.own = await this.#ownHosting.publish({ ...parts, manifest: { ...manifest, price: FREE } });
+      await running.withdraw();
+      if (this.#running.get(name) === running) await this.#announce(running);
+    }
   }
 
   limitsOf(peerId: string, caller: PublicKey): CallerLimits {

@@ -11,6 +11,7 @@ import { nativeSuite } from '../protocol/suite-native.ts';
 import type { AgentKeeper } from './agents.ts';
 import type { ChannelParts } from './channels.ts';
 import { createCallsOut } from './gateway.ts';
+import { partiesOf, proveKeys } from './key-proofs.ts';
 import { saveReceipt } from './receipts.ts';
 
 /** What callers are made of. */
@@ -52,7 +53,10 @@ export function createCallers(parts: CallerKeeperParts): Callers {
   };
 }
 
-function saveEvidence({ home, choice }: CallerKeeperParts, result: CallResult): Promise<string> {
+async function saveEvidence(
+  { home, choice, ledger }: CallerKeeperParts,
+  result: CallResult,
+): Promise<string> {
   const { callId, evidence } = result;
   const { genesis } = choice;
   const file = bundle.encode({
@@ -60,7 +64,7 @@ function saveEvidence({ home, choice }: CallerKeeperParts, result: CallResult): 
     genesis,
     ...evidence,
     settlement: undefined,
-    keys: undefined,
+    keys: await proveKeys(ledger, partiesOf(evidence)),
   });
   return saveReceipt(home.receipts, toHex(callId), file);
 }

@@ -22,6 +22,7 @@ import { createAsk } from './asking.ts';
 import { type AssetBook, createAssetBook } from './assets.ts';
 import { createAuction } from './auction.ts';
 import { type Callers, createCallers } from './callers.ts';
+import { type CertificateBook, createCertificateBook } from './certificates.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
 import { watchFaults } from './faults.ts';
 import { questionsBehindGateways, serveViaCards } from './gateway.ts';
@@ -29,6 +30,7 @@ import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { assetHandlers } from './handlers/asset.ts';
 import { collectHandlers } from './handlers/collect.ts';
+import { identityHandlers } from './handlers/identity.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
 import { lineageHandlers } from './handlers/lineage.ts';
 import { moneyHandlers } from './handlers/money.ts';
@@ -62,6 +64,8 @@ export interface Running extends Core, Listing {
   readonly agents: AgentKeeper;
   readonly offers: Offers;
   readonly callers: Callers;
+  /** Certificates that this operator issued by hand. */
+  readonly certificates: CertificateBook;
   /** Calls that are left over. */
   readonly resuming: Resuming;
   /** Has the daemon stop soon. */
@@ -164,6 +168,7 @@ async function startAll(
     agents,
     offers,
     callers,
+    certificates: createCertificateBook({ ...core, store: core.storeOf('certificates') }),
     resuming,
     startedAtMs,
     askToStop: options.askToStop,
@@ -171,6 +176,11 @@ async function startAll(
   await Promise.race([core.wallet.funded, pause(core, FUNDS_WAIT_MS)]);
   await startGuide(running, options.signal);
   await agents.loadAll(options.signal);
+  await life.start(
+    'cards by the new key',
+    () => core.key.onUse(() => renewCards(running)),
+    (unwatch) => unwatch(),
+  );
   await life.start(
     'admin API',
     () => {
@@ -290,6 +300,13 @@ async function startKnowledge(core: Core, life: Lifecycle): Promise<Pick<Running
   return { assets, knowledge: createKnowledge({ vaults, assets }) };
 }
 
+/** What agents show of their operator is signed by its key. */
+function renewCards({ agents, log }: Running): void {
+  agents.renew().catch((error: unknown) => {
+    log.error('cards not renewed', { code: asSaharaError(error).code });
+  });
+}
+
 /** The guide is hosted by whoever began a network, so that there is one to ask and not one on every peer. */
 async function startGuide(running: Running, signal: AbortSignal): Promise<void> {
   const { config, ledger, knowledge, wallet, agents } = running;
@@ -315,6 +332,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...lineageHandlers(running),
     ...assetHandlers(running),
     ...collectHandlers(running),
+    ...identityHandlers(running),
     ...agentHandlers(running),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
     ...resumeHandlers(running),

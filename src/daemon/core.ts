@@ -156,7 +156,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   const { network } = choice;
   const peer = createSigner(keys.peerSeed).publicKey;
   const key = createOperatorKey(keys.operator);
-  const certified = (): Uint8Array => certifyPeer({ network, clock, dice, operator: key, peer });
+  const certified = (): Uint8Array => certifyPeer({ network, clock, operator: key, peer });
   const standing = await life.start(
     'standing',
     () => openStanding({ store: storeOf('standing'), clock }),

@@ -4,8 +4,13 @@
  */
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
-import type { Dice } from '../base/random.ts';
-import { certificate, certificateChain, verifyChain } from '../protocol/certificate.ts';
+import {
+  type CertificateSubject,
+  certificate,
+  certificateChain,
+  standingSerial,
+  verifyChain,
+} from '../protocol/certificate.ts';
 import { PROTOCOL_VERSION, type PublicKey, peerIdBytes, peerIdOf } from '../protocol/ids.ts';
 import { signOne, type Trust } from '../protocol/signing.ts';
 import type { Signer } from '../protocol/suite.ts';
@@ -18,7 +23,6 @@ export const PEER_CERTIFICATE_MS = 31_536_000_000;
 export interface PeerCertificateParts {
   readonly network: string;
   readonly clock: Clock;
-  readonly dice: Dice;
   readonly operator: Signer;
   /** The peer's own key, which its libp2p id holds. */
   readonly peer: PublicKey;
@@ -26,20 +30,22 @@ export interface PeerCertificateParts {
 
 /** The chain, in its wire form, by which the operator vouches for the peer. */
 export function certifyPeer(parts: PeerCertificateParts): Uint8Array {
+  const { network, operator } = parts;
   const nowMs = parts.clock.nowMs();
+  const subject: CertificateSubject = { kind: 'peer', id: peerIdOf(parts.peer) };
   const payload = certificate.encode({
     version: PROTOCOL_VERSION,
-    network: parts.network,
-    issuer: parts.operator.publicKey,
-    subject: { kind: 'peer', id: peerIdOf(parts.peer) },
+    network,
+    issuer: operator.publicKey,
+    subject,
     roles: ['peer'],
     capabilities: ['host:agent/*'],
     notBeforeMs: nowMs,
     notAfterMs: nowMs + PEER_CERTIFICATE_MS,
-    serial: parts.dice.bytes(16),
+    serial: standingSerial(nativeSuite, network, operator.publicKey, subject),
   });
   const item = { type: 'certificate', payload };
-  return certificateChain.encode([signOne(nativeSuite, parts.operator, parts.network, item)]);
+  return certificateChain.encode([signOne(nativeSuite, operator, network, item)]);
 }
 
 /** A peer as a call's stream shows it. */

@@ -11,6 +11,7 @@ import {
 } from '../agent/failover.ts';
 import { parseAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
+import type { SaharaError } from '../base/errors.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
 import type { CallBudget } from '../protocol/envelope.ts';
 import { didOf } from '../protocol/ids.ts';
@@ -45,12 +46,14 @@ export interface Sought {
 /** Asks and tells what happens. Throws what the last call failed with. */
 export async function* seek(question: Question): AsyncGenerator<AskEvent, Sought> {
   const { parts, caller, targets, input, signal, own } = question;
-  const run = (target: CallTarget): Promise<unknown> => {
+  const run = async (target: CallTarget, { code }: SaharaError): Promise<unknown> => {
+    // A key changed while the call was on its way; the next goes on a stream with the new certificate.
+    if (!MENDED_BY_MONEY.has(code)) return undefined;
     const card = cardOf(target);
     return makeRoom(parts, { payee: card.operator, needed: costMax(question, card) }, { signal });
   };
   const sought = askInTurn(
-    { caller, ...(!own && { mend: { codes: MENDED_BY_MONEY, run } }) },
+    { caller, ...(!own && { mend: { codes: MENDED, run } }) },
     { targets, ...requestOf(question), ...(input.race === true && !own && { race: 2 as const }) },
     { signal },
   );
@@ -80,6 +83,7 @@ class Teller {
 
   *tell(event: FailoverEvent): Generator<AskEvent, void> {
     if (event.type === 'mending') {
+      if (!MENDED_BY_MONEY.has(event.failure.code)) return;
       const { name } = cardOf(event.target);
       const detail = `Setting money aside for the operator of ${name}; what is not used comes back.`;
       yield { type: 'progress', step: 'channel', detail };
@@ -122,6 +126,8 @@ const MENDED_BY_MONEY: ReadonlySet<string> = new Set([
   'payment-required',
   'quota-exhausted',
 ]);
+
+const MENDED: ReadonlySet<string> = new Set([...MENDED_BY_MONEY, 'certificate-invalid']);
 
 function requestOf(question: Question): Omit<FailoverRequest, 'targets'> {
   const { input, chosen, own } = question;

@@ -6,7 +6,7 @@ import type { Log } from '../base/log.ts';
 import { CALL_PROTOCOL, type Hello } from '../protocol/frames.ts';
 import type { Dialer } from './dialer.ts';
 import type { PeerDoor } from './door.ts';
-import type { CallStream } from './interface.ts';
+import type { CallStream, PeerJudge } from './interface.ts';
 import { SESSIONS_PER_PEER_MAX, UNREAD_BYTES_MAX } from './limits.ts';
 import type { MeshNode } from './node.ts';
 import { Session, type SessionOptions, type SessionParts } from './session.ts';
@@ -17,8 +17,10 @@ import { patientWindow } from './windows.ts';
 export interface Calls {
   open(peerId: string, options?: { readonly signal?: AbortSignal }): Promise<CallStream>;
   serve(handler: (stream: CallStream, from: string) => void): () => void;
-  /** Greets with other certificates from now on, and leaves the streams that stand when their calls have ended. */
+  /** Greets with other certificates from now on: calls from here begin on streams that bring them along. */
   present(certificate: Uint8Array): void;
+  /** Has calls from here go only to peers whose certificates `judge` finds no fault with. */
+  judge(judge: PeerJudge): void;
   /** Refuses new calls, waits up to `drainMs` for running ones, then fails the rest. */
   stop(drainMs: number): Promise<void>;
 }
@@ -43,6 +45,9 @@ export interface CallsOptions {
 
 const CLOSE_GRACE_MS = 2_000;
 const DRAIN_POLL_MS = 20;
+/** A peer whose certificates have a fault may be about to tell others: how often it is greeted anew, and after how long. */
+const GREETINGS_MAX = 3;
+const GREETING_AGAIN_MS = 400;
 
 /** Starts taking call streams from peers. */
 export async function startCalls(parts: CallsParts, options: CallsOptions): Promise<Calls> {
@@ -51,6 +56,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
   const opening = new Map<string, Promise<Session>>();
   let handler: ((stream: CallStream, from: string) => void) | undefined;
   let { hello } = options;
+  let judge: PeerJudge = () => undefined;
   let stopping = false;
   let unreadBytes = 0;
   const unread = (bytes: number): boolean => {
@@ -103,12 +109,24 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
     return await greeted(adopt(stream, peerId, true), deadline);
   };
 
+  const dialVouched = async (peerId: string): Promise<Session> => {
+    for (let greetings = 1; ; greetings++) {
+      const session = await dial(peerId);
+      const fault = judge(session);
+      if (fault === undefined) return session;
+      session.goAway('idle');
+      if (greetings === GREETINGS_MAX || stopping) throw fault;
+      await new Promise<void>((resolve) => clock.after(GREETING_AGAIN_MS, resolve));
+    }
+  };
+
   const usable = (peerId: string): Session | Promise<Session> => {
     const open = sessions.get(peerId)?.find((session) => session.accepting && session.greeted);
-    if (open) return open;
+    if (open && judge(open) === undefined) return open;
+    if (open) open.retired = true;
     const known = opening.get(peerId);
     if (known) return known;
-    const begun = dial(peerId).finally(() => opening.delete(peerId));
+    const begun = dialVouched(peerId).finally(() => opening.delete(peerId));
     opening.set(peerId, begun);
     return begun;
   };
@@ -128,7 +146,10 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
     },
     present(certificate) {
       hello = { ...hello, certificate };
-      for (const session of [...sessions.values()].flat()) session.goAway('idle');
+      for (const session of [...sessions.values()].flat()) session.retired = true;
+    },
+    judge(other) {
+      judge = other;
     },
     async stop(drainMs) {
       stopping = true;

@@ -65,6 +65,12 @@ export interface PeerConduct {
   shareOf(peerId: string): number;
 }
 
+/** Why calls may not go to a peer that showed these certificates; `undefined`: they may. */
+export type PeerJudge = (peer: {
+  readonly peerId: string;
+  readonly peerCertificate: Uint8Array;
+}) => SaharaError | undefined;
+
 /** One message of a call. */
 export interface CallFrame {
   /** The call layer's business, 0 to 239. */
@@ -118,10 +124,12 @@ export interface CallStream {
 export interface Mesh {
   readonly peerId: string;
   /**
-   * Tells other certificates from now on. Call streams that stand are left when their calls have ended, so that the
-   * next call brings the new ones along.
+   * Tells other certificates from now on: the next call to any peer begins on a stream that brings them along. Calls
+   * under way go on where they are.
    */
   present(certificate: Uint8Array): void;
+  /** Has calls from here go only to peers whose certificates `judge` finds no fault with; they reject with the fault. */
+  judge(judge: PeerJudge): void;
   /** Where this peer can be dialled: full multiaddrs with its peer id. Empty when private. */
   addresses(): readonly string[];
   /** Dials a multiaddr, or a known peer id; resolves with the peer id. Throws `peer-unreachable`. */

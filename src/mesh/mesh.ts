@@ -112,6 +112,7 @@ async function assemble(parts: MeshParts, started: Started, options: MeshOptions
       invariant(certificate.length <= CERTIFICATE_BYTES_MAX, 'the certificates fit into a HELLO');
       calls.present(certificate);
     },
+    judge: calls.judge,
     addresses: () => node.getMultiaddrs().map(String),
     connect: async (address, connectOptions) =>
       (await dialer.connect(address, connectOptions)).remotePeer.toString(),

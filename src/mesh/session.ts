@@ -61,6 +61,8 @@ const LAST_CALL_ID = 0xffff_fffd;
 
 /** Calls over one stream. */
 export class Session {
+  /** No new calls from here; those of the peer are taken as before, and the stream closes when nobody uses it. */
+  retired = false;
   readonly #parts: SessionParts;
   readonly #options: SessionOptions;
   readonly #outbox: Outbox;
@@ -128,7 +130,7 @@ export class Session {
   /** Whether a new call can begin here. */
   get accepting(): boolean {
     const next = this.#nextCall + 2 * this.#unbegun.size;
-    return !this.#over && !this.#goingAway && !this.#peerGoingAway && next < LAST_CALL_ID;
+    return !this.#over && !this.retired && !this.#goingAway && !this.#peerGoingAway && next < LAST_CALL_ID;
   }
 
   /** Calls open now, of both sides. */
@@ -195,6 +197,11 @@ export class Session {
     this.#parts.log.debug('call stream failed', { peer: this.peerId, code: error.code, ...error.facts });
     if (this.#peer) this.#outbox.writer.goAway(this.#lastPeerCall, error.code);
     this.#finish(error);
+  }
+
+  /** The certificates of the peer's HELLO; empty before it came. */
+  get peerCertificate(): Uint8Array {
+    return this.#peer?.certificate ?? new Uint8Array(0);
   }
 
   /** No new calls; the stream closes when the running ones have ended. */

@@ -2,9 +2,9 @@
  * Certificates: an issuer's signed, expiring statement of what a peer or key may do. A chain leads from the key
  * that is trusted to the subject; every link may only pass on capabilities that it holds itself.
  */
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
-import type { Id, PublicKey } from './ids.ts';
+import { domainHash, type Id, type PublicKey } from './ids.ts';
 import { CERTIFICATE_CHAIN_MAX, CLOCK_SKEW_MS, NETWORK_NAME_BYTES_MAX } from './limits.ts';
 import { bytes, bytesUpTo, list, oneOf, record, type Schema, schema, text, uint } from './schema.ts';
 import {
@@ -50,6 +50,19 @@ export const certificate: Schema<Certificate> = record('certificate', {
   notAfterMs: uint(),
   serial: bytes(16),
 });
+
+/**
+ * The serial of the certificates by which an operator's peers and agents are its own, each time the same: taken back
+ * once, the subject stays out, whatever is signed for it later.
+ */
+export function standingSerial(
+  suite: Suite,
+  network: string,
+  issuer: PublicKey,
+  { kind, id }: CertificateSubject,
+): Id {
+  return domainHash(suite, network, 'certificate-serial', issuer, utf8(`${kind}/`), id).slice(0, 16);
+}
 
 /** The wire form of a chain, from the trusted key's certificate to the subject's. */
 export const certificateChain: Schema<readonly Signed[]> = schema(

@@ -5,7 +5,6 @@ import { createHosting, serveCapability } from '../../src/agent/hosting.ts';
 import { MANIFEST_DEFAULTS } from '../../src/agent/manifest.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
-import { systemDice as dice } from '../../src/base/random.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { certificateChain, verifyChain } from '../../src/protocol/certificate.ts';
 import { checkSigned } from '../../src/protocol/signing.ts';
@@ -66,7 +65,7 @@ describe('an agent over a vault', () => {
   });
 
   it('CALL-10: is served under its newest card, and for a while under earlier ones', async () => {
-    const hosting = createHosting({ suite, clock, dice, network: NETWORK, operator: tick(keys.operator) });
+    const hosting = createHosting({ suite, clock, network: NETWORK, operator: tick(keys.operator) });
     const manifest = { ...MANIFEST_DEFAULTS, name: 'guide' };
     const model = { name: 'extractive/2', digest: hash(1), determinism: 'exact' as const };
     const agent = { manifest, signer: keys.agent, asset: AGENT_ASSET, model, answerer: quotingAnswerer() };

@@ -25,7 +25,7 @@ afterEach(() => fleet.stop());
 async function peerOf(operator: Signer | undefined): Promise<Mesh> {
   const seed = dice.bytes(32);
   const peer = createSigner(seed).publicKey;
-  const certificate = operator && certifyPeer({ network: NETWORK, clock, dice, operator, peer });
+  const certificate = operator && certifyPeer({ network: NETWORK, clock, operator, peer });
   return fleet.start({ network: NETWORK, ...(certificate && { certificate }) }, { seed });
 }
 

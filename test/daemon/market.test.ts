@@ -47,7 +47,7 @@ const request = (changes: Partial<OfferRequest> = {}): OfferRequest => ({
 /** A home with agents, of which some are busy. */
 async function home(manifests: readonly string[], options: Partial<OfferingOptions> = {}) {
   const operator = tickSigner(newKey());
-  const hosting = createHosting({ suite, clock: systemClock, dice: systemDice, network: NETWORK, operator });
+  const hosting = createHosting({ suite, clock: systemClock, network: NETWORK, operator });
   for (const text of manifests) {
     const manifest = parseManifest(text, { file: 'agent.yaml' });
     await hosting.publish({

@@ -1,12 +1,15 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { toHex } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { silentLog as log } from '../../src/base/log.ts';
 import { systemDice as dice } from '../../src/base/random.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { certifyPeer, createPeerCheck, PEER_CERTIFICATE_MS } from '../../src/daemon/peer-certificate.ts';
 import { createMesh } from '../../src/mesh/mesh.ts';
+import { certificate, certificateChain, standingSerial } from '../../src/protocol/certificate.ts';
 import { peerIdBytes, peerIdOf } from '../../src/protocol/ids.ts';
-import { createSigner } from '../../src/protocol/suite-native.ts';
+import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
 
 const network = 'local-0123456789abcdef';
 const operator = createSigner(new Uint8Array(32).fill(1));
@@ -28,7 +31,7 @@ async function idsOf(): Promise<readonly [string, string]> {
 
 describe('a peer certificate (ID-10)', async () => {
   const [peerId, otherId] = await idsOf();
-  const told = certifyPeer({ network, clock, dice, operator, peer });
+  const told = certifyPeer({ network, clock, operator, peer });
   const check = createPeerCheck({ network, clock });
 
   it('names the peer by the bytes of its libp2p id', () => {
@@ -57,5 +60,37 @@ describe('a peer certificate (ID-10)', async () => {
       changed[at] = (changed[at] ?? 0) ^ 1;
       expect(check({ peerId, peerCertificate: changed }), `byte ${at}`).toMatchObject(refused);
     }
+  });
+
+  it('has the same serial every time, which its operator takes back for good (ID-39, ID-33)', () => {
+    const subject = { kind: 'peer', id: peerIdOf(peer) } as const;
+    const serial = standingSerial(nativeSuite, network, operator.publicKey, subject);
+    const [link] = certificateChain.decode(certifyPeer({ network, clock, operator, peer }));
+    expect(certificate.decode(link?.payload ?? new Uint8Array(0)).serial).toEqual(serial);
+    const name = Buffer.from(`sahara/1/${network}/certificate-serial`);
+    const domain = Buffer.concat([Uint8Array.of(name.length), name]);
+    const hash = createHash('sha256')
+      .update(domain)
+      .update(operator.publicKey)
+      .update('peer/')
+      .update(subject.id);
+    expect(hash.digest().subarray(0, 16)).toEqual(Buffer.from(serial));
+    let version = 1;
+    const revoked = new Set<string>();
+    const trust = {
+      signersOf: () => undefined,
+      isRevoked: (_: Uint8Array, of: Uint8Array) => revoked.has(toHex(of)),
+      version: () => version,
+      later: () => Promise.resolve(false),
+    };
+    const trusting = createPeerCheck({ network, clock, trust });
+    expect(trusting({ peerId, peerCertificate: told })).toBeUndefined();
+    revoked.add(toHex(serial));
+    version++;
+    const refused = { code: 'certificate-invalid', facts: { reason: 'its issuer took it back' } };
+    // On the stream that stands, and on one with a certificate that was made anew.
+    expect(trusting({ peerId, peerCertificate: told })).toMatchObject(refused);
+    const again = certifyPeer({ network, clock, operator, peer });
+    expect(trusting({ peerId, peerCertificate: again })).toMatchObject(refused);
   });
 });

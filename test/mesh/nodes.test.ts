@@ -415,15 +415,26 @@ describe('other certificates', () => {
     after.end();
     expect((await allFrames(after)).map(({ kind }) => kind)).toEqual([2]);
     expect(taken.map(({ peerCertificate }) => [...peerCertificate])).toEqual([[1], [3]]);
-    // Who is called tells other ones too.
-    b.present(Uint8Array.of(4));
-    await until(async () => {
-      const last = await a.openCall(b.peerId);
-      last.cancel();
-      return last.peerCertificate[0] === 4;
-    });
     before.send(frameOf(3));
     before.end();
     expect((await allFrames(before)).map(({ kind }) => kind)).toEqual([1, 3]);
+  });
+
+  it('are asked for anew when the ones that a stream showed are found to have a fault (ID-34)', async () => {
+    const a = await fleet.start();
+    const b = await fleet.start({ certificate: Uint8Array.of(1) });
+    b.serveCalls((stream) => void echo(stream));
+    await a.connect(addressOf(b));
+    const shown = async (): Promise<number | undefined> => {
+      const call = await a.openCall(b.peerId);
+      call.cancel();
+      return call.peerCertificate[0];
+    };
+    expect(await shown()).toBe(1);
+    const fault = new SaharaError('certificate-invalid', { link: 0 });
+    a.judge(({ peerCertificate }) => (peerCertificate[0] === 1 ? fault : undefined));
+    expect(await failureOf(a.openCall(b.peerId))).toBe('certificate-invalid');
+    b.present(Uint8Array.of(2));
+    expect(await shown()).toBe(2);
   });
 });

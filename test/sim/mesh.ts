@@ -85,6 +85,9 @@ export class SimMesh implements Mesh {
   /** Greetings carry no certificates here. */
   present(): void {}
 
+  /** Nor is anybody judged by them. */
+  judge(): void {}
+
   addresses(): readonly string[] {
     return [`/ip4/10.0.0.1/tcp/4001/p2p/${this.peerId}`];
   }

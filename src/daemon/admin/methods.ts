@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { ASSET_INPUTS, type AssetMethods } from './methods-asset.ts';
+import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
 import type {
   AccountRow,
@@ -82,7 +83,7 @@ export interface ResumeInput {
 }
 
 /** Methods that answer once. */
-export interface UnaryMethods extends AssetMethods {
+export interface UnaryMethods extends AssetMethods, IdentityMethods {
   'resume.ticket': { input: { readonly callId: string }; output: TicketReply };
   status: { input: Empty; output: StatusReport };
   doctor: { input: Empty; output: readonly Finding[] };
@@ -234,6 +235,16 @@ export const ADMIN_METHODS: MethodTable = {
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
   ...ASSET_INPUTS,
+  'identity.show': unary(IDENTITY_INPUTS['identity.show']),
+  'identity.init': unary(IDENTITY_INPUTS['identity.init']),
+  'identity.rotate': unary(IDENTITY_INPUTS['identity.rotate']),
+  'identity.request': unary(IDENTITY_INPUTS['identity.request']),
+  'identity.recover': unary(IDENTITY_INPUTS['identity.recover']),
+  'identity.cancel': unary(IDENTITY_INPUTS['identity.cancel']),
+  'identity.finish': unary(IDENTITY_INPUTS['identity.finish']),
+  'identity.revoke': unary(IDENTITY_INPUTS['identity.revoke']),
+  'identity.certify': unary(IDENTITY_INPUTS['identity.certify']),
+  'credential.issue': unary(IDENTITY_INPUTS['credential.issue']),
   ask: stream(z.strictObject({ ...question, agent: name, race: z.boolean().optional() })),
   auction: stream(
     z.strictObject({

@@ -10,10 +10,13 @@ import { callRequest } from '../../protocol/call.ts';
 import { card } from '../../protocol/card.ts';
 import { didOf, type Hash, publicKeyOf } from '../../protocol/ids.ts';
 import { receipt as receiptSchema } from '../../protocol/payment.ts';
+import { nativeSuite } from '../../protocol/suite-native.ts';
+import { verifyBundle } from '../../protocol/verify-bundle.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { EarningRow, ReceiptRow } from '../admin/types.ts';
 import { channelRows, closeChannel, findChannel, openChannel } from '../channels.ts';
 import type { Running } from '../compose.ts';
+import { partiesOf, proveKeys } from '../key-proofs.ts';
 import { findReceipt, newestReceipts, saveReceipt } from '../receipts.ts';
 
 type MoneyMethods =
@@ -126,6 +129,17 @@ async function receipts(running: Running, limit: number): Promise<readonly Recei
   return rows;
 }
 
+/**
+ * A settled bundle with the keys that its signatures are proved by: those of the time of the call, or, when somebody
+ * rotated between call and claim, those of now. `undefined` when neither proves all of it.
+ */
+async function provable({ ledger }: Running, settled: Bundle): Promise<Uint8Array | undefined> {
+  const whole = bundle.encode(settled);
+  if (verifyBundle(nativeSuite, whole).ok) return whole;
+  const renewed = bundle.encode({ ...settled, keys: await proveKeys(ledger, partiesOf(settled)) });
+  return verifyBundle(nativeSuite, renewed).ok ? renewed : undefined;
+}
+
 /** The bundle of a call, with the proof of its settlement once the ledger has it; the saved file is brought up too. */
 async function settledBundle(running: Running, prefix: string): ReturnType<AdminHandlers['receipts.bundle']> {
   const { home, payer, settlements } = running;
@@ -143,7 +157,8 @@ async function settledBundle(running: Running, prefix: string): ReturnType<Admin
   const { leaves } = await payer.evidence(receipt.channel);
   const settlement = await settlements.of(receipt, leaves);
   if (settlement === undefined) return reply(bundle.encode(evidence));
-  const whole = bundle.encode({ ...evidence, settlement });
+  const whole = await provable(running, { ...evidence, settlement });
+  if (whole === undefined) return reply(bundle.encode(evidence));
   await saveReceipt(home.receipts, callId, whole);
   return reply(whole);
 }
