@@ -1,19 +1,20 @@
 /**
- * Prints the ledger's vectors: `node scripts/ledger-vectors.ts state-tree|settlement|chain|evidence`. Run by hand, when a
- * format changes on purpose; the tests only ever read what stands in `spec/vectors/ledger/`.
+ * Prints the ledger's vectors: `node scripts/ledger-vectors.ts state-tree|settlement|chain|evidence|stake`. Run by hand, when
+ * a format changes on purpose; the tests only ever read what stands in `spec/vectors/ledger/`.
  */
 import { toHex, utf8 } from '../src/base/bytes.ts';
 import { createMemoryStore } from '../src/base/store.ts';
 import type { LaneRecord } from '../src/ledger/records.ts';
 import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../src/ledger/settle.ts';
 import { createStateTree } from '../src/ledger/tree.ts';
-import { stateProof } from '../src/protocol/state-proof.ts';
 import { genesis as genesisSchema } from '../src/protocol/block.ts';
 import type { Hash } from '../src/protocol/ids.ts';
+import { stateProof } from '../src/protocol/state-proof.ts';
 import type { Signer } from '../src/protocol/suite.ts';
 import { type Action, assetId, channelId } from '../src/protocol/transaction.ts';
 import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from '../test/ledger/support.ts';
 import { channelStory, evidenceVectors } from './ledger-channel-vectors.ts';
+import { stakeVectors } from './ledger-stake-vectors.ts';
 
 async function stateTree(): Promise<unknown> {
   const cases = [];
@@ -210,7 +211,8 @@ const makers: Readonly<Record<string, () => unknown>> = {
   settlement,
   chain,
   evidence: evidenceVectors,
+  stake: stakeVectors,
 };
 const made = makers[process.argv[2] ?? ''];
-if (made === undefined) throw new Error('state-tree, settlement, chain or evidence?');
+if (made === undefined) throw new Error('state-tree, settlement, chain, evidence or stake?');
 process.stdout.write(`${JSON.stringify(await made(), null, 2)}\n`);

@@ -71,14 +71,14 @@ export class StakeBench {
     return delegationOf(this.state, { did: to.publicKey, role }, by.publicKey).amount;
   }
 
+  /** The id of the channel that the payer's next transaction opens. */
+  channelOf(payer: Signer, payee: Signer): Hash {
+    const { network } = this.bench;
+    return channelId(suite, network, payer.publicKey, payee.publicKey, this.bench.nonce(payer));
+  }
+
   async open(payer: Signer, payee: Signer, deposit: bigint): Promise<Hash> {
-    const id = channelId(
-      suite,
-      this.bench.network,
-      payer.publicKey,
-      payee.publicKey,
-      this.bench.nonce(payer),
-    );
+    const id = this.channelOf(payer, payee);
     await this.run(payer, { type: 'open-channel', payee: payee.publicKey, deposit });
     return id;
   }

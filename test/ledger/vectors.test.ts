@@ -6,7 +6,6 @@ import { BlockFault, replayBlock } from '../../src/ledger/blocks.ts';
 import type { LaneRecord } from '../../src/ledger/records.ts';
 import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
 import { createStateTree } from '../../src/ledger/tree.ts';
-import { stateProof, verifyStateProof } from '../../src/protocol/state-proof.ts';
 import { block, genesis } from '../../src/protocol/block.ts';
 import {
   evidence,
@@ -15,6 +14,7 @@ import {
   openEvidence,
   provenTotal,
 } from '../../src/protocol/evidence-channel.ts';
+import { stateProof, verifyStateProof } from '../../src/protocol/state-proof.ts';
 import { Bench, suite } from './support.ts';
 
 function vectors<T>(name: string): T {
@@ -141,25 +141,33 @@ interface Chain {
   }[];
 }
 
-test('LEDGER-1 LEDGER-5: a recorded network replays to the same results, records and roots', async () => {
-  const recorded = vectors<Chain>('chain');
-  const bench = await Bench.create(genesis.decode(bytes(recorded.genesis)));
-  expect(bench.network).toBe(recorded.network);
-  expect(toHex(bench.chain.head().stateRoot)).toBe(recorded.genesisRoot);
-  for (const { wire, headerHash, transactionIds, results, changes, stateRoot } of recorded.blocks) {
-    const content = block.decode(bytes(wire));
-    const made = await replayBlock(bench.parts, bytes(wire), content);
-    expect(toHex(made.headerHash)).toBe(headerHash);
-    expect(made.transactions.map(({ id }) => toHex(id))).toEqual(transactionIds);
-    expect(made.results.map(({ code, moved }) => [code, String(moved)])).toEqual(results);
-    expect(made.changes.map(({ key, value }) => [toHex(key), value ? toHex(value) : null])).toEqual(changes);
-    expect(toHex(made.header.stateRoot)).toBe(stateRoot);
-    if (content.transactions.length > 0) {
-      const short = { ...content, transactions: content.transactions.slice(1) };
-      await expect(replayBlock(bench.parts, block.encode(short), short)).rejects.toBeInstanceOf(BlockFault);
+test.each([
+  ['chain', () => vectors<Chain>('chain')],
+  ['stake', () => vectors<{ chain: Chain }>('stake').chain],
+])(
+  'LEDGER-1 LEDGER-5: the recorded network of %s replays to the same results, records and roots',
+  async (_, read) => {
+    const recorded = read();
+    const bench = await Bench.create(genesis.decode(bytes(recorded.genesis)));
+    expect(bench.network).toBe(recorded.network);
+    expect(toHex(bench.chain.head().stateRoot)).toBe(recorded.genesisRoot);
+    for (const { wire, headerHash, transactionIds, results, changes, stateRoot } of recorded.blocks) {
+      const content = block.decode(bytes(wire));
+      const made = await replayBlock(bench.parts, bytes(wire), content);
+      expect(toHex(made.headerHash)).toBe(headerHash);
+      expect(made.transactions.map(({ id }) => toHex(id))).toEqual(transactionIds);
+      expect(made.results.map(({ code, moved }) => [code, String(moved)])).toEqual(results);
+      expect(made.changes.map(({ key, value }) => [toHex(key), value ? toHex(value) : null])).toEqual(
+        changes,
+      );
+      expect(toHex(made.header.stateRoot)).toBe(stateRoot);
+      if (content.transactions.length > 0) {
+        const short = { ...content, transactions: content.transactions.slice(1) };
+        await expect(replayBlock(bench.parts, block.encode(short), short)).rejects.toBeInstanceOf(BlockFault);
+      }
+      await bench.chain.commit(made);
     }
-    await bench.chain.commit(made);
-  }
-  const kinds = recorded.blocks.flatMap(({ results }) => results.map(([code]) => code));
-  expect(new Set(kinds).size).toBeGreaterThan(2);
-});
+    const kinds = recorded.blocks.flatMap(({ results }) => results.map(([code]) => code));
+    expect(new Set(kinds).size).toBeGreaterThan(2);
+  },
+);

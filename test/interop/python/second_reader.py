@@ -736,6 +736,59 @@ for case in EVIDENCE['cases']:
     want = (case['lane'], None if case['total'] is None else int(case['total']), hx(case['id']))
     expect(f"evidence: {case['name']}", True, lambda: must(proven(record('evidence', hx(case['evidence']))) == want))
 
+def share_out(amount, weights):
+    # LEDGER-125
+    whole, upto, given, out = (sum(weights), 0, 0, [])
+    for w in weights:
+        upto += w
+        now = amount * upto // whole if whole else 0
+        out.append(now - given)
+        given = now
+    return out
+
+def offence(c):
+    # LEDGER-125
+    ints = lambda xs: [int(x) for x in xs]
+    own = ints([c['stake']['own'], *c['stake']['leaving']])
+    backers = [ints(b) for b in c['stake']['backers']]
+    whole = sum(own) + sum(map(sum, backers))
+    paid = min(int(c['compensation']), whole)
+    penalty = (whole - paid) * c['slashPpm'] // 10 ** 6
+    must([int(c[k]) for k in ('taken', 'wronged', 'informer', 'pool')] == [paid + penalty, paid, penalty // 2, penalty - penalty // 2])
+    first = min(paid + penalty, sum(own))
+    cut = lambda parts, taken: [p - s for p, s in zip(parts, share_out(taken, parts))]
+    stays = lambda parts: [str(parts[0])] + [[str(p), i + 1] for i, p in enumerate(parts[1:]) if p]
+    must(c['left']['own'] == stays(cut(own, first)))
+    flat = cut([p for b in backers for p in b], paid + penalty - first)
+    for b, left in zip(backers, c['left']['backers']):
+        must(left == stays(flat[:len(b)]))
+        flat = flat[len(b):]
+
+def reward(c):
+    # LEDGER-130 and LEDGER-131
+    n = {k: int(c[k]) for k in ('pool', 'paid', 'allWeight', 'weight', 'contributed', 'own', 'reward')}
+    must(n['reward'] == min(n['pool'] * n['weight'] // n['allWeight'], n['contributed'], n['pool'] - n['paid']))
+    kept = n['reward'] * c['commission'] // 10 ** 6
+    shares = share_out(n['reward'] - kept, [n['own'], *map(int, c['delegations'])])
+    must([kept + shares[0], *shares[1:]] == [int(x) for x in c['shares']])
+
+def grown(leaves):
+    # LEDGER-132, by the rule of RFC 6962: a tree splits at the largest power of two below its size
+    if len(leaves) == 1:
+        return H(b'\x00', leaves[0])
+    left = 1 << (len(leaves) - 1).bit_length() - 1
+    return H(b'\x01', grown(leaves[:left]), grown(leaves[left:]))
+STAKE = vectors('ledger/stake')
+for case in STAKE['offences']:
+    expect('an offence', True, lambda: offence(case))
+for case in STAKE['rewards']:
+    expect('a reward', True, lambda: reward(case))
+for i, case in enumerate(STAKE['causes']):
+    leaves = [hx(c['leaf']) for c in STAKE['causes'][:i + 1]]
+    sizes = [1 << b for b in range(8, -1, -1) if i + 1 >> b & 1]
+    starts = [sum(sizes[:k]) for k in range(len(sizes))]
+    expect('causes', True, lambda: must(grown(leaves) == hx(case['root']) and [grown(leaves[s:s + n]) for s, n in zip(starts, sizes)] == [hx(p) for p in case['peaks']]))
+
 def worth(c):
     # CALL-125
     covered = (domain(c['network'], 'work'), hx(c['agent']), H(hx(c['envelope'])), hx(c['work']))
