@@ -1,0 +1,129 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { utf8 } from '../../src/base/bytes.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { createMemoryStore, prefixed, type Store } from '../../src/base/store.ts';
+import { configSchema } from '../../src/daemon/config-schema.ts';
+import { createFileMark } from '../../src/daemon/head-mark.ts';
+import { homeOf } from '../../src/daemon/home.ts';
+import {
+  type HomeLedger,
+  type HomeLedgerParts,
+  keepsWhole,
+  openHomeLedger,
+} from '../../src/daemon/home-ledger.ts';
+import { openScratch } from '../../src/daemon/scratch.ts';
+import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
+import { networkNameOf } from '../../src/ledger/genesis.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { channelId } from '../../src/protocol/transaction.ts';
+import { createInProcessNetwork, type InProcessNetwork, ledgerNetwork } from '../ledger/in-process.ts';
+import { alice, bob, sequencer, signAction, suite, testGenesis } from '../ledger/support.ts';
+
+const genesis = testGenesis();
+const name = networkNameOf(suite, genesis);
+const stops: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const stop of stops.splice(0).reverse()) await stop();
+});
+
+async function sequencing(network: InProcessNetwork): Promise<Ledger> {
+  const parts = { suite, clock: systemClock, log: silentLog, store: createMemoryStore(), signer: sequencer };
+  const mesh = ledgerNetwork(network.join('full'), name);
+  const ledger = await createEmbeddedLedger({ ...parts, network: mesh }, genesis);
+  stops.push(() => ledger.stop());
+  return ledger;
+}
+
+function partsOf(
+  network: InProcessNetwork,
+  settings: object = {},
+  store: Store = createMemoryStore(),
+): HomeLedgerParts {
+  const root = mkdtempSync(join(tmpdir(), 'sahara-home-ledger-'));
+  stops.push(() => rmSync(root, { recursive: true, force: true }));
+  const home = homeOf({ SAHARA_HOME: root });
+  const mesh = network.join('home');
+  return {
+    ...{ home, mesh, genesis, operator: alice, clock: systemClock, log: silentLog },
+    config: configSchema.parse({ ledger: settings }),
+    network: ledgerNetwork(mesh, name),
+    mark: createFileMark(home.headMark),
+    storeOf: (part) => prefixed(store, utf8(`${part}/`)),
+    scratch: () => openScratch(home),
+  };
+}
+
+async function open(parts: HomeLedgerParts): Promise<HomeLedger> {
+  const opened = await openHomeLedger(parts);
+  stops.push(() => opened.stop());
+  return opened;
+}
+
+const signal = new AbortController().signal;
+
+test('LEDGER-155: who hosts, orders transactions or is told to keeps the whole ledger, others do not', async () => {
+  const network = createInProcessNetwork();
+  expect(await keepsWhole(partsOf(network))).toBe(false);
+  expect(await keepsWhole(partsOf(network, { mode: 'full' }))).toBe(true);
+  expect(await keepsWhole({ ...partsOf(network, { mode: 'light' }), operator: sequencer })).toBe(true);
+  for (const folder of ['agents', 'vaults'] as const) {
+    for (const mode of ['auto', 'light']) {
+      const parts = partsOf(network, { mode });
+      mkdirSync(parts.home[folder]);
+      expect(await keepsWhole(parts)).toBe(false);
+      writeFileSync(join(parts.home[folder], 'notes.yaml'), '');
+      if (mode === 'auto') expect(await keepsWhole(parts)).toBe(true);
+      else await expect(keepsWhole(parts)).rejects.toMatchObject({ code: 'config-invalid' });
+    }
+  }
+});
+
+test('LEDGER-155: a light home that begins to host goes over to the whole ledger, and loses nothing', async () => {
+  const network = createInProcessNetwork();
+  const full = await sequencing(network);
+  const store = createMemoryStore();
+  const parts = partsOf(network, {}, store);
+  const home = await open(parts);
+  const { ledger } = home;
+  expect(ledger.mode).toBe('light');
+  const told: number[] = [];
+  ledger.onBlock(({ height }) => told.push(height));
+  const id = channelId(suite, name, alice.publicKey, bob.publicKey, 0);
+  await ledger.submit(
+    signAction(name, alice, 0, { type: 'open-channel', payee: bob.publicKey, deposit: 5_000_000n }),
+  );
+  // Handed in before, and only possible once an earlier one came.
+  const pay = (nonce: number) =>
+    signAction(name, alice, nonce, { type: 'transfer', to: bob.publicKey, amount: 1n, memo: undefined });
+  const later = ledger.submit(pay(2));
+  const [kept, again] = await Promise.all([home.keepWhole({ signal }), home.keepWhole({ signal })]);
+  expect(kept).toBe(1);
+  expect(again).toBe(1);
+  expect(ledger.mode).toBe('follower');
+  expect(home.report()).toBeUndefined();
+  expect(await home.keepWhole({ signal })).toBeUndefined();
+  expect(ledger.channel(id)).toEqual(full.channel(id));
+  const now = await ledger.submit(pay(1));
+  expect(await later).toMatchObject({ result: { code: 0 } });
+  expect(ledger.account(alice.publicKey).nonce).toBe(3);
+  expect(told).toContain(now.height);
+  expect(await ledger.verify()).toMatchObject({ faults: [] });
+  await home.stop();
+  // From now on it is whole.
+  expect((await open({ ...parts, storeOf: (part) => prefixed(store, utf8(`${part}/`)) })).ledger.mode).toBe(
+    'follower',
+  );
+});
+
+test('LEDGER-155: a light home that finds nobody stays what it was', async () => {
+  const network = createInProcessNetwork();
+  const home = await open(partsOf(network));
+  await expect(home.keepWhole({ signal })).rejects.toMatchObject({ code: 'state-unproven' });
+  expect(home.ledger.mode).toBe('light');
+  const told = await open(partsOf(createInProcessNetwork(), { mode: 'light' }));
+  await expect(told.keepWhole({ signal })).rejects.toMatchObject({ code: 'config-invalid' });
+});
