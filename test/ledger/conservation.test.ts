@@ -39,7 +39,10 @@ const step = fc.oneof(
     by: who,
     parents: fc.array(fc.tuple(pick, fc.nat({ max: 700_000 })), { maxLength: 3 }),
     cut: fc.integer({ min: 0, max: 1_000_000 }),
+    bounty: fc.constantFrom(0, 1, 10_000),
+    replaces: fc.option(pick, { nil: undefined }),
   }),
+  fc.record({ do: fc.constant('path' as const), by: who, path: fc.array(pick, { maxLength: 5 }) }),
   fc.record({ do: fc.constant('collect' as const), by: who, at: pick }),
   fc.record({ do: fc.constant('again' as const), by: who, at: pick }),
 );
@@ -91,6 +94,11 @@ class Story {
         return { type: 'close-by-payee', channel: this.#channel(one.at).id, claim: undefined };
       case 'collect':
         return { type: 'collect', asset: this.#of(this.assets, one.at) ?? NOWHERE };
+      case 'path':
+        return {
+          type: 'collect-path',
+          assets: one.path.map((at) => this.#of(this.assets, at) ?? NOWHERE),
+        };
       case 'again':
         return { type: 'collect', asset: NOWHERE };
       case 'asset':
@@ -125,6 +133,7 @@ class Story {
       relation: 'merged-from' as const,
       ppm,
     }));
+    const replaces = one.replaces === undefined ? undefined : this.#of(this.assets, one.replaces);
     this.assets.push(assetId(suite, this.#bench.network, one.by.publicKey, nonce));
     return {
       type: 'register-asset',
@@ -138,8 +147,8 @@ class Story {
       commitment: { scheme: 'none', root: NOWHERE, sizeBytes: 0 },
       licence: '',
       terms: undefined,
-      replaces: undefined,
-      bounty: 0,
+      replaces,
+      bounty: one.bounty,
     };
   }
 
