@@ -3,7 +3,7 @@ import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { childContext, rootContext } from '../protocol/budget.ts';
 import { type CallOpening, type CallRequest, callOpening, callRequest } from '../protocol/call.ts';
 import type { Card, PriceSchedule } from '../protocol/card.ts';
-import { certificateChain, verifyChain } from '../protocol/certificate.ts';
+import { certificateChain, verifyChainWith } from '../protocol/certificate.ts';
 import { type CallBudget, type Envelope, envelope } from '../protocol/envelope.ts';
 import { didOf, type Hash, type Id, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS, ENVELOPE_LIFE_MS_MAX } from '../protocol/limits.ts';
@@ -61,7 +61,9 @@ export async function openCall(
   const { parts } = shared;
   const { callId, known, workBits, stopped } = call;
   const nowMs = parts.clock.nowMs();
-  if (shared.skewMs !== 0 && !isVouched(parts, known.card, nowMs + shared.skewMs)) shared.skewMs = 0;
+  if (shared.skewMs !== 0 && !(await isVouched(parts, known.card, nowMs + shared.skewMs))) {
+    shared.skewMs = 0;
+  }
   const issuedAtMs = nowMs + shared.skewMs;
   const offer = asked.offer && (await offerOf(shared, asked, { known, signed: asked.offer, issuedAtMs }));
   const request = requestOf(shared, asked, { known, offer });
@@ -122,18 +124,22 @@ function budgetFor({ budget }: AskRequest, skewMs: number): CallBudget | undefin
 
 /**
  * Whether the operator vouches for the agent at the time that a call would be dated. A clock that was corrected by what
- * an agent's peer takes for the time must not make evidence that proves nothing, nor outlive that peer's mistake.
+ * an agent's peer takes for the time must not make evidence that proves nothing, nor outlive that peer's mistake. The
+ * verifier remembers the signatures, so that each call asks for the times alone.
  */
-function isVouched({ suite, network, verifier }: CallerShared['parts'], card: Card, nowMs: number): boolean {
+async function isVouched(
+  { network, verifier }: CallerShared['parts'],
+  card: Card,
+  nowMs: number,
+): Promise<boolean> {
   if (card.operatorCertificate.length === 0) return true;
   try {
-    verifyChain(suite, certificateChain.decode(card.operatorCertificate), {
+    await verifyChainWith(verifier, certificateChain.decode(card.operatorCertificate), {
       network,
       root: card.operator,
       subject: { kind: 'key', id: card.agent },
       capability: `serve:agent/${didOf(card.agent)}`,
       nowMs,
-      trust: verifier.trust,
     });
     return true;
   } catch {

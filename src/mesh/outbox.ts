@@ -49,8 +49,8 @@ export class Outbox {
 
   /** Sends at the end of this turn. */
   soon(): void {
-    // The other side can begin with the first of many while the rest is made.
-    if (this.writer.length >= EARLY_BYTES && !this.#blocked) {
+    // The other side can begin with the first of many while the rest is made. Nobody is told to write more from here.
+    if (this.writer.length >= EARLY_BYTES && !this.#blocked && !this.#heldBack) {
       this.flush();
       return;
     }
