@@ -17,7 +17,7 @@ import { nameOf } from '../names.ts';
 import type { BlockNews, Verdict } from '../network.ts';
 import { prepareTransaction } from '../prepare.ts';
 import { readsFrom } from '../queries.ts';
-import { RESULT_CODES } from '../result-codes.ts';
+import { RESULT_CODES, tookEffect } from '../result-codes.ts';
 import { admit } from './admission.ts';
 import { createLightClient, type LightClient } from './client.ts';
 import { Lately } from './lately.ts';
@@ -383,6 +383,6 @@ function every(clock: Clock, intervalMs: number, run: () => void): () => void {
 
 function effective(inclusion: Inclusion): Inclusion {
   const { id, height, index, result } = inclusion;
-  if (result.code === 0) return inclusion;
+  if (tookEffect(result.code)) return inclusion;
   throw refusal('tx-refused', result.code, { height, index, id: toHex(id) });
 }
