@@ -101,16 +101,18 @@ describe('a call that does not go well', () => {
 
   it('a call that does not end when it is stopped holds a stop for its grace only', async () => {
     const honest = quotingAnswerer();
+    let begun = false;
     const rig = await createRig({
       answerer: {
-        answer: (job, options) => ({
-          ...honest.answer(job, options),
-          shares: () => new Promise(() => {}),
-        }),
+        answer(job, options) {
+          begun = true;
+          return { ...honest.answer(job, options), shares: () => new Promise(() => {}) };
+        },
       },
     });
     ask(rig).result.catch(() => {});
-    await expect.poll(() => rig.host.running).toBe(1);
+    await expect.poll(() => begun).toBe(true);
+    expect(rig.host.running).toBe(1);
     await rig.host.drain(10);
     expect(rig.host.running).toBe(1);
   });
