@@ -33,6 +33,16 @@ export function feesOf(ledger: Pick<Ledger, 'genesis' | 'head'>): FeesReport {
   };
 }
 
+/** What stands behind an operator's agents, if this peer has the whole ledger and anything does, grains. */
+export function bondBehind(
+  ledger: Pick<Ledger, 'genesis' | 'mode' | 'stakeOf'>,
+  operator: PublicKey,
+): bigint | undefined {
+  if (ledger.mode === 'light') return undefined;
+  const [bond] = ledger.stakeOf(operator, 'provider');
+  return bond !== undefined && stands(bond, ledger) ? bond.own + bond.delegated : undefined;
+}
+
 /** The bonds of a DID and what it delegated to others. */
 export async function stakeReport(
   ledger: Ledger,

@@ -255,8 +255,8 @@ export interface Ledger {
   childrenOf(asset: Hash): readonly Asset[];
   /** Every version of an asset, itself among them, the first before the latest; empty for one that is unknown. */
   versionsOf(asset: Hash): readonly Asset[];
-  /** What stands behind each role of a DID, its own money and that of others. */
-  stakeOf(did: PublicKey): readonly StakedBond[];
+  /** What stands behind each role of a DID, or behind one, its own money and that of others. */
+  stakeOf(did: PublicKey, role?: BondRole): readonly StakedBond[];
   /** What `owner` has delegated to a role of `did`; the list `delegations` of the owner names them. */
   delegation(did: PublicKey, role: BondRole, owner: PublicKey): Delegation | undefined;
   /** What a DID earned as a provider in the latest epochs, the latest first, and by which claims. */

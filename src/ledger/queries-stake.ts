@@ -54,9 +54,10 @@ export interface Earning extends EarningRecord {
 
 type ReadRecord = <T>(table: Table<T>, id: Uint8Array) => T | undefined;
 
-/** Everything behind the roles of `did`, in the order of the roles. */
-export function stakeIn(read: ReadRecord, did: PublicKey): readonly StakedBond[] {
-  return BOND_ROLES.flatMap((role) => {
+/** Everything behind the roles of `did`, in the order of the roles; behind one only where it is named. */
+export function stakeIn(read: ReadRecord, did: PublicKey, only?: BondRole): readonly StakedBond[] {
+  const roles = only === undefined ? BOND_ROLES : [only];
+  return roles.flatMap((role) => {
     const id = bondId(did, role);
     const bond = read(BONDS, id);
     if (bond === undefined) return [];

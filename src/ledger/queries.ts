@@ -121,7 +121,7 @@ export function readsFrom(read: ReadRecord): LedgerReads {
     endedChannel: (id) => endedIn(read, id),
     asset: (id) => assetIn(read, id),
     versionsOf: (id) => versionsIn(read, id),
-    stakeOf: (did) => stakeIn(read, did),
+    stakeOf: (did, role) => stakeIn(read, did, role),
     delegation: (did, role, owner) => delegationIn(read, did, role, owner),
     rewardsOf: (did) => rewardsIn(read, did),
     licenceOf: (id, licensee) => licenceIn(read, id, licensee),

@@ -39,7 +39,7 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
     assetsOf: (owner) => lent().assetsOf(owner),
     childrenOf: (id) => lent().childrenOf(id),
     versionsOf: (id) => lent().versionsOf(id),
-    stakeOf: (did) => lent().stakeOf(did),
+    stakeOf: (did, role) => lent().stakeOf(did, role),
     delegation: (did, role, owner) => lent().delegation(did, role, owner),
     rewardsOf: (did) => lent().rewardsOf(did),
     licenceOf: (id, licensee) => lent().licenceOf(id, licensee),

@@ -27,14 +27,22 @@ async function agents(app: App, options: { readonly wait: string }): Promise<voi
       );
       return;
     }
-    showTable(app, ['AGENT', 'PRICE', ...MEASURED_HEADS, 'WHERE', 'DID', 'SKILLS'], rows.map(cells));
+    // Where nobody has a bond there is nothing to compare.
+    const bonds = rows.some(({ bond }) => bond !== undefined);
+    const heads = ['AGENT', 'PRICE', ...(bonds ? ['BOND'] : []), ...MEASURED_HEADS, 'WHERE', 'DID', 'SKILLS'];
+    showTable(
+      app,
+      heads,
+      rows.map((row) => cells(row, bonds)),
+    );
   });
 }
 
-function cells(row: AgentRow): readonly string[] {
+function cells(row: AgentRow, bonds: boolean): readonly string[] {
   return [
     clip(row.name, 32),
     price(row),
+    ...(bonds ? [row.bond === undefined ? '-' : formatAmount(BigInt(row.bond))] : []),
     ...measuredCells(row.measured),
     row.local ? 'here' : row.peerId.slice(-8),
     shortDid(row.did),

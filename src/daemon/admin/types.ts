@@ -103,6 +103,8 @@ export interface AgentRow {
   /** What those who paid for calls measured at its best host; absent when none has said anything lately. */
   readonly measured?: MeasuredRow;
   readonly operator: string;
+  /** What stands behind its operator as a provider, and pays if it is proved to cheat, grains; absent when nothing or not known here. */
+  readonly bond?: string;
   readonly peerId: string;
   readonly local: boolean;
 }

@@ -4,6 +4,7 @@ import { didOf } from '../../protocol/ids.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { AgentRow } from '../admin/types.ts';
 import type { Running } from '../compose.ts';
+import { bondBehind } from '../stake.ts';
 
 const LOOK_EVERY_MS = 100;
 
@@ -11,14 +12,17 @@ const LOOK_EVERY_MS = 100;
 export function agentHandlers(
   running: Running,
 ): Pick<AdminHandlers, 'agents' | 'agent.add' | 'agent.list' | 'agent.remove'> {
-  const { agents, directory, clock, mesh, homeLedger } = running;
+  const { agents, directory, clock, ledger, mesh, homeLedger } = running;
   return {
     async agents({ waitMs = 0 }, signal) {
       const untilMs = clock.monotonicMs() + waitMs;
       while (directory.agents().length === 0 && clock.monotonicMs() < untilMs && !signal.aborted) {
         await new Promise<void>((resolve) => clock.after(LOOK_EVERY_MS, resolve));
       }
-      return directory.agents().map((listing) => rowOf(listing, mesh.peerId));
+      return directory.agents().map((listing) => {
+        const bond = bondBehind(ledger, listing.operator);
+        return { ...rowOf(listing, mesh.peerId), ...(bond !== undefined && { bond: String(bond) }) };
+      });
     },
     async 'agent.add'({ manifest, replace = false }, signal) {
       const ledgerKept = await homeLedger.keepWhole({ signal });

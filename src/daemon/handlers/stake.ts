@@ -9,10 +9,16 @@ import type { Running } from '../compose.ts';
 import { delegationsOf, feesOf, rewardRows, stakeReport } from '../stake.ts';
 import { keyOf } from './ledger.ts';
 
+/** What the handlers need of what runs. */
+export type StakeParts = Pick<Running, 'ledger' | 'wallet'> & {
+  readonly directory: Pick<Running['directory'], 'find'>;
+  readonly knownNames: Pick<Running['knownNames'], 'of'>;
+};
+
 type StakeNames = Extract<keyof AdminHandlers, 'fees' | `stake.${string}` | `rewards${string}`>;
 
 /** The stakes and rewards of this operator, and reads of those of others. */
-export function stakeHandlers(running: Running): Pick<AdminHandlers, StakeNames> {
+export function stakeHandlers(running: StakeParts): Pick<AdminHandlers, StakeNames> {
   const { ledger, wallet } = running;
   const own = wallet.publicKey;
   const whose = (did: string | undefined): PublicKey => (did === undefined ? own : keyOf(did));
@@ -22,10 +28,10 @@ export function stakeHandlers(running: Running): Pick<AdminHandlers, StakeNames>
     sendAll(running, [action], signal);
   return {
     fees: async () => feesOf(ledger),
-    'stake.show': ({ did }, signal) => stakeReport(ledger, whose(did), { signal }),
-    'stake.bond': ({ role, amount, commissionPpm: commission }, signal) =>
+    'stake.show': async ({ did }, signal) => stakeReport(ledger, whose(did), { signal }),
+    'stake.bond': async ({ role, amount, commissionPpm: commission }, signal) =>
       send({ type: 'bond', role, amount: BigInt(amount), commission }, signal),
-    'stake.unbond': ({ role, amount }, signal) =>
+    'stake.unbond': async ({ role, amount }, signal) =>
       send({ type: 'unbond', role, amount: BigInt(amount) }, signal),
     'stake.delegate': async ({ to, role, amount }, signal) =>
       send({ type: 'delegate', did: await operatorOf(to), role, amount: BigInt(amount) }, signal),
@@ -33,13 +39,13 @@ export function stakeHandlers(running: Running): Pick<AdminHandlers, StakeNames>
       send({ type: 'undelegate', did: await operatorOf(to), role, amount: BigInt(amount) }, signal),
     'stake.release': async ({ did }, signal) =>
       sendAll(running, await releases(running, whose(did), signal), signal),
-    rewards: ({ did }, signal) => rewardsReport(running, whose(did), signal),
-    'rewards.collect': ({ did }, signal) => collectAll(running, whose(did), signal),
+    rewards: async ({ did }, signal) => rewardsReport(running, whose(did), signal),
+    'rewards.collect': async ({ did }, signal) => collectAll(running, whose(did), signal),
   };
 }
 
 async function sendAll(
-  { ledger, wallet }: Running,
+  { ledger, wallet }: StakeParts,
   actions: readonly Action[],
   signal: AbortSignal,
 ): Promise<StakeReply> {
@@ -57,7 +63,7 @@ async function sendAll(
 
 /** One release for each stake of which something is due to `owner`. */
 async function releases(
-  { ledger }: Running,
+  { ledger }: StakeParts,
   owner: PublicKey,
   signal: AbortSignal,
 ): Promise<readonly Action[]> {
@@ -72,7 +78,7 @@ async function releases(
 }
 
 async function rewardsReport(
-  { ledger }: Running,
+  { ledger }: StakeParts,
   did: PublicKey,
   signal: AbortSignal,
 ): Promise<RewardsReport> {
@@ -81,7 +87,7 @@ async function rewardsReport(
 }
 
 async function collectAll(
-  running: Running,
+  running: StakeParts,
   did: PublicKey,
   signal: AbortSignal,
 ): ReturnType<AdminHandlers['rewards.collect']> {
