@@ -1,5 +1,5 @@
 /**
- * Prints the ledger's vectors: `node scripts/ledger-vectors.ts state-tree|settlement|chain|evidence|stake`. Run by hand, when
+ * Prints the ledger's vectors: `node scripts/ledger-vectors.ts state-tree|settlement|chain|evidence|stake|identities`. Run by hand, when
  * a format changes on purpose; the tests only ever read what stands in `spec/vectors/ledger/`.
  */
 import { toHex, utf8 } from '../src/base/bytes.ts';
@@ -14,6 +14,7 @@ import type { Signer } from '../src/protocol/suite.ts';
 import { type Action, assetId, channelId } from '../src/protocol/transaction.ts';
 import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from '../test/ledger/support.ts';
 import { channelStory, evidenceVectors } from './ledger-channel-vectors.ts';
+import { identityVectors } from './ledger-identity-vectors.ts';
 import { stakeVectors } from './ledger-stake-vectors.ts';
 
 async function stateTree(): Promise<unknown> {
@@ -211,8 +212,9 @@ const makers: Readonly<Record<string, () => unknown>> = {
   settlement,
   chain,
   evidence: evidenceVectors,
+  identities: identityVectors,
   stake: stakeVectors,
 };
 const made = makers[process.argv[2] ?? ''];
-if (made === undefined) throw new Error('state-tree, settlement, chain, evidence or stake?');
+if (made === undefined) throw new Error('state-tree, settlement, chain, evidence, identities or stake?');
 process.stdout.write(`${JSON.stringify(await made(), null, 2)}\n`);

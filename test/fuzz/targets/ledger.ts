@@ -16,6 +16,7 @@ import { bytesUpTo, list, schema } from '../../../src/protocol/schema.ts';
 import { type Signed, signed, signOne } from '../../../src/protocol/signing.ts';
 import type { Signer } from '../../../src/protocol/suite.ts';
 import { type Action, transaction } from '../../../src/protocol/transaction.ts';
+import { finish, guardedBy, recover, register, rotate } from '../../ledger/identity-support.ts';
 import { createInProcessNetwork, ledgerNetwork } from '../../ledger/in-process.ts';
 import {
   alice,
@@ -23,6 +24,7 @@ import {
   bob,
   carol,
   claimOf,
+  person,
   sequencer,
   signAction,
   suite,
@@ -85,9 +87,33 @@ async function createStage(): Promise<Stage> {
     { type: 'request-close', channel: first.id },
     { type: 'cancel-close', channel: second.id },
     { type: 'collect', asset: asset.id },
+    ...(await identityActions(bench)),
     ...channelActions(bench.network, first.id, { deposit: DEPOSIT, other: second.id }),
   ];
   return { bench, actions, channel: first.id };
+}
+
+/** Actions on keys, after alice named another as her next and bob's guardian may vote for a new one of his. */
+async function identityActions(bench: Bench): Promise<readonly Action[]> {
+  await bench.run(alice, register(next));
+  await bench.run(bob, register(next, guardedBy([alice], 1)));
+  await bench.run(bob, { type: 'revoke-certificate', serial: new Uint8Array(16) });
+  await bench.run(alice, recover(bench.network, bob.publicKey, person('found'), person('after')));
+  return [
+    register(next, guardedBy([bob, carol], 2)),
+    rotate(next, person('after'), guardedBy([bob], 1)),
+    recover(bench.network, bob.publicKey, person('other'), person('after')),
+    { type: 'cancel-recovery' },
+    finish(bob.publicKey, person('found'), person('after')),
+    { type: 'revoke-certificate', serial: new Uint8Array(16).fill(1) },
+  ];
+}
+
+const next = person('next');
+
+/** Whoever has to sign an action of `sender`. */
+function signerFor(sender: Signer, action: Action): Signer {
+  return action.type === 'rotate-key' ? next : sender;
 }
 
 const SIGNERS: ReadonlyMap<string, Signer> = new Map(
@@ -96,7 +122,11 @@ const SIGNERS: ReadonlyMap<string, Signer> = new Map(
 
 function soundTransactions({ bench, actions }: Stage): readonly Uint8Array[] {
   return [alice, bob].flatMap((signer) =>
-    actions.map((one) => signed.encode(signAction(bench.network, signer, bench.nonce(signer), one))),
+    actions.map((one) => {
+      const changes = { sender: signer.publicKey };
+      const nonce = bench.nonce(signer);
+      return signed.encode(signAction(bench.network, signerFor(signer, one), nonce, one, changes));
+    }),
   );
 }
 
@@ -119,8 +149,8 @@ function bendTransaction(
 
 function signedAgain(network: string, payload: Uint8Array): Signed {
   const said = transaction.decode(payload);
-  const signer = SIGNERS.get(toHex(said.sender)) ?? alice;
   const { action } = said;
+  const signer = signerFor(SIGNERS.get(toHex(said.sender)) ?? alice, action);
   const body = transaction.encode({ ...said, action: signedInside(network, action) });
   return signOne(suite, signer, network, { type: 'transaction', payload: body });
 }

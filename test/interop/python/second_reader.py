@@ -102,6 +102,7 @@ for section in re.split('^## ', (SPEC / 'records.md').read_text(), flags=re.M)[1
     name, rows = section.split('\n', 1)
     cells = [[c.strip() for c in row.split('|')[1:4]] for row in rows.split('\n') if row.startswith('| `')]
     RECORDS[name.strip()] = ('| kind | number' in rows, [(c[0].strip('`'), c[1]) for c in cells])
+RECORDS['cancel-recovery'] = (False, [])
 ALIASES = {'certificate-chain': 'list(4) of signed', 'attribution': 'list(256) of asset-amount'}
 
 def typed(kind, v):
@@ -778,6 +779,143 @@ def grown(leaves):
         return H(b'\x00', leaves[0])
     left = 1 << (len(leaves) - 1).bit_length() - 1
     return H(b'\x01', grown(leaves[:left]), grown(leaves[left:]))
+
+class Keys:
+    """LEDGER-70 to LEDGER-77: records as lists, in the order of their fields."""
+    def __init__(self, v):
+        self.network, self.delay = (v['network'], record('genesis', hx(v['genesis']))['parameters']['closeDelayBlocks'])
+        self.known, self.holders, self.nonces, self.revoked = ({}, {}, {}, set())
+
+    def signers(self, did, height):
+        if did not in self.known:
+            return [did]
+        key, _, retired, _, _ = self.known[did]
+        return [key] + [k for k, _, until in retired if until >= height]
+
+    def fit(self, policy, did, key):
+        g, n, delay = (policy['guardians'], policy['threshold'], policy['delayBlocks'])
+        if did in g or key in g or len(set(g)) < len(g) or n > len(g) or (g and n < 1):
+            return 100
+        return 0 if self.delay <= delay <= max(self.delay, 604800) else 101
+
+    def used(self, key):
+        return key in self.known or key in self.holders or self.nonces.get(key, 0) > 0
+
+    def replace(self, did, key, after, policy, height):
+        was, _, retired, old, _ = self.known[did]
+        kept = [r for r in retired if r[2] >= height]
+        if len(kept) >= 8:
+            return 102
+        self.known[did] = [key, after, kept + [[was, height, height + self.delay]], policy or old, []]
+        self.holders[key] = did
+        return 0
+
+    def execute(self, m, height):
+        t = record('transaction', m['payload'])
+        did, a = (t['sender'], t['action'])
+        key = self.signers(did, 0)[0]
+        if a['type'] == 'rotate-key':
+            key = a['key'] if did in self.known and H(a['key']) == self.known[did][1] else None
+        if key is None or fault(self.network, 'transaction', key, m):
+            return 4
+        must(t['nonce'] == self.nonces.get(did, 0))
+        self.nonces[did] = t['nonce'] + 1
+        return getattr(self, a['type'].replace('-', '_'), lambda *_: 0)(a, did, height)
+
+    def listed(self, policy):
+        return policy and [policy['guardians'], policy['threshold'], policy['delayBlocks']]
+
+    def register_identity(self, a, did, height):
+        if did in self.known:
+            return 96
+        if did in self.holders:
+            return 98
+        if a['next'] == H(did):
+            return 99
+        bad = self.fit(a['policy'], did, did)
+        if not bad:
+            self.known[did] = [did, a['next'], [], self.listed(a['policy']), []]
+        return bad
+
+    def rotate_key(self, a, did, height):
+        if self.used(a['key']):
+            return 98
+        if a['next'] in (H(did), H(a['key'])):
+            return 99
+        bad = a['policy'] and self.fit(a['policy'], did, a['key'])
+        return bad or self.replace(did, a['key'], a['next'], self.listed(a['policy']), height)
+
+    def recover_identity(self, a, by, height):
+        did, key, after = (a['did'], a['key'], a['next'])
+        if did not in self.known:
+            return 97
+        guardians, enough, delay = self.known[did][3]
+        if by not in guardians:
+            return 103
+        if self.used(key):
+            return 98
+        if after in (H(did), H(key)):
+            return 99
+        asked = {'payload': encode([1, self.network, did, key, after]), 'signature': a['consent'], 'sides': 0, 'siblings': []}
+        if fault(self.network, 'recovery-request', key, asked):
+            return 104
+        wanted = self.known[did][4]
+        if any(w[:2] == [key, after] and by in w[2] for w in wanted):
+            return 105
+        for w in wanted:
+            if by in w[2]:
+                w[2].remove(by)
+                w[3] = w[3] if len(w[2]) >= enough else None
+        wanted[:] = [w for w in wanted if w[2]]
+        mine = [w for w in wanted if w[:2] == [key, after]]
+        if not mine:
+            mine = [[key, after, [], None]]
+            wanted += mine
+        mine[0][2].append(by)
+        if len(mine[0][2]) >= enough and mine[0][3] is None:
+            mine[0][3] = height + delay + 1
+        return 0
+
+    def cancel_recovery(self, a, did, height):
+        if did not in self.known:
+            return 97
+        if not self.known[did][4]:
+            return 106
+        self.known[did][4] = []
+        return 0
+
+    def finish_recovery(self, a, by, height):
+        if a['did'] not in self.known:
+            return 97
+        for key, after, votes, at in self.known[a['did']][4]:
+            if (key, after) == (a['key'], a['next']):
+                if at is None or height < at:
+                    return 107
+                return 98 if self.used(key) else self.replace(a['did'], key, after, None, height)
+        return 106
+
+    def revoke_certificate(self, a, did, height):
+        if (did, a['serial']) in self.revoked:
+            return 108
+        self.revoked.add((did, a['serial']))
+        return 0
+
+    def open_channel(self, a, did, height):
+        self.parties = (did, a['payee'])
+        return 0
+
+    def claim(self, a, by, height):
+        for kind, did, code in (('voucher', self.parties[0], 85), ('charge', self.parties[1], 86)):
+            if all(fault(self.network, kind, k, a[kind]) for k in self.signers(did, height)):
+                return code
+        return 0
+IDENTITIES = vectors('ledger/identities')
+KEYS = Keys(IDENTITIES)
+for case in IDENTITIES['steps']:
+    code = 0 if case['transaction'] is None else KEYS.execute(record('signed', hx(case['transaction'])), case['height'])
+    held = [KEYS.known.get(hx(did)) for did in IDENTITIES['dids']]
+    want = [None if r is None else decode(hx(r)) for r in case['records']]
+    expect(f"identities: {case['name']}", True, lambda: must((code, held) == (case['code'], want)))
 STAKE = vectors('ledger/stake')
 for case in STAKE['offences']:
     expect('an offence', True, lambda: offence(case))
