@@ -174,7 +174,11 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   serveGenesis(mesh, choice.genesis);
   const sync = await life.start(
     'ledger network',
-    () => createLedgerSync({ mesh, clock, log }, { network }),
+    () =>
+      createLedgerSync(
+        { mesh, clock, log, shelf: { suite: nativeSuite, store: storeOf('shelf') } },
+        { network },
+      ),
     (running) => running.stop(),
   );
   const homeLedger = await life.start(

@@ -15,8 +15,10 @@ import { createLightClient, type LightClient } from '../ledger/light/client.ts';
 import { createLightLedger, type LightLedger, type LightReport } from '../ledger/light/ledger.ts';
 import type { HeadMark } from '../ledger/mark.ts';
 import type { LedgerNetwork } from '../ledger/network.ts';
+import { abandonRestore, restoreCutShort, restoreSnapshot } from '../ledger/snapshot-restore.ts';
+import { fetchSnapshot } from '../ledger/snapshot-transfer.ts';
 import type { LedgerMesh } from '../ledger/sync.ts';
-import { block, blockHeader, type Genesis, headerHash } from '../protocol/block.ts';
+import { block, blockHeader, type Genesis, genesis as genesisSchema, headerHash } from '../protocol/block.ts';
 import type { Signer } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { Config } from './config-schema.ts';
@@ -35,6 +37,8 @@ export interface HomeLedgerParts {
   readonly network: LedgerNetwork;
   readonly mark: HeadMark;
   readonly storeOf: (name: string) => Store;
+  /** Blocks from which on a snapshot is fetched when the home begins to keep the whole ledger. Default 4,096. */
+  readonly snapshotFromBlocks?: number;
   /** Where a ledger that is replayed may write. */
   readonly scratch: NonNullable<EmbeddedLedgerParts['scratch']>;
 }
@@ -57,7 +61,10 @@ export interface HomeLedger {
 const LIGHT = 'light';
 const WHOLE = 'ledger';
 const HEADERS = Uint8Array.of(1);
+const FETCHED = 'snapshot';
 const PROGRESS_MS = 5_000;
+/** Blocks from which on a snapshot is quicker than executing them all. */
+const SNAPSHOT_FROM_BLOCKS = 4_096;
 
 /** Whether a home keeps the whole ledger. Throws `config-invalid` when the configuration cannot be followed. */
 export async function keepsWhole(parts: HomeLedgerParts): Promise<boolean> {
@@ -81,6 +88,8 @@ async function holdsAny(folder: string): Promise<boolean> {
 }
 
 async function beganWhole(store: Store): Promise<boolean> {
+  // What a restore left that was cut short is no ledger: the next one takes it up.
+  if (restoreCutShort(store)) return false;
   for await (const _ of store.entries({ limit: 1 })) return true;
   return false;
 }
@@ -106,10 +115,11 @@ function openLight({
   return createLightLedger({ suite: nativeSuite, store, clock, log, owner, mesh, network }, genesis);
 }
 
-function openWhole(parts: HomeLedgerParts): Promise<Ledger> {
+async function openWhole(parts: HomeLedgerParts): Promise<Ledger> {
   const { config, clock, log, genesis, operator, network, mark, storeOf, scratch } = parts;
   const { keepBlocks } = config.ledger;
   const own = { store: storeOf(WHOLE), mark, scratch };
+  await abandonRestore(own.store);
   return createEmbeddedLedger(
     // The genesis names the key that signs blocks, and it stays.
     { ...own, suite: nativeSuite, clock, log, signer: operator, network },
@@ -164,6 +174,7 @@ class Switching implements HomeLedger {
     const { log, mark, storeOf } = this.#parts;
     const known = await light.current({ signal });
     log.info('fetching the whole ledger', { height: known.height });
+    await this.#restore(known.height, signal);
     light.leaveNews();
     const whole = await openWhole(this.#parts);
     try {
@@ -190,6 +201,24 @@ class Switching implements HomeLedger {
     const { height } = whole.head();
     log.info('this home keeps the whole ledger now', { height, mark: mark.place });
     return height;
+  }
+
+  /** Begins from a peer's snapshot where that saves executing many blocks; the rest, or all of it, comes as blocks. */
+  async #restore(height: number, signal: AbortSignal): Promise<void> {
+    const { genesis, mesh, mark, log, storeOf, snapshotFromBlocks = SNAPSHOT_FROM_BLOCKS } = this.#parts;
+    const store = storeOf(WHOLE);
+    if (height < snapshotFromBlocks || (await beganWhole(store))) return;
+    const suite = nativeSuite;
+    const restored = await fetchSnapshot(
+      { suite, mesh, store: storeOf(FETCHED) },
+      async (source) => {
+        const head = await restoreSnapshot({ suite, store, genesis }, source, { signal });
+        await mark.write({ ...head, genesisHash: suite.sha256(genesisSchema.encode(genesis)) });
+        log.info('began from a snapshot of a peer', { height: head.height });
+      },
+      { height: 0, signal },
+    );
+    if (!restored) log.info('no peer has a snapshot; executing every block', { height });
   }
 
   async #reach(whole: Ledger, height: number, signal: AbortSignal): Promise<void> {

@@ -63,6 +63,12 @@ export const RECENT_BLOCKS_BYTES_MAX = 8_388_608;
 
 /** Largest chunk of a snapshot, bytes. */
 export const SNAPSHOT_CHUNK_BYTES_MAX = 10_000_000;
+/** Blocks after which a node makes a new snapshot when it is asked for one. */
+export const SNAPSHOT_RENEWED_BLOCKS = 1_024;
+/** Largest snapshot that is fetched from peers, bytes. */
+export const SNAPSHOT_FETCHED_BYTES_MAX = 68_719_476_736;
+/** Questions about snapshots answered at a time. */
+export const SNAPSHOTS_SERVED_MAX = 4;
 /** Most records of one chunk. */
 export const SNAPSHOT_CHUNK_RECORDS_MAX = 262_144;
 /** Most chunks of one snapshot. */

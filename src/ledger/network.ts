@@ -3,6 +3,7 @@ import { bytesUpTo, record, type Schema, union } from '../protocol/schema.ts';
 import { type Signed, signed } from '../protocol/signing.ts';
 import type { LightAnswers } from './light/answers.ts';
 import { GOSSIP_BODY_BYTES_MAX } from './limits.ts';
+import type { SnapshotMaking } from './snapshot-transfer.ts';
 
 /** What a neighbour's message deserves: pass on, drop without blame, or drop with blame. */
 export type Verdict = 'accept' | 'ignore' | 'reject';
@@ -32,6 +33,8 @@ export interface LedgerNetwork {
   onPeer(tell: () => void): () => void;
   /** Answers light clients. */
   serveLight(answers: LightAnswers): () => void;
+  /** Serves snapshots of the state, where there is room to keep one. */
+  serveSnapshots?(making: SnapshotMaking): () => void;
   /** Answers peers that ask for blocks. */
   serveBlocks(answer: (fromHeight: number) => Promise<readonly Uint8Array[]>): () => void;
 }

@@ -229,6 +229,16 @@ function loaded(state: State, key: Uint8Array, value: Uint8Array): boolean {
   }
 }
 
+/** Whether a restore was cut short in `store`: nothing there is a ledger. */
+export function restoreCutShort(store: Store): boolean {
+  return store.getSync(RESTORING) !== undefined;
+}
+
+/** Clears away what a restore that was cut short left. */
+export async function abandonRestore(store: Store): Promise<void> {
+  if (restoreCutShort(store)) await clear(store);
+}
+
 async function holdsAnything(store: Store): Promise<boolean> {
   for await (const _ of store.entries({ limit: 1 })) return true;
   return false;

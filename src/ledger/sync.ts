@@ -19,6 +19,7 @@ import {
   PEERS_ASKED_MAX,
 } from './limits.ts';
 import { type BlockNews, blockMessage, type LedgerNetwork, type Verdict } from './network.ts';
+import { type SnapshotShelf, serveSnapshots } from './snapshot-transfer.ts';
 
 /** Asks for blocks from a height (8 bytes, big-endian) upwards. */
 export const BLOCKS_PROTOCOL = '/sahara/blocks/1';
@@ -64,6 +65,8 @@ export interface LedgerSyncParts {
   readonly mesh: LedgerMesh;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where the snapshot that is served stands. Absent: none is served. */
+  readonly shelf?: SnapshotShelf;
 }
 
 /** Options of a ledger's joining to a mesh. */
@@ -174,8 +177,16 @@ export function createLedgerSync(
         handle: async (body) => blockList.encode(await answer(heightOf(body))),
       }),
     serveLight: (answers) => serveLight(mesh, answers),
+    ...(parts.shelf && snapshotsFrom(mesh, parts.shelf)),
     stop: () => news.stop(),
   };
+}
+
+function snapshotsFrom(
+  mesh: LedgerMesh,
+  shelf: SnapshotShelf,
+): Required<Pick<LedgerNetwork, 'serveSnapshots'>> {
+  return { serveSnapshots: (making) => serveSnapshots(mesh, { ...shelf, ...making }) };
 }
 
 function heightOf(body: Uint8Array): number {

@@ -19,6 +19,8 @@ import { openScratch } from '../../src/daemon/scratch.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { networkNameOf } from '../../src/ledger/genesis.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { SNAPSHOT_PROTOCOL } from '../../src/ledger/snapshot-transfer.ts';
+import { createLedgerSync } from '../../src/ledger/sync.ts';
 import { channelId } from '../../src/protocol/transaction.ts';
 import { createInProcessNetwork, type InProcessNetwork, ledgerNetwork } from '../ledger/in-process.ts';
 import { alice, bob, sequencer, signAction, suite, testGenesis } from '../ledger/support.ts';
@@ -31,9 +33,13 @@ afterEach(async () => {
 });
 
 async function sequencing(network: InProcessNetwork): Promise<Ledger> {
+  const shelf = { suite, store: createMemoryStore() };
   const parts = { suite, clock: systemClock, log: silentLog, store: createMemoryStore(), signer: sequencer };
-  const mesh = ledgerNetwork(network.join('full'), name);
-  const ledger = await createEmbeddedLedger({ ...parts, network: mesh }, genesis);
+  const sync = { mesh: network.join('full'), clock: systemClock, log: silentLog, shelf };
+  const ledger = await createEmbeddedLedger(
+    { ...parts, network: createLedgerSync(sync, { network: name, retryMs: 20 }) },
+    genesis,
+  );
   stops.push(() => ledger.stop());
   return ledger;
 }
@@ -117,6 +123,36 @@ test('LEDGER-155: a light home that begins to host goes over to the whole ledger
   expect((await open({ ...parts, storeOf: (part) => prefixed(store, utf8(`${part}/`)) })).ledger.mode).toBe(
     'follower',
   );
+});
+
+test('LEDGER-159: a home that begins to host late begins from a snapshot of a peer, taken up where it was cut', async () => {
+  const network = createInProcessNetwork();
+  const full = await sequencing(network);
+  const store = createMemoryStore();
+  const parts = { ...partsOf(network, {}, store), snapshotFromBlocks: 2 };
+  const failing = { left: 1 };
+  const mesh: HomeLedgerParts['mesh'] = {
+    peers: () => parts.mesh.peers(),
+    async request(peerId, protocol, body, options) {
+      const answer = await parts.mesh.request(peerId, protocol, body, options);
+      // A chunk that is not what it should be, once.
+      const bent = protocol === SNAPSHOT_PROTOCOL && body[1] === 2 && failing.left-- > 0;
+      return bent ? answer.map((byte, i) => (i === 9 ? byte ^ 1 : byte)) : answer;
+    },
+  };
+  const home = await open({ ...parts, mesh });
+  const pay = (nonce: number) =>
+    signAction(name, alice, nonce, { type: 'transfer', to: bob.publicKey, amount: 1n, memo: undefined });
+  for (let nonce = 0; nonce < 3; nonce++) await home.ledger.submit(pay(nonce));
+  await expect(home.keepWhole({ signal })).rejects.toMatchObject({ code: 'peer-unreachable' });
+  expect(home.ledger.mode).toBe('light');
+  await home.ledger.submit(pay(3));
+  expect(await home.keepWhole({ signal })).toBe(4);
+  expect(home.ledger.mode).toBe('follower');
+  // The snapshot is the one that was begun with; what came since came as a block.
+  expect(home.ledger.base).toBe(3);
+  expect(home.ledger.account(alice.publicKey)).toEqual(full.account(alice.publicKey));
+  expect((await home.ledger.submit(pay(4))).height).toBe(5);
 });
 
 test('LEDGER-155: a light home that finds nobody stays what it was', async () => {

@@ -24,6 +24,8 @@ import { type Prepared, prepareTransaction } from '../prepare.ts';
 import { createQueries } from '../queries.ts';
 import { tookEffect } from '../result-codes.ts';
 import { createSignatureBook } from '../signatures.ts';
+import { createSnapshot } from '../snapshot.ts';
+import type { SnapshotMaking } from '../snapshot-transfer.ts';
 import { verifyChain } from '../verify.ts';
 import { Admission } from './admission.ts';
 import { CatchUp } from './catch-up.ts';
@@ -192,6 +194,10 @@ function effective(inclusion: Inclusion): Inclusion {
   throw refusal('tx-refused', result.code, { height, index, id: toHex(id) });
 }
 
+function snapshotsOf({ parts }: EngineCore): SnapshotMaking {
+  return { make: (put) => createSnapshot(parts, put), height: () => parts.chain.head().height };
+}
+
 interface Joined {
   leave(): Promise<void>;
 }
@@ -223,6 +229,7 @@ function join(
     network.onPeer(() => catchUp.ask()),
     network.serveBlocks((fromHeight) => queries.blocks(fromHeight)),
     network.serveLight(answers),
+    ...(network.serveSnapshots ? [network.serveSnapshots(snapshotsOf(core))] : []),
     every(clock, settings.pollIntervalMs, () => catchUp.ask()),
   ];
   if (producer === undefined) {
