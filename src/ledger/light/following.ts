@@ -181,10 +181,12 @@ export class Following {
   /** Hears no more news of blocks, for somebody else listens now. */
   leaveNews(): void {
     this.#leaveNews();
+    // Left again, it would take the topic from who listens now.
+    this.#leaveNews = () => {};
   }
 
   async stop(): Promise<void> {
-    this.#leaveNews();
+    this.leaveNews();
     for (const leave of this.#leaving.splice(0)) leave();
     this.#again = false;
     this.#stopping.abort(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
