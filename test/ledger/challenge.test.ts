@@ -3,7 +3,8 @@ import { verifyChain } from '../../src/ledger/verify.ts';
 import { badSumOf, contradictedReceiptOf, contradictionOf } from '../../src/protocol/evidence-build.ts';
 import type { Evidence } from '../../src/protocol/evidence-channel.ts';
 import type { Hash } from '../../src/protocol/ids.ts';
-import { type Signed, signBatch } from '../../src/protocol/signing.ts';
+import { release } from '../../src/protocol/payment.ts';
+import { type Signed, signBatch, signOne } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { channelId } from '../../src/protocol/transaction.ts';
 import { register, rotate, runAs } from './identity-support.ts';
@@ -18,7 +19,8 @@ import {
   receiptOf,
   voucherOf,
 } from './lane.ts';
-import { alice, Bench, bob, carol, person, START, suite } from './support.ts';
+import { replayedOnTheSpot } from './on-the-spot.ts';
+import { alice, Bench, bob, carol, person, START, signAction, suite } from './support.ts';
 
 const DEPOSIT = 100_000_000n;
 const BOND = 2_000_000_000n;
@@ -318,4 +320,27 @@ describe('refusals', () => {
     }
     expect(ledger.queries.channel(place.channel)?.lanes).toEqual([]);
   });
+});
+
+test('LEDGER-107: what evidence and releases were signed with is verified before they are executed', async () => {
+  const evidence = must(
+    contradictionOf(
+      suite,
+      chargeOf(place, countedFor(place, [9n])),
+      chargeOf(place, countedFor(place, [4n])),
+    ),
+  );
+  const { network, channel } = place;
+  const payload = release.encode({ network, channel, depositAfter: DEPOSIT / 2n, sequence: 0 });
+  const released = signOne(suite, bob, network, { type: 'release', payload });
+  const messages = [
+    signAction(network, carol, ledger.nonce(carol), { type: 'challenge', channel, evidence }),
+    signAction(network, alice, ledger.nonce(alice), { type: 'withdraw', channel, release: released }),
+  ];
+  const { onTheSpot, results } = await replayedOnTheSpot(ledger, messages);
+  expect(results).toEqual([
+    { code: 0, moved: 0n },
+    { code: 0, moved: DEPOSIT / 2n },
+  ]);
+  expect(onTheSpot).toBe(0);
 });

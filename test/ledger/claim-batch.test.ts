@@ -2,17 +2,13 @@ import { beforeEach, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
-import { buildBlock, replayBlock } from '../../src/ledger/blocks.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { LANES_MAX } from '../../src/ledger/limits.ts';
-import { prepareTransaction } from '../../src/ledger/prepare.ts';
-import { createSignatureBook } from '../../src/ledger/signatures.ts';
 import type { ClaimBody } from '../../src/protocol/actions-channel.ts';
-import { block } from '../../src/protocol/block.ts';
 import type { Hash } from '../../src/protocol/ids.ts';
 import { CLAIM_BATCH_MAX } from '../../src/protocol/limits.ts';
-import type { Suite } from '../../src/protocol/suite.ts';
 import { channelId } from '../../src/protocol/transaction.ts';
+import { replayedOnTheSpot } from './on-the-spot.ts';
 import {
   alice,
   Bench,
@@ -123,29 +119,10 @@ test('LEDGER-112: a large batch fits a transaction, and its signatures are verif
   const claims = Array.from({ length: count }, (_, i) =>
     claimFor(channels[i % 2] ?? nowhere, i % 2 === 0 ? alice : carol, BigInt(i + 1), Math.floor(i / 2)),
   );
-  let onTheSpot = 0;
-  const counting: Suite = {
-    ...suite,
-    verify(...args) {
-      onTheSpot++;
-      return suite.verify(...args);
-    },
-  };
-  const follower = {
-    ...ledger.parts,
-    suite: counting,
-    signatures: createSignatureBook(counting, ledger.network),
-  };
-  const before = {
-    head: ledger.chain.head(),
-    message: signAction(ledger.network, bob, 0, { type: 'claim-batch', claims }),
-  };
-  const candidates = [prepareTransaction(suite, ledger.network, before.message)];
-  const { executed } = buildBlock(ledger.parts, sequencer, { candidates, timeMs: before.head.timeMs + 1 });
-  onTheSpot = 0;
-  const replayed = await replayBlock(follower, executed.wire, block.decode(executed.wire));
+  const message = signAction(ledger.network, bob, 0, { type: 'claim-batch', claims });
+  const replayed = await replayedOnTheSpot(ledger, [message]);
   expect(replayed.results).toEqual([{ code: 0, moved: BigInt((count * (count + 1)) / 2) }]);
-  expect(onTheSpot).toBe(0);
+  expect(replayed.onTheSpot).toBe(0);
 });
 
 test('LEDGER-112: an engine answers a batch that held in part with its result', async () => {

@@ -4,7 +4,7 @@ import type { Signer } from '../../src/protocol/suite.ts';
 import { assetId, channelId } from '../../src/protocol/transaction.ts';
 import { register, rotate, runAs } from './identity-support.ts';
 import { chargeOf, countedFor, type LanePlace, laneClaim, voucherOf } from './lane.ts';
-import { alice, Bench, bob, carol, person, START, suite } from './support.ts';
+import { alice, Bench, bob, carol, person, START, signAction, suite } from './support.ts';
 
 const [hot, warm, cool, cold, spare] = ['hot', 'warm', 'cool', 'cold', 'spare'].map(person) as [
   Signer,
@@ -79,18 +79,12 @@ describe('voucher keys', () => {
   });
 
   test('LEDGER-106: only so many former keys count at a time', async () => {
-    const slow = await Bench.create();
-    const channel = channelId(suite, slow.network, alice.publicKey, bob.publicKey, 0);
-    await slow.run(alice, { type: 'open-channel', payee: bob.publicKey, deposit: 10_000_000n });
-    ledger = slow;
-    const messages = [hot, warm, cool, cold, spare];
-    const results: string[] = [];
-    const { signAction } = await import('./support.ts');
-    const signed = messages.map((key, i) =>
-      signAction(slow.network, alice, 1 + i, { type: 'set-voucher-key', channel, key: key.publicKey }),
+    const { network, channel } = place;
+    const messages = [hot, warm, cool, cold, spare].map(({ publicKey: key }, i) =>
+      signAction(network, alice, 1 + i, { type: 'set-voucher-key', channel, key }),
     );
-    for (const { name } of await slow.block(signed)) results.push(name);
-    expect(results).toEqual(['ok', 'ok', 'ok', 'ok', 'voucher-keys-exhausted']);
+    const names = (await ledger.block(messages)).map(({ name }) => name);
+    expect(names).toEqual(['ok', 'ok', 'ok', 'ok', 'voucher-keys-exhausted']);
   });
 
   test('LEDGER-71 LEDGER-105: a payer’s own keys count as their DID’s do, beside the channel’s', async () => {
