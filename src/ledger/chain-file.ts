@@ -19,8 +19,8 @@ const MAGIC = utf8('sahara-ledger-1\n');
 const LENGTH_BYTES = 4;
 
 /**
- * The genesis and all blocks up to the present head, piece by piece. Throws `store-corrupt` when a block is not
- * here, as in a ledger that began from a snapshot, and `cancelled`.
+ * The genesis and all blocks up to the present head, piece by piece. Throws `usage` where the ledger began from a
+ * snapshot or was pruned, `store-corrupt` when a block is missing, and `cancelled`.
  */
 export async function* exportChain(
   { genesis, chain }: { readonly genesis: Genesis; readonly chain: Pick<Chain, 'head' | 'block' | 'base'> },
@@ -28,9 +28,8 @@ export async function* exportChain(
 ): AsyncGenerator<Uint8Array> {
   const { height } = chain.head();
   if (chain.base > 0)
-    throw new SaharaError('store-corrupt', {
-      reason: `Blocks 1 to ${chain.base} are not here: this ledger began from a snapshot, or was pruned`,
-      advice: 'Export from a peer that has the ledger from its genesis',
+    throw new SaharaError('usage', {
+      reason: `blocks 1 to ${chain.base} are not here, for this ledger began from a snapshot or was pruned; export from a peer that has them, or write a snapshot`,
     });
   yield MAGIC;
   yield framed(genesisSchema.encode(genesis));

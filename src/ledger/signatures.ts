@@ -61,8 +61,9 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
     return verdict;
   };
 
-  const decide = ({ type, publicKey, message }: SignatureClaim): boolean | Promise<boolean> => {
-    if (message.signature.length !== 64 || message.sides >> message.siblings.length !== 0) return false;
+  const decide = ({ type, publicKey, message }: SignatureClaim): Promise<boolean> => {
+    if (message.signature.length !== 64 || message.sides >> message.siblings.length !== 0)
+      return Promise.resolve(false);
     const covered = signedBytes(suite, network, type, message);
     return message.siblings.length > 0
       ? viaBatch(publicKey, message, covered)
@@ -71,12 +72,14 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
 
   return {
     suite,
-    async verify(claim) {
+    verify(claim) {
       const remembered = known(claim);
-      if (remembered !== undefined) return remembered;
-      const ok = await decide(claim);
-      verdicts.set(claim.message, { type: claim.type, publicKey: claim.publicKey, ok });
-      return ok;
+      if (remembered !== undefined) return Promise.resolve(remembered);
+      const { type, publicKey, message } = claim;
+      return decide(claim).then((ok) => {
+        verdicts.set(message, { type, publicKey, ok });
+        return ok;
+      });
     },
     check(claim) {
       const { type, publicKey, message } = claim;

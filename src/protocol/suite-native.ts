@@ -68,10 +68,10 @@ export const nativeSuite: Suite = {
     const key = importPublicKey(publicKey);
     return key !== undefined && verifyNative(null, message, key, signature);
   },
-  async verifyAsync(publicKey, message, signature) {
-    if (!acceptableSignature(publicKey, signature)) return false;
+  verifyAsync(publicKey, message, signature) {
+    if (!acceptableSignature(publicKey, signature)) return Promise.resolve(false);
     const key = importPublicKey(publicKey);
-    if (key === undefined) return false;
+    if (key === undefined) return Promise.resolve(false);
     return new Promise((resolve, reject) => {
       verifyNative(null, message, key, signature, (error, ok) => (error ? reject(error) : resolve(ok)));
     });

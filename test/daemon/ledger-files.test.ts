@@ -1,4 +1,4 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -8,8 +8,16 @@ import { openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createMemoryStore, prefixed } from '../../src/base/store.ts';
 import { keepNetwork } from '../../src/daemon/genesis.ts';
+import { createFileMark } from '../../src/daemon/head-mark.ts';
 import { homeOf } from '../../src/daemon/home.ts';
-import { exportLedger, importLedger, restoreLedger, snapshotLedger } from '../../src/daemon/ledger-files.ts';
+import {
+  exportLedger,
+  importLedger,
+  pruneLedger,
+  restoreLedger,
+  snapshotLedger,
+} from '../../src/daemon/ledger-files.ts';
+import { openScratch } from '../../src/daemon/scratch.ts';
 import { createSettlements } from '../../src/daemon/settlement.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { createSnapshot } from '../../src/ledger/snapshot.ts';
@@ -88,4 +96,42 @@ test('LEDGER-143: a home that began from a snapshot finds what was settled since
   expect(await settlements.has(found)).toBe(true);
   expect(await settlements.has({ ...found, lane: 1 })).toBe(false);
   await ledger.stop();
+});
+
+test('LEDGER-151 LEDGER-47: a stopped home is pruned, also below what its mark remembers, and replays the rest on disk', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'sahara-ledger-prune-'));
+  const { signal } = new AbortController();
+  const home = homeOf({ SAHARA_HOME: root });
+  const store = await openLevelStore(home.store);
+  const bench = await Bench.create(testGenesis(), prefixed(store, utf8('ledger/')));
+  await keepNetwork(prefixed(store, utf8('network/')), genesis.encode(testGenesis()));
+  const pay = { type: 'transfer', to: bob.publicKey, amount: 3n, memo: undefined } as const;
+  await bench.run(alice, pay);
+  const genesisHash = suite.sha256(genesis.encode(testGenesis()));
+  await createFileMark(home.headMark).write({ genesisHash, ...bench.chain.head() });
+  for (let i = 0; i < 4; i++) await bench.run(alice, pay);
+  await store.close();
+  const report = { network: bench.network, height: 5, base: 3 };
+  expect(await pruneLedger(home, 2, { signal })).toEqual({ ...report, removed: 3 });
+  expect(await pruneLedger(home, 2, { signal })).toEqual({ ...report, removed: 0 });
+  await expect(exportLedger(home, join(root, 'file'), { signal })).rejects.toMatchObject({ code: 'usage' });
+  const again = await openLevelStore(home.store);
+  const ledger = await createEmbeddedLedger(
+    {
+      suite,
+      store: prefixed(again, utf8('ledger/')),
+      clock: systemClock,
+      log: silentLog,
+      signer: sequencer,
+      mark: createFileMark(home.headMark),
+      scratch: () => openScratch(home),
+    },
+    testGenesis(),
+  );
+  const verdicts = await Promise.all([ledger.verify(), ledger.verify()]);
+  for (const verdict of verdicts) expect(verdict).toMatchObject({ base: 3, transactions: 2, faults: [] });
+  expect((await readdir(root)).filter((name) => name.includes('replay'))).toEqual([]);
+  await ledger.stop();
+  await again.close();
+  await rm(root, { recursive: true, force: true });
 });

@@ -91,7 +91,7 @@ test('LEDGER-152: a pruned ledger hands out no blocks that it lacks, and others 
   expect(await bench.queries.blocks(9)).toHaveLength(4);
   const written = exportChain({ genesis: testGenesis(), chain: bench.chain })[Symbol.asyncIterator]().next();
   await expect(written).rejects.toMatchObject({
-    facts: { reason: expect.stringContaining('Blocks 1 to 8 are not here') },
+    facts: { reason: expect.stringContaining('blocks 1 to 8 are not here') },
   });
   const chunks: Uint8Array[] = [];
   const manifest = await createSnapshot(bench.parts, async (_, chunk) => void chunks.push(chunk));
