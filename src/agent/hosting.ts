@@ -26,7 +26,7 @@ import type { Signer, Suite } from '../protocol/suite.ts';
 import type { HostedAgent, HostedAgents } from './admission.ts';
 import { CARDS_SERVED_MAX } from './call-limits.ts';
 import { type Manifest, manifestHash } from './manifest.ts';
-import { checkPolicy } from './policy.ts';
+import { checkPolicy, type Licensed } from './policy.ts';
 import type { Answerer } from './ports.ts';
 
 /** Parts of hosting. */
@@ -36,6 +36,8 @@ export interface HostingParts {
   readonly network: string;
   /** The operator's key: signs the certificates of agents. */
   readonly operator: TickSigner;
+  /** Who may use which asset. Default: nobody, so that agents for licensed callers answer no one. */
+  readonly licensed?: Licensed | undefined;
 }
 
 /** Options of hosting. */
@@ -137,16 +139,17 @@ async function publishedAgent(
     manifest: agent.manifest,
     signedCard,
     cardBytes,
-    policy: (caller, { question }) => refusalOf(agent.manifest, { caller, question }),
+    policy: (caller, { question }) => refusalOf(agent.manifest, { caller, question }, parts.licensed),
   };
 }
 
 function refusalOf(
   manifest: Manifest,
   call: { readonly caller: PublicKey; readonly question: string },
+  licensed: Licensed | undefined,
 ): SaharaError | undefined {
   try {
-    checkPolicy(manifest, call);
+    checkPolicy(manifest, call, licensed);
     return undefined;
   } catch (error) {
     if (error instanceof SaharaError) return error;

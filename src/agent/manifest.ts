@@ -3,6 +3,7 @@
  * out of YAML; its hash (in the card and in every receipt) is over the parsed values in canonical encoding, so
  * comments, order and spelling of amounts do not change it.
  */
+import { fromHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { PriceSchedule, Skill } from '../protocol/card.ts';
 import { type PublicKey, publicKeyOf } from '../protocol/ids.ts';
@@ -55,8 +56,8 @@ export interface Manifest {
     readonly concurrency: number;
   };
   readonly policy: {
-    /** Default everyone; otherwise only these keys. */
-    readonly callers: 'everyone' | readonly PublicKey[];
+    /** Default everyone; otherwise only these keys, or whoever holds a licence to an asset, named by its id. */
+    readonly callers: 'everyone' | readonly PublicKey[] | { readonly licence: Uint8Array };
     /** Phrases; a question that holds all words of one is refused. Default none. */
     readonly refusedTopics: readonly string[];
   };
@@ -95,6 +96,7 @@ const OUTPUT_UNITS_MAX = 100_000;
 const CONCURRENCY_MAX = 1024;
 const WINDOW_SECONDS_MAX = 31_536_000;
 const VAULT_NAME = /^[a-z0-9][a-z0-9_-]{0,62}$/;
+const LICENSED = 'licence:';
 const LANGUAGE = /^[a-z]{2,3}(?:-[A-Za-z0-9]{2,8})*$/;
 
 const manifestRecord = record('manifest', {
@@ -108,7 +110,7 @@ const manifestRecord = record('manifest', {
   price: record('price', { perCall: grains, perInputUnit: grains, perOutputUnit: grains }),
   free: record('free', { calls: u32, windowSeconds: u32 }),
   limits: record('limits', { questionBytes: u32, outputUnits: u32, deadlineSeconds: u32, concurrency: u32 }),
-  access: oneOf('everyone', 'listed'),
+  access: oneOf('everyone', 'listed', 'licensed'),
   callers: list(bytes(32), CALLERS_MAX),
   refusedTopics: list(text(128), TOPICS_MAX),
   split: record('split', { knowledge: u32, operator: u32, model: u32, prompt: u32 }),
@@ -123,8 +125,8 @@ export function manifestHash(manifest: Manifest): Uint8Array {
     ...manifest,
     // `kind` names the variant that the other fields came from.
     backend: { type: kind, ...backend } as Parameters<typeof backendRecord.encode>[0],
-    access: callers === 'everyone' ? 'everyone' : 'listed',
-    callers: callers === 'everyone' ? [] : callers,
+    access: callers === 'everyone' ? 'everyone' : 'licence' in callers ? 'licensed' : 'listed',
+    callers: callers === 'everyone' ? [] : 'licence' in callers ? [callers.licence] : callers,
     refusedTopics,
   });
   return domainSha256('sahara/1/manifest', encoded);
@@ -269,10 +271,14 @@ function readPolicy(place: Place): Manifest['policy'] {
   };
 }
 
-function readCallers(place: Place): 'everyone' | readonly PublicKey[] {
+function readCallers(place: Place): Manifest['policy']['callers'] {
   const value = place.node !== null && 'value' in place.node ? place.node.value : undefined;
   if (value === 'everyone') return value;
-  if (typeof value === 'string') throw invalid(place, 'everyone, or a list of DIDs');
+  if (typeof value === 'string') {
+    const licence = value.startsWith(LICENSED) ? fromHex(value.slice(LICENSED.length)) : undefined;
+    if (licence?.length === 32) return { licence };
+    throw invalid(place, 'everyone, a list of DIDs, or licence: and the id of an asset, quoted');
+  }
   return readList(place, CALLERS_MAX, (item) => {
     const key = publicKeyOf(readText(item, { max: 80 }));
     if (key === undefined) throw invalid(item, 'a DID such as did:key:z6Mk...');

@@ -11,6 +11,7 @@ import { createHost, type Host, type HostParts } from '../agent/host.ts';
 import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
 import { createOfferBook } from '../agent/offer-book.ts';
+import type { Licensed } from '../agent/policy.ts';
 import type { CallTransport } from '../agent/ports.ts';
 import type { QuotaBook } from '../agent/quota.ts';
 import type { CallerLimits } from '../agent/standing-service.ts';
@@ -23,10 +24,12 @@ import type { OfferRequest } from '../protocol/offer.ts';
 import type { SealKey } from '../protocol/seal.ts';
 import type { Signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
+import { mayUse } from './access.ts';
 import type { HostedAgentRow } from './admin/types.ts';
 import { type Answering, answeringOf } from './answering.ts';
 import type { AssetBook } from './assets.ts';
 import { type BelowParts, createBelow } from './below.ts';
+import type { CertificateBook } from './certificates.ts';
 import { hostOptions } from './config-calls.ts';
 import type { Core } from './core.ts';
 import { createCallDoor } from './gateway.ts';
@@ -44,6 +47,7 @@ export interface AgentKeeperParts extends BelowParts {
   readonly quota: QuotaBook;
   readonly knowledge: Knowledge;
   readonly assets: AssetBook;
+  readonly certificates: CertificateBook;
 }
 
 /** The agents of this home. */
@@ -114,7 +118,9 @@ class HomeAgents implements AgentKeeper {
   constructor(parts: AgentKeeperParts) {
     const { clock, network, operator, verifier, replay, payee, records, quota, log, mesh } = parts;
     this.#parts = parts;
-    const hostingParts = { suite: nativeSuite, clock, network, operator };
+    const deciding = { ...parts, operator: operator.publicKey };
+    const licensed: Licensed = (asset, caller) => mayUse(deciding, asset, caller);
+    const hostingParts = { suite: nativeSuite, clock, network, operator, licensed };
     this.#hosting = createHosting(hostingParts);
     this.#ownHosting = createHosting(hostingParts);
     const below = createBelow(parts, this);
@@ -131,6 +137,7 @@ class HomeAgents implements AgentKeeper {
         clock,
         network,
         book,
+        licensed,
         agents: () => this.#hosting.list(),
         queueOf: (agent) => this.#host.loadOf(agent).queue,
       },

@@ -53,10 +53,8 @@ export function createCallers(parts: CallerKeeperParts): Callers {
   };
 }
 
-async function saveEvidence(
-  { home, choice, ledger }: CallerKeeperParts,
-  result: CallResult,
-): Promise<string> {
+async function saveEvidence(parts: CallerKeeperParts, result: CallResult): Promise<string> {
+  const { home, choice } = parts;
   const { callId, evidence } = result;
   const { genesis } = choice;
   const file = bundle.encode({
@@ -64,7 +62,7 @@ async function saveEvidence(
     genesis,
     ...evidence,
     settlement: undefined,
-    keys: await proveKeys(ledger, partiesOf(evidence)),
+    keys: await proveKeys(parts, partiesOf(evidence)),
   });
   return saveReceipt(home.receipts, toHex(callId), file);
 }

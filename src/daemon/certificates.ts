@@ -9,10 +9,11 @@ import {
   type CertificateSubject,
   certificate,
   certificateChain,
+  covers,
   standingSerial,
 } from '../protocol/certificate.ts';
 import { type Id, PROTOCOL_VERSION, peerIdBytes, publicKeyOf } from '../protocol/ids.ts';
-import { signed as signedSchema, type TickSigner } from '../protocol/signing.ts';
+import { signed as signedSchema, type TickSigner, type Trust } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 
 /** Most certificates that are kept; beyond, none is issued until some are past their end. */
@@ -24,6 +25,7 @@ export interface CertificateParts {
   readonly clock: Clock;
   readonly dice: Dice;
   readonly operator: TickSigner;
+  readonly trust: Pick<Trust, 'isRevoked'>;
   /** This part has the store for itself. */
   readonly store: Store;
 }
@@ -40,29 +42,36 @@ export interface CertificateOrder {
 export interface CertificateBook {
   /** Issues one. Throws `home-full`. */
   issue(order: CertificateOrder): Promise<{ readonly stated: Certificate; readonly chain: Uint8Array }>;
+  /** Whether a certificate that counts now, issued by hand, gives a subject a capability. */
+  allows(subject: CertificateSubject, capability: string): boolean;
   /** Serials of all that a subject holds or may hold: its standing one, and those issued by hand. */
-  serialsOf(subject: CertificateSubject): Promise<readonly Id[]>;
+  serialsOf(subject: CertificateSubject): readonly Id[];
 }
 
 /** The certificates in `parts.store`. */
-export function createCertificateBook(parts: CertificateParts): CertificateBook {
-  const { network, clock, dice, operator, store } = parts;
-  const all = async function* (): AsyncGenerator<Certificate> {
-    for await (const [, value] of store.entries()) {
-      yield certificate.decode(signedSchema.decode(value).payload);
-    }
+export async function openCertificateBook(parts: CertificateParts): Promise<CertificateBook> {
+  const { network, clock, dice, operator, store, trust } = parts;
+  /** By subject. */
+  const issued = new Map<string, Certificate[]>();
+  let count = 0;
+  const note = (stated: Certificate): void => {
+    const name = nameOfSubject(stated.subject);
+    issued.set(name, [...(issued.get(name) ?? []), stated]);
+    count++;
   };
+  for await (const [, value] of store.entries()) {
+    note(certificate.decode(signedSchema.decode(value).payload));
+  }
   const makeRoom = async (): Promise<void> => {
-    let count = 0;
-    const over: Uint8Array[] = [];
-    for await (const { serial, notAfterMs } of all()) {
-      count++;
-      if (notAfterMs < clock.nowMs()) over.push(serial);
-    }
-    if (count - over.length >= ISSUED_MAX) {
-      throw new SaharaError('home-full', { what: 'certificates', limit: ISSUED_MAX });
-    }
-    if (over.length > 0) await store.batch(over.map((key) => ({ type: 'del', key })));
+    if (count < ISSUED_MAX) return;
+    const nowMs = clock.nowMs();
+    const over = [...issued.values()].flat().filter(({ notAfterMs }) => notAfterMs < nowMs);
+    if (over.length === 0) throw new SaharaError('home-full', { what: 'certificates', limit: ISSUED_MAX });
+    await store.batch(over.map(({ serial: key }) => ({ type: 'del', key })));
+    const left = [...issued.values()].flat().filter((one) => !over.includes(one));
+    issued.clear();
+    count = 0;
+    left.forEach(note);
   };
   return {
     async issue({ subject, roles, capabilities, lifeMs }) {
@@ -83,13 +92,22 @@ export function createCertificateBook(parts: CertificateParts): CertificateBook 
       await store.batch([{ type: 'put', key: stated.serial, value: signedSchema.encode(message) }], {
         sync: true,
       });
+      note(stated);
       return { stated, chain: certificateChain.encode([message]) };
     },
-    async serialsOf(subject) {
-      const serials = [standingSerial(nativeSuite, network, operator.publicKey, subject)];
-      const wanted = nameOfSubject(subject);
-      for await (const one of all()) if (nameOfSubject(one.subject) === wanted) serials.push(one.serial);
-      return serials;
+    allows(subject, capability) {
+      const nowMs = clock.nowMs();
+      return (issued.get(nameOfSubject(subject)) ?? []).some(
+        ({ capabilities, notBeforeMs, notAfterMs, serial }) =>
+          notBeforeMs <= nowMs &&
+          nowMs <= notAfterMs &&
+          capabilities.some((held) => covers(held, capability)) &&
+          !trust.isRevoked(operator.publicKey, serial),
+      );
+    },
+    serialsOf(subject) {
+      const byHand = (issued.get(nameOfSubject(subject)) ?? []).map(({ serial }) => serial);
+      return [standingSerial(nativeSuite, network, operator.publicKey, subject), ...byHand];
     },
   };
 }

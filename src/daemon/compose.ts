@@ -22,7 +22,7 @@ import { createAsk } from './asking.ts';
 import { type AssetBook, createAssetBook } from './assets.ts';
 import { createAuction } from './auction.ts';
 import { type Callers, createCallers } from './callers.ts';
-import { type CertificateBook, createCertificateBook } from './certificates.ts';
+import { type CertificateBook, openCertificateBook } from './certificates.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
 import { watchFaults } from './faults.ts';
 import { questionsBehindGateways, serveViaCards } from './gateway.ts';
@@ -140,9 +140,10 @@ async function startAll(
   const core = await startCore(ground, life, options);
   const calls = await startCalls(core, life);
   const knowing = await startKnowledge(core, life);
+  const certificates = await openCertificateBook({ ...core, store: core.storeOf('certificates') });
   const agents = await life.start(
     'agents',
-    () => createAgentKeeper({ ...core, ...calls, ...knowing }),
+    () => createAgentKeeper({ ...core, ...calls, ...knowing, certificates }),
     (keeper) => keeper.drain(),
   );
   await life.start(
@@ -168,7 +169,7 @@ async function startAll(
     agents,
     offers,
     callers,
-    certificates: createCertificateBook({ ...core, store: core.storeOf('certificates') }),
+    certificates,
     resuming,
     startedAtMs,
     askToStop: options.askToStop,

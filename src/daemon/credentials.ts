@@ -4,12 +4,12 @@
  * come with their proof; how many receipts they came from, the issuer counts and vouches for.
  */
 import { equalBytes, fromHex, toHex } from '../base/bytes.ts';
-import { SaharaError } from '../base/errors.ts';
+import { invariant, SaharaError } from '../base/errors.ts';
 import { identityKey } from '../ledger/identities.ts';
 import { ASSETS, REVENUES, stateKey } from '../ledger/records.ts';
 import { IDENTITIES } from '../ledger/records-identity.ts';
 import { dueToOwners } from '../ledger/settle.ts';
-import { block, blockHeader, genesis as genesisSchema, headerIn, networkOf } from '../protocol/block.ts';
+import { block, blockHeader, genesis as genesisSchema, networkOf } from '../protocol/block.ts';
 import {
   checkProof,
   isObject,
@@ -48,14 +48,12 @@ export async function issueCredential(
 ): Promise<CredentialReply> {
   const { ledger, key, clock, dice, network, choice } = parts;
   const id = fromHex(order.asset.toLowerCase());
-  const { height } = ledger.head();
   if (id?.length !== 32 || ledger.asset(id) === undefined) {
     throw new SaharaError('asset-unknown', { asset: order.asset });
   }
-  // All in one turn, so that the proofs are of this very height.
-  const proofs = keysOf(id, key.publicKey).map((stated) => ledger.stateProof(stated));
-  const [wire] = await ledger.blocks(height);
-  if (wire === undefined) throw new SaharaError('tx-unknown', { reason: 'The ledger has no block yet' });
+  const { header, entries: proofs } = await ledger.prove(keysOf(id, key.publicKey), options);
+  invariant(header, 'an asset is registered in a block');
+  const { height } = blockHeader.decode(header.payload);
   const facts = factsOf(
     id,
     order.subject,
@@ -89,7 +87,7 @@ export async function issueCredential(
       {
         type: 'SaharaStateProof',
         genesis: base64(choice.genesis),
-        header: base64(signedSchema.encode(headerIn(wire))),
+        header: base64(signedSchema.encode(header)),
         records: proofs.map(({ value, proof }) => ({
           ...(value !== undefined && { value: base64(value) }),
           proof: base64(stateProof.encode(proof)),
@@ -97,7 +95,12 @@ export async function issueCredential(
       },
     ],
   };
-  const secured = withProof(nativeSuite, key, document, { created: dateOf(nowMs) });
+  const secured = withProof(
+    nativeSuite,
+    { publicKey: key.signing, sign: (message) => key.sign(message) },
+    document,
+    { created: dateOf(nowMs) },
+  );
   return { credential: JSON.stringify(secured, undefined, 2), serial: toHex(serial) };
 }
 

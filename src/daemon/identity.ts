@@ -27,8 +27,8 @@ const REQUEST_PREFIX = 'sahara-recovery:';
 const REQUEST_CHARACTERS_MAX = 2048;
 
 /** The DID's record, or `usage` for one without. */
-export function registered({ ledger }: IdentityParts, did: PublicKey): Identity {
-  const known = ledger.identity(did);
+async function registered({ ledger }: IdentityParts, did: PublicKey): Promise<Identity> {
+  const known = await ledger.read(({ identity }) => identity(did));
   if (known !== undefined) return known;
   throw new SaharaError('usage', {
     reason: `${didOf(did)} is not registered, so no other key can sign for it; its owner runs \`sahara identity init\``,
@@ -42,7 +42,7 @@ export async function register(
   options: Waiting,
 ): Promise<Inclusion> {
   const { key, ledger, wallet } = parts;
-  if (ledger.identity(key.publicKey) !== undefined) {
+  if ((await ledger.read(({ identity }) => identity(key.publicKey))) !== undefined) {
     throw new SaharaError('usage', { reason: 'This identity is registered already' });
   }
   const next = hashOf(await keyAfter(parts));
@@ -61,7 +61,7 @@ export async function rotate(
   const { key, keys, wallet } = parts;
   return key.hold(() =>
     wallet.rotate(async (send) => {
-      const known = registered(parts, key.publicKey);
+      const known = await registered(parts, key.publicKey);
       const next = (await keys.operatorKeys()).find((one) => equalBytes(hashOf(one), known.next));
       if (next === undefined) {
         throw new SaharaError('key-missing', {
@@ -91,7 +91,7 @@ export async function requestRecovery(
   did: PublicKey,
 ): Promise<{ readonly request: string; readonly key: PublicKey }> {
   const { keys, network } = parts;
-  const known = registered(parts, did);
+  const known = await registered(parts, did);
   const key = await keyAfter(parts, known);
   const next = hashOf(await keyAfter(parts, known, key));
   const consent = consentTo(nativeSuite, await keys.operatorKey(key), network, { did, next });
@@ -111,13 +111,13 @@ export async function voteForRecovery(
       reason: `The request is for ${didOf(terms.did)}, not for ${didOf(vote.did)}`,
     });
   }
-  registered(parts, vote.did);
+  await registered(parts, vote.did);
   return parts.wallet.send({ type: 'recover-identity', ...terms, consent }, options);
 }
 
 /** Rejects every recovery of the operator's DID, with the key that signs now. */
 export async function cancelRecovery(parts: IdentityParts, options: Waiting): Promise<Inclusion> {
-  const { recoveries } = registered(parts, parts.key.publicKey);
+  const { recoveries } = await registered(parts, parts.key.publicKey);
   if (recoveries.length === 0)
     throw new SaharaError('usage', { reason: 'Nobody wants to recover this identity' });
   return parts.wallet.send({ type: 'cancel-recovery' }, options);
@@ -129,7 +129,7 @@ export async function finishRecovery(
   did: PublicKey,
   options: Waiting,
 ): Promise<Inclusion> {
-  const { recovery } = registered(parts, did);
+  const { recovery } = await registered(parts, did);
   const { height } = parts.ledger.head();
   if (recovery?.effectiveAt === undefined) {
     throw new SaharaError('usage', { reason: 'No recovery has the votes that it takes' });
@@ -147,7 +147,7 @@ export async function keysHere({ key, keys, ledger }: IdentityParts): Promise<{
   readonly signing: boolean;
   readonly next: boolean;
 }> {
-  const known = ledger.identity(key.publicKey);
+  const known = await ledger.read(({ identity }) => identity(key.publicKey));
   const here = await keys.operatorKeys();
   return {
     signing: here.some((one) => equalBytes(one, known?.key ?? key.publicKey)),
@@ -176,7 +176,8 @@ export function serialOf(text: string): Uint8Array | undefined {
  */
 async function keyAfter(parts: IdentityParts, known?: Identity, besides?: PublicKey): Promise<PublicKey> {
   const { key, keys, ledger } = parts;
-  const records = [ledger.identity(key.publicKey), known].filter((one) => one !== undefined);
+  const own = await ledger.read(({ identity }) => identity(key.publicKey));
+  const records = [own, known].filter((one) => one !== undefined);
   const used = [
     key.publicKey,
     ...records.flatMap((one) => [one.key, ...one.retired.map((retired) => retired.key)]),

@@ -1,47 +1,37 @@
 /** Proves which keys signed for the parties of a call, so that its evidence holds offline after they rotated. */
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
-import { identityKey } from '../ledger/identities.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import { headerIn } from '../protocol/block.ts';
+import { keyEvidenceOf } from '../ledger/key-evidence.ts';
 import type { Bundle } from '../protocol/bundle.ts';
 import { card } from '../protocol/card.ts';
 import { envelope } from '../protocol/envelope.ts';
-import { identityRecord } from '../protocol/identity.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import type { KeyEvidence } from '../protocol/key-evidence.ts';
-import { KEY_EVIDENCE_DIDS_MAX } from '../protocol/limits.ts';
 import { receipt } from '../protocol/payment.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { readAnswer } from '../protocol/verify-answer.ts';
+import type { Core } from './core.ts';
 
-type ProvingLedger = Pick<Ledger, 'identity' | 'stateProof' | 'blocks' | 'head'>;
+/** What keys are proved with. */
+export type KeyProofParts = Pick<Core, 'ledger' | 'trust'>;
 
 /**
- * The keys of those of `dids` whose present key is not their first, at the ledger's head; `undefined` when that is
- * nobody, or when this ledger cannot prove it.
+ * The keys of those of `dids` whose present key is not their first; `undefined` when that is nobody, or when nobody
+ * proves it now.
  */
 export async function proveKeys(
-  ledger: ProvingLedger,
+  { ledger, trust }: KeyProofParts,
   dids: readonly PublicKey[],
 ): Promise<KeyEvidence | undefined> {
+  const rotated = dids.filter((did) => {
+    const [key = did] = trust.signersOf(did, 'receipt') ?? [];
+    return !equalBytes(key, did);
+  });
   try {
-    const rotated = dids.filter((did) => {
-      const known = ledger.identity(did);
-      return known !== undefined && !equalBytes(known.key, did);
-    });
-    if (rotated.length === 0) return undefined;
-    // All in one turn, so that the proofs are of this very height.
-    const { height } = ledger.head();
-    const identities = rotated.slice(0, KEY_EVIDENCE_DIDS_MAX).flatMap((did) => {
-      const { value, proof } = ledger.stateProof(identityKey(did));
-      return value === undefined ? [] : [{ did, record: identityRecord.decode(value), proof }];
-    });
-    const [wire] = await ledger.blocks(height);
-    return wire && { header: headerIn(wire), identities };
+    return await keyEvidenceOf(ledger, rotated);
   } catch (error) {
-    const { code } = asSaharaError(error);
-    if (code === 'ledger-light' || code === 'state-unproven') return undefined;
+    // A call's evidence is kept all the same; it proves less.
+    if (asSaharaError(error).code === 'state-unproven') return undefined;
     throw error;
   }
 }

@@ -5,7 +5,7 @@
  */
 import type { PublishedAgent } from '../agent/hosting.ts';
 import type { OfferBook } from '../agent/offer-book.ts';
-import { checkPolicy } from '../agent/policy.ts';
+import { checkPolicy, type Licensed } from '../agent/policy.ts';
 import { equalBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
@@ -28,6 +28,8 @@ export interface OfferingParts {
   readonly agents: () => readonly PublishedAgent[];
   /** Calls waiting or running at an agent. */
   readonly queueOf: (agent: PublicKey) => number;
+  /** Who may use which asset. Default: nobody. */
+  readonly licensed?: Licensed | undefined;
 }
 
 /** How offers are made. */
@@ -83,7 +85,7 @@ function offerOf(
   const { card, cardHash } = agent;
   const places = Math.max(1, card.limits.concurrency);
   const free = places - parts.queueOf(card.agent);
-  if (free <= 0 || !fits(agent, request)) return undefined;
+  if (free <= 0 || !fits(parts, agent, request)) return undefined;
   const price = discounted(card.price, { discountPercent: options.discountPercent, free, places });
   const { inputUnits, outputUnits, ceiling } = request;
   if (chargeOf(price, inputUnits, outputUnits) > ceiling) return undefined;
@@ -112,14 +114,18 @@ function offerOf(
 }
 
 /** Whether an agent is one that is asked for, and would answer this payer. */
-function fits({ card, manifest }: PublishedAgent, request: OfferRequest): boolean {
+function fits(
+  { licensed }: OfferingParts,
+  { card, manifest }: PublishedAgent,
+  request: OfferRequest,
+): boolean {
   if (request.agent !== undefined && !equalBytes(request.agent, card.agent)) return false;
   if (request.skill !== undefined && !card.skills.some(({ name }) => name === request.skill)) return false;
   if (request.outputUnits > card.limits.outputUnits) return false;
   const speaks = card.languages.some((language) => request.languages.includes(language));
   if (request.languages.length > 0 && card.languages.length > 0 && !speaks) return false;
   try {
-    checkPolicy(manifest, { caller: request.payer, question: '' });
+    checkPolicy(manifest, { caller: request.payer, question: '' }, licensed);
     return true;
   } catch (error) {
     if (error instanceof SaharaError) return false;

@@ -82,9 +82,10 @@ export interface FollowParts {
 
 /** Has `parts.key` sign with the key that the ledger has for its DID, where that is in this home. False: it is not. */
 export async function followOnce({ key, keys, ledger, log }: Omit<FollowParts, 'trust'>): Promise<boolean> {
-  const wanted = ledger.identity(key.publicKey)?.key ?? key.publicKey;
-  if (equalBytes(wanted, key.signing)) return true;
+  let wanted = key.publicKey;
   try {
+    wanted = ledger.identity(key.publicKey)?.key ?? key.publicKey;
+    if (equalBytes(wanted, key.signing)) return true;
     key.use(await keys.operatorKey(wanted));
     log.info('another key signs for the operator', { key: didOf(wanted) });
     return true;

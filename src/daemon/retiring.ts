@@ -62,7 +62,11 @@ export function watchRetiring(parts: RetiringParts): () => void {
       });
   };
   const note = (): void => {
-    for (const id of retiring(parts)) left.set(toHex(id), id);
+    try {
+      for (const id of retiring(parts)) left.set(toHex(id), id);
+    } catch (error) {
+      log.warn('channels with retired keys not found', { code: asSaharaError(error).code });
+    }
     if (left.size > 0) look();
   };
   const unwatch = trust.onChange(() => queueMicrotask(note));

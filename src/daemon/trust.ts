@@ -2,9 +2,10 @@
  * Who signs for whom, as the ledger has it: answers the verifier's questions from the last block, remembers them until
  * a block changes them, and tells who asked in vain when there is a later block.
  */
+import { equalBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Identity } from '../ledger/identities.ts';
-import type { BlockEvent, Ledger } from '../ledger/ledger.ts';
+import type { BlockEvent, Ledger, LedgerReads } from '../ledger/ledger.ts';
 import { nameOf } from '../ledger/names.ts';
 import { signersIn } from '../protocol/identity.ts';
 import type { PublicKey } from '../protocol/ids.ts';
@@ -17,6 +18,8 @@ export type TrustLedger = Pick<Ledger, 'mode' | 'read' | 'onBlock' | 'head'>;
 export interface TrustOptions {
   /** DIDs and certificates of which answers are remembered, each. Default 8,192. */
   readonly rememberedMax: number;
+  /** How old an answer of a light ledger, which does not hear of all changes, may become, milliseconds. Default 5,000. */
+  readonly lightMs: number;
   /** Longest wait for a later block, milliseconds. Default 2,000. */
   readonly waitMs: number;
   /** Checks that wait at a time; further ones are not held up. Default 64. */
@@ -24,7 +27,12 @@ export interface TrustOptions {
 }
 
 /** Values for every option. */
-export const TRUST_DEFAULTS: TrustOptions = { rememberedMax: 8192, waitMs: 2_000, waitingMax: 64 };
+export const TRUST_DEFAULTS: TrustOptions = {
+  rememberedMax: 8192,
+  lightMs: 5_000,
+  waitMs: 2_000,
+  waitingMax: 64,
+};
 
 /** Types of statements of a retired key that count for a while: its payee can claim by them no longer than that. */
 const COUNT_A_WHILE: ReadonlySet<string> = new Set(['voucher', 'charge']);
@@ -32,6 +40,12 @@ const COUNT_A_WHILE: ReadonlySet<string> = new Set(['voucher', 'charge']);
 interface Signers {
   readonly now: readonly PublicKey[];
   readonly identity: Identity;
+}
+
+/** An answer and when it was given. */
+interface Known<V> {
+  readonly value: V;
+  readonly atMs: number;
 }
 
 /** The trust of a running daemon. */
@@ -52,8 +66,10 @@ export function createTrust(
 class FollowingTrust implements LedgerTrust {
   readonly #parts: { readonly ledger: TrustLedger; readonly clock: Clock };
   readonly #options: TrustOptions;
-  readonly #signers = new Map<string, Signers | undefined>();
-  readonly #revoked = new Map<string, boolean>();
+  readonly #signers = new Map<string, Known<Signers | undefined>>();
+  readonly #revoked = new Map<string, Known<boolean>>();
+  /** Questions that a light ledger has not answered yet. */
+  readonly #asking = new Map<string, Promise<unknown>>();
   readonly #waiting = new Set<() => void>();
   readonly #listeners = new Set<(dids: readonly PublicKey[]) => void>();
   readonly #unwatch: () => void;
@@ -66,32 +82,32 @@ class FollowingTrust implements LedgerTrust {
   }
 
   signersOf(did: PublicKey, type: string): readonly PublicKey[] | undefined {
-    const name = nameOf(did);
-    const known = this.#signers.get(name) ?? (this.#signers.has(name) ? undefined : this.#read(name, did));
-    if (known === undefined || known.identity.retired.length === 0 || !COUNT_A_WHILE.has(type))
-      return known?.now;
+    const known = this.#signers.get(nameOf(did)) ?? this.#askKeys(did);
+    const signers = known instanceof Promise ? undefined : known.value;
+    if (!(known instanceof Promise) && this.#isStale(known)) this.#later(this.#askKeys(did));
+    if (signers === undefined || signers.identity.retired.length === 0 || !COUNT_A_WHILE.has(type)) {
+      return signers?.now;
+    }
     // A claim made now is in the next block at the earliest.
-    return signersIn(known.identity, did, this.#parts.ledger.head().height + 1);
+    return signersIn(signers.identity, did, this.#parts.ledger.head().height + 1);
   }
 
   isRevoked(issuer: PublicKey, serial: Uint8Array): boolean {
-    const name = nameOf(issuer) + nameOf(serial);
-    return this.#revoked.get(name) ?? this.#readRevoked(name, issuer, serial) ?? false;
+    const known = this.#revoked.get(nameOf(issuer) + nameOf(serial)) ?? this.#askRevoked(issuer, serial);
+    // Where answers have to be waited for, whoever could not wait is asked again when there is one.
+    if (known instanceof Promise) return false;
+    if (this.#isStale(known)) this.#later(this.#askRevoked(issuer, serial));
+    return known.value;
   }
 
   ready(did: PublicKey, serial?: Uint8Array): Promise<unknown> | undefined {
     if (this.#parts.ledger.mode !== 'light') return undefined;
-    const { read } = this.#parts.ledger;
-    const name = nameOf(did);
-    const waits: Promise<unknown>[] = [];
-    if (!this.#signers.has(name)) {
-      const found = read(({ identity }) => identity(did));
-      if (found instanceof Promise) waits.push(found.then((one) => this.#keep(name, one)));
-    }
-    if (serial !== undefined && !this.#revoked.has(name + nameOf(serial))) {
-      const found = read(({ isRevoked }) => isRevoked(did, serial));
-      if (found instanceof Promise)
-        waits.push(found.then((one) => this.#keepRevoked(name + nameOf(serial), one)));
+    const keys = this.#signers.get(nameOf(did));
+    const waits: unknown[] = [];
+    if (keys === undefined || this.#isStale(keys)) waits.push(this.#askKeys(did));
+    if (serial !== undefined) {
+      const revoked = this.#revoked.get(nameOf(did) + nameOf(serial));
+      if (revoked === undefined || this.#isStale(revoked)) waits.push(this.#askRevoked(did, serial));
     }
     return waits.length === 0 ? undefined : Promise.all(waits);
   }
@@ -100,7 +116,13 @@ class FollowingTrust implements LedgerTrust {
     return this.#version;
   }
 
-  later(): Promise<boolean> {
+  later(did: PublicKey): Promise<boolean> {
+    if (this.#parts.ledger.mode === 'light') {
+      return Promise.resolve(this.#askKeys(did)).then(
+        () => true,
+        () => false,
+      );
+    }
     if (this.#waiting.size >= this.#options.waitingMax) return Promise.resolve(false);
     return new Promise((resolve) => {
       const come = (): void => {
@@ -126,53 +148,60 @@ class FollowingTrust implements LedgerTrust {
     for (const come of this.#waiting) come();
   }
 
-  #forget(): void {
-    this.#signers.clear();
-    this.#revoked.clear();
-    this.#version++;
+  /** Whether an answer that a light ledger gave is too old to be relied on. */
+  #isStale({ atMs }: Known<unknown>): boolean {
+    if (this.#parts.ledger.mode !== 'light') return false;
+    return this.#parts.clock.monotonicMs() - atMs > this.#options.lightMs;
   }
 
-  #read(name: string, did: PublicKey): Signers | undefined {
-    const found = this.#parts.ledger.read(({ identity }) => identity(did));
-    if (!(found instanceof Promise)) return this.#keep(name, found);
-    // Where answers have to be waited for, whoever could not wait is asked again when there is one.
-    found.then(
-      (one) => {
-        this.#keep(name, one);
-        this.#version++;
-      },
-      () => {},
-    );
-    return undefined;
+  #later(asked: unknown): void {
+    if (asked instanceof Promise) asked.catch(() => {});
   }
 
-  #readRevoked(name: string, issuer: PublicKey, serial: Uint8Array): boolean | undefined {
-    const found = this.#parts.ledger.read(({ isRevoked }) => isRevoked(issuer, serial));
-    if (!(found instanceof Promise)) return this.#keepRevoked(name, found);
-    found.then(
-      (one) => {
-        this.#keepRevoked(name, one);
-        this.#version++;
-      },
-      () => {},
-    );
-    return undefined;
+  #askKeys(did: PublicKey): Known<Signers | undefined> | Promise<Known<Signers | undefined>> {
+    const name = nameOf(did);
+    const keep = (identity: Identity | undefined): Known<Signers | undefined> =>
+      this.#keep(this.#signers, name, identity && { now: [identity.key], identity });
+    return this.#ask(`keys ${name}`, ({ identity }) => identity(did), keep);
   }
 
-  #keep(name: string, identity: Identity | undefined): Signers | undefined {
-    const known = identity && { now: [identity.key], identity };
-    remember(this.#signers, name, known, this.#options.rememberedMax);
+  #askRevoked(issuer: PublicKey, serial: Uint8Array): Known<boolean> | Promise<Known<boolean>> {
+    const name = nameOf(issuer) + nameOf(serial);
+    const keep = (revoked: boolean): Known<boolean> => this.#keep(this.#revoked, name, revoked);
+    return this.#ask(`revoked ${name}`, ({ isRevoked }) => isRevoked(issuer, serial), keep);
+  }
+
+  /** Reads at once where that is possible, and otherwise once for all who ask at the same time. */
+  #ask<T, V>(
+    name: string,
+    about: (reads: LedgerReads) => T,
+    keep: (value: T) => Known<V>,
+  ): Known<V> | Promise<Known<V>> {
+    const under = this.#asking.get(name) as Promise<Known<V>> | undefined;
+    if (under !== undefined) return under;
+    const found = this.#parts.ledger.read(about);
+    if (!(found instanceof Promise)) return keep(found);
+    const asking = found.then(keep).finally(() => this.#asking.delete(name));
+    this.#asking.set(name, asking);
+    // Who cannot wait for it does not hear of its failure.
+    asking.catch(() => {});
+    return asking;
+  }
+
+  #keep<V>(map: Map<string, Known<V>>, name: string, value: V): Known<V> {
+    const before = map.get(name);
+    const known = { value, atMs: this.#parts.clock.monotonicMs() };
+    map.delete(name);
+    map.set(name, known);
+    if (map.size > this.#options.rememberedMax) map.delete(map.keys().next().value as string);
+    // Whoever could not wait for the first answer, or had an older one, looks again.
+    if (this.#parts.ledger.mode === 'light' && (before === undefined || !same(before.value, value))) {
+      this.#version++;
+    }
     return known;
   }
 
-  #keepRevoked(name: string, revoked: boolean): boolean {
-    remember(this.#revoked, name, revoked, this.#options.rememberedMax);
-    return revoked;
-  }
-
   #take({ identities }: BlockEvent): void {
-    // Proofs are of one block; what was not proved at this one may have changed.
-    if (this.#parts.ledger.mode === 'light') this.#forget();
     if (identities.length > 0) {
       for (const did of identities) this.#signers.delete(nameOf(did));
       this.#revoked.clear();
@@ -183,7 +212,9 @@ class FollowingTrust implements LedgerTrust {
   }
 }
 
-function remember<V>(map: Map<string, V>, name: string, value: V, max: number): void {
-  map.set(name, value);
-  if (map.size > max) map.delete(map.keys().next().value as string);
+function same(one: unknown, other: unknown): boolean {
+  if (typeof one !== 'object' || typeof other !== 'object') return one === other;
+  const [a, b] = [one as Signers | null, other as Signers | null];
+  const keys = [a?.now[0], b?.now[0]];
+  return keys[0] !== undefined && keys[1] !== undefined && equalBytes(keys[0], keys[1]);
 }

@@ -149,8 +149,8 @@ export interface Trust {
   ready?(did: Uint8Array, serial?: Uint8Array): Promise<unknown> | undefined;
   /** Grows whenever an earlier answer may have become another. */
   version(): number;
-  /** Resolves with true once a later block is known, with false when that takes too long or too many wait. */
-  later(): Promise<boolean>;
+  /** Resolves with true once what is known of a DID may be newer, with false when that takes too long or too many wait. */
+  later(did: Uint8Array): Promise<boolean>;
 }
 
 /** Checks signatures off the event loop and verifies each batch root once. */
@@ -230,7 +230,7 @@ export function createTrustedVerifier(verifier: Verifier, trust: Trust): Verifie
     async check(network, type, did, message) {
       const fault = await check(network, type, did, message);
       if (fault !== 'signature-invalid' || trust.signersOf(did, type) === undefined) return fault;
-      return (await trust.later()) ? check(network, type, did, message) : fault;
+      return (await trust.later(did)) ? check(network, type, did, message) : fault;
     },
   };
 }

@@ -207,7 +207,10 @@ describe('manifests', () => {
     [
       'callers word',
       `${MINIMAL}policy: {callers: nobody}\n`,
-      { field: 'policy.callers', allowed: 'everyone, or a list of DIDs' },
+      {
+        field: 'policy.callers',
+        allowed: 'everyone, a list of DIDs, or licence: and the id of an asset, quoted',
+      },
     ],
     ['language', `${MINIMAL}languages: [english]\n`, { field: 'languages[0]', found: 'english' }],
     [

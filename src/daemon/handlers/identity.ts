@@ -113,8 +113,9 @@ async function revoke(running: Running, what: string, signal: AbortSignal): Prom
   const { certificates, agents, key, ledger, wallet } = running;
   const serial = serialOf(what);
   const named = (await agents.list()).find(({ name }) => name === what)?.did;
-  const asked = serial === undefined ? await certificates.serialsOf(subjectOf(named ?? what)) : [serial];
-  const left = asked.filter((one) => !ledger.isRevoked(key.publicKey, one));
+  const asked = serial === undefined ? certificates.serialsOf(subjectOf(named ?? what)) : [serial];
+  const over = await ledger.read(({ isRevoked }) => asked.map((one) => isRevoked(key.publicKey, one)));
+  const left = asked.filter((_, i) => over[i] !== true);
   if (left.length === 0)
     throw new SaharaError('usage', { reason: `${what} has no certificate that still counts` });
   let height = 0;

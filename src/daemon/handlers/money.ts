@@ -133,10 +133,10 @@ async function receipts(running: Running, limit: number): Promise<readonly Recei
  * A settled bundle with the keys that its signatures are proved by: those of the time of the call, or, when somebody
  * rotated between call and claim, those of now. `undefined` when neither proves all of it.
  */
-async function provable({ ledger }: Running, settled: Bundle): Promise<Uint8Array | undefined> {
+async function provable(running: Running, settled: Bundle): Promise<Uint8Array | undefined> {
   const whole = bundle.encode(settled);
   if (verifyBundle(nativeSuite, whole).ok) return whole;
-  const renewed = bundle.encode({ ...settled, keys: await proveKeys(ledger, partiesOf(settled)) });
+  const renewed = bundle.encode({ ...settled, keys: await proveKeys(running, partiesOf(settled)) });
   return verifyBundle(nativeSuite, renewed).ok ? renewed : undefined;
 }
 
