@@ -16,7 +16,7 @@ export interface KeyHolderRecord {
   readonly did: PublicKey;
 }
 
-/** Up to which height blocks come at the network's interval, because keys or recoveries have delays that count blocks. */
+/** Up to which height blocks come at the network's interval, because delays run that count blocks. */
 export interface PaceRecord {
   readonly until: number;
 }
@@ -45,7 +45,7 @@ export const KEY_HOLDERS: Table<KeyHolderRecord> = {
   held: () => 0n,
 };
 
-/** Until when blocks are paced for the sake of identities, under the empty key. */
+/** Until when blocks are paced, under the empty key. */
 export const PACES: Table<PaceRecord> = {
   name: 'pace',
   tag: 0x13,

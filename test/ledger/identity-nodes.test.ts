@@ -4,13 +4,17 @@ import { silentLog } from '../../src/base/log.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { networkNameOf } from '../../src/ledger/genesis.ts';
+import { revocationKey } from '../../src/ledger/identities.ts';
 import { keyEvidenceOf } from '../../src/ledger/key-evidence.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { createLightClient } from '../../src/ledger/light/client.ts';
+import { REVOCATIONS } from '../../src/ledger/records-identity.ts';
 import { RESULT_CODES } from '../../src/ledger/result-codes.ts';
 import { type LedgerMesh, ledgerTopics } from '../../src/ledger/sync.ts';
+import { blockHeader } from '../../src/protocol/block.ts';
 import { keyEvidence, openKeyEvidence } from '../../src/protocol/key-evidence.ts';
 import { type Signed, signed } from '../../src/protocol/signing.ts';
+import { verifyStateProof } from '../../src/protocol/state-proof.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import type { Action } from '../../src/protocol/transaction.ts';
 import { CLOSE_DELAY, register, rotate } from './identity-support.ts';
@@ -127,5 +131,31 @@ test('ID-20 LEDGER-146: key evidence is made from a ledger that is kept and from
     expect(known.signersOf(alice.publicKey)).toEqual([k1.publicKey, alice.publicKey]);
     expect(known.signersOf(bob.publicKey)).toEqual([bob.publicKey]);
     expect(await keyEvidenceOf(ledger, [bob.publicKey])).toBeUndefined();
+  }
+});
+
+test('LEDGER-77 LEDGER-146: that a certificate is revoked, and that another is not, is proved offline', async () => {
+  const network = createInProcessNetwork();
+  const leader = await start(network.join('leader'), sequencer);
+  const asking = createLightClient({
+    suite,
+    genesis,
+    ask: network.join('caller'),
+    store: createMemoryStore(),
+  });
+  const [revoked, other] = [1, 2].map((fill) => new Uint8Array(16).fill(fill)) as [Uint8Array, Uint8Array];
+  const { height } = await leader.submit(of(alice, 0, { type: 'revoke-certificate', serial: revoked }));
+  const keys = [revoked, other].map((serial) => revocationKey(alice.publicKey, serial));
+  for (const ledger of [leader, asking]) {
+    const { header, entries } = await ledger.prove(keys);
+    if (header === undefined) throw new Error('no header');
+    const { stateRoot } = blockHeader.decode(header.payload);
+    const holds = entries.map(({ value, proof }, i) =>
+      verifyStateProof(suite, stateRoot, { key: keys[i] ?? revoked, value }, proof),
+    );
+    expect(holds).toEqual([true, true]);
+    const [first, second] = entries.map(({ value }) => value);
+    expect(first && REVOCATIONS.schema.decode(first)).toEqual({ since: height });
+    expect(second).toBeUndefined();
   }
 });

@@ -116,7 +116,7 @@ export class Producer {
     });
   }
 
-  /** Whether blocks are paced: something is due at a later height, or a delay of an identity runs. */
+  /** Whether blocks are paced: something is due at a later height, or a delay runs that nothing else ends. */
   #closing(): boolean {
     const { readState, head } = this.#core.parts.chain;
     const pace = readState(stateKey(PACES, ONLY));
