@@ -1,6 +1,6 @@
 /**
  * What the ledger's state costs: bytes per account on disk, memory, the size of proofs and the time to verify one
- * against the time that the raw hashes of its path take, a snapshot, its restore and a replay of what was restored, each
+ * against the time that the raw hashes of its path take, a light client's disk and memory against a whole ledger's, a snapshot, its restore and a replay of what was restored, each
  * with the most memory that its process held. Accounts come in blocks of 2,000
  * through the same commit that real blocks take, without signatures, which `bench/ledger.ts` measures.
  * Run: `node bench/state.ts [--accounts 20000]`. The last line is one line of JSON.
@@ -12,15 +12,20 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { u64be, utf8 } from '../src/base/bytes.ts';
+import { systemClock } from '../src/base/clock.ts';
 import { openLevelStore } from '../src/base/level-store.ts';
+import { silentLog } from '../src/base/log.ts';
 import { type Chain, openChain } from '../src/ledger/chain.ts';
 import { createGenesis, networkNameOf } from '../src/ledger/genesis.ts';
+import { createLightAnswers, type LightAnswers, serveLight } from '../src/ledger/light/answers.ts';
+import { createLightLedger } from '../src/ledger/light/ledger.ts';
 import { ACCOUNTS, stateKey } from '../src/ledger/records.ts';
 import { createSignatureBook } from '../src/ledger/signatures.ts';
 import { createSnapshot } from '../src/ledger/snapshot.ts';
 import { snapshotManifest } from '../src/ledger/snapshot-form.ts';
 import { restoreSnapshot } from '../src/ledger/snapshot-restore.ts';
 import { State } from '../src/ledger/state.ts';
+import type { LedgerMesh } from '../src/ledger/sync.ts';
 import { verifyChain } from '../src/ledger/verify.ts';
 import { block, blockHeader, headerHash } from '../src/protocol/block.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/ids.ts';
@@ -53,6 +58,39 @@ async function sizeOf(folder: string): Promise<number> {
   let bytes = 0;
   for (const name of await readdir(folder)) bytes += (await stat(join(folder, name))).size;
   return bytes;
+}
+
+const heapBytes = (): number => {
+  globalThis.gc?.();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+};
+
+/** One peer that answers light clients, without a network; tells how many bytes it answered. */
+function inProcess(
+  answers: LightAnswers,
+  told: (bytes: number) => void,
+): Pick<LedgerMesh, 'peers' | 'request'> {
+  type Served = Parameters<LedgerMesh['serve']>[1];
+  const served = new Map<string, Served>();
+  serveLight(
+    {
+      serve(protocol, handler) {
+        served.set(protocol, handler);
+        return () => {};
+      },
+    },
+    answers,
+  );
+  return {
+    peers: () => [{ peerId: 'full' }],
+    async request(_peer, protocol, body) {
+      const answer = await served.get(protocol)?.handle(body, 'light', new AbortController().signal);
+      if (answer === undefined) throw new Error(`${protocol} is not served`);
+      told(answer.length);
+      return answer;
+    },
+  };
 }
 
 /** Commits a block that funds the accounts from `from` on. */
@@ -192,6 +230,38 @@ const PHASES: Readonly<Record<string, () => Promise<Facts>>> = {
     await store.close();
     const restoreMs = Math.round(performance.now() - startMs);
     return { restoreMs, diskBytesPerAccount: Math.round((await sizeOf(join(folder, 'second'))) / accounts) };
+  },
+  async light() {
+    const full = await openLevelStore(join(folder, 'store'));
+    const chain = await openChain({ suite, store: full }, genesis);
+    const signatures = createSignatureBook(suite, network);
+    const parts = { suite, network, genesis, chain, signatures, recall: () => undefined };
+    let askedBytes = 0;
+    const mesh = inProcess(
+      createLightAnswers(parts, (job) => job()),
+      (bytes) => {
+        askedBytes += bytes;
+      },
+    );
+    const store = await openLevelStore(join(folder, 'light'));
+    const before = heapBytes();
+    const quiet = { publishTransaction: () => {}, onBlock: () => () => {}, onPeer: () => () => {} };
+    const light = await createLightLedger(
+      { suite, store, clock: systemClock, log: silentLog, owner: keyOf(0), mesh, network: quiet },
+      genesis,
+    );
+    const { height } = await light.current();
+    if (height !== chain.head().height || light.account(keyOf(0)).balance === 0n)
+      throw new Error('the light ledger did not prove its account');
+    const lightHeapKiB = Math.round((heapBytes() - before) / 1024);
+    await light.stop();
+    await store.close();
+    await full.close();
+    return {
+      ...{ lightHeapKiB, lightAskedKiB: Math.round(askedBytes / 1024) },
+      lightDiskKiB: Math.round((await sizeOf(join(folder, 'light'))) / 1024),
+      fullDiskKiB: Math.round((await sizeOf(join(folder, 'store'))) / 1024),
+    };
   },
   async replay() {
     const startMs = performance.now();

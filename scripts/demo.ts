@@ -80,7 +80,13 @@ async function begin(host: Peer, contributor: Peer, caller: Peer): Promise<Statu
   ]);
   console.log(`   host         ${hosting.did}  orders the ledger of ${hosting.ledger.network}`);
   console.log(`   contributor  ${contributing.did}`);
-  console.log(`   caller       ${calling.did}  has ${formatAmount(BigInt(calling.balance))}`);
+  console.log(
+    `   caller       ${calling.did}  has ${formatAmount(BigInt(calling.balance))}, ledger: ${calling.ledger.role}`,
+  );
+  check(
+    calling.ledger.role === 'light',
+    'the caller keeps no ledger: it has its own records proved by its peers',
+  );
   return hosting;
 }
 
