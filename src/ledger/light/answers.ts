@@ -37,8 +37,9 @@ export function createLightAnswers(
   return {
     async headers({ fromHeight, count }) {
       const found: Signed[] = [];
-      const last = Math.min(chain.head().height, fromHeight + count - 1);
-      for (let height = Math.max(1, fromHeight); height <= last; height++) {
+      const last = Math.min(chain.head().height, Math.max(fromHeight, chain.base) + count - 1);
+      // Blocks up to the base are not here; what was asked for may be among them.
+      for (let height = Math.max(1, fromHeight, chain.base); height <= last; height++) {
         const header = await chain.header(height);
         if (header === undefined) break;
         found.push(header);

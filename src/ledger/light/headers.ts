@@ -49,7 +49,8 @@ export interface HeaderChain {
   /** Halts unless two headers of one height are the same. Throws `ledger-halted`. */
   same(one: OpenedHeader, other: OpenedHeader): Promise<void>;
   /**
-   * Takes headers that begin with the head's own, or with the first block's. With `target`, the run's header of
+   * Takes headers that begin with the head's own, or with the first block's, or with a later one where the node has none
+   * before. With `target`, the run's header of
    * that height has to be it; answers whether it came. Throws `block-invalid`, `ledger-halted`.
    */
   take(run: readonly Signed[], target?: OpenedHeader): Promise<boolean>;
@@ -111,17 +112,22 @@ export function openHeaderChain(parts: {
       const [first, ...others] = run.map(read);
       if (first === undefined) return false;
       const known = latest;
-      if (known !== undefined) {
+      const at = head();
+      // A node that began from a snapshot has no earlier ones: the sequencer's signature is what its state rests on.
+      const jumps = first.header.height > at.height + (known === undefined ? 1 : 0);
+      if (!jumps && known !== undefined) {
         if (first.header.height !== known.header.height)
           throw invalid(first.header.height, 'It is not the header that was asked for');
         await same(known, first);
       }
-      const following = known === undefined ? [first, ...others] : others;
+      if (jumps && first.header.timeMs < at.timeMs)
+        throw invalid(first.header.height, 'It is older than the header before');
+      const following = known === undefined || jumps ? [first, ...others] : others;
       const last = following.at(-1);
       if (last === undefined) return false;
-      let before = head();
+      let before = at;
       for (const { header, hash } of following) {
-        demandLink(before, header);
+        if (!jumps || header !== first.header) demandLink(before, header);
         before = { ...pick(header), headerHash: hash };
       }
       open(last.message);
