@@ -3,7 +3,6 @@ import { concat } from '../../src/base/bytes.ts';
 import { stateKey } from '../../src/ledger/records.ts';
 import { IDENTITIES } from '../../src/ledger/records-identity.ts';
 import { bundle } from '../../src/protocol/bundle.ts';
-import { partiesIn } from '../../src/protocol/bundle-parties.ts';
 import { certificateChain } from '../../src/protocol/certificate.ts';
 import type { IdentityRecord } from '../../src/protocol/identity.ts';
 import type { PublicKey } from '../../src/protocol/ids.ts';
@@ -197,10 +196,5 @@ describe('a bundle of parties that rotated', () => {
       changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
       expect(verifyBundle(suite, changed).ok, `byte ${at - start}`).toBe(false);
     }
-  });
-
-  it('names every party whose keys it needs (ID-20)', () => {
-    const parties = partiesIn(suite, bundle.encode(tell(rotatedStory())));
-    expect(parties).toEqual([agent, operator, payer, sequencer].map(({ publicKey }) => publicKey));
   });
 });
