@@ -36,6 +36,7 @@ export function epochOf({ genesis, height }: StakeRules): number {
 /** What of each fee goes into the pool, grains. */
 export function pooledFee({ genesis }: Pick<StakeRules, 'genesis'>): bigint {
   const { transactionFee, rewardPpm } = genesis.parameters;
+  if (transactionFee === 0n) return 0n;
   return (transactionFee * BigInt(rewardPpm)) / WHOLE;
 }
 

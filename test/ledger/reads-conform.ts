@@ -2,6 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
 import { checkInclusion } from '../../src/ledger/inclusion.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { bondOfId } from '../../src/ledger/queries-stake.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { type Action, assetId, channelId, transactionId } from '../../src/protocol/transaction.ts';
 import { until } from '../mesh/support.ts';
@@ -128,6 +129,19 @@ export function readsConform(name: string, create: () => Promise<ReadsUnderTest>
       expect(await ledger.read((reads) => reads.isRevoked(bob.publicKey, new Uint8Array(16)))).toBe(false);
       expect(await ledger.listed('assets', bob.publicKey)).toEqual([id]);
       expect(await ledger.listed('channels', carol.publicKey)).toEqual([]);
+    });
+
+    test('LEDGER-156 LEDGER-158: stakes of others are read by asking, and what somebody delegated', async () => {
+      const { ledger, full } = await open();
+      const stake = { role: 'provider', amount: 1_000_000_000n } as const;
+      await full.submit(sign(bob, 0, { type: 'bond', ...stake, commission: 5 }));
+      await full.submit(sign(carol, 0, { type: 'delegate', did: bob.publicKey, ...stake }));
+      await level(ledger, full);
+      expect(await ledger.read((reads) => reads.stakeOf(bob.publicKey))).toEqual(full.stakeOf(bob.publicKey));
+      expect(full.stakeOf(bob.publicKey)).toMatchObject([{ own: stake.amount, delegated: stake.amount }]);
+      expect(await ledger.read((reads) => reads.rewardsOf(bob.publicKey))).toEqual([]);
+      const [id] = await ledger.listed('delegations', carol.publicKey);
+      expect(id && bondOfId(id)).toEqual({ did: bob.publicKey, role: 'provider' });
     });
 
     test('LEDGER-158: the claim that counts a receipt is found and proved', async () => {

@@ -36,6 +36,7 @@ import type { Random } from '../random.ts';
 import { changedRecord } from '../records.ts';
 import { decodeStrictly, holds, type Target, type TargetMaker } from '../target.ts';
 import { channelActions, signedInside } from './channel-actions.ts';
+import { stakeActions } from './stake-actions.ts';
 
 const DEPOSIT = 1_000_000_000n;
 
@@ -88,6 +89,7 @@ async function createStage(): Promise<Stage> {
     { type: 'cancel-close', channel: second.id },
     { type: 'collect', asset: asset.id },
     ...(await identityActions(bench)),
+    ...(await stakeActions(bench)),
     ...channelActions(bench.network, first.id, { deposit: DEPOSIT, other: second.id }),
   ];
   return { bench, actions, channel: first.id };
