@@ -28,6 +28,7 @@ const REQUEST_CHARACTERS_MAX = 2048;
 
 /** The DID's record, or `usage` for one without. */
 async function registered({ ledger }: IdentityParts, did: PublicKey): Promise<Identity> {
+  await ledger.current();
   const known = await ledger.read(({ identity }) => identity(did));
   if (known !== undefined) return known;
   throw new SaharaError('usage', {

@@ -12,7 +12,7 @@ import type { PublicKey } from '../protocol/ids.ts';
 import type { Trust } from '../protocol/signing.ts';
 
 /** What is asked of a ledger. */
-export type TrustLedger = Pick<Ledger, 'mode' | 'read' | 'onBlock' | 'head'>;
+export type TrustLedger = Pick<Ledger, 'mode' | 'read' | 'current' | 'onBlock' | 'head'>;
 
 /** Limits of what is remembered and waited for. */
 export interface TrustOptions {
@@ -113,7 +113,10 @@ class FollowingTrust implements LedgerTrust {
   }
 
   version(): number {
-    return this.#version;
+    const { ledger, clock } = this.#parts;
+    if (ledger.mode !== 'light') return this.#version;
+    // Whoever goes by an earlier answer has to ask again before it is too old.
+    return this.#version + Math.floor(clock.monotonicMs() / this.#options.lightMs);
   }
 
   later(did: PublicKey): Promise<boolean> {
@@ -179,7 +182,10 @@ class FollowingTrust implements LedgerTrust {
   ): Known<V> | Promise<Known<V>> {
     const under = this.#asking.get(name) as Promise<Known<V>> | undefined;
     if (under !== undefined) return under;
-    const found = this.#parts.ledger.read(about);
+    const { ledger } = this.#parts;
+    // A light ledger reads at the block that it saw last, which may be long ago.
+    const found =
+      ledger.mode === 'light' ? ledger.current().then(() => ledger.read(about)) : ledger.read(about);
     if (!(found instanceof Promise)) return keep(found);
     const asking = found.then(keep).finally(() => this.#asking.delete(name));
     this.#asking.set(name, asking);

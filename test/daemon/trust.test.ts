@@ -38,6 +38,7 @@ function told(mode: TrustLedger['mode'] = 'follower'): {
     ledger: {
       mode,
       head,
+      current: async () => head(),
       read(about) {
         count++;
         const value = about(reads);
