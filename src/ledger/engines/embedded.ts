@@ -146,9 +146,12 @@ function checker(core: EngineCore, scratch: EmbeddedLedgerParts['scratch']): Led
   return (options = {}) => {
     const run = last.then(async () => {
       const room = await scratch?.();
+      // Between two blocks, so that the base stands still from here on.
+      const release = await core.exclusive(async () => core.parts.chain.hold());
       try {
         return await verifyChain(core.parts, { ...options, ...(room && { scratch: room.store }) });
       } finally {
+        release();
         await room?.drop();
       }
     });
