@@ -88,7 +88,10 @@ class Story {
     const known = this.bench.queries.channel(this.channel);
     const held = this.held[number];
     if (known === undefined || held === undefined) return Number.POSITIVE_INFINITY;
-    const until = known.voucherKeys.find(({ key }) => toHex(key) === toHex(held.by.publicKey))?.until;
+    const named = known.voucherKeys.find(({ key }) => toHex(key) === toHex(held.by.publicKey));
+    // Its time is over, and so it was removed: what it covers was claimed, and nothing more is served on it.
+    if (named === undefined && held.by !== alice) return 0;
+    const until = named?.until;
     const ends = [known.closeAt, known.withdrawal?.at, until];
     return Math.min(...ends.map((end) => end ?? Number.POSITIVE_INFINITY));
   }
@@ -228,10 +231,9 @@ test('LEDGER-2 LEDGER-3 LEDGER-100 to LEDGER-106: an honest payee gets all that 
         }
         expect(await bench.supply()).toBe(total);
       }
-      for (const number of [0, 1]) {
-        const last = bench.queries.channel(channel) && story.claim(number);
-        if (last !== undefined) await bench.run(bob, last);
-      }
+      const open = bench.queries.channel(channel) !== undefined;
+      const last = [0, 1].flatMap((number) => (open ? (story.claim(number) ?? []) : []));
+      await bench.block(last.map((one, i) => signAction(bench.network, bob, bench.nonce(bob) + i, one)));
       const served = story.total(0) + story.total(1);
       servedInAll += served;
       expect(bench.balance(bob) - start).toBe(served);
@@ -247,7 +249,7 @@ test('LEDGER-2 LEDGER-3 LEDGER-100 to LEDGER-106: an honest payee gets all that 
       expect(report.faults).toEqual([]);
       expect(report.supply).toBe(total);
     }),
-    { numRuns: 40 },
+    { numRuns: 30 },
   );
   expect(servedInAll > 0n).toBe(true);
   expect(seen.size).toBeGreaterThan(10);
