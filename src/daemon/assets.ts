@@ -79,9 +79,11 @@ export function createAssetBook(parts: AssetParts): AssetBook {
 
   const register = async (key: Uint8Array, wanted: Registration, signal: AbortSignal): Promise<Hash> => {
     const kept = await store.get(key);
-    const before = kept && ledger.asset(kept);
+    const before = kept && (await ledger.read(({ asset }) => asset(kept), { signal }));
     if (before !== undefined && isMadeSame(before, wanted)) return before.id;
-    const same = ledger.assetsOf(wanted.owner).filter((asset) => isSame(asset, wanted, operator));
+    const owned = await ledger.listed('assets', wanted.owner, { signal });
+    const found = await ledger.read(({ asset }) => owned.flatMap((id) => asset(id) ?? []), { signal });
+    const same = found.filter((asset) => isSame(asset, wanted, operator));
     const known = before ?? same[0];
     const versions = known && (await ledger.read((reads) => reads.versionsOf(known.id), { signal }));
     const latest = versions?.at(-1);

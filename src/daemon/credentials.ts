@@ -48,7 +48,7 @@ export async function issueCredential(
 ): Promise<CredentialReply> {
   const { ledger, key, clock, dice, network, choice } = parts;
   const id = fromHex(order.asset.toLowerCase());
-  if (id?.length !== 32 || ledger.asset(id) === undefined) {
+  if (id?.length !== 32 || (await ledger.read(({ asset }) => asset(id), options)) === undefined) {
     throw new SaharaError('asset-unknown', { asset: order.asset });
   }
   const { header, entries: proofs } = await ledger.prove(keysOf(id, key.publicKey), options);

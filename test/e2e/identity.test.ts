@@ -110,7 +110,7 @@ describe('an operator whose key changes', () => {
     await must(host, 'channel', 'claim');
     const [paid] = await host.client.call('channel.list', {});
     expect(paid?.claimed).toBe(paid?.charged);
-    expect(JSON.parse(await must(caller, 'ledger', 'verify', '--json'))).toMatchObject({ sound: true });
+    expect(JSON.parse(await must(host, 'ledger', 'verify', '--json'))).toMatchObject({ sound: true });
   });
 
   it('loses nothing when it dies between its key and the block (ID-37)', async () => {

@@ -47,7 +47,10 @@ describe('two peers', () => {
     expect(JSON.parse(await must(host, 'ledger', 'verify', '--json'))).toMatchObject({ sound: true });
     // LEDGER-155: who only calls keeps no ledger, and says so.
     const { ledger } = await caller.client.call('status', {});
-    expect(ledger).toMatchObject({ role: 'light', light: { channels: 1, peers: { connected: 1, answering: 1 } } });
+    expect(ledger).toMatchObject({
+      role: 'light',
+      light: { channels: 1, peers: { connected: 1, answering: 1 } },
+    });
     expect(ledger.light?.warning).toBeUndefined();
     expect((await caller.sahara(['ledger', 'verify'])).stderr).toContain('(ledger-light)');
   });

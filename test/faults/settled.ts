@@ -100,6 +100,8 @@ export async function expectLedgers(town: Town, label: string): Promise<void> {
     await eventually(`${label}: ${peer.name} follows`, async () =>
       (await peer.client.call('ledger.status', {})).height >= height ? true : undefined,
     );
+    // Who only calls has no blocks to replay.
+    if ((await peer.client.call('ledger.status', {})).role === 'light') continue;
     expect(await peer.client.call('ledger.verify', {}), `${label}: ${peer.name}`).toMatchObject({
       sound: true,
     });

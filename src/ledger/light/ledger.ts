@@ -116,7 +116,7 @@ export async function createLightLedger(
     stateProof: () => whole('Proving what the state holds'),
     transactions: async () => whole('Listing transactions'),
     supply: () => ({ total: supplyOf(genesis), faucet: 0n }),
-    blocks: async () => [],
+    blocks: async () => whole('Reading blocks'),
     onBlock: (listener) => following.onBlock(listener),
     verify: async () => whole('Replaying the ledger'),
     stop: () => following.stop(),
