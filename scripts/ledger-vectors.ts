@@ -5,10 +5,11 @@
 import { toHex, utf8 } from '../src/base/bytes.ts';
 import { createMemoryStore } from '../src/base/store.ts';
 import type { LaneRecord } from '../src/ledger/records.ts';
-import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../src/ledger/settle.ts';
+import { splitPayment } from '../src/ledger/settle.ts';
 import { createStateTree } from '../src/ledger/tree.ts';
 import { genesis as genesisSchema } from '../src/protocol/block.ts';
 import type { Hash } from '../src/protocol/ids.ts';
+import { dueToKeepers, dueToOwners, dueToParents } from '../src/protocol/revenue.ts';
 import { stateProof } from '../src/protocol/state-proof.ts';
 import type { Signer } from '../src/protocol/suite.ts';
 import { type Action, assetId, channelId } from '../src/protocol/transaction.ts';

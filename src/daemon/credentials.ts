@@ -8,7 +8,6 @@ import { invariant, SaharaError } from '../base/errors.ts';
 import { identityKey } from '../ledger/identities.ts';
 import { ASSETS, REVENUES, stateKey } from '../ledger/records.ts';
 import { IDENTITIES } from '../ledger/records-identity.ts';
-import { dueToOwners } from '../ledger/settle.ts';
 import { block, blockHeader, genesis as genesisSchema, networkOf } from '../protocol/block.ts';
 import {
   checkProof,
@@ -20,6 +19,7 @@ import {
 } from '../protocol/data-integrity.ts';
 import { didOf, type Hash, type PublicKey, publicKeyOf } from '../protocol/ids.ts';
 import { charge } from '../protocol/payment.ts';
+import { dueToOwners } from '../protocol/revenue.ts';
 import { checkSigned, signed as signedSchema } from '../protocol/signing.ts';
 import { stateProof, verifyStateProof } from '../protocol/state-proof.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';

@@ -2,9 +2,9 @@
 import { concat } from '../base/bytes.ts';
 import { BOND_ROLES, type BondRole, bondRole } from '../protocol/actions-stake.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
-import { PPM } from '../protocol/limits.ts';
-import { bytes, grains, list, optional, record, type Schema, u32, uint } from '../protocol/schema.ts';
-import { BACKERS_MAX, CAUSE_PEAKS_MAX, CAUSES_LISTED_MAX, LEAVING_MAX, REWARD_EPOCHS_MAX } from './limits.ts';
+import { bytes, grains, list, record, type Schema, uint } from '../protocol/schema.ts';
+import { BOND, EARNING } from '../protocol/state-records.ts';
+import { BACKERS_MAX, LEAVING_MAX, REWARD_EPOCHS_MAX } from './limits.ts';
 import type { Table } from './records.ts';
 
 /** A part of a stake on its way back to its owner. Until it is released it pays for offences like the rest. */
@@ -94,8 +94,7 @@ const leavingSum = (parts: readonly Leaving[]): bigint => parts.reduce((sum, { a
 /** Bonds by DID and role. */
 export const BONDS: Table<BondRecord> = {
   name: 'bond',
-  tag: 0x40,
-  schema: record('bond', { own: grains, leaving, delegated: grains, commission: uint(PPM) }),
+  ...BOND,
   held: (bond) => bond.own + leavingSum(bond.leaving),
 };
 
@@ -132,28 +131,13 @@ export const EPOCHS: Table<EpochRecord> = {
 };
 
 /** A cause in the form in which it is a leaf of the tree over all causes. */
-export const rewardCause: Schema<RewardCause> = record('reward-cause', {
-  channel: bytes(32),
-  lane: u32,
-  receiptRoot: bytes(32),
-  receipts: uint(),
-  amount: grains,
-});
+export const rewardCause: Schema<RewardCause> = EARNING.cause;
 
 /** Earnings by DID and the epoch's slot. */
 export const EARNINGS: Table<EarningRecord> = {
   name: 'earning',
-  tag: 0x45,
-  schema: record('earning', {
-    epoch: uint(),
-    settled: grains,
-    weight: grains,
-    contributed: grains,
-    claims: u32,
-    causes: list(rewardCause, CAUSES_LISTED_MAX),
-    peaks: list(bytes(32), CAUSE_PEAKS_MAX),
-    paid: optional(grains),
-  }),
+  tag: EARNING.tag,
+  schema: EARNING.schema,
   held: () => 0n,
 };
 

@@ -1,27 +1,10 @@
 /** What the state holds: one table per kind of record, each with its key prefix, wire form and the money inside. */
 import { concat, u32be, u64be } from '../base/bytes.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
-import {
-  ASSET_OWNERS_MAX,
-  ASSET_PARENTS_MAX,
-  ASSET_VERSIONS_MAX,
-  CLAIM_ASSETS_MAX,
-  LINEAGE_DEPTH_MAX,
-} from '../protocol/limits.ts';
-import {
-  bytes,
-  type Field,
-  grains,
-  list,
-  optional,
-  record,
-  type Schema,
-  u32,
-  uint,
-} from '../protocol/schema.ts';
-import { type Action, action } from '../protocol/transaction.ts';
-import { COUNTER_MAX, LANES_MAX, VOUCHER_KEYS_MAX } from './limits.ts';
-import { AGENDA, ENDED, type Freeze, freeze } from './records-channel.ts';
+import { grains, optional, record, type Schema, uint } from '../protocol/schema.ts';
+import { ACCOUNT, ASSET, CHANNEL, LANE, REVENUE, VERSION } from '../protocol/state-records.ts';
+import type { Action } from '../protocol/transaction.ts';
+import { AGENDA, ENDED, type Freeze } from './records-channel.ts';
 import { IDENTITIES, KEY_HOLDERS, PACES, REVOCATIONS } from './records-identity.ts';
 import { BACKERS, BONDS, DELEGATIONS, EARNINGS, EPOCHS, OFFENCES } from './records-stake.ts';
 
@@ -134,11 +117,6 @@ export interface ApprovalRecord {
   readonly since: number;
 }
 
-const counter: Field<bigint> = {
-  write: (writer, value) => writer.uint(value),
-  read: (reader) => reader.bigUint(COUNTER_MAX),
-};
-
 /** One kind of record in the state. */
 export interface Table<T> {
   readonly name: string;
@@ -152,63 +130,35 @@ export interface Table<T> {
 /** Accounts by public key. */
 export const ACCOUNTS: Table<AccountRecord> = {
   name: 'account',
-  tag: 0x01,
-  schema: record('account', { balance: grains, nonce: uint(), drawn: grains }),
+  ...ACCOUNT,
   held: (account) => account.balance,
 };
 
 /** Channels by id. */
 export const CHANNELS: Table<ChannelRecord> = {
   name: 'channel',
-  tag: 0x02,
-  schema: record('channel', {
-    payer: bytes(32),
-    payee: bytes(32),
-    deposit: grains,
-    claimed: grains,
-    closeAt: optional(uint()),
-    lanes: list(u32, LANES_MAX),
-    revision: uint(),
-    withdrawal: optional(record('withdrawal', { amount: grains, at: uint() })),
-    voucherKeys: list(record('voucher-key', { key: bytes(32), until: optional(uint()) }), VOUCHER_KEYS_MAX),
-  }),
+  ...CHANNEL,
   held: (channel) => channel.deposit - channel.claimed,
 };
 
 /** Lanes by channel id and lane number. */
 export const LANES: Table<LaneRecord> = {
   name: 'lane',
-  tag: 0x03,
-  schema: record('lane', {
-    paid: grains,
-    total: grains,
-    parts: list(
-      record('lane-part', { asset: bytes(32), amount: grains, credited: grains }),
-      CLAIM_ASSETS_MAX,
-    ),
-    frozen: optional(freeze),
-  }),
+  ...LANE,
   held: () => 0n,
 };
 
 /** Assets by id. */
 export const ASSETS: Table<AssetRecord> = {
   name: 'asset',
-  tag: 0x04,
-  schema: record('asset', { registrant: bytes(32), depth: uint(LINEAGE_DEPTH_MAX), definition: action }),
+  ...ASSET,
   held: () => 0n,
 };
 
 /** Revenue by asset id. */
 export const REVENUES: Table<RevenueRecord> = {
   name: 'revenue',
-  tag: 0x05,
-  schema: record('revenue', {
-    received: counter,
-    forwarded: list(counter, ASSET_PARENTS_MAX),
-    paid: list(counter, ASSET_OWNERS_MAX),
-    bounty: counter,
-  }),
+  ...REVENUE,
   held: (revenue) => revenue.received - total(revenue.forwarded) - total(revenue.paid) - revenue.bounty,
 };
 
@@ -247,12 +197,7 @@ export const APPROVALS: Table<ApprovalRecord> = {
 /** Places among versions by asset id. */
 export const VERSIONS: Table<VersionRecord> = {
   name: 'version',
-  tag: 0x22,
-  schema: record('version', {
-    number: uint(ASSET_VERSIONS_MAX),
-    first: bytes(32),
-    next: optional(bytes(32)),
-  }),
+  ...VERSION,
   held: () => 0n,
 };
 

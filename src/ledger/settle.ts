@@ -1,12 +1,9 @@
 /**
- * The arithmetic of settlement, without state: how a claim is split over the assets of a charge, and what an
- * asset owes its parents and owners. Both are cumulative: what is due follows from totals, not from the history
- * of payments, and every grain goes somewhere.
+ * The arithmetic of settlement, without state: how a claim is split over the assets of a charge. It is cumulative: what
+ * is credited follows from totals, not from the history of payments, and every grain goes somewhere.
  */
 import { compareBytes } from '../base/bytes.ts';
-import { PPM } from '../protocol/limits.ts';
 import type { AssetAmount } from '../protocol/payment.ts';
-import type { OwnerShare, ParentShare } from '../protocol/transaction.ts';
 import type { LanePart, LaneRecord } from './records.ts';
 
 /** How a payment is split. */
@@ -67,38 +64,4 @@ function mergeParts(
     next++;
   }
   return next === before.length ? merged : undefined;
-}
-
-const WHOLE = BigInt(PPM);
-
-/** What an asset that has received `received` grains in all owes each parent: `floor(received * ppm / 10^6)`. */
-export function dueToParents(received: bigint, parents: readonly ParentShare[]): readonly bigint[] {
-  return parents.map(({ ppm }) => (received * BigInt(ppm)) / WHOLE);
-}
-
-/** How an asset shares out what it receives. */
-export interface Shares {
-  readonly parents: readonly ParentShare[];
-  readonly owners: readonly OwnerShare[];
-  /** Part of what the owners are due that goes to who collects, parts per million. */
-  readonly bounty: number;
-}
-
-/**
- * What it owes each owner: with `k` the sum of the parents' parts and `b` the bounty,
- * `floor(received * (10^6 - k) * (10^6 - b) * ppm / 10^18)`. All dues, the bounty's among them, only rise with
- * `received` and never exceed it together; fewer grains than there are parties stay with the asset until more arrive.
- */
-export function dueToOwners(received: bigint, shares: Shares): readonly bigint[] {
-  const kept = received * partKept(shares) * (WHOLE - BigInt(shares.bounty));
-  return shares.owners.map(({ ppm }) => (kept * BigInt(ppm)) / WHOLE ** 3n);
-}
-
-/** What it owes those who collect, all together: `floor(received * (10^6 - k) * b / 10^12)`. */
-export function dueToKeepers(received: bigint, shares: Shares): bigint {
-  return (received * partKept(shares) * BigInt(shares.bounty)) / WHOLE ** 2n;
-}
-
-function partKept({ parents }: Shares): bigint {
-  return WHOLE - parents.reduce((sum, { ppm }) => sum + BigInt(ppm), 0n);
 }

@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { LaneRecord } from '../../src/ledger/records.ts';
-import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
+import { splitPayment } from '../../src/ledger/settle.ts';
 import type { AssetAmount } from '../../src/protocol/payment.ts';
+import { dueToKeepers, dueToOwners, dueToParents } from '../../src/protocol/revenue.ts';
 import type { ParentShare } from '../../src/protocol/transaction.ts';
 
 const EMPTY: LaneRecord = { paid: 0n, total: 0n, parts: [], frozen: undefined };

@@ -4,7 +4,7 @@ import { fromHex, toHex } from '../../src/base/bytes.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { BlockFault, replayBlock } from '../../src/ledger/blocks.ts';
 import type { LaneRecord } from '../../src/ledger/records.ts';
-import { dueToKeepers, dueToOwners, dueToParents, splitPayment } from '../../src/ledger/settle.ts';
+import { splitPayment } from '../../src/ledger/settle.ts';
 import { createStateTree } from '../../src/ledger/tree.ts';
 import { block, genesis } from '../../src/protocol/block.ts';
 import {
@@ -14,6 +14,7 @@ import {
   openEvidence,
   provenTotal,
 } from '../../src/protocol/evidence-channel.ts';
+import { dueToKeepers, dueToOwners, dueToParents } from '../../src/protocol/revenue.ts';
 import { stateProof, verifyStateProof } from '../../src/protocol/state-proof.ts';
 import { Bench, suite } from './support.ts';
 

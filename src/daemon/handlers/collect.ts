@@ -1,9 +1,9 @@
 /** `collect`: what assets have received goes on to their owners and parents, along a whole path if that is wanted. */
 import { toHex } from '../../base/bytes.ts';
 import type { Asset, Ledger } from '../../ledger/ledger.ts';
-import { dueToKeepers, dueToOwners, dueToParents } from '../../ledger/settle.ts';
 import { didOf, type Hash } from '../../protocol/ids.ts';
 import { COLLECT_PATH_MAX } from '../../protocol/limits.ts';
+import { dueToKeepers, dueToOwners, dueToParents } from '../../protocol/revenue.ts';
 import type { CollectRow, CollectShare } from '../admin/asset-types.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { Running } from '../compose.ts';

@@ -1,7 +1,7 @@
 import type { Hash, PublicKey } from '../../protocol/ids.ts';
+import { dueToKeepers, dueToOwners, dueToParents } from '../../protocol/revenue.ts';
 import type { RegisterAssetAction } from '../../protocol/transaction.ts';
 import { type RevenueRecord, total } from '../records.ts';
-import { dueToKeepers, dueToOwners, dueToParents } from '../settle.ts';
 import { credit, type State } from '../state.ts';
 import { receive } from './claim.ts';
 import { done, type Handler, refuse } from './context.ts';
