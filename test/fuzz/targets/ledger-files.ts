@@ -16,6 +16,7 @@ import { ACCOUNTS, stateKey } from '../../../src/ledger/records.ts';
 import { createSnapshot } from '../../../src/ledger/snapshot.ts';
 import { snapshotChunk, snapshotManifest } from '../../../src/ledger/snapshot-form.ts';
 import { restoreSnapshot } from '../../../src/ledger/snapshot-restore.ts';
+import { snapshotQuestion } from '../../../src/ledger/snapshot-transfer.ts';
 import { alice, Bench, bob, carol, suite, testGenesis } from '../../ledger/support.ts';
 import { changedBytes } from '../bytes.ts';
 import { changedRecord } from '../records.ts';
@@ -164,9 +165,24 @@ async function stateQuestionTarget(): Promise<Target> {
     corpus: [
       stateQuestion.encode({ type: 'records', height: 1, keys }),
       stateQuestion.encode({ type: 'inclusion', id: new Uint8Array(32) }),
+      stateQuestion.encode({ type: 'listing', kind: 1, key: alice.publicKey }),
+      stateQuestion.encode({ type: 'claim', channel: new Uint8Array(32), lane: 0, count: 1 }),
     ],
     bend: changedRecord,
     take: async (input) => stateAnswer.encode(await answers.state(decodeStrictly(stateQuestion, input))),
+  };
+}
+
+async function snapshotQuestionTarget(): Promise<Target> {
+  return {
+    name: 'ledger-snapshot-question',
+    sizeBytesMax: SIZE_BYTES_MAX,
+    corpus: [
+      snapshotQuestion.encode({ type: 'manifest', height: 1 }),
+      snapshotQuestion.encode({ type: 'chunk', hash: new Uint8Array(32) }),
+    ],
+    bend: changedRecord,
+    take: async (input) => snapshotQuestion.encode(decodeStrictly(snapshotQuestion, input)),
   };
 }
 
@@ -178,4 +194,5 @@ export const LEDGER_FILE_TARGETS: readonly TargetMaker[] = [
   { name: 'ledger-light', create: lightTarget },
   { name: 'ledger-headers-question', create: headersQuestionTarget },
   { name: 'ledger-state-question', create: stateQuestionTarget },
+  { name: 'ledger-snapshot-question', create: snapshotQuestionTarget },
 ];
