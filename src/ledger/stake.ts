@@ -70,34 +70,26 @@ export function setBond(state: State, { did, role }: Backed, bond: BondRecord): 
   state.stakes.bonds.set(id, empty ? undefined : bond);
 }
 
-/**
- * Writes a delegation and brings the bond's sum and list of backers in step. False, and nothing changed, when it is
- * a new one and `backersMax` are there.
- */
-export function setDelegation(
-  state: State,
-  to: Backed,
-  owner: PublicKey,
-  next: DelegationRecord,
-  backersMax: number = Number.POSITIVE_INFINITY,
-): boolean {
-  const id = delegationId(to.did, to.role, owner);
+/** Somebody's delegation to a bond. */
+export interface Backing extends Backed {
+  readonly owner: PublicKey;
+}
+
+/** Writes a delegation, and brings the bond's sum and list of backers in step; one without money is deleted. */
+export function setDelegation(state: State, of: Backing, next: DelegationRecord): void {
+  const id = delegationId(of.did, of.role, of.owner);
   const known = state.stakes.delegations.get(id);
-  const before = known ?? NO_DELEGATION;
   const gone = next.amount === 0n && next.leaving.length === 0;
-  const owners = backersOf(state, to);
-  if (known === undefined && owners.length >= backersMax) return false;
-  if (known === undefined && !gone) setBackers(state, to, [...owners, owner]);
-  if (known !== undefined && gone)
-    setBackers(
-      state,
-      to,
-      owners.filter((one) => !equalBytes(one, owner)),
-    );
+  const owners = backersOf(state, of);
+  if (known === undefined && !gone) setBackers(state, of, [...owners, of.owner]);
+  if (known !== undefined && gone) {
+    const others = owners.filter((one) => !equalBytes(one, of.owner));
+    setBackers(state, of, others);
+  }
   state.stakes.delegations.set(id, gone ? undefined : next);
-  const bond = bondOf(state, to.did, to.role);
-  setBond(state, to, { ...bond, delegated: bond.delegated + next.amount - before.amount });
-  return true;
+  const bond = bondOf(state, of.did, of.role);
+  const before = known?.amount ?? 0n;
+  setBond(state, of, { ...bond, delegated: bond.delegated + next.amount - before });
 }
 
 function setBackers(state: State, { did, role }: Backed, owners: readonly PublicKey[]): void {
@@ -160,7 +152,7 @@ function takeFromBackers(state: State, from: Backed, taken: bigint): void {
     at += 1 + delegation.leaving.length;
     const next = { ...delegation, amount, leaving: reduced(delegation.leaving, leaving) };
     // As many owners as delegations.
-    setDelegation(state, from, owners[i] as PublicKey, next);
+    setDelegation(state, { ...from, owner: owners[i] as PublicKey }, next);
   }
 }
 

@@ -6,7 +6,7 @@ import { total } from '../records.ts';
 import type { BondRecord, Leaving } from '../records-stake.ts';
 import type { ResultName } from '../result-codes.ts';
 import { epochOf } from '../rewards.ts';
-import { type Backed, bondOf, delegationOf, setBond, setDelegation, stands } from '../stake.ts';
+import { type Backed, backersOf, bondOf, delegationOf, setBond, setDelegation, stands } from '../stake.ts';
 import { credit, debit } from '../state.ts';
 import { done, type Handler, refuse, type TransactionContext } from './context.ts';
 import { pace } from './identity.ts';
@@ -61,7 +61,10 @@ export const delegate: Handler<'delegate'> = (context, { did, role, amount }) =>
   const next = { ...before, amount: before.amount + amount, since: epochOf(context) + 1 };
   if (next.amount < genesis.parameters.bondMin) return refuse('bond-too-small');
   if (!debit(state, sender, amount)) return refuse('balance-insufficient');
-  return setDelegation(state, { did, role }, sender, next, BACKERS_MAX) ? done() : refuse('backers-full');
+  const joins = before.amount === 0n && before.leaving.length === 0;
+  if (joins && backersOf(state, { did, role }).length >= BACKERS_MAX) return refuse('backers-full');
+  setDelegation(state, { did, role, owner: sender }, next);
+  return done();
 };
 
 /**
@@ -75,7 +78,7 @@ export const undelegate: Handler<'undelegate'> = (context, { did, role, amount }
   const parted = part(context, { stays: before.amount, leaving: before.leaving }, amount);
   if (typeof parted === 'string') return refuse(parted);
   const next = { ...before, amount: parted.stays, leaving: parted.leaving };
-  setDelegation(state, { did, role }, sender, next);
+  setDelegation(state, { did, role, owner: sender }, next);
   return done();
 };
 
@@ -101,7 +104,7 @@ function releaseOwn({ state, height }: TransactionContext, of: Backed): bigint {
 function releaseDelegated({ state, height }: TransactionContext, of: Backed, owner: PublicKey): bigint {
   const before = delegationOf(state, of, owner);
   const { due, later } = sorted(before.leaving, height);
-  if (due > 0n) setDelegation(state, of, owner, { ...before, leaving: later });
+  if (due > 0n) setDelegation(state, { ...of, owner }, { ...before, leaving: later });
   return due;
 }
 
