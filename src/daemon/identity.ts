@@ -5,8 +5,8 @@
  */
 import { equalBytes, fromHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
-import type { Identity } from '../ledger/identities.ts';
-import type { Inclusion } from '../ledger/ledger.ts';
+import { type Identity, identityIn, identityKey } from '../ledger/identities.ts';
+import type { Inclusion, Ledger } from '../ledger/ledger.ts';
 import { consentOf, consentTo, type RecoveryTerms, recoveryRequest } from '../protocol/actions-identity.ts';
 import type { RecoveryPolicy } from '../protocol/identity.ts';
 import { didOf, type PublicKey, publicKeyOf } from '../protocol/ids.ts';
@@ -26,10 +26,24 @@ interface Waiting {
 const REQUEST_PREFIX = 'sahara-recovery:';
 const REQUEST_CHARACTERS_MAX = 2048;
 
+/**
+ * The record of a DID at the ledger's newest block: a light ledger has it proved anew, and not from what it read a short
+ * while ago. Rejects with `state-unproven` when nobody proves it.
+ */
+export async function identityNow(
+  ledger: Pick<Ledger, 'mode' | 'current' | 'identity' | 'prove'>,
+  did: PublicKey,
+): Promise<Identity | undefined> {
+  if (ledger.mode !== 'light') return ledger.identity(did);
+  await ledger.current();
+  const { entries } = await ledger.prove([identityKey(did)]);
+  const value = entries[0]?.value;
+  return identityIn((table) => value && table.schema.decode(value), did);
+}
+
 /** The DID's record, or `usage` for one without. */
 async function registered({ ledger }: IdentityParts, did: PublicKey): Promise<Identity> {
-  await ledger.current();
-  const known = await ledger.read(({ identity }) => identity(did));
+  const known = await identityNow(ledger, did);
   if (known !== undefined) return known;
   throw new SaharaError('usage', {
     reason: `${didOf(did)} is not registered, so no other key can sign for it; its owner runs \`sahara identity init\``,

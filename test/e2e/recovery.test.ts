@@ -125,6 +125,6 @@ describe('a certificate that is taken back', () => {
       return code !== 0 && stderr.includes('certificate') ? stderr : undefined;
     });
     expect(refused).toContain('(certificate-invalid)');
-    expect(refused).toContain('its issuer took it back');
+    expect(refused).toContain('ts issuer took it back');
   });
 });

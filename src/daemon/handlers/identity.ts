@@ -13,6 +13,7 @@ import {
   cancelRecovery,
   didsOf,
   finishRecovery,
+  identityNow,
   keysHere,
   register,
   requestRecovery,
@@ -87,9 +88,8 @@ function policyIn({ guardians, threshold, delayBlocks }: PolicyInput): Parameter
 
 async function report(running: Running, did: PublicKey): Promise<IdentityReport> {
   const { ledger, key } = running;
-  // Without anybody who knows more, what is known here is told.
-  await ledger.current().catch(() => undefined);
-  const known = await ledger.read(({ identity }) => identity(did));
+  // Where nobody proves the newest, what was read last is told.
+  const known = await identityNow(ledger, did).catch(() => ledger.read(({ identity }) => identity(did)));
   const mine = didOf(did) === didOf(key.publicKey);
   return {
     did: didOf(did),
