@@ -31,8 +31,8 @@ export const MEMPOOL_BYTES_MAX = 67_108_864;
 export const MEMPOOL_PER_SENDER_MAX = 2_048;
 /** How long a transaction waits for a missing nonce before it is dropped, milliseconds. */
 export const MEMPOOL_AGE_MS_MAX = 600_000;
-/** Signatures under verification at a time: what keeps two cores busy while a block is executed. */
-export const VERIFICATIONS_MAX = 256;
+/** Signatures under verification at a time. */
+export const VERIFICATIONS_MAX = 128;
 /** Verdicts on batch roots that are remembered. */
 export const BATCH_VERDICTS_MAX = 4_096;
 /** Pages of the state tree kept in memory: at about 2 KB each, 32 MB. */
