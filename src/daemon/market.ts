@@ -59,10 +59,14 @@ export async function startListing(core: Core, life: Lifecycle): Promise<Listing
 }
 
 /** What the ledger holds in the channel that a receipt names, if that is one from its payer to its payee. */
-function stakeOf(ledger: Core['ledger'], { channel: id, payer, payee }: Receipt): bigint {
-  const channel = id && ledger.channelsOf(payer).find((one) => equalBytes(one.id, id));
-  if (!channel || !equalBytes(channel.payer, payer) || !equalBytes(channel.payee, payee)) return 0n;
-  return channel.deposit;
+function stakeOf(ledger: Core['ledger'], receipt: Receipt): bigint | Promise<bigint> {
+  const { channel: id, payer, payee } = receipt;
+  if (id === undefined) return 0n;
+  return ledger.read((reads) => {
+    const channel = reads.channel(id);
+    if (!channel || !equalBytes(channel.payer, payer) || !equalBytes(channel.payee, payee)) return 0n;
+    return channel.deposit;
+  });
 }
 
 /** Asks for offers, and has the agents here answer the requests of others. */

@@ -45,7 +45,7 @@ export interface ObservationsParts {
   /** Whether a peer is listed as a host of an agent. */
   readonly isHost: (agent: Uint8Array, peerId: string) => boolean;
   /** Grains that the receipt's channel locks on the ledger from its payer for its payee; 0 when it does not. */
-  readonly stakeOf: (receipt: Receipt) => bigint;
+  readonly stakeOf: (receipt: Receipt) => bigint | Promise<bigint>;
 }
 
 /** How observations behave. */
@@ -69,6 +69,15 @@ export function createObservations(
   const rules = createObservationRules({ network });
   const now = (): Instant => ({ wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() });
 
+  // Where nobody proves the channel, it weighs nothing.
+  const stakeOf = async (receipt: Receipt): Promise<bigint> => {
+    try {
+      return await parts.stakeOf(receipt);
+    } catch {
+      return 0n;
+    }
+  };
+
   const take = async (message: Uint8Array, author: string): Promise<Verdict> => {
     const read = decoded(message);
     if (!read) return 'reject';
@@ -81,7 +90,7 @@ export function createObservations(
     // Another one of this payer may have been taken while this one was being verified.
     if (!rules.mayTell(receipt, now())) return 'ignore';
     rules.mark(receipt, now());
-    measures.put(seen, receipt, { stake: parts.stakeOf(receipt), own: false });
+    measures.put(seen, receipt, { stake: await stakeOf(receipt), own: false });
     return 'accept';
   };
   const unsubscribe = mesh.subscribe(topic, {
@@ -103,7 +112,7 @@ export function createObservations(
           payer: parts.payer.publicKey,
           issuedAtMs: clock.nowMs(),
         });
-        measures.put(seen, receipt, { stake: parts.stakeOf(receipt), own: true });
+        measures.put(seen, receipt, { stake: await stakeOf(receipt), own: true });
         if (!options.tell || !rules.mayTell(receipt, now())) return;
         rules.mark(receipt, now());
         await tell(seen);
