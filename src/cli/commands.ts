@@ -5,6 +5,7 @@ import { agentsCommands } from './commands/agents.ts';
 import { askCommands } from './commands/ask.ts';
 import { assetCommands } from './commands/asset.ts';
 import { auctionCommands } from './commands/auction.ts';
+import { auditCommands } from './commands/audit.ts';
 import { billCommands } from './commands/bill.ts';
 import { channelCommands } from './commands/channel.ts';
 import { credentialCommands } from './commands/credential.ts';
@@ -37,6 +38,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   assetCommands,
   licenceCommands,
   proofCommands,
+  auditCommands,
   billCommands,
   ledgerCommands,
   standingCommands,

@@ -30,6 +30,7 @@ import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { assetHandlers } from './handlers/asset.ts';
 import { collectHandlers } from './handlers/collect.ts';
+import { explorerHandlers } from './handlers/explorer.ts';
 import { identityHandlers } from './handlers/identity.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
 import { lineageHandlers } from './handlers/lineage.ts';
@@ -328,6 +329,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...statusHandlers(running),
     ...standingHandlers(running),
     ...ledgerHandlers(running),
+    ...explorerHandlers(running),
     ...moneyHandlers(running),
     ...stakeHandlers(running),
     ...lineageHandlers(running),

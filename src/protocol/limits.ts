@@ -108,3 +108,13 @@ export const BLOCK_TRANSACTIONS_MAX = 2000;
 export const BLOCK_BYTES_MAX = 4_194_304;
 /** Largest evidence bundle, bytes. */
 export const BUNDLE_BYTES_MAX = 16_777_216;
+/** Largest audit file, bytes. */
+export const AUDIT_BYTES_MAX = 33_554_432;
+/** Most records of the state in one audit file. */
+export const AUDIT_RECORDS_MAX = 4_096;
+/** Most transactions in one audit file. */
+export const AUDIT_CLAIMS_MAX = 64;
+/** Most channels, lanes, owned assets or assets made from it that one audit file names. */
+export const AUDIT_LISTED_MAX = 128;
+/** Most assets of a lineage, or versions of an asset, in one audit file. */
+export const AUDIT_LINEAGE_MAX = 256;

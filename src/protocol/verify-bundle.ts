@@ -128,11 +128,13 @@ interface Work {
   readonly expected: BundleExpectation;
 }
 
-function reasonOf(error: SaharaError, check: BundleCheck): string {
+/** Why a check of an evidence bundle or an audit file failed, as words. */
+export function reasonOf(error: SaharaError, check: string): string {
   const reason = error.facts.reason === undefined ? '' : String(error.facts.reason);
   if (error.code === 'bundle-invalid') return reason;
   const more = reason && ` (${reason})`;
   if (error.code === 'malformed') {
+    if (check === 'audit') return `this is no audit file${more}`;
     return check === 'bundle' ? `this is no evidence bundle${more}` : `a part cannot be read${more}`;
   }
   return `${WORDS[error.code] ?? `it is refused as ${error.code}`}${more}`;

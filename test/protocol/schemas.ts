@@ -1,6 +1,7 @@
 /** Every record that the protocol's modules declare, found through those that stand alone. */
 import { collectPath } from '../../src/protocol/actions-asset.ts';
 import { recoveryRequest } from '../../src/protocol/actions-identity.ts';
+import { audit, auditSubject } from '../../src/protocol/audit.ts';
 import { block, blockHeader, genesis, transactionResult } from '../../src/protocol/block.ts';
 import { bundle } from '../../src/protocol/bundle.ts';
 import { callEnding, callOpening, callRequest, delta, progress, source } from '../../src/protocol/call.ts';
@@ -94,4 +95,6 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   licenceTerms,
   failureSchema,
   bundle,
+  audit,
+  auditSubject,
 ];

@@ -12,7 +12,8 @@ import {
 } from '../../daemon/ledger-files.ts';
 import { type Action, type App, type CommandGroup, countOption } from '../app.ts';
 import { amount, showTable } from '../show.ts';
-import { ago, plainName, shortDid, shortId } from '../terminal.ts';
+import { ago } from '../terminal.ts';
+import { explorerCommands, showTransactions } from './explorer.ts';
 
 const SEQUENCER_WARNING =
   "With the key of the network's sequencer, take only what holds its last block:\notherwise it would sign other blocks of the same heights, and every peer would halt.";
@@ -81,6 +82,7 @@ export const ledgerCommands: CommandGroup = (program, run) => {
       `\nExample:\n  $ SAHARA_HOME=~/.sahara-two sahara ledger restore state\n\n${SEQUENCER_WARNING}`,
     )
     .action(run(fileCommand(restoreLedger, (path, at) => `Restored the state after ${at} from ${path}.`)));
+  explorerCommands(ledger, run);
 };
 
 /** A command that works on the stopped home and a path. */
@@ -143,24 +145,8 @@ async function transactions(app: App, options: { readonly limit: string }): Prom
       app.terminal.line('No transactions yet.');
       return;
     }
-    const cells = rows.map((row) => [
-      String(row.height),
-      shortId(row.id),
-      row.type,
-      shortDid(row.sender),
-      resultWord(row.code),
-      plainName(row.summary, 70),
-    ]);
-    showTable(app, ['HEIGHT', 'TRANSACTION', 'KIND', 'SENDER', 'RESULT', 'WHAT'], cells);
+    showTransactions(app, rows);
   });
-}
-
-/** Of a batch of claims of which some took effect (LEDGER-112). */
-const IN_PART = 143;
-
-function resultWord(code: number): string {
-  if (code === 0) return 'done';
-  return code === IN_PART ? 'done in part' : `refused ${code}`;
 }
 
 async function verify(app: App): Promise<void> {

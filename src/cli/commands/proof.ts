@@ -1,6 +1,7 @@
 /** `verify` and `explain`: proof without a network, and the arithmetic in words. */
 import { writeFile } from 'node:fs/promises';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { looksLikeAudit } from '../../protocol/audit.ts';
 import { billLines, readTree } from '../../protocol/bill.ts';
 import { type Bundle, readBundle } from '../../protocol/bundle.ts';
 import { envelope } from '../../protocol/envelope.ts';
@@ -13,6 +14,7 @@ import type { App, CommandGroup } from '../app.ts';
 import { EVIDENCE_ARGUMENT, readEvidence } from '../evidence.ts';
 import { amount } from '../show.ts';
 import { clip, printable, shortId } from '../terminal.ts';
+import { showAudit } from './audit.ts';
 
 interface VerifyOptions {
   readonly network?: string;
@@ -22,7 +24,9 @@ interface VerifyOptions {
 export const proofCommands: CommandGroup = (program, run) => {
   program
     .command('verify')
-    .description('prove a call from its evidence alone: no daemon, no network')
+    .description(
+      'prove a call from its evidence, or what an audit file says, from the file alone: no daemon, no network',
+    )
     .argument('<bundle>', EVIDENCE_ARGUMENT)
     .option('--network <name>', 'full name of the network that it must be of')
     .addHelpText(
@@ -47,6 +51,10 @@ export const proofCommands: CommandGroup = (program, run) => {
 
 async function verify(app: App, name: string, options: VerifyOptions): Promise<void> {
   const file = await readEvidence(app, name);
+  if (looksLikeAudit(file)) {
+    showAudit(app, file, { name, ...options });
+    return;
+  }
   const verdict = verifyBundle(
     nativeSuite,
     file,

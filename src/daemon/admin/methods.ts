@@ -5,6 +5,7 @@
  */
 import { z } from 'zod';
 import { ASSET_INPUTS, type AssetMethods } from './methods-asset.ts';
+import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
 import type {
@@ -83,7 +84,7 @@ export interface ResumeInput {
 }
 
 /** Methods that answer once. */
-export interface UnaryMethods extends AssetMethods, IdentityMethods {
+export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMethods {
   'resume.ticket': { input: { readonly callId: string }; output: TicketReply };
   status: { input: Empty; output: StatusReport };
   doctor: { input: Empty; output: readonly Finding[] };
@@ -235,6 +236,7 @@ export const ADMIN_METHODS: MethodTable = {
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
   ...ASSET_INPUTS,
+  ...EXPLORER_INPUTS,
   'identity.show': unary(IDENTITY_INPUTS['identity.show']),
   'identity.init': unary(IDENTITY_INPUTS['identity.init']),
   'identity.rotate': unary(IDENTITY_INPUTS['identity.rotate']),

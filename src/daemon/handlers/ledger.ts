@@ -66,7 +66,8 @@ export function ledgerHandlers(core: Core): Pick<AdminHandlers, LedgerMethods> {
 const TRANSACTIONS_DEFAULT = 20;
 const TRANSACTIONS_MAX = 256;
 
-function rowOf(summary: TransactionSummary): TransactionRow {
+/** A transaction as one line. */
+export function rowOf(summary: TransactionSummary): TransactionRow {
   const { id, height, sender, action, result } = summary;
   return {
     id: toHex(id),
