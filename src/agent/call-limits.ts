@@ -38,9 +38,3 @@ export const KEPT_CALLS_MAX = 1_024;
 export const KEPT_BYTES_MAX = 268_435_456;
 /** How long before a call must end the calls below it must have, milliseconds. */
 export const CHILD_MARGIN_MS = 500;
-
-/**
- * Calls that a host begins in one turn of the event loop. They share signatures; but while a turn lasts nothing leaves and
- * nothing else is heard, and who asked for many can begin with the first answers while the rest is made.
- */
-export const CALLS_PER_TURN_MAX = 32;

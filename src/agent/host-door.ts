@@ -32,8 +32,6 @@ export class Arrival implements CallSink {
 
   /** Begins to listen. */
   start(): void {
-    // It may have been turned away while it waited for its turn.
-    if (this.#session.over) return;
     this.#cancelOpening = this.#host.parts.clock.after(OPENING_TIMEOUT_MS, () => {
       this.#refuse(new SaharaError('deadline-exceeded', { what: 'opening', limitMs: OPENING_TIMEOUT_MS }));
     });

@@ -12,7 +12,6 @@ import type { Id, PublicKey } from '../protocol/ids.ts';
 import type { AdmissionParts, HostedAgent } from './admission.ts';
 import {
   CALL_QUEUE_MAX,
-  CALLS_PER_TURN_MAX,
   DETACHED_CALLS_MAX,
   DISOWNED_CALLS_MAX,
   DRAIN_GRACE_MS,
@@ -137,8 +136,6 @@ class CallHost implements Host, HostState {
   readonly byId = new Map<string, HostCall>();
   draining = false;
   readonly #arrivals = new Set<Arrival>();
-  readonly #unbegun: Arrival[] = [];
-  #begunNow = 0;
   readonly #calls = new Set<HostCall>();
   readonly #gates = new Map<string, { readonly gate: Gate; readonly concurrency: number }>();
   readonly #latencies = new Map<string, number[]>();
@@ -161,24 +158,7 @@ class CallHost implements Host, HostState {
   serve(stream: CallStream): void {
     const arrival = new Arrival(this, stream);
     this.#arrivals.add(arrival);
-    this.#unbegun.push(arrival);
-    if (this.#begunNow < CALLS_PER_TURN_MAX) this.#beginNext();
-  }
-
-  /** Begins with waiting streams, as many as one turn may; with the rest in the next. */
-  #beginNext(): void {
-    if (this.#begunNow === 0 && this.#unbegun.length > 0) {
-      setImmediate(() => {
-        this.#begunNow = 0;
-        this.#beginNext();
-      });
-    }
-    while (this.#begunNow < CALLS_PER_TURN_MAX) {
-      const arrival = this.#unbegun.shift();
-      if (arrival === undefined) return;
-      this.#begunNow++;
-      arrival.start();
-    }
+    arrival.start();
   }
 
   recover(): Promise<void> {

@@ -19,9 +19,6 @@ export interface OutboxParts {
   readonly onWritable: () => void;
 }
 
-/** So much leaves before the turn ends, bytes: what one record of TLS holds. */
-const EARLY_BYTES = 16_384;
-
 /** How long a frame that nobody waits for may wait for company, milliseconds. */
 const LINGER_MS = 2;
 
@@ -49,11 +46,6 @@ export class Outbox {
 
   /** Sends at the end of this turn. */
   soon(): void {
-    // The other side can begin with the first of many while the rest is made. Nobody is told to write more from here.
-    if (this.writer.length >= EARLY_BYTES && !this.#blocked && !this.#heldBack) {
-      this.flush();
-      return;
-    }
     if (this.#flushing) return;
     this.#flushing = true;
     this.#parts.defer(() => {

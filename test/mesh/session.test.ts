@@ -72,30 +72,6 @@ describe('call sessions', () => {
     expect(sends).toBe(1);
   });
 
-  it('MESH-33: what fills 16 KiB leaves before the turn ends, each frame once and in order', async () => {
-    const pair = createSessionPair({ onCall: echo });
-    await pair.near.ready;
-    await turns();
-    const receive = pair.far.receive.bind(pair.far);
-    const sends: number[] = [];
-    pair.far.receive = (bytes: Uint8Array) => {
-      sends.push(bytes.length);
-      receive(bytes);
-    };
-    const calls = Array.from({ length: 8 }, () => pair.near.openCall());
-    for (let i = 0; i < 10; i++) for (const call of calls) call.send(frameOf(i, 1_000 + i));
-    for (const call of calls) call.end();
-    await turns();
-    expect(sends.length).toBeGreaterThan(3);
-    expect(Math.max(...sends)).toBeLessThan(2 * 16_384);
-    for (const call of calls) {
-      const back = await allFrames(call);
-      expect(back.map(({ kind, body }) => [kind, body.length])).toEqual(
-        Array.from({ length: 10 }, (_, i) => [i, 1_000 + i]),
-      );
-    }
-  });
-
   it('MESH-34: a reader that does not read holds its sender, and only its own', async () => {
     const pair = createSessionPair();
     await pair.near.ready;
