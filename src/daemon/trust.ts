@@ -4,7 +4,7 @@
  */
 import { equalBytes } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import type { Identity } from '../ledger/identities.ts';
+import { type Identity, identityIn, identityKey, revocationKey } from '../ledger/identities.ts';
 import type { BlockEvent, Ledger, LedgerReads } from '../ledger/ledger.ts';
 import { nameOf } from '../ledger/names.ts';
 import { signersIn } from '../protocol/identity.ts';
@@ -12,7 +12,7 @@ import type { PublicKey } from '../protocol/ids.ts';
 import type { Trust } from '../protocol/signing.ts';
 
 /** What is asked of a ledger. */
-export type TrustLedger = Pick<Ledger, 'mode' | 'read' | 'current' | 'onBlock' | 'head'>;
+export type TrustLedger = Pick<Ledger, 'mode' | 'read' | 'prove' | 'onBlock' | 'head'>;
 
 /** Limits of what is remembered and waited for. */
 export interface TrustOptions {
@@ -40,6 +40,14 @@ const COUNT_A_WHILE: ReadonlySet<string> = new Set(['voucher', 'charge']);
 interface Signers {
   readonly now: readonly PublicKey[];
   readonly identity: Identity;
+}
+
+/** What is asked of a ledger: as a read, and as the record under a state key that a light one has proved. */
+interface Question<T> {
+  readonly name: string;
+  readonly about: (reads: LedgerReads) => T;
+  readonly key: Uint8Array;
+  readonly proved: (value: Uint8Array | undefined) => T;
 }
 
 /** An answer and when it was given. */
@@ -165,27 +173,31 @@ class FollowingTrust implements LedgerTrust {
     const name = nameOf(did);
     const keep = (identity: Identity | undefined): Known<Signers | undefined> =>
       this.#keep(this.#signers, name, identity && { now: [identity.key], identity });
-    return this.#ask(`keys ${name}`, ({ identity }) => identity(did), keep);
+    const proved = (value: Uint8Array | undefined): Identity | undefined =>
+      identityIn((table) => value && table.schema.decode(value), did);
+    const about = (reads: LedgerReads): Identity | undefined => reads.identity(did);
+    return this.#ask({ name: `keys ${name}`, about, key: identityKey(did), proved }, keep);
   }
 
   #askRevoked(issuer: PublicKey, serial: Uint8Array): Known<boolean> | Promise<Known<boolean>> {
     const name = nameOf(issuer) + nameOf(serial);
     const keep = (revoked: boolean): Known<boolean> => this.#keep(this.#revoked, name, revoked);
-    return this.#ask(`revoked ${name}`, ({ isRevoked }) => isRevoked(issuer, serial), keep);
+    const about = (reads: LedgerReads): boolean => reads.isRevoked(issuer, serial);
+    const proved = (value: Uint8Array | undefined): boolean => value !== undefined;
+    return this.#ask({ name: `revoked ${name}`, about, key: revocationKey(issuer, serial), proved }, keep);
   }
 
   /** Reads at once where that is possible, and otherwise once for all who ask at the same time. */
-  #ask<T, V>(
-    name: string,
-    about: (reads: LedgerReads) => T,
-    keep: (value: T) => Known<V>,
-  ): Known<V> | Promise<Known<V>> {
+  #ask<T, V>(question: Question<T>, keep: (value: T) => Known<V>): Known<V> | Promise<Known<V>> {
+    const { name, about, key, proved } = question;
     const under = this.#asking.get(name) as Promise<Known<V>> | undefined;
     if (under !== undefined) return under;
     const { ledger } = this.#parts;
-    // A light ledger reads at the block that it saw last, which may be long ago.
+    // A light ledger remembers what it read a while ago, so it is asked for a proof at the newest block.
     const found =
-      ledger.mode === 'light' ? ledger.current().then(() => ledger.read(about)) : ledger.read(about);
+      ledger.mode === 'light'
+        ? ledger.prove([key]).then(({ entries: [entry] }) => proved(entry?.value))
+        : ledger.read(about);
     if (!(found instanceof Promise)) return keep(found);
     const asking = found.then(keep).finally(() => this.#asking.delete(name));
     this.#asking.set(name, asking);

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { equalBytes, toHex } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { createTrust, type TrustLedger } from '../../src/daemon/trust.ts';
-import type { Identity } from '../../src/ledger/identities.ts';
+import { type Identity, identityKey } from '../../src/ledger/identities.ts';
 import type { BlockEvent, LedgerReads } from '../../src/ledger/ledger.ts';
+import { IDENTITIES } from '../../src/ledger/records-identity.ts';
 
 const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 const did = key(1);
@@ -38,7 +39,19 @@ function told(mode: TrustLedger['mode'] = 'follower'): {
     ledger: {
       mode,
       head,
-      current: async () => head(),
+      async prove(keys) {
+        const known = identities.find(({ did: of }) => keys.some((key) => equalBytes(key, identityKey(of))));
+        const { did: _, guardians, threshold, delayBlocks, recovery: __, ...rest } = known ?? identity(1);
+        const policy = { guardians, threshold, delayBlocks };
+        const value = known && IDENTITIES.schema.encode({ ...rest, policy });
+        return {
+          header: undefined,
+          entries: keys.map((_key, i) => ({
+            value: i === 0 && keys[0]?.[0] === 0x10 ? value : undefined,
+            proof: { leaf: undefined, siblings: [] },
+          })),
+        };
+      },
       read(about) {
         count++;
         const value = about(reads);
