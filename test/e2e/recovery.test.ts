@@ -79,6 +79,7 @@ describe('an operator who lost the next key', () => {
 
 describe('a credential for a contribution (ID-41, ID-42)', () => {
   it('says what the ledger holds, also when its issuer rotated, and is checked without anybody', async () => {
+    await asks();
     await must(host, 'channel', 'claim');
     await must(host, 'identity', 'init');
     await must(host, 'identity', 'rotate');
