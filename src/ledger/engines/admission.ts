@@ -27,6 +27,7 @@ export class Admission {
   /** Verified lately, so that a block that brings them is not verified again. */
   readonly #verified = createRecent<Prepared>({ costMax: MEMPOOL_TRANSACTIONS_MAX });
   #verifying = 0;
+  #rest: (() => void) | undefined;
 
   constructor(core: EngineCore) {
     this.#core = core;
@@ -35,6 +36,16 @@ export class Admission {
   /** A transaction that was verified lately. */
   recall(id: Hash): Prepared | undefined {
     return this.#verified.get(nameOf(id));
+  }
+
+  /** Whether signatures of transactions that may come into the pool are under verification. */
+  get verifying(): boolean {
+    return this.#verifying > 0;
+  }
+
+  /** Has `rest` called, instead of any before it, when nothing is under verification any more: just before the last one comes into the pool. */
+  onRest(rest: () => void): void {
+    this.#rest = rest;
   }
 
   /** Admits one transaction. Throws `tx-invalid`, `tx-refused` or `overloaded`. */
@@ -50,6 +61,7 @@ export class Admission {
       await this.#verify(prepared);
     } finally {
       this.#verifying--;
+      if (this.#verifying === 0) this.#rest?.();
     }
     // Blocks may have come in the meantime.
     const late = this.#standing(prepared, content.transaction);

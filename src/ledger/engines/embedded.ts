@@ -63,6 +63,8 @@ export interface EmbeddedLedgerOptions {
   readonly mempool: Partial<MempoolOptions>;
   /** Most transactions of one block that this sequencer makes, at most 2,000. Default 500. */
   readonly transactionsPerBlockMax: number;
+  /** How long a block that is not full waits for transactions under verification, milliseconds. Default 100; 0: never. */
+  readonly gatherMsMax: number;
   /** Latest blocks that stay on disk, at least 1; older ones go, but for those about channels that still exist. Default: all. */
   readonly keepBlocks: number | undefined;
   /** How often a follower asks for blocks that no news told of, milliseconds. Default 5,000. */
@@ -75,6 +77,7 @@ export interface EmbeddedLedgerOptions {
 const EMBEDDED_LEDGER_DEFAULTS: EmbeddedLedgerOptions = {
   mempool: {},
   transactionsPerBlockMax: 500,
+  gatherMsMax: 100,
   keepBlocks: undefined,
   pollIntervalMs: 5_000,
   republishIntervalMs: 2_000,
@@ -105,7 +108,7 @@ export async function createEmbeddedLedger(
   const admission = new Admission(core);
   const producing = signer !== undefined && equalBytes(signer.publicKey, genesis.sequencer);
   const producer = producing
-    ? new Producer(core, { signer, network, defer: parts.defer }, settings)
+    ? new Producer(core, { admission, signer, network, defer: parts.defer }, settings)
     : undefined;
   core.onBlock(() => keeper?.moved());
   const answers = createLightAnswers(core.parts, (job) => core.exclusive(job));
