@@ -230,21 +230,12 @@ class Child implements BelowCall {
     const signal = this.#signal;
     signal.throwIfAborted();
     const { card, caller, target } = agent;
-    const { book, ended, makeRoom } = this.#parts;
+    const { book, ended } = this.#parts;
     const spending = this.#spending(card, caller);
     const hold = book.hold(card.agent, spending);
     let held: CallHold | undefined = hold;
     try {
-      let result: CallResult;
-      try {
-        result = await this.#once(agent, spending, signal);
-      } catch (error) {
-        const failure = asSaharaError(error);
-        const mendable = MENDED_BY_MONEY.has(failure.code) && failure.facts.outcome === undefined;
-        if (!mendable || caller === this.#parts.own || spending.amount === 0n) throw failure;
-        await makeRoom(card.operator, spending.amount, { signal });
-        result = await this.#once(agent, spending, signal);
-      }
+      const result = await this.#mended(agent, spending, signal);
       held = undefined;
       hold.end(costOf(result.receipt));
       ended(result, target);
@@ -255,6 +246,24 @@ class Child implements BelowCall {
       if (failure.facts.outcome === 'unknown' || failure.facts.outcome === 'charged') held = undefined;
       held?.end(0n);
       throw failure;
+    }
+  }
+
+  /** Asks, and once more when what kept the call from being made can be mended. */
+  async #mended(agent: Found, spending: Spending, signal: AbortSignal): Promise<CallResult> {
+    try {
+      return await this.#once(agent, spending, signal);
+    } catch (error) {
+      const failure = asSaharaError(error);
+      const { code, facts } = failure;
+      const owed = facts.outcome !== undefined && facts.outcome !== 'uncharged';
+      if (owed || agent.caller === this.#parts.own) throw failure;
+      // A key changed while the call was on its way; the next goes on a stream with the new certificate.
+      if (code !== 'certificate-invalid') {
+        if (!MENDED_BY_MONEY.has(code) || spending.amount === 0n) throw failure;
+        await this.#parts.makeRoom(agent.card.operator, spending.amount, { signal });
+      }
+      return this.#once(agent, spending, signal);
     }
   }
 

@@ -15,6 +15,7 @@ import type { AgentKeeper } from './agents.ts';
 import { findAgent, targetOf } from './asking.ts';
 import { type ChannelParts, makeRoom } from './channels.ts';
 import { createCallsOut } from './gateway.ts';
+import { partiesOf, proveKeys } from './key-proofs.ts';
 import type { KnownNames } from './known-names.ts';
 import type { PaymentPeers } from './payment-peers.ts';
 import { saveReceipt } from './receipts.ts';
@@ -58,7 +59,7 @@ export function createBelow(
         genesis: choice.genesis,
         ...evidence,
         settlement: undefined,
-        keys: undefined,
+        keys: await proveKeys(parts, partiesOf(evidence)),
       };
       await saveReceipt(home.receipts, toHex(callId), bundle.encode(file));
       if (receipt.channel === undefined) return;
