@@ -90,7 +90,7 @@ function offence(stake: Stake, compensation: bigint, slashPpm: number): unknown 
     delegations.set(delegationId(did, to.role, key(10 + i)), { amount, since: 0, leaving: leaving(rest) });
   const rules = { genesis: testGenesis({ parameters: { ...RULES, slashPpm } }), height: 1 };
   const roles = { to: key(2), informer: key(3) };
-  const taken = slash(state, rules, { ...to, ...roles, evidence: key(9), compensation });
+  const { taken } = slash(state, rules, { ...to, ...roles, evidence: key(9), compensation });
   const paid = (who: number) => String(state.accounts.get(key(who))?.balance ?? 0n);
   const now = bondOf(state, did, to.role);
   const texts = (amount: bigint, out: readonly { readonly amount: bigint; readonly releaseAt: number }[]) => [

@@ -109,31 +109,50 @@ export function isUsed(state: State, evidence: Hash): boolean {
   return state.stakes.offences.get(evidence) !== undefined;
 }
 
+/** What an offence cost, grains. */
+export interface Punishment {
+  /** In all. */
+  readonly taken: bigint;
+  /** What the wronged got of it. */
+  readonly compensation: bigint;
+}
+
 /**
- * Punishes an offence, once for one piece of evidence; answers what was taken in all, grains. First the
- * compensation, as far as the stake reaches, then `slashPpm` of what is left: half of that to the informer, the
- * rest to the reward pool of the running epoch. The bonded DID's own parts pay first, then delegations pro rata.
+ * Punishes an offence, once for one piece of evidence. It costs `slashPpm` of all that stands behind the role, which the
+ * bonded DID's own parts pay first, then delegations pro rata. Compensation comes out of what an offence leaves of the
+ * own parts, and half of what they pay of the penalty is the informer's; everything else goes to the reward pool of the
+ * running epoch. Offender, wronged and informer may be one person with three keys: so nobody but the offender pays the
+ * wronged or the informer, and no compensation takes what the offence costs.
  */
-export function slash(state: State, rules: StakeRules, offence: Offence): bigint {
+export function slash(state: State, rules: StakeRules, offence: Offence): Punishment {
   const { did, role, evidence } = offence;
-  if (isUsed(state, evidence)) return 0n;
-  const all = atStake(state, did, role);
-  const compensation = offence.compensation < all ? offence.compensation : all;
-  const penalty = ((all - compensation) * BigInt(rules.genesis.parameters.slashPpm)) / WHOLE;
+  if (isUsed(state, evidence)) return { taken: 0n, compensation: 0n };
+  const own = total(partsOf(bondOf(state, did, role)));
+  const penalty = slashed(rules, atStake(state, did, role));
+  const compensation = least(offence.compensation, own - slashed(rules, own));
   const taken = compensation + penalty;
   state.stakes.offences.set(evidence, { did, role, height: rules.height, taken });
-  if (taken === 0n) return 0n;
+  if (taken === 0n) return { taken, compensation };
+  const ownPenalty = least(own - compensation, penalty);
   take(state, { did, role }, taken);
   credit(state, offence.to, compensation);
-  credit(state, offence.informer, penalty / 2n);
-  addToPool(state, rules, penalty - penalty / 2n);
-  return taken;
+  credit(state, offence.informer, ownPenalty / 2n);
+  addToPool(state, rules, penalty - ownPenalty / 2n);
+  return { taken, compensation };
+}
+
+function slashed({ genesis }: StakeRules, amount: bigint): bigint {
+  return (amount * BigInt(genesis.parameters.slashPpm)) / WHOLE;
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }
 
 function take(state: State, from: Backed, taken: bigint): void {
   const bond = bondOf(state, from.did, from.role);
   const own = partsOf(bond);
-  const first = total(own) < taken ? total(own) : taken;
+  const first = least(total(own), taken);
   const [kept = 0n, ...leaving] = cut(own, first);
   setBond(state, from, { ...bond, own: kept, leaving: reduced(bond.leaving, leaving) });
   if (first < taken) takeFromBackers(state, from, taken - first);

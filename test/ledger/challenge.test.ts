@@ -61,7 +61,7 @@ describe('what a payee signed against itself', () => {
     expect(await claim(high)).toEqual({ name: 'ok', moved: 100n });
     const evidence = must(contradictionOf(suite, high, low));
     const before = ledger.balance(carol);
-    const penalty = (BOND - 40n) / 2n;
+    const penalty = BOND / 2n;
     expect(await challenge(evidence)).toEqual({ name: 'ok', moved: 40n + penalty });
     expect(laneNow()).toMatchObject({ paid: 100n, frozen: { total: 60n, returned: 40n } });
     expect(ledger.balance(alice)).toBe(START - DEPOSIT + 40n);

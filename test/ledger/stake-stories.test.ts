@@ -324,16 +324,26 @@ test('LEDGER-125 LEDGER-126: any offences after each other take what they say, f
         const begin = state.heldChange();
         const ownBegin = stake.leaving.reduce((sum, amount) => sum + amount, stake.own);
         const all = atStake(state, alice.publicKey, 'validator');
+        const paid = (one: Signer) => state.accounts.get(one.publicKey)?.balance ?? 0n;
         let taken = 0n;
         for (const [i, { compensation, again }] of offences.entries()) {
           const before = atStake(state, alice.publicKey, 'validator');
           const evidence = new Uint8Array(32).fill(i);
           const proved: Offence = { ...accused, evidence, compensation };
+          const ownBefore = taken < ownBegin ? ownBegin - taken : 0n;
+          const heldBefore = [bob, carol].map(paid);
           const cost = slash(state, rules, proved);
-          const wanted = compensation < before ? compensation : before;
-          expect(cost).toBe(wanted + ((before - wanted) * BigInt(slashPpm)) / 1_000_000n);
-          if (again) expect(slash(state, rules, proved)).toBe(0n);
-          taken += cost;
+          const part = (amount: bigint) => (amount * BigInt(slashPpm)) / 1_000_000n;
+          const most = ownBefore - part(ownBefore);
+          const wronged = compensation < most ? compensation : most;
+          expect(cost).toEqual({ taken: wronged + part(before), compensation: wronged });
+          if (again) expect(slash(state, rules, proved).taken).toBe(0n);
+          taken += cost.taken;
+          // Whoever they are, the wronged and the informer get nothing but what the offender itself lost.
+          const [toWronged, toInformer] = [bob, carol].map((one, at) => paid(one) - (heldBefore[at] ?? 0n));
+          expect(toWronged).toBe(wronged);
+          const ownLost = ownBefore < cost.taken ? ownBefore : cost.taken;
+          expect(toInformer).toBe((ownLost - wronged) / 2n);
           expect(atStake(state, alice.publicKey, 'validator')).toBe(all - taken);
           expect(state.heldChange()).toBe(begin);
           const left = state.stakes.bonds.get(id);

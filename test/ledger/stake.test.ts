@@ -226,43 +226,62 @@ describe('offences', () => {
     const { state, rules, left, paid } = staked();
     const gentle = { ...rules, genesis: testGenesis({ parameters: { ...RULES, slashPpm: 0 } }) };
     expect(atStake(state, alice.publicKey, 'provider')).toBe(3_001n);
-    expect(slash(state, gentle, { ...offence, evidence: new Uint8Array(32), compensation: 100n })).toBe(100n);
+    const cost = (evidence: Uint8Array, compensation: bigint) =>
+      slash(state, gentle, { ...offence, evidence, compensation });
+    expect(cost(new Uint8Array(32), 100n)).toEqual({ taken: 100n, compensation: 100n });
     // 66 and 34 of 1,000 and 500: floor(100 * 1,000 / 1,500), and what is left.
     expect(left()).toEqual([934n, 466n, 700n, 300n, 501n, 1_201n]);
     expect(paid(bob)).toBe(100n);
-    expect(
-      slash(state, gentle, { ...offence, evidence: new Uint8Array(32).fill(1), compensation: 2_000n }),
-    ).toBe(2_000n);
-    // 1,400 from Alice; 600 of 700, 300 and 501: floors of 279.8, 399.7 and 600.
-    expect(left()).toEqual([0n, undefined, 421n, 180n, 300n, 721n]);
-    expect(paid(bob)).toBe(2_100n);
+    // 1,400 from Alice, and nothing from those who stand behind her.
+    expect(cost(new Uint8Array(32).fill(1), 2_000n)).toEqual({ taken: 1_400n, compensation: 1_400n });
+    expect(left()).toEqual([0n, undefined, 700n, 300n, 501n, 1_201n]);
+    expect(paid(bob)).toBe(1_500n);
     expect(state.heldChange()).toBe(3_001n);
   });
 
-  test('LEDGER-125 LEDGER-126: after the compensation a part goes, half to who told, half to the pool; once', () => {
+  test('LEDGER-125 LEDGER-126: beside the compensation a part goes, half to who told, half to the pool; once', () => {
     const { state, rules, left, paid } = staked();
     const third = { ...rules, genesis: testGenesis({ parameters: { ...RULES, slashPpm: 333_333 } }) };
     const evidence = new Uint8Array(32).fill(2);
-    // floor((3,001 - 1) * 0.333333) = 999: 499 to carol, 500 into the pool of epoch 1.
-    expect(slash(state, third, { ...offence, evidence, compensation: 1n })).toBe(1_000n);
-    expect([paid(bob), paid(carol)]).toEqual([1n, 499n]);
+    // floor(3,001 * 0.333333) = 1,000, all of it Alice's: 500 to carol, 500 into the pool of epoch 1.
+    expect(slash(state, third, { ...offence, evidence, compensation: 1n }).taken).toBe(1_001n);
+    expect([paid(bob), paid(carol)]).toEqual([1n, 500n]);
     expect(state.stakes.epochs.get(Uint8Array.of(1))).toMatchObject({ epoch: 1, pool: 500n, paid: 0n });
     expect(left().slice(2)).toEqual([700n, 300n, 501n, 1_201n]);
-    expect(slash(state, third, { ...offence, evidence, compensation: 1n })).toBe(0n);
+    expect(slash(state, third, { ...offence, evidence, compensation: 1n }).taken).toBe(0n);
     expect(state.stakes.offences.get(evidence)).toMatchObject({
       role: 'provider',
       height: 30,
-      taken: 1_000n,
+      taken: 1_001n,
     });
-    expect(atStake(state, alice.publicKey, 'provider')).toBe(2_001n);
+    expect(atStake(state, alice.publicKey, 'provider')).toBe(2_000n);
+    expect(state.heldChange()).toBe(3_001n);
+  });
+
+  test('LEDGER-125: compensation and reward are the offender’s own, and what others lose goes to the pool', () => {
+    const { state, rules, left, paid } = staked();
+    const half = { ...rules, genesis: testGenesis({ parameters: { ...RULES, slashPpm: 500_000 } }) };
+    const evidence = new Uint8Array(32).fill(4);
+    // 750 of Alice's 1,500 are for the penalty of 1,500, which so takes another 750 from those behind her.
+    expect(slash(state, half, { ...offence, evidence, compensation: 10n ** 12n })).toEqual({
+      taken: 2_250n,
+      compensation: 750n,
+    });
+    expect([paid(bob), paid(carol)]).toEqual([750n, 375n]);
+    expect(state.stakes.epochs.get(Uint8Array.of(1))?.pool).toBe(1_125n);
+    // 750 of 700, 300 and 501: floors of 349.8, 499.7 and 750.
+    expect(left()).toEqual([0n, undefined, 351n, 150n, 250n, 601n]);
     expect(state.heldChange()).toBe(3_001n);
   });
 
   test('LEDGER-125: more than there is takes all and leaves nothing behind', () => {
     const { state, rules, paid } = staked();
     const evidence = new Uint8Array(32).fill(3);
-    expect(slash(state, rules, { ...offence, evidence, compensation: 10n ** 12n })).toBe(3_001n);
-    expect(paid(bob)).toBe(3_001n);
+    expect(slash(state, rules, { ...offence, evidence, compensation: 10n ** 12n })).toEqual({
+      taken: 3_001n,
+      compensation: 0n,
+    });
+    expect([paid(bob), paid(carol)]).toEqual([0n, 750n]);
     expect(atStake(state, alice.publicKey, 'provider')).toBe(0n);
     expect(
       state.changes().filter(({ key, value }) => [0x40, 0x41, 0x42].includes(key[0] ?? 0) && value),

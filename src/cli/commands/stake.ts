@@ -94,7 +94,7 @@ function feeLines(report: FeesReport): readonly (readonly [string, string])[] {
     ['transaction', `${amount(transaction)}, whatever it does`],
     ['of that', `${amount(toRewards)} into the reward pool, ${amount(toProposer)} to who makes the block`],
     ['bond', `at least ${amount(report.bondMin)} for a role; back after ${report.unbondBlocks} blocks`],
-    ['offence', `${report.slashPpm / 10_000} % of what compensation leaves of a stake`],
+    ['offence', `${report.slashPpm / 10_000} % of a stake, beside what the wronged get`],
     ['epoch', `${report.epoch}; the next begins at block ${report.nextEpochAt}`],
   ];
 }

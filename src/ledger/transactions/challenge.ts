@@ -23,7 +23,7 @@ interface AccusedLane {
 
 /**
  * Freezes the lane at the highest total that the evidence leaves possible; what was paid beyond it goes back to the
- * payer out of the payee's bond, as far as that reaches, which is then slashed. It moves all that the bond lost.
+ * payer out of the payee's own bond, as far as an offence leaves of it. It moves all that the stake lost.
  * Refusals in order: `channel-unknown` (also one that ended too long ago), `evidence-malformed`, `evidence-mismatch`,
  * `evidence-unproven`, `channel-unknown` again where the lane of an ended one paid nothing, `lanes-exhausted`,
  * `lane-frozen`, `evidence-signature-invalid`.
@@ -44,16 +44,15 @@ export const challenge: Handler<'challenge'> = (context, { channel: id }) => {
 
   const returned = lane.frozen?.returned ?? 0n;
   const beyond = lane.paid - total - returned;
-  const compensation = beyond > 0n ? beyond : 0n;
-  const taken = slash(state, context, {
+  const { taken, compensation } = slash(state, context, {
     did: parties.payee,
     role: 'provider',
     evidence: evidenceId(suite, network, opened),
-    compensation,
+    compensation: beyond > 0n ? beyond : 0n,
     to: parties.payer,
     informer: sender,
   });
-  lane.freeze({ total, returned: returned + (taken < compensation ? taken : compensation) });
+  lane.freeze({ total, returned: returned + compensation });
   return done(taken);
 };
 

@@ -56,8 +56,7 @@ function claimOne(context: TransactionContext, read: ReadClaim): Outcome {
  * Pays `min(voucher ceiling, charge total) - paid` of the lane, as far as the channel's deposit reaches and, on a
  * frozen lane, no further than what was proven; when that is nothing, it succeeds and moves nothing. Refusals in
  * order: `claim-malformed`, `claim-mismatch`, `attribution-unsorted`, `attribution-sum`, `attribution-root`,
- * `voucher-signature-invalid`, `charge-signature-invalid`, `lanes-exhausted`, `amounts-fall`,
- * `amount-out-of-range`.
+ * `voucher-signature-invalid`, `charge-signature-invalid`, `lanes-exhausted`, `amounts-fall`.
  */
 export function payClaim(context: TransactionContext, read: ReadClaim, channel: ChannelRecord): Outcome {
   const { state } = context;
@@ -77,9 +76,7 @@ export function payClaim(context: TransactionContext, read: ReadClaim, channel: 
   if (lanes === undefined) return refuse('lanes-exhausted');
   const split = splitPayment(lane, body.attribution, payment);
   if (split === undefined) return refuse('amounts-fall');
-  const toPayee = creditAssets(state, split.credits);
-  if (toPayee === undefined) return refuse('amount-out-of-range');
-  credit(state, channel.payee, toPayee);
+  credit(state, channel.payee, creditAssets(state, split.credits));
   state.lanes.set(id, split.lane);
   state.channels.set(body.channel, { ...channel, claimed: channel.claimed + payment, lanes });
   const { lane: number, receiptRoot, sequence: receipts } = charge;
@@ -133,23 +130,20 @@ function signatureFault(
   return isSigned(signatures, charge) ? undefined : 'charge-signature-invalid';
 }
 
-/** Adds to what assets have received; answers what belongs to none, or undefined when a counter is full. */
-function creditAssets(state: State, credits: readonly AssetAmount[]): bigint | undefined {
-  let unknown = 0n;
-  for (const { asset, amount } of credits) {
-    const received = receive(state, asset, amount);
-    if (received === undefined) return undefined;
-    if (!received) unknown += amount;
-  }
-  return unknown;
+/** Adds to what assets have received; answers what none of them takes, which is the payee's. */
+function creditAssets(state: State, credits: readonly AssetAmount[]): bigint {
+  return total(credits.map(({ asset, amount }) => receive(state, asset, amount)));
 }
 
-/** Adds `amount` to what an asset has received. False when it is not registered, undefined when its counter is full. */
-export function receive(state: State, asset: Hash, amount: bigint): boolean | undefined {
+/**
+ * Adds to what an asset has received; answers what it did not take: all of `amount` when it is not registered, and what
+ * its counter has no room for. Owners who fill a counter by paying themselves must not hold up anybody else's money.
+ */
+export function receive(state: State, asset: Hash, amount: bigint): bigint {
   const revenue = state.revenues.get(asset);
-  if (revenue === undefined) return false;
-  const received = revenue.received + amount;
-  if (received > COUNTER_MAX) return undefined;
-  state.revenues.set(asset, { ...revenue, received });
-  return true;
+  if (revenue === undefined) return amount;
+  const room = COUNTER_MAX - revenue.received;
+  const taken = least(amount, room);
+  if (taken > 0n) state.revenues.set(asset, { ...revenue, received: revenue.received + taken });
+  return amount - taken;
 }

@@ -1,5 +1,6 @@
 import type { Hash, PublicKey } from '../../protocol/ids.ts';
 import { dueToKeepers, dueToOwners, dueToParents } from '../../protocol/revenue.ts';
+import { GRAINS_MAX } from '../../protocol/schema.ts';
 import type { RegisterAssetAction } from '../../protocol/transaction.ts';
 import { type RevenueRecord, total } from '../records.ts';
 import { credit, type State } from '../state.ts';
@@ -7,45 +8,44 @@ import { receive } from './claim.ts';
 import { done, type Handler, refuse } from './context.ts';
 
 /**
- * Moves what an asset has received on to its parents and owners, and its bounty to the sender. Refusals in order:
- * `asset-unknown`, `amount-out-of-range`. When nothing is due it succeeds and moves nothing.
+ * Moves what an asset has received on to its parents and owners, and its bounty to the sender. Refusals:
+ * `asset-unknown`. When nothing is due it succeeds and moves nothing.
  */
 export const collect: Handler<'collect'> = ({ state, sender }, { asset }) => {
   const moved = collectOne(state, asset, sender);
-  return typeof moved === 'bigint' ? done(moved) : refuse(moved);
+  return moved === undefined ? refuse('asset-unknown') : done(moved);
 };
 
 /**
  * Collects assets in the order given, so that what one forwards is collected from the next. The first that is
- * refused, as by `collect`, refuses them all.
+ * refused, as by `collect`, refuses them all, and so does what they move together when it is more than a result can say:
+ * the same money may pass through many of them. Refusals in order: `asset-unknown`, `amount-out-of-range`.
  */
 export const collectPath: Handler<'collect-path'> = ({ state, sender }, { assets }) => {
   let sum = 0n;
   for (const asset of assets) {
     const moved = collectOne(state, asset, sender);
-    if (typeof moved !== 'bigint') return refuse(moved);
+    if (moved === undefined) return refuse('asset-unknown');
     sum += moved;
   }
-  return done(sum);
+  return sum > GRAINS_MAX ? refuse('amount-out-of-range') : done(sum);
 };
 
-function collectOne(
-  state: State,
-  id: Hash,
-  keeper: PublicKey,
-): bigint | 'asset-unknown' | 'amount-out-of-range' {
+/** What collecting an asset moved; `undefined` when it is not registered. What a parent's counter cannot take stays due. */
+function collectOne(state: State, id: Hash, keeper: PublicKey): bigint | undefined {
   const asset = state.assets.get(id);
   const revenue = state.revenues.get(id);
-  if (asset?.definition.type !== 'register-asset' || revenue === undefined) return 'asset-unknown';
+  if (asset?.definition.type !== 'register-asset' || revenue === undefined) return undefined;
   const { definition } = asset;
-  const after = settled(revenue, definition);
+  const due = settled(revenue, definition);
+  const forwarded = definition.parents.map(({ asset: parent }, i) => {
+    const until = due.forwarded[i] ?? 0n;
+    return until - receive(state, parent, until - (revenue.forwarded[i] ?? 0n));
+  });
+  const after = { ...due, forwarded };
   const moved = distributed(after) - distributed(revenue);
   if (moved === 0n) return 0n;
   state.revenues.set(id, after);
-  for (const [i, { asset: parent }] of definition.parents.entries()) {
-    const due = (after.forwarded[i] ?? 0n) - (revenue.forwarded[i] ?? 0n);
-    if (due > 0n && receive(state, parent, due) !== true) return 'amount-out-of-range';
-  }
   for (const [i, { owner }] of definition.owners.entries()) {
     credit(state, owner, (after.paid[i] ?? 0n) - (revenue.paid[i] ?? 0n));
   }

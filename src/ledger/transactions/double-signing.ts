@@ -5,6 +5,7 @@ import { type BlockHeader, blockHeader } from '../../protocol/block.ts';
 import { domainHash, type Hash, type PublicKey } from '../../protocol/ids.ts';
 import type { Signed } from '../../protocol/signing.ts';
 import type { Suite } from '../../protocol/suite.ts';
+import { signersOf } from '../identities.ts';
 import { atStake, isUsed, slash } from '../stake.ts';
 import { done, type Handler, refuse } from './context.ts';
 
@@ -25,14 +26,18 @@ export const reportDoubleSigning: Handler<'report-double-signing'> = (context, {
     !equalBytes(first.payload, second.payload);
   if (!different) return refuse('headers-agree');
   const { proposer: publicKey, height } = a;
+  // Only the sequencer's headers stay its own for ever: another DID's first key may have been stolen and rotated away.
+  const signers = equalBytes(publicKey, context.genesis.sequencer)
+    ? [publicKey]
+    : signersOf(state, publicKey, context.height).filter((key) => equalBytes(key, publicKey));
   const isSigned = (message: Signed): boolean =>
-    signatures.check({ type: 'block-header', publicKey, message });
+    signers.some((key) => signatures.check({ type: 'block-header', publicKey: key, message }));
   if (!isSigned(first) || !isSigned(second)) return refuse('headers-unsigned');
   const evidence = doubleSigningId(suite, network, publicKey, height);
   if (isUsed(state, evidence)) return refuse('offence-punished');
   if (atStake(state, publicKey, 'validator') === 0n) return refuse('nothing-at-stake');
   const offence = { did: publicKey, role: 'validator', evidence, informer: sender } as const;
-  return done(slash(state, context, { ...offence, compensation: 0n, to: sender }));
+  return done(slash(state, context, { ...offence, compensation: 0n, to: sender }).taken);
 };
 
 /** The name of the offence: whatever headers of that height prove it, it is one. */

@@ -2,6 +2,7 @@
 import { equalBytes } from '../../base/bytes.ts';
 import type { Hash, PublicKey } from '../../protocol/ids.ts';
 import { type LicenceParent, type LicenceReason, solveLicence } from '../../protocol/licence.ts';
+import { GRAINS_MAX } from '../../protocol/schema.ts';
 import type { RegisterAssetAction } from '../../protocol/transaction.ts';
 import { licenseeId } from '../records.ts';
 import type { ResultName } from '../result-codes.ts';
@@ -68,12 +69,14 @@ export const buyLicence: Handler<'buy-licence'> = ({ state, sender, height }, { 
   if (terms.expiresAt !== undefined && height >= terms.expiresAt) return refuse('licence-expired');
   const { price, blocks } = terms.grant;
   if (!debit(state, sender, price)) return refuse('balance-insufficient');
-  if (receive(state, asset, price) !== true) return refuse('amount-out-of-range');
+  if (receive(state, asset, price) > 0n) return refuse('amount-out-of-range');
   const id = licenseeId(asset, sender);
   const before = state.grants.get(id);
   const from = Math.max(height, before?.endsAt ?? 0);
   const paid = (before?.paid ?? 0n) + price;
-  state.grants.set(id, { endsAt: blocks === 0 ? 0 : from + blocks, paid });
+  const endsAt = blocks === 0 ? 0 : from + blocks;
+  if (paid > GRAINS_MAX || endsAt > Number.MAX_SAFE_INTEGER) return refuse('amount-out-of-range');
+  state.grants.set(id, { endsAt, paid });
   return done(price);
 };
 

@@ -11,6 +11,6 @@ export const pay: Handler<'pay'> = ({ state, sender }, { payee, asset, amount })
   if (asset !== undefined && state.revenues.get(asset) === undefined) return refuse('asset-unknown');
   if (!debit(state, sender, amount)) return refuse('balance-insufficient');
   if (asset === undefined) credit(state, payee, amount);
-  else if (receive(state, asset, amount) !== true) return refuse('amount-out-of-range');
+  else if (receive(state, asset, amount) > 0n) return refuse('amount-out-of-range');
   return done(amount);
 };

@@ -753,9 +753,10 @@ def offence(c):
     own = ints([c['stake']['own'], *c['stake']['leaving']])
     backers = [ints(b) for b in c['stake']['backers']]
     whole = sum(own) + sum(map(sum, backers))
-    paid = min(int(c['compensation']), whole)
-    penalty = (whole - paid) * c['slashPpm'] // 10 ** 6
-    must([int(c[k]) for k in ('taken', 'wronged', 'informer', 'pool')] == [paid + penalty, paid, penalty // 2, penalty - penalty // 2])
+    penalty = whole * c['slashPpm'] // 10 ** 6
+    paid = min(int(c['compensation']), sum(own) - sum(own) * c['slashPpm'] // 10 ** 6)
+    told = min(penalty, sum(own) - paid) // 2
+    must([int(c[k]) for k in ('taken', 'wronged', 'informer', 'pool')] == [paid + penalty, paid, told, penalty - told])
     first = min(paid + penalty, sum(own))
     cut = lambda parts, taken: [p - s for p, s in zip(parts, share_out(taken, parts))]
     stays = lambda parts: [str(parts[0])] + [[str(p), i + 1] for i, p in enumerate(parts[1:]) if p]
