@@ -166,11 +166,10 @@ function recordsStep(suite: Suite, header: BlockHeader, read: Audit): readonly [
 function concerns(subject: AuditSubject, sent: Transaction, { reader }: AuditContext): boolean {
   const { action, sender } = sent;
   if (subject.type === 'asset') {
-    const named = 'asset' in action && action.asset !== undefined && equalBytes(action.asset, subject.asset);
-    const paid = claimsOf(action).some(({ attribution }) =>
-      attribution.some(({ asset }) => equalBytes(asset, subject.asset)),
-    );
-    return named || paid;
+    const isIt = (id: Uint8Array | undefined): boolean => id !== undefined && equalBytes(id, subject.asset);
+    if (action.type === 'collect-path') return action.assets.some(isIt);
+    const paid = claimsOf(action).some(({ attribution }) => attribution.some(({ asset }) => isIt(asset)));
+    return paid || ('asset' in action && isIt(action.asset));
   }
   if (subject.type === 'receipt') return false;
   const channels = claimsOf(action).map(({ channel }) => channel);
