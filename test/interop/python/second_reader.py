@@ -933,5 +933,186 @@ def worth(c):
     covered = (domain(c['network'], 'work'), hx(c['agent']), H(hx(c['envelope'])), hx(c['work']))
     return 256 - int.from_bytes(H(*covered), 'big').bit_length() if len(hx(c['work'])) == 8 else 0
 each('work', lambda c, g: must(worth(c) >= c['bits']))
+def absent(root, key, p):
+    # LEDGER-32
+    name, n, leaf = H(key), len(p['siblings']), p['leaf']
+    bit = lambda k, i: k[i >> 3] >> 7 - (i & 7) & 1
+    must(leaf is None or (leaf['keyHash'] != name and all((bit(name, i) == bit(leaf['keyHash'], i) for i in range(n)))))
+    h = b'SPARSE_MERKLE_PLACEHOLDER_HASH__' if leaf is None else H(b'JMT::LeafNode', leaf['keyHash'], leaf['valueHash'])
+    for i, s in enumerate(p['siblings']):
+        h = H(b'JMT::IntrnalNode', s, h) if bit(name, n - 1 - i) else H(b'JMT::IntrnalNode', h, s)
+    must(h == root)
+
+class Audited:
+    """RCPT-61 to RCPT-67"""
+
+    def __init__(self, data):
+        must(len(data) <= 33554432)
+        self.a = a = record('audit', data)
+        must(a['format'] == 'sahara/audit/1')
+        self.asked = set()
+
+    def check(self, network):
+        a = self.a
+        g = record('genesis', a['genesis'])
+        must(network == f"{g['name']}-{H(b'sahara/1/genesis', a['genesis']).hex()[:16]}")
+        self.network, self.sequencer = (network, g['sequencer'])
+        hd = self.header(a['header'])
+        self.height, self.state, last = (hd['height'], {}, None)
+        for r in a['records']:
+            must(last is None or last < r['key'])
+            last = r['key']
+            if r['value'] is None:
+                absent(hd['stateRoot'], r['key'], r['proof'])
+            else:
+                proved(hd['stateRoot'], r['key'], r['value'], r['proof'])
+            self.state[r['key']] = r['value']
+        s = a['subject']
+        {'receipt': self.receipt, 'asset': self.asset, 'did': self.did}[s['type']](s)
+        places = set()
+        for t in a['transactions']:
+            self.transaction(t, s, places)
+        must(self.asked == set(self.state))
+
+    def header(self, m):
+        hd = record('block-header', m['payload'])
+        must((hd['version'], hd['network'], hd['proposer']) == (1, self.network, self.sequencer))
+        must(fault(self.network, 'block-header', self.sequencer, m) is None)
+        return hd
+
+    def read(self, tag, key):
+        key = bytes([tag]) + key
+        self.asked.add(key)
+        must(key in self.state)
+        return None if self.state[key] is None else decode(self.state[key])
+
+    def node(self, key):
+        stored = self.read(4, key)
+        if stored is None:
+            return None
+        money = self.read(5, key)
+        return {'by': stored[0], 'depth': stored[1], 'is': typed('action', stored[2]), 'money': money}
+
+    def lineage(self, start):
+        nodes, waiting, seen = ({}, list(start), set())
+        while waiting:
+            at = waiting.pop(0)
+            if at in seen or len(seen) == 256:
+                continue
+            seen.add(at)
+            n = self.node(at)
+            if n:
+                nodes[at] = n
+                waiting += [p['asset'] for p in n['is']['parents']]
+        for n in nodes.values():
+            above = [nodes.get(p['asset']) for p in n['is']['parents']]
+            if None not in above:
+                must(n['depth'] == max([-1] + [x['depth'] for x in above]) + 1)
+            received, forwarded, paid, bounty = n['money']
+            kept = 10 ** 6 - sum((p['ppm'] for p in n['is']['parents']))
+            owed = [received * p['ppm'] // 10 ** 6 for p in n['is']['parents']]
+            own = [received * kept * (10 ** 6 - n['is']['bounty']) * o['ppm'] // 10 ** 18 for o in n['is']['owners']]
+            for given, due in ((forwarded, owed), (paid, own), ([bounty], [received * kept * n['is']['bounty'] // 10 ** 12])):
+                must(len(given) == len(due) and all((x <= y for x, y in zip(given, due))))
+        return nodes
+
+    def lane(self, channel, lane):
+        found = self.read(3, channel + lane.to_bytes(4, 'big'))
+        if found:
+            must(sum((p[2] for p in found[2])) == found[0])
+        return found
+
+    def receipt(self, s):
+        r = bundle(s['bundle'], self.network)
+        SIGNERS.clear()
+        self.lineage([x['asset'] for x in r['shares'] if x['role'] != 'calls'])
+        if r['channel'] is not None:
+            self.read(2, r['channel'])
+            self.lane(r['channel'], r['lane'])
+        for k in ('payer', 'payee', 'agent'):
+            self.read(16, r[k])
+
+    def asset(self, s):
+        me = s['asset']
+        n = self.lineage([me]).get(me)
+        must(n)
+        shown = 0
+        for x in s['lanes']:
+            found = self.lane(x['channel'], x['lane'])
+            if found:
+                credits = [p[2] for p in found[2] if p[0] == me]
+                must(credits)
+                shown += credits[0]
+        for x in s['children']:
+            child = self.node(x)
+            if child:
+                edges = [f for p, f in zip(child['is']['parents'], child['money'][1]) if p['asset'] == me]
+                must(edges)
+                shown += edges[0]
+        must(shown <= n['money'][0])
+        for k in [n['by']] + [o['owner'] for o in n['is']['owners']]:
+            self.read(16, k)
+        version = self.read(34, me)
+        at, before = (version and version[1], None)
+        while at:
+            one = self.node(at)
+            if not one:
+                break
+            must(before is None or one['is']['replaces'] == before)
+            before, after = (at, self.read(34, at))
+            at = after and after[2]
+
+    def did(self, s):
+        me = s['did']
+        self.read(1, me)
+        self.read(16, me)
+        self.channels = {}
+        for k in s['channels']:
+            c = self.read(2, k)
+            if c:
+                must(me in c[:2])
+                self.channels[k] = c
+                paid = [self.lane(k, n) for n in c[5]]
+                must(sum((p[0] for p in paid if p)) == c[3])
+        for k in s['assets']:
+            n = self.node(k)
+            must(n is None or me in [o['owner'] for o in n['is']['owners']])
+        for role in range(10):
+            self.read(64, me + bytes([role]))
+        for slot in range(16):
+            e = self.read(69, me + bytes([slot]))
+            if e and len(e[5]) == e[4]:
+                must(sum((c[4] for c in e[5])) == e[1])
+                leaves, at = ([encode(c) for c in e[5]], 0)
+                for peak in e[6]:
+                    size = 1 << (len(leaves) - at).bit_length() - 1
+                    must(grown(leaves[at:at + size]) == peak)
+                    at += size
+                must(at == len(leaves))
+
+    def transaction(self, t, s, places):
+        hd = self.header(t['header'])
+        wire = encode([t['transaction'][k] for k in ('payload', 'signature', 'sides', 'siblings')])
+        must(hd['height'] <= self.height)
+        must(merkle(wire, t['transactionPath']) == hd['transactionsRoot'])
+        must(merkle(encode([t['result']['code'], t['result']['moved']]), t['resultPath']) == hd['resultsRoot'])
+        must(all((t['transactionPath'][k] == t['resultPath'][k] for k in ('index', 'count'))))
+        must(t['result']['code'] == 0)
+        place = (hd['height'], t['transactionPath']['index'])
+        must(place not in places)
+        places.add(place)
+        said = record('transaction', t['transaction']['payload'])
+        must(said['network'] == self.network)
+        act = said['action']
+        claims = act['claims'] if act['type'] == 'claim-batch' else [act] if act['type'] == 'claim' else [c for c in [act.get('claim')] if c]
+        must(s['type'] != 'receipt')
+        if s['type'] == 'asset':
+            named = act.get('assets', []) + [act.get('asset')] + [x['asset'] for c in claims for x in c['attribution']]
+            must(s['asset'] in named)
+        else:
+            must(said['sender'] == s['did'] or any((c['channel'] in self.channels for c in claims)))
+        self.read(16, said['sender'])
+AUDIT = vectors('audit')
+each('audit', lambda c, g: Audited(hx(c['hex'])).check(c.get('network') or AUDIT['valid'][0]['network']))
 print(f'{checked} vectors, {len(FAILED)} disagreements')
 sys.exit(1 if FAILED else 0)
