@@ -38,7 +38,7 @@ export interface SignatureBook {
 export function createSignatureBook(suite: Suite, network: string): SignatureBook {
   const verdicts = new WeakMap<Signed, Verdict>();
   const batches = createRecent<Promise<boolean>>({ costMax: BATCH_VERDICTS_MAX });
-  const gate = createGate(VERIFICATIONS_MAX);
+  const gate = createGate(suite, VERIFICATIONS_MAX);
 
   const known = ({ type, publicKey, message }: SignatureClaim): boolean | undefined => {
     const verdict = verdicts.get(message);
@@ -47,7 +47,7 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
   };
 
   const ask = (publicKey: PublicKey, message: Signed, covered: Uint8Array): Promise<boolean> =>
-    gate(() => suite.verifyAsync(publicKey, covered, message.signature));
+    gate(publicKey, covered, message.signature);
 
   const viaBatch = (publicKey: PublicKey, message: Signed, covered: Uint8Array): Promise<boolean> => {
     const key = nameOf(suite.sha256(publicKey, message.signature, covered));
@@ -88,30 +88,50 @@ export function createSignatureBook(suite: Suite, network: string): SignatureBoo
   };
 }
 
-/** Runs at most `max` jobs at a time, the rest in order: a disk write must not wait behind all of them. */
-function createGate(max: number): <T>(job: () => Promise<T>) => Promise<T> {
+interface Wanted {
+  readonly publicKey: PublicKey;
+  readonly covered: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly resolve: (ok: boolean) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Has at most `max` signatures verified at a time, the rest in order: a disk write must not wait behind all of them. */
+function createGate(
+  suite: Suite,
+  max: number,
+): (publicKey: PublicKey, covered: Uint8Array, signature: Uint8Array) => Promise<boolean> {
   let running = 0;
-  const waiting: (() => void)[] = [];
+  let waiting: Wanted[] = [];
   let first = 0;
+  const start = (wanted: Wanted): void => {
+    running++;
+    suite.verifyAsync(wanted.publicKey, wanted.covered, wanted.signature).then(
+      (ok) => {
+        wanted.resolve(ok);
+        done();
+      },
+      (error) => {
+        wanted.reject(error);
+        done();
+      },
+    );
+  };
   const done = (): void => {
     running--;
     const next = waiting[first];
     if (next === undefined) return;
     first++;
     if (first === waiting.length) {
-      waiting.length = 0;
+      waiting = [];
       first = 0;
     }
-    next();
+    start(next);
   };
-  const start = <T>(job: () => Promise<T>): Promise<T> => {
-    running++;
-    const run = job();
-    run.then(done, done);
-    return run;
-  };
-  return (job) => {
-    if (running < max) return start(job);
-    return new Promise((resolve) => waiting.push(() => resolve(start(job))));
-  };
+  return (publicKey, covered, signature) =>
+    new Promise((resolve, reject) => {
+      const wanted = { publicKey, covered, signature, resolve, reject };
+      if (running < max) start(wanted);
+      else waiting.push(wanted);
+    });
 }

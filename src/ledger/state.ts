@@ -116,12 +116,12 @@ export class TableView<T> {
     for (const cell of this.#cells.values()) if (cell.changed) yield cell;
   }
 
-  /** What a commit writes. */
-  *changes(): Iterable<StateChange> {
-    for (const { id, before, now } of this.changed()) {
-      if (before === undefined && now === undefined) continue;
+  /** Adds what a commit writes. */
+  changesInto(changes: StateChange[]): void {
+    for (const { id, before, now, changed } of this.#cells.values()) {
+      if (!changed || (before === undefined && now === undefined)) continue;
       const value = now === undefined ? undefined : this.#table.schema.encode(now);
-      yield { key: stateKey(this.#table, id), value };
+      changes.push({ key: stateKey(this.#table, id), value });
     }
   }
 
@@ -141,7 +141,7 @@ export class TableView<T> {
 /** The whole state under one block. */
 export class State {
   readonly #journal: Journal = [];
-  readonly #views: Pick<TableView<unknown>, 'heldChange' | 'changes' | 'load'>[] = [];
+  readonly #views: Pick<TableView<unknown>, 'heldChange' | 'changesInto' | 'load'>[] = [];
   readonly accounts: TableView<AccountRecord>;
   readonly channels: TableView<ChannelRecord>;
   readonly lanes: TableView<LaneRecord>;
@@ -207,7 +207,9 @@ export class State {
 
   /** What a commit writes: every changed record once. */
   changes(): readonly StateChange[] {
-    return this.#views.flatMap((view) => [...view.changes()]);
+    const changes: StateChange[] = [];
+    for (const view of this.#views) view.changesInto(changes);
+    return changes;
   }
 }
 

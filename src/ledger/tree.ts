@@ -181,7 +181,9 @@ function nibble(slot: number): string {
 }
 
 function bytesOf(path: string): Uint8Array {
-  return Uint8Array.from(path, (character) => character.charCodeAt(0));
+  const bytes = new Uint8Array(path.length);
+  for (let i = 0; i < path.length; i++) bytes[i] = path.charCodeAt(i);
+  return bytes;
 }
 
 /** The store's operations under a prefix. */
@@ -189,5 +191,8 @@ export function underPrefix(
   prefix: Uint8Array,
   operations: readonly StoreOperation[],
 ): readonly StoreOperation[] {
-  return operations.map((operation) => ({ ...operation, key: concat(prefix, operation.key) }));
+  return operations.map((operation) => {
+    const key = concat(prefix, operation.key);
+    return operation.type === 'put' ? { type: 'put', key, value: operation.value } : { type: 'del', key };
+  });
 }

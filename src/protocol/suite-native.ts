@@ -35,6 +35,20 @@ function importPublicKey(publicKey: Uint8Array): KeyObject | undefined {
 
 const SCRATCH = new Uint8Array(16_384);
 
+const VIEWS_MAX = 1_024;
+const views: (Uint8Array | undefined)[] = new Array(VIEWS_MAX).fill(undefined);
+
+/** The first `length` bytes of the scratch space. Making a view takes as long as a third of a short hash, so views stay. */
+function scratchOf(length: number): Uint8Array {
+  if (length >= VIEWS_MAX) return SCRATCH.subarray(0, length);
+  let view = views[length];
+  if (view === undefined) {
+    view = SCRATCH.subarray(0, length);
+    views[length] = view;
+  }
+  return view;
+}
+
 /**
  * A digest that came as text, one character per byte. A digest that comes as bytes has memory of its own outside the
  * heap, which costs four times as much as the hash.
@@ -57,7 +71,7 @@ export const nativeSuite: Suite = {
         SCRATCH.set(part, at);
         at += part.length;
       }
-      return digestOf(hash('sha256', SCRATCH.subarray(0, length), 'binary'));
+      return digestOf(hash('sha256', scratchOf(length), 'binary'));
     }
     const long = createHash('sha256');
     for (const part of parts) long.update(part);

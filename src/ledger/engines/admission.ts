@@ -1,7 +1,7 @@
 /** How a transaction gets from a caller or a peer into the pool: cheap checks, then one signature, then room. */
 import { equalBytes } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
-import { createRecent } from '../../base/recent.ts';
+import { createRecent, type Recent } from '../../base/recent.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import { signed as signedSchema } from '../../protocol/signing.ts';
 import type { Transaction } from '../../protocol/transaction.ts';
@@ -24,18 +24,19 @@ export type Admitted =
 /** Admits transactions to the pool of `core`. */
 export class Admission {
   readonly #core: EngineCore;
-  /** Verified lately, so that a block that brings them is not verified again. */
-  readonly #verified = createRecent<Prepared>({ costMax: MEMPOOL_TRANSACTIONS_MAX });
+  /** Verified lately, so that a block that brings them is not verified again. None where blocks are made: they hold what waits. */
+  readonly #verified: Recent<Prepared> | undefined;
   #verifying = 0;
   #rest: (() => void) | undefined;
 
-  constructor(core: EngineCore) {
+  constructor(core: EngineCore, options: { readonly makesBlocks: boolean }) {
     this.#core = core;
+    if (!options.makesBlocks) this.#verified = createRecent({ costMax: MEMPOOL_TRANSACTIONS_MAX });
   }
 
   /** A transaction that was verified lately. */
   recall(id: Hash): Prepared | undefined {
-    return this.#verified.get(nameOf(id));
+    return this.#verified?.get(nameOf(id));
   }
 
   /** Whether signatures of transactions that may come into the pool are under verification. */
@@ -159,7 +160,7 @@ export class Admission {
   }
 
   #remember(prepared: Prepared): void {
-    this.#verified.set(nameOf(prepared.id), prepared);
+    this.#verified?.set(nameOf(prepared.id), prepared);
   }
 }
 

@@ -19,23 +19,73 @@ export interface CoreParts extends BlockParts {
   readonly pool: Mempool;
 }
 
-interface Waiter {
-  readonly resolve: (inclusion: Inclusion) => void;
-  readonly reject: (error: SaharaError) => void;
-}
-
 /** Somebody's wait for a transaction. */
 export interface Waiting {
   readonly promise: Promise<Inclusion>;
   leave(): void;
 }
 
+/** Who waits for each transaction. The lists are replaced, not changed. */
+type Waits = Map<string, readonly Wait[]>;
+
+class Wait implements Waiting {
+  readonly promise: Promise<Inclusion>;
+  readonly #waits: Waits;
+  readonly #id: Hash;
+  readonly #name: string;
+  readonly #signal: AbortSignal | undefined;
+  #resolve: (inclusion: Inclusion) => void = () => {};
+  #reject: (error: SaharaError) => void = () => {};
+
+  constructor(waits: Waits, id: Hash, signal: AbortSignal | undefined) {
+    this.#waits = waits;
+    this.#id = id;
+    this.#name = nameOf(id);
+    this.#signal = signal;
+    this.promise = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Whoever leaves has an answer of its own.
+    this.promise.catch(nothing);
+    const others = waits.get(this.#name);
+    waits.set(this.#name, others === undefined ? [this] : [...others, this]);
+  }
+
+  settle(inclusion: Inclusion): void {
+    this.leave();
+    this.#resolve(inclusion);
+  }
+
+  refuse(error: SaharaError): void {
+    this.leave();
+    this.#reject(error);
+  }
+
+  readonly abort = (): void => this.refuse(new SaharaError('cancelled', { id: toHex(this.#id) }));
+
+  leave(): void {
+    const all = this.#waits.get(this.#name);
+    if (all?.includes(this)) {
+      if (all.length === 1) this.#waits.delete(this.#name);
+      else
+        this.#waits.set(
+          this.#name,
+          all.filter((other) => other !== this),
+        );
+    }
+    this.#signal?.removeEventListener('abort', this.abort);
+  }
+}
+
+function nothing(): void {}
+
 /** The state of a running engine. */
 export class EngineCore {
   readonly parts: CoreParts;
   /** Aborts when the ledger stops. */
   readonly stopping: AbortController = new AbortController();
-  readonly #waiters = new Map<string, Set<Waiter>>();
+  readonly #waits: Waits = new Map();
   readonly #listeners = new Set<(event: BlockEvent) => void>();
   #halted: string | undefined;
   #last: Promise<unknown> = Promise.resolve();
@@ -102,49 +152,25 @@ export class EngineCore {
 
   /** Waits for the transaction's inclusion; `leave` ends the wait without an answer. */
   wait(id: Hash, signal: AbortSignal | undefined): Waiting {
-    const name = nameOf(id);
-    const { promise, resolve, reject } = Promise.withResolvers<Inclusion>();
-    // Whoever leaves has an answer of its own.
-    promise.catch(() => {});
-    const waiters = this.#waiters.get(name) ?? new Set<Waiter>();
-    this.#waiters.set(name, waiters);
-    const leave = (): void => {
-      waiters.delete(waiter);
-      if (waiters.size === 0 && this.#waiters.get(name) === waiters) this.#waiters.delete(name);
-      signal?.removeEventListener('abort', abort);
-    };
-    const waiter: Waiter = {
-      resolve(inclusion) {
-        leave();
-        resolve(inclusion);
-      },
-      reject(error) {
-        leave();
-        reject(error);
-      },
-    };
-    const abort = (): void => waiter.reject(new SaharaError('cancelled', { id: toHex(id) }));
-    waiters.add(waiter);
-    if (signal?.aborted) abort();
-    else signal?.addEventListener('abort', abort);
-    return { promise, leave };
+    const wait = new Wait(this.#waits, id, signal);
+    if (signal?.aborted) wait.abort();
+    else signal?.addEventListener('abort', wait.abort);
+    return wait;
   }
 
   /** Gives everybody who waits for a transaction its inclusion. */
   settle(inclusion: Inclusion): void {
-    const waiters = this.#waiters.get(nameOf(inclusion.id));
-    if (waiters !== undefined) for (const waiter of [...waiters]) waiter.resolve(inclusion);
+    for (const wait of this.#waits.get(nameOf(inclusion.id)) ?? []) wait.settle(inclusion);
   }
 
   /** Tells everybody who waits for a transaction that no block will have it. */
   refuse(id: Hash, error: SaharaError): void {
-    for (const waiter of [...(this.#waiters.get(nameOf(id)) ?? [])]) waiter.reject(error);
+    for (const wait of this.#waits.get(nameOf(id)) ?? []) wait.refuse(error);
   }
 
   /** Tells everybody who waits for anything. */
   rejectAll(error: SaharaError): void {
-    for (const waiters of [...this.#waiters.values()])
-      for (const waiter of [...waiters]) waiter.reject(error);
+    for (const waits of [...this.#waits.values()]) for (const wait of waits) wait.refuse(error);
   }
 
   #leavePool(transaction: { readonly sender: Uint8Array; readonly nonce: number }, { id }: Inclusion): void {

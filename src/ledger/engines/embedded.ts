@@ -105,8 +105,8 @@ export async function createEmbeddedLedger(
   const recall = (id: Hash): Prepared | undefined => admission.recall(id);
   const pool = createMempool(settings.mempool);
   const core = new EngineCore({ suite, network: name, genesis, signatures, chain, recall, clock, log, pool });
-  const admission = new Admission(core);
   const producing = signer !== undefined && equalBytes(signer.publicKey, genesis.sequencer);
+  const admission = new Admission(core, { makesBlocks: producing });
   const producer = producing
     ? new Producer(core, { admission, signer, network, defer: parts.defer }, settings)
     : undefined;
