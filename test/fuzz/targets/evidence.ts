@@ -4,14 +4,16 @@ import { toHex } from '../../../src/base/bytes.ts';
 import { SaharaError } from '../../../src/base/errors.ts';
 import { genesisFault } from '../../../src/ledger/genesis.ts';
 import { createDirectoryState } from '../../../src/mesh/directory-state.ts';
+import { audit, readAudit } from '../../../src/protocol/audit.ts';
 import { genesis, networkOf } from '../../../src/protocol/block.ts';
 import { bundle, readBundle } from '../../../src/protocol/bundle.ts';
 import { advert } from '../../../src/protocol/card.ts';
 import { certificateChain, verifyChain } from '../../../src/protocol/certificate.ts';
 import { envelope, openEnvelope } from '../../../src/protocol/envelope.ts';
-import { BUNDLE_BYTES_MAX } from '../../../src/protocol/limits.ts';
+import { AUDIT_BYTES_MAX, BUNDLE_BYTES_MAX } from '../../../src/protocol/limits.ts';
 import { signed } from '../../../src/protocol/signing.ts';
 import { portableSuite } from '../../../src/protocol/suite-portable.ts';
+import { verifyAudit } from '../../../src/protocol/verify-audit.ts';
 import { verifyBundle } from '../../../src/protocol/verify-bundle.ts';
 import * as sample from '../../protocol/sample.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
@@ -64,6 +66,29 @@ function takeBundle(input: Uint8Array): void {
   if (!verdict.ok && !randomOf(input).once(32)) throw new SaharaError('bundle-invalid');
   // The browser's verifier says the same of the same bytes.
   const portable = verifyBundle(portableSuite, input);
+  const same = JSON.stringify(portable.steps) === JSON.stringify(verdict.steps);
+  holds(same, `two verifiers disagree: ${JSON.stringify([verdict.steps.at(-1), portable.steps.at(-1)])}`);
+}
+
+/** Bends an audit file; half of the time its headers are signed again, so that later checks are reached too. */
+function bendAudit(seed: Uint8Array, random: Random, corpus: readonly Uint8Array[]): Uint8Array {
+  const bent = changedRecord(seed, random, corpus);
+  if (random.once(2)) return bent;
+  try {
+    const said = readAudit(bent);
+    const header = sample.sign(sample.sequencer, 'block-header', said.header.payload);
+    return audit.encode({ ...said, header });
+  } catch {
+    return bent;
+  }
+}
+
+function takeAudit(input: Uint8Array): void {
+  const verdict = verifyAudit(sample.suite, input);
+  holds(verdict.ok === (verdict.summary !== undefined), 'a verdict without its summary');
+  checkWeight(verdict, input.length);
+  if (!verdict.ok && !randomOf(input).once(32)) throw new SaharaError('bundle-invalid');
+  const portable = verifyAudit(portableSuite, input);
   const same = JSON.stringify(portable.steps) === JSON.stringify(verdict.steps);
   holds(same, `two verifiers disagree: ${JSON.stringify([verdict.steps.at(-1), portable.steps.at(-1)])}`);
 }
@@ -149,6 +174,16 @@ export const EVIDENCE_TARGETS: readonly TargetMaker[] = [
       corpus: [sample.fileOf(sample.sampleStory()), ...vectorBytes('bundle', ['hex'])],
       bend: bendBundle,
       take: takeBundle,
+    }),
+  },
+  {
+    name: 'audit',
+    create: () => ({
+      name: 'audit',
+      sizeBytesMax: AUDIT_BYTES_MAX + 1,
+      corpus: vectorBytes('audit', ['hex']),
+      bend: bendAudit,
+      take: takeAudit,
     }),
   },
   ...PLAIN.map(({ name, corpus, take }) => ({
