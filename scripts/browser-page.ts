@@ -1,4 +1,4 @@
-/** The page that `test-browser.ts` opens: verifies two bundles and writes the verdicts into the document. */
+/** The page that `test-browser.ts` opens: verifies bundles and audit files and writes the verdicts into the document. */
 export const BROWSER_PAGE = `<!doctype html>
 <meta charset="utf-8">
 <title>verifier</title>
@@ -12,6 +12,6 @@ export const BROWSER_PAGE = `<!doctype html>
     const failed = steps.find((step) => !step.ok);
     return name + ': ' + ok + (failed ? ' (' + failed.check + ')' : ', ' + steps.length + ' checks');
   };
-  document.getElementById('verdict').textContent = report('sound') + '\\n' + report('damaged');
+  document.getElementById('verdict').textContent = Object.keys(cases).map(report).join('\\n');
 </script>
 `;

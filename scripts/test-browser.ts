@@ -1,6 +1,6 @@
 /**
- * Proves that the standalone verifier works in a real browser: builds it, serves it on loopback beside a sound
- * and a damaged evidence bundle, and reads what a headless Chromium made of them.
+ * Proves that the standalone verifier works in a real browser: builds it, serves it on loopback beside sound
+ * and damaged evidence bundles and audit files, and reads what a headless Chromium made of them.
  */
 import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -20,15 +20,24 @@ function findChromium(): string {
   return found;
 }
 
-async function bundles(): Promise<{ readonly sound: string; readonly damaged: string }> {
-  const vector = JSON.parse(await readFile(join(root, 'spec/vectors/bundle.json'), 'utf8')) as {
+/** A sound bundle and a sound audit file, and each with one byte changed. */
+async function cases(): Promise<Readonly<Record<string, string>>> {
+  const [sound, audit] = await Promise.all(['bundle', 'audit'].map(soundIn));
+  if (sound === undefined || audit === undefined) throw new Error('spec/vectors holds no sound evidence');
+  return { sound, damaged: damaged(sound), audit, 'damaged audit': damaged(audit) };
+}
+
+async function soundIn(name: string): Promise<string | undefined> {
+  const vector = JSON.parse(await readFile(join(root, `spec/vectors/${name}.json`), 'utf8')) as {
     readonly valid: readonly { readonly hex: string }[];
   };
-  const sound = vector.valid[0]?.hex;
-  if (sound === undefined) throw new Error('spec/vectors/bundle.json holds no valid bundle');
+  return vector.valid[0]?.hex;
+}
+
+function damaged(sound: string): string {
   const at = Math.floor(sound.length / 4) * 2;
   const flipped = (Number.parseInt(sound.slice(at, at + 2), 16) ^ 1).toString(16).padStart(2, '0');
-  return { sound, damaged: sound.slice(0, at) + flipped + sound.slice(at + 2) };
+  return sound.slice(0, at) + flipped + sound.slice(at + 2);
 }
 
 async function main(): Promise<void> {
@@ -36,12 +45,12 @@ async function main(): Promise<void> {
   const built = spawnSync(process.execPath, [join(root, 'scripts/build-verifier.mjs')], { stdio: 'inherit' });
   if (built.status !== 0) throw new Error('the verifier did not build');
   const script = await readFile(join(root, 'dist/verifier.js'));
-  const cases = JSON.stringify(await bundles());
+  const told = JSON.stringify(await cases());
   const server = createServer((request, response) => {
     if (request.url === '/verifier.js') {
       response.setHeader('content-type', 'text/javascript').end(script);
     } else if (request.url === '/cases.json') {
-      response.setHeader('content-type', 'application/json').end(cases);
+      response.setHeader('content-type', 'application/json').end(told);
     } else {
       response.setHeader('content-type', 'text/html; charset=utf-8').end(BROWSER_PAGE);
     }
@@ -70,7 +79,8 @@ async function main(): Promise<void> {
     );
     const verdict = /<pre id="verdict">([^<]*)<\/pre>/.exec(stdout)?.[1] ?? '';
     console.log(verdict);
-    if (!verdict.includes('sound: true') || !verdict.includes('damaged: false')) {
+    const wanted = ['sound: true', 'damaged: false', '\naudit: true', 'damaged audit: false'];
+    if (!wanted.every((line) => verdict.includes(line))) {
       throw new Error('the browser did not give the expected verdicts');
     }
   } finally {
