@@ -6,7 +6,7 @@ import { SUSPECTS_MAX } from './limits.ts';
 
 /** Hosts that failed, by any name that the user gives them. */
 export interface Suspects {
-  /** Notes a failure. */
+  /** Notes a failure. One before the host is due again is of the same absence as the last, and counts as nothing. */
   fail(host: string, nowMs: number): void;
   /** The host answered: whether it was among them. */
   clear(host: string): boolean;
@@ -32,9 +32,13 @@ export function createSuspects(): Suspects {
     suspects.delete(host);
     return undefined;
   };
+  const isDue = ({ failures, atMs }: { failures: number; atMs: number }, nowMs: number): boolean =>
+    nowMs - atMs >= Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (failures - 1));
   return {
     fail(host, nowMs) {
-      const failures = (known(host, nowMs)?.failures ?? 0) + 1;
+      const before = known(host, nowMs);
+      if (before !== undefined && !isDue(before, nowMs)) return;
+      const failures = (before?.failures ?? 0) + 1;
       suspects.delete(host);
       suspects.set(host, { failures, atMs: nowMs });
       for (const [oldest] of suspects) {
@@ -46,8 +50,7 @@ export function createSuspects(): Suspects {
     failures: (host, nowMs) => known(host, nowMs)?.failures ?? 0,
     isDue(host, nowMs) {
       const found = known(host, nowMs);
-      if (found === undefined) return false;
-      return nowMs - found.atMs >= Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** (found.failures - 1));
+      return found !== undefined && isDue(found, nowMs);
     },
   };
 }

@@ -262,6 +262,9 @@ describe('hosts under suspicion', () => {
     expect(suspects.failures('a', nowMs)).toBe(7);
     expect(suspects.failures('a', nowMs + 1_000_000)).toBe(0);
     suspects.fail('b', nowMs);
+    for (let i = 0; i < 8; i++) suspects.fail('b', nowMs + i);
+    expect(suspects.failures('b', nowMs + 10)).toBe(1);
+    expect(suspects.isDue('b', nowMs + RETRY_MS)).toBe(true);
     expect(suspects.clear('b')).toBe(true);
     expect(suspects.isDue('b', nowMs + 100_000)).toBe(false);
   });
