@@ -57,7 +57,7 @@ export interface CardsParts {
 export function createCards(parts: CardsParts, options: { readonly network: string }): Cards {
   const { mesh, suite } = parts;
   const own = new Map<string, Uint8Array>();
-  const known = new Map<string, VerifiedCard & { version: number }>();
+  const known = new Map<string, { readonly read: VerifiedCard; version: number }>();
   const version = (): number => parts.verifier.trust?.version() ?? 0;
   const stop = mesh.serve(CARD_PROTOCOL, {
     requestBytesMax: 32,
@@ -105,19 +105,19 @@ export function createCards(parts: CardsParts, options: { readonly network: stri
     async read(agent, readOptions = {}) {
       const key = toHex(agent.cardHash);
       const cached = known.get(key);
-      if (cached && isOf(cached.card, agent)) {
+      if (cached && isOf(cached.read.card, agent)) {
         if (cached.version !== version()) {
-          await vouched(cached.card);
+          await vouched(cached.read.card);
           cached.version = version();
         }
-        return cached;
+        return cached.read;
       }
       const mine = own.get(key);
       const bytes = mine ?? (await pull(parts, agent, readOptions));
       const at = version();
       const read = await verified(bytes, agent);
       known.delete(key);
-      known.set(key, { ...read, version: at });
+      known.set(key, { read, version: at });
       if (known.size > CARDS_CACHED_MAX) known.delete(known.keys().next().value as string);
       return read;
     },

@@ -214,8 +214,8 @@ function listen(parts: DirectoryParts, options: Listening): () => void {
     if (!read) return 'reject';
     const verdict = state.judge(read.advert, host, now());
     if (verdict !== 'accept') return verdict;
-    const fault = await parts.verifier.check(options.network, 'advert', read.advert.agent, read.message);
-    if (fault) return 'reject';
+    const checked = await checkedAdvert(parts.verifier, options.network, read);
+    if (checked !== 'accept') return checked;
     // Another advert may have been listed while this one was being verified.
     const again = state.judge(read.advert, host, now());
     if (again !== 'accept') return again;
@@ -256,6 +256,20 @@ function listen(parts: DirectoryParts, options: Listening): () => void {
     unserve();
     unsubscribe();
   };
+}
+
+/** A signature about which nobody can say now whose it is does not speak against who passed it on. */
+async function checkedAdvert(
+  verifier: Verifier,
+  network: string,
+  { message, advert: { agent } }: { readonly message: Signed; readonly advert: Advert },
+): Promise<Verdict> {
+  try {
+    return (await verifier.check(network, 'advert', agent, message)) ? 'reject' : 'accept';
+  } catch (error) {
+    if (error instanceof SaharaError && error.code === 'state-unproven') return 'ignore';
+    throw error;
+  }
 }
 
 async function reachHost(

@@ -295,7 +295,7 @@ describe('the directory state', () => {
     state.put(said({ peerId: 'b', issuedAtMs: 1_006_000, expiresAtMs: 1_006_000 }), at(6_000));
     state.put(said({ peerId: 'b', issuedAtMs: 1_007_000, expiresAtMs: 1_067_000 }), at(7_000));
     expect(peers(7_000)).toEqual(['a']);
-    expect(state.failures('b', key(1), at(7_000))).toBe(2);
+    expect(state.failures('b', key(1), at(7_000))).toBe(1);
     expect(state.restore('b', key(1), at(7_000))).toBe(true);
     expect(state.restore('b', key(1), at(7_000))).toBe(false);
     expect(peers(7_000).sort()).toEqual(['a', 'b']);
