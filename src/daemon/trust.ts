@@ -117,7 +117,11 @@ class FollowingTrust implements LedgerTrust {
       const revoked = this.#revoked.get(nameOf(did) + nameOf(serial));
       if (revoked === undefined || this.#isStale(revoked)) waits.push(this.#askRevoked(did, serial));
     }
-    return waits.length === 0 ? undefined : Promise.all(waits);
+    if (waits.length === 0) return undefined;
+    const ready = Promise.all(waits);
+    // Who only wants to know whether there is something to wait for does not hear of its failure.
+    ready.catch(() => {});
+    return ready;
   }
 
   version(): number {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { equalBytes, toHex } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { SaharaError } from '../../src/base/errors.ts';
 import { createTrust, type TrustLedger } from '../../src/daemon/trust.ts';
 import { type Identity, identityKey } from '../../src/ledger/identities.ts';
 import type { BlockEvent, LedgerReads } from '../../src/ledger/ledger.ts';
@@ -146,6 +147,19 @@ describe('trust in what the ledger says (ID-30)', () => {
     block(11);
     expect(await Promise.all(waiting)).toEqual([true, true, false]);
     expect(await trust.later(did)).toBe(false);
+    trust.stop();
+  });
+
+  it('fails nobody but who waits when nothing can be proved', async () => {
+    const { ledger } = told('light');
+    const prove = async (): Promise<never> => {
+      throw new SaharaError('state-unproven', {});
+    };
+    const trust = createTrust({ ledger: { ...ledger, prove }, clock: systemClock });
+    // Vitest fails a run in which a rejection was not handled.
+    expect(trust.ready(did, key(2))).toBeDefined();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await expect(trust.ready(did)).rejects.toMatchObject({ code: 'state-unproven' });
     trust.stop();
   });
 
