@@ -146,7 +146,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
         .enum(['auto', 'light', 'full'])
         .default('auto')
         .describe(
-          'How much of the ledger to keep. full: all of it, checking every block. light: signed headers and what concerns this peer, proved by others. auto: full with agents or vaults, where this peer began the network, and where it was full before; otherwise light.',
+          'How much of the ledger to keep. full: all of it, checking every block. light: signed headers and what concerns this peer, proved by others. auto: full with agents or vaults, as a gateway, where this peer began the network, and where it was full before; otherwise light.',
         ),
       keepBlocks: z
         .int()

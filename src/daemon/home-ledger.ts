@@ -72,12 +72,13 @@ export async function keepsWhole(parts: HomeLedgerParts): Promise<boolean> {
   if (equalBytes(genesis.sequencer, operator.publicKey)) return true;
   const { mode } = config.ledger;
   if (mode === 'full') return true;
-  const hosting =
-    config.guide.host === 'always' || (await holdsAny(home.agents)) || (await holdsAny(home.vaults));
+  // Whose only way to the others is a gateway has nobody else to prove the ledger to it.
+  const serving = config.guide.host === 'always' || config.gateway.serve !== 'off';
+  const hosting = serving || (await holdsAny(home.agents)) || (await holdsAny(home.vaults));
   if (mode === 'light' && hosting)
     throw new SaharaError('config-invalid', {
       option: 'ledger.mode',
-      reason: 'this home has agents or vaults, which takes the whole ledger: auto or full',
+      reason: 'this home has agents or vaults, or is a gateway, which takes the whole ledger: auto or full',
     });
   if (mode === 'light') return false;
   return hosting || (await beganWhole(parts.storeOf(WHOLE)));

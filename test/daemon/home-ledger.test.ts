@@ -76,6 +76,12 @@ test('LEDGER-155: who hosts, orders transactions or is told to keeps the whole l
   expect(await keepsWhole(partsOf(network))).toBe(false);
   expect(await keepsWhole(partsOf(network, { mode: 'full' }))).toBe(true);
   expect(await keepsWhole({ ...partsOf(network, { mode: 'light' }), operator: sequencer })).toBe(true);
+  const gateway = (mode: string): HomeLedgerParts => ({
+    ...partsOf(network),
+    config: configSchema.parse({ ledger: { mode }, gateway: { serve: 'own' } }),
+  });
+  expect(await keepsWhole(gateway('auto'))).toBe(true);
+  await expect(keepsWhole(gateway('light'))).rejects.toMatchObject({ code: 'config-invalid' });
   for (const folder of ['agents', 'vaults'] as const) {
     for (const mode of ['auto', 'light']) {
       const parts = partsOf(network, { mode });
