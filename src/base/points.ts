@@ -57,6 +57,9 @@ export const POINTS = {
   'ledger:marked': 'the head is written under a name that nobody reads',
   'follower:executed': 'a block of the sequencer was executed, nothing is written',
   'follower:committed': 'a block of the sequencer is on disk',
+  'light:headed': 'a header that was checked is on disk, the records are those of before',
+  'light:viewed': 'proved records are on disk and not adopted',
+  'light:proved': 'proof of a transaction is on disk, who sent it does not know',
 } as const;
 
 /** The name of a point. */

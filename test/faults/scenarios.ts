@@ -91,5 +91,8 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'ledger:published': { victim: 'ledger', work: 'open' },
   'ledger:marked': { victim: 'ledger', work: 'open' },
   'follower:executed': { victim: 'host', work: 'open' },
-  'follower:committed': { victim: 'caller', work: 'open' },
+  'follower:committed': { victim: 'host', work: 'open' },
+  'light:headed': { victim: 'caller', work: 'open' },
+  'light:viewed': { victim: 'caller', work: 'open' },
+  'light:proved': { victim: 'caller', work: 'open' },
 };

@@ -5,6 +5,7 @@
  */
 import { equalBytes } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { point } from '../../base/points.ts';
 import type { Store } from '../../base/store.ts';
 import { type BlockHeader, blockHeader, type Genesis, headerHash } from '../../protocol/block.ts';
 import { type Hash, PROTOCOL_VERSION } from '../../protocol/ids.ts';
@@ -134,6 +135,7 @@ export function openHeaderChain(parts: {
       const reached = following.find(({ header }) => header.height === target?.header.height);
       if (target && reached) await same(target, reached);
       await store.batch([{ type: 'put', key: LATEST, value: signed.encode(last.message) }], { sync: true });
+      point('light:headed');
       latest = last;
       return target !== undefined && reached !== undefined;
     },

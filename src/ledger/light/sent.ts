@@ -4,6 +4,7 @@
  */
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { point } from '../../base/points.ts';
 import type { Store } from '../../base/store.ts';
 import { blockHeader } from '../../protocol/block.ts';
 import type { Hash, PublicKey } from '../../protocol/ids.ts';
@@ -98,6 +99,7 @@ export class Sent {
     await this.#store.batch([{ type: 'put', key: inclusion.id, value: inclusionProof.encode(proof) }], {
       sync: true,
     });
+    point('light:proved');
     this.#proved.set(name, inclusion);
     await this.#trim();
     const pending = this.#pending.get(name);

@@ -4,6 +4,7 @@
  */
 import { equalBytes } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { point } from '../../base/points.ts';
 import type { Store } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
 import type { Hash } from '../../protocol/ids.ts';
@@ -98,6 +99,7 @@ export class View {
     const { height, headerHash, stateRoot, timeMs } = head;
     const stored = { height, headerHash, stateRoot, timeMs, records: [...records.values()] };
     await this.#store.batch([{ type: 'put', key: VIEW, value: storedView.encode(stored) }]);
+    point('light:viewed');
     this.#head = { height, headerHash, stateRoot, timeMs };
     this.#records = records;
     this.#decoded.clear();
