@@ -20,8 +20,6 @@ export const LEAVING_MAX = 8;
 export const REWARD_EPOCHS_MAX = 16;
 /** Consensus: claims that an earning names itself; all of them stand under its root. */
 export const CAUSES_LISTED_MAX = 8;
-/** Consensus: whole subtrees of the tree over all claims of an earning, which has at most 2^32 - 1 leaves. */
-export const CAUSE_PEAKS_MAX = 32;
 
 /** Transactions that wait for a block, in total. */
 export const MEMPOOL_TRANSACTIONS_MAX = 20_000;

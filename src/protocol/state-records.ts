@@ -30,6 +30,7 @@ const LANES_MAX = 64;
 const VOUCHER_KEYS_MAX = 4;
 const LEAVING_MAX = 8;
 const CAUSES_LISTED_MAX = 8;
+/** Whole subtrees of the tree over all claims of an earning, which has at most 2^32 - 1 leaves. */
 const CAUSE_PEAKS_MAX = 32;
 const COUNTER_MAX = 2n ** 63n - 1n;
 
