@@ -9,7 +9,7 @@ import type { StatusReport } from '../src/daemon/admin/types.ts';
 import { type Home, homeOf } from '../src/daemon/home.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../bin/sahara.js', import.meta.url));
-const READY_TIMEOUT_MS = 60_000;
+const READY_TIMEOUT_MS = 120_000;
 const POLL_MS = 50;
 
 /** What a finished command left. */

@@ -14,7 +14,7 @@ export const LOOPBACK: readonly string[] = [
 export async function eventually<T>(
   what: string,
   holds: () => Promise<T | undefined>,
-  withinMs = 60_000,
+  withinMs = 150_000,
 ): Promise<T> {
   const untilMs = Date.now() + withinMs;
   for (;;) {

@@ -42,7 +42,7 @@ async function workUntil(over: Promise<unknown>, work: () => Promise<unknown>): 
   const death = over.then(() => {
     dead = true;
   });
-  const untilMs = Date.now() + 60_000;
+  const untilMs = Date.now() + 150_000;
   while (!dead) {
     if (Date.now() > untilMs) throw new Error('the point was not reached');
     await Promise.race([work(), death]);
