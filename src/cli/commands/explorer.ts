@@ -1,7 +1,7 @@
 /** `ledger block`, `transaction`, `account`, `channel`, `find`, `assets`, `search`: what stands in the ledger. */
 import { systemClock } from '../../base/clock.ts';
 import type { TransactionRow } from '../../daemon/admin/types.ts';
-import { type App, type CommandGroup, countOption } from '../app.ts';
+import { type App, type CommandGroup, countOption, usage } from '../app.ts';
 import { amount, showTable } from '../show.ts';
 import { ago, plainName, shortDid, shortId } from '../terminal.ts';
 
@@ -93,11 +93,9 @@ function showFacts({ terminal }: App, facts: readonly (readonly [name: string, t
 }
 
 async function showBlock(app: App, height: string): Promise<void> {
-  const report = await app.client.call(
-    'ledger.block',
-    { height: countOption('height', height) },
-    { signal: app.signal },
-  );
+  const at = /^\d{1,15}$/.test(height) ? Number(height) : 0;
+  if (at < 1) throw usage(`A block has a whole number from 1, not "${height}"`);
+  const report = await app.client.call('ledger.block', { height: at }, { signal: app.signal });
   app.terminal.result(report, () => {
     showFacts(app, [
       ['height', String(report.height)],
@@ -180,10 +178,10 @@ async function showChannel(app: App, id: string): Promise<void> {
 }
 
 async function find(app: App, options: FindOptions): Promise<void> {
-  const { limit, ...wanted } = options;
+  const { sender, kind, asset, channel, before, limit } = options;
   const report = await app.client.call(
     'ledger.explore',
-    { ...wanted, limit: countOption('--limit', limit) },
+    { sender, kind, asset, channel, before, limit: countOption('--limit', limit) },
     { signal: app.signal },
   );
   app.terminal.result(report, () => {
