@@ -29,14 +29,18 @@ export function createRecent<V>({ costMax, costOf = () => 1 }: RecentOptions<V>)
   let oldCost = 0;
 
   const remove = (name: string): void => {
-    const [inYoung, inOld] = [young.get(name), old.get(name)];
-    if (inYoung !== undefined) youngCost -= costOf(name, inYoung);
-    if (inOld !== undefined) oldCost -= costOf(name, inOld);
-    young.delete(name);
-    old.delete(name);
+    const inYoung = young.get(name);
+    if (inYoung !== undefined) {
+      youngCost -= costOf(name, inYoung);
+      young.delete(name);
+    }
+    const inOld = old.get(name);
+    if (inOld !== undefined) {
+      oldCost -= costOf(name, inOld);
+      old.delete(name);
+    }
   };
-  const put = (name: string, value: V): void => {
-    const cost = costOf(name, value);
+  const put = (name: string, value: V, cost: number): void => {
     if (cost > costMax / 2) return;
     if (youngCost + cost > costMax / 2) {
       [old, oldCost] = [young, youngCost];
@@ -56,12 +60,21 @@ export function createRecent<V>({ costMax, costOf = () => 1 }: RecentOptions<V>)
       const older = old.get(name);
       if (older === undefined) return undefined;
       remove(name);
-      put(name, older);
+      put(name, older, costOf(name, older));
       return older;
     },
     set(name, value) {
+      const cost = costOf(name, value);
+      const known = young.get(name);
+      const more = known === undefined ? cost : cost - costOf(name, known);
+      if (known !== undefined && cost <= costMax / 2 && youngCost + more <= costMax / 2) {
+        // What is among the younger is not among the older.
+        young.set(name, value);
+        youngCost += more;
+        return;
+      }
       remove(name);
-      put(name, value);
+      put(name, value, cost);
     },
     delete: remove,
   };

@@ -3,6 +3,7 @@
  * them. A transaction that is refused is undone through a journal; a block that is refused is dropped whole.
  * Nothing here writes anywhere: `changes` says what a commit has to write.
  */
+import { equalBytes } from '../base/bytes.ts';
 import type { IdentityRecord } from '../protocol/identity.ts';
 import { nameOf } from './names.ts';
 import {
@@ -65,6 +66,8 @@ export class TableView<T> {
   readonly #read: StateReader;
   readonly #journal: Journal;
   readonly #cells = new Map<string, Cell<T>>();
+  /** The cell asked for last: a record is mostly read and then set. */
+  #last: Cell<T> | undefined;
 
   constructor(table: Table<T>, read: StateReader, journal: Journal) {
     this.#table = table;
@@ -126,6 +129,7 @@ export class TableView<T> {
   }
 
   #cell(id: Uint8Array): Cell<T> {
+    if (this.#last !== undefined && equalBytes(this.#last.id, id)) return this.#last;
     const name = nameOf(id);
     let cell = this.#cells.get(name);
     if (cell === undefined) {
@@ -134,6 +138,7 @@ export class TableView<T> {
       cell = { id, before, now: before, changed: false };
       this.#cells.set(name, cell);
     }
+    this.#last = cell;
     return cell;
   }
 }

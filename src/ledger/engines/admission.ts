@@ -59,7 +59,7 @@ export class Admission {
     if (this.#verifying >= MEMPOOL_TRANSACTIONS_MAX) throw new SaharaError('overloaded');
     this.#verifying++;
     try {
-      await this.#verify(prepared);
+      if (!(await this.#verify(prepared))) throw this.#unsigned(prepared);
     } finally {
       this.#verifying--;
       if (this.#verifying === 0) this.#rest?.();
@@ -99,7 +99,7 @@ export class Admission {
       const prepared = prepareTransaction(suite, network, signedSchema.decode(wire));
       if (prepared.content.fault !== undefined) return 'reject';
       if (chain.lookup(prepared.id) || this.recall(prepared.id)) return 'ignore';
-      await this.#verify(prepared);
+      if (!(await this.#verify(prepared))) throw this.#unsigned(prepared);
       this.#remember(prepared);
       return 'accept';
     } catch (error) {
@@ -138,13 +138,13 @@ export class Admission {
     return undefined;
   }
 
-  async #verify(prepared: Prepared): Promise<void> {
+  #verify(prepared: Prepared): Promise<boolean> {
     const known = this.recall(prepared.id);
     const told = known !== undefined && equalBytes(known.wire, prepared.wire);
     // What a registered DID's key once signed may be another's by now.
-    if (told && !this.#isRegistered(prepared)) return;
+    if (told && !this.#isRegistered(prepared)) return Promise.resolve(true);
     const { signatures, chain } = this.#core.parts;
-    if (!(await verifyTransaction(signatures, chain.readState, prepared))) throw this.#unsigned(prepared);
+    return verifyTransaction(signatures, chain.readState, prepared);
   }
 
   /** The fault of a signature. That of a registered DID may be by a key of which this node is yet to hear. */

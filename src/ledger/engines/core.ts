@@ -31,25 +31,29 @@ type Waits = Map<string, readonly Wait[]>;
 class Wait implements Waiting {
   readonly promise: Promise<Inclusion>;
   readonly #waits: Waits;
-  readonly #id: Hash;
   readonly #name: string;
-  readonly #signal: AbortSignal | undefined;
-  #resolve: (inclusion: Inclusion) => void = () => {};
-  #reject: (error: SaharaError) => void = () => {};
+  readonly #unlisten: (() => void) | undefined;
+  readonly #resolve: (inclusion: Inclusion) => void;
+  readonly #reject: (error: SaharaError) => void;
 
   constructor(waits: Waits, id: Hash, signal: AbortSignal | undefined) {
     this.#waits = waits;
-    this.#id = id;
     this.#name = nameOf(id);
-    this.#signal = signal;
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
+    const { promise, resolve, reject } = Promise.withResolvers<Inclusion>();
     // Whoever leaves has an answer of its own.
-    this.promise.catch(nothing);
+    promise.catch(nothing);
+    this.promise = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
     const others = waits.get(this.#name);
     waits.set(this.#name, others === undefined ? [this] : [...others, this]);
+    if (signal === undefined) return;
+    const abort = (): void => this.refuse(new SaharaError('cancelled', { id: toHex(id) }));
+    if (signal.aborted) abort();
+    else {
+      signal.addEventListener('abort', abort);
+      this.#unlisten = () => signal.removeEventListener('abort', abort);
+    }
   }
 
   settle(inclusion: Inclusion): void {
@@ -62,19 +66,13 @@ class Wait implements Waiting {
     this.#reject(error);
   }
 
-  readonly abort = (): void => this.refuse(new SaharaError('cancelled', { id: toHex(this.#id) }));
-
   leave(): void {
     const all = this.#waits.get(this.#name);
-    if (all?.includes(this)) {
-      if (all.length === 1) this.#waits.delete(this.#name);
-      else
-        this.#waits.set(
-          this.#name,
-          all.filter((other) => other !== this),
-        );
-    }
-    this.#signal?.removeEventListener('abort', this.abort);
+    this.#unlisten?.();
+    if (!all?.includes(this)) return;
+    const others = all.filter((other) => other !== this);
+    if (others.length === 0) this.#waits.delete(this.#name);
+    else this.#waits.set(this.#name, others);
   }
 }
 
@@ -152,10 +150,7 @@ export class EngineCore {
 
   /** Waits for the transaction's inclusion; `leave` ends the wait without an answer. */
   wait(id: Hash, signal: AbortSignal | undefined): Waiting {
-    const wait = new Wait(this.#waits, id, signal);
-    if (signal?.aborted) wait.abort();
-    else signal?.addEventListener('abort', wait.abort);
-    return wait;
+    return new Wait(this.#waits, id, signal);
   }
 
   /** Gives everybody who waits for a transaction its inclusion. */
