@@ -2,7 +2,9 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['test/long/**/*.test.ts'],
+    include: ['test/long/**/*.test.ts', 'test/ledger/whole-stories.test.ts'],
+    // Stories of the ledger beside those that every run tells.
+    env: { LEDGER_STORIES: '40' },
     testTimeout: 180_000,
     hookTimeout: 120_000,
     pool: 'forks',
