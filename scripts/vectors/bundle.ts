@@ -311,7 +311,8 @@ function replaced(): Bundle {
 /** Faults of keys. */
 function ofKeys(): readonly (readonly [name: string, check: BundleCheck, bundle: Bundle])[] {
   const sound = replaced();
-  const { opening, keys } = sound;
+  const { opening } = sound;
+  const [keys] = sound.keys ?? [];
   if (keys === undefined || opening.voucher === undefined) throw new Error('the story is wrong');
   const late = sign(payer, 'voucher', opening.voucher.payload);
   const [first] = keys.identities;
@@ -321,9 +322,11 @@ function ofKeys(): readonly (readonly [name: string, check: BundleCheck, bundle:
   return [
     ['a voucher by a revoked key', 'payment', { ...sound, opening: { ...opening, voucher: late } }],
     ['a question by a key that counted up to the block before', 'question', told(byKeysOf(KEYS_HEIGHT - 1))],
-    ['keys under a block signed by another key', 'keys', { ...sound, keys: { ...keys, header } }],
-    ['keys that the block does not have', 'keys', { ...sound, keys: { ...keys, identities: [lie] } }],
-    ['keys stated twice', 'keys', { ...sound, keys: { ...keys, identities: [first, first] } }],
+    ['keys under a block signed by another key', 'keys', { ...sound, keys: [{ ...keys, header }] }],
+    ['keys that the block does not have', 'keys', { ...sound, keys: [{ ...keys, identities: [lie] }] }],
+    ['keys stated twice', 'keys', { ...sound, keys: [{ ...keys, identities: [first, first] }] }],
+    ['keys of the same block twice', 'keys', { ...sound, keys: [keys, keys] }],
+    ['keys for no block', 'keys', { ...sound, keys: [] }],
     ['new keys that nothing proves', 'certificate', { ...sound, keys: undefined }],
   ];
 }

@@ -4,11 +4,13 @@ import { asSaharaError } from '../base/errors.ts';
 import { keyEvidenceOf } from '../ledger/key-evidence.ts';
 import type { Bundle } from '../protocol/bundle.ts';
 import { card } from '../protocol/card.ts';
+import { certificate, certificateChain } from '../protocol/certificate.ts';
 import { envelope } from '../protocol/envelope.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import type { KeyEvidence } from '../protocol/key-evidence.ts';
 import { receipt } from '../protocol/payment.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
+import { transaction } from '../protocol/transaction.ts';
 import { readAnswer } from '../protocol/verify-answer.ts';
 import type { Core } from './core.ts';
 
@@ -22,13 +24,14 @@ export type KeyProofParts = Pick<Core, 'ledger' | 'trust'>;
 export async function proveKeys(
   { ledger, trust }: KeyProofParts,
   dids: readonly PublicKey[],
-): Promise<KeyEvidence | undefined> {
+): Promise<readonly [KeyEvidence] | undefined> {
   const rotated = dids.filter((did) => {
     const [key = did] = trust.signersOf(did, 'receipt') ?? [];
     return !equalBytes(key, did);
   });
   try {
-    return await keyEvidenceOf(ledger, rotated);
+    const evidence = await keyEvidenceOf(ledger, rotated);
+    return evidence && [evidence];
   } catch (error) {
     // A call's evidence is kept all the same; it proves less.
     if (asSaharaError(error).code === 'state-unproven') return undefined;
@@ -36,18 +39,28 @@ export async function proveKeys(
   }
 }
 
-/** Everybody whose signature stands in the evidence of a call, each once. */
+/** Everybody whose signature stands in the evidence of a call and of its settlement, each once. */
 export function partiesOf(
-  evidence: Pick<Bundle, 'card' | 'opening' | 'ending' | 'deliveries'>,
+  evidence: Pick<Bundle, 'card' | 'opening' | 'ending' | 'deliveries'> & Partial<Pick<Bundle, 'settlement'>>,
 ): readonly PublicKey[] {
-  const { agent, operator } = card.decode(evidence.card.payload);
+  const { agent, operator, operatorCertificate } = card.decode(evidence.card.payload);
   const { callId, payer, payee } = receipt.decode(evidence.ending.receipt.payload);
-  const parties = [operator, payer, payee, agent];
-  for (const above of evidence.opening.parents) parties.push(envelope.decode(above.envelope.payload).from);
+  const parties = [operator, payer, payee, agent, ...issuersOf(operatorCertificate)];
+  for (const above of evidence.opening.parents) {
+    parties.push(envelope.decode(above.envelope.payload).from, ...issuersOf(above.certificate));
+  }
   const { children } = readAnswer(nativeSuite, callId, evidence.deliveries);
   for (const child of children) {
     const below = receipt.decode(child.receipt.payload);
     parties.push(below.payee, below.payer, below.agent);
   }
+  const { settlement } = evidence;
+  // Anybody may send a claim.
+  if (settlement !== undefined) parties.push(transaction.decode(settlement.transaction.payload).sender);
   return [...new Map(parties.map((did) => [toHex(did), did])).values()];
+}
+
+/** Who signed the links of a chain. */
+function issuersOf(chain: Uint8Array): readonly PublicKey[] {
+  return certificateChain.decode(chain).map(({ payload }) => certificate.decode(payload).issuer);
 }

@@ -15,7 +15,7 @@ import {
 } from './call.ts';
 import { malformed } from './codec.ts';
 import { type KeyEvidence, keyEvidence } from './key-evidence.ts';
-import { BUNDLE_BYTES_MAX, CHECKPOINTS_MAX, DELIVERIES_MAX } from './limits.ts';
+import { BUNDLE_BYTES_MAX, CHECKPOINTS_MAX, DELIVERIES_MAX, KEY_HEIGHTS_MAX } from './limits.ts';
 import { type MerklePath, merklePath } from './merkle.ts';
 import { type ReceiptPath, receiptPath } from './receipt-tree.ts';
 import { bytesUpTo, list, optional, record, type Schema, text, uint } from './schema.ts';
@@ -59,8 +59,8 @@ export interface Bundle {
   /** The last voucher of a call that was topped up; absent: the opening's is the last. */
   readonly voucher: Signed | undefined;
   readonly settlement: Settlement | undefined;
-  /** The keys of parties that do not sign with their own any more; absent: each signs with its own. */
-  readonly keys: KeyEvidence | undefined;
+  /** The keys of parties that do not sign with their own any more, at rising heights; absent: each signs with its own. */
+  readonly keys: readonly KeyEvidence[] | undefined;
 }
 
 /** Largest genesis in its wire form, bytes. */
@@ -90,7 +90,7 @@ export const bundle: Schema<Bundle> = record('bundle', {
   checkpoints: list(signed, CHECKPOINTS_MAX),
   voucher: optional(signed),
   settlement: optional(settlement),
-  keys: optional(keyEvidence),
+  keys: optional(list(keyEvidence, KEY_HEIGHTS_MAX)),
 });
 
 /** The bundle in `file`. Throws `malformed` for anything else, also for one that is too large. */

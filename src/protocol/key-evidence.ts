@@ -109,6 +109,42 @@ export function openKeyEvidence(
   };
 }
 
+/**
+ * Checks key evidence of several heights, each as `openKeyEvidence` does, and that the heights rise. What counts at one of
+ * them counts; `formerOf` tells of keys that count at none.
+ */
+export function openKeysAtHeights(
+  suite: Suite,
+  all: readonly KeyEvidence[],
+  trusted: { readonly network: string; readonly sequencer: PublicKey },
+): KnownKeys {
+  must(all.length > 0, 'keys are stated for no block');
+  const known: KnownKeys[] = [];
+  for (const evidence of all) {
+    const next = openKeyEvidence(suite, evidence, trusted);
+    must(next.height > (known.at(-1)?.height ?? -1), 'the blocks of the keys do not rise');
+    known.push(next);
+  }
+  const [first] = known;
+  if (first !== undefined && known.length === 1) return first;
+  const stated = new Map(all.flatMap(({ identities }) => identities.map(({ did }) => [toHex(did), did])));
+  const statedBy = (did: PublicKey): readonly KnownKeys[] =>
+    known.filter((_, i) => all[i]?.identities.some((one) => equalBytes(one.did, did)));
+  const signersOf = (did: PublicKey): readonly PublicKey[] => {
+    const by = statedBy(did);
+    return by.length === 0 ? [did] : by.toReversed().flatMap((one) => one.signersOf(did));
+  };
+  return {
+    height: known.at(-1)?.height ?? 0,
+    count: stated.size,
+    signersOf,
+    formerOf: (did) =>
+      statedBy(did)
+        .flatMap((one) => one.formerOf(did))
+        .filter(({ key }) => !signersOf(did).some((one) => equalBytes(one, key))),
+  };
+}
+
 /** A suite that checks signatures of DIDs by the keys that are known for them. */
 export interface KeyedSuite extends Suite {
   /** The former key of `did` that made a signature that does not count; `undefined` when none did. */

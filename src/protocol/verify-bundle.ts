@@ -24,7 +24,7 @@ import {
   type KnownKeys,
   keyedSuite,
   OWN_KEYS,
-  openKeyEvidence,
+  openKeysAtHeights,
 } from './key-evidence.ts';
 import { charge, type Receipt, receipt, voucher } from './payment.ts';
 import { checkSigned, type Signed, signed, signedBytes } from './signing.ts';
@@ -355,11 +355,18 @@ function settlementSteps(
   };
 }
 
-function keysStep({ suite }: Work, evidence: Bundle, keys: KeyEvidence): readonly [KnownKeys, string] {
+function keysStep(
+  { suite }: Work,
+  evidence: Bundle,
+  keys: readonly KeyEvidence[],
+): readonly [KnownKeys, string] {
   const network = networkOf(suite, evidence.genesis);
   const { sequencer } = genesis.decode(evidence.genesis);
-  const known = openKeyEvidence(suite, keys, { network, sequencer });
-  return [known, `those of ${counted(known.count, 'DID')} at block ${known.height}`];
+  const known = openKeysAtHeights(suite, keys, { network, sequencer });
+  return [
+    known,
+    `those of ${counted(known.count, 'DID')} at ${keys.length > 1 ? `${keys.length} blocks up to ${known.height}` : `block ${known.height}`}`,
+  ];
 }
 
 function signedBy(

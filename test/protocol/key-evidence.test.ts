@@ -12,7 +12,7 @@ import {
   keyEvidence,
   openKeyEvidence,
 } from '../../src/protocol/key-evidence.ts';
-import { KEY_EVIDENCE_DIDS_MAX } from '../../src/protocol/limits.ts';
+import { KEY_EVIDENCE_DIDS_MAX, KEY_HEIGHTS_MAX } from '../../src/protocol/limits.ts';
 import { portableSuite } from '../../src/protocol/suite-portable.ts';
 import { type BundleVerdict, verifyBundle } from '../../src/protocol/verify-bundle.ts';
 import {
@@ -172,6 +172,24 @@ describe('a bundle of parties that rotated', () => {
       ok: false,
       detail: 'the voucher is signed by a key that was replaced long before',
     });
+  });
+
+  it('verifies with keys of several heights that rise, by what counted at each (ID-24)', () => {
+    const told = tell({ ...rotatedStory(), signers: { ...rotated, payer } });
+    const early = proveKeys([[payer.publicKey, recordOf(payer.publicKey)]], { height: KEYS_HEIGHT - 20 });
+    const late = proveKeys(ALL);
+    const under = (...keys: readonly KeyEvidence[]): BundleVerdict =>
+      verifyBundle(suite, bundle.encode({ ...told, keys }));
+    expect(last(under(late))?.check).toBe('question');
+    const both = under(early, late);
+    expect(last(both)).toMatchObject({ check: 'split', ok: true });
+    expect(both.steps.find(({ check }) => check === 'keys')?.detail).toBe(
+      'those of 3 DIDs at 2 blocks up to 40',
+    );
+    for (const wrong of [[], [late, early], [late, late]]) {
+      expect(last(under(...wrong))).toMatchObject({ check: 'keys', ok: false });
+    }
+    expect(() => under(...Array.from({ length: KEY_HEIGHTS_MAX + 1 }, () => late))).toThrow();
   });
 
   it('takes headers from the key of the genesis alone, whatever is proved of it (ID-21, LEDGER-70)', () => {

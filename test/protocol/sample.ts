@@ -281,7 +281,7 @@ export function tell(story: Story): Bundle {
     ),
     voucher: undefined,
     settlement: story.settled ? money?.settlement : undefined,
-    keys: story.keys,
+    keys: story.keys && [story.keys],
   };
 }
 

@@ -9,6 +9,7 @@ import { type Bundle, bundle, readBundle } from '../../protocol/bundle.ts';
 import { callRequest } from '../../protocol/call.ts';
 import { card } from '../../protocol/card.ts';
 import { didOf, type Hash, publicKeyOf } from '../../protocol/ids.ts';
+import { KEY_HEIGHTS_MAX } from '../../protocol/limits.ts';
 import { receipt as receiptSchema } from '../../protocol/payment.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import { verifyBundle } from '../../protocol/verify-bundle.ts';
@@ -130,13 +131,17 @@ async function receipts(running: Running, limit: number): Promise<readonly Recei
 }
 
 /**
- * A settled bundle with the keys that its signatures are proved by: those of the time of the call, or, when somebody
- * rotated between call and claim, those of now. `undefined` when neither proves all of it.
+ * A settled bundle with the keys that its signatures are proved by: those of the time of the call and, when somebody
+ * rotated between call and claim, those of now too. `undefined` when they do not prove all of it.
  */
 async function provable(running: Running, settled: Bundle): Promise<Uint8Array | undefined> {
   const whole = bundle.encode(settled);
   if (verifyBundle(nativeSuite, whole).ok) return whole;
-  const renewed = bundle.encode({ ...settled, keys: await proveKeys(running, partiesOf(settled)) });
+  const now = (await proveKeys(running, partiesOf(settled))) ?? [];
+  const renewed = bundle.encode({
+    ...settled,
+    keys: [...(settled.keys ?? []), ...now].slice(-KEY_HEIGHTS_MAX),
+  });
   return verifyBundle(nativeSuite, renewed).ok ? renewed : undefined;
 }
 

@@ -256,18 +256,29 @@ def proved(root, key, value, p):
         h = H(b'JMT::IntrnalNode', s, h) if right else H(b'JMT::IntrnalNode', h, s)
     must(h == root)
 
-def keys(b, raw, network, sequencer):
+def keys(all, raw, network, sequencer):
     SIGNERS.clear()
-    if b is None:
+    if all is None:
         return
+    must(all)
+    last = -1
+    for b, r in zip(all, raw):
+        last = keys_at(b, r, network, sequencer, last)
+
+def keys_at(b, raw, network, sequencer, last):
     hd = record('block-header', b['header']['payload'])
+    must(hd['height'] > last)
+    here = {}
     must((hd['version'], hd['network'], hd['proposer']) == (1, network, sequencer))
     must(fault(network, 'block-header', sequencer, b['header']) is None)
     for said, (_, value, _) in zip(b['identities'], raw[1]):
-        must(said['did'] not in SIGNERS)
+        must(said['did'] not in here)
         proved(hd['stateRoot'], bytes([16]) + said['did'], encode(value), said['proof'])
         kept = [k['key'] for k in said['record']['retired'] if k['until'] >= hd['height']]
-        SIGNERS[said['did']] = [said['record']['key']] + kept
+        here[said['did']] = [said['record']['key']] + kept
+    for who, signers in here.items():
+        SIGNERS[who] = SIGNERS.get(who, []) + signers
+    return hd['height']
 
 def did(key):
     n, out = (int.from_bytes(b'\xed\x01' + key, 'big'), '')
