@@ -29,6 +29,7 @@ const STEPS = [
   { name: 'package', command: 'node scripts/smoke-package.mjs', minutes: 6 },
   { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
   { name: 'resume demo', command: 'npm run --silent demo:resume', minutes: 5 },
+  { name: 'lineage demo', command: 'npm run --silent demo:lineage', minutes: 6 },
   { name: 'examples', command: 'npm run --silent examples', minutes: 8 },
   { name: 'browser install', command: 'scripts/install-browser.sh', minutes: 8 },
   { name: 'browser', command: 'npm run --silent test:browser', minutes: 6 },

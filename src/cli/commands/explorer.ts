@@ -69,8 +69,7 @@ export const explorerCommands: CommandGroup = (ledger, run) => {
 /** Of a batch of claims of which some took effect (LEDGER-112). */
 const IN_PART = 143;
 
-/** What the code of a result means, in a word. */
-export function resultWord(code: number): string {
+function resultWord(code: number): string {
   if (code === 0) return 'done';
   return code === IN_PART ? 'done in part' : `refused ${code}`;
 }
