@@ -291,19 +291,19 @@ export const OTHER_SENTENCES: SentenceTable<
     'See `sahara receipts` for those it has.',
   ],
   'recipe-invalid': (f) => [
-    `The merge recipe cannot be used: ${f('field', 'a field')}${at(f)}.`,
-    `${f('reason', `Found ${f('found', 'something else')}, allowed is ${f('allowed', 'another value')}`)}.`,
+    `The merge recipe cannot be used${f('field') && `: ${f('field')}`}${at(f)}.`,
+    `${f('problems', f('reason', `Found ${f('found', 'something else')}, allowed is ${f('allowed', 'another value')}`))}.`,
     'Correct the recipe and try again.',
   ],
   'tensor-invalid': (f) => [
-    `The tensor ${f('tensor', f('name', ''))} is damaged.`,
-    `${f('reason', 'Its shape, type or bytes do not fit')}.`,
+    `${f('tensor', f('name')) ? `The tensor ${f('tensor', f('name'))}` : 'A model file'} cannot be used${at(f)}.`,
+    `${f('reason', 'Its shape, type or bytes do not fit')}${f('index') && `, at element ${f('index')}`}.`,
     'Fetch the model file again and compare its hash.',
   ],
   'merge-refused': (f) => [
-    'These models may not be merged.',
-    `${f('reason', 'A licence or shape stands against it')}.`,
-    'Choose other models, or ask for the licence.',
+    `The merge was refused${at(f)}.`,
+    `${f('problems', f('reason', 'A licence or shape stands against it'))}.`,
+    `${f('advice', 'Put right what is named and try again')}.`,
   ],
   'token-missing': (f) => [
     `The access token for ${f('platform', f('what', 'the platform'))} is missing.`,

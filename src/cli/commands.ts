@@ -14,6 +14,7 @@ import { idCommands } from './commands/id.ts';
 import { identityCommands } from './commands/identity.ts';
 import { ledgerCommands } from './commands/ledger.ts';
 import { licenceCommands } from './commands/licence.ts';
+import { mergeCommands } from './commands/merge.ts';
 import { moneyCommands } from './commands/money.ts';
 import { proofCommands } from './commands/proof.ts';
 import { resumeCommands } from './commands/resume.ts';
@@ -37,6 +38,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   stakeCommands,
   assetCommands,
   licenceCommands,
+  mergeCommands,
   proofCommands,
   auditCommands,
   billCommands,

@@ -33,6 +33,8 @@ export interface Terminal {
   note(text: string): void;
   /** Shows what is being waited for, on a terminal only; the returned function takes it away. */
   progress(text: string): () => void;
+  /** Shows how far something is, in one line that the next call replaces, on a terminal only; nothing: takes it away. */
+  live(text?: string): void;
   /** `text` in a style, where standard output shows styles. */
   paint(style: Style, text: string): string;
   /** `text` in a style, where standard error shows styles. */
@@ -85,6 +87,11 @@ export function createTerminal(parts: TerminalParts, options: TerminalOptions): 
         spinning = false;
         stop();
       };
+    },
+    live(text = '') {
+      if (!stderr.isTTY || options.json || (text === '' && !spinning)) return;
+      spinning = text !== '';
+      stderr.write(`${CLEAR_LINE}${text.slice(0, Math.max(1, stderr.columns - 1))}`);
     },
     paint: (style, text) => styled(color && Boolean(stdout.isTTY) && !options.json, style, text),
     paintError: (style, text) => styled(color && Boolean(stderr.isTTY) && !options.json, style, text),

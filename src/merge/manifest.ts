@@ -43,7 +43,7 @@ export interface MergeManifest {
   readonly contentHash: string;
   /** The recipe's text. */
   readonly recipe: string;
-  readonly options: Omit<PlanOptions, 'directory'>;
+  readonly options: Omit<PlanOptions, 'directory' | 'places'>;
   readonly models: readonly ManifestModel[];
   readonly parents: readonly ManifestParent[];
   readonly warnings: readonly string[];

@@ -3,11 +3,12 @@
  * reason why it cannot be done, all at once, before any data is touched.
  */
 import { createHash } from 'node:crypto';
-import { isAbsolute, join, resolve } from 'node:path';
+import { readdir } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { toHex, utf8 } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
-import { type Checkpoint, openCheckpoint } from './checkpoint.ts';
+import { openCheckpoint } from './checkpoint.ts';
 import { layOutMemory } from './context.ts';
 import { MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
 import { METHODS } from './methods.ts';
@@ -21,6 +22,8 @@ import type { Rounding, TensorTask } from './task.ts';
 export interface PlanOptions {
   /** Folder that relative model names start from. Default: the working folder. */
   readonly directory: string;
+  /** Where models lie that are not where their name says: folder or file by name. Default none. */
+  readonly places: Readonly<Record<string, string>>;
   /** Seed of every random choice and of tie-breaking. Default "0". */
   readonly seed: string;
   /** Rounding to a 16-bit output: to nearest, or up and down at random without bias (BF16 only). Default nearest. */
@@ -37,6 +40,7 @@ export interface PlanOptions {
 /** The defaults of `PlanOptions`. */
 export const PLAN_DEFAULTS: PlanOptions = {
   directory: '.',
+  places: {},
   seed: '0',
   rounding: 'nearest',
   shardBytesMax: 5_000_000_000,
@@ -90,7 +94,7 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   }
   const names = modelNames(recipe);
   if (names.length > MODELS_MAX) throw recipeInvalid([...problems, `more than ${MODELS_MAX} models`]);
-  const opened = await openAll(names, { directory: complete.directory, problems });
+  const opened = await openAll(names, { ...complete, problems });
   const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
   if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');
   if (!method || problems.size > 0) throw recipeInvalid(problems);
@@ -131,20 +135,30 @@ function modelNames({ content, baseModel }: Recipe): string[] {
 
 async function openAll(
   names: readonly string[],
-  { directory, problems }: { readonly directory: string; readonly problems: Set<string> },
+  where: Pick<PlanOptions, 'directory' | 'places'> & { readonly problems: Set<string> },
 ): Promise<OpenModel[]> {
+  const { directory, places, problems } = where;
   const opened: OpenModel[] = [];
   for (const name of names) {
-    const path = isAbsolute(name) ? name : join(resolve(directory), name);
-    const checkpoint = await openCheckpoint(path).catch((error: unknown): Checkpoint | undefined => {
-      const { code, facts } = asSaharaError(error);
-      const reason = facts.reason === undefined ? '' : `: ${String(facts.reason)}`;
-      problems.add(`${name}: ${code}${reason} (${String(facts.path ?? path)})`);
-      return undefined;
+    const place = Object.hasOwn(places, name) ? (places[name] ?? name) : name;
+    const path = isAbsolute(place) ? place : join(resolve(directory), place);
+    const checkpoint = await openCheckpoint(path).catch(async (error: unknown): Promise<undefined> => {
+      problems.add(`${name}: ${await failureText(error, path)}`);
     });
     if (checkpoint) opened.push({ name, path, checkpoint });
   }
   return opened;
+}
+
+async function failureText(error: unknown, path: string): Promise<string> {
+  const { code, facts } = asSaharaError(error);
+  const reason = facts.reason === undefined ? '' : `: ${String(facts.reason)}`;
+  const said = `${code}${reason} (${String(facts.path ?? path)})`;
+  if (code !== 'file-missing') return said;
+  const beside = await readdir(dirname(path)).catch((): string[] => []);
+  const others = beside.filter((each) => each !== basename(path));
+  const near = nearestNames(basename(path), others, 1)[0];
+  return near === undefined ? said : `${said}; did you mean ${near}?`;
 }
 
 function inputBytes({ models, base }: TensorTask): number {

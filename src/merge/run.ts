@@ -43,6 +43,7 @@ export const RUN_DEFAULTS: Pick<RunOptions, 'workers' | 'memoryBytes'> = {
 };
 
 const JOURNAL_NAME = 'journal.ndjson';
+const LAYING_OUT = 'laying out';
 
 /**
  * Runs `plan` and returns the manifest that it also writes. Fails with `merge-refused` when the output exists or
@@ -64,6 +65,21 @@ export async function runMerge(
   const manifest = createManifest(plan, results, modelHashes);
   await finish(plan, { partial, output, manifest });
   return manifest;
+}
+
+/**
+ * What lies in `OUTPUT.partial`: nothing, this plan's unfinished merge, or that of another plan or anything else, which
+ * `runMerge` would start over or refuse.
+ */
+export async function unfinishedMerge(
+  plan: Pick<MergePlan, 'id'>,
+  output: string,
+): Promise<'none' | 'same' | 'other'> {
+  const partial = `${resolve(output)}.partial`;
+  if (!(await exists(partial))) return 'none';
+  const journal = join(partial, JOURNAL_NAME);
+  if ((await readJournal(journal, plan.id)) !== undefined) return 'same';
+  return (await readJournal(journal, LAYING_OUT)) === undefined ? 'other' : 'same';
 }
 
 interface Stage {
@@ -88,7 +104,7 @@ async function prepare(plan: MergePlan, { partial, options }: Stage): Promise<Ma
   await mkdir(partial, { recursive: true });
   await checkSpace(plan, partial);
   // First under no plan's name, so that a crash among the files leaves a folder that is known and started over.
-  await startJournal(journal, 'laying out');
+  await startJournal(journal, LAYING_OUT);
   for (const file of plan.files) await layOutFile(join(partial, file.name), file);
   await startJournal(journal, plan.id);
   return new Map();

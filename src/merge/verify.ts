@@ -19,6 +19,8 @@ import type { TensorResult, TensorTask } from './task.ts';
 export interface VerifyOptions extends PoolOptions {
   /** Folder that the recipe's relative model names start from; when given, tensors are merged again and compared. */
   readonly directory?: string;
+  /** Where models lie that are not where their name says: folder or file by name. */
+  readonly places?: Readonly<Record<string, string>>;
   /** Only these tensors are checked. Default: all. */
   readonly tensors?: readonly string[];
 }
@@ -102,8 +104,8 @@ async function repeat(
   manifest: MergeManifest,
   { known, problems, options }: Check & { readonly problems: string[] },
 ): Promise<number> {
-  const { directory = '.', tensors } = options;
-  const plan = await planMerge(parseRecipe(manifest.recipe), { ...manifest.options, directory });
+  const { directory = '.', places = {}, tensors } = options;
+  const plan = await planMerge(parseRecipe(manifest.recipe), { ...manifest.options, directory, places });
   problems.push(...comparePlan(manifest, { plan, known }));
   const wanted = new Map(known.map((tensor) => [tensor.name, tensor]));
   const merges = plan.tasks

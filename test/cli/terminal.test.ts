@@ -20,6 +20,7 @@ function paper(): Terminal & { readonly written: () => string } {
     result: (_value, show) => show(),
     note: () => {},
     progress: () => () => {},
+    live: () => {},
     paint: (_style, part) => part,
     paintError: (_style, part) => part,
     written: () => text,

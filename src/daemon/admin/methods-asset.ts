@@ -10,6 +10,7 @@ import {
 } from '../../protocol/limits.ts';
 import { ASSET_KINDS, type AssetKind } from '../../protocol/transaction.ts';
 import type { CollectRow, LicenceReport, LineageReport, MakingPlan, RegisterReport } from './asset-types.ts';
+import { type MergeMethods, mergeInputs } from './methods-merge.ts';
 
 /** Terms of a licence; amounts in grains. */
 export interface TermsInput extends Omit<LicenceTerms, 'ceiling' | 'grant' | 'expiresAt'> {
@@ -46,7 +47,7 @@ export interface RegisterInput {
 }
 
 /** The methods; all answer once. */
-export interface AssetMethods {
+export interface AssetMethods extends MergeMethods {
   /** The whole id of any asset, or the name or first characters of the id of an own one. */
   lineage: { input: { readonly asset: string }; output: LineageReport };
   /** `path`: every ancestor that something reaches, too. */
@@ -124,6 +125,7 @@ export const ASSET_INPUTS: {
     readonly stream: false;
   };
 } = {
+  ...mergeInputs(terms),
   lineage: unary(z.strictObject({ asset: name })),
   collect: unary(z.strictObject({ asset: name.optional(), path: z.boolean().optional() })),
   'asset.register': unary(registerInput),

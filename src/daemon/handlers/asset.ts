@@ -7,11 +7,13 @@ import type { ParentShare, RegisterAssetAction } from '../../protocol/transactio
 import type { LicenceReport } from '../admin/asset-types.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { RegisterInput, TermsInput } from '../admin/methods-asset.ts';
+import type { MergeMethods } from '../admin/methods-merge.ts';
 import type { Running } from '../compose.ts';
 import { commitmentOf } from '../content.ts';
 import { demandAllowed, planMaking, type Wanted } from '../making.ts';
 import { keyOf } from './ledger.ts';
 import { findAsset, termWords } from './lineage.ts';
+import { mergeHandlers } from './merge.ts';
 
 type AssetMethods =
   | 'asset.register'
@@ -19,7 +21,8 @@ type AssetMethods =
   | 'licence.show'
   | 'licence.buy'
   | 'licence.approve'
-  | 'licence.withdraw';
+  | 'licence.withdraw'
+  | keyof MergeMethods;
 
 /** What is registered and what may be made of what. */
 export function assetHandlers(running: Running): Pick<AdminHandlers, AssetMethods> {
@@ -33,6 +36,7 @@ export function assetHandlers(running: Running): Pick<AdminHandlers, AssetMethod
       return licenceReport(running, { asset: toHex(id), of: keyOf(licensee) }, signal);
     };
   return {
+    ...mergeHandlers(running, termsOf),
     async 'asset.register'(input, signal) {
       const action = await actionOf(running, input, signal);
       const plan = await planMaking(ledger, { maker, wanted: action }, { signal });
