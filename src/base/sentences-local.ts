@@ -248,7 +248,7 @@ export const LEDGER_SENTENCES: SentenceTable<
   ],
   'licence-refused': (f) => [
     `The licences do not allow ${f('what', 'it')} to be made.`,
-    `${f('reasons', 'A parent does not allow it')}`,
+    `What stands against it: ${f('reasons', 'a parent does not allow it')}.`,
     'Nothing was sent; change its terms or parents, or ask for what is missing: `sahara licence`.',
   ],
   'content-invalid': (f) => [

@@ -42,7 +42,8 @@ export async function planMaking(
 export function demandAllowed(what: string, plan: MakingPlan): MakingPlan {
   if (plan.allowed) return plan;
   const reasons = plan.reasons.map(({ name, sentence }) => (name === '' ? sentence : `${name}: ${sentence}`));
-  throw new SaharaError('licence-refused', { what, reasons: reasons.join(' ') });
+  // Sentences of which the last is ended by the one that they become a part of.
+  throw new SaharaError('licence-refused', { what, reasons: reasons.join(' ').replace(/\.$/, '') });
 }
 
 interface Making {
