@@ -2,8 +2,8 @@
  * Which assets the models of a merge are: named by the user, or found by what they hold among the assets that the
  * daemon knows. And the wish to register a merge, kept beside its output until it is done.
  */
-import { readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { TermsInput } from './admin/methods-asset.ts';
@@ -115,6 +115,7 @@ export function wishPath(output: string): string {
 
 /** Keeps a wish until the merge is registered. */
 export async function keepWish(output: string, wish: RegistrationWish): Promise<void> {
+  await mkdir(dirname(resolve(output)), { recursive: true });
   await writeFile(wishPath(output), `${JSON.stringify(wish, undefined, 2)}\n`);
 }
 
