@@ -32,6 +32,8 @@ const CHANNEL: ChannelInfo = {
   deposit: 10n ** 17n,
   claimed: 0n,
   state: 'open',
+  leaving: 0n,
+  lanes: [],
 };
 
 /** The one channel between them. */

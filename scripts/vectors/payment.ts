@@ -81,7 +81,7 @@ export function voucherVectors(): Vectors<OfferedVoucher, RefusedVoucher> {
     ],
     invalid: [
       { name: 'of another network', code: 'voucher-invalid', hex: vouched(foreign) },
-      { name: 'on a lane that is not in use', code: 'voucher-invalid', hex: vouched({ lane: 64 }) },
+      { name: 'on a lane that is not served', code: 'voucher-stale', hex: vouched({ lane: 64 }) },
       { name: 'of an unknown channel', code: 'channel-unknown', hex: vouched({ channel: filled(1) }) },
       { name: 'on a closing channel', code: 'channel-closing', hex: vouched({}), state: 'closing' },
       { name: 'past its end', code: 'voucher-stale', hex: vouched({ notAfterMs: NOW_MS - 1 }) },

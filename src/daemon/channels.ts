@@ -109,11 +109,23 @@ export async function closeChannel(
     const now = ledger.channel(channel.id);
     return now === undefined ? { ...before, state: 'closed' } : rowOf(parts, now);
   }
-  const lane = await payee.lanes.find(channel.id, 0);
-  const claim = lane && claimBody(lane);
-  const { result } = await wallet.send({ type: 'close-by-payee', channel: channel.id, claim }, options);
-  if (lane && claim) await payee.lanes.settled(lane, claim.attribution);
-  return { ...before, state: 'closed', claimed: String(channel.claimed + result.moved) };
+  const claims = (await payee.lanes.ofChannel(channel.id)).flatMap((lane) => {
+    const claim = claimBody(lane);
+    return claim === undefined ? [] : [{ lane, claim }];
+  });
+  // A loss of power must not leave the book behind what it has claimed.
+  await payee.flush();
+  // The end brings one claim; what is due on other lanes is claimed before.
+  const last = claims.pop();
+  let { claimed } = channel;
+  for (const { lane, claim } of claims) {
+    claimed += (await wallet.send({ type: 'claim', ...claim }, options)).result.moved;
+    await payee.lanes.settled(lane, claim.attribution);
+  }
+  const end = { type: 'close-by-payee', channel: channel.id, claim: last?.claim } as const;
+  const { result } = await wallet.send(end, options);
+  if (last) await payee.lanes.settled(last.lane, last.claim.attribution);
+  return { ...before, state: 'closed', claimed: String(claimed + result.moved) };
 }
 
 /** Every channel of this operator, the payer's first. */
@@ -128,7 +140,7 @@ async function rowOf(parts: ChannelParts, channel: Channel): Promise<ChannelRow>
   const { wallet, payer, payee } = parts;
   const paying = equalBytes(channel.payer, wallet.publicKey);
   const own = payer.balances().find((row) => equalBytes(row.channel, channel.id));
-  const lane = paying ? undefined : await payee.lanes.find(channel.id, 0);
+  const lanes = paying ? [] : await payee.lanes.ofChannel(channel.id);
   return {
     id: toHex(channel.id),
     role: paying ? 'payer' : 'payee',
@@ -136,8 +148,8 @@ async function rowOf(parts: ChannelParts, channel: Channel): Promise<ChannelRow>
     state: channel.state,
     deposit: String(channel.deposit),
     claimed: String(channel.claimed),
-    charged: String((paying ? own?.charged : lane?.charged) ?? 0n),
-    calls: (paying ? own?.receipts : lane?.count) ?? 0,
+    charged: String(paying ? (own?.charged ?? 0n) : lanes.reduce((sum, { charged }) => sum + charged, 0n)),
+    calls: paying ? (own?.receipts ?? 0) : lanes.reduce((sum, { count }) => sum + count, 0),
     ...(channel.closeAt !== undefined && { closeAtHeight: channel.closeAt }),
   };
 }

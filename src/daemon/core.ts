@@ -21,6 +21,7 @@ import type { MeshOptions } from '../mesh/options.ts';
 import { type Claimer, createClaimer } from '../payment/claimer.ts';
 import { recoverTail } from '../payment/journal.ts';
 import { createPayeeBook, type PayeeBook } from '../payment/payee-book.ts';
+import { openPayeeRun } from '../payment/payee-run.ts';
 import { genesis as genesisSchema } from '../protocol/block.ts';
 import { eagerSuite } from '../protocol/eager-suite.ts';
 import {
@@ -31,6 +32,7 @@ import {
   type Verifier,
 } from '../protocol/signing.ts';
 import { createSigner, nativeSuite } from '../protocol/suite-native.ts';
+import { systemBoot } from './boot.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
 import type { Config } from './config-schema.ts';
 import type { FaultHandling } from './faults.ts';
@@ -221,7 +223,7 @@ async function openBooks(
   parts: Ground & Pick<Core, 'key' | 'trust' | 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
 ): Promise<Pick<Core, 'replay' | 'running' | 'payee' | 'claimer'>> {
-  const { clock, log, config, home, key, storeOf, space, network, mesh, ledger, wallet, verifier } = parts;
+  const { clock, dice, log, config, home, key, storeOf, space, network, mesh, ledger, wallet, verifier } = parts;
   const replay = await life.start(
     'replay store',
     () => openReplayStore({ clock, store: storeOf('replay') }),
@@ -244,12 +246,13 @@ async function openBooks(
     network,
     defer: queueMicrotask,
   });
-  const payee = await life.start(
+  const { book: payee } = await life.start(
     'payee book',
     async () => {
       const store = storeOf('payee');
       await recoverTail(store, tail);
-      return createPayeeBook({
+      const run = await openPayeeRun({ store, dice, boot: systemBoot() });
+      const book = createPayeeBook({
         suite: nativeSuite,
         verifier,
         clock,
@@ -258,10 +261,15 @@ async function openBooks(
         channels: wallet.channels,
         network,
         operator: charges,
+        lane: run.lane,
         kept: running,
       });
+      return { book, run };
     },
-    (book) => book.flush(),
+    async ({ book, run }) => {
+      await book.flush();
+      await run.end();
+    },
   );
   await life.start('payment answers', () =>
     servePayments(mesh, { book: payee, verifier, clock, replay, network }),

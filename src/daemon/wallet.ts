@@ -144,8 +144,9 @@ function channelView(ledger: Ledger): ChannelView {
   };
 }
 
-function infoOf({ id, payer, payee, deposit, claimed, state }: Channel): ChannelInfo {
-  return { id, payer, payee, deposit, claimed, state };
+function infoOf(channel: Channel): ChannelInfo {
+  const { id, payer, payee, deposit, claimed, state, withdrawal, lanes } = channel;
+  return { id, payer, payee, deposit, claimed, state, leaving: withdrawal?.amount ?? 0n, lanes };
 }
 
 async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSignal): Promise<void> {

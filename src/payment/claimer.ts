@@ -164,7 +164,7 @@ class ThresholdClaimer implements Claimer {
 
   #isTime(due: Claimable): boolean {
     if (due.closing || due.amount >= this.#options.amountMin) return true;
-    const name = toHex(due.channel);
+    const name = nameOf(due);
     const nowMs = this.#parts.clock.monotonicMs();
     const sinceMs = this.#since.get(name) ?? nowMs;
     this.#since.set(name, sinceMs);
@@ -172,7 +172,7 @@ class ThresholdClaimer implements Claimer {
   }
 
   async #claim(due: Claimable, signal: AbortSignal): Promise<'claimed' | 'waiting' | string> {
-    const name = toHex(due.channel);
+    const name = nameOf(due);
     try {
       let sent = this.#sent.get(name);
       if (sent === undefined) {
@@ -199,4 +199,8 @@ class ThresholdClaimer implements Claimer {
       return code;
     }
   }
+}
+
+function nameOf({ lane }: Claimable): string {
+  return `${toHex(lane.channel)}/${lane.lane}`;
 }

@@ -9,9 +9,9 @@ import type { ChannelView, Claim } from './ports.ts';
 export interface Claimable {
   readonly lane: PayeeLane;
   readonly channel: Hash;
-  /** What the ledger would pay: min(ceiling, charge, deposit) - claimed. Grains. */
+  /** What the ledger would pay: min(ceiling, charge) - paid of the lane, and no more than the deposit has left. Grains. */
   readonly amount: bigint;
-  /** The channel is closing: claim before it ends. */
+  /** The channel is closing, or a part of its deposit is about to leave: claim before. */
   readonly closing: boolean;
 }
 
@@ -34,13 +34,17 @@ export async function* unpaid(book: PayeeBook, channels: ChannelView): AsyncIter
     if (charge === undefined || lane.voucher === undefined) continue;
     const channel = await channels.channel(lane.channel);
     const { total } = chargeSchema.decode(charge.payload);
-    const due = least(total, lane.voucher.terms.ceiling, channel?.deposit ?? total);
+    const promised = least(total, lane.voucher.terms.ceiling);
     if (channel === undefined) {
-      if (lane.settled < due) yield { channel: lane.channel, lost: due - lane.settled };
-    } else if (due > channel.claimed) {
-      const closing = channel.state === 'closing';
-      yield { lane, channel: channel.id, amount: due - channel.claimed, closing };
-    } else if (lane.settled < due) {
+      if (lane.settled < promised) yield { channel: lane.channel, lost: promised - lane.settled };
+      continue;
+    }
+    const paid = channel.lanes.find((one) => one.lane === lane.lane)?.paid ?? 0n;
+    const amount = least(promised - paid, channel.deposit - channel.claimed);
+    if (amount > 0n) {
+      const closing = channel.state === 'closing' || channel.leaving > 0n;
+      yield { lane, channel: channel.id, amount, closing };
+    } else if (lane.settled < promised) {
       // A claim whose outcome this payee never heard: the ledger has paid it.
       await book.lanes.settled(lane, amounts);
     }

@@ -2,8 +2,8 @@
 import { invariant } from '../base/errors.ts';
 import { CLAIM_ASSETS_MAX, RECEIPT_ASSETS_MAX } from '../protocol/limits.ts';
 
-/** Lanes in use. Others are reserved: a voucher for one is refused. */
-export const LANES_MAX = 1;
+/** Lanes of one channel that a payer uses in turn: what was at stake on one that its payee left may still be claimed. */
+export const PAYER_LANES_MAX = 8;
 /** Calls that hold a part of one channel at a time. */
 export const LEASES_PER_CHANNEL_MAX = 4_096;
 /** Channels whose state is held in memory; the least lately used ones without leases leave. */

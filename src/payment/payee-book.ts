@@ -38,6 +38,8 @@ export interface PayeeBookParts {
   readonly network: string;
   /** The operator's key, which signs charges. The book gathers ticks itself: a signer that defers to a microtask is fastest. */
   readonly operator: TickSigner;
+  /** The lane that this book serves, drawn by `openPayeeRun`. Default 0. */
+  readonly lane?: number;
   /** Calls that a host has kept across a restart and will still charge. Default: none. */
   readonly kept?: { has(callId: Id): boolean };
   /** Runs a function at the end of the tick. Default: the end of the turn, before what it signs. */
@@ -122,14 +124,19 @@ export class PayeeBook {
     this.#ticks = new PayeeTicks(parts, this.#journal, this.#options.endingsKept);
   }
 
+  /** The lane that is served. */
+  get lane(): number {
+    return this.#parts.lane ?? 0;
+  }
+
   /** The operator's key. */
   get payee(): PublicKey {
     return this.#parts.operator.publicKey;
   }
 
   /**
-   * Holds a part of the voucher's channel. Refusals in this order: `voucher-invalid` (shape, network, lane),
-   * `channel-unknown`, `voucher-invalid` (other parties), `channel-closing`, `call-conflict`, `voucher-stale`,
+   * Holds a part of the voucher's channel. Refusals in this order: `voucher-invalid` (shape, network), `voucher-stale`
+   * (lane), `channel-unknown`, `voucher-invalid` (other parties), `channel-closing`, `call-conflict`, `voucher-stale`,
    * `voucher-invalid` (signature), `overloaded`, `voucher-insufficient`.
    */
   async admit(request: PayeeAdmission): Promise<PayeeHold> {
@@ -150,7 +157,7 @@ export class PayeeBook {
       }
       const nowMs = this.#parts.clock.monotonicMs();
       const hold: Hold = { amountMax: request.amountMax, endsAtMs: nowMs + request.holdMs };
-      lane.reserve(hold, channel.deposit, nowMs);
+      lane.reserve(hold, lane.availableIn(channel), nowMs);
       return this.#holdOf(lane, hold, request);
     } catch (error) {
       this.#running.delete(name);
@@ -237,7 +244,7 @@ export class PayeeBook {
     }
     await this.#accept(lane, { signed: more.voucher, terms });
     const nowMs = this.#parts.clock.monotonicMs();
-    lane.raise(hold, more.amountMax, { deposit: channel.deposit, nowMs });
+    lane.raise(hold, more.amountMax, { deposit: lane.availableIn(channel), nowMs });
   }
 
   async #durable(lane: PayeeLane, amountMax: bigint): Promise<void> {

@@ -6,7 +6,7 @@
  *
  * decides admission, and a commit or release gives back what it did not use, in any order.
  */
-import { compareBytes, equalBytes, toHex } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import { invariant, SaharaError } from '../base/errors.ts';
 import type { StoreOperation } from '../base/store.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
@@ -22,8 +22,10 @@ import {
 } from '../protocol/receipt-tree.ts';
 import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
+import { addShares, placeOf } from './asset-amounts.ts';
 import type { JournalSource } from './journal.ts';
 import { AGENT_ASSETS_RESERVED, LEASES_PER_CHANNEL_MAX, ROOTS_REMEMBERED } from './limits.ts';
+import type { ChannelInfo } from './ports.ts';
 import { bookKey, earnedRecord, payeeLaneRecord } from './records.ts';
 
 /** A voucher with what its payload says. */
@@ -45,6 +47,15 @@ export interface LaneStart {
   readonly settled: ReadonlyMap<string, bigint>;
   /** Grains that each agent has charged, by key in hexadecimal. */
   readonly agents: ReadonlyMap<string, bigint>;
+  /** What is due on the channel's other lanes, which are not served any more, grains. */
+  readonly others: readonly OtherLane[];
+}
+
+/** Another lane of the channel. */
+export interface OtherLane {
+  readonly lane: number;
+  /** What it may claim in all, grains. */
+  readonly due: bigint;
 }
 
 /** A receipt as the lane counts it. */
@@ -85,6 +96,7 @@ export class PayeeLane implements JournalSource {
   readonly #roots = new Map<number, SumNode>();
   readonly #settled: Map<string, bigint>;
   readonly #agents: Map<string, bigint>;
+  readonly #others: readonly OtherLane[];
   readonly #changedAssets = new Map<string, AssetAmount>();
   #voucher: HeldVoucher | undefined;
   #state: LaneState;
@@ -107,6 +119,7 @@ export class PayeeLane implements JournalSource {
     this.#signed = { ...this.#state, charge: start.charge };
     this.#settled = new Map(start.settled);
     this.#agents = new Map(start.agents);
+    this.#others = start.others;
     this.durableCeiling = start.voucher?.terms.ceiling ?? 0n;
     this.#charged = this.statementRoot().sum;
   }
@@ -119,6 +132,19 @@ export class PayeeLane implements JournalSource {
   /** Grains held for calls under way. */
   get reserved(): bigint {
     return this.#reserved;
+  }
+
+  /** Grains of the deposit that calls on this lane may take up: neither announced to leave nor another lane's. */
+  availableIn({ deposit, leaving, lanes }: ChannelInfo): bigint {
+    let available = deposit - leaving;
+    for (const { lane, due } of this.#others) {
+      const paid = lanes.find((one) => one.lane === lane)?.paid ?? 0n;
+      available -= paid > due ? paid : due;
+    }
+    for (const { lane, paid } of lanes) {
+      if (lane !== this.lane && !this.#others.some((one) => one.lane === lane)) available -= paid;
+    }
+    return available;
   }
 
   /** Grains that the ledger is known to have paid. */
@@ -347,11 +373,12 @@ export class PayeeLane implements JournalSource {
 }
 
 /** A lane that nothing was ever charged on. */
-export function emptyLane(suite: Suite, channel: Hash, lane: number, payer: PublicKey): PayeeLane {
+export function emptyLane(
+  suite: Suite,
+  start: Pick<LaneStart, 'channel' | 'lane' | 'payer' | 'others'>,
+): PayeeLane {
   return new PayeeLane(suite, {
-    channel,
-    lane,
-    payer,
+    ...start,
     voucher: undefined,
     charge: undefined,
     tree: EMPTY_TREE,
@@ -359,40 +386,4 @@ export function emptyLane(suite: Suite, channel: Hash, lane: number, payer: Publ
     settled: new Map(),
     agents: new Map(),
   });
-}
-
-function placeOf(amounts: readonly AssetAmount[], asset: Hash): number | undefined {
-  let low = 0;
-  let high = amounts.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    const order = compareBytes((amounts[middle] as AssetAmount).asset, asset);
-    if (order === 0) return middle;
-    if (order < 0) low = middle + 1;
-    else high = middle;
-  }
-  return undefined;
-}
-
-/** `amounts` raised by `shares`, still sorted; a new array, so that a statement under way keeps its own. */
-function addShares(
-  amounts: readonly AssetAmount[],
-  shares: readonly ReceiptShare[],
-  changed: Map<string, AssetAmount>,
-): readonly AssetAmount[] {
-  const raised = [...amounts];
-  for (const { asset, amount } of shares) {
-    if (amount === 0n) continue;
-    const at = placeOf(raised, asset);
-    const entry = { asset, amount: (at === undefined ? 0n : (raised[at] as AssetAmount).amount) + amount };
-    if (at !== undefined) raised[at] = entry;
-    else raised.splice(insertAt(raised, asset), 0, entry);
-    changed.set(toHex(asset), entry);
-  }
-  return raised;
-}
-
-function insertAt(amounts: readonly AssetAmount[], asset: Hash): number {
-  const at = amounts.findIndex((entry) => compareBytes(entry.asset, asset) > 0);
-  return at < 0 ? amounts.length : at;
 }

@@ -3,11 +3,11 @@ import { prefixEnd, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import type { Store } from '../base/store.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
-import { type AssetAmount, voucher as voucherSchema } from '../protocol/payment.ts';
+import { type AssetAmount, charge as chargeSchema, voucher as voucherSchema } from '../protocol/payment.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { Journal } from './journal.ts';
 import { CHANNELS_HELD_MAX } from './limits.ts';
-import { emptyLane, PayeeLane } from './payee-lane.ts';
+import { emptyLane, type OtherLane, PayeeLane } from './payee-lane.ts';
 import {
   bookKey,
   type EndingRecord,
@@ -58,6 +58,17 @@ export class PayeeLanes {
     if (held) return held;
     const stored = await this.#parts.store.get(bookKey.lane(channel, lane));
     return stored === undefined ? undefined : this.of(channel, lane, payeeLaneRecord.decode(stored).payer);
+  }
+
+  /** The lanes of a channel that have a record. */
+  async ofChannel(channel: Hash): Promise<readonly PayeeLane[]> {
+    await this.#journal.written();
+    const found: PayeeLane[] = [];
+    for await (const [key] of this.#range(bookKey.lanesOf(channel))) {
+      const lane = await this.find(channel, laneOfKey(key).lane);
+      if (lane) found.push(lane);
+    }
+    return found;
   }
 
   /** Every lane that has a record, in the order of their channels. */
@@ -121,7 +132,8 @@ export class PayeeLanes {
   async #read(channel: Hash, lane: number, payer: PublicKey): Promise<PayeeLane> {
     const { suite, store } = this.#parts;
     const stored = await store.get(bookKey.lane(channel, lane));
-    if (stored === undefined) return emptyLane(suite, channel, lane, payer);
+    const others = await this.#others(channel, lane);
+    if (stored === undefined) return emptyLane(suite, { channel, lane, payer, others });
     const kept = payeeLaneRecord.decode(stored);
     const amounts: AssetAmount[] = [];
     const settled = new Map<string, bigint>();
@@ -139,7 +151,21 @@ export class PayeeLanes {
       signed: kept.voucher,
       terms: voucherSchema.decode(kept.voucher.payload),
     };
-    return new PayeeLane(suite, { ...kept, channel, lane, voucher, amounts, settled, agents });
+    return new PayeeLane(suite, { ...kept, channel, lane, voucher, amounts, settled, agents, others });
+  }
+
+  /** The lanes of a channel that were served before: nothing is charged on them any more. */
+  async #others(channel: Hash, lane: number): Promise<readonly OtherLane[]> {
+    const others: OtherLane[] = [];
+    for await (const [key, value] of this.#range(bookKey.lanesOf(channel))) {
+      const other = laneOfKey(key).lane;
+      const { voucher, charge } = payeeLaneRecord.decode(value);
+      if (other === lane || voucher === undefined || charge === undefined) continue;
+      const { ceiling } = voucherSchema.decode(voucher.payload);
+      const { total } = chargeSchema.decode(charge.payload);
+      others.push({ lane: other, due: total < ceiling ? total : ceiling });
+    }
+    return others;
   }
 
   #range(prefix: Uint8Array): AsyncIterable<readonly [Uint8Array, Uint8Array]> {

@@ -14,17 +14,17 @@ import type { Store } from '../base/store.ts';
 import type { CallEnding } from '../protocol/call.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import { charge as chargeSchema } from '../protocol/payment.ts';
-import { EMPTY_TREE } from '../protocol/receipt-tree.ts';
 import type { TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { Journal } from './journal.ts';
 import { PayerCalls } from './payer-calls.ts';
 import { PayerHealer } from './payer-healer.ts';
 import { PayerLane } from './payer-lane.ts';
+import { PayerLanes } from './payer-lanes.ts';
 import { PayerMarks } from './payer-marks.ts';
 import type { OpenCall, PayerRecall, PayerRequest, PayerReservation } from './payer-reservation.ts';
 import {
-  balanceOf,
+  balancesOf,
   type ChannelBalance,
   type ChannelEvidence,
   evidenceOf,
@@ -72,11 +72,12 @@ export class PayerBook {
   readonly #marks: PayerMarks;
   readonly #vouchers: PayerVouchers;
   readonly #calls: PayerCalls;
-  readonly #lanes = new Map<string, PayerLane>();
+  readonly #lanes: PayerLanes;
   readonly #preferred = new Map<string, PayerLane>();
 
   private constructor(parts: PayerBookParts, options: PayerBookOptions) {
     this.#parts = parts;
+    this.#lanes = new PayerLanes(parts.suite);
     this.#journal = new Journal(parts);
     const journal = this.#journal;
     const marks = new PayerMarks(journal, options.markCalls);
@@ -89,6 +90,8 @@ export class PayerBook {
       accept: (lane, ending) => this.#calls.accept(lane, ending),
       openCalls: (lane) => this.#calls.unknown(lane),
       drop: (call) => this.#calls.close(call),
+      laneOf: (channel, lane) => this.#lanes.find(channel, lane),
+      moved: (lane, serves) => this.#lanes.move(lane, serves),
     });
     this.#calls.healBy(this.#healer);
   }
@@ -141,6 +144,8 @@ export class PayerBook {
     }
     const lane = held?.lane ?? (await this.#laneFor(request));
     if (!lane.healed) await this.#healer.heal(lane, options);
+    // What was left with its lane was not charged; a call of another peer of this payer may be on the next one.
+    if (lane.left && !held) return this.recall(request, options);
     const kept = await this.endingOf(callId);
     if (kept) return this.#calls.settled(lane, kept);
     const call = held ? this.#calls.find(callId) : await this.#adopt(lane, request, options);
@@ -161,7 +166,7 @@ export class PayerBook {
 
   /** How well a payee is known by what it was paid for. */
   standing(payee: PublicKey): PayeeStanding {
-    return standingOf(this.#lanes.values(), payee);
+    return standingOf(this.lanes(), payee);
   }
 
   /** Checks and keeps an ending that was asked for afterwards. Throws `receipt-invalid`, `receipt-unknown`. */
@@ -179,8 +184,8 @@ export class PayerBook {
 
   /** Asks the payees about every call whose end is unknown. Answers how many are left. */
   async resolveUnknown(options: { readonly signal?: AbortSignal } = {}): Promise<number> {
-    for (const lane of this.#lanes.values()) {
-      if (this.#calls.unknown(lane).length === 0 && !lane.hasGap) continue;
+    for (const lane of this.lanes()) {
+      if (this.#calls.unknown(lane).length === 0 && (lane.left || !lane.hasGap)) continue;
       try {
         await this.#healer.heal(lane, options);
       } catch (error) {
@@ -191,20 +196,20 @@ export class PayerBook {
     return this.#calls.unknown().length;
   }
 
-  /** The lanes in use, for statements about them. */
+  /** The lanes of all channels, those in use and those that were, for statements about them. */
   lanes(): readonly PayerLane[] {
-    return [...this.#lanes.values()];
+    return this.#lanes.all();
   }
 
   /** What stands on each channel, in grains. */
   balances(): readonly ChannelBalance[] {
-    return this.lanes().map(balanceOf);
+    return balancesOf(this.lanes());
   }
 
-  /** The leaves of a channel's receipt tree and its last charge: what an evidence bundle's proof is made from. */
-  async evidence(channel: Hash): Promise<ChannelEvidence> {
+  /** The leaves of a lane's receipt tree and its last charge: what an evidence bundle's proof is made from. */
+  async evidence(channel: Hash, lane: number): Promise<ChannelEvidence> {
     await this.#journal.written();
-    return evidenceOf(this.#parts.store, channel, this.#lanes.get(toHex(channel)));
+    return evidenceOf(this.#parts.store, { channel, lane }, this.#lanes.find(channel, lane));
   }
 
   /** Forces everything to disk. */
@@ -222,11 +227,11 @@ export class PayerBook {
       const { channel, lane } = laneOfKey(key);
       const kept = payerLaneRecord.decode(value);
       const charge = kept.charge && { signed: kept.charge, terms: chargeSchema.decode(kept.charge.payload) };
-      this.#lanes.set(toHex(channel), new PayerLane(suite, { ...kept, channel, lane, charge }));
+      this.#lanes.put(new PayerLane(suite, { ...kept, channel, lane, charge }));
     }
     for await (const [key, value] of range(bookKey.openCalls())) {
       const kept = openCallRecord.decode(value);
-      const lane = this.#lanes.get(toHex(kept.channel));
+      const lane = this.#lanes.find(kept.channel, kept.lane);
       if (lane === undefined) continue;
       const hold = { amountMax: kept.amountMax };
       lane.hold(hold);
@@ -244,10 +249,10 @@ export class PayerBook {
     let best: { lane: PayerLane; left: bigint } | undefined;
     let failure: unknown;
     for (const channel of open) {
-      const lane = this.#laneOf(channel);
+      let lane = this.#lanes.of(channel);
       if (lane.disputed) continue;
       try {
-        await this.#prepare(lane, channel, { request, options });
+        lane = await this.#prepare(channel, { request, options });
       } catch (error) {
         failure ??= error;
         continue;
@@ -256,7 +261,7 @@ export class PayerBook {
         this.#preferred.set(toHex(request.payee), lane);
         return this.#take(lane, request);
       }
-      const left = channel.deposit - lane.charged - lane.reserved;
+      const left = lane.roomIn(channel) - lane.charged - lane.reserved;
       if (best === undefined || left > best.left) best = { lane, left };
     }
     if (best === undefined && failure !== undefined) throw failure;
@@ -266,27 +271,35 @@ export class PayerBook {
     });
   }
 
-  /** Brings a lane to where it could pay: state known, unknown calls asked about, marks on disk. */
+  /** Brings the lane in use to where it could pay: state known, unknown calls asked about, marks on disk. */
   async #prepare(
-    lane: PayerLane,
     channel: ChannelInfo,
     call: { readonly request: PayerRequest; readonly options: { readonly signal?: AbortSignal } },
-  ): Promise<void> {
+  ): Promise<PayerLane> {
     const { amountMax, limit = amountMax } = call.request;
-    const held = this.#calls.unknown(lane).length > 0;
-    if (!lane.healed || lane.lacks || (held && !lane.hasRoom(amountMax, channel.deposit))) {
+    let lane = this.#lanes.of(channel);
+    // The payee may name another lane, which is then asked about as well.
+    for (let asked = 0; asked < 2; asked++) {
+      const held = this.#calls.unknown(lane).length > 0;
+      const full = held && !lane.hasRoom(amountMax, lane.roomIn(channel));
+      if (lane.healed && !lane.lacks && !full) break;
       await this.#healer.heal(lane, call.options);
+      if (!lane.left) break;
+      lane = this.#lanes.of(channel);
     }
-    while (lane.hasRoom(amountMax, channel.deposit) && !this.#marks.cover(lane, amountMax)) {
-      await this.#marks.write(lane, channel.deposit, limit);
+    const room = lane.roomIn(channel);
+    while (lane.hasRoom(amountMax, room) && !this.#marks.cover(lane, amountMax)) {
+      await this.#marks.write(lane, room, limit);
     }
+    return lane;
   }
 
   #ready(lane: PayerLane, channel: ChannelInfo, request: PayerRequest): boolean {
     const { amountMax, limit = amountMax } = request;
     if (channel.state !== 'open' || lane.disputed || !lane.healed || lane.lacks) return false;
-    if (!lane.hasRoom(amountMax, channel.deposit) || !this.#marks.cover(lane, amountMax)) return false;
-    this.#marks.keepAhead(lane, channel.deposit, limit);
+    const room = lane.roomIn(channel);
+    if (!lane.hasRoom(amountMax, room) || !this.#marks.cover(lane, amountMax)) return false;
+    this.#marks.keepAhead(lane, room, limit);
     return true;
   }
 
@@ -294,7 +307,7 @@ export class PayerBook {
     const channel = await this.#parts.channels.channel(id);
     const ours = channel && equalBytes(channel.payer, this.payer) && equalBytes(channel.payee, payee);
     if (!ours) throw new SaharaError('channel-unknown');
-    return this.#laneOf(channel);
+    return this.#lanes.of(channel);
   }
 
   /** Holds a call that another peer of this payer began, unless it has ended. */
@@ -310,26 +323,6 @@ export class PayerBook {
     this.#calls.keep(call);
     await this.#healer.resolve(call, options);
     return call;
-  }
-
-  #laneOf(channel: ChannelInfo): PayerLane {
-    const name = toHex(channel.id);
-    const held = this.#lanes.get(name);
-    if (held) return held;
-    const start = {
-      channel: channel.id,
-      lane: 0,
-      payee: channel.payee,
-      ceilingMark: 0n,
-      sequenceMark: 0,
-      tree: EMPTY_TREE,
-      charge: undefined,
-      disputed: false,
-    };
-    // Nothing here says whether vouchers were signed and lost with an earlier store: the payee knows.
-    const lane = new PayerLane(this.#parts.suite, start);
-    this.#lanes.set(name, lane);
-    return lane;
   }
 
   #take(lane: PayerLane, request: PayerRequest): Promise<PayerReservation> {

@@ -209,8 +209,8 @@ export class PayerCalls {
   }
 
   #payable({ lane }: OpenCall, channel: ChannelInfo, more: bigint): boolean {
-    const open = channel.state === 'open' && !lane.disputed;
-    return open && lane.fits(more, channel.deposit) && this.#parts.marks.cover(lane, more);
+    const open = channel.state === 'open' && !lane.disputed && !lane.left;
+    return open && lane.fits(more, lane.roomIn(channel)) && this.#parts.marks.cover(lane, more);
   }
 
   #raised(call: OpenCall, amountMax: bigint, channel: ChannelInfo): Promise<Signed> {
@@ -218,7 +218,7 @@ export class PayerCalls {
     if (this.find(call.callId) !== call) return Promise.reject(new SaharaError('call-unknown'));
     lane.raise(hold, amountMax);
     this.keep(call);
-    this.#parts.marks.keepAhead(lane, channel.deposit, limit);
+    this.#parts.marks.keepAhead(lane, lane.roomIn(channel), limit);
     return this.#parts.vouchers.next(lane);
   }
 
@@ -228,13 +228,14 @@ export class PayerCalls {
     if (journal.failure) throw journal.failure;
     if (!lane.healed) await this.#healer?.heal(lane);
     const channel = await channels.channel(lane.channel);
-    if (channel?.state !== 'open') throw new SaharaError('channel-closing');
+    // What the payee does not serve any more goes on no further, like a channel that ends.
+    if (channel?.state !== 'open' || lane.left) throw new SaharaError('channel-closing');
     if (lane.disputed) throw new SaharaError('receipt-invalid', { reason: 'the channel is in dispute' });
     const more = amountMax > hold.amountMax ? amountMax - hold.amountMax : 0n;
-    const { deposit } = channel;
-    while (lane.fits(more, deposit) && !marks.cover(lane, more)) await marks.write(lane, deposit, limit);
-    if (!lane.fits(more, deposit)) {
-      const left = deposit - lane.charged - lane.reserved;
+    const room = lane.roomIn(channel);
+    while (lane.fits(more, room) && !marks.cover(lane, more)) await marks.write(lane, room, limit);
+    if (!lane.fits(more, room)) {
+      const left = room - lane.charged - lane.reserved;
       throw new SaharaError('funds-insufficient', { wanted: String(more), left: String(left) });
     }
     return this.#raised(call, amountMax, channel);

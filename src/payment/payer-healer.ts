@@ -9,7 +9,7 @@ import { SaharaError } from '../base/errors.ts';
 import { point } from '../base/points.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import type { CallEnding } from '../protocol/call.ts';
-import type { PublicKey } from '../protocol/ids.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
 import { receipt as receiptSchema, voucher as voucherSchema } from '../protocol/payment.ts';
 import {
   type PaymentAnswer,
@@ -42,6 +42,10 @@ export interface HealerBook {
   openCalls(lane: PayerLane): readonly OpenCall[];
   /** Nothing was charged for the call. */
   drop(call: OpenCall): void;
+  /** A lane of the channel that was ever in use. */
+  laneOf(channel: Hash, lane: number): PayerLane | undefined;
+  /** The payee serves the lane `serves` of this one's channel. Throws when the channel has no room for another. */
+  moved(lane: PayerLane, serves: number): void;
 }
 
 /** Brings lanes up to what their payees have signed. */
@@ -55,7 +59,7 @@ export class PayerHealer {
     this.#book = book;
   }
 
-  /** Asks the payee of `lane` until nothing is missing. Throws `receipt-invalid`, or why it cannot be asked. */
+  /** Asks the payee of `lane` until nothing is missing, and which lane it serves. Throws `receipt-invalid`, or why it cannot be asked. */
   heal(lane: PayerLane, options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const healing =
       this.#healing.get(lane) ?? this.#heal(lane, options).finally(() => this.#healing.delete(lane));
@@ -64,6 +68,7 @@ export class PayerHealer {
   }
 
   async #heal(lane: PayerLane, options: { readonly signal?: AbortSignal }): Promise<void> {
+    let serves = lane.lane;
     for (;;) {
       const from = lane.count;
       const answer = await this.#ask(
@@ -73,12 +78,14 @@ export class PayerHealer {
       );
       if (answer.type !== 'state') throw new SaharaError('malformed', { reason: 'another answer' });
       point('payer:asked');
+      serves = answer.serves;
       await this.#recall(lane, answer.voucher);
       for (const ending of answer.endings) await this.#take(lane, ending);
       if (answer.endings.length < STATE_ENDINGS_MAX || lane.count === from) break;
     }
     for (const call of this.#book.openCalls(lane)) await this.resolve(call, options);
-    lane.healed = true;
+    if (serves === lane.lane) lane.heal();
+    else if (!lane.left) this.#book.moved(lane, serves);
   }
 
   async #recall(lane: PayerLane, shown: Signed | undefined): Promise<void> {
@@ -95,10 +102,12 @@ export class PayerHealer {
   async #take(lane: PayerLane, ending: CallEnding): Promise<void> {
     const { receipt, charge } = ending;
     if (charge === undefined) throw new SaharaError('receipt-invalid', { reason: 'no charge' });
-    const { channel, lane: number, payee } = lane;
-    const checked = await checkEnding(this.#parts, { channel, lane: number, payee }, { receipt, charge });
-    if (lane.has(checked.receipt.sequence)) return;
-    this.#book.accept(lane, checked);
+    const { channel, payee } = lane;
+    // A call that was asked again under its id may have ended on another lane than it began.
+    const on = this.#book.laneOf(channel, receiptSchema.decode(receipt.payload).lane) ?? lane;
+    const checked = await checkEnding(this.#parts, { channel, lane: on.lane, payee }, { receipt, charge });
+    if (on.has(checked.receipt.sequence)) return;
+    this.#book.accept(on, checked);
   }
 
   /**

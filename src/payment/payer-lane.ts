@@ -16,6 +16,7 @@ import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { JournalSource } from './journal.ts';
 import { LEASES_PER_CHANNEL_MAX, RECEIPTS_AHEAD_MAX, ROOTS_REMEMBERED } from './limits.ts';
+import type { ChannelInfo } from './ports.ts';
 import { bookKey, payerLaneRecord } from './records.ts';
 
 /** What a payer's lane is opened with. */
@@ -28,6 +29,10 @@ export interface PayerLaneStart {
   readonly tree: ReceiptTree;
   readonly charge: { readonly signed: Signed; readonly terms: Charge } | undefined;
   readonly disputed: boolean;
+  /** Its place among the channel's lanes, in the order in which they were in use, from 0. */
+  readonly place: number;
+  /** Most that the payee can claim on the lanes before it, grains. */
+  readonly before: bigint;
 }
 
 /** A call's part of the lane: what its vouchers cover so far, grains. */
@@ -40,6 +45,8 @@ export class PayerLane implements JournalSource {
   readonly channel: Hash;
   readonly lane: number;
   readonly payee: PublicKey;
+  readonly place: number;
+  readonly before: bigint;
   readonly #suite: Suite;
   readonly #holds = new Set<PayerHold>();
   readonly #ahead = new Map<number, SumNode>();
@@ -63,12 +70,18 @@ export class PayerLane implements JournalSource {
   marking: Promise<void> | undefined;
   /** Whether what was signed last is known: false when opened, until the payee was asked. */
   healed = false;
+  /** The payee serves another lane: nothing more is promised on this one. */
+  left = false;
+  /** Whether the highest ceiling signed is known: since it was opened the payee was asked about it. */
+  #exact = false;
 
   constructor(suite: Suite, start: PayerLaneStart) {
     this.#suite = suite;
     this.channel = start.channel;
     this.lane = start.lane;
     this.payee = start.payee;
+    this.place = start.place;
+    this.before = start.before;
     this.#tree = start.tree;
     this.#counted = this.#rootNow.sum;
     this.#trees.set(start.tree.count, start.tree);
@@ -77,6 +90,32 @@ export class PayerLane implements JournalSource {
     this.#disputed = start.disputed;
     this.marks = { ceiling: start.ceilingMark, sequence: start.sequenceMark };
     this.wanted = this.marks;
+  }
+
+  /** Grains of the deposit that this lane can promise: neither announced to leave nor promised on lanes before. */
+  roomIn({ deposit, leaving }: ChannelInfo): bigint {
+    return deposit - leaving - this.before;
+  }
+
+  /** The payee was asked: what was signed last is known. */
+  heal(): void {
+    this.healed = true;
+    this.#exact = true;
+  }
+
+  /**
+   * Nothing more is promised here. Returns the most that the payee can claim on it, grains: the highest ceiling that was
+   * signed, and where that is not known the highest that may have been.
+   */
+  leave(): bigint {
+    this.left = true;
+    this.healed = false;
+    return this.#exact ? this.#ceiling : this.marks.ceiling;
+  }
+
+  /** Whether nothing was ever promised or held on it. */
+  get untouched(): boolean {
+    return this.wanted.sequence === 0 && this.#sequence === 0 && this.#holds.size === 0 && this.count === 0;
   }
 
   /** Grains of all receipts accepted. */
@@ -231,6 +270,8 @@ export class PayerLane implements JournalSource {
       tree: this.#tree,
       charge: this.#charge?.signed,
       disputed: this.#disputed,
+      place: this.place,
+      before: this.before,
     });
     into.push({ type: 'put', key: bookKey.lane(this.channel, this.lane), value }, ...this.#operations);
     this.#operations = [];

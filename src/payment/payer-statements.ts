@@ -1,5 +1,5 @@
 /** What a payer's books say about a channel. */
-import { equalBytes, prefixEnd } from '../base/bytes.ts';
+import { equalBytes, prefixEnd, toHex } from '../base/bytes.ts';
 import type { Store } from '../base/store.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import type { SumNode } from '../protocol/receipt-tree.ts';
@@ -50,19 +50,32 @@ export function standingOf(lanes: Iterable<PayerLane>, payee: PublicKey): PayeeS
   return { receipts, paid };
 }
 
-/** The balance of a lane. */
-export function balanceOf(lane: PayerLane): ChannelBalance {
-  const { channel, payee, charged, reserved, ceiling, count, disputed } = lane;
-  return { channel, payee, charged, reserved, ceiling, receipts: count, disputed };
+/** The balances of channels: all lanes of each together. */
+export function balancesOf(lanes: Iterable<PayerLane>): readonly ChannelBalance[] {
+  const balances = new Map<string, ChannelBalance>();
+  for (const { channel, payee, charged, reserved, ceiling, count, disputed } of lanes) {
+    const name = toHex(channel);
+    const sum = balances.get(name);
+    balances.set(name, {
+      channel,
+      payee,
+      charged: charged + (sum?.charged ?? 0n),
+      reserved: reserved + (sum?.reserved ?? 0n),
+      ceiling: ceiling + (sum?.ceiling ?? 0n),
+      receipts: count + (sum?.receipts ?? 0),
+      disputed: disputed || (sum?.disputed ?? false),
+    });
+  }
+  return [...balances.values()];
 }
 
 /** The evidence of a lane: O(n) in its receipts. */
 export async function evidenceOf(
   store: Store,
-  channel: Hash,
+  at: { readonly channel: Hash; readonly lane: number },
   lane: PayerLane | undefined,
 ): Promise<ChannelEvidence> {
-  const prefix = bookKey.orders(channel, 0);
+  const prefix = bookKey.orders(at.channel, at.lane);
   const lt = prefixEnd(prefix);
   const leaves: SumNode[] = [];
   for await (const [, value] of store.entries({ gte: prefix, ...(lt && { lt }) })) {

@@ -81,16 +81,19 @@ async function answer(book: PayeeBook, { ask, payer }: PaymentQuery): Promise<To
   const lane = await book.lanes.find(ask.channel, ask.lane);
   if (lane === undefined) {
     return {
-      answer: { type: 'state', voucher: undefined, charge: undefined, endings: [] },
+      answer: { type: 'state', serves: book.lane, voucher: undefined, charge: undefined, endings: [] },
       fromPayer: false,
     };
   }
   if (!equalBytes(lane.payer, payer)) throw new SaharaError('channel-unknown');
+  // Told is only what is written by then: what left must never be forgotten (PAY-50).
+  const { charge } = lane.signed;
   const endings = await book.lanes.endings(lane, ask.fromSequence, STATE_ENDINGS_MAX);
   const answer: PaymentAnswer = {
     type: 'state',
+    serves: book.lane,
     voucher: lane.voucher?.signed,
-    charge: lane.signed.charge,
+    charge,
     endings: endings.map(({ receipt, charge }) => ({ receipt, charge })),
   };
   return { answer, fromPayer: true };

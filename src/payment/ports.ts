@@ -14,6 +14,10 @@ export interface ChannelInfo {
   /** Grains paid out of it so far. */
   readonly claimed: bigint;
   readonly state: 'open' | 'closing';
+  /** What is announced to leave the deposit, grains: nothing more is served for it. */
+  readonly leaving: bigint;
+  /** What was paid out lane by lane, grains. */
+  readonly lanes: readonly { readonly lane: number; readonly paid: bigint }[];
 }
 
 /** Channels of the ledger. Answers come from committed blocks only. */

@@ -62,6 +62,10 @@ export interface PayerLaneRecord {
   readonly charge: Signed | undefined;
   /** The payee's statements contradict each other: nothing more is paid on this channel. */
   readonly disputed: boolean;
+  /** Its place among the channel's lanes, in the order in which they were in use, from 0. */
+  readonly place: number;
+  /** Most that the payee can claim on the lanes before it, grains. */
+  readonly before: bigint;
 }
 
 /** The stored form of a payer's lane. */
@@ -72,6 +76,8 @@ export const payerLaneRecord: Schema<PayerLaneRecord> = record('payer-lane', {
   tree: receiptTree,
   charge: optional(signed),
   disputed: bool,
+  place: u32,
+  before: grains,
 });
 
 /** A call that is under way or whose end is unknown, at its payer. */
@@ -117,10 +123,14 @@ const LETTER = {
   open: utf8('o'),
 } as const;
 
+/** Where a payee's book keeps which lane it serves. */
+export const RUN_KEY: Uint8Array = utf8('r');
+
 /** Keys of the books. */
 export const bookKey = {
   lane: (channel: Hash, lane: number): Uint8Array => concat(LETTER.lane, channel, u32be(lane)),
   lanes: (): Uint8Array => LETTER.lane,
+  lanesOf: (channel: Hash): Uint8Array => concat(LETTER.lane, channel),
   asset: (channel: Hash, lane: number, asset: Hash): Uint8Array =>
     concat(LETTER.asset, channel, u32be(lane), asset),
   assets: (channel: Hash, lane: number): Uint8Array => concat(LETTER.asset, channel, u32be(lane)),

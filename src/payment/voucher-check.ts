@@ -4,7 +4,6 @@ import { SaharaError } from '../base/errors.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { type Voucher, voucher as voucherSchema } from '../protocol/payment.ts';
 import type { Signed } from '../protocol/signing.ts';
-import { LANES_MAX } from './limits.ts';
 import type { ChannelInfo, ChannelView } from './ports.ts';
 
 /** What a voucher is checked with. */
@@ -14,13 +13,15 @@ export interface VoucherCheckParts {
   readonly clock: Clock;
   /** Whose channels these are. */
   readonly operator: { readonly publicKey: PublicKey };
+  /** The lane that is served. Default 0. */
+  readonly lane?: number;
 }
 
 /**
  * Everything about a voucher that needs neither its signature nor what is already held: shape, network, lane,
  * channel, parties, the channel's state and the voucher's own end. The first fault in that order is thrown:
- * `voucher-invalid`, `channel-unknown`, `channel-closing` or `voucher-stale`. For a call that was taken before, the last
- * two are no faults.
+ * `voucher-invalid`, `voucher-stale` for a lane that is not served, `channel-unknown`, `channel-closing` or
+ * `voucher-stale`. For a call that was taken before, the last two are no faults.
  */
 export async function checkVoucher(
   parts: VoucherCheckParts,
@@ -28,7 +29,9 @@ export async function checkVoucher(
 ): Promise<{ readonly terms: Voucher; readonly channel: ChannelInfo }> {
   const terms = decoded(offered.voucher);
   if (terms.network !== parts.network) throw invalid('another network');
-  if (terms.lane >= LANES_MAX) throw invalid('reserved lane');
+  if (terms.lane !== (parts.lane ?? 0)) {
+    throw new SaharaError('voucher-stale', { reason: 'another lane is served', lane: terms.lane });
+  }
   const found = parts.channels.channel(terms.channel);
   const channel = found instanceof Promise ? await found : found;
   if (channel === undefined) throw new SaharaError('channel-unknown');

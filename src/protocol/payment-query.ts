@@ -57,6 +57,8 @@ export const paymentQuery: Schema<PaymentQuery> = record('payment-query', {
 export type PaymentAnswer =
   | {
       readonly type: 'state';
+      /** The lane that the payee serves; vouchers for another are refused. */
+      readonly serves: number;
       /** The highest voucher that the payee holds. */
       readonly voucher: Signed | undefined;
       /** The last charge that it signed. */
@@ -76,6 +78,7 @@ export const paymentAnswer: Schema<PaymentAnswer> = union('payment-answer', {
   state: [
     1,
     record('payment-state', {
+      serves: u32,
       voucher: optional(signed),
       charge: optional(signed),
       endings: list(callEnding, PAYMENT_ENDINGS_MAX),

@@ -235,7 +235,7 @@ describe('vouchers', () => {
     };
     const unknown = new Uint8Array(32).fill(0xff);
     expect(await attempt({ network: 'other', channel: unknown })).toBe('voucher-invalid');
-    expect(await attempt({ lane: 1, channel: unknown })).toBe('voucher-invalid');
+    expect(await attempt({ lane: 1, channel: unknown })).toBe('voucher-stale');
     expect(await attempt({ channel: unknown, ...past })).toBe('channel-unknown');
     expect(await attempt({ channel: other.id, ...past })).toBe('voucher-invalid');
     rig.channels.change(openChannel().id, { state: 'closing' });

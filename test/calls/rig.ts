@@ -83,6 +83,8 @@ export function openChannel(deposit = 1_000_000n): ChannelInfo {
     deposit,
     claimed: 0n,
     state: 'open',
+    leaving: 0n,
+    lanes: [],
   };
 }
 
@@ -177,6 +179,8 @@ export interface RigOptions {
   readonly payeeStore?: Store;
   /** In front of the payee's store. Default: none. */
   readonly payeeTail?: Tail;
+  /** The lane that the payee serves. Default 0. */
+  readonly payeeLane?: number;
   readonly payerStore?: Store;
   readonly hostStore?: Store;
   readonly callerStore?: Store;
@@ -236,6 +240,7 @@ export async function createRig(options: RigOptions = {}): Promise<Rig> {
       channels,
       network: NETWORK,
       operator: tick(keys.operator),
+      ...(options.payeeLane !== undefined && { lane: options.payeeLane }),
     },
     options.book,
   );

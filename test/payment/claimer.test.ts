@@ -60,7 +60,8 @@ function ledgerOver(
       const { total } = chargeSchema.decode(claim.charge.payload);
       const { ceiling } = voucherSchema.decode(claim.voucher.payload);
       const paid = [total, ceiling, channel.deposit].reduce((a, b) => (b < a ? b : a));
-      channels.change(channel.id, { claimed: paid > channel.claimed ? paid : channel.claimed });
+      const claimed = paid > channel.claimed ? paid : channel.claimed;
+      channels.change(channel.id, { claimed, lanes: [{ lane: 0, paid: claimed }] });
       return 0;
     },
   };
@@ -247,7 +248,10 @@ describe('claims in time', () => {
     await claimer.round();
     await claimer.round();
     expect(warnings).toHaveLength(1);
-    rig.channels.change(rig.channels.all[0]?.id as Uint8Array, { claimed: amount });
+    rig.channels.change(rig.channels.all[0]?.id as Uint8Array, {
+      claimed: amount,
+      lanes: [{ lane: 0, paid: amount }],
+    });
     for await (const _found of unpaid(rig.payee, rig.channels)) expect.unreachable();
     expect(await lost()).toBe(0n);
   });

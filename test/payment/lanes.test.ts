@@ -44,7 +44,7 @@ describe('a lane', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 80 }), (steps) => {
         const deposit = 400n;
-        const lane = emptyLane(suite, CHANNEL, 0, keys.payer.publicKey);
+        const lane = emptyLane(suite, { channel: CHANNEL, lane: 0, payer: keys.payer.publicKey, others: [] });
         const live: Hold[] = [];
         let [nowMs, ceiling, sequence, charged] = [0, 0n, 0, 0n];
         for (const action of steps) {
@@ -109,7 +109,7 @@ describe('a lane', () => {
   });
 
   it('PAY-3 PAY-4: a voucher whose ceiling falls or whose sequence stands still while it rises is stale', () => {
-    const lane = emptyLane(suite, CHANNEL, 0, keys.payer.publicKey);
+    const lane = emptyLane(suite, { channel: CHANNEL, lane: 0, payer: keys.payer.publicKey, others: [] });
     lane.accept({ signed, terms: voucher(100n, 5) });
     const code = (offered: Voucher): string | undefined => lane.faultOf(offered)?.code;
     expect(code(voucher(90n, 6))).toBe('voucher-stale');
@@ -122,7 +122,7 @@ describe('a lane', () => {
   });
 
   it('PAY-12: more assets than a claim can name are folded into the agent, in the receipt already', () => {
-    const lane = emptyLane(suite, CHANNEL, 0, keys.payer.publicKey);
+    const lane = emptyLane(suite, { channel: CHANNEL, lane: 0, payer: keys.payer.publicKey, others: [] });
     lane.accept({ signed, terms: voucher(10n ** 9n, 1) });
     const asset = (n: number): Uint8Array => suite.sha256(Uint8Array.of(n >> 8, n & 255));
     for (let call = 0; call < 20; call++) {
@@ -211,6 +211,8 @@ function payerLane(): PayerLane {
     payee: keys.operator.publicKey,
     ceilingMark: 0n,
     sequenceMark: 0,
+    place: 0,
+    before: 0n,
   };
   const lane = new PayerLane(suite, { ...start, tree: EMPTY_TREE, charge: undefined, disputed: false });
   lane.reserve({ amountMax: 1_000n });

@@ -38,7 +38,7 @@ async function openBook(
       // The first question is for the channel's state, the later ones for calls.
       ask: () =>
         asked++ === 0
-          ? answer({ type: 'state', voucher: undefined, charge: undefined, endings: [] })
+          ? answer({ type: 'state', serves: 0, voucher: undefined, charge: undefined, endings: [] })
           : answer({ type: 'ending', state: options.state?.() ?? 'unknown', ending: undefined }),
     },
   });

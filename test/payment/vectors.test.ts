@@ -21,6 +21,8 @@ function channelsOf(file: VectorFile, state: unknown): Channels {
     deposit: amount(file, 'deposit'),
     claimed: 0n,
     state: state === 'closing' ? 'closing' : 'open',
+    leaving: 0n,
+    lanes: [],
   });
 }
 
@@ -73,7 +75,13 @@ describe('voucher.json', () => {
 
 describe('ending.json', () => {
   const file = vectors('ending');
-  const nothing = paymentAnswer.encode({ type: 'state', voucher: undefined, charge: undefined, endings: [] });
+  const nothing = paymentAnswer.encode({
+    type: 'state',
+    serves: 0,
+    voucher: undefined,
+    charge: undefined,
+    endings: [],
+  });
 
   interface Ending {
     readonly receipt: string;

@@ -189,21 +189,21 @@ async function checkChannel(
 ): Promise<void> {
   const { truth } = world;
   const { payer, payee } = channel;
-  const lane = await running.payee.payee.lanes.find(channel.key, 0);
+  const lanes = await running.payee.payee.lanes.ofChannel(channel.key);
   const pair = `${payer} -> ${payee}`;
-  const charged = lane?.charged ?? 0n;
-  if (lane) {
+  const charged = lanes.reduce((sum, lane) => sum + lane.charged, 0n);
+  for (const lane of lanes) {
     const endings = await running.payee.payee.lanes.endings(lane, 0, Number.MAX_SAFE_INTEGER);
     const receipts = endings.map(({ receipt }) => receiptSchema.decode(receipt.payload));
     const ids = new Set(receipts.map(({ callId }) => toHex(callId)));
     truth.demand(ids.size === receipts.length, () => `${pair}: a call was charged twice`);
     const sum = receipts.reduce((total, { amount }) => total + amount, 0n);
     const ceiling = lane.voucher?.terms.ceiling ?? 0n;
-    truth.demand(charged <= ceiling, () => `${pair}: charged ${charged}, promised were ${ceiling}`);
+    truth.demand(lane.charged <= ceiling, () => `${pair}: charged ${lane.charged}, promised were ${ceiling}`);
     const whole = payee.crashes.power === 0;
     truth.demand(
-      !whole || sum === charged,
-      () => `${pair}: receipts come to ${sum}, charged were ${charged}`,
+      !whole || sum === lane.charged,
+      () => `${pair}: receipts come to ${sum}, charged were ${lane.charged}`,
     );
     truth.demand(
       !whole || receipts.length === lane.count,

@@ -29,6 +29,9 @@ const PLANTS: Readonly<Record<Mutation, (world: World) => void>> = {
     for (const party of hosts(world)) party.temper.payee = overcharging;
   },
   'forgetful-disk': () => {},
+  'one-lane': (world) => {
+    for (const party of hosts(world)) party.temper.lane = 1;
+  },
   'eternal-adverts': (world) => {
     for (const party of world.parties) {
       // Without time nothing ever expires.

@@ -44,6 +44,8 @@ export interface PartyParts {
 export interface Temper {
   /** Puts something between the host and the payee's book. */
   payee?: (book: PayeeBook) => PayeePort;
+  /** The lane that its payee's book serves, whatever it drew. */
+  lane?: number;
   /** Changes the host's side of each call. */
   hostStream?: (stream: CallStream) => CallStream;
   /** Signs for the operator where it pays. */
@@ -86,6 +88,11 @@ export class Party {
     this.clockFault = parts.clockFault;
     const { scheduler, options } = parts.world;
     this.disk = new Disk(scheduler, parts.random, { forgetful: options.mutation === 'forgetful-disk' });
+  }
+
+  /** Names the time since its system last lost what was not on disk. */
+  get boot(): string {
+    return String(this.crashes.power + this.crashes.lost);
   }
 
   /** Whether it runs or is starting. */

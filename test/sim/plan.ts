@@ -9,7 +9,8 @@ export type Mutation =
   | 'generous-vouchers'
   | 'endless-calls'
   | 'minted-grain'
-  | 'overcharge';
+  | 'overcharge'
+  | 'one-lane';
 
 /** How a story is told. */
 export interface StoryOptions {

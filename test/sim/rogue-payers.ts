@@ -40,11 +40,15 @@ const DEADLINE_MS = 15_000;
 const FLOOD = 12;
 /** How long a stream stands open on which nothing is said, milliseconds. */
 const SILENT_MS = 20_000;
+/** How often a host is looked at that may have lost its disk, milliseconds. */
+const LURE_MS = 4_000;
 /** Words that an opening's cover has to reach for in a metered call. */
 const UNITS_MIN = 32;
 
 interface Channel {
   readonly id: Uint8Array;
+  /** Its payee, whose lane is asked of nobody. */
+  readonly host: Party;
   readonly deposit: bigint;
   sequence: number;
   ceiling: bigint;
@@ -77,20 +81,36 @@ export class RoguePayer {
   /** Spreads its tricks over the story. */
   schedule(): void {
     const random = this.#random;
-    const { plan, scheduler, truth } = this.#world;
+    const { plan, scheduler } = this.#world;
     const agents = this.#world.agents().filter((agent) => !this.#party.agents.includes(agent));
     for (let left = 2 + random.below(12); left > 0 && agents.length > 0; left--) {
       const trick = random.pick(TRICKS);
       const agent = random.pick(agents);
-      const play = (): void => {
-        this.#play(agent, trick).catch((error: unknown) => {
-          // What it is refused is its own affair; a defect is not.
-          const text = String(error);
-          truth.demand(!text.includes('internal'), () => `${this.#party} ${trick}: ${text}`);
-        });
-      };
-      scheduler.after(500 + random.below(plan.durationMs), play);
+      scheduler.after(500 + random.below(plan.durationMs), () => this.#begin(agent, trick));
     }
+    for (const agent of agents) this.#lure(agent, 0);
+  }
+
+  /** Calls a host that may have lost what it signed as if it had never called: before, and right after it is back. */
+  #lure(agent: SimAgent, losses: number): void {
+    const { plan, scheduler } = this.#world;
+    const { crashes, running } = this.#world.hostOf(agent);
+    const now = crashes.power + crashes.lost;
+    const back = now > losses && running !== undefined;
+    if (back || scheduler.nowMs < LURE_MS) this.#begin(agent, 'none');
+    if (scheduler.nowMs < plan.durationMs) this.#later(agent, back ? now : losses);
+  }
+
+  #later(agent: SimAgent, losses: number): void {
+    this.#world.scheduler.after(LURE_MS, () => this.#lure(agent, losses));
+  }
+
+  #begin(agent: SimAgent, trick: Trick): void {
+    this.#play(agent, trick).catch((error: unknown) => {
+      // What it is refused is its own affair; a defect is not.
+      const text = String(error);
+      this.#world.truth.demand(!text.includes('internal'), () => `${this.#party} ${trick}: ${text}`);
+    });
   }
 
   /** Whether a trick is under way. */
@@ -207,7 +227,7 @@ export class RoguePayer {
     const payload = voucherSchema.encode({
       network,
       channel: channel.id,
-      lane: 0,
+      lane: channel.host.running?.payee.lane ?? 0,
       ceiling: trick === 'over-deposit' ? channel.deposit + 1n : channel.ceiling,
       sequence,
       receiptCount: 0,
@@ -278,7 +298,8 @@ export class RoguePayer {
     await running.wallet.send({ type: 'open-channel', payee: operator, deposit });
     const [found] = await running.wallet.channels.between(this.#party.signer.publicKey, operator);
     if (!found) return undefined;
-    const channel = { id: found.id, deposit: found.deposit, sequence: 0, ceiling: 0n };
+    const host = this.#world.hostOf(agent);
+    const channel = { id: found.id, host, deposit: found.deposit, sequence: 0, ceiling: 0n };
     this.#channels.set(toHex(operator), channel);
     return channel;
   }

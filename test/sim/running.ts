@@ -22,6 +22,7 @@ import { createDirectory, type Directory } from '../../src/mesh/directory.ts';
 import { type Claimer, createClaimer } from '../../src/payment/claimer.ts';
 import { recoverTail } from '../../src/payment/journal.ts';
 import { createPayeeBook, type PayeeBook } from '../../src/payment/payee-book.ts';
+import { openPayeeRun } from '../../src/payment/payee-run.ts';
 import { PayerBook } from '../../src/payment/payer-book.ts';
 import {
   createTickSigner,
@@ -145,6 +146,7 @@ async function openBooks(ground: Ground): Promise<Books> {
   // The book gathers what commits in a tick itself, so its signer need not wait for another.
   const charges = createTickSigner({ suite, signer: party.signer, network, defer: queueMicrotask });
   const { channels } = wallet;
+  const run = await openPayeeRun({ store: storeOf('payee'), dice: ground.dice, boot: party.boot });
   const running = await openRunningCalls({ store: storeOf('running') });
   const payee = createPayeeBook({
     ...ground,
@@ -152,6 +154,7 @@ async function openBooks(ground: Ground): Promise<Books> {
     tail,
     channels,
     operator: charges,
+    lane: party.temper.lane ?? run.lane,
     kept: running,
   });
   servePayments(mesh, { book: payee, verifier, clock, replay, network });
@@ -213,7 +216,7 @@ async function openHost(ground: Ground, books: Books, records: CallRecords): Pro
     {
       ...ground,
       replay: books.replay,
-      payee: party.temper.payee?.(books.payee) ?? books.payee,
+      payee: world.truth.watchPayee(party.temper.payee?.(books.payee) ?? books.payee, party, life),
       records,
       quota: await openQuotaBook({ store: storeOf('quota'), clock }),
       agents: { find: (key) => hosted.find(({ card }) => equalBytes(card.agent, key)) },

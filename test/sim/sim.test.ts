@@ -7,7 +7,7 @@ const BATCH = 15;
 /** Larger stories are for `npm run sim`. */
 const PARTIES_MAX = 11;
 /** Stories within which a planted defect must be found. */
-const CAUGHT_WITHIN = 120;
+const CAUGHT_WITHIN = 250;
 /** Life of an advert. */
 const ADVERT_MS = 60_000;
 /** Nothing here depends on speed; a machine may be busy. */
@@ -18,6 +18,11 @@ const MUTATIONS: readonly (readonly [Mutation, (plan: Plan) => boolean])[] = [
   ['double-charge', () => true],
   ['overcharge', () => true],
   ['forgetful-disk', ({ faults }) => faults.crashes + faults.tripwires > 0],
+  [
+    'one-lane',
+    ({ faults, roguePayers }) =>
+      roguePayers > 0 && (faults.powerLoss || faults.lostDisks) && faults.crashes + faults.tripwires > 0,
+  ],
   ['eternal-adverts', ({ faults, probesPerRound }) => probesPerRound === 0 && faults.outageMs > ADVERT_MS],
   ['generous-vouchers', () => true],
   ['endless-calls', () => true],

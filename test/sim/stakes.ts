@@ -1,11 +1,11 @@
 /**
  * What payers have promised, channel by channel, as whoever sees every reservation knows it. A payee can be paid what
- * was settled and what was covered besides at one time; never more, whatever it claims.
+ * was settled and what was covered besides at one time, on each lane; never more, whatever it claims.
  */
 import { toHex } from '../../src/base/bytes.ts';
 import type { PayerBook } from '../../src/payment/payer-book.ts';
 import type { PayerReservation } from '../../src/payment/payer-reservation.ts';
-import { receipt as receiptSchema } from '../../src/protocol/payment.ts';
+import { receipt as receiptSchema, voucher as voucherSchema } from '../../src/protocol/payment.ts';
 import type { Signed } from '../../src/protocol/signing.ts';
 import type { Party } from './party.ts';
 
@@ -23,13 +23,16 @@ export interface Stake {
 
 /** The stakes of all payers. */
 export class Stakes {
-  readonly #channels = new Map<string, Stake>();
+  /** By channel and lane. */
+  readonly #channels = new Map<string, Map<number, Stake>>();
   readonly #pairs = new Map<string, { readonly pending: Map<string, bigint>; readonly stakes: Set<Stake> }>();
   #reservations = 0;
 
-  /** Most that was ever at stake on a channel, grains. */
-  mostOf(channel: Uint8Array | string): bigint {
-    return this.#channels.get(typeof channel === 'string' ? channel : toHex(channel))?.most ?? 0n;
+  /** Most that was ever at stake on a channel's lane, or on each of its lanes together, grains. */
+  mostOf(channel: Uint8Array | string, lane?: number): bigint {
+    const lanes = this.#channels.get(typeof channel === 'string' ? channel : toHex(channel));
+    if (lane !== undefined) return lanes?.get(lane)?.most ?? 0n;
+    return [...(lanes?.values() ?? [])].reduce((sum, { most }) => sum + most, 0n);
   }
 
   /** The payer's book of `party`, watched. */
@@ -43,7 +46,7 @@ export class Stakes {
         for (const stake of pair.stakes) raised(stake);
         try {
           const lease = await book.reserve(request, options);
-          const stake = this.#stake(party, request.payee, lease.channel);
+          const stake = this.#stake(party, request.payee, lease);
           stake.open.set(name, request.amountMax);
           return watchLease(lease, stake, name);
         } finally {
@@ -52,8 +55,8 @@ export class Stakes {
         }
       },
       recall: async (request, options) => {
-        const stake = this.#stake(party, request.payee, request.channel);
         const id = toHex(request.callId);
+        const stake = this.#stakeOf(request.channel, id) ?? this.#stake(party, request.payee, request);
         const name = [...stake.open.keys()].findLast((known) => known.startsWith(id)) ?? id;
         cover(stake, name, request.amountMax);
         const found = await book.recall(request, options);
@@ -74,13 +77,27 @@ export class Stakes {
     return pair;
   }
 
-  #stake(party: Party, payee: Uint8Array, channel: Uint8Array): Stake {
-    const name = toHex(channel);
-    const known = this.#channels.get(name);
+  /** The stake that a call is part of. */
+  #stakeOf(channel: Uint8Array, callId: string): Stake | undefined {
+    const stakes = [...(this.#channels.get(toHex(channel))?.values() ?? [])];
+    return (
+      stakes.find(({ open }) => [...open.keys()].some((name) => name.startsWith(callId))) ?? stakes.at(-1)
+    );
+  }
+
+  #stake(
+    party: Party,
+    payee: Uint8Array,
+    { channel, voucher }: { readonly channel: Uint8Array; readonly voucher?: Signed | undefined },
+  ): Stake {
+    const lane = voucher ? voucherSchema.decode(voucher.payload).lane : 0;
+    const lanes = this.#channels.get(toHex(channel)) ?? new Map<number, Stake>();
+    this.#channels.set(toHex(channel), lanes);
+    const known = lanes.get(lane);
     if (known) return known;
     const pair = this.#pair(party, payee);
     const stake = { settled: 0n, open: new Map<string, bigint>(), most: 0n, pending: pair.pending };
-    this.#channels.set(name, stake);
+    lanes.set(lane, stake);
     pair.stakes.add(stake);
     raised(stake);
     return stake;

@@ -2,6 +2,7 @@
  * Who knows everything: every frame that a party sent or got, every receipt that was signed, every cover that was
  * promised. What must always hold is checked as it happens; `invariants.ts` checks the rest when all is quiet.
  */
+import type { PayeePort } from '../../src/agent/ports.ts';
 import { equalBytes, toHex } from '../../src/base/bytes.ts';
 import type { CallFrame, CallStream } from '../../src/mesh/interface.ts';
 import {
@@ -16,6 +17,7 @@ import { callResume, callVoucher, resumeRequest } from '../../src/protocol/check
 import { envelope } from '../../src/protocol/envelope.ts';
 import {
   chargeOf,
+  charge as chargeSchema,
   type Receipt,
   receipt as receiptSchema,
   voucher as voucherSchema,
@@ -24,8 +26,8 @@ import type { Signed, TickSigner } from '../../src/protocol/signing.ts';
 import { inputUnits, UnitCounter } from '../../src/protocol/units.ts';
 import type { CrashKind } from './disk.ts';
 import type { Party, SimAgent } from './party.ts';
-import { Stakes } from './stakes.ts';
-import type { Scheduler } from './time.ts';
+import { overlay, Stakes } from './stakes.ts';
+import type { Life, Scheduler } from './time.ts';
 import type { Trace } from './trace.ts';
 import { watchStream } from './watched.ts';
 
@@ -82,6 +84,9 @@ export class Truth {
   readonly rogues: Set<Party> = new Set();
   /** Told of every step of every call, before what follows from it. */
   onStep: (step: CallStep, party: Party) => void = () => {};
+  readonly #charges = new Map<string, Map<number, { readonly hex: string; readonly total: bigint }>>();
+  /** Receipts by channel, lane and sequence. */
+  readonly #sequences = new Map<string, string>();
   readonly #scheduler: Scheduler;
   readonly #trace: Trace;
   readonly #agentOf: (key: Uint8Array) => SimAgent | undefined;
@@ -122,8 +127,8 @@ export class Truth {
     let next = 0;
     const promised = (voucher: Signed | undefined): void => {
       if (!voucher || this.rogues.has(party) || !call?.agent) return;
-      const { ceiling, channel } = voucherSchema.decode(voucher.payload);
-      const most = this.stakes.mostOf(channel);
+      const { ceiling, channel, lane } = voucherSchema.decode(voucher.payload);
+      const most = this.stakes.mostOf(channel, lane);
       this.demand(
         ceiling <= most,
         () => `${party} promised ${ceiling} grains, at stake were never more than ${most}`,
@@ -197,6 +202,54 @@ export class Truth {
         return signer.sign(type, payload);
       },
     };
+  }
+
+  /** The book that a host of `party` charges with, watched: what is kept can leave as long as `life` lasts (PAY-50). */
+  watchPayee(payee: PayeePort, party: Party, life: Life): PayeePort {
+    return overlay(payee, {
+      admit: async (request) => {
+        const lease = await payee.admit(request);
+        return overlay(lease, {
+          commit: async (draft, agent) => {
+            const ending = await lease.commit(draft, agent);
+            if (life.alive && !this.rogues.has(party)) {
+              this.#charged(ending.charge.payload, party);
+              this.#received(ending.receipt.payload, party);
+            }
+            return ending;
+          },
+        });
+      },
+    });
+  }
+
+  /** No two receipts of `party` are for one sequence. */
+  #received(payload: Uint8Array, party: Party): void {
+    const { channel, lane, sequence } = receiptSchema.decode(payload);
+    if (!channel) return;
+    const place = `${toHex(channel)}/${lane}/${sequence}`;
+    const known = this.#sequences.get(place) ?? toHex(payload);
+    this.#sequences.set(place, known);
+    this.demand(known === toHex(payload), () => `${party} signed two receipts for ${place.slice(0, 6)}`);
+  }
+
+  /** No two charges of `party` are for one sequence, and none falls. */
+  #charged(payload: Uint8Array, party: Party): void {
+    const { channel, lane, sequence, total } = chargeSchema.decode(payload);
+    const name = `${toHex(channel)}/${lane}`;
+    const said =
+      this.#charges.get(name) ?? new Map<number, { readonly hex: string; readonly total: bigint }>();
+    this.#charges.set(name, said);
+    const hex = toHex(payload);
+    for (const [other, one] of said) {
+      const same = other === sequence && one.hex === hex;
+      const rises = (other < sequence && one.total <= total) || (other > sequence && one.total >= total);
+      this.demand(
+        same || rises,
+        () => `${party} signed charge ${other} of ${one.total} and charge ${sequence} of ${total}`,
+      );
+    }
+    said.set(sequence, { hex, total });
   }
 
   /** What the call cost, by what was delivered of it up to `deliveries` frames, grains. */

@@ -159,7 +159,7 @@ async function settledBundle(running: Running, prefix: string): ReturnType<Admin
   });
   if (evidence.settlement !== undefined || receipt.channel === undefined)
     return reply(bundle.encode(evidence));
-  const { leaves } = await payer.evidence(receipt.channel);
+  const { leaves } = await payer.evidence(receipt.channel, receipt.lane);
   const settlement = await settlements.of(receipt, leaves);
   if (settlement === undefined) return reply(bundle.encode(evidence));
   const whole = await provable(running, { ...evidence, settlement });
