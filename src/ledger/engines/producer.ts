@@ -1,7 +1,8 @@
 /**
- * The sequencer's side: makes a block whenever there is work. While channels are closing it makes them at the
- * network's interval instead, work or not: their delays count blocks, so a payer could otherwise shorten its
- * payee's time by filling blocks, and an idle ledger would never end a channel.
+ * The sequencer's side: makes a block whenever there is work, at once for a transaction alone, and after a short wait
+ * for those that are under verification by then. While channels are closing it makes them at the network's interval
+ * instead, work or not: their delays count blocks, so a payer could otherwise shorten its payee's time by filling
+ * blocks, and an idle ledger would never end a channel.
  */
 import { SaharaError } from '../../base/errors.ts';
 import { point } from '../../base/points.ts';
