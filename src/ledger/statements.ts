@@ -98,24 +98,27 @@ export function releaseStatement(
   return { type: 'release', message, signers: signersOf(state, payee, height) };
 }
 
-/** The charges, the receipt and the certificates of evidence against `payee`; unreadable certificates have no signer. */
+/**
+ * The charges, the receipt and the certificates of evidence against `payee`; unreadable certificates have no signer. Keys
+ * count whose time was not over before the height `since`.
+ */
 export function evidenceStatements(
   state: State,
-  height: number,
+  since: number,
   { charges, receipt, evidence }: OpenedEvidence,
   payee: PublicKey,
 ): readonly Statement[] {
   const statements: Statement[] = charges.map(({ message }) => ({
     type: 'charge',
     message,
-    signers: signersOf(state, payee, height),
+    signers: signersOf(state, payee, since),
   }));
   if (receipt === undefined || evidence.type !== 'contradicted-receipt') return statements;
   const { message, terms } = receipt;
-  statements.push({ type: 'receipt', message, signers: signersOf(state, terms.agent, height) });
+  statements.push({ type: 'receipt', message, signers: signersOf(state, terms.agent, since) });
   for (const link of evidence.chain) {
     const issuer = issuerOf(link);
-    const signers = issuer === undefined ? [] : signersOf(state, issuer, height);
+    const signers = issuer === undefined ? [] : signersOf(state, issuer, since);
     statements.push({ type: 'certificate', message: link, signers });
   }
   return statements;

@@ -256,3 +256,41 @@ test('LEDGER-127: a stolen key that was rotated away costs its DID no stake, but
   expect(await told(alice, 2)).toBe('headers-unsigned');
   expect(await told(sequencer, 2)).toBe('ok');
 });
+
+test('LEDGER-73 LEDGER-107: who claims on a lie with the last word of a former key answers for it, however often it rotates', async () => {
+  const ledger = await StakeBench.create();
+  const { bench } = ledger;
+  await ledger.run(alice, bond(10_000n));
+  const channel = await ledger.open(bob, alice, 1_000_000n);
+  const place: LanePlace = {
+    network: bench.network,
+    channel,
+    lane: 0,
+    payer: bob,
+    payee: alice,
+    agent: alice,
+  };
+  const [high, low] = [90n, 40n].map((amount) => chargeOf(place, countedFor(place, [amount])));
+  if (high === undefined || low === undefined) throw new TypeError('two charges');
+  const keys = Array.from({ length: 12 }, (_, i) => person(`row ${i}`));
+  const as = async (key: Signer, action: Action): Promise<string> => {
+    const sender = alice.publicKey;
+    const message = signAction(bench.network, key, bench.nonce(alice), action, { feeMax: FEE, sender });
+    return (await bench.block([message]))[0]?.name ?? '';
+  };
+  expect(await as(alice, register(keys[0] ?? alice))).toBe('ok');
+  expect(await as(keys[0] ?? alice, rotate(keys[0] ?? alice, keys[1] ?? alice))).toBe('ok');
+  const until = ledger.height + RULES.closeDelayBlocks;
+  await ledger.pass(RULES.closeDelayBlocks - 1);
+  const claimed = await ledger.run(bob, { type: 'claim', ...laneClaim(place, high, voucherOf(place, 90n)) });
+  expect([claimed.name, ledger.height]).toEqual(['ok', until]);
+  // She rotates on to have the key forgotten.
+  for (const i of [1, 2])
+    expect(await as(keys[i] ?? alice, rotate(keys[i] ?? alice, keys[i + 1] ?? alice))).toBe('ok');
+  const evidence = contradictionOf(suite, high, low);
+  if (evidence === undefined) throw new TypeError('they agree');
+  expect(await ledger.run(carol, { type: 'challenge', channel, evidence })).toMatchObject({
+    name: 'ok',
+    moved: 3_050n,
+  });
+});

@@ -281,7 +281,7 @@ describe('refusals', () => {
     expect(ledger.balance(alice)).toBe(START - 20n);
   });
 
-  test('LEDGER-71 LEDGER-107: a retired key’s charges count against its DID while they count for it', async () => {
+  test('LEDGER-71 LEDGER-107: a retired key’s charges count against its DID a closing delay longer than for it', async () => {
     const first = person('bob next');
     expect(await runAs(ledger, bob, bob, register(first))).toBe('ok');
     const old = chargeOf(place, countedFor(place, [40n]));
@@ -289,7 +289,7 @@ describe('refusals', () => {
     expect(await runAs(ledger, bob, first, rotate(first, person('bob later')))).toBe('ok');
     const fresh = chargeOf(place, countedFor(place, [20n]), { by: first });
     expect((await challenge(must(contradictionOf(suite, old, fresh)))).name).toBe('ok');
-    await blocks(3);
+    await blocks(6);
     const late = { ...place, lane: 4 };
     const gone = contradictionOf(
       suite,

@@ -165,7 +165,7 @@ describe('rotate-key', () => {
     expect(signersOf(state, alice.publicKey, at)).toHaveLength(9);
     expect(signersOf(state, alice.publicKey, at + CLOSE_DELAY)).toHaveLength(8);
     expect(signersOf(state, alice.publicKey, at + CLOSE_DELAY + 1)).toEqual([keys[6]?.publicKey]);
-    await waitUntil(bench, at + CLOSE_DELAY);
+    await waitUntil(bench, at + 2 * CLOSE_DELAY);
     expect(await by(keys[7] as typeof alice, rotate(keys[7] as typeof alice, keys[8] as typeof alice))).toBe(
       'ok',
     );
@@ -322,6 +322,10 @@ describe('recovery', () => {
     expect(known()?.recovery?.effectiveAt).toBe(at + CLOSE_DELAY + 1);
     await waitUntil(bench, at + CLOSE_DELAY - 1);
     expect(await end()).toBe('recovery-pending');
+    // None of them can be claimed with, but their DID can still be challenged about them.
+    expect(await end()).toBe('rotations-too-many');
+    expect(signersOf(new State(bench.chain.readState), alice.publicKey, height())).toHaveLength(1);
+    await waitUntil(bench, at + 2 * CLOSE_DELAY);
     expect(await end()).toBe('ok');
     expect(known()?.retired).toMatchObject([{ key: quick[6]?.publicKey, retiredAt: height() }]);
   });

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
 import { RESULT_CODES, type ResultName } from '../../src/ledger/result-codes.ts';
 import type { Evidence } from '../../src/protocol/evidence-channel.ts';
+import { LICENCE_PRESETS } from '../../src/protocol/licence.ts';
 import { release } from '../../src/protocol/payment.ts';
 import { signOne } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
@@ -107,11 +108,7 @@ test('LEDGER-11 LEDGER-14: register-asset', () => {
     bounty: 0,
   };
   const parent = { asset: NOWHERE, relation: 'retrieves-from', ppm: 1 } as const;
-  const terms = {
-    ...{ commercial: true, derivatives: 'yes', revenueShare: 0, attribution: false },
-    territories: ['de'],
-  } as const;
-  const unsound = { ...terms, ceiling: undefined, expiresAt: undefined, grant: undefined };
+  const unsound = { ...LICENCE_PRESETS.open, territories: ['de'] };
   return holds({
     kind: 'register-asset',
     paragraph: 14,

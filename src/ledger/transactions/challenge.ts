@@ -100,10 +100,18 @@ function endedLane(state: State, id: Hash, lane: number): AccusedLane | undefine
 
 /** Whether the payee signed its charges, and an agent that it named the receipt. */
 function isProven(context: TransactionContext, opened: OpenedEvidence, payee: PublicKey): boolean {
-  const { state, signatures, height } = context;
-  const statements = evidenceStatements(state, height, opened, payee);
+  const { state, signatures } = context;
+  const statements = evidenceStatements(state, accountableSince(context), opened, payee);
   if (!statements.every((statement) => isSigned(signatures, statement))) return false;
   return opened.receipt === undefined || isNamed(context, opened, payee);
+}
+
+/**
+ * Keys whose time was over before this height prove nothing any more. Each has as long beyond its last claim as a channel
+ * beyond its end, so that nobody claims on a lie in the last block in which a key counts, and is rid of it.
+ */
+function accountableSince({ height, genesis }: Pick<TransactionContext, 'height' | 'genesis'>): number {
+  return height - genesis.parameters.closeDelayBlocks;
 }
 
 /**
@@ -120,7 +128,7 @@ function isNamed(
   const { suite, network, state, height, genesis, signatures } = context;
   const { agent, finishedAtMs } = receipt.terms;
   const signer = (issuer: PublicKey): PublicKey =>
-    signersOf(state, issuer, height).find((publicKey) =>
+    signersOf(state, issuer, accountableSince(context)).find((publicKey) =>
       evidence.chain.some((message) => signatures.check({ type: 'certificate', publicKey, message })),
     ) ?? issuer;
   try {

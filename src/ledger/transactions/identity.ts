@@ -76,7 +76,7 @@ export function isFresh(suite: Suite, next: Hash, did: PublicKey, key: PublicKey
 
 /**
  * Gives a DID a new key: the old one is retired, and every open recovery falls. False, and nothing changed, when as
- * many keys are retired as may wait for their statements to lapse.
+ * many keys are retired as may wait until nobody can be challenged about their statements.
  */
 export function replaceKey(
   { state, genesis, height }: Pick<TransactionContext, 'state' | 'genesis' | 'height'>,
@@ -84,9 +84,11 @@ export function replaceKey(
   renewed: Omit<IdentityRecord, 'retired' | 'recoveries'> & { readonly did: PublicKey },
 ): boolean {
   const { did, ...keys } = renewed;
-  const waiting = known.retired.filter(({ until }) => until >= height);
+  const { closeDelayBlocks } = genesis.parameters;
+  // What a key signed counts against its DID for as long after the last claim on it as after the end of a channel.
+  const waiting = known.retired.filter(({ until }) => until + closeDelayBlocks >= height);
   if (waiting.length >= RETIRED_KEYS_MAX) return false;
-  const until = height + genesis.parameters.closeDelayBlocks;
+  const until = height + closeDelayBlocks;
   const retired = [...waiting, { key: known.key, retiredAt: height, until }];
   state.identities.set(did, { ...keys, retired, recoveries: [] });
   state.keyHolders.set(keys.key, { did });

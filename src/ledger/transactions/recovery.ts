@@ -4,7 +4,6 @@
  * object, and a rotation lets every recovery fall: whoever holds the next key has not lost it.
  */
 import { equalBytes } from '../../base/bytes.ts';
-import { invariant } from '../../base/errors.ts';
 import { consentOf, type RecoveryTerms } from '../../protocol/actions-identity.ts';
 import type { IdentityRecord, Recovery } from '../../protocol/identity.ts';
 import type { PublicKey } from '../../protocol/ids.ts';
@@ -45,8 +44,9 @@ export const cancelRecovery: Handler<'cancel-recovery'> = ({ state, sender }) =>
 };
 
 /**
- * Makes a recovery. Refusals in order: `identity-unknown`, `recovery-unknown`, `recovery-pending`, `key-used`. Its
- * delay is no shorter than former keys count and every rotation lets it fall, so none of them counts any more.
+ * Makes a recovery. Refusals in order: `identity-unknown`, `recovery-unknown`, `recovery-pending`, `key-used`,
+ * `rotations-too-many`, which lasts for `closeDelayBlocks` at most: its delay is no shorter than former keys count, and
+ * every rotation lets it fall.
  */
 export const finishRecovery: Handler<'finish-recovery'> = (context, action) => {
   const { state, height } = context;
@@ -58,8 +58,7 @@ export const finishRecovery: Handler<'finish-recovery'> = (context, action) => {
   if (wanted.effectiveAt === undefined || height < wanted.effectiveAt) return refuse('recovery-pending');
   if (isKeyUsed(state, key)) return refuse('key-used');
   const renewed = { did, key, next, policy: known.policy };
-  invariant(replaceKey(context, known, renewed), 'a recovery outlasts every former key');
-  return done();
+  return replaceKey(context, known, renewed) ? done() : refuse('rotations-too-many');
 };
 
 function withVote(

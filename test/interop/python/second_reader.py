@@ -815,7 +815,7 @@ class Keys:
 
     def replace(self, did, key, after, policy, height):
         was, _, retired, old, _ = self.known[did]
-        kept = [r for r in retired if r[2] >= height]
+        kept = [r for r in retired if r[2] + self.delay >= height]
         if len(kept) >= 8:
             return 102
         self.known[did] = [key, after, kept + [[was, height, height + self.delay]], policy or old, []]
