@@ -50,6 +50,8 @@ export const POINTS = {
   'claim:submitting': 'a claim is made up and not sent',
   'claim:submitted': 'the ledger took the claim in, nobody here knows',
   'claim:settled': 'the book has kept what the ledger paid',
+  'identity:prepared': 'the key after the next one is on disk, the ledger has not heard of it',
+  'identity:rotated': 'a rotation is in a block, the key before signs still',
   'wallet:kept': 'a transaction is on disk and not sent',
   'ledger:built': 'a block is executed and signed, nothing is written',
   'ledger:committed': 'the block is on disk, nobody was told',

@@ -71,6 +71,8 @@ export interface Running extends Core, Listing {
   readonly resuming: Resuming;
   /** Has the daemon stop soon. */
   readonly askToStop: () => void;
+  /** Has the daemon stop soon and begin anew, because the home acts for another DID. */
+  readonly askToRestart: () => void;
 }
 
 /** A running daemon. */
@@ -85,6 +87,8 @@ export interface Daemon {
    * the daemon is stopped and started anew, whatever needs to be written is refused with `disk-full`.
    */
   readonly regained: Promise<void>;
+  /** Resolves when the home acts for another DID from the next start on, so the daemon is to be started anew. */
+  readonly adopted: Promise<void>;
   /** Stops everything in order. */
   stop(): Promise<void>;
 }
@@ -107,13 +111,16 @@ export async function startDaemon(parts: DaemonParts, options: StartOptions): Pr
   };
   try {
     const asked = Promise.withResolvers<void>();
-    const running = await startAll(parts, life, { ...options, askToStop: () => asked.resolve() });
+    const adopted = Promise.withResolvers<void>();
+    const [askToStop, askToRestart] = [() => asked.resolve(), () => adopted.resolve()];
+    const running = await startAll(parts, life, { ...options, askToStop, askToRestart });
     running.log.info('started', { network: running.network, peer: running.mesh.peerId });
     return {
       status: () => statusReport(running),
       reachableAddress: () => reachable(running.mesh.addresses()),
       stopped: asked.promise,
       regained: running.space.regained,
+      adopted: adopted.promise,
       stop,
     };
   } catch (error) {
@@ -125,7 +132,7 @@ export async function startDaemon(parts: DaemonParts, options: StartOptions): Pr
 async function startAll(
   parts: DaemonParts,
   life: Lifecycle,
-  options: StartOptions & { readonly askToStop: () => void },
+  options: StartOptions & Pick<Running, 'askToStop' | 'askToRestart'>,
 ): Promise<Running> {
   const startedAtMs = systemClock.monotonicMs();
   const ground = await openGround(parts, life);
@@ -174,6 +181,7 @@ async function startAll(
     resuming,
     startedAtMs,
     askToStop: options.askToStop,
+    askToRestart: options.askToRestart,
   };
   await Promise.race([core.wallet.funded, pause(core, FUNDS_WAIT_MS)]);
   await startGuide(running, options.signal);

@@ -5,7 +5,7 @@
 import { openRunningCalls, type RunningCalls } from '../agent/running-calls.ts';
 import { openStanding, type StandingBook } from '../agent/standing.ts';
 import { parseAmount } from '../base/amount.ts';
-import { utf8 } from '../base/bytes.ts';
+import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { openLevelStore } from '../base/level-store.ts';
 import { createLog, type Log } from '../base/log.ts';
@@ -81,6 +81,8 @@ export interface Ground extends DaemonParts {
   /** Whether what is written under the home finds space. */
   readonly space: SpaceWatch;
   readonly keys: DaemonKeys;
+  /** File of what the payee's book has committed and the store not yet taken over. */
+  readonly payeeTail: string;
 }
 
 /** The running foundations. */
@@ -109,6 +111,12 @@ export interface Core extends Ground {
   readonly claimer: Claimer;
 }
 
+/** Parts of the store that are about the machine and others, whoever it acts for. */
+const OF_THE_MACHINE: ReadonlySet<string> = new Set([
+  ...['network', 'mesh', 'shelf', 'ledger', 'snapshot'],
+  ...['standing', 'replay', 'names', 'payees'],
+]);
+
 /** Opens home, log, store and keys. Throws `home-unreadable`, `home-in-use`, `store-corrupt`, `key-locked`. */
 export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<Ground> {
   const { home, config } = parts;
@@ -127,6 +135,9 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
   claimHome(home, systemClock.nowMs());
   const keys = await openKeys(home.keys, passphraseOf(parts.environment));
   await pruneReceipts(home.receipts);
+  // What a DID owes, is owed and began stays apart from what the home had under another one.
+  const { publicKey: did } = keys.operator;
+  const whose = equalBytes(did, keys.first) ? '' : `${toHex(did)}/`;
   const space = await life.start(
     'space',
     () => watchSpace({ clock: systemClock, log, path: home.root }),
@@ -141,7 +152,8 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
     log,
     keys,
     space,
-    storeOf: (name) => prefixed(watched, utf8(`${name}/`)),
+    storeOf: (name) => prefixed(watched, utf8(`${OF_THE_MACHINE.has(name) ? '' : whose}${name}/`)),
+    payeeTail: `${home.payeeTail}${whose && `.${whose.slice(0, -1)}`}`,
   };
 }
 
@@ -157,7 +169,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   );
   const { network } = choice;
   const peer = createSigner(keys.peerSeed).publicKey;
-  const key = createOperatorKey(keys.operator);
+  const key = createOperatorKey(keys.operator, keys.signing);
   const certified = (): Uint8Array => certifyPeer({ network, clock, operator: key, peer });
   const standing = await life.start(
     'standing',
@@ -223,7 +235,8 @@ async function openBooks(
   parts: Ground & Pick<Core, 'key' | 'trust' | 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
 ): Promise<Pick<Core, 'replay' | 'running' | 'payee' | 'claimer'>> {
-  const { clock, dice, log, config, home, key, storeOf, space, network, mesh, ledger, wallet, verifier } = parts;
+  const { clock, dice, log, config, payeeTail, key, storeOf, space, network, mesh, ledger, wallet, verifier } =
+    parts;
   const replay = await life.start(
     'replay store',
     () => openReplayStore({ clock, store: storeOf('replay') }),
@@ -231,7 +244,7 @@ async function openBooks(
   );
   const tail = await life.start(
     'payee tail',
-    () => space.tail(openFileTail(home.payeeTail)),
+    () => space.tail(openFileTail(payeeTail)),
     (open) => open.close(),
   );
   const running = await life.start(

@@ -28,7 +28,7 @@ export interface Home {
   readonly store: string;
   /** The last head of the ledger that is known to be written, outside the store. */
   readonly headMark: string;
-  /** What the payee's book has committed and the store not yet taken over. */
+  /** What the payee's book has committed and the store not yet taken over; of an adopted DID, with its key behind it. */
   readonly payeeTail: string;
   /** One folder per vault. */
   readonly vaults: string;

@@ -5,6 +5,7 @@
  */
 import { equalBytes, fromHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
+import { point } from '../base/points.ts';
 import { type Identity, identityIn, identityKey } from '../ledger/identities.ts';
 import type { Inclusion, Ledger } from '../ledger/ledger.ts';
 import { consentOf, consentTo, type RecoveryTerms, recoveryRequest } from '../protocol/actions-identity.ts';
@@ -13,6 +14,7 @@ import { didOf, type PublicKey, publicKeyOf } from '../protocol/ids.ts';
 import { checkSigned, signed as signedSchema } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { Core } from './core.ts';
+import { publicKeyIn } from './keystore.ts';
 import { followOnce } from './operator-key.ts';
 
 /** What identities are kept with. */
@@ -64,37 +66,56 @@ export async function register(
   return wallet.send({ type: 'register-identity', next, policy: policyOf(parts, policy) }, options);
 }
 
+/** How a key is rotated: `policy` replaces guardians, threshold and delay; `nextKey` is the next key's file, from elsewhere. */
+export interface RotateOrder {
+  readonly policy: Partial<RecoveryPolicy> | undefined;
+  readonly nextKey: string | undefined;
+}
+
 /**
- * Has the next key sign from now on, and names another one to follow it; `policy` replaces guardians, threshold and
- * delay. Throws `key-missing` while the next key is not in this home.
+ * Has the next key sign from now on, and names another one to follow it. Throws `key-missing` while the next key is
+ * neither in this home nor brought, and `usage` when another one is brought.
  */
 export async function rotate(
   parts: IdentityParts,
-  policy: Partial<RecoveryPolicy> | undefined,
+  { policy, nextKey }: RotateOrder,
   options: Waiting,
 ): Promise<Inclusion> {
   const { key, keys, wallet } = parts;
   return key.hold(() =>
     wallet.rotate(async (send) => {
       const known = await registered(parts, key.publicKey);
-      const next = (await keys.operatorKeys()).find((one) => equalBytes(hashOf(one), known.next));
-      if (next === undefined) {
-        throw new SaharaError('key-missing', {
-          name: 'the next key of this identity',
-          path: 'the folder keys',
+      if (nextKey !== undefined && !equalBytes(hashOf(publicKeyIn(nextKey)), known.next)) {
+        throw new SaharaError('usage', {
+          reason: 'The file holds another key than the next one of this identity',
         });
       }
+      if (nextKey !== undefined) await keys.takeOperatorKey(nextKey);
+      const next = await nextHere(parts, known);
       const signer = await keys.operatorKey(next);
       const after = hashOf(await keyAfter(parts));
+      point('identity:prepared');
       const renewed = policy && policyOf(parts, policy, known);
       const inclusion = await send(
         { type: 'rotate-key', key: next, next: after, policy: renewed },
         { signer },
       );
+      point('identity:rotated');
       await followOnce(parts);
       return inclusion;
     }, options),
   );
+}
+
+/** Moves the next key into a new file, out of this home, and answers it. Throws `key-missing`, `usage`. */
+export async function exportNext(parts: IdentityParts, file: string): Promise<PublicKey> {
+  const { key, keys } = parts;
+  // A rotation that is under way needs it.
+  return parts.wallet.rotate(async () => {
+    const next = await nextHere(parts, await registered(parts, key.publicKey));
+    await keys.giveOperatorKey(next, file);
+    return next;
+  });
 }
 
 /**
@@ -205,6 +226,13 @@ async function keyAfter(parts: IdentityParts, known?: Identity, besides?: Public
       records.some(({ next }) => equalBytes(hashOf(one), next)),
   );
   return here[last + 1] ?? keys.addOperatorKey();
+}
+
+/** The next key by a record, which is in this home. Throws `key-missing`. */
+async function nextHere({ keys }: IdentityParts, known: Identity): Promise<PublicKey> {
+  const next = (await keys.operatorKeys()).find((one) => equalBytes(hashOf(one), known.next));
+  if (next !== undefined) return next;
+  throw new SaharaError('key-missing', { name: 'the next key of this identity', path: 'the folder keys' });
 }
 
 function hashOf(key: PublicKey): Uint8Array {

@@ -6,7 +6,8 @@ import { SaharaError } from '../base/errors.ts';
 import { didOf, type PublicKey } from '../protocol/ids.ts';
 import { createSealKey, type SealKey } from '../protocol/seal.ts';
 import type { Signer } from '../protocol/suite.ts';
-import { type KeyInfo, type Keystore, openKeystore } from './keystore.ts';
+import { type Adopted, readAdopted, readMade, writeAdopted, writeMade } from './key-marks.ts';
+import { type KeyInfo, type Keystore, openKeystore, publicKeyIn, writeKeyFile } from './keystore.ts';
 
 /** Name of the operator's key. */
 export const OPERATOR_KEY = 'operator';
@@ -14,14 +15,24 @@ const PEER_KEY = 'peer';
 
 /** The keys of one daemon. */
 export interface DaemonKeys {
-  /** The operator's first key, which is its DID. */
+  /** Signs for the operator until it is known who does now; its public key is the DID, which is not always a key of this home. */
   readonly operator: Signer;
+  /** The same signer under its own public key. */
+  readonly signing: Signer;
+  /** The first key of this home: its DID as long as it adopted no other. */
+  readonly first: PublicKey;
+  /** From the next start on this home acts for another DID; on disk when this resolves. Its first key takes it back. */
+  adopt(adopted: Adopted): Promise<void>;
   /** The operator's keys that are here now, in the order in which they were made: those that signed, sign and may sign. */
   operatorKeys(): Promise<readonly PublicKey[]>;
   /** One of them. Throws `key-missing` for a key that is not here. */
   operatorKey(key: PublicKey): Promise<Signer>;
   /** Makes another key for the operator, on disk when this resolves. */
   addOperatorKey(): Promise<PublicKey>;
+  /** Keeps a key of the operator that was elsewhere, from its file's text; one that is here already is no fault. */
+  takeOperatorKey(text: string): Promise<PublicKey>;
+  /** Moves one of them into a new file, 0600, out of this home. Throws `key-missing`; `usage` for a file that is there. */
+  giveOperatorKey(key: PublicKey, file: string): Promise<void>;
   /** Ed25519 seed of the libp2p peer, 32 bytes. */
   readonly peerSeed: Uint8Array;
   /** The key of the hosted agent of that name. */
@@ -51,18 +62,40 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
     (await store.list())
       .filter(({ name }) => /^operator(\.\d{1,9})?$/.test(name))
       .sort((a, b) => numberOf(a.name) - numberOf(b.name));
+  const nameOf = async (key: PublicKey): Promise<string> => {
+    const found = (await operators()).find(({ publicKey }) => equalBytes(publicKey, key));
+    if (found === undefined) throw new SaharaError('key-missing', { name: didOf(key), path: folder });
+    return found.name;
+  };
+  /** A name that no key of this home ever had, so that one that was moved elsewhere can come back. */
+  const nextName = async (): Promise<string> => {
+    const last = numberOf((await operators()).at(-1)?.name ?? OPERATOR_KEY);
+    const count = Math.max(last, await readMade(folder)) + 1;
+    await writeMade(folder, count);
+    return `${OPERATOR_KEY}.${count}`;
+  };
+  const own = await store.load(OPERATOR_KEY);
+  const adopted = await readAdopted(folder);
+  const signing = adopted === undefined ? own : await store.load(await nameOf(adopted.key));
+  const operator = { publicKey: adopted?.did ?? own.publicKey, sign: signing.sign.bind(signing) };
   return {
-    operator: await store.load(OPERATOR_KEY),
+    operator,
+    signing,
+    first: own.publicKey,
+    adopt: ({ did, key }) =>
+      writeAdopted(folder, equalBytes(did, own.publicKey) && equalBytes(key, did) ? undefined : { did, key }),
     operatorKeys: async () => (await operators()).map(({ publicKey }) => publicKey),
-    async operatorKey(key) {
-      const found = (await operators()).find(({ publicKey }) => equalBytes(publicKey, key));
-      if (found === undefined) throw new SaharaError('key-missing', { name: didOf(key), path: folder });
-      return store.load(found.name);
+    operatorKey: async (key) => store.load(await nameOf(key)),
+    addOperatorKey: async () => (await store.create(await nextName())).publicKey,
+    async takeOperatorKey(text) {
+      const key = publicKeyIn(text);
+      if ((await operators()).some(({ publicKey }) => equalBytes(publicKey, key))) return key;
+      return (await store.import(await nextName(), text)).publicKey;
     },
-    async addOperatorKey() {
-      const last = (await operators()).at(-1);
-      const count = numberOf(last?.name ?? OPERATOR_KEY) + 1;
-      return (await store.create(`${OPERATOR_KEY}.${count}`)).publicKey;
+    async giveOperatorKey(key, file) {
+      const name = await nameOf(key);
+      await writeKeyFile(file, await store.export(name));
+      await store.remove(name);
     },
     peerSeed: await store.seed(PEER_KEY),
     async agent(name) {

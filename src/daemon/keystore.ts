@@ -47,6 +47,8 @@ export interface Keystore {
   seed(name: string): Promise<Uint8Array>;
   /** Keeps a key from its seed, or from the text that `export` gave. Throws `usage` when the name is taken. */
   import(name: string, key: Uint8Array | string): Promise<KeyInfo>;
+  /** Takes a key away, for good. Throws `key-missing`. */
+  remove(name: string): Promise<void>;
   /** The key's file as text: encrypted if it is encrypted here, otherwise the plain seed. Handle as a secret. */
   export(name: string): Promise<string>;
 }
@@ -80,8 +82,37 @@ export async function openKeystore(path: string, options: KeystoreOptions = {}):
       if (typeof key !== 'string') return keep(name, checkedSeed(key));
       return keep(name, await unlock(parse(key, name), name, passphrase));
     },
+    async remove(name) {
+      const file = fileOf(name);
+      await readSecret(file, name);
+      await rm(file);
+      await syncFolder(path);
+    },
     export: async (name) => readSecret(fileOf(name), name),
   };
+}
+
+/** The public key that a key file's text names; whether the secret belongs to it shows when it is imported. Throws `store-corrupt`. */
+export function publicKeyIn(text: string): PublicKey {
+  const name = 'key file';
+  return infoOf(name, parse(text, name)).publicKey;
+}
+
+/** Writes a key's text into a new file outside of a key store, 0600, on disk when this resolves. Throws `usage`. */
+export async function writeKeyFile(path: string, text: string): Promise<void> {
+  try {
+    const file = await open(path, 'wx', 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await syncFolder(join(path, '..'));
+  } catch (error) {
+    const reason = `${path} cannot be written, or is there already`;
+    throw new SaharaError('usage', { reason }, { cause: error });
+  }
 }
 
 interface Encryption {
@@ -277,7 +308,8 @@ async function writeSecret(path: string, beside: string, text: string): Promise<
   }
 }
 
-async function syncFolder(path: string): Promise<void> {
+/** Has what was made, renamed or removed in the folder `path` be so after a crash. */
+export async function syncFolder(path: string): Promise<void> {
   if (process.platform === 'win32') return;
   const folder = await open(path, 'r');
   try {
@@ -291,7 +323,8 @@ function isCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-function unreadable(path: string, error: unknown): SaharaError {
+/** What it means that something beside the keys cannot be read or written: `disk-full`, or `home-unreadable`. */
+export function unreadable(path: string, error: unknown): SaharaError {
   if (error instanceof SaharaError) return error;
   if (isCode(error, 'ENOSPC')) return new SaharaError('disk-full', { path }, { cause: error });
   const reason = error instanceof Error ? error.message : String(error);

@@ -28,9 +28,9 @@ export interface OperatorKey extends Signer {
   readonly held: Promise<void> | undefined;
 }
 
-/** An operator whose first key is that of `first`, which also signs until another is used. */
-export function createOperatorKey(first: Signer): OperatorKey {
-  let current = first;
+/** The operator `first`, for whom `signing` signs until another key is used: by default its first key itself. */
+export function createOperatorKey(first: Pick<Signer, 'publicKey'>, signing: Signer): OperatorKey {
+  let current = signing;
   let held: Promise<void> | undefined;
   let holders = 0;
   let release = (): void => {};

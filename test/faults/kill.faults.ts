@@ -64,6 +64,13 @@ const WORK: Readonly<Record<Work, () => Promise<unknown>>> = {
   async open() {
     await town.of.caller.client.call('channel.open', { payee, deposit: '1000000000' }).catch(pass);
   },
+  async rotate() {
+    for (const { client } of [town.of.caller, town.of.host]) {
+      await client.call('identity.init', {}).catch(pass);
+      await client.call('identity.rotate', {}).catch(pass);
+    }
+    await town.ask('guide', 'What is a key?');
+  },
   async renew() {
     const { client } = town.of.caller;
     for (const { id, state } of await client.call('channel.list', {}).catch(() => []))
@@ -117,6 +124,17 @@ async function dieAt(victim: Role, label: Point, plan: string): Promise<void> {
   await town.start(victim, plan).catch(pass);
 }
 
+/** What was begun takes effect or is begun anew, and every key that may sign is there (ID-37). */
+async function expectKeys(victim: Role): Promise<void> {
+  const { client } = town.of[victim];
+  await eventually('every key is there', async () => {
+    const { here } = await client.call('identity.show', {});
+    return here?.signing && here.next ? true : undefined;
+  });
+  await client.call('identity.rotate', {});
+  await eventually('the guide answers', async () => (await town.ask('guide', 'What is a key?')).amount);
+}
+
 async function strike(label: Point, { victim, work, hit = 1 }: Scenario): Promise<void> {
   const plan = `${label}=${hit}:kill`;
   const before = BEFORE[work];
@@ -133,6 +151,7 @@ describe('kill -9', () => {
     if (strangers || (scenario.relayed ?? false) !== isRelayed) await begin(scenario.relayed);
     try {
       await strike(label, scenario);
+      if (scenario.work === 'rotate') await expectKeys(scenario.victim);
       await expectSettled(town, label);
     } finally {
       // One point that fails is no reason for the next to.

@@ -16,6 +16,8 @@ export type Work =
   | 'renew'
   /** An answer whose host is killed in the middle and comes back: its caller goes on with it. */
   | 'cut'
+  /** A new key for its operator. */
+  | 'rotate'
   /** Another channel. */
   | 'open'
   /** Its own start, after it was killed while it answered. */
@@ -85,6 +87,8 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'claim:submitting': { victim: 'host', work: 'claim' },
   'claim:submitted': { victim: 'host', work: 'claim' },
   'claim:settled': { victim: 'host', work: 'claim' },
+  'identity:prepared': { victim: 'caller', work: 'rotate' },
+  'identity:rotated': { victim: 'host', work: 'rotate' },
   'wallet:kept': { victim: 'caller', work: 'open' },
   'ledger:built': { victim: 'ledger', work: 'open' },
   'ledger:committed': { victim: 'ledger', work: 'open' },

@@ -119,8 +119,10 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
   const report = await daemon.status();
   terminal.result(report, () => greet(app, report, daemon));
   const asking = terminal.interactive ? firstQuestion(app, report, stopping.signal) : Promise.resolve();
-  while (await regainsSpace(daemon, stopping.asked)) {
-    terminal.note('The disk was full and has space again: starting anew.');
+  for (;;) {
+    const why = await whyAnew(daemon, stopping.asked);
+    if (why === undefined) break;
+    terminal.note(`${why}: starting anew.`);
     await daemon.stop();
     daemon = await begin();
   }
@@ -132,11 +134,12 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
   process.exit(0);
 }
 
-/** Waits until the daemon shall end; answers whether it shall begin anew instead. */
-function regainsSpace(daemon: Daemon, asked: Promise<void>): Promise<boolean> {
+/** Waits until the daemon shall end; answers why it shall begin anew instead. */
+function whyAnew(daemon: Daemon, asked: Promise<void>): Promise<string | undefined> {
   return Promise.race([
-    Promise.race([asked, daemon.stopped]).then(() => false),
-    daemon.regained.then(() => true),
+    Promise.race([asked, daemon.stopped]).then(() => undefined),
+    daemon.regained.then(() => 'The disk was full and has space again'),
+    daemon.adopted.then(() => 'This home acts for another DID now'),
   ]);
 }
 

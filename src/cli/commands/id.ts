@@ -2,8 +2,10 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { SaharaError } from '../../base/errors.ts';
 import { runningPid } from '../../daemon/home.ts';
+import { readAdopted } from '../../daemon/key-marks.ts';
 import { agentKeyName, OPERATOR_KEY, passphraseOf } from '../../daemon/keys.ts';
 import { type Keystore, openKeystore } from '../../daemon/keystore.ts';
+import { didOf } from '../../protocol/ids.ts';
 import type { App, CommandGroup } from '../app.ts';
 import { showTable } from '../show.ts';
 
@@ -45,9 +47,11 @@ async function show(app: App): Promise<void> {
   const keys = await (await keystore(app)).list();
   const own = keys.find(({ name }) => name === OPERATOR_KEY);
   if (own === undefined) throw new SaharaError('key-missing', { name: OPERATOR_KEY, path: app.home.keys });
-  const rows = keys.map(({ name, did, encrypted }) => ({ name, did, encrypted }));
-  app.terminal.result({ did: own.did, keys: rows }, () => {
-    app.terminal.line(own.did);
+  const adopted = await readAdopted(app.home.keys);
+  const did = adopted === undefined ? own.did : didOf(adopted.did);
+  const rows = keys.map((key) => ({ name: key.name, did: key.did, encrypted: key.encrypted }));
+  app.terminal.result({ did, keys: rows }, () => {
+    app.terminal.line(did);
     app.terminal.line();
     const cells = rows.map(({ name, did, encrypted }) => [name, encrypted ? 'encrypted' : 'plain', did]);
     showTable(app, ['KEY', 'AT REST', 'DID'], cells);

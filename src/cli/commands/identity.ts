@@ -1,6 +1,10 @@
 /** `identity`: the keys that sign for you on the ledger, who may recover them, and what you certified. */
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { SaharaError } from '../../base/errors.ts';
 import type { IdentityReply, IdentityReport } from '../../daemon/admin/types-identity.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
+import { amount } from '../show.ts';
 import { plural, printable, shortDid } from '../terminal.ts';
 
 interface PolicyOptions {
@@ -39,8 +43,15 @@ export const identityCommands: CommandGroup = (program, run) => {
   identity
     .command('rotate')
     .description('sign with the next key from now on, also when the present one has leaked')
+    .option('--key-file <file>', 'the next key, when it is kept elsewhere: what `identity export-next` wrote')
     .addHelpText('after', '\nExample:\n  $ sahara identity rotate')
     .action(run(rotate));
+  identity
+    .command('export-next')
+    .description('move the next key into a file, to keep it elsewhere; whoever has it can rotate your key')
+    .argument('<file>', 'where to')
+    .addHelpText('after', '\nExample:\n  $ sahara identity export-next /media/stick/next.key')
+    .action(run(exportNext));
   identity
     .command('guardians')
     .description('say who may recover you together; this rotates your key')
@@ -98,6 +109,14 @@ const addRecovery: CommandGroup = (identity, run) => {
     .argument('[did]', 'whose; your own when left out')
     .addHelpText('after', '\nExample:\n  $ sahara identity finish-recovery DID')
     .action(run(finish));
+  identity
+    .command('adopt')
+    .description(
+      'act for a DID from now on that a key of this home signs for, such as one that was recovered',
+    )
+    .argument('<did>', 'whose; the one that you leave keeps its key here, and adopting it brings you back')
+    .addHelpText('after', '\nExample:\n  $ sahara identity adopt DID')
+    .action(run(adopt));
 };
 
 async function show(app: App, did: string | undefined): Promise<void> {
@@ -148,8 +167,36 @@ async function init(app: App, options: PolicyOptions): Promise<void> {
   await sendAndShow(app, () => app.client.call('identity.init', input, { signal: app.signal }));
 }
 
-async function rotate(app: App): Promise<void> {
-  await sendAndShow(app, () => app.client.call('identity.rotate', {}, { signal: app.signal }));
+async function rotate(app: App, { keyFile: path }: { readonly keyFile?: string }): Promise<void> {
+  const nextKey =
+    path === undefined
+      ? undefined
+      : await readFile(path, 'utf8').catch((error: unknown) => {
+          throw new SaharaError('file-missing', { path }, { cause: error });
+        });
+  const input = nextKey === undefined ? {} : { nextKey };
+  await sendAndShow(app, () => app.client.call('identity.rotate', input, { signal: app.signal }));
+}
+
+async function exportNext(app: App, file: string): Promise<void> {
+  const reply = await app.client.call('identity.exportNext', { file: resolve(file) }, { signal: app.signal });
+  app.terminal.result(reply, () => {
+    app.terminal.line(`Moved the next key to ${reply.file}; it is not in this home any more.`);
+    app.terminal.line('Whoever has this file can take your identity over: keep it safe, and elsewhere.');
+    app.terminal.line(`Rotate with it:  sahara identity rotate --key-file ${file}`);
+  });
+}
+
+async function adopt(app: App, did: string): Promise<void> {
+  const stop = app.terminal.progress('Looking at the ledger');
+  const reply = await app.client.call('identity.adopt', { did }, { signal: app.signal }).finally(stop);
+  app.terminal.result(reply, () => {
+    app.terminal.line(`This home acts for ${reply.did} from now on; its daemon starts anew.`);
+    app.terminal.line(
+      `${reply.left} keeps ${amount(reply.leftBalance)} and what it owns; its key stays in this home.`,
+    );
+    app.terminal.line(`Back to it:  sahara identity adopt ${reply.left}`);
+  });
 }
 
 async function setGuardians(app: App, dids: readonly string[], options: PolicyOptions): Promise<void> {

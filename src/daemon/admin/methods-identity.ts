@@ -1,10 +1,12 @@
 /** The methods of the admin API about identities, with the schemas of their inputs. */
 import { z } from 'zod';
 import type {
+  AdoptionReply,
   CertificateReply,
   CredentialReply,
   IdentityReply,
   IdentityReport,
+  NextKeyReply,
   RecoveryRequestReply,
   RevocationReply,
 } from './types-identity.ts';
@@ -17,6 +19,12 @@ export interface PolicyInput {
   readonly threshold?: number | undefined;
   /** Default: the network's delay of closing channels. */
   readonly delayBlocks?: number | undefined;
+}
+
+/** How a key is rotated. */
+export interface RotateInput extends PolicyInput {
+  /** The file of the next key, as text, when it was kept elsewhere. */
+  readonly nextKey?: string | undefined;
 }
 
 /** What a certificate says. */
@@ -32,11 +40,14 @@ export interface CertifyInput {
 export interface IdentityMethods {
   'identity.show': { input: { readonly did?: string | undefined }; output: IdentityReport };
   'identity.init': { input: PolicyInput; output: IdentityReply };
-  'identity.rotate': { input: PolicyInput; output: IdentityReply };
+  'identity.rotate': { input: RotateInput; output: IdentityReply };
   'identity.request': { input: { readonly did?: string | undefined }; output: RecoveryRequestReply };
   'identity.recover': { input: { readonly did: string; readonly request: string }; output: IdentityReply };
   'identity.cancel': { input: Readonly<Record<string, never>>; output: IdentityReply };
   'identity.finish': { input: { readonly did: string }; output: IdentityReply };
+  'identity.adopt': { input: { readonly did: string }; output: AdoptionReply };
+  /** `file`: where to, an absolute path on the daemon's machine. */
+  'identity.exportNext': { input: { readonly file: string }; output: NextKeyReply };
   'identity.revoke': { input: { readonly what: string }; output: RevocationReply };
   'identity.certify': { input: CertifyInput; output: CertificateReply };
   'credential.issue': {
@@ -59,11 +70,13 @@ export const IDENTITY_INPUTS: {
 } = {
   'identity.show': z.strictObject({ did: name.optional() }),
   'identity.init': policy,
-  'identity.rotate': policy,
+  'identity.rotate': policy.extend({ nextKey: z.string().max(4096).optional() }),
   'identity.request': z.strictObject({ did: name.optional() }),
   'identity.recover': z.strictObject({ did: name, request: z.string().max(4096) }),
   'identity.cancel': z.strictObject({}),
   'identity.finish': z.strictObject({ did: name }),
+  'identity.adopt': z.strictObject({ did: name }),
+  'identity.exportNext': z.strictObject({ file: z.string().min(1).max(4096) }),
   'identity.revoke': z.strictObject({ what: name }),
   'identity.certify': z.strictObject({
     subject: name,

@@ -244,6 +244,8 @@ export const ADMIN_METHODS: MethodTable = {
   'identity.recover': unary(IDENTITY_INPUTS['identity.recover']),
   'identity.cancel': unary(IDENTITY_INPUTS['identity.cancel']),
   'identity.finish': unary(IDENTITY_INPUTS['identity.finish']),
+  'identity.adopt': unary(IDENTITY_INPUTS['identity.adopt']),
+  'identity.exportNext': unary(IDENTITY_INPUTS['identity.exportNext']),
   'identity.revoke': unary(IDENTITY_INPUTS['identity.revoke']),
   'identity.certify': unary(IDENTITY_INPUTS['identity.certify']),
   'credential.issue': unary(IDENTITY_INPUTS['credential.issue']),

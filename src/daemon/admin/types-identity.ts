@@ -48,6 +48,23 @@ export interface RevocationReply {
   readonly height: number;
 }
 
+/** That a home acts for another DID from its next start on. */
+export interface AdoptionReply {
+  readonly did: string;
+  /** The key that signs for it, kept in this home. */
+  readonly key: string;
+  /** For whom the home acted before; its key stays here. */
+  readonly left: string;
+  /** What that one has on the ledger, grains. */
+  readonly leftBalance: string;
+}
+
+/** That the next key was moved out of the home. */
+export interface NextKeyReply {
+  readonly key: string;
+  readonly file: string;
+}
+
 /** A request to guardians, as one text. */
 export interface RecoveryRequestReply {
   readonly request: string;

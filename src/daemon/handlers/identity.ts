@@ -6,12 +6,14 @@ import { didOf, type PublicKey } from '../../protocol/ids.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { PolicyInput } from '../admin/methods-identity.ts';
 import type { IdentityReply, IdentityReport, RevocationReply } from '../admin/types-identity.ts';
+import { adopt } from '../adoption.ts';
 import { subjectOf } from '../certificates.ts';
 import type { Running } from '../compose.ts';
 import { issueCredential } from '../credentials.ts';
 import {
   cancelRecovery,
   didsOf,
+  exportNext,
   finishRecovery,
   identityNow,
   keysHere,
@@ -39,9 +41,9 @@ export function identityHandlers(running: Running): Pick<AdminHandlers, Identity
     'identity.show': ({ did }) => report(running, didOr(did)),
     'identity.init': async (input, signal) =>
       reply(own, await register(running, policyIn(input), { signal })),
-    'identity.rotate': async (input, signal) => {
+    'identity.rotate': async ({ nextKey, ...input }, signal) => {
       const policy = Object.values(input).every((value) => value === undefined) ? undefined : policyIn(input);
-      return reply(own, await rotate(running, policy, { signal }));
+      return reply(own, await rotate(running, { policy, nextKey }, { signal }));
     },
     async 'identity.request'({ did }) {
       const { request, key } = await requestRecovery(running, didOr(did));
@@ -54,6 +56,14 @@ export function identityHandlers(running: Running): Pick<AdminHandlers, Identity
     'identity.cancel': async (_, signal) => reply(own, await cancelRecovery(running, { signal })),
     'identity.finish': async ({ did }, signal) =>
       reply(didIn(did), await finishRecovery(running, didIn(did), { signal })),
+    async 'identity.adopt'({ did }, signal) {
+      const adopted = await adopt(running, didIn(did), { signal });
+      running.askToRestart();
+      return adopted;
+    },
+    async 'identity.exportNext'({ file }) {
+      return { key: didOf(await exportNext(running, file)), file };
+    },
     'identity.revoke': ({ what }, signal) => revoke(running, what, signal),
     async 'identity.certify'({ subject, capabilities, roles = [], days }) {
       const order = { subject: subjectOf(subject), capabilities, roles, lifeMs: days * DAY_MS };
