@@ -235,8 +235,21 @@ async function openBooks(
   parts: Ground & Pick<Core, 'key' | 'trust' | 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
 ): Promise<Pick<Core, 'replay' | 'running' | 'payee' | 'claimer'>> {
-  const { clock, dice, log, config, payeeTail, key, storeOf, space, network, mesh, ledger, wallet, verifier } =
-    parts;
+  const {
+    clock,
+    dice,
+    log,
+    config,
+    payeeTail,
+    key,
+    storeOf,
+    space,
+    network,
+    mesh,
+    ledger,
+    wallet,
+    verifier,
+  } = parts;
   const replay = await life.start(
     'replay store',
     () => openReplayStore({ clock, store: storeOf('replay') }),
