@@ -1,6 +1,6 @@
 /**
- * Claims in time. What a payee has not claimed when a channel ends is lost, so a channel that begins to close is
- * claimed at once, what is due is looked at well within the network's delay, and a stop claims what is left.
+ * Claims in time. What a payee has not claimed when a channel ends is lost, so a channel that begins to close, or from
+ * which a withdrawal is announced, is claimed at once, what is due is looked at well within the network's delay, and a stop claims what is left.
  */
 
 import { equalBytes } from '../base/bytes.ts';
@@ -40,7 +40,8 @@ export function claimPollMs(parameters: LedgerParameters): number {
 }
 
 /**
- * Starts the claimer, has it look once now and whenever a block shows a channel to this payee closing. The function
+ * Starts the claimer, has it look once now and whenever a block shows a channel to this payee closing, or that a part of
+ * its deposit is to leave. The function
  * that it returns stops all of it after a last round that claims whatever is due, within `LAST_CLAIMS_MS`.
  */
 export function startClaiming(parts: ClaimingParts): () => Promise<void> {
@@ -58,11 +59,12 @@ export function startClaiming(parts: ClaimingParts): () => Promise<void> {
     });
   };
   const unwatch = ledger.onBlock(({ channels }) => {
-    const closing = channels.some((id) => {
+    const ending = channels.some((id) => {
       const channel = ledger.channel(id);
-      return channel?.state === 'closing' && equalBytes(channel.payee, payee);
+      const leaves = channel?.state === 'closing' || channel?.withdrawal !== undefined;
+      return leaves && equalBytes(channel.payee, payee);
     });
-    if (closing) look();
+    if (ending) look();
   });
   claimer.start();
   look();

@@ -193,7 +193,8 @@ describe('claims in time', () => {
     const ledger = {
       channel: (id: Uint8Array) => {
         const found = rig.channels.channel(id);
-        return found && { ...found, revision: 0, voucherKeys: [], lanes: [] };
+        const leaves = found && found.leaving > 0n && { withdrawal: { amount: found.leaving, at: 9 } };
+        return found && { ...found, ...leaves, revision: 0, voucherKeys: [], lanes: [] };
       },
       onBlock(listener: (event: BlockEvent) => void) {
         listeners.add(listener);
@@ -214,6 +215,16 @@ describe('claims in time', () => {
     show();
     expect(rig.channels.all[0]?.claimed).toBe(0n);
     rig.channels.change(rig.channels.all[0]?.id as Uint8Array, { state: 'closing' });
+    show();
+    await expect.poll(() => rig.channels.all[0]?.claimed).toBe(amount);
+    await stop();
+  });
+
+  it('PAY-54: the block that announces a withdrawal has the channel claimed', async () => {
+    const rig = await createRig();
+    const { amount } = await ask(rig);
+    const { show, stop } = watched(rig);
+    rig.channels.change(rig.channels.all[0]?.id as Uint8Array, { leaving: 1n });
     show();
     await expect.poll(() => rig.channels.all[0]?.claimed).toBe(amount);
     await stop();
