@@ -25,11 +25,13 @@ export async function proveKeys(
   { ledger, trust }: KeyProofParts,
   dids: readonly PublicKey[],
 ): Promise<readonly [KeyEvidence] | undefined> {
-  const rotated = dids.filter((did) => {
-    const [key = did] = trust.signersOf(did, 'receipt') ?? [];
-    return !equalBytes(key, did);
-  });
   try {
+    // Where keys have to be asked for, one that is not known yet would look like one that never changed.
+    await Promise.all(dids.map((did) => trust.ready?.(did)));
+    const rotated = dids.filter((did) => {
+      const [key = did] = trust.signersOf(did, 'receipt') ?? [];
+      return !equalBytes(key, did);
+    });
     const evidence = await keyEvidenceOf(ledger, rotated);
     return evidence && [evidence];
   } catch (error) {
