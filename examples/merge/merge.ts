@@ -1,6 +1,7 @@
 /**
  * Makes a base and two fine-tunes from a seed, merges them five ways and an adapter pair, checks every merge by doing it again, shows who
- * made how much of it, and explains one of them as if it were a stranger's. `node examples/merge/merge.ts`
+ * made how much of it, explains one of them as if it were a stranger's, registers the one that its parents explain best
+ * with its shares, and sells a licence for it. `node examples/merge/merge.ts`
  */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -15,6 +16,7 @@ import { parseRecipe } from '../../src/merge/recipe.ts';
 import { runMerge } from '../../src/merge/run.ts';
 import { verifyMerge } from '../../src/merge/verify.ts';
 import { makeModel, TINY } from './make-models.ts';
+import { type MergeForSale, sellMerge } from './sell-merge.ts';
 
 const RECIPES: Readonly<Record<string, string>> = {
   linear: `
@@ -90,6 +92,7 @@ try {
   await makeModel(join(directory, 'law'), TINY, { base: 1, tune: 2 });
   await makeModel(join(directory, 'medicine'), TINY, { base: 1, tune: 3 });
 
+  const made: (Omit<MergeForSale, 'directory'> & { readonly fit: number })[] = [];
   for (const [name, recipe] of Object.entries(RECIPES)) {
     const plan = await planMerge(parseRecipe(recipe), { directory });
     const output = join(directory, name);
@@ -105,6 +108,15 @@ try {
     const { problems, repeated } = await verifyMerge(output, { directory });
     deepStrictEqual(problems, []);
     strictEqual(repeated, plan.tasks.length);
+    const sources = { output, parents: [join(directory, 'law'), join(directory, 'medicine')] };
+    const { rSquared: fit } = await explainMerge({ ...sources, base: join(directory, 'base') });
+    const entries = parents.map(({ model, sharePpm }) => [models[model]?.name ?? '', sharePpm] as const);
+    made.push({
+      merge: name,
+      models: models.map((each) => each.name),
+      shares: Object.fromEntries(entries),
+      fit,
+    });
   }
 
   const [output, law, medicine, base] = ['linear', 'law', 'medicine', 'base'].map((name) =>
@@ -117,6 +129,9 @@ try {
   ok(Math.abs((weights[0] ?? 0) - 0.7) < 0.01 && Math.abs((weights[1] ?? 0) - 0.3) < 0.01 && rSquared > 0.98);
   console.log('every merge came out the same when it was done again');
   mergeAdapterPair();
+  const [best] = made.sort((a, b) => b.fit - a.fit);
+  ok(best);
+  await sellMerge({ directory, ...best });
 } finally {
   await rm(directory, { recursive: true, force: true });
 }
