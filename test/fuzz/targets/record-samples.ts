@@ -88,7 +88,12 @@ function others(): readonly Named[] {
   const settled = told.settlement;
   if (settled === undefined) return [];
   const ending = { type: 'ending' as const, state: 'ended' as const, ending: told.ending };
-  const state = { type: 'state' as const, serves: 7, voucher: told.opening.voucher, charge: told.ending.charge };
+  const state = {
+    type: 'state' as const,
+    serves: 7,
+    voucher: told.opening.voucher,
+    charge: told.ending.charge,
+  };
   const leaves = [1n, 2n, 3n].map((sum) => receiptLeaf(sample.suite, utf8('receipt'), sum));
   const texts = ['a', 'b', 'c'].map(utf8);
   const query = {
