@@ -5,20 +5,27 @@ import { SaharaError } from '../base/errors.ts';
 import type { Channel } from '../ledger/ledger.ts';
 import { claimBody } from '../payment/claims.ts';
 import type { PayerBook } from '../payment/payer-book.ts';
+import { hasPlaceForLane } from '../payment/ports.ts';
 import { didOf, type Hash, type PublicKey } from '../protocol/ids.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { channelId } from '../protocol/transaction.ts';
 import type { ChannelRow } from './admin/types.ts';
 import type { Core } from './core.ts';
+import type { Turn } from './turns.ts';
 
 /** What channels are managed with. */
 export interface ChannelParts extends Core {
   readonly payer: PayerBook;
 }
 
+/** What room for calls is made with. */
+export type RoomParts = Pick<ChannelParts, 'ledger' | 'wallet' | 'network' | 'payer'> & {
+  readonly config: { readonly wallet: Pick<Core['config']['wallet'], 'channelDeposit'> };
+};
+
 /** Opens a channel to `payee`. Throws `channel-to-self`, or `funds-insufficient` with what is needed and what is there. */
 export async function openChannel(
-  core: Core,
+  core: Pick<Core, 'ledger' | 'wallet' | 'network'>,
   wanted: { readonly payee: PublicKey; readonly deposit: bigint },
   options: { readonly signal: AbortSignal },
 ): Promise<Hash> {
@@ -26,7 +33,7 @@ export async function openChannel(
   if (equalBytes(wanted.payee, wallet.publicKey)) {
     throw new SaharaError('channel-to-self');
   }
-  await core.wallet.funded;
+  await wallet.funded;
   const { depositMin, transactionFee } = ledger.genesis.parameters;
   const least = wanted.deposit > depositMin ? wanted.deposit : depositMin;
   if (wallet.balance() < least + transactionFee) {
@@ -41,7 +48,7 @@ export async function openChannel(
 }
 
 /** The deposit for a channel that must carry a call of `needed` grains: the configured one, or what there is. */
-function depositFor(core: Core, needed: bigint): bigint {
+function depositFor(core: RoomParts, needed: bigint): bigint {
   const configured = parseAmount(core.config.wallet.channelDeposit) ?? 0n;
   const wanted = configured > needed ? configured : needed;
   const { transactionFee } = core.ledger.genesis.parameters;
@@ -49,36 +56,56 @@ function depositFor(core: Core, needed: bigint): bigint {
   return there < wanted && there >= needed ? there : wanted;
 }
 
-/** Sees to a channel to `payee` with room for `needed` grains: opens one, or fills up the one that is there. */
+/**
+ * Sees to a channel to `payee` with room for `needed` grains: opens one, or fills up the one that is there. Calls that
+ * begin at once share what one of them set aside, as far as it reaches.
+ */
 export async function makeRoom(
-  parts: ChannelParts,
+  parts: RoomParts,
   wanted: { readonly payee: PublicKey; readonly needed: bigint },
   options: { readonly signal: AbortSignal },
-): Promise<'opened' | 'filled'> {
-  const { wallet, payer } = parts;
+): Promise<'opened' | 'filled' | 'there'> {
+  const { wallet } = parts;
   await wallet.funded;
-  const deposit = depositFor(parts, wanted.needed);
-  const disputed = new Set(
-    payer
-      .balances()
-      .filter((row) => row.disputed)
-      .map((row) => toHex(row.channel)),
-  );
-  const open = (await wallet.channels.between(wallet.publicKey, wanted.payee)).find(
-    (channel) => channel.state === 'open' && !disputed.has(toHex(channel.id)),
-  );
-  if (open === undefined) {
-    await openChannel(parts, { payee: wanted.payee, deposit }, options);
-    return 'opened';
+  const work = async (turn: Turn): Promise<'opened' | 'filled' | 'there'> => {
+    const found = await openTo(parts, wanted.payee);
+    turn.taken += wanted.needed;
+    // What others were told is theirs need not be held yet.
+    if (found !== undefined && found.room >= turn.taken) return 'there';
+    const deposit = depositFor(parts, wanted.needed);
+    if (found === undefined) {
+      await openChannel(parts, { payee: wanted.payee, deposit }, options);
+      return 'opened';
+    }
+    if (wallet.balance() < deposit) {
+      throw new SaharaError('funds-insufficient', {
+        needed: String(deposit),
+        balance: String(wallet.balance()),
+      });
+    }
+    await wallet.send({ type: 'top-up', channel: found.id, amount: deposit }, options);
+    return 'filled';
+  };
+  return wallet.turns.take(toHex(wanted.payee), work, options);
+}
+
+/** The open channel to a payee that has most room for further calls, if one can be paid from. */
+async function openTo(
+  { wallet, payer }: RoomParts,
+  payee: PublicKey,
+): Promise<{ readonly id: Hash; readonly room: bigint } | undefined> {
+  let best: { readonly id: Hash; readonly room: bigint } | undefined;
+  for (const channel of await wallet.channels.between(wallet.publicKey, payee)) {
+    const lanes = payer.lanes().filter(({ channel: id }) => equalBytes(id, channel.id));
+    if (channel.state !== 'open' || lanes.some(({ disputed }) => disputed)) continue;
+    const lane = lanes.find(({ left }) => !left);
+    if (lane !== undefined && !hasPlaceForLane(channel.lanes, lane.lane)) continue;
+    const room = lane
+      ? lane.roomIn(channel) - lane.charged - lane.reserved
+      : channel.deposit - channel.leaving;
+    if (best === undefined || room > best.room) best = { id: channel.id, room };
   }
-  if (wallet.balance() < deposit) {
-    throw new SaharaError('funds-insufficient', {
-      needed: String(deposit),
-      balance: String(wallet.balance()),
-    });
-  }
-  await wallet.send({ type: 'top-up', channel: open.id, amount: deposit }, options);
-  return 'filled';
+  return best;
 }
 
 /** The channel of this operator whose id starts with `prefix` (hexadecimal). Throws `channel-unknown`. */

@@ -16,6 +16,7 @@ import type { PublicKey } from '../protocol/ids.ts';
 import type { Signer, Suite } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { type Action, transaction } from '../protocol/transaction.ts';
+import { Turns } from './turns.ts';
 
 /** What a new account asks of the faucet, grains. */
 const FAUCET_DRAW: bigint = 100n * GRAINS_PER_SAHARA;
@@ -46,6 +47,8 @@ export interface Wallet {
   readonly funded: Promise<void>;
   readonly channels: ChannelView;
   readonly claims: ClaimLedger;
+  /** Payees to which channels are opened or filled up, one attempt at a time each. */
+  readonly turns: Turns;
   stop(): void;
 }
 
@@ -108,6 +111,7 @@ export function createWallet(parts: WalletParts): Wallet {
     },
     funded: draw(parts, client, stopping.signal),
     channels: channelView(ledger),
+    turns: new Turns(),
     claims: {
       async submitClaim(claim, { signal }) {
         await unlocked();

@@ -10,6 +10,7 @@ import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Store } from '../base/store.ts';
 import type { Tail } from '../base/tail.ts';
+import { LANES_MAX } from '../ledger/limits.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
@@ -136,7 +137,7 @@ export class PayeeBook {
 
   /**
    * Holds a part of the voucher's channel. Refusals in this order: `voucher-invalid` (shape, network), `voucher-stale`
-   * (lane), `channel-unknown`, `voucher-invalid` (other parties), `channel-closing`, `call-conflict`, `voucher-stale`,
+   * (lane), `channel-unknown`, `voucher-invalid` (other parties), `channel-closing` (also for a lane without a place), `call-conflict`, `voucher-stale`,
    * `voucher-invalid` (signature), `overloaded`, `voucher-insufficient`.
    */
   async admit(request: PayeeAdmission): Promise<PayeeHold> {
@@ -144,6 +145,9 @@ export class PayeeBook {
     if (failure) throw failure;
     const { terms, channel } = await checkVoucher(this.#parts, request);
     const lane = await this.#lanes.of(channel.id, terms.lane, channel.payer);
+    if (!lane.hasPlaceIn(channel)) {
+      throw new SaharaError('channel-closing', { reason: 'no room for another lane', limit: LANES_MAX });
+    }
     const name = toHex(request.callId);
     const ended = this.#ended.has(name) || this.#parts.store.getSync(bookKey.ending(request.callId));
     if (this.#running.has(name) || ended) {

@@ -25,7 +25,7 @@ import type { Suite } from '../protocol/suite.ts';
 import { addShares, placeOf } from './asset-amounts.ts';
 import type { JournalSource } from './journal.ts';
 import { AGENT_ASSETS_RESERVED, LEASES_PER_CHANNEL_MAX, ROOTS_REMEMBERED } from './limits.ts';
-import type { ChannelInfo } from './ports.ts';
+import { type ChannelInfo, hasPlaceForLane } from './ports.ts';
 import { bookKey, earnedRecord, payeeLaneRecord } from './records.ts';
 
 /** A voucher with what its payload says. */
@@ -145,6 +145,12 @@ export class PayeeLane implements JournalSource {
       if (lane !== this.lane && !this.#others.some((one) => one.lane === lane)) available -= paid;
     }
     return available;
+  }
+
+  /** Whether the ledger would pay a claim on this lane: lanes with something due that is not claimed yet take their places too. */
+  hasPlaceIn({ lanes }: ChannelInfo): boolean {
+    const due = this.#others.filter((one) => one.due > 0n && !lanes.some(({ lane }) => lane === one.lane));
+    return hasPlaceForLane([...lanes, ...due], this.lane);
   }
 
   /** Grains that the ledger is known to have paid. */

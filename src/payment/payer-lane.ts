@@ -16,7 +16,7 @@ import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { JournalSource } from './journal.ts';
 import { LEASES_PER_CHANNEL_MAX, RECEIPTS_AHEAD_MAX, ROOTS_REMEMBERED } from './limits.ts';
-import type { ChannelInfo } from './ports.ts';
+import { type ChannelInfo, hasPlaceForLane } from './ports.ts';
 import { bookKey, payerLaneRecord } from './records.ts';
 
 /** What a payer's lane is opened with. */
@@ -93,7 +93,8 @@ export class PayerLane implements JournalSource {
   }
 
   /** Grains of the deposit that this lane can promise: neither announced to leave nor promised on lanes before. */
-  roomIn({ deposit, leaving }: ChannelInfo): bigint {
+  roomIn({ deposit, leaving, lanes }: ChannelInfo): bigint {
+    if (!hasPlaceForLane(lanes, this.lane)) return 0n;
     return deposit - leaving - this.before;
   }
 

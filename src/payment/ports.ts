@@ -1,4 +1,5 @@
 /** What the payment books need of the ledger and of other peers. */
+import { LANES_MAX } from '../ledger/limits.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import type { AssetAmount } from '../protocol/payment.ts';
 import type { Signed } from '../protocol/signing.ts';
@@ -18,6 +19,11 @@ export interface ChannelInfo {
   readonly leaving: bigint;
   /** What was paid out lane by lane, grains. */
   readonly lanes: readonly { readonly lane: number; readonly paid: bigint }[];
+}
+
+/** Whether the ledger pays a claim on `lane`: a channel has room for `LANES_MAX` lanes in all, those named among them. */
+export function hasPlaceForLane(taken: readonly { readonly lane: number }[], lane: number): boolean {
+  return taken.length < LANES_MAX || taken.some((one) => one.lane === lane);
 }
 
 /** Channels of the ledger. Answers come from committed blocks only. */

@@ -6,11 +6,12 @@ import { systemClock as clock } from '../../src/base/clock.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { openFileTail } from '../../src/base/tail.ts';
+import { LANES_MAX } from '../../src/ledger/limits.ts';
 import { answerPaymentQuery } from '../../src/payment/payment-service.ts';
 import { type PaymentQuery, paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts';
 import { createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
-import { AGENT_ASSET, CHANNEL, createRig, keys, NETWORK, QUESTION } from '../calls/rig.ts';
+import { AGENT_ASSET, CHANNEL, createRig, keys, NETWORK, QUESTION, type Rig } from '../calls/rig.ts';
 import { failingAt } from './failing-store.ts';
 
 describe('questions about payments', () => {
@@ -36,6 +37,35 @@ describe('questions about payments', () => {
     }
     payeeTail.close();
     rmSync(folder, { recursive: true });
+  });
+
+  it('PAY-65: a lane for which the channel has no place is neither paid on nor served', async () => {
+    const rig = await createRig();
+    const asked = (): ReturnType<Rig['caller']['ask']>['result'] =>
+      rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n }).result;
+    const { receipt, evidence } = await asked();
+    const admitted = (): ReturnType<Rig['payee']['admit']> =>
+      rig.payee.admit({
+        callId: crypto.getRandomValues(new Uint8Array(16)),
+        payer: keys.payer.publicKey,
+        voucher: evidence.opening.voucher ?? expect.fail('a paid call'),
+        requestHash: receipt.requestHash,
+        agentAsset: AGENT_ASSET,
+        amountMax: 1n,
+        holdMs: 1_000,
+      });
+    const taken = Array.from({ length: LANES_MAX }, (_, i) => ({ lane: i + 1, paid: 1n }));
+    const { id } = rig.channels.all[0] ?? expect.fail('a channel');
+    rig.channels.change(id, { lanes: taken });
+    await expect(asked()).rejects.toMatchObject({ code: 'funds-insufficient' });
+    await expect(admitted()).rejects.toMatchObject({
+      code: 'channel-closing',
+      facts: { reason: 'no room for another lane', limit: LANES_MAX },
+    });
+    rig.channels.change(id, { lanes: [...taken.slice(1), { lane: 0, paid: 1n }] });
+    (await admitted()).release();
+    rig.channels.change(id, { lanes: taken.slice(1) });
+    (await admitted()).release();
   });
 
   it('PAY-22 PAY-23: are answered to the payer only, each fault by its code and the first of two first', async () => {

@@ -35,6 +35,7 @@ import {
   stateQuestion,
 } from './messages.ts';
 import { LightPeers } from './peers.ts';
+import { Questions } from './questions.ts';
 
 /** Rounds in which a question may find out what else it has to read. */
 const READ_ROUNDS_MAX = LINEAGE_DEPTH_MAX + 4;
@@ -54,6 +55,7 @@ export class Prover {
   readonly #parts: LightClientParts;
   readonly #options: LightClientOptions;
   readonly peers: LightPeers;
+  readonly #questions: Questions;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: LightClientParts, options: LightClientOptions) {
@@ -61,6 +63,9 @@ export class Prover {
     this.#options = options;
     this.chain = openHeaderChain(parts);
     this.peers = new LightPeers(parts.ask);
+    this.#questions = new Questions((peerId, question, signal) =>
+      parts.ask.request(peerId, STATE_PROTOCOL, question, this.#limits(STATE_ANSWER_BYTES_MAX, signal)),
+    );
   }
 
   async hear(message: Signed): Promise<'later' | 'known'> {
@@ -324,10 +329,7 @@ export class Prover {
   }
 
   async #ask(peerId: string, question: StateQuestion, signal: AbortSignal | undefined): Promise<StateAnswer> {
-    const limits = this.#limits(STATE_ANSWER_BYTES_MAX, signal);
-    return stateAnswer.decode(
-      await this.#parts.ask.request(peerId, STATE_PROTOCOL, stateQuestion.encode(question), limits),
-    );
+    return stateAnswer.decode(await this.#questions.ask(peerId, stateQuestion.encode(question), signal));
   }
 
   #limits(answerBytesMax: number, signal: AbortSignal | undefined) {
