@@ -4,6 +4,7 @@ import { fromHex, utf8 } from '../../../src/base/bytes.ts';
 import { blockMessage } from '../../../src/ledger/network.ts';
 import { collectPath } from '../../../src/protocol/actions-asset.ts';
 import { recoveryRequest } from '../../../src/protocol/actions-identity.ts';
+import { audit, auditSubject } from '../../../src/protocol/audit.ts';
 import { block, blockHeader, genesis, transactionResult } from '../../../src/protocol/block.ts';
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
@@ -205,10 +206,22 @@ function others(): readonly Named[] {
     }),
     made(bundle, sample.tell({ ...sample.sampleStory(), settled: false })),
     made(bundle, sample.tell({ ...sample.sampleStory(), paid: false, settled: false })),
+    ...auditFiles(),
   ];
 }
 
 function recordVectors(): readonly Named[] {
   const { valid } = vectorFile('records') as { readonly valid: readonly { record: string; hex: string }[] };
   return valid.map(({ record, hex }) => ({ name: record, encoded: fromHex(hex) ?? new Uint8Array(0) }));
+}
+
+function auditFiles(): readonly Named[] {
+  const { valid } = vectorFile('audit') as { readonly valid: readonly { hex: string }[] };
+  return valid.flatMap(({ hex }) => {
+    const file = audit.decode(fromHex(hex) ?? new Uint8Array(0));
+    return [
+      { name: audit.name, encoded: audit.encode(file) },
+      { name: auditSubject.name, encoded: auditSubject.encode(file.subject) },
+    ];
+  });
 }
