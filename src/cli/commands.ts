@@ -16,6 +16,7 @@ import { ledgerCommands } from './commands/ledger.ts';
 import { licenceCommands } from './commands/licence.ts';
 import { mergeCommands } from './commands/merge.ts';
 import { moneyCommands } from './commands/money.ts';
+import { payCommands } from './commands/pay.ts';
 import { proofCommands } from './commands/proof.ts';
 import { resumeCommands } from './commands/resume.ts';
 import { stakeCommands } from './commands/stake.ts';
@@ -35,6 +36,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   vaultCommands,
   channelCommands,
   moneyCommands,
+  payCommands,
   stakeCommands,
   assetCommands,
   licenceCommands,

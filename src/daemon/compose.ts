@@ -35,6 +35,7 @@ import { identityHandlers } from './handlers/identity.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
 import { lineageHandlers } from './handlers/lineage.ts';
 import { moneyHandlers } from './handlers/money.ts';
+import { payHandlers } from './handlers/pay.ts';
 import { stakeHandlers } from './handlers/stake.ts';
 import { standingHandlers } from './handlers/standing.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
@@ -43,6 +44,7 @@ import { createKnowledge, type Knowledge } from './knowledge.ts';
 import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { type Listing, startListing, startOffers } from './market.ts';
+import { createPaying } from './paying.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createResuming, type Resuming, resumeHandlers } from './resuming.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
@@ -333,12 +335,15 @@ async function startGuide(running: Running, signal: AbortSignal): Promise<void> 
 
 function handlersOf(running: Running): AdminHandlers {
   const ask = createAsk(running);
+  const { ledger, wallet, clock, storeOf } = running;
+  const paying = createPaying({ ledger, wallet, clock, suite: nativeSuite, store: storeOf('paying') });
   return {
     ...statusHandlers(running),
     ...standingHandlers(running),
     ...ledgerHandlers(running),
     ...explorerHandlers(running),
     ...moneyHandlers(running),
+    ...payHandlers({ ledger, wallet, paying }),
     ...stakeHandlers(running),
     ...lineageHandlers(running),
     ...assetHandlers(running),

@@ -33,7 +33,7 @@ export interface Wallet {
   /** Sends an action and resolves once it took effect; `nonce` is the number that it used. */
   send(
     action: Action,
-    options?: { readonly signal?: AbortSignal },
+    options?: Pick<SendOptions, 'signal' | 'recorded'>,
   ): Promise<Inclusion & { readonly nonce: number }>;
   /**
    * Changes the key that signs: once no transaction is under way, and while none begins, `work` may send actions
@@ -84,9 +84,10 @@ export function createWallet(parts: WalletParts): Wallet {
   return {
     publicKey: signer.publicKey,
     balance,
-    async send(action, { signal } = {}) {
+    async send(action, { signal, recorded } = {}) {
       await unlocked();
-      const sending = client.send(action, { signal: within(clock, stopping.signal, signal) });
+      const limits = { signal: within(clock, stopping.signal, signal) };
+      const sending = client.send(action, { ...limits, ...(recorded && { recorded }) });
       const inclusion = await sending.catch((error: unknown) => {
         throw unanswered(error, signal);
       });

@@ -54,6 +54,11 @@ export interface LedgerClient {
 export interface SendOptions {
   readonly signal?: AbortSignal;
   readonly signer?: Signer;
+  /**
+   * Told of the signed transaction, and waited for, before anything else keeps it or anybody sees it; told again of the
+   * one in its place when somebody else used its number. What it throws ends the sending.
+   */
+  readonly recorded?: (message: Signed) => Promise<void>;
 }
 
 const ATTEMPTS_MAX = 8;
@@ -97,13 +102,14 @@ class Client {
     this.#retryMs = options.retryMs ?? 1_000;
   }
 
-  async send(action: Action, { signal, signer = this.#parts.signer }: SendOptions): Promise<Inclusion> {
+  async send(action: Action, options: SendOptions): Promise<Inclusion> {
+    const { signal, signer = this.#parts.signer, recorded } = options;
     this.#recovered ??= this.#recover();
     await this.#recovered;
     for (let attempt = 1; ; attempt++) {
       signal?.throwIfAborted();
       await this.#parts.ledger.current(signal && { signal });
-      const sent = await this.#record(action, signer);
+      const sent = await this.#record(action, signer, recorded);
       try {
         return await this.#deliver(sent, signal);
       } catch (error) {
@@ -132,7 +138,7 @@ class Client {
     this.#stopping.abort();
   }
 
-  async #record(action: Action, signer: Signer): Promise<Sent> {
+  async #record(action: Action, signer: Signer, recorded?: SendOptions['recorded']): Promise<Sent> {
     const { ledger, suite, journal } = this.#parts;
     const nonce = this.#number();
     const body = {
@@ -149,6 +155,7 @@ class Client {
     this.#outstanding.set(nonce, sent);
     const value = signedSchema.encode(message);
     try {
+      await recorded?.(message);
       await journal?.batch([{ type: 'put', key: u64be(BigInt(nonce)), value }], { sync: true });
     } catch (error) {
       // Nobody has seen it: a number that stayed taken would hold up all that follow.

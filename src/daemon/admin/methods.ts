@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { ASSET_INPUTS, type AssetMethods } from './methods-asset.ts';
 import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
+import { PAY_INPUTS, type PayMethods } from './methods-pay.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
 import type {
   AccountRow,
@@ -121,6 +122,7 @@ export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMet
     output: readonly TransactionRow[];
   };
   'ledger.verify': { input: Empty; output: LedgerVerdict };
+  pay: PayMethods['pay'];
   fees: StakeMethods['fees'];
   'stake.show': StakeMethods['stake.show'];
   'stake.bond': StakeMethods['stake.bond'];
@@ -226,6 +228,7 @@ export const ADMIN_METHODS: MethodTable = {
   'ledger.accounts': unary(z.strictObject({ did: name.optional() })),
   'ledger.transactions': unary(z.strictObject({ limit })),
   'ledger.verify': unary(nothing),
+  pay: unary(PAY_INPUTS.pay),
   fees: unary(STAKE_INPUTS.fees),
   'stake.show': unary(STAKE_INPUTS['stake.show']),
   'stake.bond': unary(STAKE_INPUTS['stake.bond']),
