@@ -1,16 +1,16 @@
 /**
  * Claims in time. What a payee has not claimed when a channel ends is lost, so a channel that begins to close, or from
- * which a withdrawal is announced, is claimed at once, what is due is looked at well within the network's delay, and a stop claims what is left.
+ * which a withdrawal is announced, or whose voucher key is replaced, is claimed at once, what is due is looked at well within the network's delay, and a stop claims what is left.
  */
 
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { Channel, Ledger } from '../ledger/ledger.ts';
 import { CLAIMER_DEFAULTS, type Claimer } from '../payment/claimer.ts';
 import type { LedgerParameters } from '../protocol/block.ts';
-import type { PublicKey } from '../protocol/ids.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
 
 /** Longest time that a stop waits for its last claims, milliseconds. */
 export const LAST_CLAIMS_MS = 5_000;
@@ -20,7 +20,7 @@ const LOOKS_PER_DELAY = 4;
 
 /** What claims are watched with. */
 export interface ClaimingParts {
-  readonly ledger: Pick<Ledger, 'channel' | 'onBlock'>;
+  readonly ledger: Pick<Ledger, 'channel' | 'channelsOf' | 'onBlock'>;
   readonly claimer: Claimer;
   /** This operator. */
   readonly payee: PublicKey;
@@ -46,6 +46,7 @@ export function claimPollMs(parameters: LedgerParameters): number {
  */
 export function startClaiming(parts: ClaimingParts): () => Promise<void> {
   const { ledger, claimer, payee, clock, log } = parts;
+  const keys = new ReplacedKeys(payee);
   let queued = false;
   const look = (): void => {
     if (queued) return;
@@ -53,19 +54,21 @@ export function startClaiming(parts: ClaimingParts): () => Promise<void> {
     // A block's listener must be left before the ledger is written to again.
     queueMicrotask(() => {
       queued = false;
-      claimer.round().then(undefined, (error: unknown) => {
-        log.warn('claim round failed', { code: asSaharaError(error).code });
-      });
+      const round = claimer.round().then(() => keys.claim(claimer));
+      round.catch((error: unknown) => log.warn('claim round failed', { code: asSaharaError(error).code }));
     });
   };
   const unwatch = ledger.onBlock(({ channels }) => {
     const ending = channels.some((id) => {
       const channel = ledger.channel(id);
+      if (channel === undefined) keys.forget(id);
+      else keys.note(channel);
       const leaves = channel?.state === 'closing' || channel?.withdrawal !== undefined;
       return leaves && equalBytes(channel.payee, payee);
     });
-    if (ending) look();
+    if (ending || keys.waiting) look();
   });
+  for (const channel of ledger.channelsOf(payee)) keys.note(channel);
   claimer.start();
   look();
   return async () => {
@@ -88,4 +91,45 @@ export function startClaiming(parts: ClaimingParts): () => Promise<void> {
     deadline.abort();
     await claimer.stop();
   };
+}
+
+/** Channels to a payee whose voucher key was replaced: what the former key promised counts for one delay more. */
+class ReplacedKeys {
+  readonly #payee: PublicKey;
+  /** Channels to be claimed, by name. */
+  readonly #left = new Map<string, Hash>();
+  /** The last height at which a former key counts, of each channel that was noted for it. */
+  readonly #noted = new Map<string, number>();
+
+  constructor(payee: PublicKey) {
+    this.#payee = payee;
+  }
+
+  /** Whether any is still to be claimed. */
+  get waiting(): boolean {
+    return this.#left.size > 0;
+  }
+
+  /** Notes a channel the first time that it is seen with this replacement. */
+  note({ id, payee, voucherKeys }: Channel): void {
+    if (!equalBytes(payee, this.#payee)) return;
+    const name = toHex(id);
+    const until = Math.max(0, ...voucherKeys.map((key) => key.until ?? 0));
+    if (until > (this.#noted.get(name) ?? 0)) this.#left.set(name, id);
+    if (until > 0) this.#noted.set(name, until);
+    else this.#noted.delete(name);
+  }
+
+  /** A channel has ended. */
+  forget(id: Hash): void {
+    this.#noted.delete(toHex(id));
+  }
+
+  /** Claims all that is due on them; one that fails is claimed again with the next block. */
+  async claim(claimer: Pick<Claimer, 'round'>): Promise<void> {
+    for (const [name, only] of this.#left) {
+      const { failed } = await claimer.round({ all: true, only });
+      if (failed.length === 0) this.#left.delete(name);
+    }
+  }
 }

@@ -119,6 +119,11 @@ export function createWallet(parts: WalletParts): Wallet {
         const limits = { signal: within(clock, stopping.signal, signal) };
         return (await client.send({ type: 'claim', ...claim }, limits)).id;
       },
+      async submitClaims(claims, { signal }) {
+        await unlocked();
+        const limits = { signal: within(clock, stopping.signal, signal) };
+        return (await client.send({ type: 'claim-batch', claims }, limits)).id;
+      },
       outcome: async (id) => ledger.lookup(id)?.result.code,
     },
     stop() {

@@ -1,6 +1,6 @@
 /**
- * Claims what is due. One claim per channel, each on its own, so that one that is refused never holds up the
- * rest. A claim that was sent and not heard of is looked up by its id before anything is sent again; amounts are
+ * Claims what is due: several claims in one transaction where several are due, of which the ledger takes those that hold;
+ * one that did not is then made by itself, so that one that is refused never holds up the rest. A claim that was sent and not heard of is looked up by its id before anything is sent again; amounts are
  * cumulative and the ledger pays the difference, so even a repeated claim pays nothing twice.
  */
 import { equalBytes, toHex } from '../base/bytes.ts';
@@ -8,11 +8,19 @@ import type { Clock } from '../base/clock.ts';
 import { asSaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { point } from '../base/points.ts';
+import { RESULT_CODES } from '../ledger/result-codes.ts';
+import { claimBody as claimSchema } from '../protocol/actions-channel.ts';
 import type { Hash } from '../protocol/ids.ts';
-import { type Claimable, claimBody, type LostClaim, unpaid } from './claims.ts';
+import { CLAIM_BATCH_MAX, TRANSACTION_BYTES_MAX } from '../protocol/limits.ts';
+import { type Claimable, claimBody, dueFor, type LostClaim, unpaid } from './claims.ts';
 import { CLAIMS_AT_ONCE_MAX } from './limits.ts';
 import type { PayeeBook } from './payee-book.ts';
 import type { ChannelView, Claim, ClaimLedger } from './ports.ts';
+
+/** Bytes of the claims of one transaction: what else is in it takes less than the rest. */
+const BATCH_BYTES_MAX = TRANSACTION_BYTES_MAX - 1_024;
+
+const BATCH_PARTIAL = RESULT_CODES['batch-partial'].code;
 
 /** Parts of a claimer. */
 export interface ClaimerParts {
@@ -47,6 +55,14 @@ export interface ClaimRound {
   readonly failed: readonly { readonly channel: Hash; readonly code: string }[];
 }
 
+/** What became of a claim: `claimed`, `waiting`, or the code of what was wrong. */
+type Outcome = 'claimed' | 'waiting' | string;
+
+interface Part {
+  readonly due: Claimable;
+  readonly claim: Claim;
+}
+
 interface Sent {
   readonly transaction: Hash;
   readonly claim: Claim;
@@ -79,6 +95,8 @@ class ThresholdClaimer implements Claimer {
   readonly #options: ClaimerOptions;
   readonly #since = new Map<string, number>();
   readonly #sent = new Map<string, Sent>();
+  /** Lanes whose last claim was refused: they are claimed by themselves, so that they burden no others. */
+  readonly #refused = new Set<string>();
   /** Channels whose loss was told. */
   readonly #lost = new Set<string>();
   readonly #stopping = new AbortController();
@@ -130,13 +148,13 @@ class ThresholdClaimer implements Claimer {
     let waiting = 0;
     let batch: Claimable[] = [];
     const send = async (): Promise<void> => {
-      const outcomes = await Promise.all(batch.map((due) => this.#claim(due, signal)));
-      outcomes.forEach((outcome, i) => {
+      const sent = batch;
+      batch = [];
+      for (const [due, outcome] of await this.#claimAll(sent, signal)) {
         if (outcome === 'claimed') claimed++;
         else if (outcome === 'waiting') waiting++;
-        else failed.push({ channel: (batch[i] as Claimable).channel, code: outcome });
-      });
-      batch = [];
+        else failed.push({ channel: due.channel, code: outcome });
+      }
     };
     for await (const due of unpaid(this.#parts.book, this.#parts.channels)) {
       if (options.only && !equalBytes(due.channel, options.only)) continue;
@@ -149,7 +167,7 @@ class ThresholdClaimer implements Claimer {
         continue;
       }
       batch.push(due);
-      if (batch.length === CLAIMS_AT_ONCE_MAX) await send();
+      if (batch.length === CLAIM_BATCH_MAX) await send();
     }
     await send();
     return { claimed, waiting, failed };
@@ -171,7 +189,74 @@ class ThresholdClaimer implements Claimer {
     return nowMs - sinceMs >= this.#options.ageMs;
   }
 
-  async #claim(due: Claimable, signal: AbortSignal): Promise<'claimed' | 'waiting' | string> {
+  /** Claims in as few transactions as they fit into; what did not hold together is claimed one by one. */
+  async #claimAll(dues: readonly Claimable[], signal: AbortSignal): Promise<ReadonlyMap<Claimable, Outcome>> {
+    const outcomes = new Map<Claimable, Outcome>();
+    for (const group of this.#grouped(dues)) {
+      if (group.length > 1) await this.#together(group, outcomes, signal);
+    }
+    const alone = dues.filter((due) => !outcomes.has(due));
+    for (let at = 0; at < alone.length; at += CLAIMS_AT_ONCE_MAX) {
+      const some = alone.slice(at, at + CLAIMS_AT_ONCE_MAX);
+      await Promise.all(some.map(async (due) => outcomes.set(due, await this.#claim(due, signal))));
+    }
+    return outcomes;
+  }
+
+  /** Claims that fit into one transaction together; not one whose outcome is unknown, or that was refused before. */
+  #grouped(dues: readonly Claimable[]): readonly (readonly Part[])[] {
+    const groups: Part[][] = [];
+    let sizeBytes = BATCH_BYTES_MAX;
+    for (const due of dues) {
+      const claim = claimBody(due.lane);
+      const name = nameOf(due);
+      if (claim === undefined || this.#sent.has(name) || this.#refused.has(name)) continue;
+      const claimBytes = claimSchema.encode(claim).length;
+      const group = sizeBytes + claimBytes > BATCH_BYTES_MAX ? undefined : groups.at(-1);
+      if (group === undefined) groups.push([{ due, claim }]);
+      else group.push({ due, claim });
+      sizeBytes = claimBytes + (group === undefined ? 0 : sizeBytes);
+    }
+    return groups;
+  }
+
+  /** Claims in one transaction. Those without an outcome afterwards are to be claimed one by one. */
+  async #together(
+    group: readonly Part[],
+    outcomes: Map<Claimable, Outcome>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { book, ledger, channels, log } = this.#parts;
+    try {
+      await book.flush();
+      point('claim:submitting');
+      const claims = group.map(({ claim }) => claim);
+      const transaction = await ledger.submitClaims(claims, { signal });
+      for (const { due, claim } of group) this.#sent.set(nameOf(due), { claim, transaction });
+      point('claim:submitted');
+      const code = await ledger.outcome(transaction);
+      // Each is looked up by itself, now and in later rounds.
+      if (code === undefined) return;
+      for (const { due, claim } of group) {
+        this.#sent.delete(nameOf(due));
+        const channel = await channels.channel(due.channel);
+        const partly = code === BATCH_PARTIAL && channel !== undefined && dueFor(claim, channel) <= 0n;
+        if (code !== 0 && !partly) continue;
+        this.#since.delete(nameOf(due));
+        await book.lanes.settled(due.lane, claim.attribution);
+        outcomes.set(due, 'claimed');
+      }
+      point('claim:settled');
+    } catch (error) {
+      const { code } = asSaharaError(error);
+      log.debug('claims failed together', { claims: group.length, code });
+      // Refused together, they say one by one which it was. Any other failure would only be met again.
+      if (code !== 'tx-refused' && code !== 'tx-invalid')
+        for (const { due } of group) if (!outcomes.has(due)) outcomes.set(due, code);
+    }
+  }
+
+  async #claim(due: Claimable, signal: AbortSignal): Promise<Outcome> {
     const name = nameOf(due);
     try {
       let sent = this.#sent.get(name);
@@ -188,13 +273,20 @@ class ThresholdClaimer implements Claimer {
       const code = await this.#parts.ledger.outcome(sent.transaction);
       if (code === undefined) return 'waiting';
       this.#sent.delete(name);
+      // It went with others: whether it was among those that were paid shows in the channel, when that is looked at again.
+      if (code === BATCH_PARTIAL) return 'waiting';
       this.#since.delete(name);
-      if (code !== 0) return `ledger ${code}`;
+      if (code !== 0) {
+        this.#refused.add(name);
+        return `ledger ${code}`;
+      }
+      this.#refused.delete(name);
       await this.#parts.book.lanes.settled(due.lane, sent.claim.attribution);
       point('claim:settled');
       return 'claimed';
     } catch (error) {
       const { code } = asSaharaError(error);
+      if (code === 'tx-refused') this.#refused.add(name);
       this.#parts.log.warn('claim failed', { channel: name, code });
       return code;
     }

@@ -1,9 +1,9 @@
 /** What a payee can claim on the ledger, channel by channel. */
 import type { Hash } from '../protocol/ids.ts';
-import { charge as chargeSchema } from '../protocol/payment.ts';
+import { charge as chargeSchema, voucher as voucherSchema } from '../protocol/payment.ts';
 import type { PayeeBook } from './payee-book.ts';
 import type { PayeeLane } from './payee-lane.ts';
-import type { ChannelView, Claim } from './ports.ts';
+import type { ChannelInfo, ChannelView, Claim } from './ports.ts';
 
 /** A claim that would pay something now. */
 export interface Claimable {
@@ -33,14 +33,13 @@ export async function* unpaid(book: PayeeBook, channels: ChannelView): AsyncIter
     const { charge, amounts } = lane.signed;
     if (charge === undefined || lane.voucher === undefined) continue;
     const channel = await channels.channel(lane.channel);
-    const { total } = chargeSchema.decode(charge.payload);
-    const promised = least(total, lane.voucher.terms.ceiling);
+    const body = { voucher: lane.voucher.signed, charge };
+    const promised = promisedBy(body);
     if (channel === undefined) {
       if (lane.settled < promised) yield { channel: lane.channel, lost: promised - lane.settled };
       continue;
     }
-    const paid = channel.lanes.find((one) => one.lane === lane.lane)?.paid ?? 0n;
-    const amount = least(promised - paid, channel.deposit - channel.claimed);
+    const amount = dueFor(body, channel);
     if (amount > 0n) {
       const closing = channel.state === 'closing' || channel.leaving > 0n;
       yield { lane, channel: channel.id, amount, closing };
@@ -49,6 +48,18 @@ export async function* unpaid(book: PayeeBook, channels: ChannelView): AsyncIter
       await book.lanes.settled(lane, amounts);
     }
   }
+}
+
+/** What a claim proves, of which some may be paid already: the lower of its voucher's ceiling and its charge's total. Grains. */
+function promisedBy({ voucher, charge }: Pick<Claim, 'voucher' | 'charge'>): bigint {
+  return least(chargeSchema.decode(charge.payload).total, voucherSchema.decode(voucher.payload).ceiling);
+}
+
+/** What the ledger would pay for a claim, grains; 0 or less when it was paid or the deposit has nothing left. */
+export function dueFor(claim: Pick<Claim, 'voucher' | 'charge'>, channel: ChannelInfo): bigint {
+  const { lane } = chargeSchema.decode(claim.charge.payload);
+  const paid = channel.lanes.find((one) => one.lane === lane)?.paid ?? 0n;
+  return least(promisedBy(claim) - paid, channel.deposit - channel.claimed);
 }
 
 /** What to present for a lane: its highest voucher, its last charge and the amounts that this commits to. */

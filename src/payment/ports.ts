@@ -48,6 +48,11 @@ export interface ClaimLedger {
    * Throws `tx-refused` when the ledger refuses it.
    */
   submitClaim(claim: Claim, options: { readonly signal: AbortSignal }): Promise<Hash>;
+  /**
+   * Sends several claims in one transaction, at most `CLAIM_BATCH_MAX`, which takes up those that hold and leaves out the
+   * others. Like `submitClaim`; throws `tx-refused` when the ledger refuses all of them.
+   */
+  submitClaims(claims: readonly Claim[], options: { readonly signal: AbortSignal }): Promise<Hash>;
   /** What became of a transaction: its result code (0 is success), or `undefined` while it is unknown. */
   outcome(transaction: Hash): Promise<number | undefined>;
 }

@@ -46,6 +46,7 @@ function ledgerOver(
       sent.push(claim);
       return suite.sha256(claim.charge.payload);
     },
+    submitClaims: () => Promise.reject(new Error('one channel alone has nothing to be batched with')),
     async outcome(transaction) {
       const next = results.length > 0 ? results.shift() : 0;
       if (next instanceof SaharaError) throw next;
@@ -184,7 +185,10 @@ describe('claims in time', () => {
   });
 
   /** Watches the rig's channels as the daemon does; the claimer itself never looks again by its clock. */
-  function watched(rig: Rig): { readonly show: () => void; readonly stop: () => Promise<void> } {
+  function watched(
+    rig: Rig,
+    voucherKeys: readonly { readonly key: Uint8Array; readonly until: number }[] = [],
+  ): { readonly show: () => void; readonly stop: () => Promise<void> } {
     const listeners = new Set<(event: BlockEvent) => void>();
     const claimer = createClaimer(
       { book: rig.payee, channels: rig.channels, ledger: ledgerOver(rig.channels), clock, log },
@@ -194,8 +198,9 @@ describe('claims in time', () => {
       channel: (id: Uint8Array) => {
         const found = rig.channels.channel(id);
         const leaves = found && found.leaving > 0n && { withdrawal: { amount: found.leaving, at: 9 } };
-        return found && { ...found, ...leaves, revision: 0, voucherKeys: [], lanes: [] };
+        return found && { ...found, ...leaves, revision: 0, voucherKeys, lanes: [] };
       },
+      channelsOf: () => [],
       onBlock(listener: (event: BlockEvent) => void) {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -217,6 +222,20 @@ describe('claims in time', () => {
     rig.channels.change(rig.channels.all[0]?.id as Uint8Array, { state: 'closing' });
     show();
     await expect.poll(() => rig.channels.all[0]?.claimed).toBe(amount);
+    await stop();
+  });
+
+  it('PAY-46: the block that replaces a voucher key has all of the channel claimed, and the next one again', async () => {
+    const rig = await createRig();
+    const { amount } = await ask(rig);
+    const former = [{ key: keys.stranger.publicKey, until: 50 }];
+    const { show, stop } = watched(rig, former);
+    show();
+    await expect.poll(() => rig.channels.all[0]?.claimed).toBe(amount);
+    await ask(rig);
+    former.push({ key: keys.contributor.publicKey, until: 60 });
+    show();
+    await expect.poll(() => rig.channels.all[0]?.claimed).toBe(2n * amount);
     await stop();
   });
 

@@ -195,6 +195,7 @@ describe('lanes that change', () => {
     expect(lane.availableIn(info)).toBe(amount);
     const sent: Claim[] = [];
     const ledger = {
+      submitClaims: () => Promise.reject(new Error('one is due')),
       submitClaim: async (claim: Claim) => {
         sent.push(claim);
         return hash(1);
