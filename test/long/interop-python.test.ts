@@ -15,7 +15,7 @@ describe('a reader that only has the spec', () => {
     const spec = fileURLToPath(new URL('../../spec', import.meta.url));
     const ran = spawnSync('python3', [script, spec], { encoding: 'utf8' });
     expect(ran.stderr).toBe('');
-    expect(ran.stdout).toMatch(/^5\d\d vectors, 0 disagreements\n$/);
+    expect(ran.stdout).toMatch(/^[1-9]\d{2,} vectors, 0 disagreements\n$/);
     expect(ran.status).toBe(0);
   });
 });
