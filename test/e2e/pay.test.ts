@@ -76,4 +76,22 @@ describe('sahara pay', () => {
     const stranger = 'did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK';
     expect(await wrong(stranger, '1')).toContain('say --new');
   });
+
+  it('pays once although the daemon is killed when a block has it and nobody was told (LEDGER-41)', async () => {
+    const to = (await payer.client.call('status', {})).did;
+    const before = await balanceOf(payer);
+    const order = ['pay', to, '3', '--reference', '6b'.repeat(16)];
+    await payee.stop();
+    // The payee of the others makes the blocks: now it pays.
+    payee.environment.SAHARA_FAULTS = 'ledger:committed=kill';
+    await payee.start(...LOOPBACK);
+    const cut = await payee.sahara(order);
+    expect(cut.code).not.toBe(0);
+    await payee.ended;
+    delete payee.environment.SAHARA_FAULTS;
+    await payee.start(...LOOPBACK);
+    expect(await must(payee, ...order)).toContain('nothing was paid now');
+    const rows = await payee.client.call('ledger.accounts', { did: to });
+    expect(rows.map(({ balance }) => BigInt(balance))).toEqual([before + 3n * GRAINS]);
+  });
 });
