@@ -77,6 +77,7 @@ const KINDS = {
   'budget-exceeded': 'refused',
   'work-required': 'refused',
   'offer-invalid': 'refused',
+  'watchtower-off': 'refused',
   'seal-invalid': 'input',
   // Agents, vaults, documents
   'manifest-invalid': 'input',

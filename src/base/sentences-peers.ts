@@ -119,6 +119,7 @@ export const CALL_SENTENCES: SentenceTable<
   | 'budget-exceeded'
   | 'work-required'
   | 'offer-invalid'
+  | 'watchtower-off'
   | 'seal-invalid'
 > = {
   'agent-unknown': (f) => {
@@ -288,6 +289,11 @@ export const CALL_SENTENCES: SentenceTable<
     'The agent asks strangers for a little work before it answers.',
     `A proof of ${f('bits', 'some')} bits is wanted, because it is busy and does not know you yet.`,
     'The daemon does up to calls.workBitsDone of it by itself. A channel to the operator, `sahara channel open`, serves as a bond: who pays needs no work, and what is not spent comes back.',
+  ],
+  'watchtower-off': () => [
+    'This peer is no watchtower.',
+    'It claims for nobody but itself.',
+    'Choose a peer whose operator ran `sahara watchtower serve on`.',
   ],
   'offer-invalid': (f) => [
     'The offer does not hold.',

@@ -23,6 +23,7 @@ import { stakeCommands } from './commands/stake.ts';
 import { standingCommands } from './commands/standing.ts';
 import { statusCommands } from './commands/status.ts';
 import { vaultCommands } from './commands/vault.ts';
+import { watchtowerCommands } from './commands/watchtower.ts';
 
 /** Adding a group touches its own file and this table. */
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
@@ -35,6 +36,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   agentCommands,
   vaultCommands,
   channelCommands,
+  watchtowerCommands,
   moneyCommands,
   payCommands,
   stakeCommands,

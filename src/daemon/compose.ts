@@ -40,6 +40,7 @@ import { stakeHandlers } from './handlers/stake.ts';
 import { standingHandlers } from './handlers/standing.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
 import { vaultHandlers } from './handlers/vault.ts';
+import { watchtowerHandlers } from './handlers/watchtower.ts';
 import { createKnowledge, type Knowledge } from './knowledge.ts';
 import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
@@ -50,6 +51,7 @@ import { createResuming, type Resuming, resumeHandlers } from './resuming.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
 import { serveStanding } from './standing.ts';
 import { createVaultKeeper } from './vaults.ts';
+import { startWatchtowers, type Watchtowers } from './watchtowers.ts';
 
 /** Everything that runs. */
 export interface Running extends Core, Listing {
@@ -62,6 +64,8 @@ export interface Running extends Core, Listing {
   /** What this operator owes to others. */
   readonly payer: PayerBook;
   readonly settlements: Settlements;
+  /** Claims of others that are watched here, and own ones elsewhere. */
+  readonly watchtowers: Watchtowers;
   readonly assets: AssetBook;
   readonly knowledge: Knowledge;
   readonly agents: AgentKeeper;
@@ -172,6 +176,11 @@ async function startAll(
     () => createResuming({ ...core, ...calls, callers }),
     (open) => open.stop(),
   );
+  const watchtowers = await life.start(
+    'watchtowers',
+    () => startWatchtowers(core),
+    (open) => open.stop(),
+  );
   const running: Running = {
     ...core,
     ...calls,
@@ -181,6 +190,7 @@ async function startAll(
     callers,
     certificates,
     resuming,
+    watchtowers,
     startedAtMs,
     askToStop: options.askToStop,
     askToRestart: options.askToRestart,
@@ -345,6 +355,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...moneyHandlers(running),
     ...payHandlers({ ledger, wallet, paying }),
     ...stakeHandlers(running),
+    ...watchtowerHandlers(running),
     ...lineageHandlers(running),
     ...assetHandlers(running),
     ...collectHandlers(running),

@@ -42,6 +42,9 @@ export interface Config {
     readonly discountPercent: number;
     readonly observe: boolean;
   };
+  readonly watchtower: {
+    readonly serve: boolean;
+  };
   readonly wallet: {
     readonly channelDeposit: string;
     readonly priceMax: string;
@@ -194,6 +197,16 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
         .default(true)
         .describe(
           'Whether to tell the network how long calls made from here took, with the receipt as proof: everybody can see whom you paid, when and how much.',
+        ),
+    })
+    .prefault({}),
+  watchtower: z
+    .strictObject({
+      serve: z
+        .boolean()
+        .default(false)
+        .describe(
+          'Whether to claim for payees that leave their claims here and are away in time; each such claim costs this peer its fee. `sahara watchtower serve` overrides it.',
         ),
     })
     .prefault({}),

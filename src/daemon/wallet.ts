@@ -11,7 +11,8 @@ import type { Log } from '../base/log.ts';
 import type { Store } from '../base/store.ts';
 import { createLedgerClient, type LedgerClient, type SendOptions } from '../ledger/client.ts';
 import type { Channel, Inclusion, Ledger } from '../ledger/ledger.ts';
-import type { ChannelInfo, ChannelView, ClaimLedger } from '../payment/ports.ts';
+import type { ClaimedChannels } from '../payment/claims.ts';
+import type { ChannelInfo, ClaimLedger } from '../payment/ports.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import type { Signer, Suite } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
@@ -45,7 +46,7 @@ export interface Wallet {
   ): Promise<T>;
   /** Sees to it that a new account has money where a faucet gives it; resolves when it has or cannot have. */
   readonly funded: Promise<void>;
-  readonly channels: ChannelView;
+  readonly channels: ClaimedChannels;
   readonly claims: ClaimLedger;
   /** Payees to which channels are opened or filled up, one attempt at a time each. */
   readonly turns: Turns;
@@ -138,8 +139,16 @@ function within(clock: Clock, stopping: AbortSignal, signal?: AbortSignal): Abor
 }
 
 /** The channels of committed blocks. */
-function channelView(ledger: Ledger): ChannelView {
+function channelView(ledger: Ledger): ClaimedChannels {
   return {
+    async claimed(sought) {
+      try {
+        return (await ledger.settled(sought)) !== undefined;
+      } catch (error) {
+        if (asSaharaError(error).code === 'state-unproven') return false;
+        throw error;
+      }
+    },
     channel(id) {
       return ledger.read(({ channel }) => {
         const found = channel(id);

@@ -22,13 +22,26 @@ export interface LostClaim {
   readonly lost: bigint;
 }
 
+/** Channels, and what became of claims on those that ended. */
+export interface ClaimedChannels extends ChannelView {
+  /** Whether a claim took effect whose charge counts `count` receipts of the lane. */
+  claimed?(sought: {
+    readonly channel: Hash;
+    readonly lane: number;
+    readonly count: number;
+  }): Promise<boolean>;
+}
+
 /** Every channel on which a claim would pay. */
-export async function* claimable(book: PayeeBook, channels: ChannelView): AsyncIterable<Claimable> {
+export async function* claimable(book: PayeeBook, channels: ClaimedChannels): AsyncIterable<Claimable> {
   for await (const found of unpaid(book, channels)) if ('amount' in found) yield found;
 }
 
 /** Every channel with charges that the ledger has not paid: those that a claim would pay, and those that are gone. */
-export async function* unpaid(book: PayeeBook, channels: ChannelView): AsyncIterable<Claimable | LostClaim> {
+export async function* unpaid(
+  book: PayeeBook,
+  channels: ClaimedChannels,
+): AsyncIterable<Claimable | LostClaim> {
   for await (const lane of book.lanes.all()) {
     const { charge, amounts } = lane.signed;
     if (charge === undefined || lane.voucher === undefined) continue;
@@ -36,7 +49,12 @@ export async function* unpaid(book: PayeeBook, channels: ChannelView): AsyncIter
     const body = { voucher: lane.voucher.signed, charge };
     const promised = promisedBy(body);
     if (channel === undefined) {
-      if (lane.settled < promised) yield { channel: lane.channel, lost: promised - lane.settled };
+      if (lane.settled >= promised) continue;
+      const { sequence: count } = chargeSchema.decode(charge.payload);
+      // A watchtower may have claimed it while this payee was away.
+      if (await channels.claimed?.({ channel: lane.channel, lane: lane.lane, count })) {
+        await book.lanes.settled(lane, amounts);
+      } else yield { channel: lane.channel, lost: promised - lane.settled };
       continue;
     }
     const amount = dueFor(body, channel);

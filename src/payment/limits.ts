@@ -18,6 +18,14 @@ export const RECEIPTS_AHEAD_MAX = 4_096;
 export const STATE_ENDINGS_MAX = 128;
 /** Calls charged last that are remembered beside the store, which takes them over a moment later. */
 export const ENDED_REMEMBERED = 16_384;
+/** Lanes that a watchtower watches in all. */
+export const WATCHED_LANES_MAX = 16_384;
+/** Lanes that a watchtower watches for one payee. */
+export const WATCHED_PER_PAYEE_MAX = 1_024;
+/** Changed lanes that a payee remembers before it leaves everything with its watchtower anew. */
+export const HAND_OVER_LANES_MAX = 4_096;
+/** Refusals of a watchtower that are told. */
+export const HANDED_OVER_REFUSALS_MAX = 64;
 /** Claims in flight at a time. */
 export const CLAIMS_AT_ONCE_MAX = 16;
 

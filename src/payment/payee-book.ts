@@ -116,6 +116,7 @@ export class PayeeBook {
   // Calls charged last, which the store may not have yet.
   readonly #ended = new Set<string>();
   readonly #ticks: PayeeTicks;
+  readonly #onCharge = new Set<(lane: PayeeLane) => void>();
 
   constructor(parts: PayeeBookParts, options: Partial<PayeeBookOptions> = {}) {
     this.#parts = parts;
@@ -193,6 +194,12 @@ export class PayeeBook {
     return this.#lanes;
   }
 
+  /** Tells of every lane on which something was charged. Listeners must not throw. Returns how to stop it. */
+  onCharge(listener: (lane: PayeeLane) => void): () => void {
+    this.#onCharge.add(listener);
+    return () => this.#onCharge.delete(listener);
+  }
+
   /** Forces everything to disk. */
   flush(): Promise<void> {
     return this.#journal.synced();
@@ -225,6 +232,7 @@ export class PayeeBook {
           const made = { draft, agent, callId, requestHash, agentAsset };
           const ending = await this.#ticks.commit(lane, hold, made);
           this.#over(name);
+          for (const listener of this.#onCharge) listener(lane);
           return ending;
         } finally {
           this.#running.delete(name);

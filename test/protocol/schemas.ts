@@ -34,6 +34,7 @@ import { signed } from '../../src/protocol/signing.ts';
 import { standingAnswer, standingQuestion, standingRequest } from '../../src/protocol/standing.ts';
 import { stateProof } from '../../src/protocol/state-proof.ts';
 import { action, commitment, transaction } from '../../src/protocol/transaction.ts';
+import { watchAnswer, watchRequest } from '../../src/protocol/watchtower.ts';
 
 /** The schemas that modules export, in the order in which `spec/records.md` shows them. */
 export const SCHEMAS: readonly Schema<unknown>[] = [
@@ -73,6 +74,8 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   receipt,
   paymentQuery,
   paymentAnswer,
+  watchRequest,
+  watchAnswer,
   standingRequest,
   standingQuestion,
   standingAnswer,

@@ -9,6 +9,7 @@ import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { PAY_INPUTS, type PayMethods } from './methods-pay.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
+import { WATCHTOWER_INPUTS, type WatchtowerMethods } from './methods-watchtower.ts';
 import type {
   AccountRow,
   AgentRow,
@@ -85,7 +86,7 @@ export interface ResumeInput {
 }
 
 /** Methods that answer once. */
-export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMethods {
+export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMethods, WatchtowerMethods {
   'resume.ticket': { input: { readonly callId: string }; output: TicketReply };
   status: { input: Empty; output: StatusReport };
   doctor: { input: Empty; output: readonly Finding[] };
@@ -238,6 +239,9 @@ export const ADMIN_METHODS: MethodTable = {
   'stake.release': unary(STAKE_INPUTS['stake.release']),
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
+  'watchtower.status': unary(WATCHTOWER_INPUTS['watchtower.status']),
+  'watchtower.serve': unary(WATCHTOWER_INPUTS['watchtower.serve']),
+  'watchtower.use': unary(WATCHTOWER_INPUTS['watchtower.use']),
   ...ASSET_INPUTS,
   ...EXPLORER_INPUTS,
   'identity.show': unary(IDENTITY_INPUTS['identity.show']),

@@ -1,7 +1,7 @@
 /** Sound actions on channels, and sound evidence: records of the sample's call, put together anew. */
 
 import { utf8 } from '../../../src/base/bytes.ts';
-import type { ChannelAction } from '../../../src/protocol/actions-channel.ts';
+import type { ChannelAction, ClaimBody } from '../../../src/protocol/actions-channel.ts';
 import type { Evidence } from '../../../src/protocol/evidence-channel.ts';
 import { release } from '../../../src/protocol/payment.ts';
 import { receiptLeaf, receiptPathOf } from '../../../src/protocol/receipt-tree.ts';
@@ -28,6 +28,15 @@ export function evidenceSamples(): readonly Evidence[] {
   ];
 }
 
+/** A claim of a story. */
+export function sampleClaims(): readonly ClaimBody[] {
+  const { opening, ending } = sample.tell(sample.sampleStory());
+  const { voucher } = opening;
+  const { charge } = ending;
+  const attribution = [{ asset: sample.filled(1), amount: 5n }];
+  return voucher && charge ? [{ channel: sample.filled(0xf0), voucher, charge, attribution }] : [];
+}
+
 /** One of each kind of action. */
 export function channelSamples(): readonly ChannelAction[] {
   const channel = sample.filled(0xf0);
@@ -36,11 +45,6 @@ export function channelSamples(): readonly ChannelAction[] {
     type: 'release',
     payload: release.encode(terms),
   });
-  const { opening, ending } = sample.tell(sample.sampleStory());
-  const { voucher } = opening;
-  const { charge } = ending;
-  const attribution = [{ asset: sample.filled(1), amount: 5n }];
-  const claims = voucher && charge ? [{ channel, voucher, charge, attribution }] : [];
   return [
     { type: 'withdraw', channel, release: released },
     { type: 'request-withdraw', channel, amount: 5n },
@@ -56,6 +60,6 @@ export function channelSamples(): readonly ChannelAction[] {
       reference: sample.filled(5, 16),
     },
     { type: 'pay', payee: sample.filled(3), asset: undefined, amount: 7n, reference: sample.filled(5, 16) },
-    { type: 'claim-batch', claims },
+    { type: 'claim-batch', claims: sampleClaims() },
   ];
 }

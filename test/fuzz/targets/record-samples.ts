@@ -29,12 +29,13 @@ import {
 } from '../../../src/protocol/standing.ts';
 import { stateProof } from '../../../src/protocol/state-proof.ts';
 import { action, commitment, transaction } from '../../../src/protocol/transaction.ts';
+import { watchAnswer, watchRequest } from '../../../src/protocol/watchtower.ts';
 import * as sample from '../../protocol/sample.ts';
 import { sampleKeyEvidence } from '../../protocol/sample-keys.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
 import { SCHEMAS } from '../../protocol/schemas.ts';
 import { vectorFile } from '../corpus.ts';
-import { channelSamples, evidenceSamples } from './channel-samples.ts';
+import { channelSamples, evidenceSamples, sampleClaims } from './channel-samples.ts';
 
 /** A record with sound encodings of it. */
 export interface Sampled {
@@ -159,6 +160,9 @@ function others(): readonly Named[] {
     made(paymentQuery, { ...query, ask: { type: 'state', channel, lane: 0, fromSequence: 0 } }),
     made(paymentAnswer, ending),
     made(paymentAnswer, { ...state, endings: [told.ending] }),
+    made(watchRequest, { network: sample.network, claims: [] }),
+    made(watchRequest, { network: sample.network, claims: sampleClaims() }),
+    made(watchAnswer, { network: sample.network, verdicts: ['watched', 'unverified'] }),
     made(standingRequest, { peer: 'peer' }),
     made(standingQuestion, {
       envelope: told.opening.envelope,
