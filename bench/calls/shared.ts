@@ -33,6 +33,7 @@ const CHANNEL: ChannelInfo = {
   claimed: 0n,
   state: 'open',
   leaving: 0n,
+  revision: 0,
   lanes: [],
 };
 

@@ -163,7 +163,8 @@ export async function channelRows(parts: ChannelParts): Promise<readonly Channel
   return Promise.all(channels.map((channel) => rowOf(parts, channel)));
 }
 
-async function rowOf(parts: ChannelParts, channel: Channel): Promise<ChannelRow> {
+/** A channel as it is shown. */
+export async function rowOf(parts: ChannelParts, channel: Channel): Promise<ChannelRow> {
   const { wallet, payer, payee } = parts;
   const paying = equalBytes(channel.payer, wallet.publicKey);
   const own = payer.balances().find((row) => equalBytes(row.channel, channel.id));
@@ -178,5 +179,9 @@ async function rowOf(parts: ChannelParts, channel: Channel): Promise<ChannelRow>
     charged: String(paying ? (own?.charged ?? 0n) : lanes.reduce((sum, { charged }) => sum + charged, 0n)),
     calls: paying ? (own?.receipts ?? 0) : lanes.reduce((sum, { count }) => sum + count, 0),
     ...(channel.closeAt !== undefined && { closeAtHeight: channel.closeAt }),
+    ...(channel.withdrawal && {
+      leaving: String(channel.withdrawal.amount),
+      leavesAtHeight: channel.withdrawal.at,
+    }),
   };
 }

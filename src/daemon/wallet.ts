@@ -164,8 +164,8 @@ function channelView(ledger: Ledger): ClaimedChannels {
 }
 
 function infoOf(channel: Channel): ChannelInfo {
-  const { id, payer, payee, deposit, claimed, state, withdrawal, lanes } = channel;
-  return { id, payer, payee, deposit, claimed, state, leaving: withdrawal?.amount ?? 0n, lanes };
+  const { id, payer, payee, deposit, revision, claimed, state, withdrawal, lanes } = channel;
+  return { id, payer, payee, deposit, revision, claimed, state, leaving: withdrawal?.amount ?? 0n, lanes };
 }
 
 async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSignal): Promise<void> {

@@ -12,6 +12,7 @@ import type { Store } from '../base/store.ts';
 import type { Tail } from '../base/tail.ts';
 import { LANES_MAX } from '../ledger/limits.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
+import { release as releaseSchema } from '../protocol/payment.ts';
 import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { Journal } from './journal.ts';
@@ -146,7 +147,7 @@ export class PayeeBook {
     if (failure) throw failure;
     const { terms, channel } = await checkVoucher(this.#parts, request);
     const lane = await this.#lanes.of(channel.id, terms.lane, channel.payer);
-    if (!lane.hasPlaceIn(channel)) {
+    if (!lane.room.hasPlaceIn(channel)) {
       throw new SaharaError('channel-closing', { reason: 'no room for another lane', limit: LANES_MAX });
     }
     const name = toHex(request.callId);
@@ -168,6 +169,37 @@ export class PayeeBook {
       this.#running.delete(name);
       throw error;
     }
+  }
+
+  /**
+   * This payee's word that `amount` grains may leave a channel of `payer`, for its deposit as it stands. They count as gone
+   * before anybody sees it. Throws `channel-unknown`, and `funds-insufficient` when more is asked than is free.
+   */
+  async release(asked: {
+    readonly payer: PublicKey;
+    readonly channel: Hash;
+    readonly amount: bigint;
+  }): Promise<Signed> {
+    const { channels, network, operator } = this.#parts;
+    const channel = await channels.channel(asked.channel);
+    const ours = channel && equalBytes(channel.payee, this.payee) && equalBytes(channel.payer, asked.payer);
+    if (!ours) throw new SaharaError('channel-unknown');
+    const lane = await this.#lanes.of(channel.id, this.lane, channel.payer);
+    const free = lane.freeIn(channel);
+    if (asked.amount > free || asked.amount === 0n) {
+      throw new SaharaError('funds-insufficient', { wanted: String(asked.amount), left: String(free) });
+    }
+    const depositAfter = channel.deposit - asked.amount;
+    lane.room.letGo(depositAfter, channel);
+    this.#journal.mark(lane);
+    await this.#journal.synced();
+    const payload = releaseSchema.encode({
+      network,
+      channel: channel.id,
+      depositAfter,
+      sequence: channel.revision,
+    });
+    return operator.sign('release', payload);
   }
 
   /** How the call ended; `running` while it is under way; `undefined` when nothing was charged for it. */

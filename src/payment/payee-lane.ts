@@ -25,8 +25,9 @@ import type { Suite } from '../protocol/suite.ts';
 import { addShares, placeOf } from './asset-amounts.ts';
 import type { JournalSource } from './journal.ts';
 import { AGENT_ASSETS_RESERVED, LEASES_PER_CHANNEL_MAX, ROOTS_REMEMBERED } from './limits.ts';
-import { type ChannelInfo, hasPlaceForLane } from './ports.ts';
-import { bookKey, earnedRecord, payeeLaneRecord } from './records.ts';
+import { type OtherLane, PayeeRoom } from './payee-room.ts';
+import type { ChannelInfo } from './ports.ts';
+import { bookKey, earnedRecord, payeeLaneRecord, type ReleasedRecord } from './records.ts';
 
 /** A voucher with what its payload says. */
 export interface HeldVoucher {
@@ -49,13 +50,8 @@ export interface LaneStart {
   readonly agents: ReadonlyMap<string, bigint>;
   /** What is due on the channel's other lanes, which are not served any more, grains. */
   readonly others: readonly OtherLane[];
-}
-
-/** Another lane of the channel. */
-export interface OtherLane {
-  readonly lane: number;
-  /** What it may claim in all, grains. */
-  readonly due: bigint;
+  /** What was released of the deposit last. */
+  readonly released: ReleasedRecord | undefined;
 }
 
 /** A receipt as the lane counts it. */
@@ -91,12 +87,13 @@ export class PayeeLane implements JournalSource {
   readonly channel: Hash;
   readonly lane: number;
   readonly payer: PublicKey;
+  /** What of the deposit is there for it. */
+  readonly room: PayeeRoom;
   readonly #suite: Suite;
   readonly #holds = new Set<Hold>();
   readonly #roots = new Map<number, SumNode>();
   readonly #settled: Map<string, bigint>;
   readonly #agents: Map<string, bigint>;
-  readonly #others: readonly OtherLane[];
   readonly #changedAssets = new Map<string, AssetAmount>();
   #voucher: HeldVoucher | undefined;
   #state: LaneState;
@@ -119,7 +116,7 @@ export class PayeeLane implements JournalSource {
     this.#signed = { ...this.#state, charge: start.charge };
     this.#settled = new Map(start.settled);
     this.#agents = new Map(start.agents);
-    this.#others = start.others;
+    this.room = new PayeeRoom(start);
     this.durableCeiling = start.voucher?.terms.ceiling ?? 0n;
     this.#charged = this.statementRoot().sum;
   }
@@ -134,23 +131,14 @@ export class PayeeLane implements JournalSource {
     return this.#reserved;
   }
 
-  /** Grains of the deposit that calls on this lane may take up: neither announced to leave nor another lane's. */
-  availableIn({ deposit, leaving, lanes }: ChannelInfo): bigint {
-    let available = deposit - leaving;
-    for (const { lane, due } of this.#others) {
-      const paid = lanes.find((one) => one.lane === lane)?.paid ?? 0n;
-      available -= paid > due ? paid : due;
-    }
-    for (const { lane, paid } of lanes) {
-      if (lane !== this.lane && !this.#others.some((one) => one.lane === lane)) available -= paid;
-    }
-    return available;
+  /** Grains of the deposit that calls on this lane may take up. */
+  availableIn(channel: ChannelInfo): bigint {
+    return this.room.availableIn(channel);
   }
 
-  /** Whether the ledger would pay a claim on this lane: lanes with something due that is not claimed yet take their places too. */
-  hasPlaceIn({ lanes }: ChannelInfo): boolean {
-    const due = this.#others.filter((one) => one.due > 0n && !lanes.some(({ lane }) => lane === one.lane));
-    return hasPlaceForLane([...lanes, ...due], this.lane);
+  /** Grains of the deposit that a release may let go: neither charged nor held for a call. */
+  freeIn(channel: ChannelInfo): bigint {
+    return this.room.availableIn(channel) - this.#charged - this.#reserved;
   }
 
   /** Grains that the ledger is known to have paid. */
@@ -340,6 +328,7 @@ export class PayeeLane implements JournalSource {
     const value = payeeLaneRecord.encode({ payer, voucher: this.#voucher?.signed, charge, tree });
     into.push({ type: 'put', key: bookKey.lane(channel, lane), value }, ...this.#operations);
     this.#operations = [];
+    this.room.collect(into);
     for (const [name, { asset }] of this.#changedAssets) {
       const at = placeOf(amounts, asset);
       // Charged since the last signed statement: it is written with the next one.
@@ -381,9 +370,10 @@ export class PayeeLane implements JournalSource {
 /** A lane that nothing was ever charged on. */
 export function emptyLane(
   suite: Suite,
-  start: Pick<LaneStart, 'channel' | 'lane' | 'payer' | 'others'>,
+  start: Pick<LaneStart, 'channel' | 'lane' | 'payer' | 'others'> & Partial<Pick<LaneStart, 'released'>>,
 ): PayeeLane {
   return new PayeeLane(suite, {
+    released: undefined,
     ...start,
     voucher: undefined,
     charge: undefined,

@@ -7,7 +7,8 @@ import { type AssetAmount, charge as chargeSchema, voucher as voucherSchema } fr
 import type { Suite } from '../protocol/suite.ts';
 import type { Journal } from './journal.ts';
 import { CHANNELS_HELD_MAX } from './limits.ts';
-import { emptyLane, type OtherLane, PayeeLane } from './payee-lane.ts';
+import { emptyLane, PayeeLane } from './payee-lane.ts';
+import type { OtherLane } from './payee-room.ts';
 import {
   bookKey,
   type EndingRecord,
@@ -15,6 +16,7 @@ import {
   endingRecord,
   laneOfKey,
   payeeLaneRecord,
+  releasedRecord,
   restOfKey,
 } from './records.ts';
 
@@ -133,7 +135,9 @@ export class PayeeLanes {
     const { suite, store } = this.#parts;
     const stored = await store.get(bookKey.lane(channel, lane));
     const others = await this.#others(channel, lane);
-    if (stored === undefined) return emptyLane(suite, { channel, lane, payer, others });
+    const letGo = await store.get(bookKey.released(channel));
+    const released = letGo && releasedRecord.decode(letGo);
+    if (stored === undefined) return emptyLane(suite, { channel, lane, payer, others, released });
     const kept = payeeLaneRecord.decode(stored);
     const amounts: AssetAmount[] = [];
     const settled = new Map<string, bigint>();
@@ -151,7 +155,17 @@ export class PayeeLanes {
       signed: kept.voucher,
       terms: voucherSchema.decode(kept.voucher.payload),
     };
-    return new PayeeLane(suite, { ...kept, channel, lane, voucher, amounts, settled, agents, others });
+    return new PayeeLane(suite, {
+      ...kept,
+      channel,
+      lane,
+      voucher,
+      amounts,
+      settled,
+      agents,
+      others,
+      released,
+    });
   }
 
   /** The lanes of a channel that were served before: nothing is charged on them any more. */

@@ -14,7 +14,7 @@ import type { Store } from '../base/store.ts';
 import type { CallEnding } from '../protocol/call.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import { charge as chargeSchema } from '../protocol/payment.ts';
-import type { TickSigner, Verifier } from '../protocol/signing.ts';
+import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { Journal } from './journal.ts';
 import { PayerCalls } from './payer-calls.ts';
@@ -160,6 +160,44 @@ export class PayerBook {
       return this.#calls.reservation(call, await this.#calls.raise(call, most));
     } catch (error) {
       call.unknown = true;
+      throw error;
+    }
+  }
+
+  /**
+   * Takes `amount` out of a channel by what `take` does, with the payee's release if `released`; calls leave it alone from
+   * now on. Throws `channel-unknown`, `funds-insufficient` when more is asked than was never promised, and what the
+   * payee's refusal, its absence or `take` gave.
+   */
+  async withdraw<T>(
+    wanted: { readonly channel: Hash; readonly amount: bigint; readonly released: boolean },
+    take: (release: Signed | undefined) => Promise<T>,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<T> {
+    const { amount } = wanted;
+    const channel = await this.#parts.channels.channel(wanted.channel);
+    if (!channel || !equalBytes(channel.payer, this.payer)) throw new SaharaError('channel-unknown');
+    let lane = this.#lanes.of(channel);
+    if (wanted.released && !lane.healed) {
+      await this.#healer.heal(lane, options);
+      lane = this.#lanes.of(channel);
+    }
+    const left = lane.roomIn(channel) - lane.promised;
+    if (amount > left || amount === 0n) {
+      throw new SaharaError('funds-insufficient', { wanted: String(amount), left: String(left) });
+    }
+    lane.withdrawing = { amount, revision: channel.revision };
+    let sent = false;
+    try {
+      const release = wanted.released ? await this.#healer.release(channel, amount, options) : undefined;
+      sent = true;
+      const taken = await take(release);
+      lane.withdrawing = undefined;
+      return taken;
+    } catch (error) {
+      // What was sent and not heard of may still take it out: then the revision ends this.
+      const { kind } = asSaharaError(error);
+      if (!sent || (kind !== 'cancelled' && kind !== 'unavailable')) lane.withdrawing = undefined;
       throw error;
     }
   }

@@ -10,7 +10,11 @@ import { point } from '../base/points.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import type { CallEnding } from '../protocol/call.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
-import { receipt as receiptSchema, voucher as voucherSchema } from '../protocol/payment.ts';
+import {
+  receipt as receiptSchema,
+  release as releaseSchema,
+  voucher as voucherSchema,
+} from '../protocol/payment.ts';
 import {
   type PaymentAnswer,
   type PaymentAsk,
@@ -22,7 +26,7 @@ import { type CheckedEnding, checkEnding } from './ending-check.ts';
 import { STATE_ENDINGS_MAX } from './limits.ts';
 import type { PayerLane } from './payer-lane.ts';
 import type { OpenCall, PayerOutcome } from './payer-reservation.ts';
-import type { PaymentPeer } from './ports.ts';
+import type { ChannelInfo, PaymentPeer } from './ports.ts';
 
 /** Parts of a healer. */
 export interface HealerParts {
@@ -128,6 +132,27 @@ export class PayerHealer {
     // Accepting closes the call; what was accepted before leaves nothing to hold either.
     this.#book.drop(call);
     return { state: 'ended', ending: answer.ending };
+  }
+
+  /** Asks for the payee's word that `amount` may leave a channel. Throws its refusal, or why it cannot be asked. */
+  async release(
+    channel: ChannelInfo,
+    amount: bigint,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<Signed> {
+    const { network, verifier } = this.#parts;
+    const { id, payee, deposit, revision } = channel;
+    const answer = await this.#ask(payee, { type: 'release', channel: id, amount }, options);
+    if (answer.type !== 'release') throw new SaharaError('malformed', { reason: 'another answer' });
+    const terms = releaseSchema.decode(answer.release.payload);
+    const right =
+      terms.network === network &&
+      equalBytes(terms.channel, id) &&
+      terms.depositAfter === deposit - amount &&
+      terms.sequence === revision;
+    const fault = await verifier.check(network, 'release', payee, answer.release);
+    if (!right || fault) throw new SaharaError('malformed', { reason: 'another release than asked for' });
+    return answer.release;
   }
 
   async #ask(

@@ -72,6 +72,8 @@ export class PayerLane implements JournalSource {
   healed = false;
   /** The payee serves another lane: nothing more is promised on this one. */
   left = false;
+  /** What is on its way out of the deposit while the deposit has this revision, grains. */
+  withdrawing: { readonly amount: bigint; readonly revision: number } | undefined;
   /** Whether the highest ceiling signed is known: since it was opened the payee was asked about it. */
   #exact = false;
 
@@ -93,9 +95,10 @@ export class PayerLane implements JournalSource {
   }
 
   /** Grains of the deposit that this lane can promise: neither announced to leave nor promised on lanes before. */
-  roomIn({ deposit, leaving, lanes }: ChannelInfo): bigint {
+  roomIn({ deposit, leaving, lanes, revision }: ChannelInfo): bigint {
     if (!hasPlaceForLane(lanes, this.lane)) return 0n;
-    return deposit - leaving - this.before;
+    const { amount } = this.withdrawing?.revision === revision ? this.withdrawing : { amount: 0n };
+    return deposit - leaving - amount - this.before;
   }
 
   /** The payee was asked: what was signed last is known. */
@@ -111,6 +114,11 @@ export class PayerLane implements JournalSource {
   leave(): bigint {
     this.left = true;
     this.healed = false;
+    return this.promised;
+  }
+
+  /** The highest ceiling that was signed, and where that is not known the highest that may have been. Grains. */
+  get promised(): bigint {
     return this.#exact ? this.#ceiling : this.marks.ceiling;
   }
 

@@ -27,7 +27,7 @@ export interface PaymentServiceParts {
 /**
  * Answers one question. Refusals in this order: `too-large`, `malformed`, `network-mismatch`, `wrong-recipient`,
  * `expired`, `not-yet-valid`, `signature-missing`, `signature-invalid`, `replayed`, then `channel-unknown` when
- * the asker is not the channel's payer. Only what a payer asks takes a place among the messages that are remembered, so that
+ * the asker is not the channel's payer, and `funds-insufficient` for a release of what is not free. Only what a payer asks takes a place among the messages that are remembered, so that
  * strangers cannot fill it.
  */
 export async function answerPaymentQuery(parts: PaymentServiceParts, body: Uint8Array): Promise<Uint8Array> {
@@ -77,6 +77,10 @@ async function answer(book: PayeeBook, { ask, payer }: PaymentQuery): Promise<To
     }
     const { receipt, charge } = found;
     return { answer: { type: 'ending', state: 'ended', ending: { receipt, charge } }, fromPayer: true };
+  }
+  if (ask.type === 'release') {
+    const release = await book.release({ ...ask, payer });
+    return { answer: { type: 'release', release }, fromPayer: true };
   }
   const lane = await book.lanes.find(ask.channel, ask.lane);
   if (lane === undefined) {

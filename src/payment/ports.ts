@@ -15,6 +15,8 @@ export interface ChannelInfo {
   /** Grains paid out of it so far. */
   readonly claimed: bigint;
   readonly state: 'open' | 'closing';
+  /** How often the deposit has changed. */
+  readonly revision: number;
   /** What is announced to leave the deposit, grains: nothing more is served for it. */
   readonly leaving: bigint;
   /** What was paid out lane by lane, grains. */

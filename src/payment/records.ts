@@ -43,6 +43,18 @@ export const endingRecord: Schema<EndingRecord> = record('ending', {
   charge: signed,
 });
 
+/** The lowest that a payee has released a channel's deposit to, for one revision of it. */
+export interface ReleasedRecord {
+  readonly depositAfter: bigint;
+  readonly sequence: number;
+}
+
+/** The stored form of what was released. */
+export const releasedRecord: Schema<ReleasedRecord> = record('released', {
+  depositAfter: grains,
+  sequence: uint(),
+});
+
 /** What one asset has earned on a lane, and how much of it the ledger has paid. Grains. */
 export interface EarnedRecord {
   readonly amount: bigint;
@@ -121,6 +133,7 @@ const LETTER = {
   ending: utf8('e'),
   order: utf8('s'),
   open: utf8('o'),
+  released: utf8('w'),
 } as const;
 
 /** Where a payee's book keeps which lane it serves. */
@@ -145,6 +158,7 @@ export const bookKey = {
   orders: (channel: Hash, lane: number): Uint8Array => concat(LETTER.order, channel, u32be(lane)),
   openCall: (callId: Id): Uint8Array => concat(LETTER.open, callId),
   openCalls: (): Uint8Array => LETTER.open,
+  released: (channel: Hash): Uint8Array => concat(LETTER.released, channel),
 } as const;
 
 /** The channel and lane inside a key that starts with a letter, a channel and a lane. */

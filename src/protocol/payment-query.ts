@@ -1,13 +1,25 @@
 /**
  * The questions of `/sahara/payment/1`: a payer asks its payee what a channel's last voucher and charge are, or
- * how one call ended. Only the payer may ask, so the question is signed; the answer proves itself, because
+ * how one call ended, or for its word that a part of a deposit may leave. Only the payer may ask, so the question is signed; the answer proves itself, because
  * everything in it carries its own signature.
  */
 
 import { type CallEnding, callEnding } from './call.ts';
 import type { Hash, Id, PublicKey } from './ids.ts';
 import { NETWORK_NAME_BYTES_MAX } from './limits.ts';
-import { bytes, list, oneOf, optional, record, type Schema, text, u32, uint, union } from './schema.ts';
+import {
+  bytes,
+  grains,
+  list,
+  oneOf,
+  optional,
+  record,
+  type Schema,
+  text,
+  u32,
+  uint,
+  union,
+} from './schema.ts';
 import { type Signed, signed } from './signing.ts';
 
 /** The protocol id of payment questions. */
@@ -27,7 +39,9 @@ export type PaymentAsk =
   /** The last voucher and charge of a channel's lane, and its endings from `fromSequence` on. */
   | { readonly type: 'state'; readonly channel: Hash; readonly lane: number; readonly fromSequence: number }
   /** How the call `callId` ended. */
-  | { readonly type: 'ending'; readonly callId: Id };
+  | { readonly type: 'ending'; readonly callId: Id }
+  /** The payee's `release` of `amount` grains of a channel's deposit as it stands. */
+  | { readonly type: 'release'; readonly channel: Hash; readonly amount: bigint };
 
 /** A question, signed by the payer under the type `payment-query`. */
 export interface PaymentQuery {
@@ -50,6 +64,7 @@ export const paymentQuery: Schema<PaymentQuery> = record('payment-query', {
   ask: union('payment-ask', {
     state: [1, record('payment-ask-state', { channel: bytes(32), lane: u32, fromSequence: uint() })],
     ending: [2, record('payment-ask-ending', { callId: bytes(16) })],
+    release: [3, record('payment-ask-release', { channel: bytes(32), amount: grains })],
   }),
 });
 
@@ -71,7 +86,9 @@ export type PaymentAnswer =
       /** `ended`: here it is. `running`: ask later. `unknown`: the payee has charged nothing for it. */
       readonly state: 'ended' | 'running' | 'unknown';
       readonly ending: CallEnding | undefined;
-    };
+    }
+  /** Signed by the payee under the type `release`. */
+  | { readonly type: 'release'; readonly release: Signed };
 
 /** The wire form of an answer. */
 export const paymentAnswer: Schema<PaymentAnswer> = union('payment-answer', {
@@ -88,4 +105,5 @@ export const paymentAnswer: Schema<PaymentAnswer> = union('payment-answer', {
     2,
     record('payment-ending', { state: oneOf('ended', 'running', 'unknown'), ending: optional(callEnding) }),
   ],
+  release: [3, record('payment-release', { release: signed })],
 });

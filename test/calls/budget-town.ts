@@ -101,7 +101,17 @@ export async function createTown(options: TownOptions): Promise<Town> {
   const open = (payer: Uint8Array, payee: Uint8Array): void => {
     const id = suite.sha256(payer, payee);
     if (channels.channel(id)) return;
-    channels.all.push({ id, payer, payee, deposit, claimed: 0n, state: 'open', leaving: 0n, lanes: [] });
+    channels.all.push({
+      id,
+      payer,
+      payee,
+      deposit,
+      claimed: 0n,
+      state: 'open',
+      leaving: 0n,
+      revision: 0,
+      lanes: [],
+    });
   };
   for (const a of signers.values()) {
     for (const b of signers.values()) {

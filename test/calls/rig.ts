@@ -84,6 +84,7 @@ export function openChannel(deposit = 1_000_000n): ChannelInfo {
     claimed: 0n,
     state: 'open',
     leaving: 0n,
+    revision: 0,
     lanes: [],
   };
 }

@@ -22,6 +22,7 @@ function channelsOf(file: VectorFile, state: unknown): Channels {
     claimed: 0n,
     state: state === 'closing' ? 'closing' : 'open',
     leaving: 0n,
+    revision: 0,
     lanes: [],
   });
 }

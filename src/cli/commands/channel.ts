@@ -1,6 +1,6 @@
 /** `channel`: prepaid balances with the operators whose agents you ask, and of those who ask yours. */
-import type { ChannelRow } from '../../daemon/admin/types.ts';
-import { type App, amountOption, type CommandGroup } from '../app.ts';
+import type { ChannelRow, WithdrawalRow } from '../../daemon/admin/types.ts';
+import { type App, amountOption, type CommandGroup, usage } from '../app.ts';
 import { amount, showTable } from '../show.ts';
 import { shortDid, shortId } from '../terminal.ts';
 
@@ -31,6 +31,18 @@ export const channelCommands: CommandGroup = (program, run) => {
     .argument('<channel>', 'first characters of its id')
     .addHelpText('after', '\nExample:\n  $ sahara channel close 5f2a')
     .action(run(close));
+  channel
+    .command('withdraw')
+    .description('take a part of the deposit back; the channel goes on')
+    .argument('<channel>', 'first characters of its id')
+    .argument('[amount]', 'in SAHARA')
+    .option('--announce', 'without asking the payee: it leaves after the delay of the network')
+    .option('--cancel', 'take an announced withdrawal back')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sahara channel withdraw 5f2a 0.5\n  $ sahara channel withdraw 5f2a --cancel',
+    )
+    .action(run(withdraw));
 };
 
 async function list(app: App): Promise<void> {
@@ -85,4 +97,39 @@ async function close(app: App, channel: string): Promise<void> {
       ? `${shortId(row.id)} closes at height ${row.closeAtHeight}; until then the payee can claim.`
       : `${shortId(row.id)} is closed; the payee has ${amount(row.claimed)}, the rest went back to the payer.`;
   app.terminal.result(row, () => app.terminal.line(text));
+}
+
+interface WithdrawOptions {
+  readonly announce?: boolean;
+  readonly cancel?: boolean;
+}
+
+async function withdraw(
+  app: App,
+  channel: string,
+  text: string | undefined,
+  options: WithdrawOptions,
+): Promise<void> {
+  const { client, signal, terminal } = app;
+  const grains = amountOption('<amount>', text);
+  if ((options.cancel === true) === (grains !== undefined)) {
+    throw usage('Say how much to withdraw, or --cancel.');
+  }
+  const stop = terminal.progress('Waiting for the payee and the ledger');
+  const announce = options.announce === true;
+  const row = await (grains === undefined
+    ? client.call('channel.withdraw.cancel', { channel }, { signal })
+    : client.call('channel.withdraw', { channel, amount: grains, announce }, { signal })
+  ).finally(stop);
+  terminal.result(row, () => terminal.line(withdrawn(row)));
+}
+
+function withdrawn(row: WithdrawalRow): string {
+  const id = shortId(row.channel.id);
+  const sum = amount(row.amount);
+  if (row.way === 'released') return `${sum} left ${id}; ${amount(row.channel.deposit)} are still in it.`;
+  if (row.way === 'cancelled') return `${sum} stay in ${id}.`;
+  const why = row.payeeAway ? 'The payee did not answer. ' : '';
+  const seconds = Math.ceil((row.finalInMs ?? 0) / 1000);
+  return `${why}${sum} leave ${id} at height ${row.finalAtHeight}, in about ${seconds} s; what is owed is claimed before.`;
 }

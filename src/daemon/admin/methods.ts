@@ -29,6 +29,7 @@ import type {
   TicketReply,
   TransactionRow,
   VaultRow,
+  WithdrawalRow,
 } from './types.ts';
 
 /** Nothing to say. */
@@ -113,6 +114,15 @@ export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMet
   };
   'channel.claim': { input: { readonly channel?: string | undefined }; output: readonly ChannelRow[] };
   'channel.close': { input: { readonly channel: string }; output: ChannelRow };
+  'channel.withdraw': {
+    input: {
+      readonly channel: string;
+      readonly amount: string;
+      readonly announce?: boolean | undefined;
+    };
+    output: WithdrawalRow;
+  };
+  'channel.withdraw.cancel': { input: { readonly channel: string }; output: WithdrawalRow };
   earnings: { input: Empty; output: EarningsReport };
   receipts: { input: { readonly limit?: number | undefined }; output: readonly ReceiptRow[] };
   'receipts.bundle': { input: { readonly callId: string }; output: BundleReply };
@@ -222,6 +232,10 @@ export const ADMIN_METHODS: MethodTable = {
   'channel.open': unary(z.strictObject({ payee: name, deposit: grains.optional() })),
   'channel.claim': unary(z.strictObject({ channel: name.optional() })),
   'channel.close': unary(z.strictObject({ channel: name })),
+  'channel.withdraw': unary(
+    z.strictObject({ channel: name, amount: grains, announce: z.boolean().optional() }),
+  ),
+  'channel.withdraw.cancel': unary(z.strictObject({ channel: name })),
   earnings: unary(nothing),
   receipts: unary(z.strictObject({ limit })),
   'receipts.bundle': unary(z.strictObject({ callId: name })),

@@ -184,6 +184,23 @@ export interface ChannelRow {
   readonly charged: string;
   readonly calls: number;
   readonly closeAtHeight?: number;
+  /** Announced to leave the deposit, grains, at the end of the block `leavesAtHeight`. */
+  readonly leaving?: string;
+  readonly leavesAtHeight?: number;
+}
+
+/** What became of a withdrawal. */
+export interface WithdrawalRow {
+  /** `released`: it is out. `announced`: it leaves later. `cancelled`: it stays. */
+  readonly way: 'released' | 'announced' | 'cancelled';
+  /** Grains. */
+  readonly amount: string;
+  /** It was announced because the payee did not answer. */
+  readonly payeeAway: boolean;
+  readonly channel: ChannelRow;
+  /** Announced: the block at whose end it leaves, and about how long that takes, milliseconds. */
+  readonly finalAtHeight?: number;
+  readonly finalInMs?: number;
 }
 
 /** What one party earned. */

@@ -19,12 +19,15 @@ import { channelRows, closeChannel, findChannel, openChannel } from '../channels
 import type { Running } from '../compose.ts';
 import { partiesOf, proveKeys } from '../key-proofs.ts';
 import { findReceipt, newestReceipts, saveReceipt } from '../receipts.ts';
+import { cancelWithdrawal, withdrawFrom } from '../withdrawing.ts';
 
 type MoneyMethods =
   | 'channel.list'
   | 'channel.open'
   | 'channel.claim'
   | 'channel.close'
+  | 'channel.withdraw'
+  | 'channel.withdraw.cancel'
   | 'earnings'
   | 'receipts'
   | 'receipts.bundle';
@@ -57,6 +60,14 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
     },
     'channel.close': ({ channel }, signal) =>
       closeChannel(running, findChannel(running, channel), { signal }),
+    'channel.withdraw': ({ channel, amount, announce }, signal) =>
+      withdrawFrom(
+        running,
+        { channel: findChannel(running, channel), amount: BigInt(amount), announce: announce === true },
+        { signal },
+      ),
+    'channel.withdraw.cancel': ({ channel }, signal) =>
+      cancelWithdrawal(running, findChannel(running, channel), { signal }),
     earnings: () => earnings(running),
     receipts: ({ limit }) => receipts(running, limit ?? RECEIPTS_DEFAULT),
     'receipts.bundle': ({ callId }) => settledBundle(running, callId),

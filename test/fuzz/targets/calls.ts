@@ -240,6 +240,7 @@ async function paymentTarget(): Promise<Target> {
     corpus: [
       soundQuery(1, { type: 'ending', callId: filled(1, 16) }),
       soundQuery(2, { type: 'state', channel: CHANNEL, lane: 0, fromSequence: 0 }),
+      soundQuery(3, { type: 'release', channel: CHANNEL, amount: 1n }),
     ],
     bend(seed, random, corpus) {
       if (random.once(3)) return changedRecord(seed, random, corpus);

@@ -158,6 +158,8 @@ function others(): readonly Named[] {
     made(attribution, [{ asset: sample.filled(1), amount: 5n }]),
     made(paymentQuery, { ...query, ask: { type: 'ending', callId } }),
     made(paymentQuery, { ...query, ask: { type: 'state', channel, lane: 0, fromSequence: 0 } }),
+    made(paymentQuery, { ...query, ask: { type: 'release', channel, amount: 5n } }),
+    made(paymentAnswer, { type: 'release', release: told.ending.receipt }),
     made(paymentAnswer, ending),
     made(paymentAnswer, { ...state, endings: [told.ending] }),
     made(watchRequest, { network: sample.network, claims: [] }),
