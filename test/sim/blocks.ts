@@ -1,8 +1,12 @@
 /** Reads every block that the sequencer makes, and compares what it did with what may be. */
+
 import { concat, toHex, u64be, utf8 } from '../../src/base/bytes.ts';
 import { supplyOf } from '../../src/ledger/genesis.ts';
 import { heldIn } from '../../src/ledger/records.ts';
+import { tookEffect } from '../../src/ledger/result-codes.ts';
+import type { ClaimBody } from '../../src/protocol/actions-channel.ts';
 import { block as blockSchema } from '../../src/protocol/block.ts';
+import { charge, voucher } from '../../src/protocol/payment.ts';
 import { channelId, transaction, transactionId } from '../../src/protocol/transaction.ts';
 import type { Party } from './party.ts';
 import type { World } from './world.ts';
@@ -97,7 +101,7 @@ export class Blocks {
     const { suite } = keys;
     const { sender, nonce, action } = transaction.decode(payload);
     const inclusion = sequencer.running?.ledger.lookup(transactionId(suite, network, payload));
-    const ok = inclusion?.result.code === 0;
+    const ok = inclusion !== undefined && tookEffect(inclusion.result.code);
     trace.say(`block ${this.#height}: ${action.type} ${inclusion?.result.code} ${inclusion?.result.moved}`);
     if (!ok) return;
     if (action.type === 'open-channel') {
@@ -105,12 +109,26 @@ export class Blocks {
       const id = toHex(key);
       const [payer, payee] = [this.#party(sender), this.#party(action.payee)];
       if (payer && payee) this.channels.set(id, { id, key, payer, payee, claimed: 0n, ended: false });
+    } else if (action.type === 'claim-batch') {
+      for (const claim of action.claims) this.#batched(claim);
     } else if (action.type === 'claim' || action.type === 'close-by-payee') {
       const channel = this.channels.get(toHex(action.channel));
       if (!channel) return;
-      channel.claimed += inclusion.result.moved;
+      const live = sequencer.running?.ledger.channel(channel.key)?.claimed;
+      channel.claimed = live ?? channel.claimed + inclusion.result.moved;
       if (action.type === 'close-by-payee') channel.ended = true;
     }
+  }
+
+  /** What a batch moved is told in all; each channel says what it paid, and one that ended with the block what it was claimed by. */
+  #batched({ channel: key, voucher: promise, charge: statement }: ClaimBody): void {
+    const channel = this.channels.get(toHex(key));
+    if (!channel) return;
+    const { ceiling } = voucher.decode(promise.payload);
+    const { total } = charge.decode(statement.payload);
+    const proven = total < ceiling ? total : ceiling;
+    const live = this.#world.sequencer.running?.ledger.channel(channel.key)?.claimed;
+    channel.claimed = live ?? (proven > channel.claimed ? proven : channel.claimed);
   }
 
   #party(key: Uint8Array): Party | undefined {
