@@ -89,6 +89,7 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
 
   const onStream = (stream: Stream, connection: Connection): void => {
     const peerId = connection.remotePeer.toString();
+    if (!stopping) makeRoom(sessions.get(peerId) ?? []);
     if (stopping || (sessions.get(peerId)?.length ?? 0) >= SESSIONS_PER_PEER_MAX) {
       stream.abort(new SaharaError('overloaded', { what: 'call streams', limit: SESSIONS_PER_PEER_MAX }));
       return;
@@ -97,7 +98,8 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
   };
   await node.handle(CALL_PROTOCOL, onStream, {
     runOnLimitedConnection: true,
-    maxInboundStreams: SESSIONS_PER_PEER_MAX,
+    // One more than is kept: it comes before the one that it takes the place of has gone.
+    maxInboundStreams: SESSIONS_PER_PEER_MAX + 1,
   });
 
   const dial = async (peerId: string): Promise<Session> => {
@@ -113,7 +115,11 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
     for (let greetings = 1; ; greetings++) {
       const session = await dial(peerId);
       const fault = judge(session);
-      if (fault === undefined) return session;
+      if (fault === undefined) {
+        for (const other of [...(sessions.get(peerId) ?? [])])
+          if (other.retired && isUnused(other)) other.goAway('idle');
+        return session;
+      }
       session.goAway('idle');
       if (greetings === GREETINGS_MAX || stopping) throw fault;
       await new Promise<void>((resolve) => clock.after(GREETING_AGAIN_MS, resolve));
@@ -157,6 +163,17 @@ export async function startCalls(parts: CallsParts, options: CallsOptions): Prom
       await drain(() => [...sessions.values()].flat(), clock, drainMs);
     },
   };
+}
+
+function isUnused(session: Session): boolean {
+  return session.greeted && session.activeCalls === 0;
+}
+
+/** A peer that has all its streams and opens another loses the first that nobody uses, retired ones before others. */
+function makeRoom(held: readonly Session[]): void {
+  if (held.length < SESSIONS_PER_PEER_MAX) return;
+  const unused = held.filter(isUnused);
+  (unused.find(({ retired }) => retired) ?? unused[0])?.goAway('idle');
 }
 
 function overStream(stream: Stream, parts: Omit<SessionParts, 'pipe'>, options: SessionOptions): Session {

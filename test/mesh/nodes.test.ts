@@ -437,4 +437,19 @@ describe('other certificates', () => {
     b.present(Uint8Array.of(2));
     expect(await shown()).toBe(2);
   });
+
+  it('may change any number of times: streams that nobody uses make room for the next (ID-34)', async () => {
+    const a = await fleet.start();
+    const b = await fleet.start();
+    b.serveCalls((stream) => void echo(stream));
+    await a.connect(addressOf(b));
+    for (let change = 1; change <= 12; change++) {
+      for (const node of [a, b]) node.present(Uint8Array.of(change));
+      const call = await a.openCall(b.peerId);
+      call.send(frameOf(change));
+      call.end();
+      expect((await allFrames(call)).map(({ kind }) => kind)).toEqual([change]);
+      expect(call.peerCertificate[0]).toBe(change);
+    }
+  });
 });
