@@ -33,7 +33,7 @@ export const MEMPOOL_AGE_MS_MAX = 600_000;
 export const VERIFICATIONS_MAX = 128;
 /** Verdicts on batch roots that are remembered. */
 export const BATCH_VERDICTS_MAX = 4_096;
-/** Pages of the state tree kept in memory: at about 2 KB each, 32 MB. */
+/** Pages of the state tree kept in memory: at 2,048 bytes each, 32 MiB. */
 export const TREE_PAGES_CACHED_MAX = 16_384;
 /** Records of the state kept in memory, bytes: some 35,000 accounts. */
 export const STATE_CACHED_BYTES_MAX = 8_388_608;
