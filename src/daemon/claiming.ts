@@ -48,14 +48,20 @@ export function startClaiming(parts: ClaimingParts): () => Promise<void> {
   const { ledger, claimer, payee, clock, log } = parts;
   const keys = new ReplacedKeys(payee);
   let queued = false;
+  let begun = false;
+  const round = async (): Promise<void> => {
+    if (!begun) for (const channel of ledger.channelsOf(payee)) keys.note(channel);
+    begun = true;
+    await claimer.round();
+    await keys.claim(claimer);
+  };
   const look = (): void => {
     if (queued) return;
     queued = true;
     // A block's listener must be left before the ledger is written to again.
     queueMicrotask(() => {
       queued = false;
-      const round = claimer.round().then(() => keys.claim(claimer));
-      round.catch((error: unknown) => log.warn('claim round failed', { code: asSaharaError(error).code }));
+      round().catch((error: unknown) => log.warn('claim round failed', { code: asSaharaError(error).code }));
     });
   };
   const unwatch = ledger.onBlock(({ channels }) => {
@@ -66,9 +72,8 @@ export function startClaiming(parts: ClaimingParts): () => Promise<void> {
       const leaves = channel?.state === 'closing' || channel?.withdrawal !== undefined;
       return leaves && equalBytes(channel.payee, payee);
     });
-    if (ending || keys.waiting) look();
+    if (ending || keys.waiting || !begun) look();
   });
-  for (const channel of ledger.channelsOf(payee)) keys.note(channel);
   claimer.start();
   look();
   return async () => {
