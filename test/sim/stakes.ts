@@ -19,6 +19,8 @@ export interface Stake {
   most: bigint;
   /** What is being reserved between the same two, on a channel that is not known yet. */
   readonly pending: Map<string, bigint>;
+  /** All lanes of the channel, this one too. */
+  readonly lanes: ReadonlyMap<number, Stake>;
 }
 
 /** The stakes of all payers. */
@@ -96,7 +98,9 @@ export class Stakes {
     const known = lanes.get(lane);
     if (known) return known;
     const pair = this.#pair(party, payee);
-    const stake = { settled: 0n, open: new Map<string, bigint>(), most: 0n, pending: pair.pending };
+    // What is under way when the lane changes is at stake on both: its former lane's voucher is out (PAY-52).
+    const open = new Map([...lanes.values()].flatMap((former) => [...former.open]));
+    const stake: Stake = { settled: 0n, open, most: 0n, pending: pair.pending, lanes };
     lanes.set(lane, stake);
     pair.stakes.add(stake);
     raised(stake);
@@ -106,7 +110,7 @@ export class Stakes {
 
 function watchLease(lease: PayerReservation, stake: Stake, name: string): PayerReservation {
   const settled = (receipt: Signed): void => {
-    if (!stake.open.delete(name)) return;
+    if (!ended(stake, name)) return;
     stake.settled += receiptSchema.decode(receipt.payload).amount;
   };
   return overlay(lease, {
@@ -121,14 +125,19 @@ function watchLease(lease: PayerReservation, stake: Stake, name: string): PayerR
     outcome: async (options) => {
       const outcome = await lease.outcome(options);
       if (outcome.state === 'ended') settled(outcome.ending.receipt);
-      if (outcome.state === 'unknown') stake.open.delete(name);
+      if (outcome.state === 'unknown') ended(stake, name);
       return outcome;
     },
     release: (reason) => {
       lease.release(reason);
-      stake.open.delete(name);
+      ended(stake, name);
     },
   });
+}
+
+/** A call is under way no more, on any lane; false when it was not. */
+function ended({ lanes }: Stake, name: string): boolean {
+  return [...lanes.values()].filter(({ open }) => open.delete(name)).length > 0;
 }
 
 function cover(stake: Stake, name: string, amount: bigint): void {
