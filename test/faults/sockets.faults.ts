@@ -117,7 +117,8 @@ describe('a wire that goes silent', () => {
         const asking = await begin(peer);
         wire.stall(...ways);
         await asking.done;
-        expect(asking.breaks, name).toBeGreaterThan(0);
+        // All of it may have been on its way when the wire fell silent.
+        if (asking.text !== WHOLE) expect(asking.breaks, name).toBeGreaterThan(0);
         // Whole where it was gone on with in time, and else what had been delivered.
         expect(WHOLE.startsWith(asking.text), name).toBe(true);
         await agree(peer);
