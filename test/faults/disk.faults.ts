@@ -70,6 +70,10 @@ describe('a full disk', () => {
     // Calls on channels that stand need no ledger.
     expect((await town.ask('guide', 'What is a grain?')).amount).toBe(2_000_000n);
     volumes.get('ledger')?.empty();
+    await eventually('its daemon has begun anew', async () => {
+      const found = (await town.of.ledger.client.call('doctor', {})).find(({ name }) => name === 'ledger');
+      return found?.state === 'fault' ? undefined : found;
+    });
     await expectSettled(town, 'full ledger');
     await eventually('a channel that was asked for stands', async () => {
       const { length } = await town.of.caller.client.call('channel.list', {});
