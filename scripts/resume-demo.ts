@@ -19,6 +19,8 @@ import { freePort, TELLER_PRICE } from '../test/faults/town.ts';
 import { createPeers, type Peer, type Peers } from './peers.ts';
 
 const LOCAL = [
+  // Two peers with one key see each other's channels where both keep the whole ledger.
+  ...['--ledger-mode', 'full'],
   ...['--mesh-host', '127.0.0.1', '--mesh-mdns', 'false', '--mesh-dht', 'false'],
   ...['--wallet-channel-deposit', '5'],
 ];
