@@ -226,14 +226,10 @@ class ThresholdClaimer implements Claimer {
     outcomes: Map<Claimable, Outcome>,
     signal: AbortSignal,
   ): Promise<void> {
-    const { book, ledger, channels, log } = this.#parts;
+    const { ledger, channels, log } = this.#parts;
     try {
-      await book.flush();
-      point('claim:submitting');
       const claims = group.map(({ claim }) => claim);
-      const transaction = await ledger.submitClaims(claims, { signal });
-      for (const { due, claim } of group) this.#sent.set(nameOf(due), { claim, transaction });
-      point('claim:submitted');
+      const transaction = await this.#send(group, () => ledger.submitClaims(claims, { signal }));
       const code = await ledger.outcome(transaction);
       // Each is looked up by itself, now and in later rounds.
       if (code === undefined) return;
@@ -243,10 +239,9 @@ class ThresholdClaimer implements Claimer {
         const partly = code === BATCH_PARTIAL && channel !== undefined && dueFor(claim, channel) <= 0n;
         if (code !== 0 && !partly) continue;
         this.#since.delete(nameOf(due));
-        await book.lanes.settled(due.lane, claim.attribution);
+        await this.#keep(due, claim);
         outcomes.set(due, 'claimed');
       }
-      point('claim:settled');
     } catch (error) {
       const { code } = asSaharaError(error);
       log.debug('claims failed together', { claims: group.length, code });
@@ -263,12 +258,8 @@ class ThresholdClaimer implements Claimer {
       if (sent === undefined) {
         const claim = claimBody(due.lane);
         if (claim === undefined) return 'waiting';
-        // A loss of power must not leave this book behind what it has claimed.
-        await this.#parts.book.flush();
-        point('claim:submitting');
-        sent = { claim, transaction: await this.#parts.ledger.submitClaim(claim, { signal }) };
-        this.#sent.set(name, sent);
-        point('claim:submitted');
+        const submit = (): Promise<Hash> => this.#parts.ledger.submitClaim(claim, { signal });
+        sent = { claim, transaction: await this.#send([{ due, claim }], submit) };
       }
       const code = await this.#parts.ledger.outcome(sent.transaction);
       if (code === undefined) return 'waiting';
@@ -281,8 +272,7 @@ class ThresholdClaimer implements Claimer {
         return `ledger ${code}`;
       }
       this.#refused.delete(name);
-      await this.#parts.book.lanes.settled(due.lane, sent.claim.attribution);
-      point('claim:settled');
+      await this.#keep(due, sent.claim);
       return 'claimed';
     } catch (error) {
       const { code } = asSaharaError(error);
@@ -290,6 +280,22 @@ class ThresholdClaimer implements Claimer {
       this.#parts.log.warn('claim failed', { channel: name, code });
       return code;
     }
+  }
+
+  /** Sends claims. A loss of power must not leave this book behind what it has claimed. */
+  async #send(parts: readonly Part[], submit: () => Promise<Hash>): Promise<Hash> {
+    await this.#parts.book.flush();
+    point('claim:submitting');
+    const transaction = await submit();
+    for (const { due, claim } of parts) this.#sent.set(nameOf(due), { claim, transaction });
+    point('claim:submitted');
+    return transaction;
+  }
+
+  /** Keeps what the ledger has paid. */
+  async #keep(due: Claimable, claim: Claim): Promise<void> {
+    await this.#parts.book.lanes.settled(due.lane, claim.attribution);
+    point('claim:settled');
   }
 }
 
