@@ -95,6 +95,12 @@ const KINDS = {
   'backend-failed': 'unavailable',
   'backend-missing': 'unavailable',
   'context-overflow': 'input',
+  'model-unknown': 'missing',
+  'model-exists': 'refused',
+  'model-in-use': 'refused',
+  'model-invalid': 'corrupt',
+  'download-failed': 'unavailable',
+  'memory-insufficient': 'refused',
   // Ledger
   'tx-invalid': 'input',
   'tx-refused': 'refused',

@@ -112,6 +112,12 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   | 'backend-failed'
   | 'backend-missing'
   | 'context-overflow'
+  | 'model-unknown'
+  | 'model-exists'
+  | 'model-in-use'
+  | 'model-invalid'
+  | 'download-failed'
+  | 'memory-insufficient'
 > = {
   'manifest-invalid': (f) => [
     `The agent's manifest cannot be used: ${f('field', 'a field')}${at(f)}.`,
@@ -182,6 +188,36 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
     'The question and its context do not fit into the model.',
     `They take ${f('found', f('units', 'more'))} units, ${f('limit', 'fewer')} fit.`,
     'Ask something shorter or send fewer earlier turns.',
+  ],
+  'model-unknown': (f) => [
+    `There is no model ${f('name', f('model', 'of that name'))}.`,
+    f('nearest') ? `Close to it: ${f('nearest')}.` : 'No model of this home has a similar name.',
+    'See `sahara model list`, or get it with `sahara model add` or `sahara model pull`.',
+  ],
+  'model-exists': (f) => [
+    `A model ${f('name', f('model', 'of that name'))} exists already.`,
+    'Names are unique in one home, and this one stands for another file.',
+    'Choose another with --name, or remove the first with `sahara model remove`.',
+  ],
+  'model-in-use': (f) => [
+    `The model ${f('name', f('model', ''))} is in use.`,
+    `${f('agents') ? `It is answered with by ${f('agents')}` : 'An agent answers with it'}.`,
+    'Remove the agent first with `sahara agent remove`, or give it another model.',
+  ],
+  'model-invalid': (f) => [
+    `${f('path', f('name', 'The model'))} is no model that can be used.`,
+    `${f('reason', 'Its contents do not fit together')}.`,
+    `${f('advice', 'Get the file again, or another one')}.`,
+  ],
+  'download-failed': (f) => [
+    `The download of ${f('url', 'the file')} did not end.`,
+    `${f('reason', 'The server could not be reached')}.`,
+    `${f('advice', 'Run the same command again: it goes on where it stopped')}.`,
+  ],
+  'memory-insufficient': (f) => [
+    `${f('model', 'The model')} does not fit into memory.`,
+    `${f('reason', 'It needs more than is free')}.`,
+    `${f('advice', 'Choose a smaller model or a smaller context')}.`,
   ],
 };
 
