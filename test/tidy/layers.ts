@@ -27,7 +27,9 @@ export const OWNERS: readonly (readonly [library: RegExp, owners: readonly strin
   [/^@noble\//, ['protocol/']],
   [/^hpke$/, ['protocol/seal.ts']],
   [/^canonicalize$/, ['protocol/data-integrity.ts']],
-  [/^(openai|node-llama-cpp)(\/.*)?$/, ['agent/backends/']],
+  [/^openai(\/.*)?$/, ['agent/backends/']],
+  // Only ever in the process of a model, never in the daemon's own.
+  [/^node-llama-cpp(\/.*)?$/, ['agent/llama/host/']],
   [/^(discord\.js|@discordjs\/.*|discord-api-types(\/.*)?|grammy(\/.*)?|@grammyjs\/.*)$/, ['bridges/']],
   [/^(fastify|zod)(\/.*)?$/, ['daemon/']],
   [/^(commander|@clack\/prompts)$/, ['cli/']],
@@ -97,4 +99,5 @@ export const PREFIXES: readonly string[] = [
   'KNOW',
   'MRG',
   'BRG',
+  'MODEL',
 ];
