@@ -8,6 +8,7 @@ import type { Corpus, SearchHit, SearchResult } from '../vault/search/search.ts'
 import { searchVaults } from '../vault/vault.ts';
 import { type Attribution, attribute, type CitedPassage } from './attribution/attribute.ts';
 import { type AgentAssets, type RevenueSplit, roleShares } from './attribution/shares.ts';
+import { attributeWritten } from './attribution/written.ts';
 import { type AnswerCitation, type Backend, isAsked, requestParts } from './backends/backend.ts';
 import type { Answerer, AnswerJob, AnswerPart, AnswerRun, AnswerShares } from './ports.ts';
 
@@ -56,7 +57,7 @@ class VaultRun implements AnswerRun {
   }
 
   #attribute(passages: readonly CitedPassage[], answer: string): Attribution {
-    if (this.#run.backend.kind !== 'extractive') return attribute({ method: 'spans', answer, passages });
+    if (this.#run.backend.kind !== 'extractive') return attributeWritten(answer, passages);
     const { question } = this.#run.job.request;
     const found = this.#found;
     if (found === undefined) return attribute({ method: 'coverage', question, passages });

@@ -9,6 +9,7 @@ import {
 import { groupNearDuplicates } from '../../src/agent/attribution/duplicates.ts';
 import { type CoverageGame, shapleyValues, worthOfAll } from '../../src/agent/attribution/game.ts';
 import { roleShares } from '../../src/agent/attribution/shares.ts';
+import { attributeWritten } from '../../src/agent/attribution/written.ts';
 import { toHex } from '../../src/base/bytes.ts';
 import { readVectors } from '../vault/vectors.ts';
 
@@ -259,6 +260,30 @@ describe('attribution', () => {
       'model 91 410000',
       'prompt 92 40000',
     ]);
+  });
+
+  test('KNOW-150: what the model earns is divided among its adapters as declared, the rest is the base', () => {
+    const answer = 'A voucher is a signed promise of the payer, said the model by itself.';
+    const written = attributeWritten(answer, [
+      cited(1, 'A voucher is a signed promise of the payer.', 1, 41),
+    ]);
+    expect(written.rule).toBe('spans/1');
+    expect(written.residualPpm).toBeGreaterThan(0);
+    const split = { knowledge: 500_000, operator: 200_000, model: 300_000, prompt: 0 };
+    const adapters = [
+      { asset: key(70), ppm: 300_000 },
+      { asset: key(71), ppm: 200_000 },
+    ];
+    const shares = roleShares(split, written, { agent: key(90), model: key(91), adapters });
+    const of = (asset: number) => shares.find((share) => share.asset[0] === asset)?.ppm ?? 0;
+    const modelled = 300_000 + Math.floor((500_000 * written.residualPpm) / 1_000_000);
+    expect(Math.abs(of(70) - 0.3 * modelled)).toBeLessThan(2);
+    expect(Math.abs(of(71) - 0.2 * modelled)).toBeLessThan(2);
+    expect(Math.abs(of(91) - 0.5 * modelled)).toBeLessThan(2);
+    expect(shares.reduce((sum, { ppm }) => sum + ppm, 0)).toBe(1_000_000);
+    expect(() =>
+      roleShares(split, written, { agent: key(90), adapters: [{ asset: key(70), ppm: 1_000_001 }] }),
+    ).toThrow('adapters');
   });
 
   test('KNOW-32: shares fit a receipt, sum exactly and are never zero', () => {

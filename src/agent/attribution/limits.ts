@@ -5,6 +5,8 @@ import { RECEIPT_ASSETS_MAX, SOURCES_MAX } from '../../protocol/limits.ts';
 export const PASSAGES_MAX: number = SOURCES_MAX;
 /** Most contributors' assets that one receipt pays; the others' parts go to the agent's own asset. */
 export const KNOWLEDGE_ASSETS_MAX = 56;
+/** Most adapters that one receipt pays; a call uses few, and beside contributors there is room for four more. */
+export const ADAPTERS_MAX = 4;
 /** Most words of an answer that are matched with passages. */
 export const ANSWER_WORDS_MAX = 32_768;
 /** Most terms of one attribution. */
@@ -17,6 +19,6 @@ export const SPAN_WORDS_FULL = 8;
 export const SHINGLE_WORDS = 5;
 
 invariant(
-  KNOWLEDGE_ASSETS_MAX + 3 <= RECEIPT_ASSETS_MAX,
-  'agent, model and prompt fit beside the contributors',
+  KNOWLEDGE_ASSETS_MAX + 3 + ADAPTERS_MAX <= RECEIPT_ASSETS_MAX,
+  'agent, model, adapters and prompt fit beside the contributors',
 );

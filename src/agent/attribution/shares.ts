@@ -1,9 +1,10 @@
 /** From an attribution and the manifest's split to the shares of a receipt. */
 import { compareBytes, toHex } from '../../base/bytes.ts';
 import { PPM } from '../../protocol/limits.ts';
-import { apportion } from './apportion.ts';
+import { apportion, type PpmShare } from './apportion.ts';
 import type { Attribution } from './attribute.ts';
 import { KNOWLEDGE_ASSETS_MAX } from './limits.ts';
+import { declaredAdapters } from './written.ts';
 
 /** How a manifest divides what a call earns, in millionths that sum to 1,000,000. */
 export interface RevenueSplit {
@@ -18,6 +19,8 @@ export interface AgentAssets {
   readonly agent: Uint8Array;
   readonly model?: Uint8Array;
   readonly prompt?: Uint8Array;
+  /** Adapters that took part, each with its declared part of what the model earns; the rest is the model's. */
+  readonly adapters?: readonly PpmShare[];
 }
 
 /** A part of a receipt. */
@@ -31,7 +34,7 @@ const ROLES: readonly RoleShare['role'][] = ['knowledge', 'agent', 'model', 'pro
 
 /**
  * Shares that sum to exactly 1,000,000: the knowledge part by the attribution, its residual to the model (without a
- * model's asset to the agent), the other parts as the split says. Contributors without an asset, and those beyond
+ * model's asset to the agent) with each adapter's declared part of it, the other parts as the split says. Contributors without an asset, and those beyond
  * the 56 largest, are paid through the agent's asset. No share is zero; order is by role and then by asset.
  */
 export function roleShares(split: RevenueSplit, attribution: Attribution, assets: AgentAssets): RoleShare[] {
@@ -48,21 +51,20 @@ export function roleShares(split: RevenueSplit, attribution: Attribution, assets
     .slice(0, KNOWLEDGE_ASSETS_MAX);
   for (const share of attribution.contributors) {
     const asset = paid.includes(share) ? share.contribution : undefined;
-    const weight = BigInt(split.knowledge) * BigInt(share.ppm);
+    const weight = BigInt(split.knowledge) * BigInt(share.ppm) * whole;
     add(asset === undefined ? 'agent' : 'knowledge', asset ?? assets.agent, weight);
   }
-  const residual = BigInt(split.knowledge) * BigInt(attribution.residualPpm);
-  add(assets.model === undefined ? 'agent' : 'model', assets.model ?? assets.agent, residual);
-  add('agent', assets.agent, BigInt(split.operator) * whole);
-  add(
-    assets.model === undefined ? 'agent' : 'model',
-    assets.model ?? assets.agent,
-    BigInt(split.model) * whole,
-  );
+  const adapters = declaredAdapters(assets.adapters ?? []);
+  const declared = adapters.reduce((sum, { ppm }) => sum + ppm, 0);
+  const modelled = BigInt(split.knowledge) * BigInt(attribution.residualPpm) + BigInt(split.model) * whole;
+  for (const { asset, ppm } of adapters) add('model', asset, modelled * BigInt(ppm));
+  const base = modelled * BigInt(PPM - declared);
+  add(assets.model === undefined ? 'agent' : 'model', assets.model ?? assets.agent, base);
+  add('agent', assets.agent, BigInt(split.operator) * whole * whole);
   add(
     assets.prompt === undefined ? 'agent' : 'prompt',
     assets.prompt ?? assets.agent,
-    BigInt(split.prompt) * whole,
+    BigInt(split.prompt) * whole * whole,
   );
   const sorted = [...weights.values()].sort(
     (a, b) => ROLES.indexOf(a.role) - ROLES.indexOf(b.role) || compareBytes(a.asset, b.asset),
