@@ -38,6 +38,8 @@ export const FILE_BYTES_MAX: number = Math.max(
 export const NESTING_MAX = 256;
 /** Deepest folder below the one that is imported. */
 export const FOLDER_DEPTH_MAX = 32;
+/** Epochs of a vault: each revocation and each grant that runs out begins another. */
+export const VAULT_EPOCHS_MAX = 16_384;
 /** Most chunks of a vault. */
 export const VAULT_CHUNKS_MAX = 10_000_000;
 /** Longest index term, characters; longer words are not indexed. */
