@@ -19,14 +19,15 @@ import { freePort, TELLER_PRICE } from '../test/faults/town.ts';
 import { createPeers, type Peer, type Peers } from './peers.ts';
 
 const LOCAL = [
-  // Two peers with one key see each other's channels where both keep the whole ledger.
-  ...['--ledger-mode', 'full'],
   ...['--mesh-host', '127.0.0.1', '--mesh-mdns', 'false', '--mesh-dht', 'false'],
-  ...['--wallet-channel-deposit', '5'],
+  ...['--wallet-channel-deposit', '20'],
 ];
-const SENTENCES = 400;
-/** Most that the answer may cost, grains. */
-const PRICE_MAX = 400_000_000n;
+/** Time that the call has, milliseconds; the story is longer than that, so it is never over before it is stopped. */
+const DEADLINE_MS = 240_000;
+const APART_MS = 50;
+const SENTENCES = (DEADLINE_MS / APART_MS) * 2;
+/** Most that the answer may cost, grains: more than what can be told in that time. */
+const PRICE_MAX = 11_000_000_000n;
 
 /** What one peer heard of the call. */
 interface Heard {
@@ -102,7 +103,7 @@ async function set(peers: Peers): Promise<Stage> {
     name: 'teller',
     backend: { kind: 'openai', endpoint: teller.url, model: 'teller', seeded: true },
     price: { perCall: Number(perCall), perOutputUnit: Number(perOutputUnit) },
-    limits: { outputUnits: 10_000, deadlineSeconds: 300 },
+    limits: { outputUnits: 100_000, deadlineSeconds: 300 },
     split: { operator: '100%' },
   };
   await host.client.call('agent.add', { manifest: JSON.stringify(manifest) });
@@ -126,8 +127,8 @@ async function run(peers: Peers): Promise<void> {
   const { host, first, second, wires } = await set(peers);
 
   say('\n2. The first peer asks; the answer is paid for as it comes');
-  const question = tellMe(SENTENCES, 25);
-  const input = { agent: 'teller', question, priceMax: String(PRICE_MAX), deadlineMs: 240_000 };
+  const question = tellMe(SENTENCES, APART_MS);
+  const input = { agent: 'teller', question, priceMax: String(PRICE_MAX), deadlineMs: DEADLINE_MS };
   const asked = listen(first.client.stream('ask', input));
   await until('two steps are paid', () => asked.over || asked.paid > 20_000_000n);
   check(!asked.over && asked.paid > 0n, `paid so far ${formatAmount(asked.paid)} for what came`);

@@ -16,6 +16,16 @@ export function timeoutSignal(clock: Clock, delayMs: number): AbortSignal {
   return controller.signal;
 }
 
+/** Calls `run` again and again, `intervalMs` apart, until the returned function is called. */
+export function every(clock: Clock, intervalMs: number, run: () => void): () => void {
+  let cancel = clock.after(intervalMs, tick);
+  function tick(): void {
+    cancel = clock.after(intervalMs, tick);
+    run();
+  }
+  return () => cancel();
+}
+
 /** Longest time that one timer of the platform holds: 2^31 - 1 ms. */
 const TIMER_MS_MAX = 2_147_483_647;
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test } from 'vitest';
+import { toHex } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog } from '../../src/base/log.ts';
@@ -109,6 +110,43 @@ test('LEDGER-156: when nobody proves own records any more, it says so', async ()
   expect(ledger.report().warning).toBeUndefined();
   stopServing();
   await until(() => ledger.report().warning?.includes('no peer has proved own records') === true);
+});
+
+test('LEDGER-156: two light homes with one key list the channels that the other one opened', async () => {
+  const fleet = createFleet();
+  stops.push(() => fleet.stop());
+  const [node, ...homes] = [
+    await fleet.start({ network: name }),
+    await fleet.start({ network: name }),
+    await fleet.start({ network: name }),
+  ];
+  const parts = { ...common, suite, store: createMemoryStore(), signer: sequencer };
+  const full = await createEmbeddedLedger({ ...parts, network: ledgerNetwork(node, name) }, genesis);
+  stops.push(() => full.stop());
+  const opened: Awaited<ReturnType<typeof openLightHome>>[] = [];
+  for (const mesh of homes) {
+    const home = await openLightHome({ ...common, mesh, store: createMemoryStore() });
+    stops.push(() => home.ledger.stop());
+    stops.push(async () => home.client.stop());
+    await mesh.connect(addressOf(node));
+    // It has asked once which channels there are, and found none.
+    await until(() => home.ledger.report().provedAgoMs !== undefined);
+    opened.push(home);
+  }
+  const seen = opened.map(({ ledger }) => {
+    const heard = new Set<string>();
+    ledger.onBlock(({ channels }) => {
+      for (const id of channels) heard.add(toHex(id));
+    });
+    return heard;
+  });
+  for (const [at, payee] of [bob, sequencer].entries()) {
+    await opened[at]?.client.send({ type: 'open-channel', payee: payee.publicKey, deposit: 5_000_000n });
+    await until(() => opened.every(({ ledger }) => ledger.report().channels === at + 1));
+    const id = channelId(suite, name, alice.publicKey, payee.publicKey, at);
+    await until(() => seen.every((heard) => heard.has(toHex(id))));
+    for (const { ledger } of opened) expect(ledger.channel(id)).toEqual(full.channel(id));
+  }
 });
 
 test('LEDGER-60 LEDGER-61 LEDGER-157: a light home that is killed with transactions under way sees each through, once', async () => {

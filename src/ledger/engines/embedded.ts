@@ -4,7 +4,7 @@
  * order can still prove every step that it took.
  */
 import { equalBytes, toHex } from '../../base/bytes.ts';
-import type { Clock } from '../../base/clock.ts';
+import { type Clock, every } from '../../base/clock.ts';
 import { invariant, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
@@ -262,13 +262,4 @@ function announceHead(core: EngineCore, network: LedgerNetwork): void {
     (wire) => wire && network.publishBlock(wire),
     (error) => core.parts.log.warn('head not announced', { error: String(error) }),
   );
-}
-
-function every(clock: Clock, intervalMs: number, run: () => void): () => void {
-  let cancel = clock.after(intervalMs, tick);
-  function tick(): void {
-    cancel = clock.after(intervalMs, tick);
-    run();
-  }
-  return () => cancel();
 }

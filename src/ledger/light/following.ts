@@ -3,7 +3,7 @@
  * told to peers until a header proves them.
  */
 import { equalBytes, toHex } from '../../base/bytes.ts';
-import type { Clock } from '../../base/clock.ts';
+import { every } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { prefixed } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
@@ -22,6 +22,7 @@ import { admit } from './admission.ts';
 import { createLightClient, type LightClient } from './client.ts';
 import { Lately } from './lately.ts';
 import type { LightLedgerOptions, LightLedgerParts, LightReport } from './ledger.ts';
+import { OwnNumbers } from './numbers.ts';
 import { patienceOf, reportOf } from './report.ts';
 import { Sent } from './sent.ts';
 import {
@@ -59,6 +60,7 @@ export class Following {
   readonly #channels = new Map<string, Hash>();
   readonly #leaving: (() => void)[] = [];
   readonly #lately: Lately;
+  readonly #numbers = new OwnNumbers();
   #leaveNews: () => void = () => {};
   #round: Promise<void> | undefined;
   #proving: Promise<void> = Promise.resolve();
@@ -151,8 +153,10 @@ export class Following {
     const { sender, nonce } = content.transaction;
     // In the followed set before anybody can see the transaction.
     this.#expect(content.transaction);
+    if (equalBytes(sender, this.#parts.owner)) this.#numbers.use(nonce);
     const { promise, begun } = this.sent.wait(prepared, { sender, nonce }, this.#either(signal));
-    promise.catch(() => {});
+    // Its number may have gone to another home with the same key.
+    promise.catch(() => this.#nameAgain());
     if (begun) {
       const parts = { suite, client: this.client, genesis: this.#genesis };
       const judged = admit(parts, prepared, { signal: this.#either(signal) });
@@ -189,8 +193,8 @@ export class Following {
     this.leaveNews();
     for (const leave of this.#leaving.splice(0)) leave();
     this.#again = false;
-    this.#stopping.abort(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
-    this.sent.rejectAll(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
+    this.#stopping.abort(stopped());
+    this.sent.rejectAll(stopped());
     await this.#round;
   }
 
@@ -248,7 +252,7 @@ export class Following {
     }
   }
 
-  /** Once in a run peers are asked which channels are this key's: a store that was lost does not know. */
+  /** Asks peers which channels are this key's: a lost store does not know, nor of those that another home opened. */
   async #name(): Promise<void> {
     if (this.#named) return;
     for (const id of await this.client.listed('channels', this.#parts.owner, {
@@ -267,6 +271,15 @@ export class Following {
     const { closeDelayBlocks } = this.#genesis.parameters;
     const most = Math.min(WATCH_BLOCKS_MAX, Math.floor(closeDelayBlocks / LOOKS_PER_DELAY));
     return height - head.height >= Math.max(1, most);
+  }
+
+  #nameAgain(): void {
+    this.#named = false;
+    this.#look();
+  }
+
+  #nextNumber(): number {
+    return readsFrom(this.view.read).account(this.#parts.owner).nonce;
   }
 
   #readOwn(reads: LedgerReads): void {
@@ -308,7 +321,9 @@ export class Following {
     if (head.height < this.view.head.height) return;
     const before = this.view.records;
     const moved = head.height > this.view.head.height || !sameRecords(before, found);
+    const from = this.#nextNumber();
     if (moved) await this.view.adopt(head, found);
+    if (this.#numbers.passed(from, this.#nextNumber())) this.#nameAgain();
     this.#upToDate();
     if (!moved) return;
     const event = this.#event(head, before, found);
@@ -369,22 +384,16 @@ export class Following {
   #demandRunning(): void {
     const { halted } = this.halted();
     if (halted !== undefined) throw new SaharaError('ledger-halted', { reason: halted });
-    if (this.#stopping.signal.aborted)
-      throw new SaharaError('cancelled', { reason: 'the ledger has stopped' });
+    if (this.#stopping.signal.aborted) throw stopped();
   }
-}
-
-function every(clock: Clock, intervalMs: number, run: () => void): () => void {
-  let cancel = clock.after(intervalMs, tick);
-  function tick(): void {
-    cancel = clock.after(intervalMs, tick);
-    run();
-  }
-  return () => cancel();
 }
 
 function effective(inclusion: Inclusion): Inclusion {
   const { id, height, index, result } = inclusion;
   if (tookEffect(result.code)) return inclusion;
   throw refusal('tx-refused', result.code, { height, index, id: toHex(id) });
+}
+
+function stopped(): SaharaError {
+  return new SaharaError('cancelled', { reason: 'the ledger has stopped' });
 }
