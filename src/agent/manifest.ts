@@ -27,6 +27,7 @@ import {
   readText,
   readYaml,
 } from './manifest-reader.ts';
+import { type ManifestTest, readTests } from './manifest-tests.ts';
 
 /** A parsed manifest; every field is filled. */
 export interface Manifest {
@@ -67,6 +68,8 @@ export interface Manifest {
   readonly licence: string;
   /** What its asset on the ledger says besides; no part of the hash. */
   readonly asset: ManifestAsset;
+  /** What it is to be tried with; no part of the hash. Default none, at most 64. */
+  readonly tests: readonly ManifestTest[];
 }
 
 /** What a manifest has where it says nothing. */
@@ -84,6 +87,7 @@ export const MANIFEST_DEFAULTS: Omit<Manifest, 'name'> = {
   split: { knowledge: 800_000, operator: 200_000, model: 0, prompt: 0 },
   licence: '',
   asset: MANIFEST_ASSET_DEFAULTS,
+  tests: [],
 };
 
 /** Largest manifest, bytes. */
@@ -156,6 +160,7 @@ export function parseManifest(source: string, options: { readonly file: string }
     'split',
     'licence',
     'asset',
+    'tests',
   ]);
   const name = of('name');
   if (name === undefined) throw invalid({ ...top, field: 'name' }, 'a text of 1 to 64 bytes', 'nothing');
@@ -176,6 +181,7 @@ export function parseManifest(source: string, options: { readonly file: string }
     split: given(of('split'), readSplit) ?? MANIFEST_DEFAULTS.split,
     licence: given(of('licence'), (at) => readText(at, { min: 0, max: 128 })) ?? MANIFEST_DEFAULTS.licence,
     asset: given(of('asset'), readAsset) ?? MANIFEST_DEFAULTS.asset,
+    tests: given(of('tests'), readTests) ?? MANIFEST_DEFAULTS.tests,
   };
   checkBackend(manifest, { vaults: of('vaults') ?? { ...top, field: 'vaults' }, prompt: of('prompt') });
   return manifest;

@@ -26,6 +26,7 @@ import type { Signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { mayUse } from './access.ts';
 import type { HostedAgentRow } from './admin/types.ts';
+import { type AgentVersions, agentFileName, createAgentVersions } from './agent-versions.ts';
 import { type Answering, answeringOf } from './answering.ts';
 import type { AssetBook } from './assets.ts';
 import { type BelowParts, createBelow } from './below.ts';
@@ -33,7 +34,6 @@ import type { CertificateBook } from './certificates.ts';
 import { hostOptions } from './config-calls.ts';
 import type { Core } from './core.ts';
 import { createCallDoor } from './gateway.ts';
-import { agentKeyName } from './keys.ts';
 import type { Knowledge } from './knowledge.ts';
 import { createLoopback } from './loopback.ts';
 import { createOffering } from './offering.ts';
@@ -70,6 +70,10 @@ export interface AgentKeeper {
   /** Hosts an agent no longer. Throws `agent-unknown`. */
   remove(name: string): Promise<void>;
   list(): Promise<readonly HostedAgentRow[]>;
+  /** What an agent is hosted with. Throws `agent-unknown`. */
+  hosted(name: string): { readonly manifest: Manifest; readonly did: string };
+  /** Every manifest that agents were hosted with. */
+  readonly versions: AgentVersions;
   /** Gives every agent a card with a new certificate, because the operator's key changed. */
   renew(): Promise<void>;
   /** What the agents here offer for a request: signed offers, few. */
@@ -105,6 +109,7 @@ export function createAgentKeeper(parts: AgentKeeperParts): AgentKeeper {
 class HomeAgents implements AgentKeeper {
   readonly transport: CallTransport;
   readonly offersFor: AgentKeeper['offersFor'];
+  readonly versions: AgentVersions;
   readonly #parts: AgentKeeperParts;
   readonly #hosting: Hosting;
   readonly #ownHosting: Hosting;
@@ -118,6 +123,7 @@ class HomeAgents implements AgentKeeper {
   constructor(parts: AgentKeeperParts) {
     const { clock, network, operator, verifier, replay, payee, records, quota, log, mesh } = parts;
     this.#parts = parts;
+    this.versions = createAgentVersions(parts.home.agents);
     const deciding = { ...parts, operator: operator.publicKey };
     const licensed: Licensed = (asset, caller) => mayUse(deciding, asset, caller);
     const hostingParts = { suite: nativeSuite, clock, network, operator, licensed };
@@ -171,8 +177,11 @@ class HomeAgents implements AgentKeeper {
     for (const file of (await readdir(home.agents)).filter((entry) => entry.endsWith('.yaml')).sort()) {
       const path = join(home.agents, file);
       try {
-        const manifest = parseManifest(await readFile(path, 'utf8'), { file: path });
-        if (!this.#running.has(manifest.name)) await this.#bringUp(manifest, signal);
+        const text = await readFile(path, 'utf8');
+        const manifest = parseManifest(text, { file: path });
+        if (this.#running.has(manifest.name)) continue;
+        await this.versions.keep(manifest.name, text);
+        await this.#bringUp(manifest, signal);
       } catch (error) {
         if (signal.aborted) throw error;
         const failure = asSaharaError(error);
@@ -196,20 +205,22 @@ class HomeAgents implements AgentKeeper {
     }
     await this.#bringUp(manifest, signal);
     await this.#save(name, text);
+    await this.versions.keep(name, text);
     return this.#row(name);
   }
 
   async remove(name: string): Promise<void> {
     const running = this.#running.get(name);
-    if (running === undefined && !this.#faults.has(name)) {
-      throw new SaharaError('agent-unknown', {
-        agent: name,
-        nearest: nearestNames(name, this.#running.keys()),
-      });
-    }
+    if (running === undefined && !this.#faults.has(name)) throw this.#unknown(name);
     await rm(this.#pathOf(name), { force: true });
     this.#faults.delete(name);
     if (running) await this.#takeDown(name, running);
+  }
+
+  hosted(name: string): { readonly manifest: Manifest; readonly did: string } {
+    const running = this.#running.get(name);
+    if (running === undefined) throw this.#faults.get(name) ?? this.#unknown(name);
+    return { manifest: running.manifest, did: didOf(running.own.card.agent) };
   }
 
   async list(): Promise<readonly HostedAgentRow[]> {
@@ -331,8 +342,12 @@ class HomeAgents implements AgentKeeper {
     };
   }
 
+  #unknown(agent: string): SaharaError {
+    return new SaharaError('agent-unknown', { agent, nearest: nearestNames(agent, this.#running.keys()) });
+  }
+
   #pathOf(name: string): string {
-    return join(this.#parts.home.agents, `${agentKeyName(name).slice('agent.'.length)}.yaml`);
+    return join(this.#parts.home.agents, `${agentFileName(name)}.yaml`);
   }
 
   async #save(name: string, text: string): Promise<void> {

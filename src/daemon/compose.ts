@@ -360,7 +360,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...assetHandlers(running),
     ...collectHandlers(running),
     ...identityHandlers(running),
-    ...agentHandlers(running),
+    ...agentHandlers(running, ask),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
     ...resumeHandlers(running),
     ask,

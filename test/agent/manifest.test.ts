@@ -36,6 +36,9 @@ asset:
   madeOf: [{ asset: ${'ab'.repeat(32)}, how: fine-tuned-from, part: 5 % }]
   terms: non-commercial
   bounty: 0.5 %
+tests:
+  - { ask: What is a voucher?, says: [signed], cites: [payments.md] }
+  - { ask: Who won in 1998?, nothing: true }
 `;
 
 const parse = (source: string): Manifest => parseManifest(source, { file: 'agent.yaml' });
@@ -66,6 +69,22 @@ describe('manifests', () => {
     }
   });
 
+  test('AGENT-10: what it is to be tried with is read strictly and is no part of the hash', () => {
+    const plain = FULL.slice(0, FULL.indexOf('tests:'));
+    expect(manifestHash(parse(plain))).toEqual(manifestHash(parse(FULL)));
+    for (const [wrong, field] of [
+      ['tests: {ask: What?}', 'tests'],
+      ['tests: [{says: [signed]}]', 'tests[0].ask'],
+      ['tests: [{ask: ""}]', 'tests[0].ask'],
+      ['tests: [{ask: What?, says: signed}]', 'tests[0].says'],
+      ['tests: [{ask: What?, nothing: true, cites: [a.md]}]', 'tests[0]'],
+      ['tests: [{ask: What?, expect: signed}]', 'tests[0].expect'],
+      [`tests: [${'{ask: What?}, '.repeat(65)}]`, 'tests'],
+    ] as const) {
+      expect(complaint(`${MINIMAL}${wrong}\n`).facts, wrong).toMatchObject({ field });
+    }
+  });
+
   test('KNOW-37: every field is read, amounts and shares in either spelling', () => {
     expect(parse(FULL)).toEqual({
       name: 'Guide',
@@ -86,6 +105,10 @@ describe('manifests', () => {
         terms: LICENCE_PRESETS['non-commercial'],
         bounty: 5_000,
       },
+      tests: [
+        { ask: 'What is a voucher?', says: ['signed'], cites: ['payments.md'], nothing: false },
+        { ask: 'Who won in 1998?', says: [], cites: [], nothing: true },
+      ],
     });
     expect(parse(MINIMAL)).toEqual({ ...MANIFEST_DEFAULTS, name: 'guide', vaults: ['docs'] });
     const endpoint =

@@ -98,6 +98,7 @@ export const PREFIXES: readonly string[] = [
   'LEDGER',
   'KNOW',
   'MRG',
+  'AGENT',
   'BRG',
   'MODEL',
 ];

@@ -6,6 +6,8 @@ import type { HostedAgentRow } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
 import { amount, showTable } from '../show.ts';
 import { shortDid } from '../terminal.ts';
+import { agentTrialCommands } from './agent-trial.ts';
+import { agentVersionCommands } from './agent-versions.ts';
 import { tellLedgerKept } from './vault.ts';
 
 interface AddOptions {
@@ -46,6 +48,8 @@ export const agentCommands: CommandGroup = (program, run) => {
     .argument('<name>')
     .addHelpText('after', '\nExample:\n  $ sahara agent remove notes')
     .action(run(remove));
+  agentTrialCommands(agent, run);
+  agentVersionCommands(agent, run);
 };
 
 async function add(app: App, file: string | undefined, options: AddOptions): Promise<void> {
@@ -88,7 +92,8 @@ function manifestOf(options: AddOptions): string {
   });
 }
 
-function priceOf(row: HostedAgentRow): string {
+/** What a call of an agent costs, in words. */
+export function priceOf(row: HostedAgentRow): string {
   return row.perCall === '0' ? 'free' : `${amount(row.perCall)} a call`;
 }
 

@@ -31,6 +31,7 @@ import type {
   VaultRow,
   WithdrawalRow,
 } from './types.ts';
+import type { AgentTestEvent, AgentVersionRow } from './types-agent.ts';
 
 /** Nothing to say. */
 type Empty = Readonly<Record<string, never>>;
@@ -76,6 +77,13 @@ export interface AuctionInput extends Omit<AskInput, 'agent'> {
   readonly listOnly?: boolean | undefined;
 }
 
+/** Which agent to try. */
+export interface AgentTestInput {
+  readonly name: string;
+  /** Least share of an answer's sentences that must rest on what they cite, millionths. Default 800,000. */
+  readonly groundedMin?: number | undefined;
+}
+
 /** Which call to go on with. */
 export interface ResumeInput {
   /** Its id or the first characters of it. Default: the newest that is left over. */
@@ -100,6 +108,11 @@ export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMet
   };
   'agent.list': { input: Empty; output: readonly HostedAgentRow[] };
   'agent.remove': { input: { readonly name: string }; output: Empty };
+  'agent.versions': { input: { readonly name: string }; output: readonly AgentVersionRow[] };
+  'agent.rollback': {
+    input: { readonly name: string; readonly version?: number | undefined };
+    output: HostedAgentRow;
+  };
   'vault.create': { input: { readonly name: string }; output: VaultRow };
   'vault.list': { input: Empty; output: readonly VaultRow[] };
   'vault.search': {
@@ -150,6 +163,7 @@ export interface StreamMethods {
   ask: { input: AskInput; output: AskEvent };
   auction: { input: AuctionInput; output: AskEvent };
   resume: { input: ResumeInput; output: AskEvent };
+  'agent.test': { input: AgentTestInput; output: AgentTestEvent };
   'vault.add': {
     input: {
       readonly vault: string;
@@ -224,6 +238,8 @@ export const ADMIN_METHODS: MethodTable = {
   'agent.add': unary(z.strictObject({ manifest: z.string().max(262_144), replace: z.boolean().optional() })),
   'agent.list': unary(nothing),
   'agent.remove': unary(z.strictObject({ name })),
+  'agent.versions': unary(z.strictObject({ name })),
+  'agent.rollback': unary(z.strictObject({ name, version: z.int().min(1).optional() })),
   'vault.create': unary(z.strictObject({ name })),
   'vault.list': unary(nothing),
   'vault.search': unary(z.strictObject({ vault: name, query: z.string().max(32_768), limit })),
@@ -289,6 +305,7 @@ export const ADMIN_METHODS: MethodTable = {
       stop: z.boolean().optional(),
     }),
   ),
+  'agent.test': stream(z.strictObject({ name, groundedMin: z.int().min(0).max(1_000_000).optional() })),
   'resume.ticket': unary(z.strictObject({ callId: z.string().max(32) })),
   'vault.add': stream(
     z.strictObject({

@@ -3,15 +3,28 @@ import type { AgentListing } from '../../mesh/directory-state.ts';
 import { didOf } from '../../protocol/ids.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { AgentRow } from '../admin/types.ts';
+import type { AgentVersionRow } from '../admin/types-agent.ts';
+import { testAgent } from '../agent-testing.ts';
+import type { AgentKeeper } from '../agents.ts';
+import type { Ask } from '../asking.ts';
 import type { Running } from '../compose.ts';
 import { bondBehind } from '../stake.ts';
 
 const LOOK_EVERY_MS = 100;
 
+const GROUNDED_MIN_PPM = 800_000;
+
+type AgentMethods =
+  | 'agents'
+  | 'agent.add'
+  | 'agent.list'
+  | 'agent.remove'
+  | 'agent.versions'
+  | 'agent.rollback'
+  | 'agent.test';
+
 /** What is hosted here, and who can be asked. */
-export function agentHandlers(
-  running: Running,
-): Pick<AdminHandlers, 'agents' | 'agent.add' | 'agent.list' | 'agent.remove'> {
+export function agentHandlers(running: Running, ask: Ask): Pick<AdminHandlers, AgentMethods> {
   const { agents, directory, clock, ledger, mesh, homeLedger } = running;
   return {
     async agents({ waitMs = 0 }, signal) {
@@ -34,7 +47,22 @@ export function agentHandlers(
       await agents.remove(name);
       return {};
     },
+    'agent.versions': ({ name }) => versionsOf(agents, name),
+    async 'agent.rollback'({ name, version }, signal) {
+      const current = (await versionsOf(agents, name)).find((row) => row.current)?.version ?? 1;
+      const { manifest } = await agents.versions.read(name, version ?? current - 1);
+      return agents.add(manifest, { replace: true, signal });
+    },
+    'agent.test': ({ name, groundedMin = GROUNDED_MIN_PPM }, signal) =>
+      testAgent({ ...agents.hosted(name), ask, groundedMin }, signal),
   };
+}
+
+/** Newest first. Throws `agent-unknown`. */
+async function versionsOf(agents: AgentKeeper, name: string): Promise<readonly AgentVersionRow[]> {
+  const versions = await agents.versions.list(name);
+  if (versions.length === 0) agents.hosted(name);
+  return versions.map(({ number: version, ...rest }, i) => ({ version, ...rest, current: i === 0 }));
 }
 
 function rowOf(listing: AgentListing, here: string): AgentRow {
