@@ -53,6 +53,17 @@ export interface TowerClaims {
   readonly paid: bigint;
 }
 
+/** The last claim that this tower paid the fee of: for which end, and how many blocks were left until then. */
+interface PaidClaim {
+  readonly ends: number;
+  readonly left: number;
+}
+
+/** A lane whose claim is to be made now. */
+interface Endangered extends PaidClaim {
+  readonly lane: WatchedLane;
+}
+
 /** Watches lanes for payees. */
 export class Watchtower {
   readonly #parts: WatchtowerParts;
@@ -64,6 +75,8 @@ export class Watchtower {
   readonly #ending = new Set<string>();
   /** Claims that the ledger refused: not sent again before something newer is left. */
   readonly #refused = new Set<string>();
+  /** What was paid for in the closing under way: by channel, then by lane. */
+  readonly #fees = new Map<string, Map<number, PaidClaim>>();
   readonly #stopping = new AbortController();
   #count = 0;
   #taking: Promise<unknown> = Promise.resolve();
@@ -199,6 +212,7 @@ export class Watchtower {
     for (const id of channels) {
       const name = toHex(id);
       if (this.#lanes.has(name)) this.#ending.add(name);
+      if (this.#fees.has(name) && this.#parts.ledger.channel(id) === undefined) this.#fees.delete(name);
     }
     if (identities.length > 0) {
       const changed = new Set(identities.map(toHex));
@@ -229,9 +243,9 @@ export class Watchtower {
   }
 
   async #round(): Promise<void> {
-    let batch: WatchedLane[] = [];
+    let batch: Endangered[] = [];
     const send = async (): Promise<void> => {
-      await Promise.all(batch.map((lane) => this.#claim(lane)));
+      await Promise.all(batch.map((one) => this.#claim(one)));
       batch = [];
     };
     for (const name of [...this.#ending]) {
@@ -244,7 +258,7 @@ export class Watchtower {
   }
 
   /** Lanes of a channel whose claims are to be made now. What the ledger has paid, or can pay no more, is given up. */
-  async #endangered(name: string): Promise<readonly WatchedLane[]> {
+  async #endangered(name: string): Promise<readonly Endangered[]> {
     const { ledger } = this.#parts;
     const lanes = [...(this.#lanes.get(name)?.values() ?? [])];
     const [first] = lanes;
@@ -257,7 +271,17 @@ export class Watchtower {
     const { height } = ledger.head();
     const half = Math.ceil(ledger.genesis.parameters.closeDelayBlocks / 2);
     if (ends === undefined || height < ends - half) return [];
-    return open.filter((lane) => !this.#refused.has(toHex(watchedKey(lane.channel, lane.lane))));
+    const left = ends - height;
+    return open
+      .filter((lane) => !this.#refused.has(toHex(watchedKey(lane.channel, lane.lane))))
+      .filter((lane) => this.#isTime(name, lane, { ends, left }))
+      .map((lane) => ({ lane, ends, left }));
+  }
+
+  /** Whether what came after a claim that was paid for is claimed now: not before half of what was left then is over. */
+  #isTime(name: string, { lane }: WatchedLane, { ends, left }: PaidClaim): boolean {
+    const paid = this.#fees.get(name)?.get(lane);
+    return paid === undefined || paid.ends !== ends || 2 * left <= paid.left;
   }
 
   /** Height at which something due on these lanes of one channel would be lost. */
@@ -315,7 +339,7 @@ export class Watchtower {
     await this.#parts.store.batch(gone);
   }
 
-  async #claim(lane: WatchedLane): Promise<void> {
+  async #claim({ lane, ends, left }: Endangered): Promise<void> {
     const { log } = this.#parts;
     const facts = { channel: toHex(lane.channel), lane: lane.lane };
     try {
@@ -323,6 +347,9 @@ export class Watchtower {
       if (kept === undefined) return;
       const paid = await this.#parts.claim(kept.claim, { signal: this.#stopping.signal });
       this.#claimed = { claims: this.#claimed.claims + 1, paid: this.#claimed.paid + paid };
+      const name = toHex(lane.channel);
+      const fees = this.#fees.get(name) ?? new Map<number, PaidClaim>();
+      this.#fees.set(name, fees.set(lane.lane, { ends, left }));
       log.info('claimed for a payee that did not', { ...facts, paid: String(paid) });
     } catch (error) {
       const { code } = asSaharaError(error);

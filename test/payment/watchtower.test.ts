@@ -216,6 +216,31 @@ describe('what a watchtower claims', () => {
     expect(ledger.account(carol.publicKey).nonce).toBe(1);
   });
 
+  it('PAY-60: payer and payee together cannot have it pay a fee at every block of an end', async () => {
+    await ledger.stop();
+    const closeDelayBlocks = 32;
+    ledger = await createEmbeddedLedger(
+      { suite, clock, log, store: createMemoryStore(), signer: sequencer },
+      testGenesis({ parameters: { closeDelayBlocks, blockIntervalMs: 20 } }),
+    );
+    place = await channelOf(3);
+    const tower = await towerOn(createMemoryStore());
+    let left = 0n;
+    const unwatch = ledger.onBlock(() => {
+      // One grain more at every block, of which the tower is told.
+      left += 1n;
+      void tower.take([claimFor(place, [left])]);
+    });
+    await run(alice, { type: 'request-close', channel: place.channel });
+    await until('the channel ended', () => ledger.channel(place.channel) === undefined);
+    unwatch();
+    const fees = ledger.account(carol.publicKey).nonce;
+    expect(fees).toBeGreaterThan(1);
+    expect(fees).toBeLessThanOrEqual(Math.log2(closeDelayBlocks) + 1);
+    expect(tower.claimed.claims).toBe(fees);
+    expect(tower.claimed.paid).toBeGreaterThan(BigInt(closeDelayBlocks) / 2n);
+  });
+
   it('PAY-61: claims what began to end while it was away, from what it had on disk', async () => {
     const path = await mkdtemp(join(tmpdir(), 'sahara-tower-'));
     const store = await openLevelStore(path);
