@@ -32,6 +32,7 @@ import {
   standingOf,
 } from './payer-statements.ts';
 import { PayerVouchers } from './payer-vouchers.ts';
+import { PayerWithdrawals, type WantedWithdrawal } from './payer-withdrawals.ts';
 import type { ChannelInfo, ChannelView, PaymentPeer } from './ports.ts';
 import { bookKey, type EndingRecord, laneOfKey, openCallRecord, payerLaneRecord } from './records.ts';
 
@@ -73,11 +74,13 @@ export class PayerBook {
   readonly #vouchers: PayerVouchers;
   readonly #calls: PayerCalls;
   readonly #lanes: PayerLanes;
+  readonly #withdrawals: PayerWithdrawals;
   readonly #preferred = new Map<string, PayerLane>();
 
   private constructor(parts: PayerBookParts, options: PayerBookOptions) {
     this.#parts = parts;
     this.#lanes = new PayerLanes(parts.suite);
+    this.#withdrawals = new PayerWithdrawals(parts.store, this.#lanes);
     this.#journal = new Journal(parts);
     const journal = this.#journal;
     const marks = new PayerMarks(journal, options.markCalls);
@@ -170,11 +173,10 @@ export class PayerBook {
    * payee's refusal, its absence or `take` gave.
    */
   async withdraw<T>(
-    wanted: { readonly channel: Hash; readonly amount: bigint; readonly released: boolean },
+    wanted: WantedWithdrawal,
     take: (release: Signed | undefined) => Promise<T>,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<T> {
-    const { amount } = wanted;
     const channel = await this.#parts.channels.channel(wanted.channel);
     if (!channel || !equalBytes(channel.payer, this.payer)) throw new SaharaError('channel-unknown');
     let lane = this.#lanes.of(channel);
@@ -182,24 +184,10 @@ export class PayerBook {
       await this.#healer.heal(lane, options);
       lane = this.#lanes.of(channel);
     }
-    const left = lane.roomIn(channel) - lane.promised;
-    if (amount > left || amount === 0n) {
-      throw new SaharaError('funds-insufficient', { wanted: String(amount), left: String(left) });
-    }
-    lane.withdrawing = { amount, revision: channel.revision };
-    let sent = false;
-    try {
-      const release = wanted.released ? await this.#healer.release(channel, amount, options) : undefined;
-      sent = true;
-      const taken = await take(release);
-      lane.withdrawing = undefined;
-      return taken;
-    } catch (error) {
-      // What was sent and not heard of may still take it out: then the revision ends this.
-      const { kind } = asSaharaError(error);
-      if (!sent || (kind !== 'cancelled' && kind !== 'unavailable')) lane.withdrawing = undefined;
-      throw error;
-    }
+    return this.#withdrawals.make({ channel, lane }, wanted, {
+      release: () => this.#healer.release(channel, wanted.amount, options),
+      take,
+    });
   }
 
   /** How well a payee is known by what it was paid for. */
@@ -267,6 +255,7 @@ export class PayerBook {
       const charge = kept.charge && { signed: kept.charge, terms: chargeSchema.decode(kept.charge.payload) };
       this.#lanes.put(new PayerLane(suite, { ...kept, channel, lane, charge }));
     }
+    await this.#withdrawals.load();
     for await (const [key, value] of range(bookKey.openCalls())) {
       const kept = openCallRecord.decode(value);
       const lane = this.#lanes.find(kept.channel, kept.lane);

@@ -17,7 +17,7 @@ import type { Suite } from '../protocol/suite.ts';
 import type { JournalSource } from './journal.ts';
 import { LEASES_PER_CHANNEL_MAX, RECEIPTS_AHEAD_MAX, ROOTS_REMEMBERED } from './limits.ts';
 import { type ChannelInfo, hasPlaceForLane } from './ports.ts';
-import { bookKey, payerLaneRecord } from './records.ts';
+import { bookKey, payerLaneRecord, type WithdrawalRecord } from './records.ts';
 
 /** What a payer's lane is opened with. */
 export interface PayerLaneStart {
@@ -72,8 +72,8 @@ export class PayerLane implements JournalSource {
   healed = false;
   /** The payee serves another lane: nothing more is promised on this one. */
   left = false;
-  /** What is on its way out of the deposit while the deposit has this revision, grains. */
-  withdrawing: { readonly amount: bigint; readonly revision: number } | undefined;
+  /** What is on its way out of the deposit, as it is on disk. */
+  withdrawing: WithdrawalRecord | undefined;
   /** Whether the highest ceiling signed is known: since it was opened the payee was asked about it. */
   #exact = false;
 
@@ -95,10 +95,16 @@ export class PayerLane implements JournalSource {
   }
 
   /** Grains of the deposit that this lane can promise: neither announced to leave nor promised on lanes before. */
-  roomIn({ deposit, leaving, lanes, revision }: ChannelInfo): bigint {
-    if (!hasPlaceForLane(lanes, this.lane)) return 0n;
-    const { amount } = this.withdrawing?.revision === revision ? this.withdrawing : { amount: 0n };
-    return deposit - leaving - amount - this.before;
+  roomIn(channel: ChannelInfo): bigint {
+    if (!hasPlaceForLane(channel.lanes, this.lane)) return 0n;
+    return channel.deposit - channel.leaving - this.withdrawn(channel) - this.before;
+  }
+
+  /** Grains that a withdrawal under way may take out and that the channel does not show yet. */
+  withdrawn({ revision, leaving }: ChannelInfo): bigint {
+    const { withdrawing } = this;
+    if (withdrawing?.revision !== revision) return 0n;
+    return withdrawing.announced && leaving > 0n ? 0n : withdrawing.amount;
   }
 
   /** The payee was asked: what was signed last is known. */

@@ -62,14 +62,18 @@ export class PayerLanes {
     const start = startOf(channel, payee, serves);
     if (lane.untouched) {
       lane.leave();
-      this.#inUse.set(toHex(channel), new PayerLane(this.#suite, { ...start, place, before }));
+      const next = new PayerLane(this.#suite, { ...start, place, before });
+      next.withdrawing = lane.withdrawing;
+      this.#inUse.set(toHex(channel), next);
       return;
     }
     if (place + 1 >= PAYER_LANES_MAX || this.find(channel, serves)) {
       throw new SaharaError('channel-closing', { reason: 'the payee has left too many lanes' });
     }
     const promised = lane.leave();
-    this.put(new PayerLane(this.#suite, { ...start, place: place + 1, before: before + promised }));
+    const next = new PayerLane(this.#suite, { ...start, place: place + 1, before: before + promised });
+    next.withdrawing = lane.withdrawing;
+    this.put(next);
   }
 }
 

@@ -112,6 +112,25 @@ export const openCallRecord: Schema<OpenCallRecord> = record('open-call', {
   reservedAtMs: uint(),
 });
 
+/** What a payer takes out of a channel while nobody knows yet what became of it. */
+export interface WithdrawalRecord {
+  readonly payee: PublicKey;
+  /** Grains. */
+  readonly amount: bigint;
+  /** The channel's while it began. */
+  readonly revision: number;
+  /** On the ledger, and not with the payee's release. */
+  readonly announced: boolean;
+}
+
+/** The stored form of a withdrawal under way. */
+export const withdrawalRecord: Schema<WithdrawalRecord> = record('withdrawal', {
+  payee: bytes(32),
+  amount: grains,
+  revision: uint(),
+  announced: bool,
+});
+
 /** A receipt's place in its lane's tree, at its payer. */
 export interface LeafRecord {
   readonly callId: Id;
@@ -134,6 +153,7 @@ const LETTER = {
   order: utf8('s'),
   open: utf8('o'),
   released: utf8('w'),
+  withdrawal: utf8('x'),
 } as const;
 
 /** Where a payee's book keeps which lane it serves. */
@@ -159,6 +179,8 @@ export const bookKey = {
   openCall: (callId: Id): Uint8Array => concat(LETTER.open, callId),
   openCalls: (): Uint8Array => LETTER.open,
   released: (channel: Hash): Uint8Array => concat(LETTER.released, channel),
+  withdrawal: (channel: Hash): Uint8Array => concat(LETTER.withdrawal, channel),
+  withdrawals: (): Uint8Array => LETTER.withdrawal,
 } as const;
 
 /** The channel and lane inside a key that starts with a letter, a channel and a lane. */

@@ -111,4 +111,39 @@ describe('releases', () => {
     rig.channels.change(CHANNEL, { revision: 1 });
     expect((await ask(rig)).amount).toBeGreaterThan(0n);
   });
+
+  it('PAY-68: a payer that goes down while a withdrawal is under way promises nothing of it when it is back', async () => {
+    for (const released of [true, false]) {
+      const payerStore = createMemoryStore();
+      const options = { channels: new Channels(openChannel(DEPOSIT)), payerStore };
+      const rig = await createRig(options);
+      const promised = rig.payer.lanes()[0]?.promised ?? 0n;
+      const wanted = { channel: CHANNEL, amount: DEPOSIT - promised - 1n, released };
+      const reached = Promise.withResolvers<void>();
+      // It is killed with its transaction on the way: nothing that comes after this is heard of.
+      const lost = rig.payer.withdraw(wanted, () => {
+        reached.resolve();
+        return new Promise<never>(() => {});
+      });
+      lost.catch(() => {});
+      await reached.promise;
+      const after = await createRig(options);
+      await expect(ask(after)).rejects.toMatchObject({ code: 'funds-insufficient' });
+      // Asked for again it is the same one, which can happen once only.
+      const again = after.payer.withdraw(wanted, () => Promise.reject(new SaharaError('tx-refused')));
+      await expect(again).rejects.toMatchObject({ code: 'tx-refused' });
+      await expect(ask(after)).rejects.toMatchObject({ code: 'funds-insufficient' });
+      const both = { ...wanted, released: !released };
+      await expect(after.payer.withdraw(both, async () => {})).rejects.toMatchObject({
+        code: 'funds-insufficient',
+      });
+      // The channel shows what became of it: it counts once.
+      rig.channels.change(
+        CHANNEL,
+        released ? { revision: 1, deposit: DEPOSIT } : { leaving: DEPOSIT - 5_000n },
+      );
+      const next = await createRig(options);
+      expect((await ask(next)).amount).toBeGreaterThan(0n);
+    }
+  });
 });
