@@ -29,7 +29,7 @@ export const vaultCommands: CommandGroup = (program, run) => {
     .option('--contributor <did>', 'whose knowledge it is and who earns for it; default you')
     .option('--licence <name>', 'terms it comes under, such as CC-BY-4.0')
     .addHelpText('after', '\nExample:\n  $ sahara vault add notes ~/Documents/notes')
-    .action(run(add));
+    .action(run(importDocuments));
   vault
     .command('list')
     .description('what is there')
@@ -67,7 +67,13 @@ export function tellLedgerKept(app: App, { ledgerKept }: { readonly ledgerKept?:
   );
 }
 
-async function add(app: App, vault: string, path: string, options: AddOptions): Promise<void> {
+/** Imports a file or a folder into a vault and shows what becomes of it. */
+export async function importDocuments(
+  app: App,
+  vault: string,
+  path: string,
+  options: AddOptions = {},
+): Promise<void> {
   const input = { vault, path: resolve(path), contributor: options.contributor, licence: options.licence };
   let stop = app.terminal.progress(`Reading ${path}`);
   let count = 0;
