@@ -3,7 +3,6 @@
  * a fixed order and stop at the first that fails.
  */
 import { equalBytes, toHex } from '../base/bytes.ts';
-import { SaharaError } from '../base/errors.ts';
 import { type Audit, type AuditedTransaction, type AuditSubject, readAudit } from './audit.ts';
 import { type AuditContext, type AuditFindings, AuditReader, keysOf } from './audit-reader.ts';
 import { tellSubject } from './audit-subjects.ts';
@@ -25,18 +24,10 @@ import { verifyStateProof } from './state-proof.ts';
 import { CHANNEL } from './state-records.ts';
 import type { Suite } from './suite.ts';
 import { claimsOf, type Transaction, transaction } from './transaction.ts';
-import { reasonOf } from './verify-bundle.ts';
+import { judge, type RunCheck, type Verdict } from './verdict.ts';
 
 /** The checks, in the order in which they run. */
 export type AuditCheck = 'audit' | 'network' | 'block' | 'records' | 'subject' | 'transactions' | 'whole';
-
-/** What one check found. */
-export interface AuditStep {
-  readonly check: AuditCheck;
-  readonly ok: boolean;
-  /** What was found to hold, or why it does not. */
-  readonly detail: string;
-}
 
 /** What a sound audit file says. */
 export interface AuditSummary extends AuditFindings {
@@ -48,12 +39,7 @@ export interface AuditSummary extends AuditFindings {
 }
 
 /** The verdict on an audit file. */
-export interface AuditVerdict {
-  readonly ok: boolean;
-  readonly steps: readonly AuditStep[];
-  /** Present only when every check passed. */
-  readonly summary: AuditSummary | undefined;
-}
+export type AuditVerdict = Verdict<AuditCheck, AuditSummary>;
 
 /** Verifies the audit in `file`; `network` is the full name of the one that it must be of. Never throws for what a file holds. */
 export function verifyAudit(
@@ -61,29 +47,12 @@ export function verifyAudit(
   file: Uint8Array,
   expected: { readonly network?: string } = {},
 ): AuditVerdict {
-  const steps: AuditStep[] = [];
-  let running: AuditCheck = 'audit';
-  const run: Run = (check, work) => {
-    running = check;
-    const [value, detail] = work();
-    steps.push({ check, ok: true, detail });
-    return value;
-  };
-  try {
-    const summary = runChecks({ suite, run, expected }, file);
-    return { ok: true, steps, summary };
-  } catch (error) {
-    if (!(error instanceof SaharaError)) throw error;
-    steps.push({ check: running, ok: false, detail: reasonOf(error, running) });
-    return { ok: false, steps, summary: undefined };
-  }
+  return judge<AuditCheck, AuditSummary>('audit', (run) => runChecks({ suite, run, expected }, file));
 }
-
-type Run = <T>(check: AuditCheck, work: () => readonly [value: T, detail: string]) => T;
 
 interface Work {
   readonly suite: Suite;
-  readonly run: Run;
+  readonly run: RunCheck<AuditCheck>;
   readonly expected: { readonly network?: string };
 }
 

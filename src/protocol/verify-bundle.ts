@@ -4,7 +4,6 @@
  */
 import { formatAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
-import { type ErrorCode, SaharaError } from '../base/errors.ts';
 import { type BilledCall, verifyTree } from './bill.ts';
 import { type Genesis, genesis, networkOf } from './block.ts';
 import { verifyParents } from './budget.ts';
@@ -30,6 +29,7 @@ import { charge, type Receipt, receipt, voucher } from './payment.ts';
 import { checkSigned, type Signed, signed, signedBytes } from './signing.ts';
 import type { Suite } from './suite.ts';
 import { transactionId } from './transaction.ts';
+import { judge, type RunCheck, type Verdict } from './verdict.ts';
 import { type Answer, checkCitations, readAnswer } from './verify-answer.ts';
 import { checkCheckpoints } from './verify-checkpoints.ts';
 import { checkOffer } from './verify-offer.ts';
@@ -74,21 +74,8 @@ export type BundleCheck =
   | 'counted'
   | 'split';
 
-/** What one check found. */
-export interface BundleStep {
-  readonly check: BundleCheck;
-  readonly ok: boolean;
-  /** What was found to hold, or why it does not. */
-  readonly detail: string;
-}
-
 /** The verdict on a bundle. */
-export interface BundleVerdict {
-  readonly ok: boolean;
-  readonly steps: readonly BundleStep[];
-  /** Present only when every check passed. */
-  readonly summary: BundleSummary | undefined;
-}
+export type BundleVerdict = Verdict<BundleCheck, BundleSummary>;
 
 /** What a bundle is verified against. */
 export interface BundleExpectation {
@@ -102,58 +89,14 @@ export function verifyBundle(
   file: Uint8Array,
   expected: BundleExpectation = {},
 ): BundleVerdict {
-  const steps: BundleStep[] = [];
-  let running: BundleCheck = 'bundle';
-  const run: Run = (check, work) => {
-    running = check;
-    const [value, detail] = work();
-    steps.push({ check, ok: true, detail });
-    return value;
-  };
-  try {
-    const summary = runChecks({ suite, run, expected }, file);
-    return { ok: true, steps, summary };
-  } catch (error) {
-    if (!(error instanceof SaharaError)) throw error;
-    steps.push({ check: running, ok: false, detail: reasonOf(error, running) });
-    return { ok: false, steps, summary: undefined };
-  }
+  return judge<BundleCheck, BundleSummary>('bundle', (run) => runChecks({ suite, run, expected }, file));
 }
-
-type Run = <T>(check: BundleCheck, work: () => readonly [value: T, detail: string]) => T;
 
 interface Work {
   readonly suite: Suite;
-  readonly run: Run;
+  readonly run: RunCheck<BundleCheck>;
   readonly expected: BundleExpectation;
 }
-
-/** Why a check of an evidence bundle or an audit file failed, as words. */
-export function reasonOf(error: SaharaError, check: string): string {
-  const reason = error.facts.reason === undefined ? '' : String(error.facts.reason);
-  if (error.code === 'bundle-invalid') return reason;
-  const more = reason && ` (${reason})`;
-  if (error.code === 'malformed') {
-    if (check === 'audit') return `this is no audit file${more}`;
-    return check === 'bundle' ? `this is no evidence bundle${more}` : `a part cannot be read${more}`;
-  }
-  return `${WORDS[error.code] ?? `it is refused as ${error.code}`}${more}`;
-}
-
-/** How the refusals of the parts read in a verdict. */
-const WORDS: Partial<Record<ErrorCode, string>> = {
-  'certificate-invalid': 'the certificate does not hold',
-  'version-unsupported': 'it is of another version',
-  'network-mismatch': 'it is of another network',
-  'wrong-recipient': 'it was meant for someone else',
-  'unknown-critical': 'it needs something unknown',
-  expired: 'it had expired when it was sent',
-  'not-yet-valid': 'it is from the future',
-  'signature-missing': 'a signature is missing',
-  'signature-invalid': 'a signature does not match',
-  'budget-exceeded': 'the calls above it did not allow it',
-  'call-cycle': 'its agent is also above it',
-};
 
 function runChecks(work: Work, file: Uint8Array): BundleSummary {
   const { run } = work;
