@@ -59,12 +59,12 @@ function printable(value: ErrorFacts[string] | undefined): string {
   return safe.length > FACT_CHARACTERS_MAX ? `${safe.slice(0, FACT_CHARACTERS_MAX)}…` : safe;
 }
 
-/** Closes the gaps that unknown facts leave, and begins each sentence with a capital unless a name stands there. */
+/** Closes the gaps that unknown facts leave, and begins each sentence with a capital unless a name or a DID stands there. */
 function tidy(sentence: string, names: readonly string[]): string {
   const closed = sentence
     .replace(/ {2,}/g, ' ')
     .replace(/ +([.,:;)])/g, '$1')
     .replace(/([.!?])\.$/, '$1');
-  if (names.some((name) => sentence.startsWith(`${name} `))) return closed;
+  if (/^did:/.test(closed) || names.some((name) => sentence.startsWith(`${name} `))) return closed;
   return closed.charAt(0).toUpperCase() + closed.slice(1);
 }

@@ -20,7 +20,7 @@ export const ENVIRONMENT_SENTENCES: SentenceTable<
   usage: (f) => [
     'The command was not understood.',
     `${f('reason', f('message', 'An argument is missing or unknown'))}.`,
-    'Run it again with --help to see what it takes.',
+    `${f('next', 'Run it again with --help to see what it takes')}.`,
   ],
   'config-invalid': (f) => [
     `The configuration cannot be used: ${f('field', 'a field')}${at(f)}.`,

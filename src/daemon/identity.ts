@@ -48,7 +48,8 @@ async function registered({ ledger }: IdentityParts, did: PublicKey): Promise<Id
   const known = await identityNow(ledger, did);
   if (known !== undefined) return known;
   throw new SaharaError('usage', {
-    reason: `${didOf(did)} is not registered, so no other key can sign for it; its owner runs \`sahara identity init\``,
+    reason: `Nobody has registered ${didOf(did)} on the ledger, so no other key can sign for it`,
+    next: 'Its owner registers it with `sahara identity init`',
   });
 }
 

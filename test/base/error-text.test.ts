@@ -54,6 +54,15 @@ describe('explanations', () => {
     expect(explainError(new SaharaError('overloaded', { retryAfterMs: 1500 }))).toContain('Wait 2 s');
   });
 
+  it('spell a DID as it is, also where a sentence begins with it', () => {
+    const { why, next } = errorText({
+      code: 'usage',
+      facts: { reason: 'did:key:z6Mk is yours', next: 'Say another DID' },
+    });
+    expect(why).toBe('did:key:z6Mk is yours.');
+    expect(next).toBe('Say another DID.');
+  });
+
   it('spell names as they are, and say something else where nothing is close', () => {
     const skipped = new SaharaError('document-unsupported', {
       document: 'docs/blob.txt',

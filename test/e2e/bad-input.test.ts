@@ -93,6 +93,26 @@ describe('a command that cannot be', () => {
     expect(vault.stderr).toContain('guide');
   });
 
+  it('says what a peer, a DID and a block look like, before anything else is said', async () => {
+    const peer = await caller.sahara(['watchtower', 'use', 'nobody']);
+    expectError(peer, 'usage', 2);
+    expect(peer.stderr).toContain('"nobody" is no peer: say an address such as /ip4/');
+    const paid = await caller.sahara(['pay', 'did:key:zzz', '5']);
+    expectError(paid, 'usage', 2);
+    expect(paid.stderr).toContain('"did:key:zzz" is not a DID such as did:key:z6Mk');
+    expect(paid.stderr + paid.stdout).not.toContain('Paying');
+    const { did } = await caller.client.call('status', {});
+    const rotated = await caller.sahara(['identity', 'rotate']);
+    expectError(rotated, 'usage', 2);
+    expect(rotated.stderr).toContain(`Nobody has registered ${did} on the ledger`);
+    expect(rotated.stderr).toContain('sahara identity init');
+    expect(rotated.stderr).not.toContain('--help');
+    const block = await host.sahara(['ledger', 'block', '99999']);
+    expectError(block, 'usage', 2);
+    const { height } = await host.client.call('ledger.status', {});
+    expect(block.stderr).toMatch(new RegExp(`There is no block 99999 here: the latest is ${height}`));
+  });
+
   it('does not spend above --max-price, and opens no channel for it', async () => {
     const finished = await caller.sahara(['ask', 'guide', 'What is a voucher?', '--max-price', '0.001']);
     expectError(finished, 'price-above-max', 1);

@@ -2,6 +2,7 @@
 import { toHex } from '../../base/bytes.ts';
 import { asSaharaError } from '../../base/errors.ts';
 import { systemDice } from '../../base/random.ts';
+import { publicKeyOf } from '../../protocol/ids.ts';
 import { type App, amountOption, type CommandGroup, usage } from '../app.ts';
 import { amount } from '../show.ts';
 import { shortDid } from '../terminal.ts';
@@ -30,6 +31,7 @@ async function pay(app: App, to: string, text: string, options: PayOptions): Pro
   const { terminal, client, signal } = app;
   const grains = amountOption('pay', text);
   if (grains === undefined) throw usage('How much is missing');
+  if (publicKeyOf(to) === undefined) throw usage(`"${to}" is not a DID such as did:key:z6Mk...`);
   const { memo, reference = toHex(systemDice.bytes(16)) } = options;
   if (!/^[0-9a-f]{32}$/.test(reference)) throw usage('--reference takes 32 hexadecimal digits');
   const { transaction: fee } = await client.call('fees', {}, { signal });

@@ -108,7 +108,10 @@ async function blockReport(running: Running, height: number): ReturnType<AdminHa
   const [wire] = await ledger.blocks(height);
   const header = wire && blockHeader.decode(block.decode(wire).header.payload);
   if (wire === undefined || header?.height !== height)
-    throw new SaharaError('usage', { reason: `There is no block ${height} here` });
+    throw new SaharaError('usage', {
+      reason: `There is no block ${height} here: the latest is ${ledger.head().height}`,
+      next: 'The blocks here are those that `sahara ledger status` tells of',
+    });
   const all = transactionsOf(nativeSuite, ledger, wire);
   return {
     height,

@@ -1,5 +1,6 @@
 /** `watchtower.*`: watching lanes for others, and being watched. */
 import { toHex } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
 import type { WatchedLane } from '../../payment/watch-records.ts';
 import { didOf } from '../../protocol/ids.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
@@ -7,6 +8,7 @@ import type { WatchedRow, WatchtowerReport } from '../admin/methods-watchtower.t
 import type { Watchtowers } from '../watchtowers.ts';
 
 const ROWS_MAX = 256;
+const PEER = /^(?:(?:\/[^/\s]+)+\/p2p\/)?[1-9A-HJ-NP-Za-km-z]{40,64}$/;
 
 type WatchtowerNames = Extract<keyof AdminHandlers, `watchtower.${string}`>;
 
@@ -23,6 +25,11 @@ export function watchtowerHandlers({
       return reportOf(watchtowers);
     },
     async 'watchtower.use'({ peer }, signal) {
+      if (peer !== undefined && !PEER.test(peer)) {
+        throw new SaharaError('usage', {
+          reason: `"${peer}" is no peer: say an address such as /ip4/203.0.113.7/tcp/4101/p2p/12D3Koo..., a peer id, or none`,
+        });
+      }
       await watchtowers.use(peer, { signal });
       return reportOf(watchtowers);
     },
