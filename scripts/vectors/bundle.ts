@@ -25,14 +25,16 @@ import {
   suite,
   tell,
 } from '../../test/protocol/sample.ts';
-import {
-  KEYS_HEIGHT,
-  proveKeys,
-  recordOf,
-  rotated,
-  sampleKeyEvidence,
-} from '../../test/protocol/sample-keys.ts';
 import { CALLS_STATED, withCalls } from './bundle-calls.ts';
+import {
+  byFormerVoucherKey,
+  byKeysOf,
+  byNewKeys,
+  byVoucherKey,
+  KEYS_HEIGHT,
+  ofKeys,
+  ofVoucherKeys,
+} from './bundle-keys.ts';
 import type { Vectors } from './file.ts';
 
 interface SoundBundle {
@@ -282,55 +284,6 @@ function free(story: Story): void {
   story.paid = false;
 }
 
-/** A call whose operator and payer sign with keys that the ledger has for them. */
-function byNewKeys(story: Story): void {
-  const operatorCertificate = certificateChain.encode([signCertificate(rotated.operator, sampleCertificate)]);
-  story.card = { ...story.card, operatorCertificate };
-  story.signers = { ...rotated, agent };
-  story.keys = sampleKeyEvidence();
-}
-
-/** A call by the payer's own key, which counts up to the height `until`. */
-function byKeysOf(until: number): Change {
-  return (story) => {
-    const retired = [{ key: payer.publicKey, retiredAt: 30, until }];
-    story.keys = proveKeys([[payer.publicKey, recordOf(rotated.payer.publicKey, retired)]]);
-  };
-}
-
-function replaced(): Bundle {
-  const story = sampleStory();
-  byNewKeys(story);
-  story.keys = proveKeys([
-    [payer.publicKey, recordOf(rotated.payer.publicKey)],
-    [operator.publicKey, recordOf(rotated.operator.publicKey)],
-  ]);
-  return tell(story);
-}
-
-/** Faults of keys. */
-function ofKeys(): readonly (readonly [name: string, check: BundleCheck, bundle: Bundle])[] {
-  const sound = replaced();
-  const { opening } = sound;
-  const [keys] = sound.keys ?? [];
-  if (keys === undefined || opening.voucher === undefined) throw new Error('the story is wrong');
-  const late = sign(payer, 'voucher', opening.voucher.payload);
-  const [first] = keys.identities;
-  if (first === undefined) throw new Error('the story is wrong');
-  const header = sign(stranger, 'block-header', keys.header.payload);
-  const lie = { ...first, record: { ...first.record, key: stranger.publicKey } };
-  return [
-    ['a voucher by a revoked key', 'payment', { ...sound, opening: { ...opening, voucher: late } }],
-    ['a question by a key that counted up to the block before', 'question', told(byKeysOf(KEYS_HEIGHT - 1))],
-    ['keys under a block signed by another key', 'keys', { ...sound, keys: [{ ...keys, header }] }],
-    ['keys that the block does not have', 'keys', { ...sound, keys: [{ ...keys, identities: [lie] }] }],
-    ['keys stated twice', 'keys', { ...sound, keys: [{ ...keys, identities: [first, first] }] }],
-    ['keys of the same block twice', 'keys', { ...sound, keys: [keys, keys] }],
-    ['keys for no block', 'keys', { ...sound, keys: [] }],
-    ['new keys that nothing proves', 'certificate', { ...sound, keys: undefined }],
-  ];
-}
-
 /** Evidence bundles, sound and with one fault each. */
 export function bundleVectors(): Vectors<SoundBundle, FaultyBundle> {
   const hex = (value: Bundle): string => toHex(bundle.encode(value));
@@ -351,6 +304,9 @@ export function bundleVectors(): Vectors<SoundBundle, FaultyBundle> {
       sound('with calls below it', withCalls(), 111_309n, true),
       sound('by parties that rotated their keys', byNewKeys, 109_109n, true),
       sound('by keys that are retired and still count', byKeysOf(KEYS_HEIGHT), 109_109n, true),
+      sound('by the voucher key of its channel', byVoucherKey(), 109_109n, true),
+      sound('by a former voucher key that still counts', byVoucherKey(KEYS_HEIGHT), 109_109n, true),
+      sound('by a former voucher key, of parties that rotated', byFormerVoucherKey, 109_109n, true),
     ],
     invalid: [
       ...[...STATED, ...CALLS_STATED].map(([name, check, change]) => ({
@@ -358,7 +314,11 @@ export function bundleVectors(): Vectors<SoundBundle, FaultyBundle> {
         hex: hex(told(change)),
         check,
       })),
-      ...[...forged(), ...ofKeys()].map(([name, check, value]) => ({ name, hex: hex(value), check })),
+      ...[...forged(), ...ofKeys(), ...ofVoucherKeys()].map(([name, check, value]) => ({
+        name,
+        hex: hex(value),
+        check,
+      })),
     ],
   };
 }

@@ -1,18 +1,21 @@
 /**
- * Key evidence: which keys signed for some DIDs at one height of the ledger, provable offline. It is the identity
- * record of each, with its state proof against one header that the network's sequencer signed. Whoever follows the ledger, or asks it as a light client, can make it at any time, without blocks of the past.
+ * Key evidence: which keys signed for some DIDs, and the vouchers of some channels, at one height of the ledger, provable
+ * offline. It is the identity record of each DID and the record of each channel, with its state proof against one header
+ * that the network's sequencer signed. Whoever follows the ledger, or asks it as a light client, can make it at any time,
+ * without blocks of the past.
  *
  * It says nothing of later heights, and nothing of DIDs that it does not list: those stand for themselves.
  */
 import { concat, equalBytes, toHex } from '../base/bytes.ts';
-import { blockHeader } from './block.ts';
+import { type BlockHeader, blockHeader } from './block.ts';
 import { must, mustMatch } from './evidence.ts';
 import { IDENTITY_TAG, type IdentityRecord, identityRecord, signersIn } from './identity.ts';
-import type { PublicKey } from './ids.ts';
-import { KEY_EVIDENCE_DIDS_MAX } from './limits.ts';
-import { bytes, list, record, type Schema } from './schema.ts';
+import type { Hash, PublicKey } from './ids.ts';
+import { KEY_EVIDENCE_CHANNELS_MAX, KEY_EVIDENCE_DIDS_MAX } from './limits.ts';
+import { bytes, later, list, record, type Schema } from './schema.ts';
 import { checkSigned, type Signed, signed } from './signing.ts';
 import { type StateProof, stateProof, verifyStateProof } from './state-proof.ts';
+import { CHANNEL, keyOfState, type StateOf } from './state-records.ts';
 import type { Suite } from './suite.ts';
 
 /** The record of one registered DID, and its proof. */
@@ -22,11 +25,20 @@ export interface ProvedKeys {
   readonly proof: StateProof;
 }
 
-/** Which keys sign for some DIDs at the height of `header`. */
+/** The record of one channel, which names its voucher keys, and its proof. */
+export interface ProvedChannel {
+  readonly channel: Hash;
+  readonly record: StateOf<typeof CHANNEL>;
+  readonly proof: StateProof;
+}
+
+/** Which keys sign for some DIDs, and the vouchers of some channels, at the height of `header`. */
 export interface KeyEvidence {
   readonly header: Signed;
   /** Each DID once. */
   readonly identities: readonly ProvedKeys[];
+  /** Each channel once; absent: none. */
+  readonly channels?: readonly ProvedChannel[] | undefined;
 }
 
 /** The wire form of key evidence. */
@@ -35,6 +47,12 @@ export const keyEvidence: Schema<KeyEvidence> = record('key-evidence', {
   identities: list(
     record('proved-keys', { did: bytes(32), record: identityRecord, proof: stateProof }),
     KEY_EVIDENCE_DIDS_MAX,
+  ),
+  channels: later(
+    list(
+      record('proved-channel', { channel: bytes(32), record: CHANNEL.schema, proof: stateProof }),
+      KEY_EVIDENCE_CHANNELS_MAX,
+    ),
   ),
 });
 
@@ -54,6 +72,17 @@ export interface KnownKeys {
   signersOf(did: PublicKey): readonly PublicKey[];
   /** Keys of `did` whose statements do not count any more, as far as they are known. */
   formerOf(did: PublicKey): readonly FormerKey[];
+  /** The voucher keys of a channel between these two that count, besides the payer's; none where it is not listed. */
+  voucherKeysOf(channel: ChannelParties): readonly PublicKey[];
+  /** Voucher keys of the channel that count no more, as far as they are known. */
+  formerVoucherKeysOf(channel: ChannelParties): readonly PublicKey[];
+}
+
+/** A channel and whose it is. */
+export interface ChannelParties {
+  readonly channel: Hash;
+  readonly payer: PublicKey;
+  readonly payee: PublicKey;
 }
 
 /** What is known without key evidence: every DID is its own key. */
@@ -62,6 +91,8 @@ export const OWN_KEYS: KnownKeys = {
   count: 0,
   signersOf: (did) => [did],
   formerOf: () => [],
+  voucherKeysOf: () => [],
+  formerVoucherKeysOf: () => [],
 };
 
 /** The state key under which a DID's record stands. */
@@ -72,7 +103,7 @@ export function identityStateKey(did: PublicKey): Uint8Array {
 /**
  * Checks key evidence of a network against its sequencer's key. Throws `bundle-invalid` with a reason in words; faults
  * in this order: the header's version, network, proposer and signature; then for each DID, that it is listed before,
- * and its proof. `malformed` for a header that is none.
+ * and its proof; then the same for each channel. `malformed` for a header that is none.
  */
 export function openKeyEvidence(
   suite: Suite,
@@ -100,12 +131,43 @@ export function openKeyEvidence(
     height,
     count: known.size,
     signersOf,
+    ...openChannels(suite, evidence, header),
     formerOf(did) {
       const held = known.get(toHex(did));
       if (held === undefined) return [];
       const named: readonly FormerKey[] = [...held.retired, { key: did, retiredAt: undefined }];
       return named.filter(({ key }) => !signersOf(did).some((one) => equalBytes(one, key)));
     },
+  };
+}
+
+/** What the channels of key evidence say, once they are proved. */
+function openChannels(
+  suite: Suite,
+  evidence: KeyEvidence,
+  { stateRoot, height }: BlockHeader,
+): Pick<KnownKeys, 'voucherKeysOf' | 'formerVoucherKeysOf'> {
+  const known = new Map<string, ProvedChannel['record']>();
+  must(evidence.channels?.length !== 0, 'channels are stated, but there is none');
+  for (const { channel, record: held, proof } of evidence.channels ?? []) {
+    const name = toHex(channel);
+    must(!known.has(name), `the channel ${name} is stated twice`);
+    const entry = { key: keyOfState(CHANNEL, channel), value: CHANNEL.schema.encode(held) };
+    must(verifyStateProof(suite, stateRoot, entry, proof), `the channel ${name} is not in the block`);
+    known.set(name, held);
+  }
+  const keysOf = (parties: ChannelParties, counting: boolean): readonly PublicKey[] => {
+    const held = known.get(toHex(parties.channel));
+    const between =
+      held !== undefined && equalBytes(held.payer, parties.payer) && equalBytes(held.payee, parties.payee);
+    if (!between) return [];
+    return held.voucherKeys
+      .filter(({ until }) => (until === undefined || until >= height) === counting)
+      .map(({ key }) => key);
+  };
+  return {
+    voucherKeysOf: (parties) => keysOf(parties, true),
+    formerVoucherKeysOf: (parties) => keysOf(parties, false),
   };
 }
 
@@ -138,6 +200,8 @@ export function openKeysAtHeights(
     height: known.at(-1)?.height ?? 0,
     count: stated.size,
     signersOf,
+    voucherKeysOf: (channel) => known.toReversed().flatMap((one) => one.voucherKeysOf(channel)),
+    formerVoucherKeysOf: (channel) => known.toReversed().flatMap((one) => one.formerVoucherKeysOf(channel)),
     formerOf: (did) =>
       statedBy(did)
         .flatMap((one) => one.formerOf(did))
@@ -149,11 +213,16 @@ export function openKeysAtHeights(
 export interface KeyedSuite extends Suite {
   /** The former key of `did` that made a signature that does not count; `undefined` when none did. */
   formerSigner(did: PublicKey, message: Uint8Array, signature: Uint8Array): FormerKey | undefined;
+  readonly known: KnownKeys;
+  /** The suite for which every key is itself. */
+  readonly plain: Suite;
 }
 
 /** A suite for which a signature is a DID's when one of the keys that `known` has for it made it. */
 export function keyedSuite(suite: Suite, known: KnownKeys): KeyedSuite {
   return {
+    known,
+    plain: suite,
     sha256: (...parts) => suite.sha256(...parts),
     verify: (did, message, signature) =>
       known.signersOf(did).some((key) => suite.verify(key, message, signature)),

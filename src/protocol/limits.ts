@@ -20,6 +20,8 @@ export const RETIRED_KEYS_MAX = 8;
 export const KEY_EVIDENCE_DIDS_MAX = 128;
 /** Most heights of which a bundle has key evidence. */
 export const KEY_HEIGHTS_MAX = 4;
+/** Most channels whose voucher keys one key evidence proves. */
+export const KEY_EVIDENCE_CHANNELS_MAX = 8;
 /** Longest certificate chain. */
 export const CERTIFICATE_CHAIN_MAX = 4;
 /** Largest signed card, bytes. */
@@ -62,6 +64,8 @@ export const BUDGET_SKILLS_MAX = 16;
 export const CALL_DEPTH_MAX = 16;
 /** Most calls below one call. */
 export const TREE_CALLS_MAX = 256;
+/** How long after its block a payment of a single call can be presented, milliseconds. */
+export const CALL_PAYMENT_LIFE_MS = 86_400_000;
 /** Longest deadline of one call, milliseconds. */
 export const CALL_DEADLINE_MS_MAX = 3_600_000;
 /** Longest text of one delta, UTF-8 bytes. */

@@ -1,6 +1,7 @@
 /**
  * Typed records over the canonical encoding. A record is an array of its fields in their declared order: every
- * field has a place, an absent optional one is null, and a longer or shorter array is refused. The declaration
+ * field has a place, an absent optional one is null, and a longer or shorter array is refused, but for fields that were
+ * added `later`, which are left out at the end. The declaration
  * is at once the type, the writer, the reader and the table in `spec/records.md`. A writer refuses what its own
  * reader would refuse, as an `internal` error: whoever fills a record checks its limits first.
  */
@@ -13,6 +14,8 @@ export interface Field<T> {
   read(reader: Reader): T;
   /** The kind in the words of `spec/encoding.md`, such as `text(64)`. */
   readonly about?: string;
+  /** Whether it is left out at the end of a record, see `later`. */
+  readonly later?: boolean;
 }
 
 /** The value type of a field. */
@@ -139,6 +142,14 @@ export function optional<T>(field: Field<T>): Field<T | undefined> {
   };
 }
 
+/**
+ * A field that was added to the end of a record after others were written without it: absent, it is left out with all that
+ * would follow. So every record reads as before, and has one form.
+ */
+export function later<T>(field: Field<T>): Field<T | undefined> {
+  return { ...optional(field), ...nested(field, `later ${nameOf(field)}`), later: true };
+}
+
 /** Up to `max` values of one kind. */
 export function list<T>(field: Field<T>, max: number): Field<readonly T[]> {
   return {
@@ -177,20 +188,33 @@ export type Fields = Readonly<Record<string, Field<unknown>>>;
 /** The value type of a record. */
 export type RecordOf<F extends Fields> = { readonly [K in keyof F]: ValueOf<F[K]> };
 
-/** A record whose fields stand in their declared order. */
+/** A record whose fields stand in their declared order; those added `later` are the last. */
 export function record<F extends Fields>(name: string, fields: F): Schema<RecordOf<F>> {
   const entries = Object.entries(fields) as readonly (readonly [keyof F & string, Field<unknown>])[];
+  const least = entries.length - entries.filter(([, { later: isLater }]) => isLater).length;
   const field: Field<RecordOf<F>> = {
     write(writer, value) {
-      writer.array(entries.length);
-      for (const [key, field] of entries) field.write(writer, value[key]);
+      let length = entries.length;
+      while (length > least && value[(entries[length - 1] as (typeof entries)[number])[0]] === undefined)
+        length--;
+      writer.array(length);
+      let left = length;
+      for (const [key, field] of entries) if (left-- > 0) field.write(writer, value[key]);
     },
     read(reader) {
-      if (reader.array(entries.length) !== entries.length) throw malformed(`${name}: wrong number of fields`);
+      const length = reader.array(entries.length);
+      if (length < least) throw malformed(`${name}: wrong number of fields`);
       const value: Partial<Record<keyof F & string, unknown>> = {};
-      for (const [key, field] of entries) value[key] = field.read(reader);
+      let left = length;
+      let last: unknown;
+      for (const [key, field] of entries) {
+        if (left-- <= 0) break;
+        last = field.read(reader);
+        value[key] = last;
+      }
       reader.leave();
-      // Every declared field was just read by its own reader.
+      if (length > least && last === undefined) throw malformed(`${name}: an absent last field`);
+      // Every declared field was just read by its own reader, or is one that may be left out.
       return value as RecordOf<F>;
     },
   };

@@ -50,6 +50,7 @@ import {
   readHeader,
   type SettlementContext,
 } from './verify-settlement.ts';
+import { checkVoucherSigned } from './verify-voucher.ts';
 
 /** The checks, in the order in which they run. `keys` needs key evidence, the last five a settlement. */
 export type BundleCheck =
@@ -251,11 +252,16 @@ function paymentStep(
     return [undefined, 'a free call'];
   }
   if (!promised || !charged) return refuse('a paid call without its voucher or charge');
-  signedBy({ suite, network, type: 'voucher' }, final.payer, promised);
+  const channel = { channel: final.channel, payer: final.payer, payee: final.payee };
+  const fault = checkVoucherSigned(suite, network, channel, promised);
+  if (fault === 'key-over') refuse('the voucher is signed by a key of the channel that was replaced');
+  if (fault !== undefined) signedBy({ suite, network, type: 'voucher' }, final.payer, promised);
   checkVoucher(voucher.decode(promised.payload), final, network);
   signedBy({ suite, network, type: 'charge' }, final.payee, charged);
   checkCharge(charge.decode(charged.payload), final, network);
-  return [undefined, 'voucher signed by the payer, charge signed by the payee'];
+  const own = checkSigned(suite, network, 'voucher', final.payer, promised) === undefined;
+  const by = own ? 'the payer' : 'the key that the ledger has for it';
+  return [undefined, `voucher signed by ${by}, charge signed by the payee`];
 }
 
 function settlementSteps(
@@ -270,8 +276,7 @@ function settlementSteps(
   const context: SettlementContext = { genesis: start, receiptPayload, ...known };
   const header = run('block', () => {
     must(known.receipt.channel !== undefined, 'a free call is not settled');
-    // The sequencer's key is the genesis' for ever.
-    const read = readHeader(settled, { ...context, suite: plain });
+    const read = readHeader(settled, context);
     return [read, `block ${read.height} is signed by the sequencer`];
   });
   const sent = run('inclusion', () => [
@@ -306,9 +311,11 @@ function keysStep(
   const network = networkOf(suite, evidence.genesis);
   const { sequencer } = genesis.decode(evidence.genesis);
   const known = openKeysAtHeights(suite, keys, { network, sequencer });
+  const channels = new Set(keys.flatMap((one) => (one.channels ?? []).map(({ channel }) => toHex(channel))));
+  const whose = `those of ${counted(known.count, 'DID')}${channels.size > 0 ? ` and ${counted(channels.size, 'channel')}` : ''}`;
   return [
     known,
-    `those of ${counted(known.count, 'DID')} at ${keys.length > 1 ? `${keys.length} blocks up to ${known.height}` : `block ${known.height}`}`,
+    `${whose} at ${keys.length > 1 ? `${keys.length} blocks up to ${known.height}` : `block ${known.height}`}`,
   ];
 }
 

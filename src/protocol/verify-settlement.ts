@@ -5,6 +5,7 @@ import { type BlockHeader, blockHeader, type Genesis, transactionResult } from '
 import type { Settlement } from './bundle.ts';
 import type { Card } from './card.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
+import type { KeyedSuite } from './key-evidence.ts';
 import { CLAIM_ASSETS_MAX } from './limits.ts';
 import { type MerklePath, merkleRootFrom } from './merkle.ts';
 import {
@@ -19,12 +20,12 @@ import {
 } from './payment.ts';
 import { receiptLeaf, receiptRootFrom } from './receipt-tree.ts';
 import { checkSigned, signed } from './signing.ts';
-import type { Suite } from './suite.ts';
 import { claimsOf, type Transaction, transaction } from './transaction.ts';
+import { checkVoucherSigned } from './verify-voucher.ts';
 
 /** What a settlement is checked against. */
 export interface SettlementContext {
-  readonly suite: Suite;
+  readonly suite: KeyedSuite;
   readonly network: string;
   readonly genesis: Genesis;
   readonly card: Card;
@@ -36,16 +37,12 @@ export interface SettlementContext {
 /** The header, when the network's sequencer signed it. Throws `malformed` or `bundle-invalid`. */
 export function readHeader(settlement: Settlement, context: SettlementContext): BlockHeader {
   const header = blockHeader.decode(settlement.header.payload);
+  // The sequencer's key is the genesis' for ever.
+  const { plain } = context.suite;
   must(header.version === 1, 'the block is of another version');
   must(header.network === context.network, 'the block is of another network');
   mustMatch(header.proposer, context.genesis.sequencer, 'the block is not of the network’s sequencer');
-  const fault = checkSigned(
-    context.suite,
-    context.network,
-    'block-header',
-    header.proposer,
-    settlement.header,
-  );
+  const fault = checkSigned(plain, context.network, 'block-header', header.proposer, settlement.header);
   if (fault) refuse("the block's signature does not match");
   return header;
 }
@@ -99,7 +96,9 @@ export function readClaim(sent: Transaction, context: SettlementContext): Claim 
     mustMatch(side.channel, receipt.channel, 'the claim is for another channel');
     must(side.lane === receipt.lane, 'the claim is for another lane');
   }
-  const voucherFault = checkSigned(suite, network, 'voucher', receipt.payer, body.voucher);
+  const parties = { channel: body.channel, payer: receipt.payer, payee: receipt.payee };
+  const voucherFault = checkVoucherSigned(suite, network, parties, body.voucher);
+  if (voucherFault === 'key-over') refuse('the claimed voucher is signed by a key that was replaced');
   if (voucherFault) refuse("the claimed voucher's signature does not match");
   const chargeFault = checkSigned(suite, network, 'charge', receipt.payee, body.charge);
   if (chargeFault) refuse("the claimed charge's signature does not match");

@@ -3,7 +3,8 @@ import { createStateTree } from '../../src/ledger/tree.ts';
 import { type BlockHeader, blockHeader } from '../../src/protocol/block.ts';
 import { type IdentityRecord, identityRecord } from '../../src/protocol/identity.ts';
 import type { PublicKey } from '../../src/protocol/ids.ts';
-import { identityStateKey, type KeyEvidence } from '../../src/protocol/key-evidence.ts';
+import { identityStateKey, type KeyEvidence, type ProvedChannel } from '../../src/protocol/key-evidence.ts';
+import { CHANNEL, keyOfState } from '../../src/protocol/state-records.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { createSigner } from '../../src/protocol/suite-native.ts';
 import { filled, NOW_MS, network, operator, payer, sequencer, sign, suite } from './sample.ts';
@@ -24,10 +25,34 @@ export function recordOf(key: PublicKey, retired: IdentityRecord['retired'] = []
   return { key, next: filled(0x99), retired, policy, recoveries: [] };
 }
 
+/** The key of the sample channel's vouchers. */
+export const hot: Signer = createSigner(filled(0x94));
+
+/** The record of the sample's channel, with voucher keys. */
+export function channelOf(
+  voucherKeys: ProvedChannel['record']['voucherKeys'],
+  changes: Partial<ProvedChannel['record']> = {},
+): ProvedChannel['record'] {
+  return {
+    ...{ payer: payer.publicKey, payee: operator.publicKey, deposit: 2_000_000n, claimed: 0n },
+    ...{ closeAt: undefined, lanes: [], revision: 0, withdrawal: undefined, voucherKeys },
+    ...changes,
+  };
+}
+
+/** The sample's channel, proved with these voucher keys. */
+export function proveChannel(
+  voucherKeys: ProvedChannel['record']['voucherKeys'],
+  changes: Partial<ProvedChannel['record']> = {},
+): KeyEvidence {
+  return proveKeys([], {}, [[filled(0xf0), channelOf(voucherKeys, changes)]]);
+}
+
 /** Proves the records of a state. */
 export function proveKeys(
   records: readonly (readonly [did: PublicKey, record: IdentityRecord])[],
   changes: Partial<BlockHeader> = {},
+  channels: readonly (readonly [channel: Uint8Array, record: ProvedChannel['record']])[] = [],
 ): KeyEvidence {
   const pages = new Map<string, Uint8Array>();
   const tree = createStateTree(suite, (path) => pages.get(path.join()));
@@ -36,7 +61,11 @@ export function proveKeys(
     key: identityStateKey(did),
     value: identityRecord.encode(held),
   }));
-  const update = tree.update([...others, ...entries]);
+  const funds = channels.map(([channel, held]) => ({
+    key: keyOfState(CHANNEL, channel),
+    value: CHANNEL.schema.encode(held),
+  }));
+  const update = tree.update([...others, ...entries, ...funds]);
   for (const operation of tree.operations(update))
     if (operation.type === 'put') pages.set(operation.key.join(), operation.value);
   tree.adopt(update);
@@ -59,6 +88,14 @@ export function proveKeys(
       record: held,
       proof: tree.prove(identityStateKey(did)),
     })),
+    channels:
+      channels.length === 0
+        ? undefined
+        : channels.map(([channel, held]) => ({
+            channel,
+            record: held,
+            proof: tree.prove(keyOfState(CHANNEL, channel)),
+          })),
   };
 }
 

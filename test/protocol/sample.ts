@@ -140,6 +140,8 @@ export interface Story {
   settled: boolean;
   /** Who signs for each party. */
   signers: { readonly payer: Signer; readonly agent: Signer; readonly operator: Signer };
+  /** Signs vouchers in place of the payer. */
+  voucherSigner: Signer | undefined;
   keys: KeyEvidence | undefined;
 }
 
@@ -194,6 +196,7 @@ export function sampleStory(): Story {
     paid: true,
     settled: true,
     signers: { payer, agent, operator },
+    voucherSigner: undefined,
     keys: undefined,
   };
 }
@@ -323,8 +326,8 @@ function payments(story: Story, final: Receipt, payload: Uint8Array) {
     attributionRoot: attributionRoot(suite, amounts),
     ...story.charge,
   };
-  const { signers } = story;
-  const voucherMessage = sign(signers.payer, 'voucher', voucher.encode(promised));
+  const { signers, voucherSigner = signers.payer } = story;
+  const voucherMessage = sign(voucherSigner, 'voucher', voucher.encode(promised));
   const chargeMessage = sign(signers.operator, 'charge', charge.encode(charged));
   const claim = transaction.encode({
     version: 1,

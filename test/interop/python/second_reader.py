@@ -118,8 +118,10 @@ def typed(kind, v):
                 if v[0] == int(number) and v[0] is not True:
                     return {'type': name, **typed(inner, v[1])}
             raise Refused('kind')
-        must(len(v) == len(fields))
-        return {name: typed(k, x) for (name, k), x in zip(fields, v)}
+        least = len([k for _, k in fields if not k.startswith('later ')])
+        must(least <= len(v) <= len(fields))
+        must(len(v) == least or v[-1] is not None)
+        return {name: typed(k, x) for (name, k), x in zip(fields, v + [None] * (len(fields) - len(v)))}
     number = lambda low, high: (must(isinstance(v, int) and (not isinstance(v, bool)) and (low <= v <= high)), v)[1]
     if kind == 'uint':
         return number(0, 2 ** 53 - 1)
@@ -140,7 +142,7 @@ def typed(kind, v):
         must(isinstance(v, str))
         must(len(v.encode()) <= int(m[1]))
         return v
-    if (m := re.fullmatch('optional (.*)', kind)):
+    if (m := re.fullmatch('(?:optional|later) (.*)', kind)):
         return None if v is None else typed(m[1], v)
     if (m := re.fullmatch('list\\((\\d+)\\) of (.*)', kind)):
         must(isinstance(v, list))
@@ -246,6 +248,7 @@ def signed_by(network, kind, key, m):
 ALPHABET = '123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz'
 
 SIGNERS = {}
+VOUCHER_KEYS = {}
 
 def proved(root, key, value, p):
     name, n = H(key), len(p['siblings'])
@@ -258,6 +261,7 @@ def proved(root, key, value, p):
 
 def keys(all, raw, network, sequencer):
     SIGNERS.clear()
+    VOUCHER_KEYS.clear()
     if all is None:
         return
     must(all)
@@ -278,7 +282,23 @@ def keys_at(b, raw, network, sequencer, last):
         here[said['did']] = [said['record']['key']] + kept
     for who, signers in here.items():
         SIGNERS[who] = SIGNERS.get(who, []) + signers
+    if b['channels'] is not None:
+        must(b['channels'])
+        stated = set()
+        for said, (_, value, _) in zip(b['channels'], raw[2]):
+            must(said['channel'] not in stated)
+            stated.add(said['channel'])
+            proved(hd['stateRoot'], bytes([2]) + said['channel'], encode(value), said['proof'])
+            r = said['record']
+            kept = [k['key'] for k in r['voucherKeys'] if k['until'] is None or k['until'] >= hd['height']]
+            parties = (said['channel'], r['payer'], r['payee'])
+            VOUCHER_KEYS[parties] = VOUCHER_KEYS.get(parties, []) + kept
     return hd['height']
+
+def voucher_signed(network, r, m):
+    own = [fault(network, 'voucher', k, m) for k in SIGNERS.get(r['payer'], [r['payer']])]
+    of_channel = VOUCHER_KEYS.get((r['channel'], r['payer'], r['payee']), [])
+    must(None in own or any(fault(network, 'voucher', k, m) is None for k in of_channel), own[0])
 
 def did(key):
     n, out = (int.from_bytes(b'\xed\x01' + key, 'big'), '')
@@ -567,7 +587,7 @@ def bundle(data, network):
     if paid:
         must(v)
         must(c)
-        signed_by(network, 'voucher', r['payer'], v)
+        voucher_signed(network, r, v)
         signed_by(network, 'charge', r['payee'], c)
         vv, cc = (record('voucher', v['payload']), record('charge', c['payload']))
         for x in (vv, cc):
@@ -603,7 +623,7 @@ def bundle(data, network):
         must(x['network'] == network)
         must(x['channel'] == r['channel'] == a['channel'])
         must(x['lane'] == r['lane'])
-    signed_by(network, 'voucher', r['payer'], a['voucher'])
+    voucher_signed(network, r, a['voucher'])
     signed_by(network, 'charge', r['payee'], a['charge'])
     must(vv['ceiling'] >= cc['total'])
     must(s['receiptPath']['index'] == r['sequence'])
