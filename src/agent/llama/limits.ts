@@ -1,0 +1,55 @@
+/** Everything around local models that can grow, and how far. */
+import { invariant } from '../../base/errors.ts';
+
+/** Longest header of a model file: metadata with the vocabulary, and descriptions of tensors; bytes. */
+export const GGUF_HEADER_BYTES_MAX: number = 64 * 1024 * 1024;
+/** Piece of a model file that is hashed at a time, bytes. */
+export const HASH_PIECE_BYTES: number = 1024 * 1024;
+/** Most tokens of a vocabulary. */
+export const VOCABULARY_MAX: number = 1_048_576;
+/** Most bytes of a chat template. */
+export const TEMPLATE_BYTES_MAX: number = 131_072;
+/** Longest context that a model may claim, tokens. */
+export const CONTEXT_MAX: number = 16_777_216;
+/** Widest residual stream. */
+export const EMBEDDING_MAX: number = 65_536;
+/** Most layers. */
+export const LAYERS_MAX: number = 1_024;
+/** Widest feed-forward layer. */
+export const FEED_FORWARD_MAX: number = 1_048_576;
+/** Most heads of attention. */
+export const HEADS_MAX: number = 1_024;
+/** Widest head. */
+export const HEAD_MAX: number = 1_024;
+/** Greatest rank of an adapter. */
+export const RANK_MAX: number = 1_024;
+
+/** Most sequences that one context decodes together. */
+export const SEQUENCES_MAX: number = 64;
+/** Most contexts of one model at a time: one for each set of adapters with scales. */
+export const CONTEXTS_MAX: number = 8;
+/** Most adapters at once. */
+export const ADAPTERS_MAX: number = 8;
+/** Greatest size of a scale: from its negative to it. */
+export const SCALE_MAX: number = 8;
+/** Most candidates that a sampler sees. */
+export const CANDIDATES_MAX: number = 256;
+/** Most tokens of prompts that are read in one step, over all sequences: what a stream waits for at most. */
+export const PREFILL_TOKENS_PER_STEP: number = 128;
+/** Tokens of a kept prefix that are worth taking another sequence than the lowest free one. */
+export const PREFIX_WORTH_TOKENS: number = 64;
+/** Tokens that are held back at most while they end within a character. */
+export const PARTIAL_TOKENS_MAX: number = 16;
+/** Most texts at which an answer stops, and their greatest length in UTF-16 units. */
+export const STOPS_MAX: number = 16;
+export const STOP_LENGTH_MAX: number = 256;
+
+/** Longest message between daemon and host, UTF-16 units of its JSON. */
+export const MESSAGE_LENGTH_MAX: number = 16 * 1024 * 1024;
+/** Most requests under way in one host. */
+export const REQUESTS_MAX: number = 1_024;
+/** What is kept of a host's standard error, UTF-16 units. */
+export const STDERR_LENGTH_MAX: number = 4_096;
+
+invariant(CANDIDATES_MAX <= VOCABULARY_MAX, 'candidates are tokens');
+invariant(PREFILL_TOKENS_PER_STEP >= SEQUENCES_MAX, 'every sequence can read in every step');
