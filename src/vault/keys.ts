@@ -13,11 +13,20 @@ const CHUNK = tag('c');
 const CHUNK_NUMBER = tag('i');
 const POSTINGS = tag('p');
 const TERMS = tag('t');
+const POSITIONS = tag('o');
+const DIRECTORY = tag('y');
 const LENGTHS = tag('l');
 const TOMBSTONES = tag('x');
 
 /** Kinds of record that belong to one segment. */
-export const SEGMENT_TAGS: readonly Uint8Array[] = [POSTINGS, TERMS, LENGTHS, TOMBSTONES];
+export const SEGMENT_TAGS: readonly Uint8Array[] = [
+  POSTINGS,
+  POSITIONS,
+  TERMS,
+  DIRECTORY,
+  LENGTHS,
+  TOMBSTONES,
+];
 
 /** Which document carries a name. */
 export function nameKey(blinded: Uint8Array): Uint8Array {
@@ -44,19 +53,19 @@ export function chunkNumberRange(id?: Uint8Array): StoreRange {
   return range(id === undefined ? CHUNK_NUMBER : concat(CHUNK_NUMBER, id));
 }
 
-/** A term's postings in a segment. */
-export function postingsKey(segment: number, blinded: Uint8Array): Uint8Array {
-  return concat(POSTINGS, u32be(segment), blinded);
+/** A page of a segment's postings, or of its positions. */
+export function pageKey(stream: 'postings' | 'positions', segment: number, page: number): Uint8Array {
+  return concat(stream === 'postings' ? POSTINGS : POSITIONS, u32be(segment), u32be(page));
+}
+
+/** The first terms of the blocks of a segment's dictionary. */
+export function directoryKey(segment: number): Uint8Array {
+  return concat(DIRECTORY, u32be(segment));
 }
 
 /** A block of a segment's dictionary. */
 export function termsKey(segment: number, block: number): Uint8Array {
   return concat(TERMS, u32be(segment), u32be(block));
-}
-
-/** A segment's dictionary. */
-export function termsRange(segment: number): StoreRange {
-  return range(concat(TERMS, u32be(segment)));
 }
 
 /** Numbers and lengths of a segment's chunks. */

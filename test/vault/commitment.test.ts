@@ -5,15 +5,6 @@ import { createMemoryStore } from '../../src/base/store.ts';
 import { merkleRoot } from '../../src/protocol/merkle.ts';
 import { nativeSuite } from '../../src/protocol/suite-native.ts';
 import { commitmentHash, LeafHashes, provenCount, provesChunk } from '../../src/vault/commitment.ts';
-import { compareTerms, decodeTerms, encodeTerms } from '../../src/vault/search/dictionary.ts';
-import { Lru } from '../../src/vault/search/lru.ts';
-import {
-  decodePositions,
-  decodePostings,
-  PostingsWriter,
-  storedPositions,
-} from '../../src/vault/search/postings.ts';
-import { VarintReader, VarintWriter } from '../../src/vault/search/varint.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { addText, provenance } from './fixtures.ts';
 
@@ -115,71 +106,5 @@ describe('commitment', () => {
     await addText(two, 'a.txt', 'Text.', provenance(2));
     expect((await one.commitment()).chunkRoot).not.toEqual((await two.commitment()).chunkRoot);
     expect((await one.commitment()).termRoot).toEqual((await two.commitment()).termRoot);
-  });
-});
-
-describe('stored forms', () => {
-  test('varints, dictionaries and postings come back as they went', () => {
-    fc.assert(
-      fc.property(fc.array(fc.maxSafeNat()), (values) => {
-        const writer = new VarintWriter();
-        for (const value of values) writer.uint(value);
-        const reader = new VarintReader(writer.finish());
-        expect(values.map(() => reader.uint())).toEqual(values);
-        expect(reader.atEnd).toBe(true);
-      }),
-    );
-    fc.assert(
-      fc.property(
-        fc.uniqueArray(fc.string({ unit: 'grapheme', maxLength: 12 }), { maxLength: 60 }),
-        (raw) => {
-          const entries = raw.sort(compareTerms).map((term, i) => ({ term, chunks: i }));
-          expect(decodeTerms(encodeTerms(entries))).toEqual(entries);
-          const byBytes = raw
-            .map((term) => Buffer.from(term))
-            .sort(Buffer.compare)
-            .map(String);
-          expect(raw.map((term) => Buffer.from(term).toString())).toEqual(byBytes);
-        },
-      ),
-    );
-    const posting = fc.record({
-      chunk: fc.nat(1e6),
-      inTitle: fc.nat(3),
-      positions: fc.uniqueArray(fc.nat(3000), { maxLength: 8 }),
-    });
-    fc.assert(
-      fc.property(fc.uniqueArray(posting, { selector: ({ chunk }) => chunk, maxLength: 40 }), (raw) => {
-        const entries = raw.sort((a, b) => a.chunk - b.chunk);
-        const writer = new PostingsWriter();
-        for (const { chunk, inTitle, positions } of entries) {
-          positions.sort((a, b) => a - b);
-          writer.add(chunk, { inText: positions.length, inTitle, positions });
-        }
-        const read = decodePostings(writer.finish());
-        expect([...read.chunks]).toEqual(entries.map(({ chunk }) => chunk));
-        expect([...read.inTitle]).toEqual(entries.map(({ inTitle }) => inTitle));
-        expect([...storedPositions(read)].map(decodePositions)).toEqual(
-          entries.map(({ positions }) => positions),
-        );
-      }),
-    );
-  });
-
-  test('damaged postings are an error, not nonsense', () => {
-    expect(() => decodePostings(Uint8Array.of(5, 200, 1))).toThrow(/store-corrupt/);
-    expect(() => new VarintReader(new Uint8Array(12).fill(0xff)).uint()).toThrow(/store-corrupt/);
-  });
-
-  test('the cache forgets what was used longest ago and keeps to its weight', () => {
-    const cache = new Lru<number>(10);
-    for (let i = 0; i < 5; i++) cache.set(`${i}`, i, 3);
-    expect(cache.weight).toBeLessThanOrEqual(10);
-    expect([cache.get('0'), cache.get('4')]).toEqual([undefined, 4]);
-    cache.get('2');
-    cache.set('5', 5, 3);
-    expect([cache.get('2'), cache.get('3')]).toEqual([2, undefined]);
-    cache.set('huge', 1, 11);
-    expect(cache.get('huge')).toBeUndefined();
   });
 });

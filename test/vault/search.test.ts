@@ -9,8 +9,8 @@ import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import type { VaultCodec } from '../../src/vault/codec.ts';
+import { countPairs } from '../../src/vault/search/nearness.ts';
 import { lengthNorm, log2Units, saturation, termWeight } from '../../src/vault/search/score.ts';
-import { countPairs } from '../../src/vault/search/search.ts';
 import { analyse, questionTerms } from '../../src/vault/text/words.ts';
 import { openVault, searchVaults, type Vault } from '../../src/vault/vault.ts';
 import { addText, provenance, texts } from './fixtures.ts';
@@ -168,6 +168,66 @@ describe('ranking', () => {
     const visible = (chunk: { contributor: Uint8Array }) => chunk.contributor[0] === 2;
     const { hits } = await vault.search({ question: 'voucher', limit: 5, visible });
     expect(texts(hits)).toEqual(['An open text with one voucher among other words.']);
+  });
+
+  test('KNOW-153: what is hidden changes neither results nor scores nor counts nor corrections', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.uniqueArray(fc.tuple(sentence, fc.boolean()), {
+          minLength: 1,
+          maxLength: 25,
+          selector: ([text]) => text,
+        }),
+        fc.oneof(sentence, fc.constantFrom('vouchar claim', 'settlemnt', 'agnt vualt')),
+        async (documents, question) => {
+          const [whole, part] = [await inMemory(), await inMemory()];
+          for (const [i, [text, open]] of documents.entries()) {
+            await addText(whole, `${i}.txt`, text, provenance(open ? 2 : 1));
+            if (open) await addText(part, `${i}.txt`, text, provenance(2));
+          }
+          const visible = (document: { contributor: Uint8Array }) => document.contributor[0] === 2;
+          const seen = await whole.search({ question, limit: 100, visible });
+          const alone = await part.search({ question, limit: 100 });
+          expect(seen.terms).toEqual(alone.terms);
+          expect(seen.stats.chunks).toBe(alone.stats.chunks);
+          expect(seen.stats.lengthTotal).toBe(alone.stats.lengthTotal);
+          expect(seen.hits.map(({ chunk, score, name }) => [toHex(chunk.id), score, name])).toEqual(
+            alone.hits.map(({ chunk, score, name }) => [toHex(chunk.id), score, name]),
+          );
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
+  test('KNOW-153: a view that is used again follows the vault', async () => {
+    const vault = await inMemory();
+    const visible = (document: { contributor: Uint8Array }) => document.contributor[0] === 2;
+    await addText(vault, 'a.txt', 'One voucher.', provenance(2));
+    expect((await vault.search({ question: 'voucher', visible })).hits).toHaveLength(1);
+    await addText(vault, 'b.txt', 'Two vouchers.', provenance(2));
+    await addText(vault, 'c.txt', 'Three vouchers.', provenance(1));
+    expect((await vault.search({ question: 'voucher', visible })).hits).toHaveLength(2);
+    await vault.remove('a.txt');
+    expect((await vault.search({ question: 'voucher', visible })).hits).toHaveLength(1);
+  });
+
+  test('KNOW-154: what stands between quotation marks must stand in a passage as it is', async () => {
+    const vault = await inMemory();
+    await addText(vault, 'a.txt', 'The state of the payment channel is signed by both.');
+    await addText(vault, 'b.txt', 'A channel carries a payment; payment and channel are two things here.');
+    await addText(vault, 'c.txt', '支付通道是两个人之间的。通道支付是别的。');
+    await addText(vault, 'd.txt', '通道在支付之前。');
+    const found = async (question: string) => texts((await vault.search({ question })).hits);
+    expect(await found('payment channel')).toHaveLength(2);
+    expect(await found('what is a "payment channel"?')).toEqual([
+      'The state of the payment channel is signed by both.',
+    ]);
+    expect(await found('\u201cstate of the payment\u201d')).toHaveLength(1);
+    expect(await found('\u300c支付通道\u300d')).toEqual(['支付通道是两个人之间的。通道支付是别的。']);
+    // What nothing holds as it is was not meant as it is.
+    expect(await found('"channel payment channel"')).toHaveLength(2);
+    expect(await found('"payment channel" "two things"')).toHaveLength(1);
   });
 
   test('KNOW-17: the same passage in several documents is found once', async () => {

@@ -1,4 +1,4 @@
-/** The sorted terms of a segment, front-coded in blocks: what the term keys, once blinded, no longer tell. */
+/** The sorted terms of a segment, front-coded in blocks: how often each occurs, and where its postings stand. */
 import { fromUtf8, utf8 } from '../../base/bytes.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
@@ -6,6 +6,14 @@ import { VarintReader, VarintWriter } from './varint.ts';
 export interface DictionaryEntry {
   readonly term: string;
   readonly chunks: number;
+}
+
+/** An entry with the stretches that its postings and positions take in the segment's two streams. */
+export interface PlacedEntry extends DictionaryEntry {
+  readonly postingsAt: number;
+  readonly postingsBytes: number;
+  readonly positionsAt: number;
+  readonly positionsBytes: number;
 }
 
 /** Terms in one block. */
@@ -22,12 +30,14 @@ export function compareTerms(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** The stored form of sorted entries. */
-export function encodeTerms(entries: readonly DictionaryEntry[]): Uint8Array {
+/** The stored form of sorted entries, whose stretches lie one behind the other. */
+export function encodeTerms(entries: readonly PlacedEntry[]): Uint8Array {
   const writer = new VarintWriter();
   writer.uint(entries.length);
+  writer.uint(entries[0]?.postingsAt ?? 0);
+  writer.uint(entries[0]?.positionsAt ?? 0);
   let last = new Uint8Array(0);
-  for (const { term, chunks } of entries) {
+  for (const { term, chunks, postingsBytes, positionsBytes } of entries) {
     const bytes = utf8(term);
     let shared = 0;
     while (shared < last.length && shared < bytes.length && last[shared] === bytes[shared]) shared++;
@@ -35,16 +45,20 @@ export function encodeTerms(entries: readonly DictionaryEntry[]): Uint8Array {
     writer.uint(bytes.length - shared);
     writer.raw(bytes.subarray(shared));
     writer.uint(chunks);
+    writer.uint(postingsBytes);
+    writer.uint(positionsBytes);
     last = new Uint8Array(bytes);
   }
   return writer.finish();
 }
 
-/** The entries of a stored form. */
-export function decodeTerms(stored: Uint8Array): DictionaryEntry[] {
+/** The entries of a stored form; what follows them is padding. */
+export function decodeTerms(stored: Uint8Array): PlacedEntry[] {
   const reader = new VarintReader(stored);
   const count = reader.uint();
-  const entries: DictionaryEntry[] = [];
+  let postingsAt = reader.uint();
+  let positionsAt = reader.uint();
+  const entries: PlacedEntry[] = [];
   let last = new Uint8Array(0);
   for (let i = 0; i < count; i++) {
     const shared = reader.uint();
@@ -52,10 +66,58 @@ export function decodeTerms(stored: Uint8Array): DictionaryEntry[] {
     const bytes = new Uint8Array(shared + rest.length);
     bytes.set(last.subarray(0, shared));
     bytes.set(rest, shared);
-    entries.push({ term: fromUtf8(bytes) ?? '', chunks: reader.uint() });
+    const chunks = reader.uint();
+    const postingsBytes = reader.uint();
+    const positionsBytes = reader.uint();
+    const term = fromUtf8(bytes) ?? '';
+    entries.push({ term, chunks, postingsAt, postingsBytes, positionsAt, positionsBytes });
+    postingsAt += postingsBytes;
+    positionsAt += positionsBytes;
     last = bytes;
   }
   return entries;
+}
+
+/** The stored form of a directory: the first term of each block of a dictionary. */
+export function encodeDirectory(firsts: readonly string[]): Uint8Array {
+  const writer = new VarintWriter();
+  writer.uint(firsts.length);
+  for (const term of firsts) writer.text(term);
+  return writer.finish();
+}
+
+/** The terms of a stored directory. */
+export function decodeDirectory(stored: Uint8Array): string[] {
+  const reader = new VarintReader(stored);
+  return Array.from({ length: reader.uint() }, () => fromUtf8(reader.raw(reader.uint())) ?? '');
+}
+
+/** The block of a dictionary that would hold `term`; -1 when it is before all. */
+export function blockOf(directory: readonly string[], term: string): number {
+  let low = 0;
+  let high = directory.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (compareTerms(directory[middle] ?? '', term) <= 0) low = middle + 1;
+    else high = middle;
+  }
+  return low - 1;
+}
+
+/** The entry of `term` in a block. */
+export function entryOf(entries: readonly PlacedEntry[], term: string): PlacedEntry | undefined {
+  let low = 0;
+  let high = entries.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const entry = entries[middle];
+    if (entry === undefined) return undefined;
+    const order = compareTerms(entry.term, term);
+    if (order === 0) return entry;
+    if (order < 0) low = middle + 1;
+    else high = middle - 1;
+  }
+  return undefined;
 }
 
 /** Code units rank as UTF-8 would rank them: surrogates stand for characters above every other. */

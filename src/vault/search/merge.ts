@@ -3,14 +3,13 @@
  * a number that no head names yet; the caller then names it in one atomic batch, so a crash at any moment leaves
  * either the old segments or the new one, and the rest is swept at the next start.
  */
-import { utf8 } from '../../base/bytes.ts';
 import type { Store, StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
-import { lengthsKey, postingsKey } from '../keys.ts';
-import { DICTIONARY_BLOCK_TERMS, type DictionaryEntry } from './dictionary.ts';
-import { PostingsWriter, storedPositions } from './postings.ts';
-import type { SearchIndex } from './search-index.ts';
-import { dictionaryBlock, encodeLengths, type SegmentInfo, sealed } from './segment.ts';
+import type { PlacedEntry } from './dictionary.ts';
+import { PageReader } from './pages.ts';
+import { decodePostings, storedPositions } from './postings.ts';
+import { mergedTerms, type SearchIndex } from './search-index.ts';
+import { type SegmentInfo, SegmentWriter } from './segment.ts';
 
 /** Neighbouring segments of a size that are joined together. */
 const MERGE_WIDTH = 8;
@@ -45,24 +44,34 @@ export async function writeMerged(
   parts: { readonly store: Store; readonly codec: VaultCodec; readonly index: SearchIndex },
   merge: { readonly number: number; readonly sources: readonly SegmentInfo[]; readonly signal: AbortSignal },
 ): Promise<SegmentInfo | undefined> {
-  const { index, codec } = parts;
-  const output = new MergeOutput(parts.store, merge.number, codec);
-  for await (const { term } of index.terms(merge.sources)) {
+  const { index, codec, store } = parts;
+  let operations: StoreOperation[] = [];
+  let bytes = 0;
+  const writer = new SegmentWriter(merge.number, codec, (operation) => {
+    operations.push(operation);
+    if (operation.type === 'put') bytes += operation.value.length;
+  });
+  const flush = async (): Promise<void> => {
+    await store.batch(operations);
+    operations = [];
+    bytes = 0;
+  };
+  const sources = merge.sources.map(({ number }) => new MergeSource(index, number));
+  for await (const { term, entries } of mergedTerms(sources.map(({ blocks }) => blocks))) {
     merge.signal.throwIfAborted();
-    const writer = new PostingsWriter();
-    for (const source of merge.sources) {
-      const postings = await index.postings(source.number, term);
-      let i = 0;
-      for (const positions of storedPositions(postings)) {
-        const chunk = postings.chunks[i] ?? 0;
-        const live = index.lengthOf(chunk) !== undefined;
-        if (live) writer.addStored(chunk, postings.inText[i] ?? 0, postings.inTitle[i] ?? 0, positions);
-        i++;
-      }
+    for (const [i, source] of sources.entries()) {
+      const entry = entries[i];
+      if (entry !== undefined) await source.copy(entry, writer);
     }
-    if (writer.count > 0) await output.term(term, writer);
+    writer.close(term);
+    if (bytes >= MERGE_BATCH_BYTES) await flush();
   }
-  return output.finish(liveLengths(index, merge.sources));
+  const lengths = liveLengths(index, merge.sources);
+  const [first, last] = [lengths[0], lengths.at(-1)];
+  if (first === undefined || last === undefined) return undefined;
+  writer.finish(lengths);
+  await flush();
+  return { number: merge.number, first: first[0], last: last[0], chunks: lengths.length };
 }
 
 function liveLengths(index: SearchIndex, sources: readonly SegmentInfo[]): [number, number][] {
@@ -76,50 +85,41 @@ function liveLengths(index: SearchIndex, sources: readonly SegmentInfo[]): [numb
   return lengths;
 }
 
-class MergeOutput {
-  readonly #store: Store;
-  readonly #number: number;
-  readonly #codec: VaultCodec;
-  #operations: StoreOperation[] = [];
-  #bytes = 0;
-  #entries: DictionaryEntry[] = [];
-  #block = 0;
+/** Reads a segment once from its first term to its last. */
+class MergeSource {
+  readonly blocks: AsyncGenerator<readonly PlacedEntry[]>;
+  readonly #index: SearchIndex;
+  readonly #segment: number;
+  readonly #postings: PageReader;
+  readonly #positions: PageReader;
 
-  constructor(store: Store, number: number, codec: VaultCodec) {
-    this.#store = store;
-    this.#number = number;
-    this.#codec = codec;
+  constructor(index: SearchIndex, segment: number) {
+    this.#index = index;
+    this.#segment = segment;
+    this.blocks = index.blocks(segment);
+    this.#postings = new PageReader((page) => index.page('postings', segment, page));
+    this.#positions = new PageReader((page) => index.page('positions', segment, page));
   }
 
-  async term(term: string, writer: PostingsWriter): Promise<void> {
-    const value = writer.finish();
-    const key = postingsKey(this.#number, this.#codec.blind('term', utf8(term)));
-    this.#operations.push(sealed(this.#codec, key, value));
-    this.#bytes += value.length + key.length;
-    this.#entries.push({ term, chunks: writer.count });
-    if (this.#entries.length === DICTIONARY_BLOCK_TERMS) this.#closeBlock();
-    if (this.#bytes >= MERGE_BATCH_BYTES) await this.#write();
-  }
-
-  async finish(lengths: readonly [number, number][]): Promise<SegmentInfo | undefined> {
-    const first = lengths[0];
-    const last = lengths.at(-1);
-    if (first === undefined || last === undefined) return undefined;
-    this.#closeBlock();
-    this.#operations.push(sealed(this.#codec, lengthsKey(this.#number), encodeLengths(lengths)));
-    await this.#write();
-    return { number: this.#number, first: first[0], last: last[0], chunks: lengths.length };
-  }
-
-  #closeBlock(): void {
-    if (this.#entries.length === 0) return;
-    this.#operations.push(dictionaryBlock(this.#number, this.#block++, this.#entries, this.#codec));
-    this.#entries = [];
-  }
-
-  async #write(): Promise<void> {
-    await this.#store.batch(this.#operations);
-    this.#operations = [];
-    this.#bytes = 0;
+  /** Adds what is live of a term to the segment that is being written. */
+  async copy(entry: PlacedEntry, writer: SegmentWriter): Promise<void> {
+    const stored = await this.#postings.stretch(entry.postingsAt, entry.postingsBytes);
+    const positions = await this.#positions.stretch(entry.positionsAt, entry.positionsBytes);
+    const postings = decodePostings(stored, entry.chunks);
+    const { chunks, inText, inTitle } = postings;
+    if (this.#index.removedOf(this.#segment).length === 0) {
+      for (let i = 0; i < chunks.length; i++) writer.add(chunks[i] ?? 0, inText[i] ?? 0, inTitle[i] ?? 0);
+      writer.addStored(positions);
+      return;
+    }
+    let i = 0;
+    for (const span of storedPositions(postings, positions)) {
+      const chunk = chunks[i] ?? 0;
+      if (this.#index.lengthOf(chunk) !== undefined) {
+        writer.add(chunk, inText[i] ?? 0, inTitle[i] ?? 0);
+        writer.addStored(span);
+      }
+      i++;
+    }
   }
 }

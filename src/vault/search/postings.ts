@@ -1,120 +1,132 @@
 /**
- * One term's occurrences in one segment. Layout: number of chunks, bytes of the first part; first part, for each
- * chunk: its number (as a difference), occurrences in the text times two plus one if the title has any, and then
- * those; second part: for each chunk the positions in its text, as differences. Scoring reads the first part only.
+ * One term's occurrences in one segment, in two parts. Postings: for each chunk its number (as a difference),
+ * occurrences in the text times two plus one if the title has any, and then those. Positions: for each chunk the
+ * positions in its text, as differences. Scoring reads the first part only.
  */
-import { VarintReader, VarintWriter } from './varint.ts';
+import { VarintReader, type VarintWriter } from './varint.ts';
 
-const OCCURRENCES_MAX = 65_535;
-const TITLE_OCCURRENCES_MAX = 255;
+/** Most occurrences of a term in a text, and in a title, that are told apart. */
+export const OCCURRENCES_MAX = 65_535;
+export const TITLE_OCCURRENCES_MAX = 255;
+/** Postings between two remembered places in the positions. */
+const SKIP = 64;
 
 /** Decoded postings; index i of each array is the i-th chunk that holds the term. */
 export interface Postings {
   readonly chunks: Uint32Array;
   readonly inText: Uint16Array;
   readonly inTitle: Uint8Array;
-  /** Positions of all chunks in their stored form. */
-  readonly positions: Uint8Array;
 }
 
-/** What one chunk says about one term. */
-export interface Occurrences {
-  inText: number;
-  inTitle: number;
-  readonly positions: number[];
+/** Positions of all chunks of some postings in their stored form, and where every 64th chunk's begin. */
+export interface Positions {
+  readonly stored: Uint8Array;
+  readonly skips: Uint32Array;
 }
+
+/** Postings of a term that does not occur. */
+export const NO_POSTINGS: Postings = {
+  chunks: new Uint32Array(0),
+  inText: new Uint16Array(0),
+  inTitle: new Uint8Array(0),
+};
 
 /** Memory that decoded postings take, bytes. */
 export function postingsBytes(postings: Postings): number {
-  return 7 * postings.chunks.length + postings.positions.length + 200;
+  return 7 * postings.chunks.length + 200;
 }
 
-/** Collects postings in rising order of chunk numbers. */
-export class PostingsWriter {
-  readonly #entries = new VarintWriter();
-  readonly #positions = new VarintWriter();
+/** Writes postings in rising order of chunk numbers into one buffer that is used again for the next term. */
+export class PostingsEncoder {
+  readonly #writer: VarintWriter;
   #count = 0;
   #last = 0;
+
+  constructor(writer: VarintWriter) {
+    this.#writer = writer;
+  }
 
   get count(): number {
     return this.#count;
   }
 
-  add(chunk: number, occurrences: Occurrences): void {
-    this.#head(chunk, occurrences.inText, occurrences.inTitle);
-    let last = 0;
-    for (const position of occurrences.positions.slice(0, OCCURRENCES_MAX)) {
-      this.#positions.uint(position - last);
-      last = position;
-    }
-  }
-
-  /** The same with positions in their stored form. */
-  addStored(chunk: number, inText: number, inTitle: number, positions: Uint8Array): void {
-    this.#head(chunk, inText, inTitle);
-    this.#positions.raw(positions);
-  }
-
-  finish(): Uint8Array {
-    const writer = new VarintWriter();
-    writer.uint(this.#count);
-    writer.uint(this.#entries.length);
-    writer.raw(this.#entries.finish());
-    writer.raw(this.#positions.finish());
-    return writer.finish();
-  }
-
-  #head(chunk: number, inText: number, inTitle: number): void {
-    this.#entries.uint(chunk - this.#last);
+  add(chunk: number, inText: number, inTitle: number): void {
+    this.#writer.uint(chunk - this.#last);
     const text = Math.min(inText, OCCURRENCES_MAX);
-    this.#entries.uint(2 * text + (inTitle > 0 ? 1 : 0));
-    if (inTitle > 0) this.#entries.uint(Math.min(inTitle, TITLE_OCCURRENCES_MAX));
+    this.#writer.uint(2 * text + (inTitle > 0 ? 1 : 0));
+    if (inTitle > 0) this.#writer.uint(Math.min(inTitle, TITLE_OCCURRENCES_MAX));
     this.#last = chunk;
     this.#count++;
   }
+
+  /** The stored form, good until the next `add`; then it begins anew. */
+  take(): Uint8Array {
+    const stored = this.#writer.finish();
+    this.#writer.clear();
+    this.#count = 0;
+    this.#last = 0;
+    return stored;
+  }
 }
 
-/** The postings of a stored form. */
-export function decodePostings(stored: Uint8Array): Postings {
+/** The postings of a stored form for `count` chunks. */
+export function decodePostings(stored: Uint8Array, count: number): Postings {
   const reader = new VarintReader(stored);
-  const count = reader.uint();
-  const entries = new VarintReader(reader.raw(reader.uint()));
   const chunks = new Uint32Array(count);
   const inText = new Uint16Array(count);
   const inTitle = new Uint8Array(count);
   let chunk = 0;
   for (let i = 0; i < count; i++) {
-    chunk += entries.uint();
-    const head = entries.uint();
+    chunk += reader.uint();
+    const head = reader.uint();
     chunks[i] = chunk;
     inText[i] = head >>> 1;
-    if (head & 1) inTitle[i] = entries.uint();
+    if (head & 1) inTitle[i] = reader.uint();
   }
-  return { chunks, inText, inTitle, positions: reader.rest() };
+  return { chunks, inText, inTitle };
 }
 
-/** The positions of those chunks of `postings` that are in `wanted`, by chunk number. */
-export function positionsOf(postings: Postings, wanted: ReadonlyMap<number, unknown>): Map<number, number[]> {
-  const { chunks, inText, positions } = postings;
-  const found = new Map<number, number[]>();
+/** Makes the positions of `postings` fit for looking up single chunks. */
+export function placePositions(postings: Postings, stored: Uint8Array): Positions {
+  const { inText } = postings;
+  const skips = new Uint32Array(Math.ceil(inText.length / SKIP));
   let at = 0;
-  for (let i = 0; i < chunks.length && found.size < wanted.size; i++) {
-    const start = at;
-    for (let left = inText[i] ?? 0; left > 0; at++) if ((positions[at] ?? 0) < 0x80) left--;
-    const chunk = chunks[i] ?? 0;
-    if (wanted.has(chunk)) found.set(chunk, decodePositions(positions.subarray(start, at)));
+  for (let i = 0; i < inText.length; i++) {
+    if (i % SKIP === 0) skips[i / SKIP] = at;
+    at = behind(stored, at, inText[i] ?? 0);
   }
-  return found;
+  return { stored, skips };
+}
+
+/** The positions of the chunk at `index` of `postings`. */
+export function positionsAt(postings: Postings, positions: Positions, index: number): number[] {
+  const { inText } = postings;
+  let at = positions.skips[Math.floor(index / SKIP)] ?? 0;
+  for (let i = index - (index % SKIP); i < index; i++) at = behind(positions.stored, at, inText[i] ?? 0);
+  return decodePositions(positions.stored.subarray(at, behind(positions.stored, at, inText[index] ?? 0)));
+}
+
+/** Where `chunk` stands in `postings`; -1 when the term does not occur there. */
+export function indexOfChunk({ chunks }: Postings, chunk: number): number {
+  let low = 0;
+  let high = chunks.length - 1;
+  while (low <= high) {
+    const middle = (low + high) >> 1;
+    const found = chunks[middle] ?? 0;
+    if (found === chunk) return middle;
+    if (found < chunk) low = middle + 1;
+    else high = middle - 1;
+  }
+  return -1;
 }
 
 /** Walks the positions of every chunk of `postings` in order, in their stored form. */
-export function* storedPositions(postings: Postings): Generator<Uint8Array> {
-  const { positions, inText } = postings;
+export function* storedPositions(postings: Postings, stored: Uint8Array): Generator<Uint8Array> {
   let at = 0;
-  for (const count of inText) {
-    const start = at;
-    for (let left = count; left > 0; at++) if ((positions[at] ?? 0) < 0x80) left--;
-    yield positions.subarray(start, at);
+  for (const count of postings.inText) {
+    const end = behind(stored, at, count);
+    yield stored.subarray(at, end);
+    at = end;
   }
 }
 
@@ -128,4 +140,11 @@ export function decodePositions(stored: Uint8Array): number[] {
     positions.push(last);
   }
   return positions;
+}
+
+/** Where the `count` numbers from `at` on end. */
+function behind(stored: Uint8Array, at: number, count: number): number {
+  let end = at;
+  for (let left = count; left > 0 && end < stored.length; end++) if ((stored[end] ?? 0) < 0x80) left--;
+  return end;
 }

@@ -50,31 +50,37 @@ export function compareCorrections(a: Correction, b: Correction): number {
   return a.distance - b.distance || b.chunks - a.chunks || compareTerms(a.term, b.term);
 }
 
+/** The first letter of a word. */
+export function firstLetter(word: string): string {
+  return String.fromCodePoint(word.codePointAt(0) ?? 0);
+}
+
 /**
- * Terms of the dictionary within a few edits of `word`. Those with the same first letter are tried first; at most
- * `FUZZY_TERMS_MAX` are looked at in each turn.
+ * Terms of the dictionary within a few edits of a word. Those with the same first letter are tried first; at most
+ * `FUZZY_TERMS_MAX` are looked at in each turn. `every`: both turns are made and whole, because terms may not count.
  */
 export async function corrections(
   index: SearchIndex,
   segments: readonly SegmentInfo[],
-  word: string,
+  asked: { readonly word: string; readonly every: boolean },
 ): Promise<Correction[]> {
+  const { word, every } = asked;
   const max = editsMax(word.length);
   if (max === 0 || !/^\p{L}+$/u.test(word)) return [];
-  const initial = String.fromCodePoint(word.codePointAt(0) ?? 0);
-  const near = await withinEdits(index, segments, { word, max, initial });
-  return near.length > 0 ? near : withinEdits(index, segments, { word, max, initial: '' });
+  const near = await withinEdits(index, segments, { word, max, every, initial: firstLetter(word) });
+  if (near.length > 0 && !every) return near;
+  return withinEdits(index, segments, { word, max, every, initial: '' });
 }
 
 async function withinEdits(
   index: SearchIndex,
   segments: readonly SegmentInfo[],
-  wanted: { readonly word: string; readonly max: number; readonly initial: string },
+  wanted: { readonly word: string; readonly max: number; readonly every: boolean; readonly initial: string },
 ): Promise<Correction[]> {
   const found: Correction[] = [];
   let seen = 0;
   for await (const { term, chunks } of index.terms(segments, wanted.initial)) {
-    if (++seen > FUZZY_TERMS_MAX || !term.startsWith(wanted.initial)) break;
+    if ((++seen > FUZZY_TERMS_MAX && !wanted.every) || !term.startsWith(wanted.initial)) break;
     const distance = editDistance(wanted.word, term, wanted.max);
     if (distance !== undefined && distance > 0) found.push({ term, distance, chunks });
   }

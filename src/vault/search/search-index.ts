@@ -1,25 +1,37 @@
 /**
  * The inverted index over a store: immutable segments, removed chunks marked, decoded postings kept within a budget.
- * Memory beside that budget is two bytes for each chunk number. Changes come from one writer at a time; searches run
- * beside it and keep the segments that they began with until they end.
+ * Memory beside that budget is two bytes for each chunk number and one term of 256. Changes come from one writer at a
+ * time; searches run beside it and keep the segments that they began with until they end.
  */
-import { concat, u32be, utf8 } from '../../base/bytes.ts';
+import { concat, u32be } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Store, StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
-import { lengthsKey, postingsKey, range, SEGMENT_TAGS, termsRange, tombstonesKey } from '../keys.ts';
-import { compareTerms, type DictionaryEntry, decodeTerms } from './dictionary.ts';
+import { directoryKey, lengthsKey, pageKey, range, SEGMENT_TAGS, termsKey, tombstonesKey } from '../keys.ts';
+import {
+  blockOf,
+  compareTerms,
+  type DictionaryEntry,
+  decodeDirectory,
+  decodeTerms,
+  entryOf,
+  type PlacedEntry,
+} from './dictionary.ts';
 import { Lru } from './lru.ts';
-import { decodePostings, type Postings, postingsBytes } from './postings.ts';
+import { readStretch } from './pages.ts';
+import {
+  decodePostings,
+  NO_POSTINGS,
+  type Positions,
+  type Postings,
+  placePositions,
+  postingsBytes,
+} from './postings.ts';
 import { decodeLengths, decodeTombstones, type SegmentInfo, tombstones } from './segment.ts';
 
-const NO_POSTINGS: Postings = {
-  chunks: new Uint32Array(0),
-  inText: new Uint16Array(0),
-  inTitle: new Uint8Array(0),
-  positions: new Uint8Array(0),
-};
 const PURGE_BATCH = 1000;
+/** Memory of one decoded dictionary entry, bytes. */
+const ENTRY_BYTES = 120;
 
 /** The segments of one moment; `release` it when done. */
 export interface Snapshot {
@@ -34,17 +46,23 @@ export interface IndexChange {
   readonly removed: readonly number[];
 }
 
+type Cached =
+  | { readonly kind: 'block'; readonly entries: readonly PlacedEntry[] }
+  | { readonly kind: 'postings'; readonly postings: Postings }
+  | { readonly kind: 'positions'; readonly positions: Positions };
+
 /** Reads the index of `segments` and keeps its state. */
 export class SearchIndex {
   readonly #store: Store;
   readonly #codec: VaultCodec;
-  readonly #cache: Lru<Postings>;
+  readonly #cache: Lru<Cached>;
   readonly #removed = new Map<number, readonly number[]>();
   readonly #users = new Map<number, number>();
   readonly #retired = new Set<number>();
+  readonly #directories = new Map<number, Promise<readonly string[]>>();
   #segments: readonly SegmentInfo[] = [];
   /** Length plus one of each live chunk; zero where none is. */
-  #lengths = new Uint16Array(0);
+  #lengths: Uint16Array = new Uint16Array(0);
 
   constructor(store: Store, codec: VaultCodec, cacheBytesMax: number) {
     this.#store = store;
@@ -72,6 +90,11 @@ export class SearchIndex {
     return this.#segments;
   }
 
+  /** Length plus one of each live chunk by its number, zero where none is; changes with the index. */
+  get lengths(): Uint16Array {
+    return this.#lengths;
+  }
+
   /** Chunks of a segment that were removed since it was written. */
   removedOf(segment: number): readonly number[] {
     return this.#removed.get(segment) ?? [];
@@ -96,15 +119,36 @@ export class SearchIndex {
     return { segments, release };
   }
 
+  /** What the dictionary of a segment says of a term. */
+  async entry(segment: number, term: string): Promise<PlacedEntry | undefined> {
+    const block = blockOf(await this.#directory(segment), term);
+    return block < 0 ? undefined : entryOf(await this.#block(segment, block), term);
+  }
+
   /** A term's postings in one segment; empty where it does not occur. */
   async postings(segment: number, term: string): Promise<Postings> {
-    const name = `${segment}/${term}`;
+    const name = `p${segment}/${term}`;
     const kept = this.#cache.get(name);
-    if (kept !== undefined) return kept;
-    const stored = await this.#read(postingsKey(segment, this.#codec.blind('term', utf8(term))));
-    const postings = stored === undefined ? NO_POSTINGS : decodePostings(stored);
-    this.#cache.set(name, postings, postingsBytes(postings) + 2 * name.length);
+    if (kept?.kind === 'postings') return kept.postings;
+    const entry = await this.entry(segment, term);
+    if (entry === undefined) return NO_POSTINGS;
+    const stored = await this.#stretch('postings', segment, entry);
+    const postings = decodePostings(stored, entry.chunks);
+    this.#cache.set(name, { kind: 'postings', postings }, postingsBytes(postings) + 2 * name.length);
     return postings;
+  }
+
+  /** The positions that belong to `postings` of a term in one segment. */
+  async positions(segment: number, term: string, postings: Postings): Promise<Positions> {
+    const name = `o${segment}/${term}`;
+    const kept = this.#cache.get(name);
+    if (kept?.kind === 'positions') return kept.positions;
+    const entry = await this.entry(segment, term);
+    const stored = entry === undefined ? new Uint8Array(0) : await this.#stretch('positions', segment, entry);
+    const positions = placePositions(postings, stored);
+    const weight = stored.length + 4 * positions.skips.length + 2 * name.length + 200;
+    this.#cache.set(name, { kind: 'positions', positions }, weight);
+    return positions;
   }
 
   /** How many live chunks of `postings` there are. */
@@ -115,25 +159,26 @@ export class SearchIndex {
     return count;
   }
 
+  /** The entries of a segment's dictionary, block by block, from the block of `from` on. */
+  async *blocks(segment: number, from = ''): AsyncGenerator<readonly PlacedEntry[]> {
+    const directory = await this.#directory(segment);
+    for (let block = Math.max(0, blockOf(directory, from)); block < directory.length; block++) {
+      yield this.#readBlock(segment, block);
+    }
+  }
+
+  /** A page of a segment's postings or positions. */
+  async page(stream: 'postings' | 'positions', segment: number, page: number): Promise<Uint8Array> {
+    const content = await this.#read(pageKey(stream, segment, page));
+    if (content === undefined) throw damaged(segment);
+    return content;
+  }
+
   /** The terms of `segments` in byte order, from `from` on; a term that several hold comes once, counts added. */
   async *terms(segments: readonly SegmentInfo[], from = ''): AsyncGenerator<DictionaryEntry> {
-    const cursors = await Promise.all(
-      segments.map((segment) => Cursor.open(this.#entries(segment.number, from))),
-    );
-    for (;;) {
-      let least: string | undefined;
-      for (const { head } of cursors) {
-        if (head !== undefined && (least === undefined || compareTerms(head.term, least) < 0))
-          least = head.term;
-      }
-      if (least === undefined) return;
-      let chunks = 0;
-      for (const cursor of cursors) {
-        if (cursor.head?.term !== least) continue;
-        chunks += cursor.head.chunks;
-        await cursor.next();
-      }
-      yield { term: least, chunks };
+    const sources = segments.map(({ number }) => this.blocks(number, from));
+    for await (const { term, entries } of mergedTerms(sources, from)) {
+      yield { term, chunks: entries.reduce((sum, entry) => sum + (entry?.chunks ?? 0), 0) };
     }
   }
 
@@ -173,7 +218,44 @@ export class SearchIndex {
       this.#retired.delete(segment);
       this.#removed.delete(segment);
       this.#users.delete(segment);
+      this.#directories.delete(segment);
     }
+  }
+
+  #directory(segment: number): Promise<readonly string[]> {
+    const known = this.#directories.get(segment);
+    if (known !== undefined) return known;
+    const reading = this.#read(directoryKey(segment)).then((stored) => {
+      if (stored === undefined) throw damaged(segment);
+      return decodeDirectory(stored);
+    });
+    this.#directories.set(segment, reading);
+    // What could not be read is tried again.
+    reading.catch(() => this.#directories.delete(segment));
+    return reading;
+  }
+
+  async #block(segment: number, block: number): Promise<readonly PlacedEntry[]> {
+    const name = `t${segment}/${block}`;
+    const kept = this.#cache.get(name);
+    if (kept?.kind === 'block') return kept.entries;
+    const entries = await this.#readBlock(segment, block);
+    this.#cache.set(name, { kind: 'block', entries }, ENTRY_BYTES * entries.length);
+    return entries;
+  }
+
+  async #readBlock(segment: number, block: number): Promise<readonly PlacedEntry[]> {
+    const stored = await this.#read(termsKey(segment, block));
+    if (stored === undefined) throw damaged(segment);
+    return decodeTerms(stored);
+  }
+
+  #stretch(stream: 'postings' | 'positions', segment: number, entry: PlacedEntry): Promise<Uint8Array> {
+    const [at, length] =
+      stream === 'postings'
+        ? [entry.postingsAt, entry.postingsBytes]
+        : [entry.positionsAt, entry.positionsBytes];
+    return readStretch((page) => this.page(stream, segment, page), at, length);
   }
 
   async #removeOrphans(): Promise<void> {
@@ -206,15 +288,6 @@ export class SearchIndex {
     }
   }
 
-  async *#entries(segment: number, from: string): AsyncGenerator<DictionaryEntry> {
-    for await (const [key, stored] of this.#store.entries(termsRange(segment))) {
-      const entries = decodeTerms(this.#codec.open(key, stored));
-      const last = entries.at(-1);
-      if (last === undefined || compareTerms(last.term, from) < 0) continue;
-      for (const entry of entries) if (compareTerms(entry.term, from) >= 0) yield entry;
-    }
-  }
-
   async #read(key: Uint8Array): Promise<Uint8Array | undefined> {
     const stored = await this.#store.get(key);
     return stored === undefined ? undefined : this.#codec.open(key, stored);
@@ -230,23 +303,62 @@ export class SearchIndex {
   }
 }
 
-class Cursor {
-  head: DictionaryEntry | undefined;
-  readonly #source: AsyncGenerator<DictionaryEntry>;
+/** A term with the entry that each source has of it. */
+export interface MergedTerm {
+  readonly term: string;
+  readonly entries: readonly (PlacedEntry | undefined)[];
+}
 
-  private constructor(source: AsyncGenerator<DictionaryEntry>) {
+/** The terms of several dictionaries in byte order, from `from` on, each once. */
+export async function* mergedTerms(
+  sources: readonly AsyncGenerator<readonly PlacedEntry[]>[],
+  from = '',
+): AsyncGenerator<MergedTerm> {
+  const cursors = sources.map((source) => new Cursor(source));
+  await Promise.all(cursors.map((cursor) => cursor.skipTo(from)));
+  for (;;) {
+    let least: string | undefined;
+    for (const { head } of cursors) {
+      if (head !== undefined && (least === undefined || compareTerms(head.term, least) < 0))
+        least = head.term;
+    }
+    if (least === undefined) return;
+    const entries = cursors.map(({ head }) => (head?.term === least ? head : undefined));
+    yield { term: least, entries };
+    for (const [i, cursor] of cursors.entries()) {
+      if (entries[i] !== undefined && !cursor.step()) await cursor.fill();
+    }
+  }
+}
+
+class Cursor {
+  head: PlacedEntry | undefined;
+  readonly #source: AsyncGenerator<readonly PlacedEntry[]>;
+  #block: readonly PlacedEntry[] = [];
+  #at = 0;
+
+  constructor(source: AsyncGenerator<readonly PlacedEntry[]>) {
     this.#source = source;
   }
 
-  static async open(source: AsyncGenerator<DictionaryEntry>): Promise<Cursor> {
-    const cursor = new Cursor(source);
-    await cursor.next();
-    return cursor;
+  /** Goes on inside the block that is there; false at its end. */
+  step(): boolean {
+    this.head = this.#block[++this.#at];
+    return this.head !== undefined;
   }
 
-  async next(): Promise<void> {
+  async fill(): Promise<void> {
     const { done, value } = await this.#source.next();
-    this.head = done === true ? undefined : value;
+    this.#block = done === true ? [] : value;
+    this.#at = 0;
+    this.head = this.#block[0];
+  }
+
+  async skipTo(term: string): Promise<void> {
+    await this.fill();
+    while (this.head !== undefined && compareTerms(this.head.term, term) < 0) {
+      if (!this.step()) await this.fill();
+    }
   }
 }
 

@@ -1,33 +1,44 @@
 /**
  * Ranked search over one or several corpora as if they were one: BM25 with a title field, then the nearness of the
  * question's neighbouring words among the best. All sums are integers, ties fall by chunk id: the same contents give
- * the same ranking everywhere. Who may see a chunk is decided inside the search, not after it.
+ * the same ranking everywhere. Who may see a chunk is decided before anything is counted, not after the search.
  */
 import { compareBytes, toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Chunk } from '../chunk.ts';
+import type { DocumentRecord } from '../document.ts';
 import { CORPORA_MAX, SEARCH_RESULTS_MAX } from '../limits.ts';
-import { positionsOf } from './postings.ts';
+import { countPairs } from './nearness.ts';
+import { holdersOf, type Phrase, phrasesOf } from './phrase.ts';
+import { indexOfChunk, positionsAt } from './postings.ts';
 import {
   compareCorrections,
   correctedTerm,
   corrections,
+  firstLetter,
   QUESTION_SHARE,
   type WantedTerm,
   wantedTerms,
 } from './query.ts';
 import { type CorpusStats, lengthNorm, saturation, TITLE_WEIGHT, termWeight } from './score.ts';
 import type { SearchIndex, Snapshot } from './search-index.ts';
+import type { SegmentInfo } from './segment.ts';
+import { TopScores } from './top.ts';
+import { type CorpusView, countVisible, type Visibility, viewOf } from './view.ts';
 
 /** What is asked of a search. */
 export interface SearchQuery {
+  /** What stands in it between quotation marks is looked for as it is. */
   readonly question: string;
   /** Earlier questions of the conversation; their terms count a quarter. Default none. */
   readonly context?: readonly string[];
   /** Most results, 1 to 100. Default 8. */
   readonly limit?: number;
-  /** Whether a chunk may be seen; what may not is as if it were not there. Default all. */
-  readonly visible?: (chunk: Chunk) => boolean;
+  /**
+   * Whether a document may be seen; what may not is as if it were not there, in results, scores and counts. One
+   * function that is used again is asked again only when the vault has changed. Default all.
+   */
+  readonly visible?: Visibility;
 }
 
 /** A term as it was searched. */
@@ -58,18 +69,20 @@ export interface SearchResult {
 /** What a search reads of a vault. */
 export interface Corpus {
   readonly index: SearchIndex;
-  stats(): CorpusStats;
+  /** `generation` rises with every change of content. */
+  stats(): CorpusStats & { readonly generation: number };
+  documents(): AsyncIterable<DocumentRecord>;
   chunkAt(number: number): Promise<Chunk | undefined>;
   nameOf(document: Uint8Array): Promise<string>;
 }
 
 /** Results that get the nearness of words added, at least. */
 const NEARNESS_RESULTS = 100;
-/** Words within which two terms are near. */
-const NEARNESS_WINDOW = 8;
 /** Nearness counts one part in this many of a term. */
 const NEARNESS_PART = 8;
 const LIMIT_DEFAULT = 8;
+/** Lengths of chunks end here. */
+const LENGTHS = 65_536;
 
 interface Candidate {
   readonly corpus: number;
@@ -79,17 +92,30 @@ interface Candidate {
 
 type Found = Candidate & { readonly chunk: Chunk };
 
+interface Part {
+  readonly corpus: Corpus;
+  readonly view: CorpusView;
+  readonly segments: readonly SegmentInfo[];
+}
+
 /** Searches `corpora`, at most 16, with their statistics added up. */
 export async function searchCorpora(corpora: readonly Corpus[], query: SearchQuery): Promise<SearchResult> {
   if (corpora.length > CORPORA_MAX) {
     throw new SaharaError('usage', { reason: `at most ${CORPORA_MAX} vaults can be searched together` });
   }
   const limit = Math.min(SEARCH_RESULTS_MAX, Math.max(1, query.limit ?? LIMIT_DEFAULT));
-  const snapshots = corpora.map((corpus) => corpus.index.acquire());
+  const views = await Promise.all(corpora.map((corpus) => viewOf(corpus, query.visible)));
+  const snapshots: Snapshot[] = [];
   try {
-    const search = new Search(corpora, snapshots);
+    const parts = corpora.flatMap((corpus, i): Part[] => {
+      const snapshot = corpus.index.acquire();
+      snapshots.push(snapshot);
+      const view = views[i];
+      return view === undefined ? [] : [{ corpus, view, segments: snapshot.segments }];
+    });
+    const search = new Search(parts);
     const terms = await search.resolve(wantedTerms(query.question, query.context ?? []));
-    const hits = await search.run(terms, limit, query.visible);
+    const hits = await search.run({ terms, limit, phrases: phrasesOf(query.question) });
     return { hits, terms, stats: search.stats };
   } finally {
     for (const snapshot of snapshots) snapshot.release();
@@ -98,16 +124,14 @@ export async function searchCorpora(corpora: readonly Corpus[], query: SearchQue
 
 class Search {
   readonly stats: CorpusStats;
-  readonly #corpora: readonly Corpus[];
-  readonly #snapshots: readonly Snapshot[];
+  readonly #parts: readonly Part[];
+  readonly #norms = new Uint32Array(LENGTHS);
 
-  constructor(corpora: readonly Corpus[], snapshots: readonly Snapshot[]) {
-    this.#corpora = corpora;
-    this.#snapshots = snapshots;
-    const all = corpora.map((corpus) => corpus.stats());
+  constructor(parts: readonly Part[]) {
+    this.#parts = parts;
     this.stats = {
-      chunks: all.reduce((sum, { chunks }) => sum + chunks, 0),
-      lengthTotal: all.reduce((sum, { lengthTotal }) => sum + lengthTotal, 0),
+      chunks: parts.reduce((sum, { view }) => sum + view.stats.chunks, 0),
+      lengthTotal: parts.reduce((sum, { view }) => sum + view.stats.lengthTotal, 0),
     };
   }
 
@@ -131,148 +155,179 @@ class Search {
     return [...terms.values()];
   }
 
-  async run(
-    terms: readonly QueryTerm[],
-    limit: number,
-    visible: ((chunk: Chunk) => boolean) | undefined,
-  ): Promise<SearchHit[]> {
-    const found: Candidate[] = [];
-    for (const corpus of this.#corpora.keys()) found.push(...(await this.#score(corpus, terms)));
-    const best = await this.#best(found, Math.max(limit, NEARNESS_RESULTS), visible);
+  async run(wanted: {
+    readonly terms: readonly QueryTerm[];
+    readonly limit: number;
+    readonly phrases: readonly Phrase[];
+  }): Promise<SearchHit[]> {
+    const { terms, limit } = wanted;
+    const holders = await this.#holders(wanted.phrases);
+    const best = await this.#best(terms, Math.max(limit, NEARNESS_RESULTS), holders);
     await this.#addNearness(best, terms);
     const chosen = await this.#distinct(best, limit);
     return Promise.all(
       chosen.map(async ({ chunk, corpus, score }) => {
-        const name = await this.#corpus(corpus).nameOf(chunk.document);
+        const name = await this.#part(corpus).corpus.nameOf(chunk.document);
         return { chunk, corpus, name, score };
       }),
     );
   }
 
-  #corpus(position: number): Corpus {
-    const corpus = this.#corpora[position];
-    if (corpus === undefined) throw new SaharaError('internal', { reason: 'no such corpus' });
-    return corpus;
+  #part(position: number): Part {
+    const part = this.#parts[position];
+    if (part === undefined) throw new SaharaError('internal', { reason: 'no such corpus' });
+    return part;
   }
 
   async #count(term: string): Promise<number> {
     let count = 0;
-    for (const [position, { index }] of this.#corpora.entries()) {
-      for (const { number } of this.#snapshots[position]?.segments ?? []) {
-        count += index.countLive(number, await index.postings(number, term));
+    for (const { corpus, view, segments } of this.#parts) {
+      for (const { number } of segments) {
+        if (view.whole && corpus.index.removedOf(number).length === 0) {
+          count += (await corpus.index.entry(number, term))?.chunks ?? 0;
+        } else count += countVisible(view, (await corpus.index.postings(number, term)).chunks);
       }
     }
     return count;
   }
 
   async #correction(word: string): Promise<WantedTerm | undefined> {
+    const nearest = new Map<string, number>();
+    for (const { corpus, segments, view } of this.#parts) {
+      const found = await corrections(corpus.index, segments, {
+        word,
+        every: !view.whole || worn(corpus.index, segments),
+      });
+      for (const { term, distance } of found) nearest.set(term, distance);
+    }
     const all = [];
-    for (const [position, { index }] of this.#corpora.entries()) {
-      all.push(...(await corrections(index, this.#snapshots[position]?.segments ?? [], word)));
+    // The dictionary may still hold terms of which every chunk was removed, or may not be seen.
+    for (const [term, distance] of nearest) {
+      const chunks = await this.#count(term);
+      const initial = term.startsWith(firstLetter(word));
+      if (chunks > 0) all.push({ term, distance, chunks, initial });
     }
-    for (const correction of all.sort(compareCorrections)) {
-      // The dictionary may still hold terms of which every chunk was removed.
-      if ((await this.#count(correction.term)) > 0) return correctedTerm(word, correction);
-    }
-    return undefined;
+    const near = all.some(({ initial }) => initial) ? all.filter(({ initial }) => initial) : all;
+    const [best] = near.sort(compareCorrections);
+    return best === undefined ? undefined : correctedTerm(word, best);
   }
 
-  async #score(corpus: number, terms: readonly QueryTerm[]): Promise<Candidate[]> {
-    const { index } = this.#corpus(corpus);
-    const norms = new Map<number, number>();
-    const normOf = (length: number): number => {
-      const known = norms.get(length);
-      if (known !== undefined) return known;
-      const norm = lengthNorm(length, this.stats);
-      norms.set(length, norm);
-      return norm;
-    };
-    const candidates: Candidate[] = [];
-    for (const segment of this.#snapshots[corpus]?.segments ?? []) {
-      const scores = new Float64Array(segment.last - segment.first + 1);
-      for (const { term, weight } of terms) {
-        const { chunks, inText, inTitle } = await index.postings(segment.number, term);
-        for (let i = 0; i < chunks.length; i++) {
-          const chunk = chunks[i] ?? 0;
-          const length = index.lengthOf(chunk);
-          if (length === undefined) continue;
-          const occurrences = (inText[i] ?? 0) + TITLE_WEIGHT * (inTitle[i] ?? 0);
-          const at = chunk - segment.first;
-          scores[at] = (scores[at] ?? 0) + weight * saturation(occurrences, normOf(length));
-        }
+  /** Of each corpus the chunks that the phrases leave; `undefined` where none of them is to be looked for. */
+  async #holders(phrases: readonly Phrase[]): Promise<readonly ReadonlySet<number>[] | undefined> {
+    let left: readonly ReadonlySet<number>[] | undefined;
+    for (const phrase of phrases) {
+      const found: Set<number>[] = [];
+      for (const [position, part] of this.#parts.entries()) {
+        const before = left?.[position];
+        const { lengths } = part.view;
+        const holds = (await phraseHolders(part, phrase)).filter((chunk) => (lengths[chunk] ?? 0) > 0);
+        found.push(new Set(before === undefined ? holds : holds.filter((chunk) => before.has(chunk))));
       }
+      // What no passage holds as it is was not meant as it is.
+      if (found.some((chunks) => chunks.size > 0)) left = found;
+    }
+    return left;
+  }
+
+  /** The best `count` and all that tie with the last of them. */
+  async #best(
+    terms: readonly QueryTerm[],
+    count: number,
+    holders: readonly ReadonlySet<number>[] | undefined,
+  ): Promise<Candidate[]> {
+    const top = new TopScores(count);
+    const scored: { readonly corpus: number; readonly first: number; readonly scores: Float64Array }[] = [];
+    for (const [corpus, part] of this.#parts.entries()) {
+      for (const segment of part.segments) {
+        const scores = await this.#score(part, segment, terms);
+        const held = holders?.[corpus];
+        for (let at = 0; at < scores.length; at++) {
+          const score = scores[at] ?? 0;
+          if (score === 0) continue;
+          if (held !== undefined && !held.has(segment.first + at)) scores[at] = 0;
+          else top.push(score);
+        }
+        scored.push({ corpus, first: segment.first, scores });
+      }
+    }
+    const floor = Math.max(1, top.floor);
+    const best: Candidate[] = [];
+    for (const { corpus, first, scores } of scored) {
       for (let at = 0; at < scores.length; at++) {
         const score = scores[at] ?? 0;
-        if (score > 0) candidates.push({ corpus, number: segment.first + at, score });
+        if (score >= floor) best.push({ corpus, number: first + at, score });
       }
-    }
-    return candidates;
-  }
-
-  /** The best `count` that may be seen, and all that tie with the last of them. */
-  async #best(
-    candidates: Candidate[],
-    count: number,
-    visible: ((chunk: Chunk) => boolean) | undefined,
-  ): Promise<Candidate[]> {
-    if (visible === undefined) {
-      const floor = threshold(candidates, count);
-      return candidates.filter(({ score }) => score >= floor);
-    }
-    const best: Candidate[] = [];
-    for (const candidate of [...candidates].sort((a, b) => b.score - a.score)) {
-      if (best.length >= count && candidate.score < (best.at(-1)?.score ?? 0)) break;
-      const chunk = await this.#chunk(candidate);
-      if (chunk !== undefined && visible(chunk)) best.push(candidate);
     }
     return best;
   }
 
-  #chunk({ corpus, number }: Candidate): Promise<Chunk | undefined> {
-    return this.#corpus(corpus).chunkAt(number);
+  async #score(part: Part, segment: SegmentInfo, terms: readonly QueryTerm[]): Promise<Float64Array> {
+    const scores = new Float64Array(segment.last - segment.first + 1);
+    const { lengths } = part.view;
+    const norms = this.#norms;
+    for (const { term, weight, chunksWith } of terms) {
+      if (chunksWith === 0) continue;
+      const { chunks, inText, inTitle } = await part.corpus.index.postings(segment.number, term);
+      for (let i = 0; i < chunks.length; i++) {
+        const chunk = chunks[i] ?? 0;
+        const length = lengths[chunk] ?? 0;
+        if (length === 0) continue;
+        let norm = norms[length] ?? 0;
+        if (norm === 0) {
+          norm = lengthNorm(length - 1, this.stats);
+          norms[length] = norm;
+        }
+        const occurrences = (inText[i] ?? 0) + TITLE_WEIGHT * (inTitle[i] ?? 0);
+        const at = chunk - segment.first;
+        scores[at] = (scores[at] ?? 0) + weight * saturation(occurrences, norm);
+      }
+    }
+    return scores;
   }
 
   /** Adds what neighbouring words of the question that stand near each other are worth. */
   async #addNearness(found: readonly Candidate[], terms: readonly QueryTerm[]): Promise<void> {
     const asked = terms.filter(({ share, chunksWith }) => share === QUESTION_SHARE && chunksWith > 0);
     if (asked.length < 2) return;
-    for (const corpus of this.#corpora.keys()) {
-      const inCorpus = new Map(found.filter((hit) => hit.corpus === corpus).map((hit) => [hit.number, hit]));
-      if (inCorpus.size === 0) continue;
-      let left: { readonly term: QueryTerm; readonly places: Map<number, number[]> } | undefined;
+    for (const [position, part] of this.#parts.entries()) {
+      const inCorpus = found.filter((hit) => hit.corpus === position);
+      if (inCorpus.length === 0) continue;
+      let left: { readonly term: QueryTerm; readonly places: ReadonlyMap<number, number[]> } | undefined;
       for (const term of asked) {
-        const places = await this.#positions(corpus, term.term, inCorpus);
-        if (left !== undefined) this.#addPair(inCorpus, left, { term, places });
+        const places = await this.#places(part, term.term, inCorpus);
+        if (left !== undefined) this.#addPair(part, inCorpus, [left, { term, places }]);
         left = { term, places };
       }
     }
   }
 
-  #addPair(
-    found: ReadonlyMap<number, Candidate>,
-    left: { readonly term: QueryTerm; readonly places: ReadonlyMap<number, readonly number[]> },
-    right: { readonly term: QueryTerm; readonly places: ReadonlyMap<number, readonly number[]> },
-  ): void {
+  #addPair(part: Part, found: readonly Candidate[], pair: readonly [PlacedQueryTerm, PlacedQueryTerm]): void {
+    const [left, right] = pair;
     const weight = Math.min(left.term.weight, right.term.weight);
-    for (const [number, places] of right.places) {
-      const hit = found.get(number);
-      const pairs = countPairs(left.places.get(number) ?? [], places);
-      if (hit === undefined || pairs === 0) continue;
-      const length = this.#corpus(hit.corpus).index.lengthOf(number) ?? 0;
+    for (const hit of found) {
+      const [before, behind] = [left.places.get(hit.number), right.places.get(hit.number)];
+      const pairs = before && behind ? countPairs(before, behind) : 0;
+      if (pairs === 0) continue;
+      const length = (part.view.lengths[hit.number] ?? 1) - 1;
       hit.score += Math.floor((weight * saturation(pairs, lengthNorm(length, this.stats))) / NEARNESS_PART);
     }
   }
 
-  async #positions(
-    corpus: number,
+  async #places(
+    part: Part,
     term: string,
-    wanted: ReadonlyMap<number, Candidate>,
-  ): Promise<Map<number, number[]>> {
-    const { index } = this.#corpus(corpus);
+    wanted: readonly Candidate[],
+  ): Promise<ReadonlyMap<number, number[]>> {
+    const { index } = part.corpus;
     const places = new Map<number, number[]>();
-    for (const segment of this.#snapshots[corpus]?.segments ?? []) {
+    for (const segment of part.segments) {
       const postings = await index.postings(segment.number, term);
-      for (const [chunk, positions] of positionsOf(postings, wanted)) places.set(chunk, positions);
+      const positions = await index.positions(segment.number, term, postings);
+      for (const { number } of wanted) {
+        if (number < segment.first || number > segment.last) continue;
+        const at = indexOfChunk(postings, number);
+        if (at >= 0) places.set(number, positionsAt(postings, positions, at));
+      }
     }
     return places;
   }
@@ -287,7 +342,7 @@ class Search {
       const tied: Found[] = [];
       for (; sorted[at]?.score === score && at < sorted.length; at++) {
         const candidate = sorted[at];
-        const chunk = candidate && (await this.#chunk(candidate));
+        const chunk = candidate && (await this.#part(candidate.corpus).corpus.chunkAt(candidate.number));
         if (candidate !== undefined && chunk !== undefined) tied.push({ ...candidate, chunk });
       }
       tied.sort((a, b) => compareBytes(a.chunk.id, b.chunk.id) || a.corpus - b.corpus);
@@ -301,38 +356,28 @@ class Search {
   }
 }
 
-/** How often `right` stands within the window of `left`; right behind it counts twice. */
-export function countPairs(left: readonly number[], right: readonly number[]): number {
-  let pairs = 0;
-  let from = 0;
-  for (const position of left) {
-    while (from < right.length && (right[from] ?? 0) < position - NEARNESS_WINDOW) from++;
-    for (let i = from; i < right.length; i++) {
-      const other = right[i] ?? 0;
-      if (other > position + NEARNESS_WINDOW) break;
-      // Parts of one compound word share a position and are no phrase.
-      if (other !== position) pairs += other === position + 1 ? 2 : 1;
-    }
-  }
-  return pairs;
+interface PlacedQueryTerm {
+  readonly term: QueryTerm;
+  readonly places: ReadonlyMap<number, number[]>;
 }
 
-/** The score that the `count`-th best candidate has, by a bounded heap. */
-function threshold(candidates: readonly Candidate[], count: number): number {
-  if (candidates.length <= count) return 0;
-  const heap = new Float64Array(count);
-  for (const { score } of candidates) {
-    if (score <= (heap[0] ?? 0)) continue;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= count) break;
-      if (child + 1 < count && (heap[child + 1] ?? 0) < (heap[child] ?? 0)) child++;
-      if ((heap[child] ?? 0) >= score) break;
-      heap[at] = heap[child] ?? 0;
-      at = child;
+/** Whether the dictionary holds terms that may occur nowhere any more. */
+function worn(index: SearchIndex, segments: readonly SegmentInfo[]): boolean {
+  return segments.some(({ number }) => index.removedOf(number).length > 0);
+}
+
+async function phraseHolders({ corpus, segments }: Part, phrase: Phrase): Promise<number[]> {
+  const { index } = corpus;
+  const holders: number[] = [];
+  for (const { number } of segments) {
+    const entries = await Promise.all(phrase.map(({ term }) => index.entry(number, term)));
+    if (entries.includes(undefined)) continue;
+    const placed = [];
+    for (const word of phrase) {
+      const postings = await index.postings(number, word.term);
+      placed.push({ ...word, postings, positions: await index.positions(number, word.term, postings) });
     }
-    heap[at] = score;
+    holders.push(...holdersOf(placed));
   }
-  return heap[0] ?? 0;
+  return holders;
 }

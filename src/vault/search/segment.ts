@@ -1,11 +1,17 @@
 /** An immutable piece of the index: dictionary, postings and lengths of some chunks, written once. */
-import { utf8 } from '../../base/bytes.ts';
 import type { StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
-import { lengthsKey, postingsKey, termsKey, tombstonesKey } from '../keys.ts';
-import { analyse } from '../text/words.ts';
-import { compareTerms, DICTIONARY_BLOCK_TERMS, type DictionaryEntry, encodeTerms } from './dictionary.ts';
-import { type Occurrences, PostingsWriter } from './postings.ts';
+import { directoryKey, lengthsKey, pageKey, termsKey, tombstonesKey } from '../keys.ts';
+import { scanTerms } from '../text/words.ts';
+import {
+  compareTerms,
+  DICTIONARY_BLOCK_TERMS,
+  encodeDirectory,
+  encodeTerms,
+  type PlacedEntry,
+} from './dictionary.ts';
+import { PageWriter } from './pages.ts';
+import { OCCURRENCES_MAX, PostingsEncoder } from './postings.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
 /** A segment as the vault's head names it. */
@@ -20,6 +26,8 @@ export interface SegmentInfo {
 
 /** Longest length of a chunk that is told apart, in index tokens. */
 const LENGTH_MAX = 65_534;
+/** What records of a segment beside its pages are filled up to a multiple of, bytes. */
+const PADDING_BYTES = 1024;
 
 /** What the index needs of one chunk. */
 export interface IndexedChunk {
@@ -39,66 +47,128 @@ export function buildSegment(
   chunks: readonly IndexedChunk[],
   codec: VaultCodec,
 ): { readonly operations: StoreOperation[]; readonly lengths: readonly (readonly [number, number])[] } {
-  const terms = new Map<string, PostingsWriter>();
+  const tokens = new TokenList();
   const lengths: (readonly [number, number])[] = [];
-  for (const chunk of chunks) {
-    const { occurrences, length } = countOccurrences(chunk);
-    lengths.push([chunk.number, length]);
-    for (const [term, counts] of occurrences) {
-      const writer = terms.get(term) ?? new PostingsWriter();
-      terms.set(term, writer);
-      writer.add(chunk.number, counts);
-    }
+  for (const [index, { number, title, text }] of chunks.entries()) {
+    lengths.push([number, chunkLength(tokens.addTitle(index, title), tokens.addText(index, text))]);
   }
   const operations: StoreOperation[] = [];
-  const sorted = [...terms].sort(([a], [b]) => compareTerms(a, b));
-  for (const [term, writer] of sorted) {
-    operations.push(sealed(codec, postingsKey(segment, codec.blind('term', utf8(term))), writer.finish()));
+  const writer = new SegmentWriter(segment, codec, (operation) => operations.push(operation));
+  for (const [term, occurrences] of tokens.byTerm()) {
+    for (const { index, inText, inTitle, positions } of occurrences) {
+      writer.add(chunks[index]?.number ?? 0, inText, inTitle);
+      writer.addPositions(positions);
+    }
+    writer.close(term);
   }
-  const entries = sorted.map(([term, writer]): DictionaryEntry => ({ term, chunks: writer.count }));
-  for (let block = 0; block * DICTIONARY_BLOCK_TERMS < entries.length; block++) {
-    operations.push(dictionaryBlock(segment, block, entries.slice(block * DICTIONARY_BLOCK_TERMS), codec));
-  }
-  operations.push(sealed(codec, lengthsKey(segment), encodeLengths(lengths)));
+  writer.finish(lengths);
   return { operations, lengths };
 }
 
-/** The write of one block of a segment's dictionary: at most `DICTIONARY_BLOCK_TERMS` first ones of `entries`. */
-export function dictionaryBlock(
-  segment: number,
-  block: number,
-  entries: readonly DictionaryEntry[],
-  codec: VaultCodec,
-): StoreOperation {
-  return sealed(codec, termsKey(segment, block), encodeTerms(entries.slice(0, DICTIONARY_BLOCK_TERMS)));
+/** Writes the records of one segment, term after term in byte order, in bounded memory. */
+export class SegmentWriter {
+  readonly #segment: number;
+  readonly #codec: VaultCodec;
+  readonly #put: (operation: StoreOperation) => void;
+  readonly #postings = new PostingsEncoder(new VarintWriter());
+  readonly #positions = new VarintWriter();
+  readonly #postingsPages: PageWriter;
+  readonly #positionsPages: PageWriter;
+  readonly #firsts: string[] = [];
+  #entries: PlacedEntry[] = [];
+
+  constructor(segment: number, codec: VaultCodec, put: (operation: StoreOperation) => void) {
+    this.#segment = segment;
+    this.#codec = codec;
+    this.#put = put;
+    const pages = (stream: 'postings' | 'positions'): PageWriter =>
+      new PageWriter((page, bytes) => put(sealed(codec, pageKey(stream, segment, page), bytes)));
+    this.#postingsPages = pages('postings');
+    this.#positionsPages = pages('positions');
+  }
+
+  /** One chunk of the present term, in rising order; its positions follow by `addPositions` or `addStored`. */
+  add(chunk: number, inText: number, inTitle: number): void {
+    this.#postings.add(chunk, inText, inTitle);
+  }
+
+  addPositions(positions: readonly number[]): void {
+    let last = 0;
+    for (let i = 0; i < positions.length && i < OCCURRENCES_MAX; i++) {
+      const position = positions[i] ?? 0;
+      this.#positions.uint(position - last);
+      last = position;
+    }
+  }
+
+  /** Positions in their stored form. */
+  addStored(positions: Uint8Array): void {
+    this.#positions.raw(positions);
+  }
+
+  /** Ends the present term, which is left out when no chunk holds it. */
+  close(term: string): void {
+    const chunks = this.#postings.count;
+    if (chunks === 0) return;
+    const postings = this.#postings.take();
+    const positions = this.#positions.finish();
+    const place = { postingsAt: this.#postingsPages.length, positionsAt: this.#positionsPages.length };
+    this.#postingsPages.write(postings);
+    this.#positionsPages.write(positions);
+    const sizes = { postingsBytes: postings.length, positionsBytes: positions.length };
+    this.#positions.clear();
+    this.#entries.push({ term, chunks, ...place, ...sizes });
+    if (this.#entries.length === DICTIONARY_BLOCK_TERMS) this.#closeBlock();
+  }
+
+  /** Ends the segment. */
+  finish(lengths: readonly (readonly [number, number])[]): void {
+    this.#closeBlock();
+    this.#postingsPages.finish();
+    this.#positionsPages.finish();
+    this.#record(directoryKey(this.#segment), encodeDirectory(this.#firsts));
+    this.#record(lengthsKey(this.#segment), encodeLengths(lengths));
+  }
+
+  #closeBlock(): void {
+    const [first] = this.#entries;
+    if (first === undefined) return;
+    this.#record(termsKey(this.#segment, this.#firsts.length), encodeTerms(this.#entries));
+    this.#firsts.push(first.term);
+    this.#entries = [];
+  }
+
+  #record(key: Uint8Array, value: Uint8Array): void {
+    this.#put(sealed(this.#codec, key, padded(value)));
+  }
 }
 
 /** The write of a segment's removed chunk numbers, which rise. */
 export function tombstones(segment: number, removed: readonly number[], codec: VaultCodec): StoreOperation {
   const writer = new VarintWriter();
+  writer.uint(removed.length);
   let last = 0;
   for (const number of removed) {
     writer.uint(number - last);
     last = number;
   }
-  return sealed(codec, tombstonesKey(segment), writer.finish());
+  return sealed(codec, tombstonesKey(segment), padded(writer.finish()));
 }
 
 /** The numbers of a stored list of removed chunks. */
 export function decodeTombstones(stored: Uint8Array): number[] {
   const reader = new VarintReader(stored);
-  const numbers: number[] = [];
   let last = 0;
-  while (!reader.atEnd) {
+  return Array.from({ length: reader.uint() }, () => {
     last += reader.uint();
-    numbers.push(last);
-  }
-  return numbers;
+    return last;
+  });
 }
 
 /** The stored form of chunk numbers and their lengths. */
-export function encodeLengths(lengths: readonly (readonly [number, number])[]): Uint8Array {
+function encodeLengths(lengths: readonly (readonly [number, number])[]): Uint8Array {
   const writer = new VarintWriter();
+  writer.uint(lengths.length);
   let last = 0;
   for (const [number, length] of lengths) {
     writer.uint(number - last);
@@ -111,37 +181,109 @@ export function encodeLengths(lengths: readonly (readonly [number, number])[]): 
 /** The chunk numbers and lengths of a stored form. */
 export function decodeLengths(stored: Uint8Array): [number: number, length: number][] {
   const reader = new VarintReader(stored);
-  const lengths: [number, number][] = [];
   let last = 0;
-  while (!reader.atEnd) {
+  return Array.from({ length: reader.uint() }, () => {
     last += reader.uint();
-    lengths.push([last, reader.uint()]);
-  }
-  return lengths;
+    return [last, reader.uint()];
+  });
 }
 
-/** A put of the sealed `value`. */
-export function sealed(codec: VaultCodec, key: Uint8Array, value: Uint8Array): StoreOperation {
+function padded(value: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(PADDING_BYTES * Math.ceil(Math.max(1, value.length) / PADDING_BYTES));
+  whole.set(value);
+  return whole;
+}
+
+function sealed(codec: VaultCodec, key: Uint8Array, value: Uint8Array): StoreOperation {
   return { type: 'put', key, value: codec.seal(key, value) };
 }
 
-function countOccurrences(chunk: IndexedChunk): {
-  readonly occurrences: ReadonlyMap<string, Occurrences>;
-  readonly length: number;
-} {
-  const occurrences = new Map<string, Occurrences>();
-  const of = (term: string): Occurrences => {
-    const found = occurrences.get(term) ?? { inText: 0, inTitle: 0, positions: [] };
-    occurrences.set(term, found);
-    return found;
-  };
-  const text = analyse(chunk.text);
-  for (const { term, position } of text) {
-    const counts = of(term);
-    counts.inText++;
-    counts.positions.push(position);
+interface Occurrences {
+  /** Position of the chunk among those of the list. */
+  readonly index: number;
+  readonly inText: number;
+  readonly inTitle: number;
+  readonly positions: readonly number[];
+}
+
+const IN_TITLE = 0xffff_ffff;
+
+/** All tokens of some chunks in flat arrays, given back term by term: millions of small objects would cost more. */
+class TokenList {
+  readonly #terms = new Map<string, number>();
+  readonly #counts: number[] = [];
+  #term = new Uint32Array(4096);
+  #chunk = new Uint32Array(4096);
+  #position = new Uint32Array(4096);
+  #length = 0;
+
+  /** Adds a text; answers how many tokens it has. */
+  addText(chunk: number, text: string): number {
+    const before = this.#length;
+    scanTerms(text, (term, position) => this.#push(term, chunk, position));
+    return this.#length - before;
   }
-  const title = analyse(chunk.title);
-  for (const { term } of title) of(term).inTitle++;
-  return { occurrences, length: chunkLength(title.length, text.length) };
+
+  /** The same for a title, whose positions do not count. */
+  addTitle(chunk: number, title: string): number {
+    const before = this.#length;
+    scanTerms(title, (term) => this.#push(term, chunk, IN_TITLE));
+    return this.#length - before;
+  }
+
+  /** Every term in byte order with its chunks in theirs. */
+  *byTerm(): Generator<readonly [term: string, occurrences: Iterable<Occurrences>]> {
+    const starts = new Uint32Array(this.#counts.length + 1);
+    for (const [id, count] of this.#counts.entries()) starts[id + 1] = (starts[id] ?? 0) + count;
+    const next = starts.slice();
+    const order = new Uint32Array(this.#length);
+    for (let at = 0; at < this.#length; at++) {
+      const id = this.#term[at] ?? 0;
+      const to = next[id] ?? 0;
+      order[to] = at;
+      next[id] = to + 1;
+    }
+    const sorted = [...this.#terms].sort(([a], [b]) => compareTerms(a, b));
+    for (const [term, id] of sorted) {
+      yield [term, this.#occurrences(order.subarray(starts[id], starts[id + 1]))];
+    }
+  }
+
+  *#occurrences(places: Uint32Array): Generator<Occurrences> {
+    for (let at = 0; at < places.length; ) {
+      const index = this.#chunk[places[at] ?? 0] ?? 0;
+      const positions: number[] = [];
+      let inTitle = 0;
+      for (; at < places.length && this.#chunk[places[at] ?? 0] === index; at++) {
+        const position = this.#position[places[at] ?? 0] ?? 0;
+        if (position === IN_TITLE) inTitle++;
+        else positions.push(position);
+      }
+      yield { index, inText: positions.length, inTitle, positions };
+    }
+  }
+
+  #push(term: string, chunk: number, position: number): void {
+    let id = this.#terms.get(term);
+    if (id === undefined) {
+      id = this.#terms.size;
+      this.#terms.set(term, id);
+      this.#counts.push(0);
+    }
+    if (this.#length === this.#term.length) {
+      this.#term = doubled(this.#term);
+      this.#chunk = doubled(this.#chunk);
+      this.#position = doubled(this.#position);
+    }
+    this.#counts[id] = (this.#counts[id] ?? 0) + 1;
+    this.#term[this.#length] = id;
+    this.#chunk[this.#length] = chunk;
+    this.#position[this.#length++] = position;
+  }
+}
+
+function doubled(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
+  const grown = new Uint32Array(2 * array.length);
+  grown.set(array);
+  return grown;
 }

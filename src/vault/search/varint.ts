@@ -35,6 +35,11 @@ export class VarintWriter {
     this.raw(encoded);
   }
 
+  /** Begins anew in the same memory: what `finish` gave before is overwritten. */
+  clear(): void {
+    this.#length = 0;
+  }
+
   /** What was written, without a copy. */
   finish(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);

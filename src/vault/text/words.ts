@@ -29,18 +29,70 @@ export function fold(text: string): string {
 /** The index terms of `text`. A word and its parts share a position. */
 export function analyse(text: string): Token[] {
   const tokens: Token[] = [];
+  scanTerms(text, (term, position) => tokens.push({ term, position }));
+  return tokens;
+}
+
+/** Calls `visit` with every index term of `text` in the order of `analyse`, without an object for each. */
+export function scanTerms(text: string, visit: (term: string, position: number) => void): void {
   let position = 0;
-  for (const [word] of withoutMarks(text).matchAll(WORD)) {
-    for (const { text: run, eastAsian } of runsOf(word)) {
+  const word = (found: string): void => {
+    for (const { text: run, eastAsian } of runsOf(found)) {
       if (eastAsian) {
-        position = pushBigrams(tokens, run, position);
+        position = visitBigrams(run, position, visit);
       } else {
-        for (const term of wordTerms(run)) tokens.push({ term, position });
+        for (const term of termsOf(run)) visit(term, position);
         position++;
       }
     }
+  };
+  if (/[^\p{ASCII}]/u.test(text)) for (const [found] of withoutMarks(text).matchAll(WORD)) word(found);
+  else {
+    asciiWords(text, (found) => {
+      for (const term of termsOf(found)) visit(term, position);
+      position++;
+    });
   }
-  return tokens;
+}
+
+const APOSTROPHE = 0x27;
+
+/** What `WORD` finds in a text of ASCII alone, without a match object for each. */
+function asciiWords(text: string, word: (found: string) => void): void {
+  let start = -1;
+  for (let at = 0; at <= text.length; at++) {
+    const inside = at < text.length && isAsciiWord(text.charCodeAt(at));
+    if (inside) {
+      if (start === -1) start = at;
+      continue;
+    }
+    if (start === -1) continue;
+    const joined =
+      text.charCodeAt(at) === APOSTROPHE && at + 1 < text.length && isAsciiWord(text.charCodeAt(at + 1));
+    if (joined) continue;
+    word(text.slice(start, at));
+    start = -1;
+  }
+}
+
+function isAsciiWord(code: number): boolean {
+  return (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || (code >= 0x30 && code <= 0x39);
+}
+
+/** Words whose terms are remembered: most of a text is a few thousand different ones. */
+const REMEMBERED_WORDS_MAX = 65_536;
+/** Longer slices would keep the whole text that they were cut from in memory. */
+const REMEMBERED_WORD_LENGTH_MAX = 12;
+const remembered = new Map<string, readonly string[]>();
+
+function termsOf(word: string): readonly string[] {
+  const known = remembered.get(word);
+  if (known !== undefined) return known;
+  const terms = wordTerms(word);
+  if (word.length > REMEMBERED_WORD_LENGTH_MAX) return terms;
+  if (remembered.size >= REMEMBERED_WORDS_MAX) remembered.clear();
+  remembered.set(word, terms);
+  return terms;
 }
 
 /**
@@ -91,11 +143,9 @@ function wordTerms(word: string): string[] {
   return [...terms];
 }
 
-function pushBigrams(tokens: Token[], run: string, start: number): number {
+function visitBigrams(run: string, start: number, visit: (term: string, position: number) => void): number {
   const characters = [...run];
-  if (characters.length === 1) tokens.push({ term: run, position: start });
-  for (let i = 0; i + 1 < characters.length; i++) {
-    tokens.push({ term: `${characters[i]}${characters[i + 1]}`, position: start + i });
-  }
+  if (characters.length === 1) visit(run, start);
+  for (let i = 0; i + 1 < characters.length; i++) visit(`${characters[i]}${characters[i + 1]}`, start + i);
   return start + characters.length;
 }

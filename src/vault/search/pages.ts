@@ -1,0 +1,99 @@
+/**
+ * A segment's postings and positions are two streams of bytes cut into pages of one size, each sealed under its own
+ * number. No key of the store names a term, not even blinded, and no size tells how often one occurs: what can be
+ * seen is how many pages there are.
+ */
+import { invariant } from '../../base/errors.ts';
+
+/** Bytes of a page before it is sealed. */
+export const PAGE_BYTES = 8192;
+/** The last page of a stream is as long as the least power of two from here on that holds it. */
+const LAST_PAGE_BYTES_MIN = 256;
+/** Pages of one stretch that are read at a time. */
+const READ_AHEAD = 64;
+
+/** Cuts what it is given into pages and hands each to `put`, which keeps no reference to the bytes. */
+export class PageWriter {
+  readonly #put: (page: number, bytes: Uint8Array) => void;
+  #page = new Uint8Array(PAGE_BYTES);
+  #filled = 0;
+  #number = 0;
+
+  constructor(put: (page: number, bytes: Uint8Array) => void) {
+    this.#put = put;
+  }
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#number * PAGE_BYTES + this.#filled;
+  }
+
+  write(bytes: Uint8Array): void {
+    for (let at = 0; at < bytes.length; ) {
+      const part = bytes.subarray(at, at + PAGE_BYTES - this.#filled);
+      this.#page.set(part, this.#filled);
+      this.#filled += part.length;
+      at += part.length;
+      if (this.#filled === PAGE_BYTES) this.#close(PAGE_BYTES);
+    }
+  }
+
+  /** Writes the last page; nothing may follow. */
+  finish(): void {
+    if (this.#filled === 0) return;
+    let size = LAST_PAGE_BYTES_MIN;
+    while (size < this.#filled) size *= 2;
+    this.#close(size);
+  }
+
+  #close(size: number): void {
+    this.#put(this.#number++, this.#page.subarray(0, size));
+    this.#page = new Uint8Array(PAGE_BYTES);
+    this.#filled = 0;
+  }
+}
+
+/** `length` bytes of a stream from `at` on; `read` gives the content of one page. */
+export async function readStretch(
+  read: (page: number) => Promise<Uint8Array>,
+  at: number,
+  length: number,
+): Promise<Uint8Array> {
+  const first = Math.floor(at / PAGE_BYTES);
+  const start = at - first * PAGE_BYTES;
+  if (start + length <= PAGE_BYTES) return (await read(first)).subarray(start, start + length);
+  const stretch = new Uint8Array(length);
+  const last = Math.floor((at + length - 1) / PAGE_BYTES);
+  for (let from = first; from <= last; from += READ_AHEAD) {
+    const count = Math.min(READ_AHEAD, last + 1 - from);
+    const pages = await Promise.all(Array.from({ length: count }, (_, i) => read(from + i)));
+    for (const [i, page] of pages.entries()) {
+      const to = (from + i) * PAGE_BYTES - at;
+      const part = page.subarray(Math.max(0, -to), Math.min(PAGE_BYTES, length - to));
+      invariant(Math.max(0, to) + part.length <= length, 'a page is inside its stretch');
+      stretch.set(part, Math.max(0, to));
+    }
+  }
+  return stretch;
+}
+
+/** Reads stretches of a stream one behind the other, keeping the page that it stands in. */
+export class PageReader {
+  readonly #read: (page: number) => Promise<Uint8Array>;
+  #number = -1;
+  #page: Promise<Uint8Array> | undefined;
+
+  constructor(read: (page: number) => Promise<Uint8Array>) {
+    this.#read = (page) => {
+      if (page !== this.#number || this.#page === undefined) {
+        this.#number = page;
+        this.#page = read(page);
+      }
+      return this.#page;
+    };
+  }
+
+  stretch(at: number, length: number): Promise<Uint8Array> {
+    return readStretch(this.#read, at, length);
+  }
+}
