@@ -25,6 +25,8 @@ export interface Store {
   getSync(key: Uint8Array): Uint8Array | undefined;
   batch(operations: readonly StoreOperation[], options?: { readonly sync?: boolean }): Promise<void>;
   entries(range?: StoreRange): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /** Rewrites what is on disk, so that nothing deleted or replaced is left there. Absent where nothing is on disk. */
+  compact?(): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -316,7 +316,7 @@ async function startKnowledge(core: Core, life: Lifecycle): Promise<Pick<Running
   });
   const vaults = await life.start(
     'vaults',
-    () => createVaultKeeper({ clock: core.clock }, { folder: core.home.vaults }),
+    () => createVaultKeeper({ clock: core.clock, secrets: core.keys.vaults }, { folder: core.home.vaults }),
     (keeper) => keeper.close(),
   );
   return { assets, knowledge: createKnowledge({ vaults, assets }) };

@@ -39,6 +39,20 @@ export interface DaemonKeys {
   agent(name: string): Promise<Signer>;
   /** The same key in the form that opens calls sealed to it. */
   agentSeal(name: string): Promise<SealKey>;
+  /** One of the operator's keys in the form that opens what is sealed to it. Throws `key-missing`. */
+  operatorSeal(key: PublicKey): Promise<SealKey>;
+  /** Secrets under which vaults are sealed. */
+  readonly vaults: VaultSecrets;
+}
+
+/** The secret of each vault, 32 bytes, in the key store. */
+export interface VaultSecrets {
+  /** `undefined` where there is none. Throws `key-locked`, `passphrase-wrong`, `store-corrupt`. */
+  of(vault: string): Promise<Uint8Array | undefined>;
+  /** Makes one, on disk when this resolves, unless there is one. */
+  make(vault: string): Promise<Uint8Array>;
+  /** Destroys it, and with it whatever is left of the vault anywhere. */
+  destroy(vault: string): Promise<void>;
 }
 
 /** The passphrase that the environment gives: `SAHARA_PASSPHRASE`, or the first line of `SAHARA_PASSPHRASE_FILE`. */
@@ -108,7 +122,34 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
       await ensure(store, key);
       return createSealKey(await store.seed(key));
     },
+    operatorSeal: async (key) => createSealKey(await store.seed(await nameOf(key))),
+    vaults: vaultSecrets(store),
   };
+}
+
+function vaultSecrets(store: Keystore): VaultSecrets {
+  const has = async (key: string): Promise<boolean> => (await store.list()).some(({ name }) => name === key);
+  return {
+    async of(vault) {
+      const key = vaultKeyName(vault);
+      return (await has(key)) ? store.seed(key) : undefined;
+    },
+    async make(vault) {
+      const key = vaultKeyName(vault);
+      await ensure(store, key);
+      return store.seed(key);
+    },
+    async destroy(vault) {
+      const key = vaultKeyName(vault);
+      if (await has(key)) await store.remove(key);
+    },
+  };
+}
+
+/** Name of a vault's key file: the vault's own name where it can be one. */
+function vaultKeyName(vault: string): string {
+  if (/^[a-z0-9][a-z0-9_-]{0,48}$/.test(vault)) return `vault.${vault}`;
+  return `vault..${createHash('sha256').update(vault).digest('hex').slice(0, 32)}`;
 }
 
 /** How many of the operator's keys were made before the one of that name. */

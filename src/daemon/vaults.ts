@@ -1,4 +1,7 @@
-/** The vaults of one home: a folder each, opened when first used, closed with the daemon. */
+/**
+ * The vaults of one home: a folder each, opened when first used, closed with the daemon. What is in the folder is
+ * sealed under a secret in the home's key store, which is made before the folder and destroyed before it.
+ */
 import { existsSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +10,10 @@ import { SaharaError } from '../base/errors.ts';
 import { openLevelStore } from '../base/level-store.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Store } from '../base/store.ts';
+import { vaultKeys } from '../vault/sealed/key-tree.ts';
 import { openVault, type Vault } from '../vault/vault.ts';
+import type { VaultSecrets } from './keys.ts';
+import { finishSealing, sealFolder } from './vault-sealing.ts';
 
 /** Most vaults of one home. */
 const VAULTS_MAX = 256;
@@ -20,7 +26,7 @@ export interface VaultKeeper {
   names(): Promise<readonly string[]>;
   /** Makes an empty vault. Throws `vault-exists`, `home-full`, or `usage` for a name that cannot be one. */
   create(name: string): Promise<Vault>;
-  /** The vault of that name. Throws `vault-unknown` with the nearest names, `store-corrupt`. */
+  /** The vault of that name. Throws `vault-unknown` with the nearest names, `store-corrupt`, `key-missing`. */
   open(name: string): Promise<Vault>;
   /** Deletes a vault and everything in it. */
   remove(name: string): Promise<void>;
@@ -35,21 +41,29 @@ interface OpenVault {
 
 /** A keeper of the vaults under `folder`. */
 export function createVaultKeeper(
-  parts: { readonly clock: Clock },
+  parts: { readonly clock: Clock; readonly secrets: VaultSecrets },
   options: { readonly folder: string },
 ): VaultKeeper {
   const opened = new Map<string, Promise<OpenVault>>();
 
-  const names = async (): Promise<readonly string[]> =>
-    (await readdir(options.folder, { withFileTypes: true }))
+  const finished = finishSealing(options.folder);
+
+  const names = async (): Promise<readonly string[]> => {
+    await finished;
+    return (await readdir(options.folder, { withFileTypes: true }))
       .filter((entry) => entry.isDirectory() && NAME.test(entry.name))
       .map((entry) => entry.name)
       .sort();
+  };
 
   const openAt = async (name: string): Promise<OpenVault> => {
-    const store = await openLevelStore(join(options.folder, name));
+    const path = join(options.folder, name);
+    await sealFolder(parts, { name, path });
+    const secret = await parts.secrets.of(name);
+    if (secret === undefined) throw new SaharaError('key-missing', { name: `vault.${name}`, path });
+    const store = await openLevelStore(path);
     try {
-      return { store, vault: await openVault({ store, clock: parts.clock }) };
+      return { store, vault: await openVault({ store, clock: parts.clock }, { keys: vaultKeys(secret) }) };
     } catch (error) {
       await store.close();
       throw error;
@@ -84,19 +98,23 @@ export function createVaultKeeper(
         const reason = `A vault's name has lower-case letters, digits, - and _, at most 63; not "${name}"`;
         throw new SaharaError('usage', { reason });
       }
+      await finished;
       if (exists(name)) throw new SaharaError('vault-exists', { vault: name });
       if ((await names()).length >= VAULTS_MAX) {
         throw new SaharaError('home-full', { what: 'vaults', limit: VAULTS_MAX });
       }
+      await parts.secrets.make(name);
       return opening(name);
     },
     async open(name) {
+      await finished;
       if (!exists(name)) throw await unknown(name);
       return opening(name);
     },
     async remove(name) {
       if (!exists(name)) throw await unknown(name);
       await closeOne(name);
+      await parts.secrets.destroy(name);
       await rm(join(options.folder, name), { recursive: true, force: true });
     },
     async close() {

@@ -108,7 +108,8 @@ export async function* importPath(
 export async function prepare(source: SourceDocument): Promise<PreparedDocument> {
   const { name, bytes, provenance } = source;
   const extracted = await extractDocument(source);
-  return { name, contentHash: sha256(bytes), sizeBytes: bytes.length, provenance, extracted };
+  const textBytes = Buffer.byteLength(extracted.text);
+  return { name, contentHash: sha256(bytes), sizeBytes: bytes.length, textBytes, provenance, extracted };
 }
 
 async function survey(path: string, signal: AbortSignal | undefined): Promise<ImportEvent> {
@@ -203,7 +204,7 @@ async function* keepEach(
     else {
       batch.push(item.document);
       chunks += item.document.extracted.chunks.length;
-      textBytes += item.document.extracted.text.length;
+      textBytes += item.document.textBytes;
       const full = batch.length >= BATCH_DOCUMENTS_MAX || chunks >= BATCH_CHUNKS_MAX;
       if (full || textBytes >= BATCH_TEXT_BYTES_MAX) yield* flush();
     }

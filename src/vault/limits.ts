@@ -40,6 +40,18 @@ export const NESTING_MAX = 256;
 export const FOLDER_DEPTH_MAX = 32;
 /** Epochs of a vault: each revocation and each grant that runs out begins another. */
 export const VAULT_EPOCHS_MAX = 16_384;
+/** Most grants that a vault remembers; the oldest ended one makes room. */
+export const GRANTS_MAX = 4096;
+/** Accesses that a vault remembers; the oldest makes room. */
+export const ACCESSES_MAX = 10_000;
+/** Commitments of which a vault remembers the documents. */
+export const SNAPSHOTS_MAX = 8;
+/** Folders that one vault watches. */
+export const WATCHES_MAX = 16;
+/** Files that a watched folder may have, the refused ones included. */
+export const WATCHED_FILES_MAX = 200_000;
+/** Largest frame of an archive, bytes. */
+export const ARCHIVE_FRAME_BYTES_MAX = 8_388_608;
 /** Most chunks of a vault. */
 export const VAULT_CHUNKS_MAX = 10_000_000;
 /** Longest index term, characters; longer words are not indexed. */

@@ -12,8 +12,10 @@ import { DOCUMENT_NAMES_MAX, type DocumentRecord, documentRecord } from './docum
 import { tooMany } from './extract/detect.ts';
 import type { ExtractedDocument } from './extract/extract.ts';
 import { type Head, headRecord } from './head.ts';
+import { itemKey } from './item-keys.ts';
 import { chunkKey, chunkNumberKey, documentKey, HEAD_KEY, nameKey } from './keys.ts';
 import { VAULT_CHUNKS_MAX } from './limits.ts';
+import type { Items } from './sealed/items.ts';
 import type { IndexChange, SearchIndex } from './search/search-index.ts';
 import { buildSegment, type IndexedChunk } from './search/segment.ts';
 
@@ -22,6 +24,9 @@ export interface VaultParts {
   readonly store: Store;
   readonly codec: VaultCodec;
   readonly index: SearchIndex;
+  readonly items: Items;
+  /** The epoch to which new items belong. */
+  readonly epoch: number;
 }
 
 /** A document ready to be kept. */
@@ -30,7 +35,9 @@ export interface PreparedDocument {
   readonly contentHash: Uint8Array;
   readonly sizeBytes: number;
   readonly provenance: Provenance;
-  readonly extracted: ExtractedDocument;
+  readonly extracted: Omit<ExtractedDocument, 'text'>;
+  /** Size of the text that was extracted, bytes of UTF-8. */
+  readonly textBytes: number;
 }
 
 /** What became of a document: new, in place of an older one, already there, or a further name of the same content. */
@@ -77,7 +84,7 @@ export class Transaction {
     if (before !== undefined) await this.#unname(before, name);
     const same = await this.#document(id);
     const kept = same === undefined ? this.#create(id, document, nowMs) : this.#rename(same, name);
-    this.#put(documentKey(id), documentRecord.encode(kept));
+    if (same !== undefined) await this.#putDocument(kept);
     this.#put(this.#nameKey(name), id);
     if (before !== undefined) return { outcome: 'replaced', document: kept };
     return { outcome: same === undefined ? 'added' : 'named', document: kept };
@@ -127,8 +134,9 @@ export class Transaction {
   }
 
   #create(id: Uint8Array, document: PreparedDocument, nowMs: number): DocumentRecord {
-    const { name, provenance, contentHash, sizeBytes, extracted } = document;
+    const { name, provenance, contentHash, sizeBytes, textBytes, extracted } = document;
     const firstChunk = this.#nextChunk;
+    const item = this.#parts.items.create(firstChunk, this.#parts.epoch);
     const count = extracted.chunks.length;
     if (this.#head.chunks + this.#added.size + count > VAULT_CHUNKS_MAX) {
       throw tooMany(name, 'more passages than the vault has room for', VAULT_CHUNKS_MAX);
@@ -137,15 +145,19 @@ export class Transaction {
       const content = { title, text, ...provenance };
       const chunk: Chunk = { ...content, id: chunkId(content), document: id, ordinal, start, end };
       const number = this.#nextChunk++;
-      this.#put(chunkKey(number), chunkRecord.encode(chunk));
-      this.#put(chunkNumberKey(chunk.id, number), new Uint8Array(0));
+      this.#keep(chunkKey(number), item.seal(chunkKey(number), chunkRecord.encode(chunk)));
+      this.#keep(chunkNumberKey(chunk.id, number), new Uint8Array(0));
       this.#added.set(number, { number, title, text });
     }
     this.#documents++;
     const { mediaType } = extracted;
-    const textBytes = Buffer.byteLength(extracted.text);
     const sizes = { firstChunk, chunks: count, sizeBytes, textBytes, importedAtMs: nowMs };
-    return { ...provenance, ...sizes, id, mediaType, contentHash, names: [name] };
+    const kept = { ...provenance, ...sizes, id, mediaType, contentHash, names: [name] };
+    if (item.operation?.type === 'put') this.#keep(item.operation.key, item.operation.value);
+    this.#keep(documentKey(id), item.seal(documentKey(id), documentRecord.encode(kept)));
+    // A document without passages would leave its number to the next one.
+    if (count === 0) this.#nextChunk++;
+    return kept;
   }
 
   #rename(document: DocumentRecord, name: string): DocumentRecord {
@@ -158,23 +170,31 @@ export class Transaction {
   async #unname(document: DocumentRecord, name: string): Promise<void> {
     const names = document.names.filter((other) => other !== name);
     if (names.length > 0) {
-      this.#put(documentKey(document.id), documentRecord.encode({ ...document, names }));
+      await this.#putDocument({ ...document, names });
       return;
     }
     for (let number = document.firstChunk; number < document.firstChunk + document.chunks; number++) {
-      const stored = await this.#read(chunkKey(number));
+      const stored = await this.#open(chunkKey(number));
       invariant(stored !== undefined, 'a document has all its chunks');
       this.#delete(chunkKey(number));
       this.#delete(chunkNumberKey(chunkRecord.decode(stored).id, number));
       if (!this.#added.delete(number)) this.#removed.add(number);
     }
     this.#delete(documentKey(document.id));
+    this.#delete(itemKey(document.firstChunk));
+    this.#parts.items.drop(document.firstChunk);
     this.#documents--;
   }
 
   async #document(id: Uint8Array): Promise<DocumentRecord | undefined> {
-    const stored = await this.#read(documentKey(id));
+    const stored = await this.#open(documentKey(id));
     return stored === undefined ? undefined : documentRecord.decode(stored);
+  }
+
+  async #putDocument(document: DocumentRecord): Promise<void> {
+    const item = await this.#parts.items.reopen(document.firstChunk, this.#raw);
+    const key = documentKey(document.id);
+    this.#keep(key, item.seal(key, documentRecord.encode(document)));
   }
 
   #nameKey(name: string): Uint8Array {
@@ -182,14 +202,28 @@ export class Transaction {
   }
 
   async #read(key: Uint8Array): Promise<Uint8Array | undefined> {
-    const changed = this.#overlay.get(toHex(key));
-    if (changed?.type === 'del') return undefined;
-    const stored = changed?.value ?? (await this.#parts.store.get(key));
+    const stored = await this.#raw(key);
     return stored === undefined ? undefined : this.#parts.codec.open(key, stored);
   }
 
+  /** What belongs to an item. */
+  async #open(key: Uint8Array): Promise<Uint8Array | undefined> {
+    const stored = await this.#raw(key);
+    return stored === undefined ? undefined : this.#parts.items.open(key, stored, this.#raw);
+  }
+
+  readonly #raw = async (key: Uint8Array): Promise<Uint8Array | undefined> => {
+    const changed = this.#overlay.get(toHex(key));
+    if (changed?.type === 'del') return undefined;
+    return changed?.value ?? this.#parts.store.get(key);
+  };
+
   #put(key: Uint8Array, value: Uint8Array): void {
     this.#overlay.set(toHex(key), this.#sealed(key, value));
+  }
+
+  #keep(key: Uint8Array, value: Uint8Array): void {
+    this.#overlay.set(toHex(key), { type: 'put', key, value });
   }
 
   #delete(key: Uint8Array): void {

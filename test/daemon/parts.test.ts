@@ -1,17 +1,20 @@
-import { mkdirSync, mkdtempSync, rmSync, utimesSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, utimesSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
+import { openLevelStore } from '../../src/base/level-store.ts';
 import { type Log, silentLog } from '../../src/base/log.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
+import { openKeys } from '../../src/daemon/keys.ts';
 import { createKnownNames } from '../../src/daemon/known-names.ts';
 import { createLifecycle } from '../../src/daemon/lifecycle.ts';
 import { createLoopback } from '../../src/daemon/loopback.ts';
 import { findReceipt, newestReceipts, pruneReceipts, saveReceipt } from '../../src/daemon/receipts.ts';
 import { createVaultKeeper } from '../../src/daemon/vaults.ts';
+import { openVault } from '../../src/vault/vault.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sahara-parts-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -154,11 +157,12 @@ describe('vault keeper', () => {
   const provenance = { contributor: new Uint8Array(32), contribution: undefined, licence: '' };
 
   it('makes, keeps, reopens and removes vaults by name', async () => {
-    const keeper = createVaultKeeper({ clock: systemClock }, { folder });
+    const { vaults: secrets } = await openKeys(join(folder, 'keys'), undefined);
+    const keeper = createVaultKeeper({ clock: systemClock, secrets }, { folder });
     const vault = await keeper.create('notes');
     await vault.importDocument({ name: 'a.txt', bytes: Buffer.from('Camels walk far.'), provenance });
     await keeper.close();
-    const again = createVaultKeeper({ clock: systemClock }, { folder });
+    const again = createVaultKeeper({ clock: systemClock, secrets }, { folder });
     expect((await again.open('notes')).stats()).toMatchObject({ documents: 1 });
     await expect(again.create('notes')).rejects.toMatchObject({ code: 'vault-exists' });
     await expect(again.open('nots')).rejects.toMatchObject({
@@ -167,14 +171,45 @@ describe('vault keeper', () => {
     });
     await expect(again.create('../notes')).rejects.toMatchObject({ code: 'usage' });
     await again.remove('notes');
+    expect(await secrets.of('notes')).toBeUndefined();
     await expect(again.open('notes')).rejects.toMatchObject({ code: 'vault-unknown' });
     await again.close();
+  });
+
+  it('KNOW-118: seals a vault that was written open, once, whatever moment a crash chose', async () => {
+    const place = mkdtempSync(join(folder, 'open-'));
+    const { vaults: secrets } = await openKeys(join(place, '.keys'), undefined);
+    const store = await openLevelStore(join(place, 'old'));
+    const old = await openVault({ store, clock: systemClock });
+    await old.importDocument({ name: 'a.txt', bytes: Buffer.from('Quokkas hop.'), provenance });
+    await old.importDocument({ name: 'b.txt', bytes: Buffer.from('Quokkas hop.'), provenance });
+    const commitment = await old.commitment();
+    await old.close();
+    await store.close();
+    const keeper = createVaultKeeper({ clock: systemClock, secrets }, { folder: place });
+    const vault = await keeper.open('old');
+    expect(await vault.commitment()).toEqual(commitment);
+    expect((await vault.document('b.txt'))?.names.length).toBe(2);
+    await keeper.close();
+    expect(await keeper.names()).toEqual(['old']);
+    // A crash between the two renamings.
+    renameSync(join(place, 'old'), join(place, 'old.sealing'));
+    mkdirSync(join(place, 'old.open'));
+    const again = createVaultKeeper({ clock: systemClock, secrets }, { folder: place });
+    expect(await again.names()).toEqual(['old']);
+    expect(await (await again.open('old')).commitment()).toEqual(commitment);
+    await again.close();
+    const found = readdirSync(join(place, 'old')).map((file) =>
+      readFileSync(join(place, 'old', file), 'latin1'),
+    );
+    expect(found.join('').includes('uokka')).toBe(false);
   });
 
   it('refuses more than a home holds, which is no misuse of the command', async () => {
     const full = mkdtempSync(join(folder, 'full-'));
     for (let n = 0; n < 256; n++) mkdirSync(join(full, `vault-${n}`));
-    const keeper = createVaultKeeper({ clock: systemClock }, { folder: full });
+    const { vaults: secrets } = await openKeys(join(full, '.keys'), undefined);
+    const keeper = createVaultKeeper({ clock: systemClock, secrets }, { folder: full });
     await expect(keeper.create('more')).rejects.toMatchObject({
       code: 'home-full',
       kind: 'refused',
