@@ -18,6 +18,7 @@ export const FAULTS: ReadonlySet<string> = new Set(['answer-invalid', 'receipt-i
 export const MENDED_ONCE: ReadonlySet<string> = new Set([
   'voucher-stale',
   'voucher-insufficient',
+  'voucher-invalid',
   'expired',
   'not-yet-valid',
   'work-required',

@@ -152,20 +152,23 @@ function channelView(ledger: Ledger): ClaimedChannels {
     channel(id) {
       return ledger.read(({ channel }) => {
         const found = channel(id);
-        return found && infoOf(found);
+        return found && infoOf(found, ledger.head().height);
       });
     },
     between: (payer, payee) =>
       ledger
         .channelsOf(payer)
         .filter((channel) => equalBytes(channel.payer, payer) && equalBytes(channel.payee, payee))
-        .map(infoOf),
+        .map((channel) => infoOf(channel, ledger.head().height)),
   };
 }
 
-function infoOf(channel: Channel): ChannelInfo {
+function infoOf(channel: Channel, height: number): ChannelInfo {
   const { id, payer, payee, deposit, revision, claimed, state, withdrawal, lanes } = channel;
-  return { id, payer, payee, deposit, revision, claimed, state, leaving: withdrawal?.amount ?? 0n, lanes };
+  // A claim made now is in the next block at the earliest.
+  const voucherKeys = channel.voucherKeys.filter(({ until }) => until === undefined || until > height);
+  const leaving = withdrawal?.amount ?? 0n;
+  return { id, payer, payee, deposit, revision, claimed, state, leaving, lanes, voucherKeys };
 }
 
 async function draw(parts: WalletParts, client: LedgerClient, signal: AbortSignal): Promise<void> {

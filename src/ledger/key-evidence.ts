@@ -1,9 +1,10 @@
 /** Makes the key evidence of a bundle from a ledger that this node keeps, or that it asks as a light client. */
-import type { PublicKey } from '../protocol/ids.ts';
+import type { Hash, PublicKey } from '../protocol/ids.ts';
 import type { KeyEvidence, ProvedKeys } from '../protocol/key-evidence.ts';
 import { KEY_EVIDENCE_DIDS_MAX } from '../protocol/limits.ts';
 import { identityKey } from './identities.ts';
 import type { Ledger } from './ledger.ts';
+import { CHANNELS, stateKey } from './records.ts';
 import { IDENTITIES } from './records-identity.ts';
 
 /**
@@ -25,4 +26,17 @@ export async function keyEvidenceOf(
   });
   // Before the first block nobody is registered.
   return header === undefined || identities.length === 0 ? undefined : { header, identities };
+}
+
+/** The record of a channel, which names its voucher keys, now; `undefined` when there is none. Rejects like `Ledger.prove`. */
+export async function channelEvidenceOf(
+  ledger: Pick<Ledger, 'prove'>,
+  channel: Hash,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<KeyEvidence | undefined> {
+  const { header, entries } = await ledger.prove([stateKey(CHANNELS, channel)], options);
+  const [entry] = entries;
+  if (header === undefined || entry?.value === undefined) return undefined;
+  const proved = { channel, record: CHANNELS.schema.decode(entry.value), proof: entry.proof };
+  return { header, identities: [], channels: [proved] };
 }

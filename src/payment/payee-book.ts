@@ -20,9 +20,10 @@ import { ENDED_REMEMBERED } from './limits.ts';
 import type { HeldVoucher, Hold, PayeeLane } from './payee-lane.ts';
 import { PayeeLanes } from './payee-lanes.ts';
 import { type PayeeDraft, PayeeTicks } from './payee-ticks.ts';
-import type { ChannelView } from './ports.ts';
+import type { ChannelInfo, ChannelView } from './ports.ts';
 import { bookKey, type EndingRecord, endingRecord } from './records.ts';
 import { checkVoucher } from './voucher-check.ts';
+import { covers, type VoucherSigner, voucherSigner, voucherSignerLate } from './voucher-signer.ts';
 
 /** Parts of a payee's book. */
 export interface PayeeBookParts {
@@ -157,7 +158,7 @@ export class PayeeBook {
     }
     this.#running.add(name);
     try {
-      await this.#accept(lane, { signed: request.voucher, terms });
+      await this.#accept(lane, { signed: request.voucher, terms, channel, taken: request.taken === true });
       if (!lane.hasPlaceFor(request.agentAsset)) {
         throw new SaharaError('overloaded', { what: 'assets of the channel' });
       }
@@ -237,18 +238,43 @@ export class PayeeBook {
     return this.#journal.synced();
   }
 
-  async #accept(lane: PayeeLane, offered: HeldVoucher): Promise<void> {
+  async #accept(lane: PayeeLane, offered: OfferedVoucher): Promise<void> {
+    const { signed, terms, channel, taken } = offered;
     const held = lane.voucher?.signed;
-    if (held !== undefined && sameSigned(held, offered.signed)) return;
-    const stale = lane.faultOf(offered.terms);
-    if (stale) throw stale;
-    const { network, verifier } = this.#parts;
-    const fault = await verifier.check(network, 'voucher', lane.payer, offered.signed);
-    if (fault) throw new SaharaError('voucher-invalid', { reason: fault });
-    // Others may have been accepted while this signature was checked.
-    const overtaken = lane.faultOf(offered.terms);
-    if (overtaken) throw overtaken;
-    if (lane.accept(offered)) this.#journal.mark(lane);
+    if (held === undefined || !sameSigned(held, signed)) {
+      const stale = lane.faultOf(terms);
+      if (stale) throw stale;
+      const found = await voucherSignerLate(this.#parts, channel, signed);
+      if ('fault' in found) throw new SaharaError('voucher-invalid', { reason: found.fault });
+      const { signer } = found;
+      // The block that names this key as the present one may have come since the channel was read.
+      if (!taken && !covers(channel, signer)) await this.#demandPresent(channel.id, signer);
+      // Others may have been accepted while this signature was checked.
+      const overtaken = lane.faultOf(terms);
+      if (overtaken) throw overtaken;
+      if (lane.accept({ signed, terms, signer })) this.#journal.mark(lane);
+    }
+    // What is served is served on the highest voucher, whichever was offered.
+    if (!taken) await this.#demandHeld(lane, channel);
+  }
+
+  /** Throws `voucher-stale` unless the highest voucher of a lane is by a key that counts on. */
+  async #demandHeld(lane: PayeeLane, channel: ChannelInfo): Promise<void> {
+    const held = lane.voucher;
+    if (held === undefined) return;
+    if (held.signer !== undefined) {
+      if (!covers(channel, held.signer)) await this.#demandPresent(channel.id, held.signer);
+      return;
+    }
+    const found = await voucherSigner(this.#parts, channel, held.signed);
+    if ('fault' in found) throw replacedKey();
+    lane.know(held, found.signer);
+    if (!covers(channel, found.signer)) throw replacedKey();
+  }
+
+  async #demandPresent(id: Hash, signer: VoucherSigner): Promise<void> {
+    const channel = await this.#parts.channels.channel(id);
+    if (channel === undefined || !covers(channel, signer)) throw replacedKey();
   }
 
   #holdOf(lane: PayeeLane, hold: Hold, request: PayeeAdmission): PayeeHold {
@@ -286,7 +312,7 @@ export class PayeeBook {
     if (!equalBytes(channel.id, lane.channel) || terms.lane !== lane.lane) {
       throw new SaharaError('voucher-invalid', { reason: 'another channel than the call' });
     }
-    await this.#accept(lane, { signed: more.voucher, terms });
+    await this.#accept(lane, { signed: more.voucher, terms, channel, taken: false });
     const nowMs = this.#parts.clock.monotonicMs();
     lane.raise(hold, more.amountMax, { deposit: lane.availableIn(channel), nowMs });
   }
@@ -325,6 +351,18 @@ export class PayeeBook {
     lane.syncing = syncing;
     return syncing;
   }
+}
+
+/** A voucher with what it is taken for. */
+interface OfferedVoucher extends HeldVoucher {
+  readonly channel: ChannelInfo;
+  /** Its call was taken before a restart. */
+  readonly taken: boolean;
+}
+
+/** What a key signed that was replaced or revoked covers nothing more: its payer signs anew. */
+function replacedKey(): SaharaError {
+  return new SaharaError('voucher-stale', { reason: 'another key signs for this channel' });
 }
 
 /** Opens the book kept in `parts.store`. */

@@ -28,11 +28,14 @@ import { AGENT_ASSETS_RESERVED, LEASES_PER_CHANNEL_MAX, ROOTS_REMEMBERED } from 
 import { type OtherLane, PayeeRoom } from './payee-room.ts';
 import type { ChannelInfo } from './ports.ts';
 import { bookKey, earnedRecord, payeeLaneRecord, type ReleasedRecord } from './records.ts';
+import type { VoucherSigner } from './voucher-signer.ts';
 
 /** A voucher with what its payload says. */
 export interface HeldVoucher {
   readonly signed: Signed;
   readonly terms: Voucher;
+  /** Who signed it; absent while that is not known since a restart. */
+  readonly signer?: VoucherSigner;
 }
 
 /** What a lane is opened with. */
@@ -208,6 +211,11 @@ export class PayeeLane implements JournalSource {
     if (held !== undefined && offered.terms.sequence <= held.sequence) return false;
     this.#voucher = offered;
     return true;
+  }
+
+  /** Who signed the highest voucher is known now. */
+  know(voucher: HeldVoucher, signer: VoucherSigner): void {
+    if (this.#voucher === voucher) this.#voucher = { ...voucher, signer };
   }
 
   /** Holds up to `hold.amountMax`. Throws `voucher-insufficient`, `overloaded`. */

@@ -35,6 +35,7 @@ import { PayerVouchers } from './payer-vouchers.ts';
 import { PayerWithdrawals, type WantedWithdrawal } from './payer-withdrawals.ts';
 import type { ChannelInfo, ChannelView, PaymentPeer } from './ports.ts';
 import { bookKey, type EndingRecord, laneOfKey, openCallRecord, payerLaneRecord } from './records.ts';
+import type { VoucherKeyring } from './voucher-signer.ts';
 
 /** Parts of a payer's book. */
 export interface PayerBookParts {
@@ -48,6 +49,8 @@ export interface PayerBookParts {
   readonly network: string;
   /** The payer's key. */
   readonly operator: TickSigner;
+  /** Keys for the vouchers of single channels. Default: none, the payer's key signs all. */
+  readonly voucherKeys?: VoucherKeyring;
   /** Names questions to payees. Default: the system's. */
   readonly dice?: Dice;
   /** Runs a function at the end of the tick. Default: the end of the turn, before what it signs. */

@@ -21,6 +21,7 @@ import type { OpenCall, PayerOutcome, PayerReservation } from './payer-reservati
 import type { PayerVouchers } from './payer-vouchers.ts';
 import type { ChannelInfo, ChannelView } from './ports.ts';
 import { bookKey, type EndingRecord, endingRecord, leafRecord, openCallRecord } from './records.ts';
+import type { VoucherKeyring } from './voucher-signer.ts';
 
 /** Parts of the calls. */
 export interface PayerCallsParts {
@@ -34,6 +35,7 @@ export interface PayerCallsParts {
   readonly journal: Journal;
   readonly marks: PayerMarks;
   readonly vouchers: PayerVouchers;
+  readonly voucherKeys?: VoucherKeyring;
 }
 
 /** The calls of a payer that are under way, or whose end is unknown. */
@@ -99,6 +101,9 @@ export class PayerCalls {
         // A payee that counts otherwise is asked before the next voucher.
         const code = reason?.code;
         if (code === 'voucher-stale' || code === 'voucher-insufficient') call.lane.healed = false;
+        if (code === 'voucher-stale' || code === 'voucher-invalid') {
+          this.#parts.voucherKeys?.refused(call.lane.channel);
+        }
         this.close(call);
       },
       unknown: () => {

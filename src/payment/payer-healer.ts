@@ -13,6 +13,7 @@ import type { Hash, PublicKey } from '../protocol/ids.ts';
 import {
   receipt as receiptSchema,
   release as releaseSchema,
+  type Voucher,
   voucher as voucherSchema,
 } from '../protocol/payment.ts';
 import {
@@ -26,7 +27,8 @@ import { type CheckedEnding, checkEnding } from './ending-check.ts';
 import { STATE_ENDINGS_MAX } from './limits.ts';
 import type { PayerLane } from './payer-lane.ts';
 import type { OpenCall, PayerOutcome } from './payer-reservation.ts';
-import type { ChannelInfo, PaymentPeer } from './ports.ts';
+import type { ChannelInfo, ChannelView, PaymentPeer } from './ports.ts';
+import { covers, type VoucherKeyring, voucherSigner } from './voucher-signer.ts';
 
 /** Parts of a healer. */
 export interface HealerParts {
@@ -35,6 +37,9 @@ export interface HealerParts {
   readonly verifier: Verifier;
   readonly operator: TickSigner;
   readonly peer: PaymentPeer;
+  readonly channels: ChannelView;
+  /** Keys for the vouchers of single channels. Default: none. */
+  readonly voucherKeys?: VoucherKeyring;
   readonly dice?: Dice;
 }
 
@@ -94,13 +99,29 @@ export class PayerHealer {
 
   async #recall(lane: PayerLane, shown: Signed | undefined): Promise<void> {
     if (shown === undefined) return;
-    const { network, verifier, operator } = this.#parts;
     const terms = voucherSchema.decode(shown.payload);
     const fits =
-      terms.network === network && equalBytes(terms.channel, lane.channel) && terms.lane === lane.lane;
-    const fault = fits && (await verifier.check(network, 'voucher', operator.publicKey, shown));
-    if (!fits || fault) throw new SaharaError('voucher-invalid', { reason: 'shown by the payee' });
+      terms.network === this.#parts.network &&
+      equalBytes(terms.channel, lane.channel) &&
+      terms.lane === lane.lane;
+    if (!fits || !(await this.#isOwn(lane, terms, shown))) {
+      throw new SaharaError('voucher-invalid', { reason: 'shown by the payee' });
+    }
     lane.recall(terms.ceiling, terms.sequence);
+  }
+
+  /** Whether this payer signed a voucher that its payee shows, or may have. */
+  async #isOwn(lane: PayerLane, terms: Voucher, shown: Signed): Promise<boolean> {
+    const { operator, channels, voucherKeys } = this.#parts;
+    const channel = await channels.channel(lane.channel);
+    const payer = operator.publicKey;
+    const known = voucherKeys?.keysOf(lane.channel) ?? [];
+    const found = await voucherSigner(this.#parts, { payer, ...channel }, shown, known);
+    if ('fault' in found) return false;
+    if (channel !== undefined && covers(channel, found.signer)) return true;
+    if (found.signer === 'payer') return true;
+    // A former key may be a thief's: what it promised above the marks was not promised here, and is not promised again.
+    return terms.ceiling <= lane.marks.ceiling && terms.sequence <= lane.marks.sequence;
   }
 
   async #take(lane: PayerLane, ending: CallEnding): Promise<void> {

@@ -21,6 +21,8 @@ export interface ChannelInfo {
   readonly leaving: bigint;
   /** What was paid out lane by lane, grains. */
   readonly lanes: readonly { readonly lane: number; readonly paid: bigint }[];
+  /** Keys whose vouchers can be claimed besides the payer's; the one without `until` is the present one. Absent: none. */
+  readonly voucherKeys?: readonly { readonly key: PublicKey; readonly until?: number }[];
 }
 
 /** Whether the ledger pays a claim on `lane`: a channel has room for `LANES_MAX` lanes in all, those named among them. */

@@ -157,6 +157,8 @@ export interface Trust {
 export interface Verifier {
   /** What it asks who signs for a DID, and of certificates whether they were taken back. Absent: every DID is its own key. */
   readonly trust?: Trust;
+  /** The same for keys that are no DIDs: each is itself. Absent: this one. */
+  readonly plain?: Pick<Verifier, 'check'>;
   check(
     network: string,
     type: string,
@@ -231,6 +233,7 @@ export function createTrustedVerifier(verifier: Verifier, trust: Trust): Verifie
   };
   return {
     trust,
+    plain: verifier,
     check(network, type, did, message) {
       // Nothing more than a look in a map for who never registered another key.
       const own = trust.ready?.(did) === undefined && trust.signersOf(did, type) === undefined;
