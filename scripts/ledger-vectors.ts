@@ -13,6 +13,7 @@ import { dueToKeepers, dueToOwners, dueToParents } from '../src/protocol/revenue
 import { stateProof } from '../src/protocol/state-proof.ts';
 import type { Signer } from '../src/protocol/suite.ts';
 import { type Action, assetId, channelId } from '../src/protocol/transaction.ts';
+import { type PathAsset, type PathStep, playPaths } from '../test/ledger/path-world.ts';
 import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from '../test/ledger/support.ts';
 import { channelStory, evidenceVectors } from './ledger-channel-vectors.ts';
 import { identityVectors } from './ledger-identity-vectors.ts';
@@ -60,7 +61,71 @@ async function stateTree(): Promise<unknown> {
   };
 }
 
-function settlement(): unknown {
+/** Diamonds and lines of assets with and without bounties, collected along paths in more than one order. */
+const PATHS: readonly { readonly assets: readonly PathAsset[]; readonly steps: readonly PathStep[] }[] = [
+  {
+    assets: [
+      { parents: [], owners: [[0, 1_000_000]], bountyPpm: 10_000 },
+      {
+        parents: [[0, 400_000]],
+        owners: [
+          [1, 700_000],
+          [2, 300_000],
+        ],
+        bountyPpm: 0,
+      },
+      {
+        parents: [
+          [0, 100_001],
+          [1, 899_999],
+        ],
+        owners: [[2, 1_000_000]],
+        bountyPpm: 1,
+      },
+    ],
+    steps: [
+      { receives: 2, amount: '1000003' },
+      { keeper: 2, path: [2, 1, 0] },
+      { keeper: 0, path: [2, 1, 0] },
+      { receives: 1, amount: '999' },
+      { keeper: 1, path: [0, 1, 0, 0] },
+      { keeper: 1, path: [] },
+    ],
+  },
+  {
+    assets: [
+      {
+        parents: [],
+        owners: [
+          [0, 333_333],
+          [1, 333_333],
+          [2, 333_334],
+        ],
+        bountyPpm: 9_999,
+      },
+      { parents: [[0, 1_000_000]], owners: [[0, 1_000_000]], bountyPpm: 10_000 },
+    ],
+    steps: [
+      { receives: 1, amount: '1' },
+      { keeper: 2, path: [1, 0] },
+      { receives: 1, amount: '123456789' },
+      { receives: 0, amount: '7' },
+      { keeper: 1, path: [0, 1] },
+      { keeper: 0, path: [0] },
+    ],
+  },
+];
+
+async function paths(): Promise<unknown> {
+  const told = [];
+  for (const { assets, steps } of PATHS) {
+    const { moved, received, earned } = await playPaths(assets, steps);
+    told.push({ assets, steps: steps.map((step, i) => ({ ...step, moved: moved[i] })), received, earned });
+  }
+  return told;
+}
+
+async function settlement(): Promise<unknown> {
   const ids = [1, 2, 3].map((i) => new Uint8Array(32).fill(i));
   let lane: LaneRecord = { paid: 0n, total: 0n, parts: [], frozen: undefined };
   const claims = [];
@@ -94,10 +159,11 @@ function settlement(): unknown {
   );
   return {
     about:
-      'Splitting of claims over three assets in turn (LEDGER-20); cumulative dues of an asset (LEDGER-24, LEDGER-87).',
+      'Splitting of claims over three assets in turn (LEDGER-20); cumulative dues of an asset (LEDGER-24, LEDGER-87); assets collected along paths, whose keepers get the bounties (LEDGER-88).',
     claims,
     shares: { parentsPpm: parents.map(({ ppm }) => ppm), ownersPpm: owners.map(({ ppm }) => ppm) },
     collects,
+    paths: await paths(),
   };
 }
 

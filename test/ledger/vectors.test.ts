@@ -16,6 +16,7 @@ import {
 } from '../../src/protocol/evidence-channel.ts';
 import { dueToKeepers, dueToOwners, dueToParents } from '../../src/protocol/revenue.ts';
 import { stateProof, verifyStateProof } from '../../src/protocol/state-proof.ts';
+import { type PathAsset, type PathStep, playPaths } from './path-world.ts';
 import { Bench, suite } from './support.ts';
 
 function vectors<T>(name: string): T {
@@ -75,6 +76,12 @@ interface Settlement {
     readonly owners: readonly string[];
     readonly bounty: string;
   }[];
+  readonly paths: readonly {
+    readonly assets: readonly PathAsset[];
+    readonly steps: readonly (PathStep & { readonly moved: string })[];
+    readonly received: readonly string[];
+    readonly earned: readonly string[];
+  }[];
 }
 
 test('LEDGER-20 LEDGER-24 LEDGER-87: splitting and dues', () => {
@@ -97,6 +104,15 @@ test('LEDGER-20 LEDGER-24 LEDGER-87: splitting and dues', () => {
     const all = { parents, owners, bounty: due.bountyPpm };
     expect(dueToOwners(BigInt(due.received), all).map(String)).toEqual(due.owners);
     expect(String(dueToKeepers(BigInt(due.received), all))).toBe(due.bounty);
+  }
+});
+
+test('LEDGER-87 LEDGER-88: paths, and who collects them', async () => {
+  const { paths } = vectors<Settlement>('settlement');
+  expect(paths.length).toBeGreaterThan(0);
+  for (const { assets, steps, received, earned } of paths) {
+    const moved = steps.map((step) => step.moved);
+    expect(await playPaths(assets, steps)).toEqual({ moved, received, earned });
   }
 });
 

@@ -812,6 +812,43 @@ def grown(leaves):
     left = 1 << (len(leaves) - 1).bit_length() - 1
     return H(b'\x01', grown(leaves[:left]), grown(leaves[left:]))
 
+def dues(received, parents, owners, bounty):
+    # LEDGER-24 and LEDGER-87
+    m, k = 10 ** 6, sum(parents)
+    kept = [received * (m - k) * (m - bounty) * ppm // m ** 3 for ppm in owners]
+    return [received * ppm // m for ppm in parents], kept, received * (m - k) * bounty // m ** 2
+
+def split(c, before):
+    # LEDGER-20
+    owed = [int(a) - b for a, b in zip(c['amounts'], before)]
+    given = share_out(int(c['payment']), owed)
+    must(given == [int(x) for x in c['credits']])
+    return [b + g for b, g in zip(before, given)]
+
+def path(c):
+    # LEDGER-88: people are numbers; an asset keeps what it received and what it gave to parents, owners and keepers
+    received, given = [0] * len(c['assets']), [None] * len(c['assets'])
+    earned = [0, 0, 0]
+    for step in c['steps']:
+        moved = 0
+        if 'receives' in step:
+            moved = int(step['amount'])
+            received[step['receives']] += moved
+        for at in step.get('path', []):
+            a = c['assets'][at]
+            owed = dues(received[at], [p for _, p in a['parents']], [p for _, p in a['owners']], a['bountyPpm'])
+            old = given[at] or ([0] * len(owed[0]), [0] * len(owed[1]), 0)
+            up, out, kept = [x - y for x, y in zip(owed[0], old[0])], [x - y for x, y in zip(owed[1], old[1])], owed[2] - old[2]
+            for (parent, _), n in zip(a['parents'], up):
+                received[parent] += n
+            for (who, _), n in zip(a['owners'], out):
+                earned[who] += n
+            earned[step['keeper']] += kept
+            given[at] = owed
+            moved += sum(up) + sum(out) + kept
+        must(moved == int(step['moved']))
+    must(received == [int(x) for x in c['received']] and earned == [int(x) for x in c['earned']])
+
 class Keys:
     """LEDGER-70 to LEDGER-77: records as lists, in the order of their fields."""
     def __init__(self, v):
@@ -948,6 +985,18 @@ for case in IDENTITIES['steps']:
     held = [KEYS.known.get(hx(did)) for did in IDENTITIES['dids']]
     want = [None if r is None else decode(hx(r)) for r in case['records']]
     expect(f"identities: {case['name']}", True, lambda: must((code, held) == (case['code'], want)))
+SETTLEMENT = vectors('ledger/settlement')
+credited = [0, 0, 0]
+for case in SETTLEMENT['claims']:
+    def attempt():
+        global credited
+        credited = split(case, credited)
+    expect('a payment', True, attempt)
+for case in SETTLEMENT['collects']:
+    owed = dues(int(case['received']), SETTLEMENT['shares']['parentsPpm'], SETTLEMENT['shares']['ownersPpm'], case['bountyPpm'])
+    expect('dues', True, lambda: must(owed == ([int(x) for x in case['parents']], [int(x) for x in case['owners']], int(case['bounty']))))
+for case in SETTLEMENT['paths']:
+    expect('a path', True, lambda: path(case))
 STAKE = vectors('ledger/stake')
 for case in STAKE['offences']:
     expect('an offence', True, lambda: offence(case))
