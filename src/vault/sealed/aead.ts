@@ -1,5 +1,5 @@
 /** AES-256-GCM with a random nonce in front and the tag behind: `nonce(12) ciphertext tag(16)`. */
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import type { Dice } from '../../base/random.ts';
 
 const NONCE_BYTES = 12;
@@ -11,7 +11,7 @@ export const SEALED_EXTRA_BYTES: number = NONCE_BYTES + TAG_BYTES;
 /** `plain` sealed under `key` (32 bytes); `context` is authenticated with it. */
 export function seal(key: Uint8Array, context: Uint8Array, plain: Uint8Array, dice: Dice): Uint8Array {
   const nonce = dice.bytes(NONCE_BYTES);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce);
+  const cipher = createCipheriv('aes-256-gcm', prepared(key), nonce);
   cipher.setAAD(context);
   const sealed = new Uint8Array(plain.length + SEALED_EXTRA_BYTES);
   sealed.set(nonce);
@@ -25,7 +25,7 @@ export function seal(key: Uint8Array, context: Uint8Array, plain: Uint8Array, di
 export function open(key: Uint8Array, context: Uint8Array, sealed: Uint8Array): Uint8Array | undefined {
   if (sealed.length < SEALED_EXTRA_BYTES) return undefined;
   const end = sealed.length - TAG_BYTES;
-  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, NONCE_BYTES), {
+  const decipher = createDecipheriv('aes-256-gcm', prepared(key), sealed.subarray(0, NONCE_BYTES), {
     authTagLength: TAG_BYTES,
   });
   decipher.setAAD(context);
@@ -37,4 +37,13 @@ export function open(key: Uint8Array, context: Uint8Array, sealed: Uint8Array): 
   } catch {
     return undefined;
   }
+}
+
+const known = new WeakMap<Uint8Array, KeyObject>();
+
+/** The key as the library wants it: making that anew each time costs more than sealing a passage. */
+function prepared(key: Uint8Array): KeyObject {
+  const kept = known.get(key) ?? createSecretKey(key);
+  known.set(key, kept);
+  return kept;
 }

@@ -1,6 +1,6 @@
 /** The sorted terms of a segment, front-coded in blocks: how often each occurs, and where its postings stand. */
-import { fromUtf8, utf8 } from '../../base/bytes.ts';
-import { VarintReader, VarintWriter } from './varint.ts';
+import { fromUtf8 } from '../../base/bytes.ts';
+import { textBytes, VarintReader, VarintWriter } from './varint.ts';
 
 /** A term and how many chunks of the segment held it when it was written. */
 export interface DictionaryEntry {
@@ -36,18 +36,16 @@ export function encodeTerms(entries: readonly PlacedEntry[]): Uint8Array {
   writer.uint(entries.length);
   writer.uint(entries[0]?.postingsAt ?? 0);
   writer.uint(entries[0]?.positionsAt ?? 0);
-  let last = new Uint8Array(0);
+  let last = '';
   for (const { term, chunks, postingsBytes, positionsBytes } of entries) {
-    const bytes = utf8(term);
-    let shared = 0;
-    while (shared < last.length && shared < bytes.length && last[shared] === bytes[shared]) shared++;
-    writer.uint(shared);
-    writer.uint(bytes.length - shared);
-    writer.raw(bytes.subarray(shared));
+    const shared = sharedStart(last, term);
+    // What is shared is counted in bytes and never ends inside a character.
+    writer.uint(textBytes(term.slice(0, shared)));
+    writer.text(term.slice(shared));
     writer.uint(chunks);
     writer.uint(postingsBytes);
     writer.uint(positionsBytes);
-    last = new Uint8Array(bytes);
+    last = term;
   }
   return writer.finish();
 }
@@ -118,6 +116,14 @@ export function entryOf(entries: readonly PlacedEntry[], term: string): PlacedEn
     else high = middle - 1;
   }
   return undefined;
+}
+
+/** How many code units two terms begin with alike, without half of a surrogate pair. */
+function sharedStart(a: string, b: string): number {
+  let shared = 0;
+  while (shared < a.length && shared < b.length && a.charCodeAt(shared) === b.charCodeAt(shared)) shared++;
+  const unit = shared > 0 ? a.charCodeAt(shared - 1) : 0;
+  return unit >= 0xd800 && unit <= 0xdbff ? shared - 1 : shared;
 }
 
 /** Code units rank as UTF-8 would rank them: surrogates stand for characters above every other. */

@@ -2,7 +2,7 @@
 import type { StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
 import { directoryKey, lengthsKey, pageKey, termsKey, tombstonesKey } from '../keys.ts';
-import { scanTerms } from '../text/words.ts';
+import { scanWords } from '../text/words.ts';
 import {
   compareTerms,
   DICTIONARY_BLOCK_TERMS,
@@ -54,13 +54,7 @@ export function buildSegment(
   }
   const operations: StoreOperation[] = [];
   const writer = new SegmentWriter(segment, codec, (operation) => operations.push(operation));
-  for (const [term, occurrences] of tokens.byTerm()) {
-    for (const { index, inText, inTitle, positions } of occurrences) {
-      writer.add(chunks[index]?.number ?? 0, inText, inTitle);
-      writer.addPositions(positions);
-    }
-    writer.close(term);
-  }
+  tokens.write(writer, (index) => chunks[index]?.number ?? 0);
   writer.finish(lengths);
   return { operations, lengths };
 }
@@ -87,18 +81,14 @@ export class SegmentWriter {
     this.#positionsPages = pages('positions');
   }
 
-  /** One chunk of the present term, in rising order; its positions follow by `addPositions` or `addStored`. */
+  /** One chunk of the present term, in rising order; its positions come by `addPosition` or `addStored`. */
   add(chunk: number, inText: number, inTitle: number): void {
     this.#postings.add(chunk, inText, inTitle);
   }
 
-  addPositions(positions: readonly number[]): void {
-    let last = 0;
-    for (let i = 0; i < positions.length && i < OCCURRENCES_MAX; i++) {
-      const position = positions[i] ?? 0;
-      this.#positions.uint(position - last);
-      last = position;
-    }
+  /** One more position, as the difference from the chunk's last one. */
+  addPosition(difference: number): void {
+    this.#positions.uint(difference);
   }
 
   /** Positions in their stored form. */
@@ -198,19 +188,13 @@ function sealed(codec: VaultCodec, key: Uint8Array, value: Uint8Array): StoreOpe
   return { type: 'put', key, value: codec.seal(key, value) };
 }
 
-interface Occurrences {
-  /** Position of the chunk among those of the list. */
-  readonly index: number;
-  readonly inText: number;
-  readonly inTitle: number;
-  readonly positions: readonly number[];
-}
-
 const IN_TITLE = 0xffff_ffff;
 
 /** All tokens of some chunks in flat arrays, given back term by term: millions of small objects would cost more. */
 class TokenList {
   readonly #terms = new Map<string, number>();
+  /** Numbers of the terms of each word that was seen. */
+  readonly #words = new Map<string, readonly number[]>();
   readonly #counts: number[] = [];
   #term = new Uint32Array(4096);
   #chunk = new Uint32Array(4096);
@@ -220,19 +204,19 @@ class TokenList {
   /** Adds a text; answers how many tokens it has. */
   addText(chunk: number, text: string): number {
     const before = this.#length;
-    scanTerms(text, (term, position) => this.#push(term, chunk, position));
+    scanWords(text, (word, terms, position) => this.#push(this.#idsOf(word, terms), chunk, position));
     return this.#length - before;
   }
 
   /** The same for a title, whose positions do not count. */
   addTitle(chunk: number, title: string): number {
     const before = this.#length;
-    scanTerms(title, (term) => this.#push(term, chunk, IN_TITLE));
+    scanWords(title, (word, terms) => this.#push(this.#idsOf(word, terms), chunk, IN_TITLE));
     return this.#length - before;
   }
 
-  /** Every term in byte order with its chunks in theirs. */
-  *byTerm(): Generator<readonly [term: string, occurrences: Iterable<Occurrences>]> {
+  /** Writes every term in byte order with its chunks in theirs. */
+  write(writer: SegmentWriter, numberOf: (chunk: number) => number): void {
     const starts = new Uint32Array(this.#counts.length + 1);
     for (const [id, count] of this.#counts.entries()) starts[id + 1] = (starts[id] ?? 0) + count;
     const next = starts.slice();
@@ -243,43 +227,63 @@ class TokenList {
       order[to] = at;
       next[id] = to + 1;
     }
-    const sorted = [...this.#terms].sort(([a], [b]) => compareTerms(a, b));
-    for (const [term, id] of sorted) {
-      yield [term, this.#occurrences(order.subarray(starts[id], starts[id + 1]))];
+    for (const term of sortTerms([...this.#terms.keys()])) {
+      const id = this.#terms.get(term) ?? 0;
+      this.#writeTerm(order.subarray(starts[id], starts[id + 1]), writer, numberOf);
+      writer.close(term);
     }
   }
 
-  *#occurrences(places: Uint32Array): Generator<Occurrences> {
+  #writeTerm(places: Uint32Array, writer: SegmentWriter, numberOf: (chunk: number) => number): void {
     for (let at = 0; at < places.length; ) {
       const index = this.#chunk[places[at] ?? 0] ?? 0;
-      const positions: number[] = [];
-      let inTitle = 0;
+      let [inText, inTitle, last] = [0, 0, 0];
       for (; at < places.length && this.#chunk[places[at] ?? 0] === index; at++) {
         const position = this.#position[places[at] ?? 0] ?? 0;
         if (position === IN_TITLE) inTitle++;
-        else positions.push(position);
+        else if (inText < OCCURRENCES_MAX) {
+          writer.addPosition(position - last);
+          last = position;
+          inText++;
+        }
       }
-      yield { index, inText: positions.length, inTitle, positions };
+      writer.add(numberOf(index), inText, inTitle);
     }
   }
 
-  #push(term: string, chunk: number, position: number): void {
-    let id = this.#terms.get(term);
-    if (id === undefined) {
-      id = this.#terms.size;
-      this.#terms.set(term, id);
-      this.#counts.push(0);
-    }
-    if (this.#length === this.#term.length) {
-      this.#term = doubled(this.#term);
-      this.#chunk = doubled(this.#chunk);
-      this.#position = doubled(this.#position);
-    }
-    this.#counts[id] = (this.#counts[id] ?? 0) + 1;
-    this.#term[this.#length] = id;
-    this.#chunk[this.#length] = chunk;
-    this.#position[this.#length++] = position;
+  #idsOf(word: string, terms: (word: string) => readonly string[]): readonly number[] {
+    const known = this.#words.get(word);
+    if (known !== undefined) return known;
+    const ids = terms(word).map((term) => {
+      const id = this.#terms.get(term) ?? this.#terms.size;
+      if (id === this.#terms.size) {
+        this.#terms.set(term, id);
+        this.#counts.push(0);
+      }
+      return id;
+    });
+    this.#words.set(word, ids);
+    return ids;
   }
+
+  #push(ids: readonly number[], chunk: number, position: number): void {
+    for (const id of ids) {
+      if (this.#length === this.#term.length) {
+        this.#term = doubled(this.#term);
+        this.#chunk = doubled(this.#chunk);
+        this.#position = doubled(this.#position);
+      }
+      this.#counts[id] = (this.#counts[id] ?? 0) + 1;
+      this.#term[this.#length] = id;
+      this.#chunk[this.#length] = chunk;
+      this.#position[this.#length++] = position;
+    }
+  }
+}
+
+/** Terms in byte order. Code units are in that order too, and compared faster, unless there are surrogates. */
+function sortTerms(terms: string[]): string[] {
+  return terms.some((term) => /[\ud800-\udfff]/.test(term)) ? terms.sort(compareTerms) : terms.sort();
 }
 
 function doubled(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {

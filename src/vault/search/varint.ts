@@ -30,9 +30,15 @@ export class VarintWriter {
 
   /** A text with its length in bytes before it. */
   text(text: string): void {
-    const encoded = utf8(text);
-    this.uint(encoded.length);
-    this.raw(encoded);
+    if (!isAscii(text)) {
+      const encoded = utf8(text);
+      this.uint(encoded.length);
+      this.raw(encoded);
+      return;
+    }
+    this.uint(text.length);
+    this.#reserve(text.length);
+    for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i);
   }
 
   /** Begins anew in the same memory: what `finish` gave before is overwritten. */
@@ -90,6 +96,16 @@ export class VarintReader {
   rest(): Uint8Array {
     return this.raw(this.#bytes.length - this.#offset);
   }
+}
+
+/** Bytes of a text in UTF-8. */
+export function textBytes(text: string): number {
+  return isAscii(text) ? text.length : utf8(text).length;
+}
+
+function isAscii(text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+  return true;
 }
 
 function corrupt(): SaharaError {

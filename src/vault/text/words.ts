@@ -34,25 +34,35 @@ export function analyse(text: string): Token[] {
 }
 
 /** Calls `visit` with every index term of `text` in the order of `analyse`, without an object for each. */
-export function scanTerms(text: string, visit: (term: string, position: number) => void): void {
+function scanTerms(text: string, visit: (term: string, position: number) => void): void {
+  scanWords(text, (word, terms, position) => {
+    for (const term of terms(word)) visit(term, position);
+  });
+}
+
+/**
+ * Calls `visit` with every indexed word of `text`, what gives its terms (which depend on the word alone), and its
+ * position. Of a run of East Asian characters each pair of neighbours is a word.
+ */
+export function scanWords(
+  text: string,
+  visit: (word: string, terms: (word: string) => readonly string[], position: number) => void,
+): void {
   let position = 0;
-  const word = (found: string): void => {
-    for (const { text: run, eastAsian } of runsOf(found)) {
-      if (eastAsian) {
-        position = visitBigrams(run, position, visit);
-      } else {
-        for (const term of termsOf(run)) visit(term, position);
-        position++;
-      }
-    }
-  };
-  if (/[^\p{ASCII}]/u.test(text)) for (const [found] of withoutMarks(text).matchAll(WORD)) word(found);
-  else {
-    asciiWords(text, (found) => {
-      for (const term of termsOf(found)) visit(term, position);
-      position++;
-    });
+  if (!/[^\p{ASCII}]/u.test(text)) {
+    asciiWords(text, (found) => visit(found, termsOf, position++));
+    return;
   }
+  for (const [found] of withoutMarks(text).matchAll(WORD)) {
+    for (const { text: run, eastAsian } of runsOf(found)) {
+      if (eastAsian) position = visitBigrams(run, position, (pair, at) => visit(pair, asItIs, at));
+      else visit(run, termsOf, position++);
+    }
+  }
+}
+
+function asItIs(word: string): readonly string[] {
+  return [word];
 }
 
 const APOSTROPHE = 0x27;
