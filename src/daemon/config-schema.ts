@@ -28,6 +28,8 @@ export interface Config {
     readonly genesis: string;
     readonly searchMs: number;
     readonly closeDelayBlocks: number;
+    readonly transactionFee: string;
+    readonly epochBlocks: number;
   };
   readonly ledger: {
     readonly mode: 'auto' | 'light' | 'full';
@@ -140,6 +142,17 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
         .default(3600)
         .describe(
           'Where this peer creates the network: blocks between the request to close a channel and its end, one a second. A payee that stays away for longer loses what it has not claimed.',
+        ),
+      transactionFee: amount('0').describe(
+        'Where this peer creates the network: what every transaction costs. With a fee nobody draws free money: all there is begins with this peer, and it pays the others. SAHARA.',
+      ),
+      epochBlocks: z
+        .int()
+        .min(1)
+        .max(1_000_000_000)
+        .default(3600)
+        .describe(
+          'Where this peer creates the network: blocks after which what fees put aside is shared as rewards.',
         ),
     })
     .prefault({}),

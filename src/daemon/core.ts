@@ -161,11 +161,12 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
 export async function startCore(ground: Ground, life: Lifecycle, options: StartOptions): Promise<Core> {
   const { clock, dice, log, config, home, keys, storeOf } = ground;
   const { bootstrap, mdns } = config.mesh;
-  const { name, genesis: file, searchMs, closeDelayBlocks } = config.network;
+  const { name, genesis: file, searchMs, closeDelayBlocks, epochBlocks, transactionFee } = config.network;
+  const rules = { closeDelayBlocks, epochBlocks, transactionFee: parseAmount(transactionFee) ?? 0n };
   const mark = createFileMark(home.headMark);
   const choice = await chooseNetwork(
     { store: storeOf('network'), mark, operator: keys.operator.publicKey, log, clock, dice },
-    { name, file, searchMs, closeDelayBlocks, bootstrap, mdns: mdns && !config.mesh.private, ...options },
+    { name, file, searchMs, rules, bootstrap, mdns: mdns && !config.mesh.private, ...options },
   );
   const { network } = choice;
   const peer = createSigner(keys.peerSeed).publicKey;

@@ -14,9 +14,10 @@ import { createGenesis, genesisFault } from '../ledger/genesis.ts';
 import { type HeadMark, lostBlocks } from '../ledger/mark.ts';
 import type { Mesh } from '../mesh/interface.ts';
 import { createMesh } from '../mesh/mesh.ts';
-import { genesis, networkOf } from '../protocol/block.ts';
+import { type Genesis, genesis, type LedgerParameters, networkOf } from '../protocol/block.ts';
 import { GENESIS_BYTES_MAX } from '../protocol/bundle.ts';
 import type { PublicKey } from '../protocol/ids.ts';
+import { GRAINS_MAX } from '../protocol/schema.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 
 /** The libp2p protocol under which peers hand out their network's genesis. */
@@ -55,8 +56,8 @@ export interface GenesisOptions {
   readonly mdns: boolean;
   /** How long to look around when there is no bootstrap list, milliseconds. */
   readonly searchMs: number;
-  /** Blocks between the request to close a channel and its end, in a network that is created here. */
-  readonly closeDelayBlocks: number;
+  /** Rules of a network that is created here. */
+  readonly rules: Pick<LedgerParameters, 'closeDelayBlocks' | 'transactionFee' | 'epochBlocks'>;
   /** Tells a person what is being waited for. */
   readonly tell: (text: string) => void;
   readonly signal: AbortSignal;
@@ -112,12 +113,17 @@ function named(bytes: Uint8Array): { readonly genesis: Uint8Array; readonly netw
   return { genesis: bytes, network: networkOf(nativeSuite, bytes) };
 }
 
-function created(parts: GenesisParts, options: GenesisOptions): NetworkChoice {
+function created(parts: GenesisParts, { name, rules }: GenesisOptions): NetworkChoice {
   const made = createGenesis(
     { sequencer: parts.operator, createdAtMs: parts.clock.nowMs() },
-    { name: options.name, parameters: { closeDelayBlocks: options.closeDelayBlocks } },
+    { name, parameters: rules, ...(rules.transactionFee > 0n && moneyOf(parts.operator)) },
   );
   return { ...named(genesis.encode(made)), origin: 'created' };
+}
+
+/** Who has nothing cannot pay the fee of drawing from a faucet, so all money begins with who creates the network. */
+function moneyOf(owner: PublicKey): Pick<Genesis, 'accounts' | 'faucet'> {
+  return { accounts: [{ owner, balance: GRAINS_MAX / 2n }], faucet: undefined };
 }
 
 async function find(parts: GenesisParts, options: GenesisOptions): Promise<NetworkChoice | undefined> {

@@ -12,6 +12,7 @@ import { prefixed, type Store } from '../base/store.ts';
 import { createEmbeddedLedger, type EmbeddedLedgerParts } from '../ledger/engines/embedded.ts';
 import type { BlockEvent, Ledger } from '../ledger/ledger.ts';
 import { createLightClient, type LightClient } from '../ledger/light/client.ts';
+import type { Equivocation } from '../ledger/light/headers.ts';
 import { createLightLedger, type LightLedger, type LightReport } from '../ledger/light/ledger.ts';
 import type { HeadMark } from '../ledger/mark.ts';
 import type { LedgerNetwork } from '../ledger/network.ts';
@@ -49,6 +50,8 @@ export interface HomeLedger {
   readonly ledger: Ledger;
   /** How a light ledger stands; `undefined` where the whole is kept. */
   report(): LightReport | undefined;
+  /** Two headers of one height that the sequencer signed, where a light ledger came upon them. */
+  evidence(): Equivocation | undefined;
   /**
    * Has the whole ledger kept from now on; resolves with its height once it is as far as what was known, or with
    * `undefined` when it was kept already. Nothing is lost if it fails. Throws `config-invalid` where the configuration
@@ -149,6 +152,10 @@ class Switching implements HomeLedger {
 
   report(): LightReport | undefined {
     return this.#light?.report();
+  }
+
+  evidence(): Equivocation | undefined {
+    return this.#light?.evidence();
   }
 
   async keepWhole({ signal }: { readonly signal: AbortSignal }): Promise<number | undefined> {

@@ -90,6 +90,12 @@ export type StakeAction =
   | ReportDoubleSigningAction
   | CollectRewardAction;
 
+/** Two headers, as they are reported; a file of evidence holds this record. */
+export const twoHeaders: Schema<Omit<ReportDoubleSigningAction, 'type'>> = record('report-double-signing', {
+  first: signed,
+  second: signed,
+});
+
 /** The wire forms of these actions with their numbers. */
 export const STAKE_ACTIONS: {
   readonly bond: readonly [40, Schema<Omit<BondAction, 'type'>>];
@@ -105,6 +111,6 @@ export const STAKE_ACTIONS: {
   delegate: [42, record('delegate', { did: bytes(32), role: bondRole, amount: grains })],
   undelegate: [43, record('undelegate', { did: bytes(32), role: bondRole, amount: grains })],
   'release-bond': [44, record('release-bond', { did: bytes(32), role: bondRole, owner: bytes(32) })],
-  'report-double-signing': [45, record('report-double-signing', { first: signed, second: signed })],
+  'report-double-signing': [45, twoHeaders],
   'collect-reward': [46, record('collect-reward', { epoch: uint(), did: bytes(32) })],
 };

@@ -107,7 +107,14 @@ it('a home whose store lost its network neither adopts nor begins another (LEDGE
     dice: systemDice,
   };
   const options = {
-    ...{ name: 'local', file: '', searchMs: 0, closeDelayBlocks: 10, bootstrap: [], mdns: false },
+    ...{
+      name: 'local',
+      file: '',
+      searchMs: 0,
+      rules: { closeDelayBlocks: 10, transactionFee: 0n, epochBlocks: 10 },
+      bootstrap: [],
+      mdns: false,
+    },
     ...{ tell: () => {}, signal: new AbortController().signal },
   };
   await expect(chooseNetwork(parts, options)).rejects.toMatchObject({ code: 'store-corrupt' });

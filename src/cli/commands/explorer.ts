@@ -1,5 +1,7 @@
-/** `ledger block`, `transaction`, `account`, `channel`, `find`, `assets`, `search`: what stands in the ledger. */
+/** `ledger block`, `transaction`, `account`, `channel`, `find`, `assets`, `search`, `evidence`: what stands in the ledger. */
+import { writeFile } from 'node:fs/promises';
 import { systemClock } from '../../base/clock.ts';
+import { SaharaError } from '../../base/errors.ts';
 import type { TransactionRow } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
 import { amount, showTable } from '../show.ts';
@@ -40,6 +42,15 @@ export const explorerCommands: CommandGroup = (ledger, run) => {
     .argument('<id>', 'its whole id')
     .addHelpText('after', '\nExample:\n  $ sahara ledger channel 3f2a...')
     .action(run(showChannel));
+  ledger
+    .command('evidence')
+    .description('write two headers of one height that the sequencer signed, where this peer came upon them')
+    .argument('<file>', 'where to')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sahara ledger evidence two-headers.evidence\n\nA peer that is not halted brings it to the ledger: `sahara stake report-double-signing`.',
+    )
+    .action(run(writeEvidence));
   ledger
     .command('find')
     .description('transactions of somebody, of a kind, or about an asset or a channel, the latest first')
@@ -108,6 +119,17 @@ async function showBlock(app: App, height: string): Promise<void> {
     app.terminal.line();
     showTransactions(app, report.rows);
   });
+}
+
+async function writeEvidence(app: App, file: string): Promise<void> {
+  const { evidence } = await app.client.call('ledger.evidence', {}, { signal: app.signal });
+  if (evidence === undefined)
+    throw new SaharaError('usage', {
+      reason: 'This peer knows of no two headers of one height',
+      next: 'A light peer keeps them as soon as it comes upon them, and `sahara status` says so',
+    });
+  await writeFile(file, Buffer.from(evidence, 'base64'));
+  app.terminal.result({ file }, () => app.terminal.line(`Wrote two headers of one height to ${file}.`));
 }
 
 async function showTransaction(app: App, id: string): Promise<void> {

@@ -1,4 +1,6 @@
 /** `stake`, `rewards`, `fees`: money behind roles, what it earns, and what everything costs. */
+import { readFile } from 'node:fs/promises';
+import { SaharaError } from '../../base/errors.ts';
 import type {
   BondRow,
   DelegationRow,
@@ -65,6 +67,14 @@ export const stakeCommands: CommandGroup = (program, run) => {
     .argument('[did]', 'whose; yours when left out')
     .addHelpText('after', '\nExample:\n  $ sahara stake release')
     .action(run(release));
+  stake
+    .command('report-double-signing')
+    .description(
+      'bring two headers of one height that one proposer signed; it pays for that, and you get a part',
+    )
+    .argument('<file>', 'what `sahara ledger evidence` wrote')
+    .addHelpText('after', '\nExample:\n  $ sahara stake report-double-signing two-headers.evidence')
+    .action(run(report));
   program
     .command('rewards')
     .description('what you earned out of fees as a provider, and by which claims')
@@ -183,6 +193,19 @@ async function release(app: App, did: string | undefined): Promise<void> {
   await tellFee(app);
   const input = did === undefined ? {} : { did };
   await reply(app, () => app.client.call('stake.release', input, { signal: app.signal }));
+}
+
+async function report(app: App, path: string): Promise<void> {
+  const file = await readFile(path).catch((error: unknown) => {
+    throw new SaharaError('file-missing', { path }, { cause: error });
+  });
+  await tellFee(app);
+  const stop = app.terminal.progress('Waiting for the ledger');
+  const evidence = file.toString('base64');
+  const answer = await app.client.call('stake.report', { evidence }, { signal: app.signal }).finally(stop);
+  app.terminal.result(answer, () =>
+    app.terminal.line(`Proved: it cost ${amount(answer.moved)} of what stood behind who signed both.`),
+  );
 }
 
 async function reply(app: App, call: () => Promise<StakeReply>): Promise<void> {

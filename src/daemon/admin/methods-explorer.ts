@@ -97,6 +97,8 @@ export interface ExplorerMethods {
     input: { readonly transaction: string };
     output: { readonly id: string; readonly height: number };
   };
+  /** Two headers of one height that the sequencer signed, as `stake.report` takes them, in base64; absent: none are known here. */
+  'ledger.evidence': { input: Readonly<Record<string, never>>; output: { readonly evidence?: string } };
   /** `of`: a DID, the first characters of a receipt of one's own, or an asset. */
   audit: { input: { readonly of: string }; output: AuditReply };
 }
@@ -134,5 +136,6 @@ export const EXPLORER_INPUTS: {
   'ledger.channel': unary(z.strictObject({ id })),
   'ledger.search': unary(z.strictObject({ text: z.string().min(1).max(256) })),
   'ledger.submit': unary(z.strictObject({ transaction: z.base64().max(TRANSACTION_TEXT_MAX) })),
+  'ledger.evidence': unary(z.strictObject({})),
   audit: unary(z.strictObject({ of: z.string().min(1).max(256) })),
 };

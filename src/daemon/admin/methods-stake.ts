@@ -29,6 +29,8 @@ export interface StakeMethods {
   'stake.undelegate': { input: DelegateInput; output: StakeReply };
   /** Whatever is due of this operator's own money, or what is due to `did` of its own bonds and delegations. */
   'stake.release': { input: { readonly did?: string | undefined }; output: StakeReply };
+  /** `evidence`: the record of two headers of one height that one proposer signed, in base64. */
+  'stake.report': { input: { readonly evidence: string }; output: StakeReply };
   rewards: { input: { readonly did?: string | undefined }; output: RewardsReport };
   'rewards.collect': { input: { readonly did?: string | undefined }; output: RewardsReply };
 }
@@ -36,6 +38,8 @@ export interface StakeMethods {
 const name = z.string().min(1).max(256);
 const amount = z.string().regex(/^\d{1,19}$/);
 const role = z.enum(BOND_ROLES);
+/** Longest record of two headers in base64. */
+const EVIDENCE_TEXT_MAX = 16_384;
 const whose = z.strictObject({ did: name.optional() });
 
 /** The schemas of their inputs. */
@@ -49,6 +53,7 @@ export const STAKE_INPUTS: {
   'stake.delegate': z.strictObject({ to: name, role, amount }),
   'stake.undelegate': z.strictObject({ to: name, role, amount }),
   'stake.release': whose,
+  'stake.report': z.strictObject({ evidence: z.base64().max(EVIDENCE_TEXT_MAX) }),
   rewards: whose,
   'rewards.collect': whose,
 };

@@ -154,6 +154,7 @@ export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMet
   'stake.delegate': StakeMethods['stake.delegate'];
   'stake.undelegate': StakeMethods['stake.undelegate'];
   'stake.release': StakeMethods['stake.release'];
+  'stake.report': StakeMethods['stake.report'];
   rewards: StakeMethods['rewards'];
   'rewards.collect': StakeMethods['rewards.collect'];
 }
@@ -267,6 +268,7 @@ export const ADMIN_METHODS: MethodTable = {
   'stake.delegate': unary(STAKE_INPUTS['stake.delegate']),
   'stake.undelegate': unary(STAKE_INPUTS['stake.undelegate']),
   'stake.release': unary(STAKE_INPUTS['stake.release']),
+  'stake.report': unary(STAKE_INPUTS['stake.report']),
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
   'watchtower.status': unary(WATCHTOWER_INPUTS['watchtower.status']),

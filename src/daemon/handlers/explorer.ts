@@ -4,6 +4,7 @@ import { fromHex, toHex } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { type ExplorerPlace, explore, transactionsOf } from '../../ledger/explorer.ts';
 import type { LedgerReads, TransactionSummary } from '../../ledger/ledger.ts';
+import { twoHeaders } from '../../protocol/actions-stake.ts';
 import { block, blockHeader } from '../../protocol/block.ts';
 import { didOf, publicKeyOf } from '../../protocol/ids.ts';
 import { signed } from '../../protocol/signing.ts';
@@ -63,6 +64,15 @@ export function explorerHandlers(running: Running): Pick<AdminHandlers, keyof Ex
       const message = signed.decode(new Uint8Array(Buffer.from(text, 'base64')));
       const { id, height } = await ledger.submit(message, { signal });
       return { id: toHex(id), height };
+    },
+    async 'ledger.evidence'() {
+      const found = running.homeLedger.evidence();
+      if (found === undefined) return {};
+      return {
+        evidence: Buffer.from(twoHeaders.encode({ first: found.one, second: found.other })).toString(
+          'base64',
+        ),
+      };
     },
     async audit({ of }, signal) {
       const file = await auditOf(running, of, signal);

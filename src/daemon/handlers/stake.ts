@@ -1,5 +1,7 @@
 /** `stake.*` and `rewards`: money behind roles, and what it earns. */
 import { toHex } from '../../base/bytes.ts';
+import { SaharaError } from '../../base/errors.ts';
+import { twoHeaders } from '../../protocol/actions-stake.ts';
 import { didOf, type PublicKey, publicKeyOf } from '../../protocol/ids.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import type { Action } from '../../protocol/transaction.ts';
@@ -39,9 +41,26 @@ export function stakeHandlers(running: StakeParts): Pick<AdminHandlers, StakeNam
       send({ type: 'undelegate', did: await operatorOf(to), role, amount: BigInt(amount) }, signal),
     'stake.release': async ({ did }, signal) =>
       sendAll(running, await releases(running, whose(did), signal), signal),
+    'stake.report': async ({ evidence }, signal) =>
+      send({ type: 'report-double-signing', ...twoHeadersIn(evidence) }, signal),
     rewards: async ({ did }, signal) => rewardsReport(running, whose(did), signal),
     'rewards.collect': async ({ did }, signal) => collectAll(running, whose(did), signal),
   };
+}
+
+function twoHeadersIn(text: string): ReturnType<typeof twoHeaders.decode> {
+  try {
+    return twoHeaders.decode(new Uint8Array(Buffer.from(text, 'base64')));
+  } catch (error) {
+    throw new SaharaError(
+      'usage',
+      {
+        reason: 'The file does not hold two signed headers',
+        next: 'A peer that came upon two headers writes them with `sahara ledger evidence FILE`',
+      },
+      { cause: error },
+    );
+  }
 }
 
 async function sendAll(

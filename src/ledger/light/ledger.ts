@@ -17,6 +17,7 @@ import type { LedgerNetwork } from '../network.ts';
 import { readsFrom } from '../queries.ts';
 import type { LedgerMesh } from '../sync.ts';
 import { Following } from './following.ts';
+import type { Equivocation } from './headers.ts';
 import type { LightPeersReport } from './peers.ts';
 import { channelsIn } from './view.ts';
 
@@ -73,6 +74,8 @@ export interface LightReport {
 export interface LightLedger extends Ledger {
   readonly mode: 'light';
   report(): LightReport;
+  /** Two headers of one height that the sequencer signed, once they are known. */
+  evidence(): Equivocation | undefined;
   /** Hears no more news of blocks, for somebody else listens now; it goes on asking. */
   leaveNews(): void;
   hearNews(): void;
@@ -121,6 +124,7 @@ export async function createLightLedger(
     verify: async () => whole('Replaying the ledger'),
     stop: () => following.stop(),
     report: () => following.report(),
+    evidence: () => client.evidence(),
     leaveNews: () => following.leaveNews(),
     hearNews: () => following.hearNews(),
   };
