@@ -1,0 +1,198 @@
+/**
+ * Decodes many sequences of one context in step: one pass over the weights gives each of them its next token. The
+ * generators of node-llama-cpp start a pass before the last of them has taken its token, so that every pass misses
+ * one; and llama.cpp cuts a batch at every hole in the numbers of the sequences. Hence the loop here: a step waits
+ * for all, and a request takes the lowest free sequence. Prompts are read in pieces beside the others' tokens.
+ */
+import type {
+  ControlledEvaluateIndexOutput,
+  ControlledEvaluateInputItem,
+  LlamaContextSequence,
+  Token,
+} from 'node-llama-cpp';
+import { asSaharaError, type SaharaError } from '../../../base/errors.ts';
+import { PREFILL_TOKENS_PER_STEP, PREFIX_WORTH_TOKENS } from '../limits.ts';
+
+/** What is asked of the model behind a token. */
+export type NextOptions = Extract<ControlledEvaluateInputItem, readonly unknown[]>[1];
+
+/** Something that runs on a sequence. All calls come in step order. */
+export interface Job {
+  /** What is read first; not empty. */
+  readonly prompt: readonly Token[];
+  /** How many tokens of it need not be read again where a sequence knows them; less than all. */
+  readonly reusable: number;
+  /** What is wanted behind the token at `index` of the prompt, or behind a token that `next` gave. */
+  wanted(index: number): NextOptions | undefined;
+  /** The job begins, with this much of its prompt still known from before. */
+  begin(reused: number): void;
+  /** What came behind the token at `index`: the next token, or `undefined` at the end. */
+  take(index: number, output: ControlledEvaluateIndexOutput): Token | undefined;
+  /** Nothing more is wanted; set by whoever cancels. */
+  readonly cancelled: boolean;
+  /** It ended by itself or was cancelled. */
+  end(): void;
+  fail(error: SaharaError): void;
+}
+
+/** What a lockstep counts. */
+export interface LockstepCount {
+  /** By sequences in a step, less one. */
+  readonly steps: number[];
+  lateSteps: number;
+}
+
+interface Slot {
+  readonly sequence: LlamaContextSequence;
+  job: Job | undefined;
+  /** Tokens of the job that were read. */
+  read: number;
+  /** The token to read next when the prompt is through. */
+  next: Token | undefined;
+}
+
+/** Sequences of one context, decoded in step. */
+export class Lockstep {
+  readonly #slots: readonly Slot[];
+  readonly #count: LockstepCount;
+  readonly #stepped: () => void;
+  readonly #waiting: Job[] = [];
+  #running = false;
+
+  /** `stepped` is called after every step, when its jobs have taken what came. */
+  constructor(sequences: readonly LlamaContextSequence[], count: LockstepCount, stepped: () => void) {
+    this.#slots = sequences.map((sequence) => ({ sequence, job: undefined, read: 0, next: undefined }));
+    this.#count = count;
+    this.#stepped = stepped;
+  }
+
+  /** Whether nothing runs or waits. */
+  get idle(): boolean {
+    return this.#waiting.length === 0 && this.#slots.every(({ job }) => job === undefined);
+  }
+
+  /** Runs `job` as soon as a sequence is free. */
+  submit(job: Job): void {
+    this.#waiting.push(job);
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    if (this.#running) return;
+    this.#running = true;
+    while (!this.idle) {
+      await this.#admit();
+      const active = this.#slots.filter(({ job }) => job !== undefined);
+      if (active.length === 0) continue;
+      await this.#step(active);
+      this.#stepped();
+    }
+    this.#running = false;
+  }
+
+  async #admit(): Promise<void> {
+    for (;;) {
+      const [job] = this.#waiting;
+      if (job === undefined) return;
+      if (job.cancelled) {
+        this.#waiting.shift();
+        job.end();
+        this.#stepped();
+        continue;
+      }
+      const slot = this.#slotFor(job);
+      if (slot === undefined) return;
+      this.#waiting.shift();
+      try {
+        await slot.sequence.adaptStateToTokens(job.prompt.slice(0, job.reusable), false);
+        slot.job = job;
+        slot.read = slot.sequence.nextTokenIndex;
+        slot.next = undefined;
+        job.begin(slot.read);
+      } catch (error) {
+        job.fail(asSaharaError(error));
+      }
+    }
+  }
+
+  /** The lowest free sequence, unless another one knows much more of the prompt. */
+  #slotFor(job: Job): Slot | undefined {
+    let best: Slot | undefined;
+    let bestKnown = 0;
+    for (const slot of this.#slots) {
+      if (slot.job !== undefined) continue;
+      const known = slot.sequence.compareContextTokens(job.prompt.slice(0, job.reusable)).firstDifferentIndex;
+      if (best === undefined || known >= bestKnown + PREFIX_WORTH_TOKENS) [best, bestKnown] = [slot, known];
+    }
+    return best;
+  }
+
+  async #step(active: readonly Slot[]): Promise<void> {
+    const size = active.length;
+    this.#count.steps[size - 1] = (this.#count.steps[size - 1] ?? 0) + 1;
+    let budget = PREFILL_TOKENS_PER_STEP;
+    const reading = active.filter(({ job, next }) => job !== undefined && next === undefined).length;
+    let left = reading;
+    const work = active.map((slot) => {
+      const { job } = slot;
+      if (slot.next !== undefined || job === undefined) return this.#decode(slot);
+      // What is left is shared out evenly, so that a long prompt does not hold up a short one.
+      const share = Math.max(1, Math.floor(budget / left));
+      left--;
+      const items = Math.min(share, job.prompt.length - slot.read);
+      budget = Math.max(0, budget - items);
+      return this.#read(slot, items);
+    });
+    await Promise.all(work);
+    for (const slot of active) {
+      if (slot.job?.cancelled) this.#count.lateSteps++;
+      if (slot.job?.cancelled) this.#leave(slot, (job) => job.end());
+    }
+  }
+
+  #read(slot: Slot, count: number): Promise<void> {
+    const { job, read } = slot;
+    const items = (job?.prompt ?? [])
+      .slice(read, read + count)
+      .map((token, i): ControlledEvaluateInputItem => {
+        const wanted = job?.wanted(read + i);
+        return wanted === undefined ? token : [token, wanted];
+      });
+    return this.#evaluate(slot, items);
+  }
+
+  #decode(slot: Slot): Promise<void> {
+    const { job, next, read } = slot;
+    const wanted = job?.wanted(read);
+    if (next === undefined || wanted === undefined) return Promise.resolve();
+    return this.#evaluate(slot, [[next, wanted]]);
+  }
+
+  async #evaluate(slot: Slot, items: ControlledEvaluateInputItem[]): Promise<void> {
+    const { job, sequence } = slot;
+    if (job === undefined) return;
+    try {
+      const outputs = await sequence.controlledEvaluate(items);
+      const first = slot.read;
+      slot.read += items.length;
+      slot.next = undefined;
+      for (let i = 0; i < items.length; i++) {
+        const output = outputs[i];
+        if (output === undefined || job.cancelled) continue;
+        const next = job.take(first + i, output);
+        if (next !== undefined) slot.next = next;
+      }
+      const through = slot.read >= job.prompt.length && slot.next === undefined;
+      if (through && !job.cancelled) this.#leave(slot, () => job.end());
+    } catch (error) {
+      this.#leave(slot, () => job.fail(asSaharaError(error)));
+    }
+  }
+
+  #leave(slot: Slot, last: (job: Job) => void): void {
+    const { job } = slot;
+    slot.job = undefined;
+    slot.next = undefined;
+    if (job) last(job);
+  }
+}

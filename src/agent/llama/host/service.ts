@@ -1,0 +1,177 @@
+/** One loaded model that answers the daemon's messages. */
+import type { ChatHistoryItem, ChatWrapper, LlamaModel, Token } from 'node-llama-cpp';
+import { asSaharaError, SaharaError } from '../../../base/errors.ts';
+import { REQUESTS_MAX } from '../limits.ts';
+import type { ContextKey, FromHost, GenerateMessage, Prompt, ScoreMessage, ToHost } from '../messages.ts';
+import { Contexts } from './contexts.ts';
+import { Generation, type JobEvents, Scoring } from './jobs.ts';
+import { TokenStream } from './stream.ts';
+
+type Library = typeof import('node-llama-cpp');
+
+/** Parts of a service. */
+export interface ServiceParts {
+  readonly library: Library;
+  readonly model: LlamaModel;
+  readonly threads: number;
+  send(message: FromHost): void;
+}
+
+/** Answers for one model. */
+export class ModelService {
+  /** How conversations are written. */
+  readonly wrapper: string;
+  readonly #parts: ServiceParts;
+  readonly #chat: ChatWrapper;
+  readonly #contexts: Contexts;
+  readonly #jobs = new Map<number, { cancelled: boolean }>();
+  #texts: (readonly [number, string, number])[] = [];
+  #ends: FromHost[] = [];
+  #tokens = 0;
+
+  constructor(parts: ServiceParts) {
+    this.#parts = parts;
+    this.#chat = parts.library.resolveChatWrapper(parts.model) ?? new parts.library.GeneralChatWrapper();
+    this.wrapper = this.#chat.wrapperName;
+    this.#contexts = new Contexts(parts.model, parts.threads, () => this.#flush());
+  }
+
+  /** Takes a message. */
+  take(message: Exclude<ToHost, { type: 'load' }>): void {
+    if (message.type === 'cancel') {
+      const job = this.#jobs.get(message.id);
+      if (job) job.cancelled = true;
+    } else if (message.type === 'ask-stats') {
+      const memoryBytes = process.memoryUsage.rss();
+      this.#parts.send({ type: 'stats', memoryBytes, tokens: this.#tokens, ...this.#contexts.count });
+    } else void this.#begin(message);
+  }
+
+  async #begin(message: GenerateMessage | ScoreMessage): Promise<void> {
+    const { id } = message;
+    const early = { cancelled: false };
+    try {
+      if (this.#jobs.has(id)) throw new SaharaError('malformed', { what: 'request id' });
+      if (this.#jobs.size >= REQUESTS_MAX)
+        throw new SaharaError('overloaded', { what: 'requests of a model' });
+      this.#jobs.set(id, early);
+      const read = this.#read(message.prompt);
+      const room = message.context.tokens - read.tokens.length;
+      if (room < 1) throw overflow(read.tokens.length, message.context);
+      const lockstep = await this.#contexts.of(message.context);
+      const job =
+        message.type === 'score'
+          ? this.#scoring(message, read.tokens, room)
+          : this.#generation({ ...message, tokensMax: Math.min(message.tokensMax, room) }, read);
+      job.cancelled = early.cancelled;
+      this.#jobs.set(id, job);
+      lockstep.submit(job);
+    } catch (error) {
+      this.#fail(id, asSaharaError(error));
+    }
+  }
+
+  #generation(message: GenerateMessage, { tokens, stops, ends }: Read): Generation {
+    const { model } = this.#parts;
+    const { id } = message;
+    const stream = new TokenStream(
+      // Tokens are numbers with a brand that this project does not carry around.
+      (text, before) => model.detokenize(text as Token[], false, before as Token[]),
+      [...stops, ...message.stops],
+    );
+    return new Generation(
+      {
+        prompt: tokens,
+        stream,
+        isEnd: (token) => ends.has(token) || model.isEogToken(token),
+        events: {
+          ...this.#events(id),
+          text: (text, count) => this.#texts.push([id, text, count]),
+          ended: (finish, count) => {
+            this.#tokens += count;
+            this.#jobs.delete(id);
+            this.#ends.push({ type: 'end', id, finish, tokens: count });
+          },
+        },
+      },
+      message,
+    );
+  }
+
+  #scoring({ id, answer, context }: ScoreMessage, prompt: readonly Token[], room: number): Scoring {
+    const tokens = this.#parts.model.tokenize(answer, false);
+    if (tokens.length === 0) throw new SaharaError('malformed', { what: 'an empty answer' });
+    if (tokens.length > room) throw overflow(prompt.length + tokens.length, context);
+    const scored = (logProbabilities: readonly number[]): void => {
+      this.#jobs.delete(id);
+      this.#ends.push({ type: 'scored', id, logProbabilities });
+    };
+    return new Scoring({ prompt, answer: tokens, events: { ...this.#events(id), scored } });
+  }
+
+  #events(id: number): JobEvents {
+    return {
+      started: (promptTokens, reusedTokens) =>
+        this.#parts.send({ type: 'started', id, promptTokens, reusedTokens }),
+      failed: (error) => this.#fail(id, error),
+    };
+  }
+
+  #fail(id: number, { code, facts, message }: SaharaError): void {
+    this.#jobs.delete(id);
+    const known = code === 'internal' ? { backend: 'llama', reason: message } : facts;
+    this.#parts.send({
+      type: 'failed',
+      id,
+      code: code === 'internal' ? 'backend-failed' : code,
+      facts: known,
+    });
+  }
+
+  /** What a step brought leaves in one message, before the ends. */
+  #flush(): void {
+    if (this.#texts.length > 0) this.#parts.send({ type: 'texts', texts: this.#texts });
+    for (const end of this.#ends) this.#parts.send(end);
+    this.#texts = [];
+    this.#ends = [];
+  }
+
+  #read(prompt: Prompt): Read {
+    const { model } = this.#parts;
+    if (prompt.kind === 'text') {
+      const tokens = model.tokenize(prompt.text, false);
+      const { bos, shouldPrependBosToken } = model.tokens;
+      const whole = shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
+      if (whole.length === 0) throw new SaharaError('malformed', { what: 'an empty prompt' });
+      return { tokens: whole, stops: [], ends: new Set() };
+    }
+    const chatHistory = prompt.messages.map(
+      ({ role, content }): ChatHistoryItem =>
+        role === 'assistant' ? { type: 'model', response: [content] } : { type: role, text: content },
+    );
+    const state = this.#chat.generateContextState({
+      chatHistory: [...chatHistory, { type: 'model', response: [''] }],
+    });
+    const tokens = state.contextText.tokenize(model.tokenizer);
+    const stops: string[] = [];
+    const ends = new Set<Token>();
+    for (const trigger of state.stopGenerationTriggers) {
+      const parts = trigger.tokenize(model.tokenizer);
+      const [only] = parts;
+      if (parts.length === 1 && only !== undefined) ends.add(only);
+      else stops.push(model.detokenize(parts, true));
+    }
+    return { tokens, stops, ends };
+  }
+}
+
+/** A prompt as tokens, with what ends the answer to it. */
+interface Read {
+  readonly tokens: readonly Token[];
+  readonly stops: readonly string[];
+  readonly ends: ReadonlySet<Token>;
+}
+
+function overflow(found: number, { tokens }: ContextKey): SaharaError {
+  return new SaharaError('context-overflow', { found, limit: tokens - 1, what: 'tokens' });
+}

@@ -1,0 +1,233 @@
+/**
+ * A model that is there when it is asked: starts its process with the first request, starts it again when it died,
+ * and waits longer each time it dies without having answered anything.
+ */
+import type { Clock } from '../../base/clock.ts';
+import { SaharaError } from '../../base/errors.ts';
+import type {
+  GenerateMessage,
+  HostFinish,
+  HostStats,
+  LoadMessage,
+  ReadyMessage,
+  ScoreMessage,
+} from './messages.ts';
+import { HostProcess, PROCESS_DEFAULTS, type ProcessOptions, type RequestSink } from './process.ts';
+
+/** How a host is kept. */
+export interface ModelHostOptions extends ProcessOptions {
+  /** Wait after a host died that had answered nothing, milliseconds; doubled for each further time. Default 1,000. */
+  readonly restartMs: number;
+  /** Longest such wait, milliseconds. Default 60,000. */
+  readonly restartMsMax: number;
+}
+
+/** What a host is kept by where nothing is said. */
+export const MODEL_HOST_DEFAULTS: ModelHostOptions = {
+  ...PROCESS_DEFAULTS,
+  restartMs: 1_000,
+  restartMsMax: 60_000,
+};
+
+/** A piece of what a model says. */
+export type HostPart =
+  | { readonly type: 'started'; readonly promptTokens: number; readonly reusedTokens: number }
+  | { readonly type: 'text'; readonly text: string; readonly tokens: number }
+  | { readonly type: 'end'; readonly finish: HostFinish; readonly tokens: number };
+
+/** A request to go on. */
+export type GenerateRequest = Omit<GenerateMessage, 'type' | 'id'>;
+
+/** A request for probabilities. */
+export type ScoreRequest = Omit<ScoreMessage, 'type' | 'id'>;
+
+/** A model in a process of its own. */
+export interface ModelHost {
+  /** The process's id while there is one. */
+  readonly pid: number | undefined;
+  /** The end of what the last process wrote to its standard error. */
+  readonly stderr: string;
+  /** Starts the process if there is none and says what it loaded. Throws why it cannot. */
+  ready(options?: { readonly signal?: AbortSignal }): Promise<ReadyMessage>;
+  /** Goes on from a prompt; the last part is `end`. Throws `cancelled` at once when `signal` aborts. */
+  generate(request: GenerateRequest, options: { readonly signal: AbortSignal }): AsyncIterable<HostPart>;
+  /** Natural logarithms of the probabilities of the answer's tokens. */
+  score(request: ScoreRequest, options: { readonly signal: AbortSignal }): Promise<readonly number[]>;
+  stats(): Promise<HostStats>;
+  /** Ends the process; the next request starts another. Whatever runs fails. */
+  unload(): Promise<void>;
+}
+
+/** A host for one model file. */
+export function createModelHost(
+  load: Omit<LoadMessage, 'type'>,
+  parts: { readonly clock: Clock },
+  options: Partial<ModelHostOptions> = {},
+): ModelHost {
+  return new KeptHost(load, parts, { ...MODEL_HOST_DEFAULTS, ...options });
+}
+
+class KeptHost implements ModelHost {
+  readonly #load: Omit<LoadMessage, 'type'>;
+  readonly #parts: { readonly clock: Clock };
+  readonly #options: ModelHostOptions;
+  #running: HostProcess | undefined;
+  #failures = 0;
+  #notBeforeMs = 0;
+  #lastStderr = '';
+
+  constructor(load: Omit<LoadMessage, 'type'>, parts: { readonly clock: Clock }, options: ModelHostOptions) {
+    this.#load = load;
+    this.#parts = parts;
+    this.#options = options;
+  }
+
+  get pid(): number | undefined {
+    return this.#running?.pid;
+  }
+
+  get stderr(): string {
+    return this.#running?.stderr ?? this.#lastStderr;
+  }
+
+  ready({ signal }: { readonly signal?: AbortSignal } = {}): Promise<ReadyMessage> {
+    return unlessAborted(signal, () => this.#process().ready);
+  }
+
+  async *generate(
+    request: GenerateRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): AsyncGenerator<HostPart> {
+    const host = this.#process();
+    await unlessAborted(signal, () => host.ready);
+    const parts = new Parts<HostPart>();
+    const cancel = host.ask({ type: 'generate', ...request }, this.#sink(parts));
+    yield* parts.read(signal, cancel);
+  }
+
+  async score(
+    request: ScoreRequest,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly number[]> {
+    const host = this.#process();
+    await unlessAborted(signal, () => host.ready);
+    const parts = new Parts<readonly number[]>();
+    const cancel = host.ask(
+      { type: 'score', ...request },
+      {
+        text: () => {},
+        message: (message) => {
+          if (message.type === 'scored') parts.push(message.logProbabilities);
+        },
+        ended: (error) => parts.end(error),
+      },
+    );
+    let found: readonly number[] = [];
+    for await (const part of parts.read(signal, cancel)) found = part;
+    this.#failures = 0;
+    return found;
+  }
+
+  stats(): Promise<HostStats> {
+    const none: HostStats = { memoryBytes: 0, contexts: 0, steps: [], tokens: 0, lateSteps: 0 };
+    return this.#running?.stats() ?? Promise.resolve(none);
+  }
+
+  async unload(): Promise<void> {
+    await this.#running?.close();
+  }
+
+  #sink(parts: Parts<HostPart>): RequestSink {
+    return {
+      text: (text, tokens) => parts.push({ type: 'text', text, tokens }),
+      message: (message) => {
+        if (message.type === 'started') {
+          const { promptTokens, reusedTokens } = message;
+          parts.push({ type: 'started', promptTokens, reusedTokens });
+        } else if (message.type === 'end') {
+          this.#failures = 0;
+          parts.push({ type: 'end', finish: message.finish, tokens: message.tokens });
+        }
+      },
+      ended: (error) => parts.end(error),
+    };
+  }
+
+  #process(): HostProcess {
+    if (this.#running !== undefined) return this.#running;
+    const waitMs = this.#notBeforeMs - this.#parts.clock.monotonicMs();
+    if (waitMs > 0) {
+      const reason = 'the model process ended and is started again shortly';
+      throw new SaharaError('backend-failed', {
+        backend: 'llama',
+        reason,
+        retryAfterMs: Math.ceil(waitMs),
+      });
+    }
+    const host = new HostProcess(this.#load, this.#parts, this.#options);
+    this.#running = host;
+    void host.gone.then((error) => {
+      this.#lastStderr = host.stderr;
+      this.#running = undefined;
+      if (error.code === 'cancelled') return;
+      const { restartMs, restartMsMax } = this.#options;
+      const waitMs = this.#failures === 0 ? 0 : Math.min(restartMsMax, restartMs * 2 ** (this.#failures - 1));
+      this.#notBeforeMs = this.#parts.clock.monotonicMs() + waitMs;
+      this.#failures++;
+    });
+    return host;
+  }
+}
+
+/** What comes, until its reader takes it. Bounded by what was asked for. */
+class Parts<T> {
+  readonly #queue: T[] = [];
+  #ended = false;
+  #error: SaharaError | undefined;
+  #wake: () => void = () => {};
+
+  push(part: T): void {
+    this.#queue.push(part);
+    this.#wake();
+  }
+
+  end(error?: SaharaError): void {
+    this.#ended = true;
+    this.#error = error;
+    this.#wake();
+  }
+
+  async *read(signal: AbortSignal, cancel: () => void): AsyncGenerator<T> {
+    const wake = (): void => this.#wake();
+    signal.addEventListener('abort', wake);
+    try {
+      for (;;) {
+        if (signal.aborted) throw new SaharaError('cancelled');
+        const part = this.#queue.shift();
+        if (part !== undefined) yield part;
+        else if (this.#error !== undefined) throw this.#error;
+        else if (this.#ended) return;
+        else
+          await new Promise<void>((resolve) => {
+            this.#wake = resolve;
+          });
+      }
+    } finally {
+      signal.removeEventListener('abort', wake);
+      cancel();
+    }
+  }
+}
+
+async function unlessAborted<T>(signal: AbortSignal | undefined, start: () => Promise<T>): Promise<T> {
+  if (signal?.aborted) throw new SaharaError('cancelled');
+  const stopped = Promise.withResolvers<never>();
+  const stop = (): void => stopped.reject(new SaharaError('cancelled'));
+  signal?.addEventListener('abort', stop, { once: true });
+  stopped.promise.catch(() => {});
+  try {
+    return await Promise.race([start(), stopped.promise]);
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
