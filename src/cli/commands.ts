@@ -15,6 +15,7 @@ import { identityCommands } from './commands/identity.ts';
 import { ledgerCommands } from './commands/ledger.ts';
 import { licenceCommands } from './commands/licence.ts';
 import { mergeCommands } from './commands/merge.ts';
+import { modelCommands } from './commands/model.ts';
 import { moneyCommands } from './commands/money.ts';
 import { payCommands } from './commands/pay.ts';
 import { proofCommands } from './commands/proof.ts';
@@ -23,6 +24,7 @@ import { stakeCommands } from './commands/stake.ts';
 import { standingCommands } from './commands/standing.ts';
 import { statusCommands } from './commands/status.ts';
 import { vaultCommands } from './commands/vault.ts';
+import { voucherKeyCommands } from './commands/voucher-key.ts';
 import { watchtowerCommands } from './commands/watchtower.ts';
 
 /** Adding a group touches its own file and this table. */
@@ -35,8 +37,10 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   auctionCommands,
   agentCommands,
   vaultCommands,
+  modelCommands,
   channelCommands,
   watchtowerCommands,
+  voucherKeyCommands,
   moneyCommands,
   payCommands,
   stakeCommands,

@@ -12,8 +12,8 @@ import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
 import { card as cardSchema } from '../protocol/card.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { AgentKeeper } from './agents.ts';
-import { findAgent, targetOf } from './asking.ts';
 import { type ChannelParts, makeRoom } from './channels.ts';
+import { findAgent, targetOf } from './finding.ts';
 import { createCallsOut } from './gateway.ts';
 import { partiesOf, proveKeys } from './key-proofs.ts';
 import type { KnownNames } from './known-names.ts';
@@ -59,7 +59,7 @@ export function createBelow(
         genesis: choice.genesis,
         ...evidence,
         settlement: undefined,
-        keys: await proveKeys(parts, partiesOf(evidence)),
+        keys: await proveKeys(parts, partiesOf(evidence), receipt.channel),
       };
       await saveReceipt(home.receipts, toHex(callId), bundle.encode(file));
       if (receipt.channel === undefined) return;

@@ -11,7 +11,7 @@ import { nativeSuite } from '../protocol/suite-native.ts';
 import type { AgentKeeper } from './agents.ts';
 import type { ChannelParts } from './channels.ts';
 import { createCallsOut } from './gateway.ts';
-import { partiesOf, proveKeys } from './key-proofs.ts';
+import { channelOf, partiesOf, proveKeys } from './key-proofs.ts';
 import { saveReceipt } from './receipts.ts';
 
 /** What callers are made of. */
@@ -62,7 +62,7 @@ async function saveEvidence(parts: CallerKeeperParts, result: CallResult): Promi
     genesis,
     ...evidence,
     settlement: undefined,
-    keys: await proveKeys(parts, partiesOf(evidence)),
+    keys: await proveKeys(parts, partiesOf(evidence), channelOf(evidence)),
   });
   return saveReceipt(home.receipts, toHex(callId), file);
 }

@@ -26,6 +26,8 @@ export interface ClaimingParts {
   readonly payee: PublicKey;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether the highest voucher of a lane of this channel is by a key that will count no more. Default: never. */
+  readonly fading?: (channel: Hash) => Promise<boolean>;
 }
 
 /** Time between a payer's request to close a channel and its end, milliseconds. */
@@ -45,8 +47,8 @@ export function claimPollMs(parameters: LedgerParameters): number {
  * that it returns stops all of it after a last round that claims whatever is due, within `LAST_CLAIMS_MS`.
  */
 export function startClaiming(parts: ClaimingParts): () => Promise<void> {
-  const { ledger, claimer, payee, clock, log } = parts;
-  const keys = new ReplacedKeys(payee);
+  const { ledger, claimer, payee, clock, log, fading = async () => false } = parts;
+  const keys = new ReplacedKeys(payee, fading);
   let queued = false;
   let begun = false;
   const round = async (): Promise<void> => {
@@ -64,7 +66,8 @@ export function startClaiming(parts: ClaimingParts): () => Promise<void> {
       round().catch((error: unknown) => log.warn('claim round failed', { code: asSaharaError(error).code }));
     });
   };
-  const unwatch = ledger.onBlock(({ channels }) => {
+  const unwatch = ledger.onBlock(({ channels, height }) => {
+    keys.pass(height);
     const ending = channels.some((id) => {
       const channel = ledger.channel(id);
       if (channel === undefined) keys.forget(id);
@@ -101,18 +104,31 @@ export function startClaiming(parts: ClaimingParts): () => Promise<void> {
 /** Channels to a payee whose voucher key was replaced: what the former key promised counts for one delay more. */
 class ReplacedKeys {
   readonly #payee: PublicKey;
+  readonly #fading: (channel: Hash) => Promise<boolean>;
   /** Channels to be claimed, by name. */
   readonly #left = new Map<string, Hash>();
   /** The last height at which a former key counts, of each channel that was noted for it. */
   readonly #noted = new Map<string, number>();
+  /** Channels on which a former key counts still: calls that it covered may end. */
+  readonly #watched = new Map<string, { readonly id: Hash; readonly until: number }>();
 
-  constructor(payee: PublicKey) {
+  constructor(payee: PublicKey, fading: (channel: Hash) => Promise<boolean>) {
     this.#payee = payee;
+    this.#fading = fading;
   }
 
-  /** Whether any is still to be claimed. */
+  /** Whether any is still to be claimed, or may become so by a call that ends. */
   get waiting(): boolean {
-    return this.#left.size > 0;
+    return this.#left.size > 0 || this.#watched.size > 0;
+  }
+
+  /** What counted up to this height has been claimed, or is lost. */
+  pass(height: number): void {
+    for (const [name, { until }] of this.#watched) {
+      if (until > height) continue;
+      this.#watched.delete(name);
+      this.#left.delete(name);
+    }
   }
 
   /** Notes a channel the first time that it is seen with this replacement. */
@@ -120,7 +136,10 @@ class ReplacedKeys {
     if (!equalBytes(payee, this.#payee)) return;
     const name = toHex(id);
     const until = Math.max(0, ...voucherKeys.map((key) => key.until ?? 0));
-    if (until > (this.#noted.get(name) ?? 0)) this.#left.set(name, id);
+    if (until > (this.#noted.get(name) ?? 0)) {
+      this.#left.set(name, id);
+      this.#watched.set(name, { id, until });
+    }
     if (until > 0) this.#noted.set(name, until);
     else this.#noted.delete(name);
   }
@@ -128,10 +147,13 @@ class ReplacedKeys {
   /** A channel has ended. */
   forget(id: Hash): void {
     this.#noted.delete(toHex(id));
+    this.#watched.delete(toHex(id));
+    this.#left.delete(toHex(id));
   }
 
   /** Claims all that is due on them; one that fails is claimed again with the next block. */
   async claim(claimer: Pick<Claimer, 'round'>): Promise<void> {
+    for (const [name, { id }] of this.#watched) if (await this.#fading(id)) this.#left.set(name, id);
     for (const [name, only] of this.#left) {
       const { failed } = await claimer.round({ all: true, only });
       if (failed.length === 0) this.#left.delete(name);

@@ -40,6 +40,7 @@ import { stakeHandlers } from './handlers/stake.ts';
 import { standingHandlers } from './handlers/standing.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
 import { vaultHandlers } from './handlers/vault.ts';
+import { voucherKeyHandlers } from './handlers/voucher-key.ts';
 import { watchtowerHandlers } from './handlers/watchtower.ts';
 import { createKnowledge, type Knowledge } from './knowledge.ts';
 import { createKnownNames, type KnownNames } from './known-names.ts';
@@ -268,6 +269,7 @@ async function startCalls(
         peer: paymentPeers,
         network,
         operator,
+        voucherKeys: core.voucherKeys,
       }),
     (book) => book.flush(),
   );
@@ -356,6 +358,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...payHandlers({ ledger, wallet, paying }),
     ...stakeHandlers(running),
     ...watchtowerHandlers(running),
+    ...voucherKeyHandlers(running),
     ...lineageHandlers(running),
     ...assetHandlers(running),
     ...collectHandlers(running),

@@ -22,8 +22,10 @@ import { type Claimer, createClaimer } from '../payment/claimer.ts';
 import { recoverTail } from '../payment/journal.ts';
 import { createPayeeBook, type PayeeBook } from '../payment/payee-book.ts';
 import { openPayeeRun } from '../payment/payee-run.ts';
+import { hasFadingVoucher } from '../payment/voucher-signer.ts';
 import { genesis as genesisSchema } from '../protocol/block.ts';
 import { eagerSuite } from '../protocol/eager-suite.ts';
+import type { Hash } from '../protocol/ids.ts';
 import {
   createTickSigner,
   createTrustedVerifier,
@@ -52,6 +54,7 @@ import { type SpaceWatch, watchSpace } from './space.ts';
 import { conductOf } from './standing.ts';
 import { createTrust, type LedgerTrust } from './trust.ts';
 import { VERSION } from './version.ts';
+import { openVoucherKeys, type VoucherKeys } from './voucher-keys.ts';
 import { createWallet, type Wallet } from './wallet.ts';
 
 /** What a daemon is started with. */
@@ -103,6 +106,8 @@ export interface Core extends Ground {
   /** How much of the ledger is kept here. */
   readonly homeLedger: HomeLedger;
   readonly wallet: Wallet;
+  /** Keys for the vouchers of single channels that are paid from here. */
+  readonly voucherKeys: VoucherKeys;
   readonly replay: ReplayStore;
   /** Calls of others that go on after a restart. */
   readonly running: RunningCalls;
@@ -225,9 +230,14 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
     () => createWallet({ ledger, signer: key, clock, log, store: storeOf('wallet') }),
     (running) => running.stop(),
   );
+  const voucherKeys = await openVoucherKeys({
+    ...{ network, ledger, wallet, clock, log },
+    secrets: keys.vouchers,
+    store: storeOf('voucher-keys'),
+  });
   const verifier = createTrustedVerifier(createVerifier(eagerSuite(nativeSuite)), trust);
   const operator = holding(createTickSigner({ suite: nativeSuite, signer: key, network }), key);
-  const standOn = { key, trust, network, mesh, ledger, wallet, verifier };
+  const standOn = { key, trust, network, mesh, ledger, wallet, voucherKeys, verifier };
   const books = await openBooks({ ...ground, ...standOn }, life);
   return { ...ground, ...standOn, homeLedger, choice, standing, operator, ...books };
 }
@@ -311,7 +321,11 @@ async function openBooks(
   );
   await life.start(
     'claimer',
-    () => startClaiming({ ledger, claimer, payee: wallet.publicKey, clock, log }),
+    () => {
+      const fading = (id: Hash): Promise<boolean> =>
+        hasFadingVoucher({ network, verifier, channels: wallet.channels, lanes: payee.lanes }, id);
+      return startClaiming({ ledger, claimer, payee: wallet.publicKey, clock, log, fading });
+    },
     (stop) => stop(),
   );
   await life.start(

@@ -1,17 +1,20 @@
 /** The keys of one daemon: its operator's, its libp2p peer's, and one per hosted agent. Made when first needed. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
+import { systemDice } from '../base/random.ts';
 import { didOf, type PublicKey } from '../protocol/ids.ts';
 import { createSealKey, type SealKey } from '../protocol/seal.ts';
 import type { Signer } from '../protocol/suite.ts';
+import { createSigner } from '../protocol/suite-native.ts';
 import { type Adopted, readAdopted, readMade, writeAdopted, writeMade } from './key-marks.ts';
 import { type KeyInfo, type Keystore, openKeystore, publicKeyIn, writeKeyFile } from './keystore.ts';
 
 /** Name of the operator's key. */
 export const OPERATOR_KEY = 'operator';
 const PEER_KEY = 'peer';
+const VOUCHER_KEYS = 'voucher.';
 
 /** The keys of one daemon. */
 export interface DaemonKeys {
@@ -41,8 +44,22 @@ export interface DaemonKeys {
   agentSeal(name: string): Promise<SealKey>;
   /** One of the operator's keys in the form that opens what is sealed to it. Throws `key-missing`. */
   operatorSeal(key: PublicKey): Promise<SealKey>;
+  /** Keys for the vouchers of single channels. */
+  readonly vouchers: VoucherSecrets;
   /** Secrets under which vaults are sealed. */
   readonly vaults: VaultSecrets;
+}
+
+/** Keys for the vouchers of channels, each named by itself. */
+export interface VoucherSecrets {
+  /** Makes one, on disk when this resolves. */
+  make(): Promise<PublicKey>;
+  /** `undefined` for one that is not here. Throws `key-locked`, `passphrase-wrong`, `store-corrupt`. */
+  of(key: PublicKey): Promise<Signer | undefined>;
+  /** Those that are here. */
+  all(): Promise<readonly PublicKey[]>;
+  /** Takes one away, for good; one that is not here is no fault. */
+  destroy(key: PublicKey): Promise<void>;
 }
 
 /** The secret of each vault, 32 bytes, in the key store. */
@@ -123,7 +140,28 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
       return createSealKey(await store.seed(key));
     },
     operatorSeal: async (key) => createSealKey(await store.seed(await nameOf(key))),
+    vouchers: voucherSecrets(store),
     vaults: vaultSecrets(store),
+  };
+}
+
+function voucherSecrets(store: Keystore): VoucherSecrets {
+  const nameOf = (key: PublicKey): string => `${VOUCHER_KEYS}${toHex(key).slice(0, 48)}`;
+  const all = async (): Promise<readonly KeyInfo[]> =>
+    (await store.list()).filter(({ name }) => name.startsWith(VOUCHER_KEYS));
+  const has = async (key: PublicKey): Promise<boolean> =>
+    (await all()).some(({ publicKey }) => equalBytes(publicKey, key));
+  return {
+    async make() {
+      const seed = systemDice.bytes(32);
+      const { publicKey } = createSigner(seed);
+      return (await store.import(nameOf(publicKey), seed)).publicKey;
+    },
+    of: async (key) => ((await has(key)) ? store.load(nameOf(key)) : undefined),
+    all: async () => (await all()).map(({ publicKey }) => publicKey),
+    async destroy(key) {
+      if (await has(key)) await store.remove(nameOf(key));
+    },
   };
 }
 

@@ -5,6 +5,7 @@
 import { equalBytes } from '../base/bytes.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import type { SignatureFault, Signed, TickSigner, Verifier } from '../protocol/signing.ts';
+import type { PayeeLanes } from './payee-lanes.ts';
 import type { ChannelInfo, ChannelView } from './ports.ts';
 
 /** Who signed a voucher: a key of its payer, or one of the channel's own. */
@@ -28,7 +29,11 @@ interface SignerParts {
 }
 
 /** The key that the ledger has for a channel's vouchers now. */
-export function presentKey({ voucherKeys = [] }: ChannelInfo): PublicKey | undefined {
+export function presentKey({
+  voucherKeys = [],
+}: {
+  readonly voucherKeys?: readonly { readonly key: PublicKey; readonly until?: number | undefined }[];
+}): PublicKey | undefined {
   return voucherKeys.find(({ until }) => until === undefined)?.key;
 }
 
@@ -77,4 +82,22 @@ export async function voucherSignerLate(
 
 function sameKeys({ voucherKeys: a = [] }: ChannelInfo, { voucherKeys: b = [] }: ChannelInfo): boolean {
   return a.length === b.length && a.every(({ key }, i) => equalBytes(key, b[i]?.key ?? new Uint8Array(0)));
+}
+
+/** Whether the highest voucher of a lane of `id` is by a key whose time ends: what calls cost on it is claimed before. */
+export async function hasFadingVoucher(
+  parts: SignerParts & { readonly lanes: Pick<PayeeLanes, 'ofChannel'> },
+  id: Hash,
+): Promise<boolean> {
+  const channel = await parts.channels.channel(id);
+  if (channel?.voucherKeys === undefined || channel.voucherKeys.length === 0) return false;
+  for (const { voucher } of await parts.lanes.ofChannel(id)) {
+    if (voucher === undefined) continue;
+    const found =
+      voucher.signer === undefined
+        ? await voucherSigner(parts, channel, voucher.signed)
+        : { signer: voucher.signer };
+    if ('signer' in found && !covers(channel, found.signer)) return true;
+  }
+  return false;
 }

@@ -71,6 +71,14 @@ const WORK: Readonly<Record<Work, () => Promise<unknown>>> = {
     }
     await town.ask('guide', 'What is a key?');
   },
+  async 'voucher-key'() {
+    const { client } = town.of.caller;
+    const [open] = (await client.call('channel.list', {}).catch(() => [])).filter(
+      ({ state }) => state === 'open',
+    );
+    if (open !== undefined) await giveVoucherKey(client, open.id).catch(pass);
+    await town.ask('guide', 'What is a key?');
+  },
   async renew() {
     const { client } = town.of.caller;
     for (const { id, state } of await client.call('channel.list', {}).catch(() => []))
@@ -124,6 +132,24 @@ async function dieAt(victim: Role, label: Point, plan: string): Promise<void> {
   await town.start(victim, plan).catch(pass);
 }
 
+/** Gives a channel another voucher key, its first if it has none. */
+async function giveVoucherKey(client: Town['of'][Role]['client'], channel: string): Promise<void> {
+  const { key, pending } = await client.call('channel.voucherKey', { channel });
+  const change = key === undefined && pending === undefined ? 'set' : 'rotate';
+  await client.call('channel.voucherKey', { channel, change });
+}
+
+/** What was begun takes effect or is begun anew, and a key of the channel signs in the end (PAY-74). */
+async function expectVoucherKey(): Promise<void> {
+  const { client } = town.of.caller;
+  const open = await eventually('a channel is open', async () =>
+    (await client.call('channel.list', {})).find(({ state, role }) => state === 'open' && role === 'payer'),
+  );
+  await giveVoucherKey(client, open.id);
+  expect(await client.call('channel.voucherKey', { channel: open.id })).toMatchObject({ signs: true });
+  await eventually('the guide answers', async () => (await town.ask('guide', 'What is a key?')).amount);
+}
+
 /** What was begun takes effect or is begun anew, and every key that may sign is there (ID-37). */
 async function expectKeys(victim: Role): Promise<void> {
   const { client } = town.of[victim];
@@ -152,6 +178,7 @@ describe('kill -9', () => {
     try {
       await strike(label, scenario);
       if (scenario.work === 'rotate') await expectKeys(scenario.victim);
+      if (scenario.work === 'voucher-key') await expectVoucherKey();
       await expectSettled(town, label);
     } finally {
       // One point that fails is no reason for the next to.

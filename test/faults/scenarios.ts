@@ -18,6 +18,8 @@ export type Work =
   | 'cut'
   /** A new key for its operator. */
   | 'rotate'
+  /** A key for the vouchers of the channel that it pays on. */
+  | 'voucher-key'
   /** Another channel. */
   | 'open'
   /** Its own start, after it was killed while it answered. */
@@ -89,6 +91,9 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'claim:settled': { victim: 'host', work: 'claim' },
   'identity:prepared': { victim: 'caller', work: 'rotate' },
   'identity:rotated': { victim: 'host', work: 'rotate' },
+  'voucher-key:made': { victim: 'caller', work: 'voucher-key' },
+  'voucher-key:kept': { victim: 'caller', work: 'voucher-key' },
+  'voucher-key:counts': { victim: 'caller', work: 'voucher-key' },
   'wallet:kept': { victim: 'caller', work: 'open' },
   'ledger:built': { victim: 'ledger', work: 'open' },
   'ledger:committed': { victim: 'ledger', work: 'open' },

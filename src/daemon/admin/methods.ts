@@ -9,6 +9,7 @@ import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { PAY_INPUTS, type PayMethods } from './methods-pay.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
+import { VOUCHER_KEY_INPUTS, type VoucherKeyMethods } from './methods-voucher-key.ts';
 import { WATCHTOWER_INPUTS, type WatchtowerMethods } from './methods-watchtower.ts';
 import type {
   AccountRow,
@@ -95,7 +96,12 @@ export interface ResumeInput {
 }
 
 /** Methods that answer once. */
-export interface UnaryMethods extends AssetMethods, IdentityMethods, ExplorerMethods, WatchtowerMethods {
+export interface UnaryMethods
+  extends AssetMethods,
+    IdentityMethods,
+    ExplorerMethods,
+    WatchtowerMethods,
+    VoucherKeyMethods {
   'resume.ticket': { input: { readonly callId: string }; output: TicketReply };
   status: { input: Empty; output: StatusReport };
   doctor: { input: Empty; output: readonly Finding[] };
@@ -271,6 +277,7 @@ export const ADMIN_METHODS: MethodTable = {
   'stake.report': unary(STAKE_INPUTS['stake.report']),
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
+  'channel.voucherKey': unary(VOUCHER_KEY_INPUTS['channel.voucherKey']),
   'watchtower.status': unary(WATCHTOWER_INPUTS['watchtower.status']),
   'watchtower.serve': unary(WATCHTOWER_INPUTS['watchtower.serve']),
   'watchtower.use': unary(WATCHTOWER_INPUTS['watchtower.use']),

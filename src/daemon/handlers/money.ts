@@ -9,7 +9,6 @@ import { type Bundle, bundle, readBundle } from '../../protocol/bundle.ts';
 import { callRequest } from '../../protocol/call.ts';
 import { card } from '../../protocol/card.ts';
 import { didOf, type Hash, publicKeyOf } from '../../protocol/ids.ts';
-import { KEY_HEIGHTS_MAX } from '../../protocol/limits.ts';
 import { receipt as receiptSchema } from '../../protocol/payment.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import { verifyBundle } from '../../protocol/verify-bundle.ts';
@@ -17,7 +16,7 @@ import type { AdminHandlers } from '../admin/methods.ts';
 import type { EarningRow, ReceiptRow } from '../admin/types.ts';
 import { channelRows, closeChannel, findChannel, openChannel } from '../channels.ts';
 import type { Running } from '../compose.ts';
-import { partiesOf, proveKeys } from '../key-proofs.ts';
+import { inOrder, partiesOf, proveKeys } from '../key-proofs.ts';
 import { findReceipt, newestReceipts, saveReceipt } from '../receipts.ts';
 import { cancelWithdrawal, withdrawFrom } from '../withdrawing.ts';
 
@@ -148,11 +147,9 @@ async function receipts(running: Running, limit: number): Promise<readonly Recei
 async function provable(running: Running, settled: Bundle): Promise<Uint8Array | undefined> {
   const whole = bundle.encode(settled);
   if (verifyBundle(nativeSuite, whole).ok) return whole;
-  const now = (await proveKeys(running, partiesOf(settled))) ?? [];
-  const renewed = bundle.encode({
-    ...settled,
-    keys: [...(settled.keys ?? []), ...now].slice(-KEY_HEIGHTS_MAX),
-  });
+  const { channel } = receiptSchema.decode(settled.ending.receipt.payload);
+  const now = (await proveKeys(running, partiesOf(settled), channel)) ?? [];
+  const renewed = bundle.encode({ ...settled, keys: inOrder([...(settled.keys ?? []), ...now]) });
   return verifyBundle(nativeSuite, renewed).ok ? renewed : undefined;
 }
 
