@@ -115,6 +115,8 @@ export interface ReadyMessage {
   /** Names of graphics processors in use. */
   readonly devices: readonly string[];
   readonly memoryBytes: number;
+  /** Memory of the graphics processors, bytes; 0 without. */
+  readonly deviceBytes: number;
   /** How conversations are written. */
   readonly wrapper: string;
 }
@@ -196,6 +198,7 @@ export function readFromHost(value: unknown): FromHost {
         build: readText(at('build'), 256),
         devices: readList(at('devices'), 64, (name) => readText(name, 256)),
         memoryBytes: count('memoryBytes'),
+        deviceBytes: count('deviceBytes'),
         wrapper: readText(at('wrapper'), 128),
       };
     case 'unable':

@@ -41,6 +41,12 @@ export type GenerateRequest = Omit<GenerateMessage, 'type' | 'id'>;
 /** A request for probabilities. */
 export type ScoreRequest = Omit<ScoreMessage, 'type' | 'id'>;
 
+/** What goes with a request. */
+export interface GenerateOptions {
+  readonly signal: AbortSignal;
+  readonly over?: (tokens: number) => void;
+}
+
 /** A model in a process of its own. */
 export interface ModelHost {
   /** The process's id while there is one. */
@@ -49,8 +55,12 @@ export interface ModelHost {
   readonly stderr: string;
   /** Starts the process if there is none and says what it loaded. Throws why it cannot. */
   ready(options?: { readonly signal?: AbortSignal }): Promise<ReadyMessage>;
-  /** Goes on from a prompt; the last part is `end`. Throws `cancelled` at once when `signal` aborts. */
-  generate(request: GenerateRequest, options: { readonly signal: AbortSignal }): AsyncIterable<HostPart>;
+  /**
+   * Goes on from a prompt; the last part is `end`. Throws `cancelled` at once when `signal` aborts. `over` is called
+   * once when nothing more is decoded for it, which may be long before its reader is through, with the tokens that
+   * were generated.
+   */
+  generate(request: GenerateRequest, options: GenerateOptions): AsyncIterable<HostPart>;
   /** Natural logarithms of the probabilities of the answer's tokens. */
   score(request: ScoreRequest, options: { readonly signal: AbortSignal }): Promise<readonly number[]>;
   stats(): Promise<HostStats>;
@@ -94,15 +104,43 @@ class KeptHost implements ModelHost {
     return unlessAborted(signal, () => this.#process().ready);
   }
 
-  async *generate(
-    request: GenerateRequest,
-    { signal }: { readonly signal: AbortSignal },
-  ): AsyncGenerator<HostPart> {
-    const host = this.#process();
-    await unlessAborted(signal, () => host.ready);
-    const parts = new Parts<HostPart>();
-    const cancel = host.ask({ type: 'generate', ...request }, this.#sink(parts));
-    yield* parts.read(signal, cancel);
+  async *generate(request: GenerateRequest, options: GenerateOptions): AsyncGenerator<HostPart> {
+    const { signal } = options;
+    let tokens = 0;
+    let isOver = false;
+    const over = (): void => {
+      if (!isOver) options.over?.(tokens);
+      isOver = true;
+    };
+    try {
+      const host = this.#process();
+      await unlessAborted(signal, () => host.ready);
+      const parts = new Parts<HostPart>();
+      const sink = this.#sink(parts);
+      const cancel = host.ask(
+        { type: 'generate', ...request },
+        {
+          ...sink,
+          text: (text, count) => {
+            tokens = count;
+            sink.text(text, count);
+          },
+          ended: (error) => {
+            over();
+            sink.ended(error);
+          },
+        },
+      );
+      // The host ends it with its next step; whoever comes next waits for that there.
+      signal.addEventListener('abort', over, { once: true });
+      try {
+        yield* parts.read(signal, cancel);
+      } finally {
+        signal.removeEventListener('abort', over);
+      }
+    } finally {
+      over();
+    }
   }
 
   async score(

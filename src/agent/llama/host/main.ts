@@ -55,6 +55,7 @@ async function load(message: LoadMessage): Promise<void> {
       build: llama.llamaCppRelease.release,
       devices: llama.gpu === false ? [] : await llama.getGpuDeviceNames(),
       memoryBytes: process.memoryUsage.rss(),
+      deviceBytes: llama.gpu === false ? 0 : (await llama.getVramState()).total,
       wrapper: service.wrapper,
     });
   } catch (error) {

@@ -1,0 +1,115 @@
+/**
+ * Whose turn it is. Each payer has a virtual time that grows by what it was given, divided by its weight; the one that
+ * is furthest behind goes next, so that a flood of one payer does not hold up the others. Who comes anew starts at the
+ * time of who is furthest behind: with less, fresh names would go before everyone. Pure: no clock, no promise.
+ */
+
+/** What waits. */
+export interface Waiting {
+  readonly payer: string;
+  /** Share of the machine against others, at least 1: what a higher price buys. */
+  readonly weight: number;
+  /** Tokens that it may take at most: its prompt and its longest answer. */
+  readonly tokens: number;
+}
+
+/** A queue that is fair between payers and first come, first served inside each. */
+export class FairQueue<T extends Waiting> {
+  /** Virtual times of payers with something waiting or running. */
+  readonly #times = new Map<string, number>();
+  readonly #lines = new Map<string, T[]>();
+  readonly #running = new Map<string, number>();
+  #length = 0;
+  /** Never falls: the time of who was furthest behind when something was taken last. */
+  #floor = 0;
+
+  /** Items that wait. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Items of one payer that wait. */
+  lengthOf(payer: string): number {
+    return this.#lines.get(payer)?.length ?? 0;
+  }
+
+  /** Puts an item at the end of its payer's line. */
+  push(item: T): void {
+    const line = this.#lines.get(item.payer);
+    if (line === undefined) this.#lines.set(item.payer, [item]);
+    else line.push(item);
+    if (!this.#times.has(item.payer)) this.#times.set(item.payer, this.#least());
+    this.#length++;
+  }
+
+  /** Takes the next item that `mayGo`, and counts all its tokens to its payer. */
+  take(mayGo: (item: T) => boolean): T | undefined {
+    for (const item of this.order()) {
+      if (!mayGo(item)) continue;
+      this.#floor = Math.max(this.#floor, this.#least());
+      this.#cut(item);
+      this.#running.set(item.payer, (this.#running.get(item.payer) ?? 0) + 1);
+      this.#add(item, item.tokens);
+      return item;
+    }
+    return undefined;
+  }
+
+  /** A taken item is through: what it did not use is given back. */
+  settle(item: T, usedTokens: number): void {
+    this.#add(item, Math.min(usedTokens, item.tokens) - item.tokens);
+    const left = (this.#running.get(item.payer) ?? 1) - 1;
+    if (left > 0) this.#running.set(item.payer, left);
+    else this.#running.delete(item.payer);
+    this.#forget(item.payer);
+  }
+
+  /** Takes an item out that no longer waits for its turn; whether it was there. */
+  remove(item: T): boolean {
+    if (this.#lines.get(item.payer)?.includes(item) !== true) return false;
+    this.#cut(item);
+    this.#forget(item.payer);
+    return true;
+  }
+
+  /** All that waits, in the order in which it would be taken if each took all its tokens. */
+  *order(): Generator<T> {
+    const times = new Map([...this.#lines.keys()].map((payer) => [payer, this.#times.get(payer) ?? 0]));
+    const places = new Map<string, number>();
+    for (let i = 0; i < this.#length; i++) {
+      let next: string | undefined;
+      for (const [payer, time] of times) {
+        if (next === undefined || time < (times.get(next) ?? 0)) next = payer;
+      }
+      const place = next === undefined ? 0 : (places.get(next) ?? 0);
+      const item = next === undefined ? undefined : this.#lines.get(next)?.[place];
+      if (next === undefined || item === undefined) return;
+      places.set(next, place + 1);
+      if (place + 1 < this.lengthOf(next))
+        times.set(next, (times.get(next) ?? 0) + item.tokens / item.weight);
+      else times.delete(next);
+      yield item;
+    }
+  }
+
+  #least(): number {
+    const times = [...this.#times.values()];
+    return times.length === 0 ? this.#floor : Math.max(this.#floor, Math.min(...times));
+  }
+
+  #add({ payer, weight }: T, tokens: number): void {
+    this.#times.set(payer, (this.#times.get(payer) ?? this.#floor) + tokens / weight);
+  }
+
+  #cut(item: T): void {
+    const line = (this.#lines.get(item.payer) ?? []).filter((other) => other !== item);
+    if (line.length > 0) this.#lines.set(item.payer, line);
+    else this.#lines.delete(item.payer);
+    this.#length--;
+  }
+
+  /** A payer with nothing here is not remembered, so that payers do not add up. */
+  #forget(payer: string): void {
+    if (!this.#lines.has(payer) && !this.#running.has(payer)) this.#times.delete(payer);
+  }
+}

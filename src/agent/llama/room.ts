@@ -1,0 +1,251 @@
+/**
+ * Which models are loaded, within a budget of memory. A model that nobody uses makes room for one that is asked for,
+ * the one that was used longest ago first; one with work under way never does.
+ */
+import type { Clock } from '../../base/clock.ts';
+import type { SaharaError } from '../../base/errors.ts';
+import { asSaharaError } from '../../base/errors.ts';
+import { CONTEXTS_MAX } from './limits.ts';
+import type { ContextKey, GpuChoice, ReadyMessage } from './messages.ts';
+import { createModelHost, type ModelHost, type ModelHostOptions } from './model-host.ts';
+import type { Room } from './scheduler.ts';
+
+/** A model file that was looked through. */
+export interface ModelSource {
+  readonly path: string;
+  /** SHA-256 of the file. */
+  readonly digest: Uint8Array;
+  readonly facts: {
+    readonly weightsBytes: number;
+    readonly cacheBytesPerToken: number;
+    readonly contextMax: number;
+    readonly quantisation: string;
+  };
+}
+
+/** Where a request runs. */
+export interface ModelPlace {
+  readonly model: ModelSource;
+  readonly key: ContextKey;
+}
+
+/** How models are loaded. */
+export interface RoomOptions {
+  /** Where they compute. Default `auto`. */
+  readonly gpu: GpuChoice;
+  /** Threads of each. Default 1. */
+  readonly threads: number;
+  /** Memory for all models and contexts together, bytes: of the graphics processors if they compute there. */
+  readonly memoryBytes: number;
+}
+
+/** A loaded model. */
+export interface LoadedModel {
+  readonly path: string;
+  readonly bytes: number;
+  readonly running: number;
+  readonly contexts: number;
+  readonly state: 'loading' | 'ready';
+  readonly ready: ReadyMessage | undefined;
+  readonly host: ModelHost;
+}
+
+/** What a host takes besides the model. */
+const HOST_BYTES = 200_000_000;
+/** What a host may take above the budget before it ends itself. */
+const HOST_MARGIN_BYTES = 1_000_000_000;
+
+interface Context {
+  running: number;
+  readonly bytes: number;
+}
+
+interface Loaded {
+  readonly source: ModelSource;
+  readonly host: ModelHost;
+  /** In the order of their last use. */
+  readonly contexts: Map<string, Context>;
+  running: number;
+  ready: ReadyMessage | undefined;
+}
+
+/** Bytes that a context takes. */
+export function contextBytes({ model, key }: ModelPlace): number {
+  return key.sequences * key.tokens * model.facts.cacheBytesPerToken;
+}
+
+/** Bytes that a model takes without its contexts. */
+export function modelBytes({ facts }: ModelSource): number {
+  return facts.weightsBytes + HOST_BYTES;
+}
+
+/** Loaded models as room for requests. */
+export class ModelRoom implements Room<ModelPlace> {
+  readonly #clock: Clock;
+  readonly #options: RoomOptions & Partial<ModelHostOptions>;
+  readonly #events: {
+    /** There may be room. */
+    changed(): void;
+    /** A model cannot be loaded. */
+    failed(path: string, error: SaharaError): void;
+  };
+  /** In the order of their last use. */
+  readonly #loaded = new Map<string, Loaded>();
+  /** Bytes of models that are being unloaded. */
+  #leavingBytes = 0;
+  /** The model that room is being made for: no other may begin meanwhile. */
+  #claim: string | undefined;
+
+  constructor(
+    parts: {
+      readonly clock: Clock;
+      changed(): void;
+      failed(path: string, error: SaharaError): void;
+    },
+    options: RoomOptions & Partial<ModelHostOptions>,
+  ) {
+    this.#clock = parts.clock;
+    this.#events = parts;
+    this.#options = options;
+  }
+
+  /** Loaded models, the one used longest ago first. */
+  get models(): readonly LoadedModel[] {
+    return [...this.#loaded].map(([path, { source, host, contexts, running, ready }]) => ({
+      path,
+      bytes: bytesOf(source, contexts),
+      running,
+      contexts: contexts.size,
+      state: ready === undefined ? 'loading' : 'ready',
+      ready,
+      host,
+    }));
+  }
+
+  /** The host of a place that was taken. */
+  hostOf({ model }: ModelPlace): ModelHost {
+    return this.#use(model).host;
+  }
+
+  take(place: ModelPlace, { urgent }: { readonly urgent: boolean }): boolean {
+    const { path } = place.model;
+    if (this.#claim !== undefined && this.#claim !== path) return false;
+    const known = this.#loaded.get(path);
+    if (known === undefined) {
+      if (this.#free(modelBytes(place.model) + contextBytes(place), path)) this.#load(place);
+      else if (urgent) this.#claim = path;
+      return false;
+    }
+    if (known.ready === undefined) return false;
+    const context = this.#contextOf(known, place);
+    if (context === undefined && urgent) this.#claim = path;
+    if (context === undefined || context.running >= place.key.sequences) return false;
+    context.running++;
+    known.running++;
+    this.#loaded.delete(path);
+    this.#loaded.set(path, known);
+    if (this.#claim === path) this.#claim = undefined;
+    return true;
+  }
+
+  give(place: ModelPlace): void {
+    const loaded = this.#loaded.get(place.model.path);
+    const context = loaded?.contexts.get(nameOf(place.key));
+    if (loaded === undefined || context === undefined) return;
+    context.running--;
+    loaded.running--;
+  }
+
+  /** Ends all hosts. */
+  async close(): Promise<void> {
+    const hosts = [...this.#loaded.values()].map(({ host }) => host);
+    this.#loaded.clear();
+    await Promise.all(hosts.map((host) => host.unload()));
+  }
+
+  #contextOf({ contexts }: Loaded, place: ModelPlace): Context | undefined {
+    const name = nameOf(place.key);
+    const known = contexts.get(name);
+    if (known !== undefined) {
+      contexts.delete(name);
+      contexts.set(name, known);
+      return known;
+    }
+    if (contexts.size >= CONTEXTS_MAX) {
+      // The host gives up the same one: both keep the order of use.
+      const [idle] = [...contexts].find(([, { running }]) => running === 0) ?? [];
+      if (idle === undefined) return undefined;
+      contexts.delete(idle);
+    }
+    const bytes = contextBytes(place);
+    if (!this.#free(bytes, place.model.path)) return undefined;
+    const context = { running: 0, bytes };
+    contexts.set(name, context);
+    return context;
+  }
+
+  #use(source: ModelSource): Loaded {
+    const known = this.#loaded.get(source.path);
+    if (known !== undefined) return known;
+    const { gpu, threads, memoryBytes, ...options } = this.#options;
+    const host = createModelHost(
+      { path: source.path, gpu, threads, memoryBytesMax: memoryBytes + HOST_MARGIN_BYTES },
+      { clock: this.#clock },
+      options,
+    );
+    const loaded: Loaded = { source, host, contexts: new Map(), running: 0, ready: undefined };
+    this.#loaded.set(source.path, loaded);
+    return loaded;
+  }
+
+  #load(place: ModelPlace): void {
+    const { path } = place.model;
+    const loaded = this.#use(place.model);
+    loaded.contexts.set(nameOf(place.key), { running: 0, bytes: contextBytes(place) });
+    loaded.host.ready().then(
+      (ready) => {
+        loaded.ready = ready;
+        this.#events.changed();
+      },
+      (error: unknown) => {
+        if (this.#loaded.get(path) === loaded) this.#loaded.delete(path);
+        if (this.#claim === path) this.#claim = undefined;
+        this.#events.failed(path, asSaharaError(error));
+        this.#events.changed();
+      },
+    );
+  }
+
+  /** Whether `bytes` more fit, now; what nobody uses is unloaded for it, except `kept`. */
+  #free(bytes: number, kept: string): boolean {
+    const used = (): number =>
+      [...this.#loaded.values()].reduce((sum, { source, contexts }) => sum + bytesOf(source, contexts), 0);
+    const { memoryBytes } = this.#options;
+    const idle = [...this.#loaded].filter(([path, { running }]) => running === 0 && path !== kept);
+    while (used() + bytes > memoryBytes) {
+      const [path, loaded] = idle.shift() ?? [];
+      if (path === undefined || loaded === undefined || loaded.ready === undefined) return false;
+      this.#unload(path, loaded);
+    }
+    // What is being unloaded still holds its memory; `changed` comes when it does not.
+    return used() + this.#leavingBytes + bytes <= memoryBytes;
+  }
+
+  #unload(path: string, loaded: Loaded): void {
+    const bytes = bytesOf(loaded.source, loaded.contexts);
+    this.#leavingBytes += bytes;
+    this.#loaded.delete(path);
+    void loaded.host.unload().finally(() => {
+      this.#leavingBytes -= bytes;
+      this.#events.changed();
+    });
+  }
+}
+
+function bytesOf(source: ModelSource, contexts: ReadonlyMap<string, Context>): number {
+  return [...contexts.values()].reduce((sum, { bytes }) => sum + bytes, modelBytes(source));
+}
+
+function nameOf({ adapters, tokens, sequences }: ContextKey): string {
+  return JSON.stringify([tokens, sequences, adapters.map(({ path, scale }) => [path, scale])]);
+}
