@@ -1,7 +1,6 @@
 /** A transaction with several faults is refused for the one that its paragraph of the spec names first: the order is read from there. */
-import { readFileSync } from 'node:fs';
 import { beforeAll, expect, test } from 'vitest';
-import { RESULT_CODES, type ResultName } from '../../src/ledger/result-codes.ts';
+import type { ResultName } from '../../src/ledger/result-codes.ts';
 import type { Evidence } from '../../src/protocol/evidence-channel.ts';
 import { LICENCE_PRESETS } from '../../src/protocol/licence.ts';
 import { release } from '../../src/protocol/payment.ts';
@@ -10,6 +9,7 @@ import type { Signer } from '../../src/protocol/suite.ts';
 import { type Action, channelId, type RegisterAssetAction } from '../../src/protocol/transaction.ts';
 import { guardedBy, register } from './identity-support.ts';
 import { chargeOf, countedFor, type LanePlace } from './lane.ts';
+import { type Case, choices, holdsFor, placeOf } from './refusal-support.ts';
 import { bond, delegate, header } from './stake-support.ts';
 import {
   alice,
@@ -24,37 +24,9 @@ import {
   testGenesis,
 } from './support.ts';
 
-const SPEC = readFileSync(new URL('../../spec/ledger.md', import.meta.url), 'utf8');
 const MIN = 1_000n;
 const BROKEN = Uint8Array.of(1);
 const NOWHERE = new Uint8Array(32).fill(3);
-
-/** Faults by what each changes of a sound draft. Of those in one group only one can be there at a time. */
-interface Case<D> {
-  readonly kind: string;
-  readonly paragraph: number;
-  readonly sound: D;
-  readonly groups: readonly (readonly (readonly [ResultName, Partial<D>])[])[];
-  readonly make: (draft: D) => readonly [Signer, Action];
-}
-
-/** Where a code first stands in a paragraph. */
-function placeOf(paragraph: number, name: ResultName): number {
-  const from = SPEC.indexOf(`**LEDGER-${paragraph}**`);
-  const end = SPEC.indexOf('\n\n', from);
-  const text = SPEC.slice(from, end).replace(/LEDGER-\d+/g, '');
-  const found = new RegExp(`(?<![\\d^])${RESULT_CODES[name].code}(?![\\d^])`).exec(text);
-  if (found === null) throw new Error(`LEDGER-${paragraph} does not name ${name}`);
-  return found.index;
-}
-
-/** Every choice of at most one fault of each group. */
-function choices<T>(groups: readonly (readonly T[])[]): readonly (readonly T[])[] {
-  return groups.reduce<readonly (readonly T[])[]>(
-    (all, group) => all.flatMap((chosen) => [chosen, ...group.map((one) => [...chosen, one])]),
-    [[]],
-  );
-}
 
 let bench: Bench;
 let place: LanePlace;
@@ -67,17 +39,7 @@ beforeAll(async () => {
   await bench.run(bob, bond(10n * MIN));
 });
 
-async function holds<D>({ kind, paragraph, sound, groups, make }: Case<D>): Promise<void> {
-  for (const chosen of choices(groups)) {
-    const names = chosen.map(([name]) => name);
-    if (names.length === 0) continue;
-    let draft = sound;
-    for (const [, changes] of chosen) draft = { ...draft, ...changes };
-    const [first] = names.toSorted((a, b) => placeOf(paragraph, a) - placeOf(paragraph, b));
-    const { name } = await bench.run(...make(draft));
-    expect(name, `${kind} with ${names.join(', ')}`).toBe(first);
-  }
-}
+const holds = <D>(one: Case<D>): Promise<void> => holdsFor(bench, one);
 
 test('LEDGER-11 LEDGER-15: open-channel', () =>
   holds({
@@ -329,7 +291,9 @@ test('LEDGER-10: what is asked of every transaction comes first, in its order', 
     const { broken, key, nonce, ...changes } = draft;
     const made = signAction(rich.network, key, nonce, action, { ...changes, sender: alice.publicKey });
     const [result] = await rich.block([broken ? { ...made, payload: BROKEN } : made]);
-    const [first] = chosen.map(([name]) => name).toSorted((a, b) => placeOf(10, a) - placeOf(10, b));
+    const [first] = chosen
+      .map(([name]) => name)
+      .toSorted((a, b) => placeOf({ paragraph: 10 }, a) - placeOf({ paragraph: 10 }, b));
     expect(result?.name, chosen.map(([name]) => name).join()).toBe(first);
   }
 });
