@@ -29,7 +29,8 @@ interface Piece extends Span {
   readonly introduces: boolean;
 }
 
-const TITLE_SEPARATOR = ' > ';
+/** Stands between the headings of a title. */
+export const TITLE_SEPARATOR = ' > ';
 
 /** Cuts what an extractor found. A document without any text gives no chunks. */
 export function cut(extracted: Extracted): CutDocument {

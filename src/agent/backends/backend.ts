@@ -12,7 +12,8 @@ export interface Backend {
   readonly model: ModelInfo;
   /**
    * Answers; the last part is `end`. Citations follow the text that they cover. Pauses while nobody reads.
-   * Errors: `cancelled` soon after `signal` aborts, `backend-failed`, `rate-limited`, `context-overflow`.
+   * Errors: `cancelled` soon after `signal` aborts, `backend-failed`, `backend-missing`, `rate-limited`, `overloaded`,
+   * `deadline-exceeded`, `context-overflow`, `model-invalid`, `memory-insufficient`.
    */
   answer(request: AnswerRequest, options: { readonly signal: AbortSignal }): AsyncIterable<AnswerPart>;
   close(): Promise<void>;
@@ -54,6 +55,12 @@ export interface AnswerRequest {
   /** The operator's instructions to a model. */
   readonly prompt?: string;
 }
+  /** Who pays: where several wait for one model, each payer gets its share. Default: all the same one. */
+  readonly payer?: string;
+  /** Longest wait for a model's turn, milliseconds. Default: for ever. */
+  readonly withinMs?: number;
+  /** What a model may use while it answers. */
+  readonly tools?: Toolbox;
 
 /** Offsets are UTF-8 bytes, end excluded: `start` and `end` in the whole answer, the others in the passage's text. */
 export interface AnswerCitation {
