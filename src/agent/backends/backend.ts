@@ -54,11 +54,11 @@ export interface AnswerRequest {
   readonly unitsMax: number;
   /** The operator's instructions to a model. */
   readonly prompt?: string;
-}
   /** Who pays: where several wait for one model, each payer gets its share. Default: all the same one. */
   readonly payer?: string;
   /** Longest wait for a model's turn, milliseconds. Default: for ever. */
   readonly withinMs?: number;
+}
   /** What a model may use while it answers. */
   readonly tools?: Toolbox;
 
