@@ -59,8 +59,6 @@ export interface AnswerRequest {
   /** Longest wait for a model's turn, milliseconds. Default: for ever. */
   readonly withinMs?: number;
 }
-  /** What a model may use while it answers. */
-  readonly tools?: Toolbox;
 
 /** Offsets are UTF-8 bytes, end excluded: `start` and `end` in the whole answer, the others in the passage's text. */
 export interface AnswerCitation {
