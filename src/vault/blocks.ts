@@ -41,11 +41,19 @@ export function oneLine(text: string): string {
   return text.replace(/\s+/g, ' ').trim();
 }
 
+/** Characters that are not seen: soft hyphens, joiners, directions, tags, variation selectors, byte order marks. */
+const INVISIBLE =
+  /\u034f|[\ufe00-\ufe0f]|[\u{e0100}-\u{e01ef}]|[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\u{e0000}-\u{e007f}]/gu;
+
+/** `text` as it is seen: without characters that are not, and in the form NFKC. */
+export function visible(text: string): string {
+  return /^[\0-\x7f]*$/.test(text) ? text : text.toWellFormed().replace(INVISIBLE, '').normalize('NFKC');
+}
+
 function clean(text: string): string {
-  const lines = text
-    .toWellFormed()
+  const lines = visible(text)
     .replace(/\r\n?/g, '\n')
     // Control characters say nothing to a reader and upset terminals.
-    .replace(/[^\P{Cc}\n\t]|[\ufeff\u00ad]/gu, '');
+    .replace(/[^\P{Cc}\n\t]/gu, '');
   return lines.replace(/^\n+/, '').trimEnd();
 }

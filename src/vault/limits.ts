@@ -27,12 +27,38 @@ export const HTML_BYTES_MAX = 8_388_608;
 export const PDF_BYTES_MAX = 33_554_432;
 /** Most pages of a PDF document. */
 export const PDF_PAGES_MAX = 5000;
+/** Largest Word document, bytes. */
+export const DOCX_BYTES_MAX = 33_554_432;
+/** Largest CSV document, bytes. */
+export const CSV_BYTES_MAX = 16_777_216;
+/** Largest JSON document or chat export, bytes. */
+export const JSON_BYTES_MAX = 33_554_432;
+/** Largest source file, bytes. */
+export const CODE_BYTES_MAX = 4_194_304;
+/** Most files inside a ZIP archive. */
+export const ZIP_ENTRIES_MAX = 4096;
+/** Largest file inside a ZIP archive once it is unpacked, bytes. */
+export const ZIP_ENTRY_BYTES_MAX = 33_554_432;
+/** Most bytes that are unpacked out of one ZIP archive. */
+export const ZIP_TOTAL_BYTES_MAX = 67_108_864;
+/** Most values of a JSON document. */
+export const JSON_VALUES_MAX = 2_000_000;
+/** Most columns of a CSV document. */
+export const CSV_COLUMNS_MAX = 1024;
+/** Most rows of a CSV document. */
+export const CSV_ROWS_MAX = 1_000_000;
+/** Longest statement of consent, UTF-8 bytes. */
+export const CONSENT_BYTES_MAX = 1024;
 /** Largest file that is read at all: the largest of the limits above. */
 export const FILE_BYTES_MAX: number = Math.max(
   TEXT_BYTES_MAX,
   MARKDOWN_BYTES_MAX,
   HTML_BYTES_MAX,
   PDF_BYTES_MAX,
+  DOCX_BYTES_MAX,
+  CSV_BYTES_MAX,
+  JSON_BYTES_MAX,
+  CODE_BYTES_MAX,
 );
 /** Deepest nesting of elements that is followed in a document. */
 export const NESTING_MAX = 256;

@@ -3,7 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import { basename, join, sep } from 'node:path';
 import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
-import { unreadable, unsupported } from './extract/detect.ts';
+import { unreadable, unsupported } from './extract/refusals.ts';
 import { FOLDER_DEPTH_MAX, NAME_BYTES_MAX } from './limits.ts';
 
 /** A file to import, or one that cannot be, with the reason. */

@@ -1,3 +1,4 @@
+import { deflateRawSync } from 'node:zlib';
 import type { Chunk, Provenance } from '../../src/vault/chunk.ts';
 import type { ImportEvent } from '../../src/vault/import.ts';
 import type { Vault } from '../../src/vault/vault.ts';
@@ -68,4 +69,57 @@ export function makePdf(pages: readonly (readonly PdfLine[])[]): Uint8Array {
   body += `xref\n0 ${objects.length + 1}\n0000000000 65535 f \n${rows}`;
   body += `trailer\n<< /Size ${objects.length + 1} /Root 1 0 R >>\nstartxref\n${xref}\n%%EOF\n`;
   return new Uint8Array(Buffer.from(body, 'latin1'));
+}
+
+/** A ZIP archive of `files`, in order. `bend` may change the directory's record of a file. */
+export function makeZip(
+  files: readonly (readonly [name: string, content: string | Uint8Array])[],
+  bend: (record: Buffer, name: string) => void = () => {},
+): Buffer {
+  const locals: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let at = 0;
+  for (const [name, content] of files) {
+    const plain = Buffer.from(content);
+    const packed = deflateRawSync(plain);
+    const local = Buffer.alloc(30);
+    local.writeUInt32LE(0x04034b50, 0);
+    local.writeUInt16LE(8, 8);
+    local.writeUInt32LE(packed.length, 18);
+    local.writeUInt32LE(plain.length, 22);
+    local.writeUInt16LE(Buffer.byteLength(name), 26);
+    const record = Buffer.alloc(46);
+    record.writeUInt32LE(0x02014b50, 0);
+    record.writeUInt16LE(8, 10);
+    record.writeUInt32LE(packed.length, 20);
+    record.writeUInt32LE(plain.length, 24);
+    record.writeUInt16LE(Buffer.byteLength(name), 28);
+    record.writeUInt32LE(at, 42);
+    bend(record, name);
+    locals.push(local, Buffer.from(name), packed);
+    directory.push(record, Buffer.from(name));
+    at += local.length + Buffer.byteLength(name) + packed.length;
+  }
+  const listed = Buffer.concat(directory);
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50, 0);
+  end.writeUInt16LE(files.length, 8);
+  end.writeUInt16LE(files.length, 10);
+  end.writeUInt32LE(listed.length, 12);
+  end.writeUInt32LE(at, 16);
+  return Buffer.concat([...locals, listed, end]);
+}
+
+const WORD_STYLES =
+  '<w:styles><w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style><w:style w:styleId="X2"><w:name w:val="own"/><w:pPr><w:outlineLvl w:val="1"/></w:pPr></w:style></w:styles>';
+
+/** A Word document around the inside of its body. */
+export function makeDocx(body: string, more: readonly (readonly [string, string])[] = []): Buffer {
+  return makeZip([
+    ['[Content_Types].xml', '<Types/>'],
+    ['word/document.xml', `<?xml version="1.0"?><w:document><w:body>${body}</w:body></w:document>`],
+    ['word/styles.xml', WORD_STYLES],
+    ['docProps/core.xml', '<cp:coreProperties><dc:title>Camels &amp; dunes</dc:title></cp:coreProperties>'],
+    ...more,
+  ]);
 }

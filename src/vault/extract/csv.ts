@@ -1,7 +1,7 @@
 /** Rows of a CSV or TSV file (RFC 4180): each as one line that says what its values are. */
 import { type Extracted, oneLine } from '../blocks.ts';
 import { CSV_COLUMNS_MAX, CSV_ROWS_MAX, EXTRACTED_BYTES_MAX } from '../limits.ts';
-import { tooLarge, tooMany, unreadable } from './detect.ts';
+import { tooLarge, tooMany, unreadable } from './refusals.ts';
 import { describedRow } from './tables.ts';
 
 const DELIMITERS = [',', ';', '\t', '|'];
@@ -31,7 +31,11 @@ export function extractCsv(name: string, text: string): Extracted {
 
 /** The one that the first line has most of outside of quotations. */
 function delimiterOf(text: string): string {
-  const first = text.slice(0, 16_384).split(/\r?\n/, 1)[0]?.replace(/"[^"]*"/g, '') ?? '';
+  const first =
+    text
+      .slice(0, 16_384)
+      .split(/\r?\n/, 1)[0]
+      ?.replace(/"[^"]*"/g, '') ?? '';
   const counts = DELIMITERS.map((delimiter) => first.split(delimiter).length);
   const most = Math.max(...counts);
   return DELIMITERS[counts.indexOf(most)] ?? ',';
@@ -57,8 +61,9 @@ function* rowsOf(name: string, text: string, delimiter: string): Generator<strin
       if (quoted === undefined) {
         throw unreadable(name, `the quotation that begins in row ${line} does not end`, 'correct the file');
       }
-      cell = quoted.cell;
-      at = quoted.end;
+      // What stands between the end of a quotation and the next delimiter belongs to the cell.
+      at = nextOf(text, quoted.end, delimiter);
+      cell = quoted.cell + text.slice(quoted.end, at);
     } else {
       const end = nextOf(text, at, delimiter);
       cell = text.slice(at, end);
@@ -78,7 +83,10 @@ function* rowsOf(name: string, text: string, delimiter: string): Generator<strin
   }
 }
 
-function quotedCell(text: string, start: number): { readonly cell: string; readonly end: number } | undefined {
+function quotedCell(
+  text: string,
+  start: number,
+): { readonly cell: string; readonly end: number } | undefined {
   let at = start + 1;
   for (;;) {
     const quote = text.indexOf('"', at);

@@ -1,9 +1,27 @@
 /** What a file is, told from its bytes; the name only decides between kinds of text. */
 import { fromUtf8 } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { CODE_LINE_CHARACTERS_MAX, languageOf } from './code.ts';
+import { isDiscord } from './discord.ts';
+import { DOCX_BODY } from './docx.ts';
+import { parseJson } from './json.ts';
+import { unreadable, unsupported } from './refusals.ts';
+import { isTelegram } from './telegram.ts';
+import { openZip } from './zip.ts';
 
 /** Kinds of document that can be imported. */
-export type DocumentKind = 'text' | 'markdown' | 'html' | 'pdf';
+export type DocumentKind =
+  | 'text'
+  | 'markdown'
+  | 'html'
+  | 'pdf'
+  | 'docx'
+  | 'csv'
+  | 'json'
+  | 'jsonl'
+  | 'discord'
+  | 'telegram'
+  | 'code';
 
 /** Media type of each kind. */
 export const MEDIA_TYPES: Readonly<Record<DocumentKind, string>> = {
@@ -11,19 +29,25 @@ export const MEDIA_TYPES: Readonly<Record<DocumentKind, string>> = {
   markdown: 'text/markdown',
   html: 'text/html',
   pdf: 'application/pdf',
+  docx: 'application/vnd.openxmlformats-officedocument.wordprocessingml',
+  csv: 'text/csv',
+  json: 'application/json',
+  jsonl: 'application/jsonl',
+  discord: 'application/vnd.discord-export+json',
+  telegram: 'application/vnd.telegram-export+json',
+  code: 'text/x-source-code',
 };
 
-/** A recognised document: its bytes for a PDF, otherwise its decoded text. */
+/** A recognised document: its bytes, its decoded text, or its parsed value. */
 export type Detected =
   | { readonly kind: 'pdf' }
-  | { readonly kind: Exclude<DocumentKind, 'pdf'>; readonly text: string };
+  | { readonly kind: 'docx' }
+  | { readonly kind: 'json' | 'discord' | 'telegram'; readonly value: unknown }
+  | { readonly kind: 'text' | 'markdown' | 'html' | 'csv' | 'jsonl' | 'code'; readonly text: string };
 
-const SUPPORTED: readonly string[] = ['plain text', 'Markdown', 'HTML', 'PDF'];
-const SPLIT = 'Split it into several files';
-const ADVICE = 'Convert it to text, Markdown, HTML or PDF and import that';
+const ZIP = [0x50, 0x4b, 0x03, 0x04];
 
 const SIGNATURES: readonly (readonly [bytes: readonly number[], found: string])[] = [
-  [[0x50, 0x4b, 0x03, 0x04], 'a ZIP archive (or an Office or EPUB document)'],
   [[0xd0, 0xcf, 0x11, 0xe0], 'an old Office document'],
   [[0x1f, 0x8b], 'a gzip archive'],
   [[0x42, 0x5a, 0x68], 'a bzip2 archive'],
@@ -44,11 +68,22 @@ const SIGNATURES: readonly (readonly [bytes: readonly number[], found: string])[
 const HTML_START = /^\s*(?:<!--[\s\S]{0,4096}?-->\s*)*<(?:!doctype\s+html|html|head|body)\b/i;
 const HTML_NAME = /\.(?:html?|xhtml)$/i;
 const MARKDOWN_NAME = /\.(?:md|markdown|mdx?|mkd)$/i;
-const DATA_NAME = /\.(?:csv|tsv|jsonl?|ndjson|xml|svg|ya?ml|toml|lock|map|css|ipynb)$/i;
+const DATA_NAME = /\.(?:xml|svg|ya?ml|toml|lock|map|css|ipynb)$/i;
+const CSV_NAME = /\.(?:csv|tsv)$/i;
+const LINES_NAME = /\.(?:jsonl|ndjson)$/i;
+const JSON_NAME = /\.json$/i;
+/** What an archive holds, by the folder or file that only it has. */
+const OFFICE: readonly (readonly [path: string, found: string])[] = [
+  ['xl/', 'an Excel workbook'],
+  ['ppt/', 'a PowerPoint presentation'],
+  ['META-INF/container.xml', 'an EPUB book'],
+  ['content.xml', 'an OpenDocument file'],
+];
 
 /**
  * Recognises a document by its bytes, and by its name or stated media type where only text is certain.
- * Errors: `document-unsupported` for anything that is not text, Markdown, HTML or PDF; `document-unreadable` for none.
+ * Errors: `document-unsupported` for anything that is none of them; `document-unreadable` for an empty or damaged one,
+ * `document-too-large` for one that would unpack to too much.
  */
 export function detect(document: {
   readonly name: string;
@@ -58,46 +93,20 @@ export function detect(document: {
   const { name, bytes, mediaType } = document;
   if (bytes.length === 0) throw unreadable(name, 'the file is empty', 'remove it or fill it');
   if (hasPdfHeader(bytes)) return { kind: 'pdf' };
+  if (ZIP.every((byte, i) => bytes[i] === byte)) return { kind: archiveOf(name, bytes) };
   for (const [signature, found] of SIGNATURES) {
     if (signature.every((byte, i) => bytes[i] === byte)) throw unsupported(name, found);
   }
   const text = decode(bytes);
   if (text === undefined) throw unsupported(name, 'binary data');
-  return { kind: kindOfText(name, text, mediaType), text };
+  return detectText(name, text, mediaType);
 }
 
-/** The refusal of a kind of document that is not read. */
-export function unsupported(name: string, found: string): SaharaError {
-  return new SaharaError('document-unsupported', {
-    document: name,
-    found,
-    supported: SUPPORTED,
-    advice: ADVICE,
-  });
-}
-
-/** The refusal of a document that gives no text: why, and what to do, without capitals and full stops. */
-export function unreadable(name: string, reason: string, advice: string): SaharaError {
-  return new SaharaError('document-unreadable', {
-    document: name,
-    reason: capital(reason),
-    advice: capital(advice),
-  });
-}
-
-/** The refusal of a document with more parts than are taken. */
-export function tooMany(name: string, found: string, max: number): SaharaError {
-  const reason = `It has ${found}, at most ${max} are taken`;
-  return new SaharaError('document-too-large', { document: name, reason, advice: SPLIT });
-}
-
-/** The refusal of a document above a limit of bytes. */
-export function tooLarge(name: string, sizeBytes: number, limitBytes: number): SaharaError {
-  return new SaharaError('document-too-large', { document: name, sizeBytes, limitBytes, advice: SPLIT });
-}
-
-function capital(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1);
+function archiveOf(name: string, bytes: Uint8Array): 'docx' {
+  const { names } = openZip(name, bytes);
+  if (names.includes(DOCX_BODY)) return 'docx';
+  const [, found] = OFFICE.find(([path]) => names.some((inside) => inside.startsWith(path))) ?? [];
+  throw unsupported(name, found ?? 'a ZIP archive');
 }
 
 function hasPdfHeader(bytes: Uint8Array): boolean {
@@ -128,25 +137,50 @@ function printable(text: string | undefined): string | undefined {
   return odd * 200 > text.length ? undefined : text;
 }
 
-function kindOfText(name: string, text: string, mediaType: string | undefined): 'text' | 'markdown' | 'html' {
+function detectText(name: string, text: string, mediaType: string | undefined): Detected {
   const stated = mediaType?.split(';')[0]?.trim().toLowerCase();
-  if (HTML_START.test(text.slice(0, 16_384))) return 'html';
-  if ((HTML_NAME.test(name) || stated === 'text/html') && /<[a-z!][^<]*>/i.test(text)) return 'html';
+  if (HTML_START.test(text.slice(0, 16_384))) return { kind: 'html', text };
+  if ((HTML_NAME.test(name) || stated === 'text/html') && /<[a-z!][^<]*>/i.test(text)) {
+    return { kind: 'html', text };
+  }
   if (/^\s*<\?xml\b/.test(text)) throw unsupported(name, 'an XML document');
   if (DATA_NAME.test(name)) throw unsupported(name, `a data file (${name.slice(name.lastIndexOf('.'))})`);
-  if (isJson(text)) throw unsupported(name, 'JSON data');
-  if (MARKDOWN_NAME.test(name) || stated === 'text/markdown') return 'markdown';
-  return stated === undefined && looksLikeMarkdown(text) ? 'markdown' : 'text';
+  if (LINES_NAME.test(name)) return { kind: 'jsonl', text };
+  if (CSV_NAME.test(name)) return { kind: 'csv', text };
+  if (languageOf(name) !== undefined) {
+    if (hasLongLine(text)) throw unsupported(name, 'code that a machine made (very long lines)');
+    return { kind: 'code', text };
+  }
+  if (JSON_NAME.test(name) || isJson(name, text)) return jsonKind(parseJson(name, text));
+  if (MARKDOWN_NAME.test(name) || stated === 'text/markdown') return { kind: 'markdown', text };
+  return { kind: stated === undefined && looksLikeMarkdown(text) ? 'markdown' : 'text', text };
 }
 
-function isJson(text: string): boolean {
+function jsonKind(value: unknown): Detected {
+  if (isDiscord(value)) return { kind: 'discord', value };
+  return { kind: isTelegram(value) ? 'telegram' : 'json', value };
+}
+
+/** Whether a file without the name of one is JSON all the same. */
+function isJson(name: string, text: string): boolean {
   const start = text.trimStart()[0];
   if (start !== '{' && start !== '[') return false;
   try {
-    JSON.parse(text);
+    parseJson(name, text);
     return true;
-  } catch {
+  } catch (error) {
+    if (error instanceof SaharaError && error.code === 'document-too-large') throw error;
     return false;
+  }
+}
+
+function hasLongLine(text: string): boolean {
+  let start = 0;
+  for (;;) {
+    const end = text.indexOf('\n', start);
+    if ((end < 0 ? text.length : end) - start > CODE_LINE_CHARACTERS_MAX) return true;
+    if (end < 0) return false;
+    start = end + 1;
   }
 }
 

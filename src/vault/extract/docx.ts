@@ -1,7 +1,7 @@
 /** Text of a Word document: paragraphs, headings by their styles, lists and tables, notes at the end; not what was deleted. */
 import { fromUtf8 } from '../../base/bytes.ts';
 import { type Block, type Extracted, oneLine } from '../blocks.ts';
-import { unreadable } from './detect.ts';
+import { unreadable } from './refusals.ts';
 import { tableText } from './tables.ts';
 import { attribute, readXml } from './xml.ts';
 import { openZip, type Zip } from './zip.ts';
@@ -13,7 +13,8 @@ export const DOCX_BODY = 'word/document.xml';
 export function extractDocx(name: string, bytes: Uint8Array): Extracted {
   const zip = openZip(name, bytes);
   const body = textOf(name, zip, DOCX_BODY);
-  if (body === undefined) throw unreadable(name, 'it holds no text', 'save it again from the program that made it');
+  if (body === undefined)
+    throw unreadable(name, 'it holds no text', 'save it again from the program that made it');
   const levels = headingStyles(name, textOf(name, zip, 'word/styles.xml') ?? '');
   const blocks: Block[] = [];
   for (const xml of [body, textOf(name, zip, 'word/footnotes.xml'), textOf(name, zip, 'word/endnotes.xml')]) {
@@ -26,7 +27,8 @@ function textOf(name: string, zip: Zip, path: string): string | undefined {
   const bytes = zip.read(path);
   if (bytes === undefined) return undefined;
   const text = fromUtf8(bytes);
-  if (text === undefined) throw unreadable(name, 'its text is in no known encoding', 'save it again as .docx');
+  if (text === undefined)
+    throw unreadable(name, 'its text is in no known encoding', 'save it again as .docx');
   return text.replace(/^\ufeff/, '');
 }
 
@@ -66,7 +68,13 @@ interface Paragraph {
 }
 
 /** Elements whose content is not shown: what was deleted, field codes, and the second form of what stands there twice. */
-const SKIPPED: ReadonlySet<string> = new Set(['w:del', 'w:instrText', 'mc:Fallback', 'w:moveFrom', 'w:delText']);
+const SKIPPED: ReadonlySet<string> = new Set([
+  'w:del',
+  'w:instrText',
+  'mc:Fallback',
+  'w:moveFrom',
+  'w:delText',
+]);
 const SPACES: ReadonlySet<string> = new Set(['w:tab', 'w:br', 'w:cr']);
 
 class Reader {

@@ -3,7 +3,7 @@ import { extractTextItems, getDocumentProxy, type StructuredTextItem } from 'unp
 import { SaharaError } from '../../base/errors.ts';
 import { type Block, type Extracted, oneLine } from '../blocks.ts';
 import { PDF_PAGES_MAX } from '../limits.ts';
-import { tooMany, unreadable } from './detect.ts';
+import { tooMany, unreadable } from './refusals.ts';
 
 interface Line {
   readonly text: string;

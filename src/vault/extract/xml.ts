@@ -1,6 +1,6 @@
 /** The tags and texts of an XML document, in order. Strict enough for Office files: no document types, so no entities of their own. */
 import { NESTING_MAX } from '../limits.ts';
-import { unreadable } from './detect.ts';
+import { unreadable } from './refusals.ts';
 
 /** One event of an XML document; names with their prefix. An empty element opens and closes. */
 export type XmlEvent =

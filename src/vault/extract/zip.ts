@@ -4,7 +4,7 @@
  */
 import { inflateRawSync } from 'node:zlib';
 import { ZIP_ENTRIES_MAX, ZIP_ENTRY_BYTES_MAX, ZIP_TOTAL_BYTES_MAX } from '../limits.ts';
-import { tooLarge, tooMany, unreadable } from './detect.ts';
+import { tooLarge, tooMany, unreadable } from './refusals.ts';
 
 interface Entry {
   readonly method: number;
@@ -61,7 +61,8 @@ function readDirectory(document: string, view: DataView): Map<string, Entry> {
       throw damaged(document, 'its directory is cut short');
     }
     const nameLength = view.getUint16(at + 28, true);
-    const next = at + CENTRAL_BYTES + nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
+    const next =
+      at + CENTRAL_BYTES + nameLength + view.getUint16(at + 30, true) + view.getUint16(at + 32, true);
     if (next > end) throw damaged(document, 'its directory is cut short');
     const name = textAt(view, at + CENTRAL_BYTES, nameLength);
     if (entries.has(name)) throw damaged(document, 'a file is in it twice');
@@ -119,5 +120,9 @@ function textAt(view: DataView, at: number, length: number): string {
 }
 
 function damaged(document: string, reason: string): ReturnType<typeof unreadable> {
-  return unreadable(document, `the archive is damaged: ${reason}`, 'save it again from the program that made it');
+  return unreadable(
+    document,
+    `the archive is damaged: ${reason}`,
+    'save it again from the program that made it',
+  );
 }

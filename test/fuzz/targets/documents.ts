@@ -7,6 +7,7 @@ import { extractDocument } from '../../../src/vault/extract/extract.ts';
 import { makePdf } from '../../vault/fixtures.ts';
 import { checkWeight, holds, type TargetMaker } from '../target.ts';
 import { changedText } from '../texts.ts';
+import { CHATS, CODE, CSV, DOCX, JSONS } from './document-samples.ts';
 
 const DOCUMENT_BYTES_MAX = 131_072;
 
@@ -49,7 +50,7 @@ function documentTarget(
       corpus,
       bend: changedText,
       async take(input) {
-        const { text, chunks } = await extractDocument({ name: file, bytes: input });
+        const { text, chunks } = await extractDocument({ name: file, bytes: input, consent: 'given' });
         const bytes = Buffer.from(text);
         for (const chunk of chunks) {
           const there = bytes.subarray(chunk.start, chunk.end).toString();
@@ -88,6 +89,12 @@ export const DOCUMENT_TARGETS: readonly TargetMaker[] = [
   documentTarget('html', 'a.html', HTML.map(utf8), 40),
   documentTarget('plain', 'a.txt', PLAIN.map(utf8), 60),
   documentTarget('pdf', 'a.pdf', PDFS, 20),
+  documentTarget('docx', 'a.docx', DOCX, 40),
+  documentTarget('csv', 'a.csv', CSV.map(utf8), 60),
+  documentTarget('json', 'a.json', JSONS.map(utf8), 60),
+  documentTarget('json-lines', 'a.jsonl', JSONS.map(utf8), 40),
+  documentTarget('chat', 'a.json', CHATS.map(utf8), 60),
+  documentTarget('code', 'a.ts', CODE.map(utf8), 60),
   {
     name: 'reply',
     shortCount: 40,
