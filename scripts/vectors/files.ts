@@ -6,6 +6,7 @@ import { encodingVectors, recordVectors } from './encoding.ts';
 import { certificateVectors, envelopeVectors } from './envelope.ts';
 import { vectorText } from './file.ts';
 import { offerVectors } from './offer.ts';
+import { onceVectors } from './once.ts';
 import { endingVectors, voucherVectors } from './payment.ts';
 import { replayVectors } from './replay.ts';
 import { sealVectors } from './seal.ts';
@@ -28,6 +29,7 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['content.json', vectorText(contentVectors())],
     ['budget.json', vectorText(budgetVectors())],
     ['bundle.json', vectorText(bundleVectors())],
+    ['once.json', vectorText(onceVectors())],
     ['seal.json', vectorText(sealVectors())],
     ['offer.json', vectorText(offerVectors())],
     ['voucher.json', vectorText(voucherVectors())],

@@ -15,10 +15,12 @@ import { type Envelope, openEnvelope } from '../protocol/envelope.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS } from '../protocol/limits.ts';
 import { type Offer, offerFault, offer as offerSchema } from '../protocol/offer.ts';
+import { ONCE_EXTENSION } from '../protocol/once.ts';
 import { chargeOf } from '../protocol/payment.ts';
 import type { TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { inputUnits } from '../protocol/units.ts';
+import { checkOnce, type OnceOpening, readOnce } from './host-once.ts';
 import type { OfferBook } from './offer-book.ts';
 import type { Answerer } from './ports.ts';
 
@@ -66,6 +68,8 @@ export interface ReadOpening {
   readonly hosted: HostedAgent;
   /** The offer that came along, not yet checked. */
   readonly offer?: Offer | undefined;
+  /** Present where one transaction pays the call. */
+  readonly once?: OnceOpening | undefined;
 }
 
 /** What a call may cost and take. */
@@ -82,8 +86,8 @@ export interface CallTerms {
   readonly deadlineMs: number;
 }
 
-/** Size, shape, version, network, recipient, expiry and binding of the body. */
-export function readOpening(parts: AdmissionParts, bytes: Uint8Array): ReadOpening {
+/** Size, shape, version, network, recipient, expiry and binding of the body. `payment`: what came before the opening. */
+export function readOpening(parts: AdmissionParts, bytes: Uint8Array, payment?: Uint8Array): ReadOpening {
   if (bytes.length > OPENING_BYTES_MAX) {
     throw new SaharaError('too-large', {
       what: 'opening',
@@ -103,10 +107,12 @@ export function readOpening(parts: AdmissionParts, bytes: Uint8Array): ReadOpeni
     },
     bodyType: 'call',
     nowMs: parts.clock.nowMs(),
+    critical: [ONCE_EXTENSION],
   });
   if (hosted === undefined) throw new SaharaError('wrong-recipient', { expected: 'agent' });
   const offer = opening.offer && offerSchema.decode(opening.offer.payload);
-  return { bytes, opening, envelope: opened, request, hosted, offer };
+  const once = readOnce(opening, opened, payment);
+  return { bytes, opening, envelope: opened, request, hosted, offer, once };
 }
 
 const NOBODY = new Uint8Array(0);
@@ -136,6 +142,8 @@ export async function checkSignature(parts: AdmissionParts, read: ReadOpening): 
 export function claimMessage(parts: AdmissionParts, read: ReadOpening): void {
   const { id, expiresAtMs } = read.envelope;
   const { offer } = read.opening;
+  // A payment is used up by the answer, not by the question (CALL-145).
+  if (read.once !== undefined) return;
   // A message that is not new must not use its offer up.
   if (offer !== undefined && !parts.replay.has(id)) {
     if (!parts.offers) throw new SaharaError('offer-invalid', { reason: 'this peer makes no offers' });
@@ -148,7 +156,7 @@ export function claimMessage(parts: AdmissionParts, read: ReadOpening): void {
 
 /**
  * Policy, limits, offer and price: throws `caller-refused`, `expired` (another card), `skill-unknown`, `too-large`,
- * `offer-invalid`, `price-above-max`.
+ * `offer-invalid`, `payment-invalid`, `price-above-max`.
  */
 export function termsOf(parts: AdmissionParts, read: ReadOpening): CallTerms {
   const { request, envelope: opened } = read;
@@ -175,7 +183,8 @@ export function termsOf(parts: AdmissionParts, read: ReadOpening): CallTerms {
   const { price } = offer ?? card;
   const least = chargeOf(price, input, 0);
   const expensesMax = opened.context?.budget?.amount ?? 0n;
-  const isPaid = read.opening.voucher !== undefined;
+  checkOnce(read, { card, offer });
+  const isPaid = read.opening.voucher !== undefined || read.once !== undefined;
   if (isPaid && least + expensesMax > request.priceMax) {
     const price = String(least + expensesMax);
     throw new SaharaError('price-above-max', { price, priceMax: String(request.priceMax) });

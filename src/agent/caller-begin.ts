@@ -1,5 +1,7 @@
 /** The first step of a call: a stream to the agent's peer, and meanwhile the price, the cover and the signatures. */
+import { CALL_FRAME } from '../protocol/call.ts';
 import type { Id } from '../protocol/ids.ts';
+import { callPayment } from '../protocol/once.ts';
 import type { AskRequest, CallerShared } from './caller.ts';
 import { type Outgoing, openCall } from './caller-opening.ts';
 import type { CallStream } from './ports.ts';
@@ -41,6 +43,7 @@ export async function beginCall(
     const stream = await opening;
     try {
       call.stopped();
+      if (asked.paid) stream.send({ kind: CALL_FRAME.payment, body: callPayment.encode(asked.paid) });
     } catch (error) {
       stream.cancel();
       throw error;

@@ -8,6 +8,7 @@ import { type CallBudget, type Envelope, envelope } from '../protocol/envelope.t
 import { didOf, type Hash, type Id, PROTOCOL_VERSION } from '../protocol/ids.ts';
 import { CLOCK_SKEW_MS, ENVELOPE_LIFE_MS_MAX } from '../protocol/limits.ts';
 import { type Offer, offerFault, offer as offerSchema } from '../protocol/offer.ts';
+import { ONCE_EXTENSION } from '../protocol/once.ts';
 import { chargeOf } from '../protocol/payment.ts';
 import type { Signed } from '../protocol/signing.ts';
 import { inputUnits } from '../protocol/units.ts';
@@ -83,7 +84,7 @@ export async function openCall(
       : rootContext(callId, budgetFor(asked, shared.skewMs)),
     bodyType: 'call',
     bodyHash: requestHash,
-    extensions: new Map(),
+    extensions: new Map(asked.payment === 'once' ? [[ONCE_EXTENSION, new Uint8Array(0)]] : []),
   };
   const payload = envelope.encode(opened);
   const subject = { network: parts.network, agent: known.card.agent, envelope: payload };
@@ -250,7 +251,7 @@ async function reserve(
   }: { readonly callId: Id; readonly known: KnownCard; readonly request: CallRequest },
 ): Promise<PayerLease | undefined> {
   const { priceMax, cover } = request;
-  if (priceMax === 0n || payment === 'free') return undefined;
+  if (priceMax === 0n || payment === 'free' || payment === 'once') return undefined;
   const { card } = known;
   const free = payment === 'auto' && card.free.calls > 0;
   if (payer === undefined) {

@@ -11,13 +11,15 @@ import { type Card, card as cardSchema } from '../protocol/card.ts';
 import type { CallChild } from '../protocol/checkpoint.ts';
 import type { CallBudget, Envelope } from '../protocol/envelope.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
+import type { CallPayment } from '../protocol/once.ts';
 import type { Finish, Receipt } from '../protocol/payment.ts';
 import { type Signed, signed as signedSchema, type TickSigner, type Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { CallRecords } from './call-records.ts';
 import { CallerCall } from './caller-call.ts';
+import { isOnceTicket, OnceCall } from './caller-once.ts';
 import type { CallTicket, OpenCalls } from './open-calls.ts';
-import type { CallFrame, CallTransport, PayerPort } from './ports.ts';
+import type { CallFrame, CallTransport, OncePayer, PayerPort } from './ports.ts';
 import type { CallerState } from './session.ts';
 
 /** Parts of a caller. */
@@ -30,8 +32,10 @@ export interface CallerParts {
   /** The caller's key, which signs requests; the payer's too. */
   readonly operator: TickSigner;
   readonly transport: CallTransport;
-  /** Without it only free calls can be made. */
+  /** Without it only free calls can be made, and such as one transaction pays. */
   readonly payer?: PayerPort;
+  /** Pays calls by one transaction each. Without it none is. */
+  readonly once?: OncePayer;
   readonly records: CallRecords;
   /** Keeps what it takes to go on with calls after a restart. Without it none is kept. */
   readonly openCalls?: OpenCalls;
@@ -98,8 +102,13 @@ export interface AskRequest {
   readonly below?: { readonly parent: Envelope; readonly parents: readonly CallParent[] };
   /** Names the call; the same id is never charged twice. Default: random. */
   readonly callId?: Id;
-  /** `auto` pays where a channel is there and else uses the free quota. Default `auto`. */
-  readonly payment?: 'auto' | 'free' | 'paid';
+  /**
+   * `auto` pays where a channel is there and else uses the free quota; `once` pays by one transaction of the ledger and
+   * needs no channel. Default `auto`.
+   */
+  readonly payment?: 'auto' | 'free' | 'paid' | 'once';
+  /** With `once`: the payment, which is in a block. Default: it is made once everything else is known to be in order. */
+  readonly paid?: CallPayment;
 }
 
 /** What happens while an answer comes. */
@@ -117,6 +126,8 @@ export type CallEvent =
       readonly outputUnits: number;
       readonly cover: bigint;
     }
+  /** Everything else is in order: the call is being paid by one transaction; or that is in a block. Grains. */
+  | { readonly type: 'payment'; readonly state: 'paying' | 'paid'; readonly amount: bigint }
   /** The stream broke; or the call goes on over another one, right where it was. */
   | { readonly type: 'stream'; readonly state: 'cut' | 'resumed' }
   /** Last: checked and kept. */
@@ -132,6 +143,8 @@ export interface CallEvidence {
   readonly checkpoints: readonly Signed[];
   /** The last voucher of a call that was topped up. */
   readonly voucher: Signed | undefined;
+  /** The transaction that paid a call without a channel. */
+  readonly payment?: CallPayment;
 }
 
 /** How a call went. */
@@ -167,7 +180,7 @@ export interface CallHandle {
    * the agent's refusal, `answer-invalid`, `receipt-invalid`, `cancelled`, `deadline-exceeded`, `call-unknown` or
    * `peer-gone`. Of a paid call the fact `outcome` says what became of the money: `unknown` (the payee may have
    * charged something, which the payer's book looks up), `charged` (the fact `amount`, in grains; the answer can
-   * still be had by `resume`), or `uncharged` (it may be asked again).
+   * still be had by `resume`), `paid` (by one transaction, the same), or `uncharged` (it may be asked again).
    */
   readonly result: Promise<CallResult>;
   /** Stops the answer: what was delivered is charged, nothing else. */
@@ -219,17 +232,21 @@ export function createCaller(parts: CallerParts, options: Partial<CallerOptions>
     },
     nextSequence: () => sequence++,
   };
-  const begin = (call: CallerCall, signal: AbortSignal | undefined): CallHandle => {
+  const begin = (call: CallerCall | OnceCall, signal: AbortSignal | undefined): CallHandle => {
     call.start(signal);
     return call;
   };
   return {
-    ask: (request, { signal } = {}) =>
-      begin(new CallerCall(shared, { callId: request.callId ?? parts.dice.bytes(16), request }), signal),
+    ask(request, { signal } = {}) {
+      const callId = request.callId ?? parts.dice.bytes(16);
+      const Call = request.payment === 'once' ? OnceCall : CallerCall;
+      return begin(new Call(shared, { callId, request }), signal);
+    },
     resume(call, { signal } = {}) {
       const callId = call instanceof Uint8Array ? call : call.callId;
       const ticket = call instanceof Uint8Array ? parts.openCalls?.find(call)?.ticket : call;
-      return begin(new CallerCall(shared, { callId, ticket }), signal);
+      const Call = ticket !== undefined && isOnceTicket(ticket) ? OnceCall : CallerCall;
+      return begin(new Call(shared, { callId, ticket }), signal);
     },
   };
 }

@@ -96,7 +96,8 @@ export class Entrance {
   begin(read: ReadOpening, peerId: string, gate: Gate): Ticket {
     const caller = read.envelope.from;
     const channel = channelOf(read);
-    const stranger = read.opening.voucher === undefined && this.#isStranger(caller);
+    const pays = read.opening.voucher !== undefined || read.once?.payment !== undefined;
+    const stranger = !pays && this.#isStranger(caller);
     const place = this.#throttle.begin({ peerId, caller, channel, stranger });
     try {
       if (stranger) this.#checkWork(read, peerId, gate);

@@ -18,7 +18,8 @@ import { Checkpoints } from './host-checkpoints.ts';
 import { chargeCall } from './host-ending.ts';
 import { checkpointOf, expensesOf, headOf } from './host-kept.ts';
 import { HostLine, type LineOwner } from './host-line.ts';
-import { type Admitted, freeCallOf, leaseFor, meterFor } from './host-payment.ts';
+import { keepOnce } from './host-once.ts';
+import { type Admitted, giveBack, leaseFor, meterFor } from './host-payment.ts';
 import { retrace } from './host-retrace.ts';
 import { TopUps } from './host-topups.ts';
 import type { AnswerRun, AnswerShares, CallFrame, CallStream } from './ports.ts';
@@ -28,7 +29,7 @@ import { callerName } from './standing-names.ts';
 
 /** What a call is known by. */
 export interface CallBegun {
-  readonly read: Pick<ReadOpening, 'bytes' | 'opening' | 'envelope' | 'request' | 'hosted'>;
+  readonly read: Pick<ReadOpening, 'bytes' | 'opening' | 'envelope' | 'request' | 'hosted' | 'once'>;
   readonly session: Session<HostPlace, HostEvent>;
   /** Absent for a call that was kept before a restart. */
   readonly stream: CallStream | undefined;
@@ -222,9 +223,7 @@ export class HostCall implements LineOwner {
       await this.#answer();
       this.#host.latency(terms.hosted.card.agent, parts.clock.monotonicMs() - begunMs);
     } catch (error) {
-      lease?.release();
-      if (lease === undefined && terms.amountMax > 0n)
-        parts.quota.giveBack(freeCallOf(read, this.begun.peerId));
+      giveBack(parts, { read, terms, lease }, this.begun.peerId);
       throw error;
     } finally {
       cancelDeadline();
@@ -366,6 +365,7 @@ export class HostCall implements LineOwner {
     const finishedAtMs = parts.clock.nowMs();
     const outcome = { ...admitted, read, delivery, finish, earned: shares, finishedAtMs };
     const record = await chargeCall(parts, outcome);
+    if (read.once) await keepOnce(parts, { ...record, peerId: this.#line.peerId }, read.once);
     const cut = !this.#line.open;
     this.#line.close({ kind: CALL_FRAME.ending, body: record.ending });
     this.#session.move('charge');

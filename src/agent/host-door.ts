@@ -22,6 +22,8 @@ export class Arrival implements CallSink {
   readonly #stream: CallStream;
   readonly #session = new Session<HostPlace, HostEvent>(HOST_EDGES, 'opening');
   readonly #waiting: CallFrame[] = [];
+  /** The payment of a call that one transaction pays: it comes before the opening. */
+  #payment: Uint8Array | undefined;
   #call: HostCall | undefined;
   #cancelOpening: () => void = () => {};
 
@@ -59,6 +61,8 @@ export class Arrival implements CallSink {
       // The body is a view that is only good during this call.
       if (kind === CALL_FRAME.opening) this.#open(body.slice());
       else void this.#resume(body.slice());
+    } else if (state === 'opening' && kind === CALL_FRAME.payment && this.#payment === undefined) {
+      this.#payment = body.slice();
     } else if (
       state === 'finding' &&
       kind !== CALL_FRAME.opening &&
@@ -102,7 +106,7 @@ export class Arrival implements CallSink {
     this.#session.move('open');
     point('host:opening');
     try {
-      const read = readOpening(this.#host.parts, body);
+      const read = readOpening(this.#host.parts, body, this.#payment);
       if (this.#known(read)) void this.#repeat(read);
       else this.#begin(read);
     } catch (error) {
@@ -111,13 +115,17 @@ export class Arrival implements CallSink {
   }
 
   /** Whether this is a call that has ended and is kept. Throws for one that runs or was taken before. */
-  #known({ envelope }: ReadOpening): boolean {
+  #known({ envelope, once }: ReadOpening): boolean {
     const { parts, byId } = this.#host;
     const name = toHex(envelope.id);
     const runs = byId.has(name) || this.#host.recovering(envelope.id) !== undefined;
     if (runs) throw new SaharaError('call-conflict', { callId: name, state: 'running' });
     if (parts.records.has('host', envelope.id)) return true;
-    if (parts.replay.has(envelope.id) || this.#host.disowned(envelope.id, envelope.from)) {
+    // A call that is paid already may be opened again: it costs nothing more, whatever its caller was told.
+    const late = once
+      ? parts.once?.isUsed(envelope.id) === true
+      : this.#host.disowned(envelope.id, envelope.from);
+    if (late || parts.replay.has(envelope.id)) {
       throw new SaharaError('replayed', { id: name });
     }
     return false;

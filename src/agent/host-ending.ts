@@ -1,6 +1,7 @@
 /** How a call ends at its host: what it cost, who earns it, and the receipt that says so. */
 import { point } from '../base/points.ts';
 import { callEnding } from '../protocol/call.ts';
+import { isOnce } from '../protocol/once.ts';
 import {
   callsAsset,
   chargeOf,
@@ -14,6 +15,7 @@ import type { CallTerms, ReadOpening } from './admission.ts';
 import { splitCharge } from './attribution/apportion.ts';
 import type { CallRecord } from './call-records.ts';
 import type { Delivery } from './delivery.ts';
+import { onceTerms } from './host-once.ts';
 import type { AnswerShares, PayeeLease, ReceiptDraft } from './ports.ts';
 
 /** A call that was answered. */
@@ -89,7 +91,8 @@ export async function chargeCall(
 ): Promise<Omit<CallRecord, 'peerId'>> {
   const { read, terms, delivery, finish } = call;
   point('host:answered');
-  const draft = draftOf(parts, call);
+  const made = draftOf(parts, call);
+  const draft = isOnce(read.envelope) ? { ...made, ...onceTerms(terms.hosted.card) } : made;
   const ending = call.lease
     ? await call.lease.commit(draft, terms.hosted.signer)
     : { receipt: await freeReceipt(terms, draft), charge: undefined };

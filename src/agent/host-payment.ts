@@ -4,7 +4,8 @@ import { point } from '../base/points.ts';
 import type { CallTerms, ReadOpening } from './admission.ts';
 import { HOLD_GRACE_MS } from './call-limits.ts';
 import { Meter } from './host-meter.ts';
-import type { PayeeLease, PayeePort } from './ports.ts';
+import { checkPayment } from './host-once.ts';
+import type { OncePayee, PayeeLease, PayeePort } from './ports.ts';
 import type { FreeCall, QuotaBook } from './quota.ts';
 
 /** A call that passed every check. */
@@ -16,7 +17,7 @@ export interface Admitted {
   readonly startedAtMs: number;
 }
 
-type Opened = Pick<ReadOpening, 'opening' | 'envelope' | 'request' | 'hosted'>;
+type Opened = Pick<ReadOpening, 'opening' | 'envelope' | 'request' | 'hosted' | 'once'>;
 
 /** The meter of a paid call; `undefined` for a free one. Throws `voucher-insufficient`. */
 export function meterFor({ opening, request }: Opened, terms: CallTerms): Meter | undefined {
@@ -25,11 +26,11 @@ export function meterFor({ opening, request }: Opened, terms: CallTerms): Meter 
 }
 
 /**
- * The voucher's part of a paid call; for a free one, a call out of the caller's quota. Throws `payment-required`,
- * `quota-exhausted`, and what the payee's book throws.
+ * The voucher's part of a paid call; for a free one, a call out of the caller's quota. One that a transaction pays has
+ * neither. Throws `payment-required`, `quota-exhausted`, `payment-invalid`, `replayed`, and what the payee's book throws.
  */
 export async function leaseFor(
-  parts: { readonly payee: PayeePort; readonly quota: QuotaBook },
+  parts: { readonly payee: PayeePort; readonly quota: QuotaBook; readonly once?: OncePayee },
   call: {
     readonly read: Opened;
     readonly terms: CallTerms;
@@ -40,6 +41,10 @@ export async function leaseFor(
   const { read, terms, meter, peerId } = call;
   const { card } = terms.hosted;
   if (terms.amountMax === 0n) return undefined;
+  if (read.once !== undefined) {
+    checkPayment(parts.once, { ...read, once: read.once, card });
+    return undefined;
+  }
   const { voucher } = read.opening;
   if (voucher === undefined || meter === undefined) {
     if (card.free.calls === 0) throw new SaharaError('payment-required', { price: String(terms.amountMax) });
@@ -59,7 +64,17 @@ export async function leaseFor(
   return lease;
 }
 
+/** Gives back what a call held that ended without an answer. */
+export function giveBack(
+  { quota }: { readonly quota: QuotaBook },
+  { read, terms, lease }: Pick<Admitted, 'terms' | 'lease'> & { readonly read: Opened },
+  peerId: string,
+): void {
+  if (lease !== undefined) lease.release();
+  else if (terms.amountMax > 0n && read.once === undefined) quota.giveBack(freeCallOf(read, peerId));
+}
+
 /** Who asks whom for a free call. */
-export function freeCallOf({ envelope, hosted }: Opened, peerId: string): FreeCall {
+function freeCallOf({ envelope, hosted }: Opened, peerId: string): FreeCall {
   return { agent: hosted.card.agent, caller: envelope.from, peerId };
 }

@@ -24,7 +24,7 @@ import { Gate } from './gate.ts';
 import type { HostCall } from './host-call.ts';
 import { Arrival } from './host-door.ts';
 import { recoverCalls } from './host-recover.ts';
-import type { CallStream, PayeePort } from './ports.ts';
+import type { CallStream, OncePayee, PayeePort } from './ports.ts';
 import type { QuotaBook } from './quota.ts';
 import type { RunningCalls } from './running-calls.ts';
 import type { CallerLimits } from './standing-service.ts';
@@ -32,6 +32,8 @@ import type { CallerLimits } from './standing-service.ts';
 /** Parts of a host. */
 export interface HostParts extends AdmissionParts, Pick<EntranceParts, 'standing' | 'hasChannel'> {
   readonly payee: PayeePort;
+  /** Takes calls that one transaction pays; without it they are refused. */
+  readonly once?: OncePayee;
   readonly records: CallRecords;
   readonly quota: QuotaBook;
   readonly log: Log;

@@ -6,6 +6,7 @@
 import type { SaharaError } from '../base/errors.ts';
 import type { CallEnding, CallRequest, Citation, Source } from '../protocol/call.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
+import type { CallPayment, PaidCall } from '../protocol/once.ts';
 import type { Receipt, ReceiptShare } from '../protocol/payment.ts';
 import type { Signed, TickSigner } from '../protocol/signing.ts';
 import type { CallsBelow } from './calls-below.ts';
@@ -105,6 +106,27 @@ export interface PayeePort {
   admit(request: AdmissionRequest): Promise<PayeeLease>;
   /** How a paid call ended, `running` while it is under way, `undefined` when nothing was charged. */
   endingOf(callId: Id): Promise<StoredEnding | 'running' | undefined>;
+}
+
+/** Payments of single calls at their payee; `payment` provides it. */
+export interface OncePayee {
+  /** Whether `payment` is that of this call and can still be presented. Throws `payment-invalid`. */
+  check(call: PaidCall, payment: CallPayment): void;
+  /** Whether the payment of this call has had its answer. */
+  isUsed(callId: Id): boolean;
+  /** Resolves once that is kept, until no payment of the call can be presented. Throws `overloaded`. */
+  use(callId: Id, payment: CallPayment): Promise<void>;
+}
+
+/** Pays single calls; the daemon provides it. */
+export interface OncePayer {
+  /**
+   * Pays for a call, or tells the payment that was made for it before; resolves once a block has it. Throws what sending
+   * throws; then the outcome may be unknown, and `made` tells it.
+   */
+  pay(call: PaidCall, options?: { readonly signal?: AbortSignal }): Promise<CallPayment>;
+  /** The payment of a call that was begun before; `undefined` when none was made, or none will ever take effect. */
+  made(callId: Id, options?: { readonly signal?: AbortSignal }): Promise<CallPayment | undefined>;
 }
 
 /** A paid call's ending as a book keeps it. */

@@ -63,6 +63,7 @@ const KINDS = {
   'quota-exhausted': 'refused',
   'payment-required': 'refused',
   'price-above-max': 'refused',
+  'payment-invalid': 'refused',
   'voucher-invalid': 'refused',
   'voucher-stale': 'refused',
   'voucher-insufficient': 'refused',

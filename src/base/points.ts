@@ -35,6 +35,8 @@ export const POINTS = {
   'host:answered': 'the answer is over and nothing is charged',
   'host:charged': 'receipt and charge are kept, nobody has seen them',
   'host:ended': 'the ending is handed to the stream, the call is not among the records',
+  'once:paid': 'a block has the payment of a single call, its host has not seen it',
+  'once:used': 'the answer to a payment is kept, and that it is used up; nobody has seen the ending',
   'relay:opened': 'a gateway has a way to the host, the caller was not told',
   'relay:passed': 'a gateway handed a frame of a call to the other side',
   'relay:ended': 'a gateway passed the end of one direction on',

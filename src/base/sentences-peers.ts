@@ -104,6 +104,7 @@ export const CALL_SENTENCES: SentenceTable<
   | 'quota-exhausted'
   | 'payment-required'
   | 'price-above-max'
+  | 'payment-invalid'
   | 'voucher-invalid'
   | 'voucher-stale'
   | 'voucher-insufficient'
@@ -203,6 +204,11 @@ export const CALL_SENTENCES: SentenceTable<
     'The call would cost more than you allow.',
     `It may cost ${money(f, ['price', 'amountMax'], 'more')}, your limit is ${money(f, ['max', 'priceMax'], 'lower')}.`,
     'Raise the limit with --max-price or ask a cheaper agent.',
+  ],
+  'payment-invalid': (f) => [
+    'One transaction does not pay this call.',
+    `The reason: ${f('reason', 'it is not the payment of this call')}.`,
+    'Open a channel to the operator with `sahara channel open`, and ask without --once.',
   ],
   'voucher-invalid': (f) => [
     'The payment voucher was refused.',

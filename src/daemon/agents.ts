@@ -10,6 +10,7 @@ import type { CallTarget } from '../agent/caller.ts';
 import { createHost, type Host, type HostParts } from '../agent/host.ts';
 import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
+import { filesOf } from '../agent/manifest-llama.ts';
 import { createOfferBook } from '../agent/offer-book.ts';
 import type { Licensed } from '../agent/policy.ts';
 import type { CallTransport } from '../agent/ports.ts';
@@ -121,7 +122,7 @@ class HomeAgents implements AgentKeeper {
   readonly #faults = new Map<string, SaharaError>();
 
   constructor(parts: AgentKeeperParts) {
-    const { clock, network, operator, verifier, replay, payee, records, quota, log, mesh } = parts;
+    const { clock, network, operator, verifier, replay, payee, once, records, quota, log, mesh } = parts;
     this.#parts = parts;
     this.versions = createAgentVersions(parts.home.agents);
     const deciding = { ...parts, operator: operator.publicKey };
@@ -130,7 +131,7 @@ class HomeAgents implements AgentKeeper {
     this.#hosting = createHosting(hostingParts);
     this.#ownHosting = createHosting(hostingParts);
     const below = createBelow(parts, this);
-    const common = { verifier, clock, replay, network, payee, records, quota, log };
+    const common = { verifier, clock, replay, network, payee, once, records, quota, log };
     const hostParts = { suite: nativeSuite, ...common, below };
     const book = createOfferBook({ suite: nativeSuite, clock });
     this.#host = createHost(

@@ -1,11 +1,16 @@
 /** What a call tells whoever asked over the admin API, and how it ended. */
 import type { CallEvent, CallResult } from '../agent/caller.ts';
+import { formatAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { blockHeader } from '../protocol/block.ts';
 import { CALL_FRAME } from '../protocol/call.ts';
 import type { Card } from '../protocol/card.ts';
 import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
+import type { CallPayment } from '../protocol/once.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import { transactionId } from '../protocol/transaction.ts';
 import type { AskEnd, AskEvent } from './admin/types.ts';
 import type { Callers } from './callers.ts';
 
@@ -34,6 +39,13 @@ export function askEventOf(event: CallEvent): AskEvent | undefined {
       return { type: 'delta', text: '', citations: [event.citation] };
     case 'checkpoint':
       return { type: 'paid', amount: String(event.amount), cover: String(event.cover) };
+    case 'payment': {
+      const detail =
+        event.state === 'paying'
+          ? `Paying ${formatAmount(event.amount)} by one transaction; it is not given back.`
+          : `Paid ${formatAmount(event.amount)}; asking.`;
+      return { type: 'progress', step: 'payment', detail };
+    }
     case 'stream':
       return event.state === 'cut'
         ? { type: 'progress', step: 'stream', detail: 'The connection broke; going on where it was.' }
@@ -68,7 +80,16 @@ export async function askEndOf(
       amount: String(amount),
     })),
     ...(receipt.channel !== undefined && { channel: toHex(receipt.channel) }),
+    ...(evidence.payment && { payment: paymentRow(evidence.payment, receipt.network) }),
     path: await parts.callers.save(result),
+  };
+}
+
+/** Where the ledger has the transaction that paid a call. */
+function paymentRow({ transaction, header }: CallPayment, network: string): AskEnd['payment'] {
+  return {
+    transaction: toHex(transactionId(nativeSuite, network, transaction.payload)),
+    height: blockHeader.decode(header.payload).height,
   };
 }
 

@@ -4,19 +4,21 @@
  */
 
 import type { CallTarget } from '../agent/caller.ts';
-import { asSaharaError, SaharaError } from '../base/errors.ts';
+import { SaharaError } from '../base/errors.ts';
 import type { Directory } from '../mesh/directory.ts';
 import type { AgentListing } from '../mesh/directory-state.ts';
 import type { Observations } from '../mesh/observations.ts';
 import { card as cardSchema } from '../protocol/card.ts';
 import { CONTEXT_TURN_BYTES_MAX, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
-import { type Signed, signed } from '../protocol/signing.ts';
+import type { Signed } from '../protocol/signing.ts';
 import type { AskInput } from './admin/methods.ts';
 import type { AskEvent } from './admin/types.ts';
 import type { AgentKeeper } from './agents.ts';
 import { askEndOf } from './ask-events.ts';
+import { askOnce } from './asking-once.ts';
 import type { Callers } from './callers.ts';
 import type { ChannelParts } from './channels.ts';
+import { findAgent, isNameOf, targetsOf } from './finding.ts';
 import type { KnownNames } from './known-names.ts';
 import type { PaymentPeers } from './payment-peers.ts';
 import { type Question, seek } from './seeking.ts';
@@ -41,16 +43,16 @@ export interface ChosenAgent {
 /** Asks agents and tells what happens. With `chosen` nobody is looked for. */
 export type Ask = (input: AskInput, signal: AbortSignal, chosen?: ChosenAgent) => AsyncIterable<AskEvent>;
 
-/** How long an agent that is not listed is waited for, milliseconds: adverts of a peer just met are on their way. */
-const FIND_WAIT_MS = 3_000;
-const FIND_EVERY_MS = 100;
-
 /** Asking over `parts`. */
 export function createAsk(parts: AskingParts): Ask {
   const { clock, callers } = parts;
   return async function* ask(input, signal, chosen) {
     const startedAtMs = clock.monotonicMs();
     checkSizes(input);
+    if (input.once === true) {
+      yield* askOnce(parts, input, signal);
+      return;
+    }
     const sought = await soughtOf(parts, { input, chosen, signal });
     const { listing, own } = sought;
     const caller = own ? callers.local : callers.remote;
@@ -90,64 +92,4 @@ async function soughtOf(
   const listing = await findAgent(parts, input.agent, signal);
   const own = parts.agents.ownTarget(listing.agent);
   return { listing, own: own !== undefined, targets: own ? [own] : targetsOf(parts, listing, signal) };
-}
-
-/** Whether an agent was asked for by its whole name. */
-function isNameOf(listing: AgentListing, wanted: string): boolean {
-  return listing.name.toLowerCase() === wanted.trim().toLowerCase();
-}
-
-/** The agent of that name or DID; one that is not listed yet is waited for a little. Throws `agent-unknown`. */
-export async function findAgent(
-  parts: Pick<AskingParts, 'knownNames' | 'clock' | 'directory'>,
-  name: string,
-  signal: AbortSignal,
-): Promise<AgentListing> {
-  const known = await parts.knownNames.of(name);
-  const untilMs = parts.clock.monotonicMs() + FIND_WAIT_MS;
-  for (;;) {
-    try {
-      return parts.directory.find(name, known);
-    } catch (error) {
-      const waiting =
-        parts.clock.monotonicMs() < untilMs && asSaharaError(error).facts.reason !== 'ambiguous';
-      if (!waiting || signal.aborted) throw error;
-    }
-    await new Promise<void>((resolve) => parts.clock.after(FIND_EVERY_MS, resolve));
-  }
-}
-
-/** The agent at each of its hosts that can be reached, best first. Throws `peer-unreachable` when there is none. */
-async function* targetsOf(
-  parts: Pick<AskingParts, 'directory'>,
-  listing: AgentListing,
-  signal: AbortSignal,
-): AsyncGenerator<CallTarget, void> {
-  const { bytes } = await parts.directory.card(listing, { signal });
-  let reached = false;
-  let failure: unknown;
-  for (const host of listing.hosts) {
-    try {
-      await parts.directory.reach(host, { signal });
-    } catch (error) {
-      if (signal.aborted) throw error;
-      parts.directory.failed(host);
-      failure = error;
-      continue;
-    }
-    reached = true;
-    yield { peerId: host.peerId, card: signed.decode(bytes) };
-  }
-  if (!reached) throw failure ?? new SaharaError('peer-unreachable', { agent: listing.name });
-}
-
-/** The agent at the first of its hosts that can be reached. Throws `peer-unreachable`. */
-export async function targetOf(
-  parts: Pick<AskingParts, 'directory'>,
-  listing: AgentListing,
-  signal: AbortSignal,
-): Promise<CallTarget> {
-  const { value } = await targetsOf(parts, listing, signal).next();
-  if (value) return value;
-  throw new SaharaError('peer-unreachable', { agent: listing.name });
 }

@@ -13,7 +13,8 @@ import { signed } from '../protocol/signing.ts';
 import { inputUnits } from '../protocol/units.ts';
 import type { AuctionInput } from './admin/methods.ts';
 import type { AskEvent, OfferRow } from './admin/types.ts';
-import { type Ask, type AskingParts, checkSizes, findAgent } from './asking.ts';
+import { type Ask, type AskingParts, checkSizes } from './asking.ts';
+import { findAgent } from './finding.ts';
 
 /** What auctions work with. */
 export interface AuctionParts extends AskingParts {

@@ -12,6 +12,7 @@ import type { AgentKeeper } from './agents.ts';
 import type { ChannelParts } from './channels.ts';
 import { createCallsOut } from './gateway.ts';
 import { channelOf, partiesOf, proveKeys } from './key-proofs.ts';
+import { createCallPayer } from './paying-calls.ts';
 import { saveReceipt } from './receipts.ts';
 
 /** What callers are made of. */
@@ -44,9 +45,13 @@ export function createCallers(parts: CallerKeeperParts): Callers {
     await save(result);
   };
   const common = { suite: nativeSuite, verifier, clock, dice, network, operator, records, ended };
+  const once = createCallPayer({ ...parts, suite: nativeSuite, store: parts.storeOf('paying') });
   const { workBitsDone: workBitsMax } = config.calls;
   return {
-    remote: createCaller({ ...common, transport: createCallsOut(parts), payer, openCalls }, { workBitsMax }),
+    remote: createCaller(
+      { ...common, transport: createCallsOut(parts), payer, once, openCalls },
+      { workBitsMax },
+    ),
     // A call to an agent of this peer ends with its process on both sides, and there is nothing to go on with.
     local: createCaller({ ...common, transport: agents.transport }),
     save,
@@ -55,14 +60,15 @@ export function createCallers(parts: CallerKeeperParts): Callers {
 
 async function saveEvidence(parts: CallerKeeperParts, result: CallResult): Promise<string> {
   const { home, choice } = parts;
-  const { callId, evidence } = result;
+  const { payment, ...evidence } = result.evidence;
+  const settlement = payment && { ...payment, receiptPath: undefined };
   const { genesis } = choice;
   const file = bundle.encode({
     format: BUNDLE_FORMAT,
     genesis,
     ...evidence,
-    settlement: undefined,
-    keys: await proveKeys(parts, partiesOf(evidence), channelOf(evidence)),
+    settlement,
+    keys: await proveKeys(parts, partiesOf({ ...evidence, settlement }), channelOf(evidence)),
   });
-  return saveReceipt(home.receipts, toHex(callId), file);
+  return saveReceipt(home.receipts, toHex(result.callId), file);
 }

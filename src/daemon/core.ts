@@ -20,6 +20,7 @@ import { createMesh } from '../mesh/mesh.ts';
 import type { MeshOptions } from '../mesh/options.ts';
 import { type Claimer, createClaimer } from '../payment/claimer.ts';
 import { recoverTail } from '../payment/journal.ts';
+import { createOnceBook, type OnceBook } from '../payment/once-book.ts';
 import { createPayeeBook, type PayeeBook } from '../payment/payee-book.ts';
 import { openPayeeRun } from '../payment/payee-run.ts';
 import { hasFadingVoucher } from '../payment/voucher-signer.ts';
@@ -113,6 +114,8 @@ export interface Core extends Ground {
   readonly running: RunningCalls;
   /** What callers owe to this operator. */
   readonly payee: PayeeBook;
+  /** Single calls that callers paid by a transaction each. */
+  readonly once: OnceBook;
   readonly claimer: Claimer;
 }
 
@@ -245,7 +248,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
 async function openBooks(
   parts: Ground & Pick<Core, 'key' | 'trust' | 'network' | 'mesh' | 'ledger' | 'wallet' | 'verifier'>,
   life: Lifecycle,
-): Promise<Pick<Core, 'replay' | 'running' | 'payee' | 'claimer'>> {
+): Promise<Pick<Core, 'replay' | 'running' | 'payee' | 'once' | 'claimer'>> {
   const {
     clock,
     dice,
@@ -308,6 +311,13 @@ async function openBooks(
       await run.end();
     },
   );
+  const used = await life.start(
+    'payments of single calls',
+    () => openReplayStore({ clock, store: storeOf('once') }),
+    (open) => open.close(),
+  );
+  const { sequencer } = ledger.genesis;
+  const once = createOnceBook({ suite: nativeSuite, clock, network, sequencer, used });
   await life.start('payment answers', () =>
     servePayments(mesh, { book: payee, verifier, clock, replay, network }),
   );
@@ -333,7 +343,7 @@ async function openBooks(
     () => watchRetiring({ ledger, claimer, payee: wallet.publicKey, clock, log, trust: parts.trust }),
     (unwatch) => unwatch(),
   );
-  return { replay, running, payee, claimer };
+  return { replay, running, payee, once, claimer };
 }
 
 function meshOptions({ config }: Ground, network: string): Partial<MeshOptions> {

@@ -14,7 +14,13 @@ import { blockHeader } from '../protocol/block.ts';
 import { didOf, type Hash, type Id, type PublicKey } from '../protocol/ids.ts';
 import { type Signed, signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
-import { type Transaction, transaction, transactionId } from '../protocol/transaction.ts';
+import {
+  type Action,
+  action as actionSchema,
+  type Transaction,
+  transaction,
+  transactionId,
+} from '../protocol/transaction.ts';
 import type { Wallet } from './wallet.ts';
 
 /** Payments that are remembered; the oldest leave. */
@@ -31,6 +37,8 @@ export interface PaymentOrder {
   /** Grains. */
   readonly amount: bigint;
   readonly memo: string | undefined;
+  /** The asset that gets it, where it pays the call whose id is `reference`. Absent: it is a transfer. */
+  readonly asset?: Hash;
 }
 
 /** A payment that took effect, and where the ledger has it. */
@@ -63,22 +71,33 @@ export interface Paying {
    * throws; then the outcome may be unknown, and the same order tells it.
    */
   pay(order: PaymentOrder, options?: { readonly signal?: AbortSignal }): Promise<Payment>;
+  /** The same, with the proof that a block has it. */
+  prove(order: PaymentOrder, options?: { readonly signal?: AbortSignal }): Promise<InclusionProof>;
+  /** The proof of what was paid under a reference; `undefined` when nothing was, or it will never take effect. */
+  made(reference: Id, options?: { readonly signal?: AbortSignal }): Promise<InclusionProof | undefined>;
 }
 
 /** Payments of `parts.wallet`. */
 export function createPaying(parts: PayingParts): Paying {
   const book = new PaymentBook(parts);
   const underWay = new Map<string, Promise<unknown>>();
+  const alone = async <T>(reference: Id, work: () => Promise<T>): Promise<T> => {
+    const name = toHex(reference);
+    for (let other = underWay.get(name); other !== undefined; other = underWay.get(name)) {
+      await other.catch(() => {});
+    }
+    const working = work();
+    underWay.set(name, working);
+    return await working.finally(() => underWay.delete(name));
+  };
   return {
     async pay(order, { signal } = {}) {
-      const name = toHex(order.reference);
-      for (let other = underWay.get(name); other !== undefined; other = underWay.get(name)) {
-        await other.catch(() => {});
-      }
-      const paying = book.pay(order, signal);
-      underWay.set(name, paying);
-      return await paying.finally(() => underWay.delete(name));
+      const { proof, before } = await alone(order.reference, () => book.pay(order, signal));
+      return book.told(proof, before);
     },
+    prove: async (order, { signal } = {}) =>
+      (await alone(order.reference, () => book.pay(order, signal))).proof,
+    made: (reference, { signal } = {}) => alone(reference, () => book.made(reference, signal)),
   };
 }
 
@@ -93,20 +112,17 @@ class PaymentBook {
     this.#proved = prefixed(parts.store, utf8('proved/'));
   }
 
-  async pay(order: PaymentOrder, signal: AbortSignal | undefined): Promise<Payment> {
+  async pay(
+    order: PaymentOrder,
+    signal: AbortSignal | undefined,
+  ): Promise<{ readonly proof: InclusionProof; readonly before: boolean }> {
     const { reference } = order;
     const kept = await this.#sent.get(reference);
-    if (kept !== undefined) {
-      const message = signed.decode(kept);
-      demandSame(order, transaction.decode(message.payload));
-      const known = await this.#proved.get(reference);
-      if (known !== undefined) return this.#told(inclusionProof.decode(known), true);
-      const found = await this.#decide(message, signal);
-      if (found !== undefined) return this.#told(await this.#prove(reference, found), true);
-    }
+    if (kept !== undefined) demandSame(order, transaction.decode(signed.decode(kept).payload));
+    const proof = await this.made(reference, signal);
+    if (proof !== undefined) return { proof, before: true };
     await this.#trim();
-    const action = { type: 'transfer', to: order.to, amount: order.amount, memo: order.memo } as const;
-    const { id } = await this.#parts.wallet.send(action, {
+    const { id } = await this.#parts.wallet.send(actionOf(order), {
       ...(signal && { signal }),
       recorded: async (message) => {
         await this.#sent.batch([{ type: 'put', key: reference, value: signed.encode(message) }], {
@@ -114,7 +130,16 @@ class PaymentBook {
         });
       },
     });
-    return this.#told(await this.#prove(reference, id), false);
+    return { proof: await this.#prove(reference, id), before: false };
+  }
+
+  async made(reference: Id, signal: AbortSignal | undefined): Promise<InclusionProof | undefined> {
+    const kept = await this.#sent.get(reference);
+    if (kept === undefined) return undefined;
+    const known = await this.#proved.get(reference);
+    if (known !== undefined) return inclusionProof.decode(known);
+    const found = await this.#decide(signed.decode(kept), signal);
+    return found && (await this.#prove(reference, found));
   }
 
   /** Where a transaction of unknown outcome took effect; `undefined` when it never will. */
@@ -145,7 +170,7 @@ class PaymentBook {
     return proof;
   }
 
-  #told(proof: InclusionProof, before: boolean): Payment {
+  told(proof: InclusionProof, before: boolean): Payment {
     const { suite, ledger } = this.#parts;
     const { height, timeMs } = blockHeader.decode(proof.header.payload);
     const { index, count } = proof.transactionPath;
@@ -168,10 +193,14 @@ class PaymentBook {
   }
 }
 
-function demandSame({ reference, to, amount, memo }: PaymentOrder, { action }: Transaction): void {
-  invariant(action.type === 'transfer', 'a payment is a transfer');
-  if (equalBytes(action.to, to) && action.amount === amount && action.memo === memo) return;
-  throw new SaharaError('usage', {
-    reason: `the reference ${toHex(reference)} is already that of another payment, to ${didOf(action.to)}`,
-  });
+function actionOf({ reference, to, amount, memo, asset }: PaymentOrder): Action {
+  if (asset === undefined) return { type: 'transfer', to, amount, memo };
+  return { type: 'pay', payee: to, asset, amount, reference };
+}
+
+function demandSame(order: PaymentOrder, { action }: Transaction): void {
+  if (equalBytes(actionSchema.encode(action), actionSchema.encode(actionOf(order)))) return;
+  const to = action.type === 'transfer' ? `, to ${didOf(action.to)}` : '';
+  const reason = `the reference ${toHex(order.reference)} is already that of another payment${to}`;
+  throw new SaharaError('usage', { reason });
 }

@@ -113,7 +113,8 @@ function cardOf(target: CallTarget): Card {
   return cardSchema.decode(target.card.payload);
 }
 
-function agentEvent(card: Card, chosen: ChosenAgent | undefined): AskEvent {
+/** Who answers, and at which price. */
+export function agentEvent(card: Card, chosen?: ChosenAgent): AskEvent {
   const { perCall } = chosen ? offerSchema.decode(chosen.offer.payload).price : card.price;
   const price = String(perCall);
   return { type: 'agent', name: card.name, did: didOf(card.agent), operator: didOf(card.operator), price };
@@ -145,7 +146,7 @@ function requestOf(question: Question): Omit<FailoverRequest, 'targets'> {
 }
 
 /** Most that the question may cost with all calls below its own. */
-function priceMaxOf({ parts, input }: Question): bigint {
+export function priceMaxOf({ parts, input }: Pick<Question, 'parts' | 'input'>): bigint {
   if (input.priceMax !== undefined) return BigInt(input.priceMax);
   return (parseAmount(parts.config.wallet.priceMax) ?? 0n) + BigInt(input.budget?.amount ?? 0);
 }

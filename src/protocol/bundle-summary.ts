@@ -34,9 +34,11 @@ export interface BundleSummary {
     | {
         readonly height: number;
         readonly timeMs: number;
-        /** Hex id of the transaction that claimed. */
+        /** A claim of many calls, or the payment of this one alone. */
+        readonly by: 'claim' | 'payment';
+        /** Hex id of that transaction. */
         readonly transaction: string;
-        /** What the claimed charge adds up to, grains. */
+        /** What the claimed charge adds up to, or the payment: grains. */
         readonly chargeTotal: bigint;
       }
     | undefined;

@@ -2,7 +2,7 @@
  * An evidence bundle: everything about one call in one file, so that anybody can check it without a network and
  * without asking anyone: what was asked and agreed, what was delivered, the receipt, and how it was settled.
  */
-import { genesis, type TransactionResult, transactionResult } from './block.ts';
+import { genesis, transactionResult } from './block.ts';
 import {
   CALL_FRAME,
   type CallEnding,
@@ -16,7 +16,8 @@ import {
 import { malformed } from './codec.ts';
 import { type KeyEvidence, keyEvidence } from './key-evidence.ts';
 import { BUNDLE_BYTES_MAX, CHECKPOINTS_MAX, DELIVERIES_MAX, KEY_HEIGHTS_MAX } from './limits.ts';
-import { type MerklePath, merklePath } from './merkle.ts';
+import { merklePath } from './merkle.ts';
+import type { CallPayment } from './once.ts';
 import { type ReceiptPath, receiptPath } from './receipt-tree.ts';
 import { bytesUpTo, list, optional, record, type Schema, text, uint } from './schema.ts';
 import { type Signed, signed } from './signing.ts';
@@ -30,19 +31,13 @@ export interface Delivery {
   readonly body: Uint8Array;
 }
 
-/** How the call was paid on the ledger: a claim, its inclusion in a block, and the receipt's place in it. */
-export interface Settlement {
-  /** The transaction that claimed, signed by its sender. */
-  readonly transaction: Signed;
-  readonly result: TransactionResult;
-  /** From the transaction's wire form to the header's `transactionsRoot`. */
-  readonly transactionPath: MerklePath;
-  /** From the result's wire form to the header's `resultsRoot`. */
-  readonly resultPath: MerklePath;
-  /** Signed by the proposer. */
-  readonly header: Signed;
-  /** From the receipt to the `receiptRoot` of the charge in the claim, which may cover later receipts too. */
-  readonly receiptPath: ReceiptPath;
+/**
+ * How the call was paid on the ledger: a claim, its inclusion in a block, and the receipt's place in it; or the one
+ * transaction that paid this call alone.
+ */
+export interface Settlement extends CallPayment {
+  /** From the receipt to the `receiptRoot` of the charge in the claim, which may cover later receipts too. Absent: no claim. */
+  readonly receiptPath: ReceiptPath | undefined;
 }
 
 /** An evidence bundle. */
@@ -73,7 +68,7 @@ const settlement: Schema<Settlement> = record('settlement', {
   transactionPath: merklePath,
   resultPath: merklePath,
   header: signed,
-  receiptPath,
+  receiptPath: optional(receiptPath),
 });
 
 /** The wire form of a bundle, and its file. */

@@ -60,6 +60,10 @@ export const CALL_FRAME = {
   via: 14,
   /** Inside a seal, both ways: a `CallQuestion` in place of an opening, and the pieces of its answer. */
   question: 15,
+  /** Caller to agent, once and before the opening of a call that one transaction pays: `CallPayment`. */
+  payment: 16,
+  /** Agent to caller, a delivery, once and behind all text: who the answer rests on, so that others can repeat it. */
+  attribution: 17,
 } as const;
 
 /** What an agent says while it is not delivering yet. */

@@ -37,6 +37,9 @@ export function explainReceipt(receipt: Receipt): readonly string[] {
 function amountLines(receipt: Receipt): readonly string[] {
   const { price, inputUnits, outputUnits } = receipt;
   const due = chargeOf(price, inputUnits, outputUnits) + receipt.expenses;
+  if (receipt.channel === undefined && receipt.amount > 0n) {
+    return [`What it cost: ${formatAmount(receipt.amount)} for the call, paid before it by one transaction.`];
+  }
   if (receipt.channel === undefined) return ['It was a free call: nothing is charged.'];
   if (receipt.amount !== due) {
     return [

@@ -25,6 +25,8 @@ import {
   OWN_KEYS,
   openKeysAtHeights,
 } from './key-evidence.ts';
+import { modelMadeDigest } from './model-made.ts';
+import { isOnce, ONCE_EXTENSION, onceFault } from './once.ts';
 import { charge, type Receipt, receipt, voucher } from './payment.ts';
 import { checkSigned, type Signed, signed, signedBytes } from './signing.ts';
 import type { Suite } from './suite.ts';
@@ -44,6 +46,7 @@ import {
 } from './verify-receipt.ts';
 import {
   checkInclusion,
+  checkPaidOnce,
   checkReceiptInClaim,
   checkSplit,
   readClaim,
@@ -52,7 +55,10 @@ import {
 } from './verify-settlement.ts';
 import { checkVoucherSigned } from './verify-voucher.ts';
 
-/** The checks, in the order in which they run. `keys` needs key evidence, the last five a settlement. */
+/**
+ * The checks, in the order in which they run. `keys` needs key evidence, those from `block` on a settlement: `paid` one
+ * by a transaction that paid this call alone, the last three one by a claim.
+ */
 export type BundleCheck =
   | 'bundle'
   | 'network'
@@ -71,6 +77,7 @@ export type BundleCheck =
   | 'payment'
   | 'block'
   | 'inclusion'
+  | 'paid'
   | 'claim'
   | 'counted'
   | 'split';
@@ -135,7 +142,11 @@ function runChecks(work: Work, file: Uint8Array): BundleSummary {
     return [undefined, `${counted(final.shares.length, 'share')}, summing to the amount`];
   });
   run('checkpoints', () => checkpointStep(suite, evidence, final));
-  run('payment', () => paymentStep(suite, network, evidence, final));
+  run('payment', () =>
+    isOnce(context.envelope)
+      ? oncePaymentStep(context, evidence)
+      : paymentStep(suite, network, evidence, final),
+  );
   const settlement = settlementSteps(work, evidence, { suite, network, card: agent, receipt: final });
   return summaryOf({ context, answer, receipt: final, bill, settlement });
 }
@@ -191,6 +202,7 @@ function questionStep(
     nowMs: envelopeOf(evidence).issuedAtMs,
   });
   signedBy({ suite, network, type: 'call' }, opened.from, message);
+    critical: [ONCE_EXTENSION],
   const read = callRequest.decode(request);
   verifyParents(suite, network, { envelope: opened, request: read, parents: evidence.opening.parents });
   const cardHash = suite.sha256(signed.encode(evidence.card));
@@ -266,6 +278,20 @@ function paymentStep(
 
 function settlementSteps(
   { suite: plain, run }: Work,
+/** One transaction pays the call, which has to be there: nothing else says that the payee got its money. */
+function oncePaymentStep(
+  { card: agent, envelope: opened }: ReceiptContext,
+  evidence: Bundle,
+): readonly [undefined, string] {
+  const { opening, ending, voucher: topUp, settlement } = evidence;
+  const fault = onceFault({ card: agent, offered: opening.offer !== undefined, context: opened.context });
+  must(fault === undefined, `one transaction cannot pay it: ${fault}`);
+  const promised = topUp ?? opening.voucher ?? ending.charge;
+  must(promised === undefined, 'a call that one transaction pays with a voucher or charge');
+  must(settlement !== undefined, 'the transaction that paid it is missing');
+  return [undefined, 'one transaction, which the payer made for it'];
+}
+
   evidence: Bundle,
   known: Pick<SettlementContext, 'suite' | 'network' | 'card' | 'receipt'>,
 ): BundleSummary['settlement'] {
@@ -275,7 +301,8 @@ function settlementSteps(
   const receiptPayload = evidence.ending.receipt.payload;
   const context: SettlementContext = { genesis: start, receiptPayload, ...known };
   const header = run('block', () => {
-    must(known.receipt.channel !== undefined, 'a free call is not settled');
+    must(once || known.receipt.channel !== undefined, 'a free call is not settled');
+  const once = isOnce(envelopeOf(evidence));
     const read = readHeader(settled, context);
     return [read, `block ${read.height} is signed by the sequencer`];
   });
@@ -285,6 +312,18 @@ function settlementSteps(
   ]);
   const claim = run('claim', () => {
     const read = readClaim(sent, context);
+  const found = {
+    height: header.height,
+    timeMs: header.timeMs,
+    transaction: toHex(transactionId(plain, known.network, settled.transaction.payload)),
+  };
+  if (once) {
+    run('paid', () => {
+      checkPaidOnce(settled, sent, context);
+      return [undefined, `it paid ${formatAmount(known.receipt.amount)} to the agent’s asset, for this call`];
+    });
+    return { ...found, by: 'payment', chargeTotal: known.receipt.amount };
+  }
     return [read, `voucher and charge claim ${formatAmount(read.charge.total)}`];
   });
   run('counted', () => {
@@ -295,12 +334,7 @@ function settlementSteps(
     checkSplit(claim, context);
     return [undefined, `the claim pays ${counted(claim.attribution.length, 'asset')}, every earner its part`];
   });
-  return {
-    height: header.height,
-    timeMs: header.timeMs,
-    transaction: toHex(transactionId(plain, known.network, settled.transaction.payload)),
-    chargeTotal: claim.charge.total,
-  };
+  return { ...found, by: 'claim', chargeTotal: claim.charge.total };
 }
 
 function keysStep(

@@ -7,6 +7,7 @@ import { must, mustMatch } from './evidence.ts';
 import type { Hash } from './ids.ts';
 import { PPM } from './limits.ts';
 import type { Offer } from './offer.ts';
+import { areOnceShares, isOnce } from './once.ts';
 import {
   type Charge,
   callsAsset,
@@ -71,7 +72,8 @@ export function checkAmount(receipt: Receipt, answer: Answer, context: ReceiptCo
     receipt.price.perOutputUnit === price.perOutputUnit;
   must(same, `the receipt charges another price than the ${context.offer ? 'offer' : 'card'}`);
   must(receipt.expenses === expensesOf(receipt, answer), 'the receipt counts other calls than were made');
-  checkDue(receipt);
+  if (isOnce(context.envelope)) checkOnceDue(receipt, context.card);
+  else checkDue(receipt);
   must(receipt.amount <= context.request.priceMax, 'more than the caller allowed');
 }
 
@@ -87,6 +89,15 @@ export function checkDue(receipt: Receipt): void {
   // What it paid others is due even where it asks nothing for itself.
   const mayBeFree = UNCHARGED.has(receipt.finish) || output === 0;
   must(amount === due || (mayBeFree && amount === expenses), `${due} grains are due`);
+}
+
+/** Checks what the receipt of a call says that one transaction paid: its price for a call, all of it the agent's. */
+function checkOnceDue(receipt: Receipt, card: Card): void {
+  const { channel, lane, sequence, amount, shares } = receipt;
+  must(channel === undefined && lane === 0 && sequence === 0, 'a call without a channel has a place in one');
+  const price = card.price.perCall;
+  must(amount === price, `one transaction pays ${price} grains, the receipt says ${amount}`);
+  must(areOnceShares(shares, card), 'not all of it is the agent’s');
 }
 
 /** What the calls made directly below this one cost by their receipts. */

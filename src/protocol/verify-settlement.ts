@@ -8,6 +8,7 @@ import { must, mustMatch, refuse } from './evidence.ts';
 import type { KeyedSuite } from './key-evidence.ts';
 import { CLAIM_ASSETS_MAX } from './limits.ts';
 import { type MerklePath, merkleRootFrom } from './merkle.ts';
+import { paymentFault } from './once.ts';
 import {
   type AssetAmount,
   attributionRoot,
@@ -77,6 +78,14 @@ export function checkInclusion(
   return read;
 }
 
+/** Checks that a transaction paid this call alone, and nothing else is shown of it. */
+export function checkPaidOnce(settlement: Settlement, sent: Transaction, context: SettlementContext): void {
+  const { card, receipt } = context;
+  must(settlement.receiptPath === undefined, 'a payment of one call is in no charge');
+  const fault = paymentFault(sent, { callId: receipt.callId, payer: receipt.payer, card });
+  if (fault !== undefined) refuse(fault);
+}
+
 /** A claim with its records read. */
 export interface Claim {
   readonly voucher: Voucher;
@@ -127,6 +136,7 @@ function claimFor({ action }: Transaction, receipt: Receipt): ClaimBody | undefi
 export function checkReceiptInClaim(settlement: Settlement, claim: Claim, context: SettlementContext): void {
   const { receipt, suite } = context;
   const path = settlement.receiptPath;
+  must(path !== undefined, 'the path to the charge is missing');
   must(path.index === receipt.sequence, 'the path is of another receipt');
   must(path.count === claim.charge.sequence, 'the path is of another charge');
   const leaf = receiptLeaf(suite, context.receiptPayload, receipt.amount);

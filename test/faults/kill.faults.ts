@@ -5,7 +5,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Point } from '../../src/base/points.ts';
 import { SCENARIOS, type Scenario, type Work } from './scenarios.ts';
-import { expectLedgers, expectSettled } from './settled.ts';
+import { expectLedgers, expectPaidOnce, expectSettled } from './settled.ts';
 import { tellMe } from './teller.ts';
 import { died, eventually, type Role, startTown, type Town } from './town.ts';
 
@@ -56,6 +56,7 @@ const pass = (): void => {};
 const WORK: Readonly<Record<Work, () => Promise<unknown>>> = {
   ask: () => town.ask('guide', 'What is a voucher?'),
   tell: () => town.ask('teller', tellMe(40, 2)),
+  once: () => town.payOnce('guide', 'What is a grain?'),
   leave: () => town.ask('teller', tellMe(40, 5), { stopAfter: 200 }),
   async claim() {
     await town.ask('guide', 'What is a claim?');
@@ -180,6 +181,7 @@ describe('kill -9', () => {
       if (scenario.work === 'rotate') await expectKeys(scenario.victim);
       if (scenario.work === 'voucher-key') await expectVoucherKey();
       await expectSettled(town, label);
+      if (scenario.work === 'once') await expectPaidOnce(town, label);
     } finally {
       // One point that fails is no reason for the next to.
       if (!town.of[scenario.victim].running) await town.start(scenario.victim);
@@ -196,7 +198,7 @@ describe('kill -9', () => {
     const rows = (await host.client.call('channel.list', {})).filter(({ role }) => role === 'payee');
     const { assets } = await host.client.call('earnings', {});
     expect(assets.reduce((sum, { received }) => sum + BigInt(received), 0n)).toBe(
-      rows.reduce((sum, { charged }) => sum + BigInt(charged), 0n),
+      rows.reduce((sum, { charged }) => sum + BigInt(charged), await expectPaidOnce(town, 'at the end')),
     );
     await expectLedgers(town, 'at the end');
     const { supply } = await ledger.client.call('ledger.status', {});

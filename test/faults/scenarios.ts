@@ -8,6 +8,8 @@ export type Work =
   | 'ask'
   /** Questions whose answers are paid for as they come. */
   | 'tell'
+  /** Questions that one transaction pays each. */
+  | 'once'
   /** An answer that is left in the middle. */
   | 'leave'
   /** A claim of what was earned. */
@@ -74,6 +76,8 @@ export const SCENARIOS: Readonly<Record<Point, Scenario>> = {
   'host:answered': { victim: 'host', work: 'tell' },
   'host:charged': { victim: 'host', work: 'tell' },
   'host:ended': { victim: 'host', work: 'ask' },
+  'once:paid': { victim: 'caller', work: 'once' },
+  'once:used': { victim: 'host', work: 'once' },
   'relay:opened': { victim: 'ledger', work: 'tell', relayed: true },
   'relay:passed': { victim: 'ledger', work: 'tell', hit: 20, relayed: true },
   'relay:ended': { victim: 'ledger', work: 'tell', relayed: true },

@@ -1,5 +1,6 @@
 /** What has to hold once the dust has settled, whatever happened and wherever. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { expect } from 'vitest';
 import { bundle } from '../../src/protocol/bundle.ts';
 import { receipt as receiptSchema } from '../../src/protocol/payment.ts';
@@ -90,6 +91,36 @@ async function expectProofs(town: Town, label: string): Promise<void> {
   // What was begun is there whole, or not at all.
   for (const row of await town.of.caller.client.call('receipts', { limit: 1000 }))
     expect(row.callId).toMatch(/^[0-9a-f]{32}$/);
+}
+
+/**
+ * Every payment of a single call on the ledger has its answer, each one its own; answers what all of them came to, in
+ * grains. Calls that were cut are asked again without anybody's doing.
+ */
+export async function expectPaidOnce(town: Town, label: string): Promise<bigint> {
+  const { caller, host } = town.of;
+  const payments = async (): Promise<readonly string[]> => {
+    const rows = await host.client.call('ledger.transactions', { limit: 256 });
+    return rows.filter(({ type, code }) => type === 'pay' && code === 0).map(({ id }) => id);
+  };
+  const answers = async (): Promise<readonly string[]> => {
+    const ids: string[] = [];
+    for (const name of await readdir(caller.home.receipts)) {
+      if (!name.endsWith('.bundle')) continue;
+      const { summary } = verifyBundle(
+        nativeSuite,
+        new Uint8Array(await readFile(join(caller.home.receipts, name))),
+      );
+      if (summary?.settlement?.by === 'payment') ids.push(summary.settlement.transaction);
+    }
+    return ids;
+  };
+  const paid = await eventually(`${label}: every payment has its answer`, async () => {
+    const [sent, answered] = [await payments(), await answers()];
+    expect(new Set(answered).size, `${label}: one payment, one answer`).toBe(answered.length);
+    return sent.every((id) => answered.includes(id)) ? answered : undefined;
+  });
+  return GUIDE_PRICE * BigInt(paid.length);
 }
 
 /** All peers hold the same sound ledger. */

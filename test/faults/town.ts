@@ -47,6 +47,8 @@ export interface Town {
   order(role: Role, plan: string): Promise<void>;
   /** Asks and tells how it went; never throws. */
   ask(agent: string, question: string, options?: AskOptions): Promise<Asked>;
+  /** The same for a question that one transaction pays; it does not count among those asked. */
+  payOnce(agent: string, question: string): Promise<Asked>;
   stop(): Promise<void>;
 }
 
@@ -155,6 +157,7 @@ async function found(peers: Peers, stop: Town['stop'], options: TownOptions): Pr
       asked.push(ended);
       return ended;
     },
+    payOnce: (agent, question) => askOnce(of.caller, { agent, question, once: true }),
     stop,
   };
 }
@@ -173,12 +176,12 @@ export function tellerManifest(endpoint: string): string {
 
 async function askOnce(
   caller: Peer,
-  input: { readonly agent: string; readonly question: string } & AskOptions,
+  input: { readonly agent: string; readonly question: string; readonly once?: true } & AskOptions,
 ): Promise<Asked> {
-  const { agent, question, stopAfter = Number.POSITIVE_INFINITY, onText } = input;
+  const { agent, question, once, stopAfter = Number.POSITIVE_INFINITY, onText } = input;
   let text = '';
   try {
-    for await (const event of caller.client.stream('ask', { agent, question, priceMax: PRICE_MAX })) {
+    for await (const event of caller.client.stream('ask', { agent, question, priceMax: PRICE_MAX, once })) {
       if (event.type === 'delta') {
         text += event.text;
         onText?.(event.text);

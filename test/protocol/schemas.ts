@@ -24,6 +24,7 @@ import { licenceTerms } from '../../src/protocol/licence.ts';
 import { merklePath } from '../../src/protocol/merkle.ts';
 import { observation } from '../../src/protocol/observation.ts';
 import { offer, offerRequest } from '../../src/protocol/offer.ts';
+import { callPayment } from '../../src/protocol/once.ts';
 import { attribution, charge, receipt, release, voucher } from '../../src/protocol/payment.ts';
 import { paymentAnswer, paymentQuery } from '../../src/protocol/payment-query.ts';
 import { probe, probeAnswer } from '../../src/protocol/probe.ts';
@@ -61,6 +62,7 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   callEnding,
   checkpoint,
   callVoucher,
+  callPayment,
   callResume,
   resumeRequest,
   callChild,

@@ -289,6 +289,18 @@ describe.each(SUITES)('over the %s suite', (_name, suite) => {
         expect(verdict.steps.at(-1)).toMatchObject({ ok: false, check: entry.check });
       },
     );
+    const once = vectors('once');
+    it.each(once.valid)('$name, and it holds (RCPT-71, RCPT-72, RCPT-73)', (entry) => {
+      const verdict = verifyBundle(suite, bytesOf(entry, 'hex'), { network });
+      expect(verdict.steps.filter((step) => !step.ok)).toEqual([]);
+      expect(String(verdict.summary?.receipt.amount)).toBe(entry.amount);
+      expect(verdict.summary?.settlement?.by).toBe('payment');
+    });
+    it.each(once.invalid)('paid by one transaction, $name: fails at $check (RCPT-71 to RCPT-73)', (entry) => {
+      const verdict = verifyBundle(suite, bytesOf(entry, 'hex'), { network });
+      expect(verdict.summary).toBeUndefined();
+      expect(verdict.steps.at(-1)).toMatchObject({ ok: false, check: entry.check });
+    });
     it('fails when it is of another network than expected (RCPT-32)', () => {
       const file = vectors('bundle').valid[0];
       const verdict = verifyBundle(suite, bytesOf({ ...file }, 'hex'), { network: 'other-0123456789abcdef' });

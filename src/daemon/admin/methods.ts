@@ -53,6 +53,8 @@ export interface AskInput {
   readonly budget?: AskBudget | undefined;
 }
 
+  /** Pays by one transaction of the ledger, so that no channel is needed. */
+  readonly once?: boolean | undefined;
 /** What an agent may spend on calls of its own. */
 export interface AskBudget {
   /** Grains. */
@@ -295,7 +297,14 @@ export const ADMIN_METHODS: MethodTable = {
   'identity.revoke': unary(IDENTITY_INPUTS['identity.revoke']),
   'identity.certify': unary(IDENTITY_INPUTS['identity.certify']),
   'credential.issue': unary(IDENTITY_INPUTS['credential.issue']),
-  ask: stream(z.strictObject({ ...question, agent: name, race: z.boolean().optional() })),
+  ask: stream(
+    z.strictObject({
+      ...question,
+      agent: name,
+      race: z.boolean().optional(),
+      once: z.boolean().optional(),
+    }),
+  ),
   auction: stream(
     z.strictObject({
       ...question,

@@ -330,6 +330,8 @@ export interface AskEnd {
   /** What it took in all where several were asked, grains: the others' bundles are saved too. */
   readonly spent?: string;
   /** Where the evidence bundle was saved. */
+  /** The transaction that paid it, where one did, and the block that has it. */
+  readonly payment?: { readonly transaction: string; readonly height: number } | undefined;
   readonly path: string;
   readonly tookMs: number;
 }

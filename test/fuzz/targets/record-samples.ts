@@ -15,6 +15,7 @@ import { identityRecord, recoveryPolicy } from '../../../src/protocol/identity.t
 import { keyEvidence } from '../../../src/protocol/key-evidence.ts';
 import { LICENCE_PRESETS, licenceTerms } from '../../../src/protocol/licence.ts';
 import { merklePath, merklePathOf } from '../../../src/protocol/merkle.ts';
+import { callPayment } from '../../../src/protocol/once.ts';
 import { attribution, release } from '../../../src/protocol/payment.ts';
 import { paymentAnswer, paymentQuery } from '../../../src/protocol/payment-query.ts';
 import { receiptLeaf, receiptPath, receiptPathOf } from '../../../src/protocol/receipt-tree.ts';
@@ -112,6 +113,7 @@ function others(): readonly Named[] {
     encoded: schema.encode(value),
   });
   return [
+    made(callPayment, settled),
     made(signed, told.opening.envelope),
     made(signed, { ...told.card, sides: 1, siblings: [sample.filled(3)] }),
     made(priceSchedule, sample.sampleCard.price),

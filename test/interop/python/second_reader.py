@@ -334,7 +334,7 @@ def leading_version(payload):
     _, _, at = head(payload, 0)
     return head(payload, at)[1]
 
-def envelope(m, body, network, to, kind, now):
+def envelope(m, body, network, to, kind, now, known=()):
     must(m['signature'] != b'', 'signature-missing')
     must(leading_version(m['payload']) == 1, 'version-unsupported')
     try:
@@ -343,7 +343,7 @@ def envelope(m, body, network, to, kind, now):
         raise Refused('malformed')
     must(e['issuedAtMs'] > 0 and 0 < e['expiresAtMs'] - e['issuedAtMs'] <= 600000, 'malformed')
     must(e['network'] == network, 'network-mismatch')
-    must(not any((n.startswith('!') for n in e['extensions'])), 'unknown-critical')
+    must(not any((n.startswith('!') and n not in known for n in e['extensions'])), 'unknown-critical')
     must(e['to'] == to, 'wrong-recipient')
     must(e['expiresAtMs'] + 30000 >= now, 'expired')
     must(e['issuedAtMs'] <= now + 30000, 'not-yet-valid')
@@ -501,7 +501,7 @@ def bundle(data, network):
     o = b['opening']
     now = record('envelope', o['envelope']['payload'])['issuedAtMs']
     chain(record('certificate-chain', card['operatorCertificate']), network, card['operator'], {'kind': 'key', 'id': card['agent']}, 'serve:agent/' + did(card['agent']), now)
-    e = envelope(o['envelope'], o['request'], network, {'kind': 'agent', 'name': card['agent']}, 'call', now)
+    e = envelope(o['envelope'], o['request'], network, {'kind': 'agent', 'name': card['agent']}, 'call', now, ('!once',))
     q = record('call-request', o['request'])
     wire = lambda m: encode([m['payload'], m['signature'], m['sides'], m['siblings']])
     must(q['cardHash'] == H(wire(b['card'])))
@@ -557,7 +557,16 @@ def bundle(data, network):
     must(r['outputUnits'] == units(answer))
     pr = card['price']
     must(r['price'] == pr)
-    due(r)
+    once = '!once' in e['extensions']
+    if once:
+        # RCPT-71 and RCPT-72
+        must((r['channel'], r['lane'], r['sequence'], r['amount']) == (None, 0, 0, pr['perCall']))
+        must([(x['asset'], x['role'], x['amount']) for x in r['shares']] == [(card['asset'], 'agent', pr['perCall'])])
+        must(e['context'] is None and o['offer'] is None)
+        must(pr['perInputUnit'] == pr['perOutputUnit'] == 0 < pr['perCall'])
+        must(b['settlement'])
+    else:
+        due(r)
     paid = r['channel'] is not None
     must(r['amount'] <= q['priceMax'])
     if r['shares']:
@@ -603,7 +612,7 @@ def bundle(data, network):
     s = b['settlement']
     if s is None:
         return r
-    must(paid)
+    must(paid or once)
     hd = record('block-header', s['header']['payload'])
     must(hd['version'] == 1)
     must(hd['network'] == network)
@@ -616,6 +625,13 @@ def bundle(data, network):
     t = record('transaction', s['transaction']['payload'])
     must(t['network'] == network)
     signed_by(network, 'transaction', t['sender'], s['transaction'])
+    if once:
+        # RCPT-73 and PAY-75
+        must(s['receiptPath'] is None)
+        must(t['sender'] == r['payer'])
+        must(t['action'] == {'type': 'pay', 'payee': card['operator'], 'asset': card['asset'], 'amount': pr['perCall'], 'reference': e['id']})
+        return r
+    must(s['receiptPath'])
     a = t['action'] if t['action']['type'] == 'claim' else t['action'].get('claim')
     must(a)
     vv, cc = (record('voucher', a['voucher']['payload']), record('charge', a['charge']['payload']))
@@ -731,6 +747,7 @@ def content(c):
 each('content', lambda c, g: content(c))
 each('receipt-tree', lambda c, g: must(sums(hx(c['payload']), int(c['amount']), record('receipt-path', hx(c['path']))) == (hx(c['root']), int(c['sum']))))
 each('bundle', lambda c, g: bundle(hx(c['hex']), g['network']))
+each('once', lambda c, g: bundle(hx(c['hex']), g['network']))
 
 def proven(e):
     # LEDGER-107, LEDGER-108 and LEDGER-110
