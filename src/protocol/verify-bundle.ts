@@ -200,9 +200,9 @@ function questionStep(
     to: { kind: 'agent', name: agent.agent },
     bodyType: 'call',
     nowMs: envelopeOf(evidence).issuedAtMs,
+    critical: [ONCE_EXTENSION],
   });
   signedBy({ suite, network, type: 'call' }, opened.from, message);
-    critical: [ONCE_EXTENSION],
   const read = callRequest.decode(request);
   verifyParents(suite, network, { envelope: opened, request: read, parents: evidence.opening.parents });
   const cardHash = suite.sha256(signed.encode(evidence.card));
@@ -276,8 +276,6 @@ function paymentStep(
   return [undefined, `voucher signed by ${by}, charge signed by the payee`];
 }
 
-function settlementSteps(
-  { suite: plain, run }: Work,
 /** One transaction pays the call, which has to be there: nothing else says that the payee got its money. */
 function oncePaymentStep(
   { card: agent, envelope: opened }: ReceiptContext,
@@ -292,6 +290,8 @@ function oncePaymentStep(
   return [undefined, 'one transaction, which the payer made for it'];
 }
 
+function settlementSteps(
+  { suite: plain, run }: Work,
   evidence: Bundle,
   known: Pick<SettlementContext, 'suite' | 'network' | 'card' | 'receipt'>,
 ): BundleSummary['settlement'] {
@@ -300,9 +300,9 @@ function oncePaymentStep(
   const start: Genesis = genesis.decode(evidence.genesis);
   const receiptPayload = evidence.ending.receipt.payload;
   const context: SettlementContext = { genesis: start, receiptPayload, ...known };
+  const once = isOnce(envelopeOf(evidence));
   const header = run('block', () => {
     must(once || known.receipt.channel !== undefined, 'a free call is not settled');
-  const once = isOnce(envelopeOf(evidence));
     const read = readHeader(settled, context);
     return [read, `block ${read.height} is signed by the sequencer`];
   });
@@ -310,8 +310,6 @@ function oncePaymentStep(
     checkInclusion(settled, header, context),
     `transaction ${settled.transactionPath.index + 1} of ${settled.transactionPath.count} in the block took effect`,
   ]);
-  const claim = run('claim', () => {
-    const read = readClaim(sent, context);
   const found = {
     height: header.height,
     timeMs: header.timeMs,
@@ -324,6 +322,8 @@ function oncePaymentStep(
     });
     return { ...found, by: 'payment', chargeTotal: known.receipt.amount };
   }
+  const claim = run('claim', () => {
+    const read = readClaim(sent, context);
     return [read, `voucher and charge claim ${formatAmount(read.charge.total)}`];
   });
   run('counted', () => {

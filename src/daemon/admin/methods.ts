@@ -51,10 +51,10 @@ export interface AskInput {
   readonly race?: boolean | undefined;
   /** What the agent may spend on calls of its own; `priceMax` pays for it too. Default: nothing. */
   readonly budget?: AskBudget | undefined;
-}
-
   /** Pays by one transaction of the ledger, so that no channel is needed. */
   readonly once?: boolean | undefined;
+}
+
 /** What an agent may spend on calls of its own. */
 export interface AskBudget {
   /** Grains. */

@@ -327,11 +327,11 @@ export interface AskEnd {
   readonly calls: number;
   readonly shares: readonly ShareRow[];
   readonly channel?: string;
+  /** The transaction that paid it, where one did, and the block that has it. */
+  readonly payment?: { readonly transaction: string; readonly height: number } | undefined;
   /** What it took in all where several were asked, grains: the others' bundles are saved too. */
   readonly spent?: string;
   /** Where the evidence bundle was saved. */
-  /** The transaction that paid it, where one did, and the block that has it. */
-  readonly payment?: { readonly transaction: string; readonly height: number } | undefined;
   readonly path: string;
   readonly tookMs: number;
 }
