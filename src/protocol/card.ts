@@ -1,10 +1,12 @@
 /** What an agent says about itself: the full card, pulled by its hash, and the short advert that is gossiped. */
 import type { Hash, PublicKey } from './ids.ts';
 import { NETWORK_NAME_BYTES_MAX } from './limits.ts';
+import { type ModelMade, modelMade } from './model-made.ts';
 import {
   bytes,
   bytesUpTo,
   grains,
+  later,
   list,
   oneOf,
   optional,
@@ -46,6 +48,8 @@ export interface ModelInfo {
   readonly name: string;
   readonly digest: Hash;
   readonly determinism: Determinism;
+  /** Of a model on the host's own machine: what it is made of. The digest is over this. */
+  readonly made?: ModelMade | undefined;
 }
 
 /** The full description of an agent, signed by the agent's key under the type `card`. */
@@ -97,6 +101,7 @@ export const card: Schema<Card> = record('card', {
     name: text(128),
     digest: bytes(32),
     determinism: oneOf('exact', 'seeded', 'none'),
+    made: later(modelMade),
   }),
   asset: bytes(32),
   issuedAtMs: uint(),

@@ -166,6 +166,8 @@ function cardStep(suite: KeyedSuite, network: string, message: Signed): readonly
   const read = card.decode(message.payload);
   must(read.version === 1, 'the card is of another version');
   must(read.network === network, 'the card is of another network');
+  const { made, digest } = read.model;
+  if (made !== undefined) mustMatch(digest, modelMadeDigest(suite, made), 'the model is not made as it says');
   signedBy({ suite, network, type: 'card' }, read.agent, message);
   return [read, `signed by agent ${read.name}`];
 }
