@@ -302,6 +302,9 @@ export class Watchtower {
     const { network } = ledger;
     const { height } = ledger.head();
     const ends: number[] = [];
+    const former = (ledger.channel(lane.channel)?.voucherKeys ?? []).flatMap(({ key, until }) =>
+      until === undefined || until < height ? [] : [{ key, until }],
+    );
     const until = (did: Uint8Array, type: 'voucher' | 'charge', claim: ClaimBody): void => {
       const identity = ledger.identity(did);
       if (identity === undefined) return;
@@ -310,9 +313,14 @@ export class Watchtower {
       if (signedBy(identity.key)) return;
       for (const { key, until } of identity.retired) if (until >= height && signedBy(key)) ends.push(until);
     };
-    if ([lane.payer, lane.payee].every((did) => ledger.identity(did) === undefined)) return ends;
+    const registered = [lane.payer, lane.payee].some((did) => ledger.identity(did) !== undefined);
+    if (!registered && former.length === 0) return ends;
     const kept = await this.#kept(lane);
     if (kept === undefined) return ends;
+    for (const one of former) {
+      if (checkSigned(suite, network, 'voucher', one.key, kept.claim.voucher) === undefined)
+        ends.push(one.until);
+    }
     until(lane.payer, 'voucher', kept.claim);
     until(lane.payee, 'charge', kept.claim);
     return ends;

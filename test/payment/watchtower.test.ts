@@ -126,6 +126,27 @@ describe('what a watchtower takes', () => {
       await tower.stop();
     }
   });
+
+  it('PAY-57 PAY-73: takes vouchers by the channel’s keys, and claims in time on one that was replaced', async () => {
+    const tower = await towerOn(createMemoryStore());
+    const [hot, cool] = [person('hot'), person('cool')];
+    const by = (signer: Signer, amounts: readonly bigint[]): ClaimBody => ({
+      ...claimFor(place, amounts),
+      voucher: voucherOf(place, DEPOSIT, signer),
+    });
+    expect(await tower.take([by(hot, [40n])])).toEqual(['unverified']);
+    await run(alice, { type: 'set-voucher-key', channel: place.channel, key: hot.publicKey });
+    expect(await tower.take([by(hot, [40n])])).toEqual(['watched']);
+    await run(alice, { type: 'set-voucher-key', channel: place.channel, key: cool.publicKey });
+    // It counts for as long as a channel takes to end, which its tower waits for by half.
+    expect(paidOn(place)).toBe(0n);
+    for (let i = 0; paidOn(place) === 0n && i < 10; i++) {
+      await run(bob, { type: 'transfer', to: carol.publicKey, amount: 1n, memo: undefined });
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    await until('the tower has claimed', () => paidOn(place) === 40n);
+    expect(await tower.take([by(cool, [40n, 5n])])).toEqual(['watched']);
+  });
 });
 
 describe('what a watchtower claims', () => {
