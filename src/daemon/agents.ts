@@ -10,7 +10,6 @@ import type { CallTarget } from '../agent/caller.ts';
 import { createHost, type Host, type HostParts } from '../agent/host.ts';
 import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
-import { filesOf } from '../agent/manifest-llama.ts';
 import { createOfferBook } from '../agent/offer-book.ts';
 import type { Licensed } from '../agent/policy.ts';
 import type { CallTransport } from '../agent/ports.ts';
