@@ -24,6 +24,7 @@ import { createAuction } from './auction.ts';
 import { type Callers, createCallers } from './callers.ts';
 import { type CertificateBook, openCertificateBook } from './certificates.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
+import { type Disputes, startDisputes } from './disputes.ts';
 import { watchFaults } from './faults.ts';
 import { questionsBehindGateways, serveViaCards } from './gateway.ts';
 import { fillGuide, GUIDE, guideManifest } from './guide.ts';
@@ -65,6 +66,8 @@ export interface Running extends Core, Listing {
   /** What this operator owes to others. */
   readonly payer: PayerBook;
   readonly settlements: Settlements;
+  /** What payees claim held against what they charged. */
+  readonly disputes: Disputes;
   /** Claims of others that are watched here, and own ones elsewhere. */
   readonly watchtowers: Watchtowers;
   readonly assets: AssetBook;
@@ -221,7 +224,10 @@ async function startCalls(
   life: Lifecycle,
 ): Promise<
   Listing &
-    Pick<Running, 'records' | 'openCalls' | 'paymentPeers' | 'knownNames' | 'payer' | 'settlements'> & {
+    Pick<
+      Running,
+      'records' | 'openCalls' | 'paymentPeers' | 'knownNames' | 'payer' | 'settlements' | 'disputes'
+    > & {
       quota: Awaited<ReturnType<typeof openQuotaBook>>;
     }
 > {
@@ -278,9 +284,14 @@ async function startCalls(
     () => resolveRegularly(core, payer),
     (end) => end(),
   );
+  const disputes = await life.start(
+    'disputes',
+    () => startDisputes({ ...core, payer }),
+    (open) => open.stop(),
+  );
   const settlements = createSettlements({ ledger });
   const knownNames = createKnownNames(storeOf('names'));
-  return { ...listing, records, openCalls, quota, paymentPeers, knownNames, payer, settlements };
+  return { ...listing, records, openCalls, quota, paymentPeers, knownNames, payer, settlements, disputes };
 }
 
 /** Asks payees about calls that were cut, until none is left. */

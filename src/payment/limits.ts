@@ -26,6 +26,12 @@ export const WATCHED_PER_PAYEE_MAX = 1_024;
 export const HAND_OVER_LANES_MAX = 4_096;
 /** Refusals of a watchtower that are told. */
 export const HANDED_OVER_REFUSALS_MAX = 64;
+/** Endings that contradicted others, kept of one lane as evidence; the oldest leave. */
+export const CONTRADICTED_ENDINGS_MAX = 16;
+/** Claims of one lane that a payer could not explain yet and compares again; those of the highest totals stay. */
+export const UNEXPLAINED_CLAIMS_MAX = 8;
+/** Blocks after which a payer notes how far it has looked for claims, though none was on its channels. */
+export const CLAIMS_MARK_BLOCKS = 256;
 /** Claims in flight at a time. */
 export const CLAIMS_AT_ONCE_MAX = 16;
 

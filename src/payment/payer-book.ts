@@ -18,6 +18,7 @@ import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { Journal } from './journal.ts';
 import { PayerCalls } from './payer-calls.ts';
+import { type ChargeFinding, findingOn, type LaneName, ownProof, type Proof } from './payer-evidence.ts';
 import { PayerHealer } from './payer-healer.ts';
 import { PayerLane } from './payer-lane.ts';
 import { PayerLanes } from './payer-lanes.ts';
@@ -239,6 +240,26 @@ export class PayerBook {
   async evidence(channel: Hash, lane: number): Promise<ChannelEvidence> {
     await this.#journal.written();
     return evidenceOf(this.#parts.store, { channel, lane }, this.#lanes.find(channel, lane));
+  }
+
+  /**
+   * Holds a charge that the payee presented elsewhere against all that is here of its lane; `undefined` when nothing was
+   * ever paid on the lane from here. Whether the payee signed it the caller has checked.
+   */
+  async findingOn(at: LaneName, claimed: Signed): Promise<ChargeFinding | undefined> {
+    const lane = this.#lanes.find(at.channel, at.lane);
+    if (lane === undefined) return undefined;
+    // What proves something must not be lost with a crash of the system once it is used.
+    await this.#journal.synced();
+    return findingOn(this.#parts, lane, claimed);
+  }
+
+  /** What proves by itself that the payee of a lane in dispute lied, if anything. */
+  async ownProof(at: LaneName): Promise<Proof | undefined> {
+    const lane = this.#lanes.find(at.channel, at.lane);
+    if (!lane?.disputed) return undefined;
+    await this.#journal.synced();
+    return ownProof(this.#parts, lane);
   }
 
   /** Forces everything to disk. */

@@ -167,24 +167,30 @@ export class PayerCalls {
     const call = this.find(receipt.callId);
     if (call) this.#checkBound(call, receipt);
     const leaf = receiptLeaf(this.#parts.suite, receiptSigned.payload, receipt.amount);
-    try {
-      lane.accept(receipt.sequence, leaf, charge);
-    } finally {
-      this.#parts.journal.mark(lane);
-    }
     const { channel, lane: number } = lane;
     const { callId, sequence, amount, requestHash } = receipt;
     const payer = this.#parts.operator.publicKey;
     const kept = { channel, lane: number, sequence, payer, requestHash };
     const value = endingRecord.encode({ ...kept, receipt: receiptSigned, charge: charge.signed });
-    lane.add(
-      { type: 'put', key: bookKey.ending(callId), value },
-      {
-        type: 'put',
-        key: bookKey.order(channel, number, sequence),
-        value: leafRecord.encode({ callId, hash: leaf.hash, amount }),
-      },
-    );
+    const counted = {
+      type: 'put',
+      key: bookKey.order(channel, number, sequence),
+      value: leafRecord.encode({ callId, hash: leaf.hash, amount }),
+    } as const;
+    const known = lane.has(sequence);
+    try {
+      lane.accept(sequence, leaf, charge);
+    } catch (error) {
+      // What contradicts the rest is accepted for no call, and is evidence all the same.
+      if (lane.disputed) {
+        lane.add({ type: 'put', key: bookKey.contradicted(channel, number, lane.nextContradicted()), value });
+        if (!known && lane.has(sequence)) lane.add(counted);
+      }
+      throw error;
+    } finally {
+      this.#parts.journal.mark(lane);
+    }
+    lane.add({ type: 'put', key: bookKey.ending(callId), value }, counted);
     if (call) this.close(call);
   }
 

@@ -15,7 +15,12 @@ import { appendLeaf, type ReceiptTree, type SumNode, treeRoot } from '../protoco
 import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { JournalSource } from './journal.ts';
-import { LEASES_PER_CHANNEL_MAX, RECEIPTS_AHEAD_MAX, ROOTS_REMEMBERED } from './limits.ts';
+import {
+  CONTRADICTED_ENDINGS_MAX,
+  LEASES_PER_CHANNEL_MAX,
+  RECEIPTS_AHEAD_MAX,
+  ROOTS_REMEMBERED,
+} from './limits.ts';
 import { type ChannelInfo, hasPlaceForLane } from './ports.ts';
 import { bookKey, payerLaneRecord, type WithdrawalRecord } from './records.ts';
 
@@ -61,6 +66,7 @@ export class PayerLane implements JournalSource {
   #sequence: number;
   #charge: PayerLaneStart['charge'];
   #disputed: boolean;
+  #contradicted = 0;
   #operations: StoreOperation[] = [];
   /** Marks that are on disk: no voucher may go above them before higher ones are. */
   marks: { readonly ceiling: bigint; readonly sequence: number };
@@ -272,9 +278,14 @@ export class PayerLane implements JournalSource {
     this.#operations.push(...operations);
   }
 
-  /** The payee's statements do not fit together: nothing more is paid on this lane. */
-  dispute(): void {
-    this.#disputed = true;
+  /** Endings that contradicted others since it was opened. */
+  get contradictions(): number {
+    return this.#contradicted;
+  }
+
+  /** The place at which the next ending is kept that contradicts others. */
+  nextContradicted(): number {
+    return this.#contradicted++ % CONTRADICTED_ENDINGS_MAX;
   }
 
   collect(into: StoreOperation[]): void {

@@ -154,6 +154,7 @@ const LETTER = {
   open: utf8('o'),
   released: utf8('w'),
   withdrawal: utf8('x'),
+  contradicted: utf8('d'),
 } as const;
 
 /** Where a payee's book keeps which lane it serves. */
@@ -181,6 +182,10 @@ export const bookKey = {
   released: (channel: Hash): Uint8Array => concat(LETTER.released, channel),
   withdrawal: (channel: Hash): Uint8Array => concat(LETTER.withdrawal, channel),
   withdrawals: (): Uint8Array => LETTER.withdrawal,
+  contradicted: (channel: Hash, lane: number, place: number): Uint8Array =>
+    concat(LETTER.contradicted, channel, u32be(lane), u32be(place)),
+  allContradicted: (channel: Hash, lane: number): Uint8Array =>
+    concat(LETTER.contradicted, channel, u32be(lane)),
 } as const;
 
 /** The channel and lane inside a key that starts with a letter, a channel and a lane. */

@@ -1,7 +1,9 @@
 /** `channel`: prepaid balances with the operators whose agents you ask, and of those who ask yours. */
 import type { ChannelRow, WithdrawalRow } from '../../daemon/admin/types.ts';
+import type { ChallengeReport } from '../../daemon/admin/types-dispute.ts';
 import { type App, amountOption, type CommandGroup, usage } from '../app.ts';
 import { amount, showTable } from '../show.ts';
+import { showChallenge } from '../show-challenge.ts';
 import { shortDid, shortId } from '../terminal.ts';
 
 /** Prepaid balances. */
@@ -43,6 +45,15 @@ export const channelCommands: CommandGroup = (program, run) => {
       '\nExample:\n  $ sahara channel withdraw 5f2a 0.5\n  $ sahara channel withdraw 5f2a --cancel',
     )
     .action(run(withdraw));
+  channel
+    .command('challenge')
+    .description(
+      'hold what was claimed against what was charged, and prove to the ledger what the payee lied about',
+    )
+    .argument('<channel>', 'first characters of its id; one that ended, too')
+    .option('--dry-run', 'show it and send nothing')
+    .addHelpText('after', '\nExample:\n  $ sahara channel challenge 5f2a --dry-run')
+    .action(run(challenge));
 };
 
 async function list(app: App): Promise<void> {
@@ -132,4 +143,14 @@ function withdrawn(row: WithdrawalRow): string {
   const why = row.payeeAway ? 'The payee did not answer. ' : '';
   const seconds = Math.ceil((row.finalInMs ?? 0) / 1000);
   return `${why}${sum} leave ${id} at height ${row.finalAtHeight}, in about ${seconds} s; what is owed is claimed before.`;
+}
+
+async function challenge(app: App, channel: string, options: { readonly dryRun?: boolean }): Promise<void> {
+  const { client, signal, terminal } = app;
+  const dryRun = options.dryRun === true;
+  const stop = terminal.progress(dryRun ? 'Comparing' : 'Comparing, and waiting for the ledger');
+  const report: ChallengeReport = await client
+    .call('channel.challenge', { channel, dryRun }, { signal })
+    .finally(stop);
+  terminal.result(report, () => showChallenge(app, report));
 }

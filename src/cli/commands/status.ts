@@ -4,9 +4,10 @@ import { createInterface } from 'node:readline';
 import { formatAmount } from '../../base/amount.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Finding, LedgerReport, StatusReport } from '../../daemon/admin/types.ts';
+import type { DisputeRow } from '../../daemon/admin/types-dispute.ts';
 import { type App, type CommandGroup, countOption, exitCodeOf } from '../app.ts';
 import { examineHome } from '../doctor.ts';
-import { plural, type Style, shortId } from '../terminal.ts';
+import { plural, type Style, shortDid, shortId } from '../terminal.ts';
 
 /** What runs, what is wrong, what was written. */
 export const statusCommands: CommandGroup = (program, run) => {
@@ -50,6 +51,7 @@ function showStatus({ terminal }: App, report: StatusReport): void {
       `${duration(report.upMs)}, process ${report.pid}, ${Math.round(report.memoryBytes / 1e6)} MB`,
     ],
   ];
+  for (const dispute of report.disputes ?? []) rows.push(['dispute', disputeLine(dispute)]);
   for (const [name, text] of rows) terminal.line(`${terminal.paint('dim', name.padEnd(8))} ${text}`);
   for (const peer of report.peers) {
     const latency = peer.latencyMs === undefined ? '' : `  ${Math.round(peer.latencyMs)} ms`;
@@ -58,6 +60,22 @@ function showStatus({ terminal }: App, report: StatusReport): void {
   const [address] = report.addresses;
   if (address !== undefined) terminal.line(`\nOthers join with:  sahara up --bootstrap ${address}`);
 }
+
+function disputeLine({ channel, payee, state, taken, returned, unexplained }: DisputeRow): string {
+  const on = `${shortDid(payee)} on channel ${shortId(channel)}`;
+  if (state === undefined) return `${plural(unexplained, 'claim')} of ${on} for receipts that are not here`;
+  const stakes = `its stake lost ${formatAmount(BigInt(taken ?? '0'))}`;
+  if (state === 'won') return `${on} lied: ${stakes}, ${formatAmount(BigInt(returned ?? '0'))} came back`;
+  return `${on} contradicts itself: ${DISPUTES[state]}; see \`sahara channel challenge\``;
+}
+
+const DISPUTES: Readonly<Record<NonNullable<DisputeRow['state']>, string>> = {
+  open: 'a challenge is on its way',
+  won: 'a challenge was won',
+  frozen: 'somebody else has challenged it',
+  worthless: 'a challenge would bring nothing',
+  refused: 'the ledger refused the challenge',
+};
 
 const ROLES: Readonly<Record<LedgerReport['role'], string>> = {
   sequencer: 'its sequencer',

@@ -33,6 +33,7 @@ import type {
   WithdrawalRow,
 } from './types.ts';
 import type { AgentTestEvent, AgentVersionRow } from './types-agent.ts';
+import type { ChallengeReport } from './types-dispute.ts';
 
 /** Nothing to say. */
 type Empty = Readonly<Record<string, never>>;
@@ -144,6 +145,10 @@ export interface UnaryMethods
     output: WithdrawalRow;
   };
   'channel.withdraw.cancel': { input: { readonly channel: string }; output: WithdrawalRow };
+  'channel.challenge': {
+    input: { readonly channel: string; readonly dryRun?: boolean | undefined };
+    output: ChallengeReport;
+  };
   earnings: { input: Empty; output: EarningsReport };
   receipts: { input: { readonly limit?: number | undefined }; output: readonly ReceiptRow[] };
   'receipts.bundle': { input: { readonly callId: string }; output: BundleReply };
@@ -261,6 +266,7 @@ export const ADMIN_METHODS: MethodTable = {
     z.strictObject({ channel: name, amount: grains, announce: z.boolean().optional() }),
   ),
   'channel.withdraw.cancel': unary(z.strictObject({ channel: name })),
+  'channel.challenge': unary(z.strictObject({ channel: name, dryRun: z.boolean().optional() })),
   earnings: unary(nothing),
   receipts: unary(z.strictObject({ limit })),
   'receipts.bundle': unary(z.strictObject({ callId: name })),

@@ -4,6 +4,7 @@
  */
 
 import type { LightReport } from '../../ledger/light/ledger.ts';
+import type { DisputeRow } from './types-dispute.ts';
 
 /** What runs here. */
 export interface StatusReport {
@@ -23,6 +24,8 @@ export interface StatusReport {
   readonly balance: string;
   readonly agents: readonly string[];
   readonly vaults: readonly string[];
+  /** Payees that claimed something else than they charged; absent: none. */
+  readonly disputes?: readonly DisputeRow[];
 }
 
 /** A connected peer. */

@@ -16,6 +16,7 @@ import type { AdminHandlers } from '../admin/methods.ts';
 import type { EarningRow, ReceiptRow } from '../admin/types.ts';
 import { channelRows, closeChannel, findChannel, openChannel } from '../channels.ts';
 import type { Running } from '../compose.ts';
+import { challengeOn, paidChannel } from '../disputes.ts';
 import { inOrder, partiesOf, proveKeys } from '../key-proofs.ts';
 import { findReceipt, newestReceipts, saveReceipt } from '../receipts.ts';
 import { cancelWithdrawal, withdrawFrom } from '../withdrawing.ts';
@@ -27,6 +28,7 @@ type MoneyMethods =
   | 'channel.close'
   | 'channel.withdraw'
   | 'channel.withdraw.cancel'
+  | 'channel.challenge'
   | 'earnings'
   | 'receipts'
   | 'receipts.bundle';
@@ -67,6 +69,12 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
       ),
     'channel.withdraw.cancel': ({ channel }, signal) =>
       cancelWithdrawal(running, findChannel(running, channel), { signal }),
+    'channel.challenge': ({ channel, dryRun }, signal) =>
+      challengeOn(
+        running,
+        { channel: paidChannel(running.payer, channel), dryRun: dryRun === true },
+        { signal },
+      ),
     earnings: () => earnings(running),
     receipts: ({ limit }) => receipts(running, limit ?? RECEIPTS_DEFAULT),
     'receipts.bundle': ({ callId }) => settledBundle(running, callId),
@@ -142,15 +150,22 @@ async function receipts(running: Running, limit: number): Promise<readonly Recei
 
 /**
  * A settled bundle with the keys that its signatures are proved by: those of the time of the call and, when somebody
- * rotated between call and claim, those of now too. `undefined` when they do not prove all of it.
+ * rotated between call and claim, those of now too, or those that were kept with a claim. `undefined` when they do not
+ * prove all of it.
  */
 async function provable(running: Running, settled: Bundle): Promise<Uint8Array | undefined> {
   const whole = bundle.encode(settled);
   if (verifyBundle(nativeSuite, whole).ok) return whole;
   const { channel } = receiptSchema.decode(settled.ending.receipt.payload);
   const now = (await proveKeys(running, partiesOf(settled), channel)) ?? [];
-  const renewed = bundle.encode({ ...settled, keys: inOrder([...(settled.keys ?? []), ...now]) });
-  return verifyBundle(nativeSuite, renewed).ok ? renewed : undefined;
+  const kept = channel === undefined ? [] : await running.disputes.claimKeys.of(channel);
+  // Keys that were kept when a claim was seen come between those of the call and those of now.
+  for (const more of [now, ...kept.map((one) => [one])]) {
+    const keys = inOrder([...(settled.keys ?? []), ...more]);
+    const renewed = bundle.encode({ ...settled, keys });
+    if (verifyBundle(nativeSuite, renewed).ok) return renewed;
+  }
+  return undefined;
 }
 
 /** The bundle of a call, with the proof of its settlement once the ledger has it; the saved file is brought up too. */

@@ -7,6 +7,7 @@ import type { AdminHandlers } from '../admin/methods.ts';
 import type { Finding, StatusReport } from '../admin/types.ts';
 import { claimPollMs, closeDelayMs } from '../claiming.ts';
 import type { Running } from '../compose.ts';
+import { disputeRows } from '../disputes.ts';
 import { VERSION } from '../version.ts';
 import { ledgerReport } from './ledger.ts';
 
@@ -17,6 +18,7 @@ const LISTED_MAX = 1_000;
 /** What runs here. */
 export async function statusReport(running: Running): Promise<StatusReport> {
   const { home, mesh, wallet, clock, startedAtMs, agents, knowledge } = running;
+  const disputes = disputeRows(running.disputes.watch);
   return {
     version: VERSION,
     pid: process.pid,
@@ -36,6 +38,7 @@ export async function statusReport(running: Running): Promise<StatusReport> {
     balance: String(wallet.balance()),
     agents: (await agents.list()).filter(({ note }) => note === undefined).map(({ name }) => name),
     vaults: await knowledge.vaults.names(),
+    ...(disputes.length > 0 && { disputes }),
   };
 }
 
@@ -166,7 +169,7 @@ async function vaults({ knowledge }: Running): Promise<Finding> {
   return { name: 'vaults', state: 'ok', found: `${names.length} open` };
 }
 
-async function unknownCalls({ payer }: Running): Promise<Finding> {
+async function unknownCalls({ payer, disputes }: Running): Promise<Finding> {
   const reserved = payer.balances().reduce((sum, row) => sum + row.reserved, 0n);
   const disputed = payer.balances().find((row) => row.disputed);
   if (disputed) {
@@ -176,6 +179,16 @@ async function unknownCalls({ payer }: Running): Promise<Finding> {
       state: 'fault',
       found,
       next: 'Nothing more is paid on it; close it with `sahara channel close`.',
+    };
+  }
+  const claimed = disputes.watch.disputes().find(({ case: open }) => open?.state !== 'won');
+  if (claimed) {
+    const name = toHex(claimed.channel).slice(0, 12);
+    return {
+      name: 'payments',
+      state: claimed.case === undefined ? 'note' : 'fault',
+      found: `channel ${name}: the payee claimed something else than it charged`,
+      next: `See what is held against it with \`sahara channel challenge ${name} --dry-run\`.`,
     };
   }
   return { name: 'payments', state: 'ok', found: `${formatAmount(reserved)} held for calls under way` };
