@@ -230,11 +230,11 @@ class Ring implements VoucherKeys {
     options: { readonly signal?: AbortSignal },
   ): Promise<void> {
     const key = pending ?? (await this.#parts.secrets.make());
-    point('voucher-key:made');
+    point('voucher:key-made');
     const before = held.keys;
     // From here on the payer's own key signs, until the ledger has this one: no voucher of the former key is under way then.
     if (pending === undefined) await this.#keep(id, held, [...before, { key, revoked: false }]);
-    point('voucher-key:kept');
+    point('voucher:key-kept');
     try {
       await this.#send(id, key, options);
     } catch (error) {
@@ -246,7 +246,7 @@ class Ring implements VoucherKeys {
       }
       throw error;
     }
-    point('voucher-key:counts');
+    point('voucher:key-counts');
     await this.#load(held, key);
     await this.#prove(id, held);
   }
