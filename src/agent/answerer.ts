@@ -2,12 +2,15 @@
  * Answers out of vaults: retrieval, then the backend over the passages found, then attribution of what was
  * delivered. A passage is delivered as a source before the first citation of it, and not at all without one.
  */
+import { fromUtf8, utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import type { Citation, Source } from '../protocol/call.ts';
 import type { Corpus, SearchHit, SearchResult } from '../vault/search/search.ts';
 import { searchVaults } from '../vault/vault.ts';
 import { type Attribution, attribute, type CitedPassage } from './attribution/attribute.ts';
+import { type Quote, quotesOf } from './attribution/quotes.ts';
 import { type AgentAssets, type RevenueSplit, roleShares } from './attribution/shares.ts';
+import { stateAttribution } from './attribution/statement.ts';
 import { attributeWritten } from './attribution/written.ts';
 import { type AnswerCitation, type Backend, isAsked, requestParts } from './backends/backend.ts';
 import type { Answerer, AnswerJob, AnswerPart, AnswerRun, AnswerShares } from './ports.ts';
@@ -42,6 +45,8 @@ class VaultRun implements AnswerRun {
   readonly parts: AsyncIterable<AnswerPart>;
   readonly #run: RunParts;
   readonly #sources: SearchHit[] = [];
+  /** What was said so far, and cited. */
+  readonly #said = { text: '', citations: [] as Citation[] };
   #found: SearchResult | undefined;
 
   constructor(run: RunParts) {
@@ -50,10 +55,28 @@ class VaultRun implements AnswerRun {
   }
 
   shares(delivered: { readonly text: string; readonly citations: readonly Citation[] }): AnswerShares {
+    const attribution = this.#attributionOf(delivered);
+    return { rule: attribution.rule, shares: roleShares(this.#run.split, attribution, this.#run.assets) };
+  }
+
+  #attributionOf(delivered: { readonly text: string; readonly citations: readonly Citation[] }): Attribution {
     const cited = new Set(delivered.citations.map(({ source }) => source));
     const passages = this.#sources.filter((_, i) => cited.has(i)).map(citedPassage);
-    const attribution = this.#attribute(passages, delivered.text);
-    return { rule: attribution.rule, shares: roleShares(this.#run.split, attribution, this.#run.assets) };
+    return this.#attribute(passages, delivered.text);
+  }
+
+  /** What others need to repeat who earned by the answer; `undefined` where it cites nothing. */
+  async #statement(): Promise<Uint8Array | undefined> {
+    const found = this.#found;
+    if (found === undefined || this.#said.citations.length === 0) return undefined;
+    const { split, assets, vaults, job } = this.#run;
+    const { text: answer, citations } = this.#said;
+    const attribution = this.#attributionOf(this.#said);
+    const { question } = job.request;
+    const terms = found.terms.filter((term) => isAsked(term));
+    const sources = this.#sources.map(({ chunk, corpus }) => ({ id: chunk.id, corpus }));
+    const rested = { question, answer, attribution, corpora: vaults, terms, stats: found.stats };
+    return stateAttribution({ ...rested, sources, citations }, { split, assets });
   }
 
   #attribute(passages: readonly CitedPassage[], answer: string): Attribution {
@@ -85,34 +108,56 @@ class VaultRun implements AnswerRun {
     let held = '';
     for await (const part of backend.answer(request, { signal })) {
       if (part.type === 'text') {
-        if (held !== '') yield { type: 'delta', text: held, citations: [] };
+        if (held !== '') yield this.#say(held, []);
         held = holds ? part.text : '';
-        if (!holds) yield { type: 'delta', text: part.text, citations: [] };
+        if (!holds) yield this.#say(part.text, []);
         continue;
       }
       if (part.type === 'citation') {
-        const { citation, fresh } = this.#cite(part, hits);
-        if (fresh) yield { type: 'source', source: fresh };
-        yield { type: 'delta', text: held, citations: [citation] };
+        const cited = this.#cite(part, hits);
+        if (cited.fresh) yield { type: 'source', source: cited.fresh };
+        if (held !== '' || cited.citations.length > 0) yield this.#say(held, cited.citations);
       } else {
-        if (held !== '') yield { type: 'delta', text: held, citations: [] };
+        if (held !== '') yield this.#say(held, []);
+        const body = await this.#statement();
+        if (body !== undefined) yield { type: 'attribution', body };
         yield { type: 'end', finish: part.finish };
       }
       held = '';
     }
   }
 
+  #say(text: string, citations: readonly Citation[]): AnswerPart {
+    this.#said.text += text;
+    this.#said.citations.push(...citations);
+    return { type: 'delta', text, citations };
+  }
+
+  /**
+   * The citations that a backend's one comes to. What a model cites supports its statement and is not what it says: only
+   * what both have word for word can be cited (RCPT-4), and a passage of which nothing is said is no source.
+   */
   #cite(
     part: AnswerCitation,
     hits: readonly SearchHit[],
-  ): { readonly citation: Citation; readonly fresh: Source | undefined } {
+  ): { readonly citations: readonly Citation[]; readonly fresh: Source | undefined } {
     const hit = hits[part.passage];
     invariant(hit, 'a backend cites passages that it was given');
+    const quotes = this.#run.backend.kind === 'extractive' ? [part] : this.#quotes(part, hit);
+    if (quotes.length === 0) return { citations: [], fresh: undefined };
     const known = this.#sources.indexOf(hit);
-    const at = known < 0 ? this.#sources.push(hit) - 1 : known;
-    const { start, end, passageStart: sourceStart, passageEnd: sourceEnd } = part;
-    const citation = { start, end, source: at, sourceStart, sourceEnd };
-    return { citation, fresh: known < 0 ? this.#source(hit) : undefined };
+    const source = known < 0 ? this.#sources.push(hit) - 1 : known;
+    const citations = quotes.map(({ start, end, passageStart: sourceStart, passageEnd: sourceEnd }) => {
+      return { start, end, source, sourceStart, sourceEnd };
+    });
+    return { citations, fresh: known < 0 ? this.#source(hit) : undefined };
+  }
+
+  #quotes({ start, end }: AnswerCitation, { chunk }: SearchHit): readonly Quote[] {
+    const statement = fromUtf8(utf8(this.#said.text).subarray(start, end)) ?? '';
+    return quotesOf(statement, chunk.text).map((quote) => {
+      return { ...quote, start: start + quote.start, end: start + quote.end };
+    });
   }
 
   #source({ chunk, name }: SearchHit): Source {

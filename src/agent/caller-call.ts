@@ -23,7 +23,12 @@ export type CallBeginning =
   | { readonly callId: Id; readonly request: AskRequest }
   | { readonly callId: Id; readonly ticket: CallTicket | undefined };
 
-const DELIVERIES: ReadonlySet<number> = new Set([CALL_FRAME.source, CALL_FRAME.delta, CALL_FRAME.child]);
+const DELIVERIES: ReadonlySet<number> = new Set([
+  CALL_FRAME.source,
+  CALL_FRAME.delta,
+  CALL_FRAME.child,
+  CALL_FRAME.attribution,
+]);
 
 /** One call. */
 export class CallerCall implements CallHandle {

@@ -124,6 +124,11 @@ export class Delivery {
     return waiting;
   }
 
+  /** Delivers the statement of who the answer rests on, in its wire form. */
+  attribution(body: Uint8Array, signal: AbortSignal): Promise<void> | undefined {
+    return this.#deliver(CALL_FRAME.attribution, body, signal);
+  }
+
   /** Delivers text with its citations, in as many deltas as it takes. */
   say(text: string, citations: readonly Citation[], signal: AbortSignal): Promise<void> | undefined {
     invariant(this.#held === undefined, 'held text goes first');

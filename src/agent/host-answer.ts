@@ -100,6 +100,7 @@ export class Answering {
   #part(part: Delivered): Promise<void> | undefined {
     const { delivery, signal, metering } = this.#parts;
     if (part.type === 'source') return delivery.source(part.source, signal);
+    if (part.type === 'attribution') return delivery.attribution(part.body, signal);
     if (part.type === 'child') return this.#child(part.body, part.amount);
     const waiting = delivery.say(part.text, part.citations, signal);
     return metering === undefined ? waiting : this.#metered(metering, waiting);

@@ -29,8 +29,8 @@ export async function* retrace(
 class Track {
   readonly #text: string;
   readonly #citations: readonly Citation[];
-  readonly #whole: Readonly<Record<'source' | 'child', readonly Uint8Array[]>>;
-  readonly #at = { text: 0, citations: 0, source: 0, child: 0 };
+  readonly #whole: Readonly<Record<'source' | 'child' | 'attribution', readonly Uint8Array[]>>;
+  readonly #at = { text: 0, citations: 0, source: 0, child: 0, attribution: 0 };
 
   constructor(frames: readonly CallFrame[]) {
     const deltas = frames
@@ -40,7 +40,11 @@ class Track {
       frames.filter(({ kind }) => kind === wanted).map(({ body }) => body);
     this.#text = deltas.map(({ text }) => text).join('');
     this.#citations = deltas.flatMap(({ citations }) => citations);
-    this.#whole = { source: bodies(CALL_FRAME.source), child: bodies(CALL_FRAME.child) };
+    this.#whole = {
+      source: bodies(CALL_FRAME.source),
+      child: bodies(CALL_FRAME.child),
+      attribution: bodies(CALL_FRAME.attribution),
+    };
   }
 
   /** What of a piece of text was not delivered yet. */
@@ -59,8 +63,8 @@ class Track {
     return text === '' && citations.length === 0 ? undefined : { type: 'delta', text, citations };
   }
 
-  /** A source or call below, unless it was delivered. */
-  whole(part: Extract<AnswerPart, { type: 'source' | 'child' }>): AnswerPart | undefined {
+  /** A source, call below or attribution, unless it was delivered. */
+  whole(part: Extract<AnswerPart, { type: 'source' | 'child' | 'attribution' }>): AnswerPart | undefined {
     const told = this.#whole[part.type][this.#at[part.type]];
     if (told === undefined) return part;
     const body = part.type === 'source' ? source.encode(part.source) : part.body;
@@ -70,12 +74,13 @@ class Track {
   }
 
   mustBeOver(): void {
-    const { text, citations, source: sources, child } = this.#at;
+    const { text, citations, source: sources, child, attribution } = this.#at;
     const over =
       text === this.#text.length &&
       citations === this.#citations.length &&
       sources === this.#whole.source.length &&
-      child === this.#whole.child.length;
+      child === this.#whole.child.length &&
+      attribution === this.#whole.attribution.length;
     if (!over) throw another();
   }
 }

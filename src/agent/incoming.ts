@@ -13,7 +13,7 @@ import {
 import { type CallChild, callChild } from '../protocol/checkpoint.ts';
 import { envelope as envelopeSchema } from '../protocol/envelope.ts';
 import type { Hash, Id } from '../protocol/ids.ts';
-import { DELIVERIES_MAX, SOURCES_MAX } from '../protocol/limits.ts';
+import { ATTRIBUTION_BYTES_MAX, DELIVERIES_MAX, SOURCES_MAX } from '../protocol/limits.ts';
 import { costOf, receipt as receiptSchema } from '../protocol/payment.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { UnitCounter } from '../protocol/units.ts';
@@ -47,6 +47,7 @@ export class Incoming {
   #text = '';
   #textBytes = 0;
   #bytes = 0;
+  #attribution: Uint8Array | undefined;
   #chain: Hash;
 
   /** `metered`: checkpoints will be held against it. */
@@ -80,6 +81,7 @@ export class Incoming {
     readonly sources: readonly Source[];
     readonly citations: readonly Citation[];
     readonly children: readonly CallChild[];
+    readonly attribution: Uint8Array | undefined;
     readonly chain: Hash;
   } {
     return {
@@ -87,11 +89,12 @@ export class Incoming {
       sources: this.#sources,
       citations: this.#citations,
       children: this.#children,
+      attribution: this.#attribution,
       chain: this.#chain,
     };
   }
 
-  /** Takes a source, delta or child, of which it keeps a copy. Throws `answer-invalid`, `malformed`. */
+  /** Takes a source, delta, child or attribution, of which it keeps a copy. Throws `answer-invalid`, `malformed`. */
   take(kind: number, view: Uint8Array): readonly CallEvent[] {
     const body = view.slice();
     this.#bytes += body.length;
@@ -110,6 +113,7 @@ export class Incoming {
   #read(kind: number, body: Uint8Array): readonly CallEvent[] {
     if (kind === CALL_FRAME.source) return this.#source(body);
     if (kind === CALL_FRAME.delta) return this.#delta(body);
+    if (kind === CALL_FRAME.attribution) return this.#state(body);
     const child = callChild.decode(body);
     this.#children.push(child);
     if (this.#standings !== undefined) this.#expenses += this.#expenseOf(child);
@@ -122,6 +126,14 @@ export class Incoming {
     return direct ? costOf(receiptSchema.decode(child.receipt.payload)) : 0n;
   }
 
+  /** What it says is the business of who recomputes it; here it is bytes of the chain. */
+  #state(body: Uint8Array): readonly CallEvent[] {
+    if (body.length > ATTRIBUTION_BYTES_MAX) throw invalid('attribution too large');
+    if (this.#attribution !== undefined) throw invalid('two attributions');
+    this.#attribution = body;
+    return [];
+  }
+
   #source(body: Uint8Array): readonly CallEvent[] {
     if (this.#sources.length >= SOURCES_MAX) throw invalid('too many sources');
     const passage = source.decode(body);
@@ -131,6 +143,7 @@ export class Incoming {
   }
 
   #delta(body: Uint8Array): readonly CallEvent[] {
+    if (this.#attribution !== undefined) throw invalid('text behind the attribution');
     const piece = delta.decode(body);
     if (piece.sequence !== this.#frames.length)
       throw invalid('out of sequence', { sequence: piece.sequence });

@@ -214,6 +214,8 @@ export type AnswerPart =
   | { readonly type: 'delta'; readonly text: string; readonly citations: readonly Citation[] }
   /** A call made below this one: a `CallChild` in its wire form, and what it cost in grains if it was made directly. */
   | { readonly type: 'child'; readonly body: Uint8Array; readonly amount: bigint }
+  /** Behind all text: an `AttributionStatement` in its wire form. Missing where the answer was cut. */
+  | { readonly type: 'attribution'; readonly body: Uint8Array }
   /** Last, if nothing stopped the answer. */
   | { readonly type: 'end'; readonly finish: 'done' | 'length' | 'nothing-found' };
 

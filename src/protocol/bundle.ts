@@ -107,7 +107,8 @@ export function deliveredOf(deliveries: readonly Delivery[]): {
   for (const { kind, body } of deliveries) {
     if (kind === CALL_FRAME.delta) answer += delta.decode(body).text;
     else if (kind === CALL_FRAME.source) sources.push(source.decode(body));
-    else if (kind !== CALL_FRAME.child) throw malformed(`delivery of kind ${kind}`);
+    else if (kind !== CALL_FRAME.child && kind !== CALL_FRAME.attribution)
+      throw malformed(`delivery of kind ${kind}`);
   }
   return { answer, sources };
 }

@@ -76,6 +76,8 @@ export const SOURCE_TEXT_BYTES_MAX = 16_384;
 export const DELIVERIES_MAX = 65_536;
 /** Most sources of one answer. */
 export const SOURCES_MAX = 64;
+/** Largest statement of who an answer rests on, bytes. */
+export const ATTRIBUTION_BYTES_MAX = 61_440;
 /** Most citations of one delta. */
 export const CITATIONS_MAX = 64;
 /** Most assets that one receipt pays. */

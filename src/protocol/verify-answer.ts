@@ -5,7 +5,7 @@ import { CALL_FRAME, type Citation, chainNext, chainStart, delta, type Source, s
 import { type CallChild, callChild } from './checkpoint.ts';
 import { must, refuse } from './evidence.ts';
 import type { Hash, Id } from './ids.ts';
-import { SOURCES_MAX } from './limits.ts';
+import { ATTRIBUTION_BYTES_MAX, SOURCES_MAX } from './limits.ts';
 import type { Suite } from './suite.ts';
 
 /** What the deliveries of a call add up to. */
@@ -15,6 +15,8 @@ export interface Answer {
   readonly citations: readonly Citation[];
   /** Calls made below. */
   readonly children: readonly CallChild[];
+  /** The agent's statement of who the answer rests on, in its wire form. */
+  readonly attribution: Uint8Array | undefined;
   /** End of the hash chain. */
   readonly chain: Hash;
 }
@@ -25,6 +27,7 @@ export function readAnswer(suite: Suite, callId: Id, deliveries: readonly Delive
   const citations: Citation[] = [];
   const texts: string[] = [];
   const children: CallChild[] = [];
+  let attribution: Uint8Array | undefined;
   let chain = chainStart(suite, callId);
   for (const [index, { kind, body }] of deliveries.entries()) {
     chain = chainNext(suite, chain, kind, body);
@@ -36,7 +39,13 @@ export function readAnswer(suite: Suite, callId: Id, deliveries: readonly Delive
       children.push(callChild.decode(body));
       continue;
     }
-    must(kind === CALL_FRAME.delta, `delivery ${index} is neither text, source nor call`);
+    must(attribution === undefined, `delivery ${index} stands behind the attribution`);
+    if (kind === CALL_FRAME.attribution) {
+      must(body.length <= ATTRIBUTION_BYTES_MAX, 'the attribution is too large');
+      attribution = body;
+      continue;
+    }
+    must(kind === CALL_FRAME.delta, `delivery ${index} is neither text, source, call nor attribution`);
     const piece = delta.decode(body);
     must(piece.sequence === index, `delivery ${index} carries the number ${piece.sequence}`);
     for (const citation of piece.citations) {
@@ -46,7 +55,7 @@ export function readAnswer(suite: Suite, callId: Id, deliveries: readonly Delive
     citations.push(...piece.citations);
   }
   must(sources.length <= SOURCES_MAX, `more than ${SOURCES_MAX} sources`);
-  return { text: texts.join(''), sources, citations, children, chain };
+  return { text: texts.join(''), sources, citations, children, attribution, chain };
 }
 
 /** Checks that every cited stretch of the answer stands word for word in its source. */

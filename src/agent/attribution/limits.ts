@@ -15,6 +15,8 @@ export const TERMS_MAX = 64;
 export const SPAN_WORDS_MIN = 3;
 /** Words in a row from which a match counts whole. */
 export const SPAN_WORDS_FULL = 8;
+/** Most stretches that are cited of one statement of a model and one passage. */
+export const QUOTES_MAX = 4;
 /** Words of a shingle by which near-duplicates are told. */
 export const SHINGLE_WORDS = 5;
 

@@ -163,7 +163,8 @@ export class SearchIndex {
   async *blocks(segment: number, from = ''): AsyncGenerator<readonly PlacedEntry[]> {
     const directory = await this.#directory(segment);
     for (let block = Math.max(0, blockOf(directory, from)); block < directory.length; block++) {
-      yield this.#readBlock(segment, block);
+      // Who reads from a place on looks for a few terms, and soon again; who reads all reads once.
+      yield from === '' ? this.#readBlock(segment, block) : this.#block(segment, block);
     }
   }
 

@@ -5,7 +5,9 @@
  */
 import { compareBytes, toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
+import type { MerklePath } from '../../protocol/merkle.ts';
 import type { Chunk } from '../chunk.ts';
+import type { Commitment, TermProof } from '../commitment.ts';
 import type { DocumentRecord } from '../document.ts';
 import { CORPORA_MAX, SEARCH_RESULTS_MAX } from '../limits.ts';
 import { countPairs } from './nearness.ts';
@@ -72,6 +74,10 @@ export interface Corpus {
   /** `generation` rises with every change of content. */
   stats(): CorpusStats & { readonly generation: number };
   documents(): AsyncIterable<DocumentRecord>;
+  /** What the corpus commits to, and what proves parts of it; see `commitment.ts`. */
+  commitment(): Promise<Commitment>;
+  chunkPath(id: Uint8Array): Promise<MerklePath | undefined>;
+  termProof(term: string): Promise<TermProof>;
   chunkAt(number: number): Promise<Chunk | undefined>;
   nameOf(document: Uint8Array): Promise<string>;
 }
@@ -335,6 +341,14 @@ class Search {
   /** The best `limit` by score and then id; of the same passage in several places only one. */
   async #distinct(candidates: readonly Candidate[], limit: number): Promise<Found[]> {
     const sorted = [...candidates].sort((a, b) => b.score - a.score);
+    const read = new Map<Candidate, Promise<Chunk | undefined>>();
+    const chunkOf = (candidate: Candidate): Promise<Chunk | undefined> => {
+      const reading = read.get(candidate) ?? this.#part(candidate.corpus).corpus.chunkAt(candidate.number);
+      read.set(candidate, reading);
+      return reading;
+    };
+    // Most results have no equals: all are read at once, and further ones only where they tie or repeat.
+    await Promise.all(sorted.slice(0, limit).map(chunkOf));
     const seen = new Set<string>();
     const chosen: Found[] = [];
     for (let at = 0; at < sorted.length && chosen.length < limit; ) {
