@@ -59,8 +59,18 @@ export async function readAnswer(parts: AsyncIterable<AnswerPart>): Promise<Answ
   return { text, citations, end };
 }
 
+/** What a suite is told besides. */
+export interface ConformanceOptions {
+  /** A request that is too long for what stands behind it. Backends that read everything have none. */
+  readonly tooLong?: AnswerRequest;
+}
+
 /** What every backend does, whatever stands behind it. `create` gives one that can answer `REQUEST` with a citation. */
-export function backendConforms(name: string, create: () => Promise<Backend>): void {
+export function backendConforms(
+  name: string,
+  create: () => Promise<Backend>,
+  { tooLong }: ConformanceOptions = {},
+): void {
   const using = async <T>(work: (backend: Backend) => Promise<T>): Promise<T> => {
     const backend = await create();
     try {
@@ -106,12 +116,18 @@ export function backendConforms(name: string, create: () => Promise<Backend>): v
     test('an aborted answer is a cancellation', () =>
       using(async (backend) => {
         const stop = new AbortController();
+        let texts = 0;
         const run = async (): Promise<void> => {
-          for await (const _ of backend.answer(REQUEST, { signal: stop.signal })) stop.abort();
+          for await (const part of backend.answer(REQUEST, { signal: stop.signal })) {
+            if (part.type === 'text') texts++;
+            stop.abort();
+          }
         };
         await expect(run()).rejects.toSatisfy(
           (error) => error instanceof SaharaError && error.code === 'cancelled',
         );
+        // Whatever was on its way, no text came behind the abort.
+        expect(texts).toBe(1);
         const before = backend.answer(REQUEST, { signal: AbortSignal.abort() });
         await expect(readAnswer(before)).rejects.toMatchObject({ code: 'cancelled' });
       }));
@@ -123,6 +139,25 @@ export function backendConforms(name: string, create: () => Promise<Backend>): v
           break;
         }
       }));
+
+    test('names the same digest for the same thing, and repeats itself for a seed', () =>
+      using(async (backend) => {
+        await using(async (again) => expect(again.model).toEqual(backend.model));
+        if (backend.model.determinism === 'none') return;
+        const seeded = { ...REQUEST, seed: 7 };
+        const first = await readAnswer(backend.answer(seeded, calm()));
+        expect(await readAnswer(backend.answer(seeded, calm()))).toEqual(first);
+      }));
+
+    if (tooLong !== undefined) {
+      test('refuses by its code what is too long, and answers the next', () =>
+        using(async (backend) => {
+          await expect(readAnswer(backend.answer(tooLong, calm()))).rejects.toMatchObject({
+            code: 'context-overflow',
+          });
+          expect((await readAnswer(backend.answer(REQUEST, calm()))).end.finish).toBe('done');
+        }));
+    }
 
     test('answers several at once', () =>
       using(async (backend) => {

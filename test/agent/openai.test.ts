@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { AnswerPart, Backend } from '../../src/agent/backends/backend.ts';
 import { MarkFilter } from '../../src/agent/backends/marks.ts';
 import { createOpenAiBackend, type OpenAiOptions } from '../../src/agent/backends/openai.ts';
@@ -59,9 +59,22 @@ async function failure(script: Script, options: Partial<OpenAiOptions> = {}): Pr
   throw new Error('it answered');
 }
 
-backendConforms('openai', async () => {
-  const { backend } = await behind(tell(GOOD));
-  return backend;
+describe('over one endpoint', () => {
+  let endpoint: Endpoint;
+  beforeAll(async () => {
+    endpoint = await startEndpoint(tell(GOOD));
+  });
+  afterAll(() => endpoint.close());
+
+  backendConforms(
+    'openai',
+    async () =>
+      createOpenAiBackend(
+        { clock: systemClock },
+        { endpoint: endpoint.url, model: 'test-model', seeded: true },
+      ),
+    { tooLong: { ...REQUEST, question: 'why? '.repeat(7_000) } },
+  );
 });
 
 describe('the openai backend', () => {
