@@ -8,7 +8,7 @@ import { SaharaError } from '../../base/errors.ts';
 import { checkAdapterFits } from './adapter-check.ts';
 import { checkGgufHeader } from './gguf-check.ts';
 import type { AdapterUse, ContextKey, Prompt, ReadyMessage } from './messages.ts';
-import type { GenerateRequest, HostPart, ModelHostOptions } from './model-host.ts';
+import type { GenerateRequest, HostPart, ModelHost, ModelHostOptions } from './model-host.ts';
 import {
   contextBytes,
   type LoadedModel,
@@ -76,6 +76,12 @@ export interface LlamaEngine {
   ): Promise<readonly number[]>;
   /** Loads a model if it is not loaded, and says where it runs. */
   ready(target: EngineTarget, options: { readonly signal: AbortSignal }): Promise<ReadyMessage>;
+  /** A text as the model divides it. Throws what `generate` throws. */
+  tokenize(
+    target: EngineTarget,
+    text: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly number[]>;
   /** Refuses what waits, lets end what runs. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -162,11 +168,28 @@ class Engine implements LlamaEngine {
     }
   }
 
-  async ready(target: EngineTarget, { signal }: { readonly signal: AbortSignal }): Promise<ReadyMessage> {
+  ready(target: EngineTarget, options: { readonly signal: AbortSignal }): Promise<ReadyMessage> {
+    return this.#loaded(target, options, (host) => host.ready(options));
+  }
+
+  tokenize(
+    target: EngineTarget,
+    text: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly number[]> {
+    return this.#loaded(target, options, (host) => host.tokenize(text, options));
+  }
+
+  /** What a loaded model says at once. */
+  async #loaded<T>(
+    target: EngineTarget,
+    { signal }: { readonly signal: AbortSignal },
+    ask: (host: ModelHost) => Promise<T>,
+  ): Promise<T> {
     const place = await this.#placeOf(target);
     const turn = await this.#scheduler.turn({ ...target, place, tokens: 1 }, { signal });
     try {
-      return await this.#room.hostOf(place).ready({ signal });
+      return await ask(this.#room.hostOf(place));
     } finally {
       turn.end(0);
     }

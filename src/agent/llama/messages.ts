@@ -85,11 +85,19 @@ export interface ScoreMessage {
   readonly answer: string;
 }
 
+/** Asks how the model divides a text into tokens. */
+export interface TokenizeMessage {
+  readonly type: 'tokenize';
+  readonly id: number;
+  readonly text: string;
+}
+
 /** What the daemon says. */
 export type ToHost =
   | LoadMessage
   | GenerateMessage
   | ScoreMessage
+  | TokenizeMessage
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'ask-stats' };
 
@@ -139,6 +147,7 @@ export type FromHost =
     }
   | { readonly type: 'end'; readonly id: number; readonly finish: HostFinish; readonly tokens: number }
   | { readonly type: 'scored'; readonly id: number; readonly logProbabilities: readonly number[] }
+  | { readonly type: 'tokens'; readonly id: number; readonly tokens: readonly number[] }
   | { readonly type: 'failed'; readonly id: number; readonly code: ErrorCode; readonly facts: ErrorFacts }
   | ({ readonly type: 'stats' } & HostStats);
 
@@ -158,6 +167,9 @@ export function readToHost(value: unknown): ToHost {
   const type = at('type');
   if (type === 'ask-stats') return { type };
   if (type === 'cancel') return { type, id: readId(at('id')) };
+  if (type === 'tokenize') {
+    return { type, id: readId(at('id')), text: readText(at('text'), MESSAGE_LENGTH_MAX) };
+  }
   if (type === 'load') {
     return {
       type,
@@ -222,6 +234,8 @@ export function readFromHost(value: unknown): FromHost {
           readNumber(p, { min: Number.NEGATIVE_INFINITY, max: 0.001 }),
         ),
       };
+    case 'tokens':
+      return { type, id: readId(at('id')), tokens: readList(at('tokens'), CONTEXT_MAX, readCount) };
     case 'failed':
       return { type, id: readId(at('id')), ...readFailure(at) };
     case 'stats':

@@ -63,6 +63,8 @@ export interface ModelHost {
   generate(request: GenerateRequest, options: GenerateOptions): AsyncIterable<HostPart>;
   /** Natural logarithms of the probabilities of the answer's tokens. */
   score(request: ScoreRequest, options: { readonly signal: AbortSignal }): Promise<readonly number[]>;
+  /** A text as the model divides it, without what a prompt begins with. */
+  tokenize(text: string, options: { readonly signal: AbortSignal }): Promise<readonly number[]>;
   stats(): Promise<HostStats>;
   /** Ends the process; the next request starts another. Whatever runs fails. */
   unload(): Promise<void>;
@@ -143,23 +145,30 @@ class KeptHost implements ModelHost {
     }
   }
 
-  async score(
-    request: ScoreRequest,
+  score(request: ScoreRequest, options: { readonly signal: AbortSignal }): Promise<readonly number[]> {
+    return this.#numbers({ type: 'score', ...request }, options);
+  }
+
+  tokenize(text: string, options: { readonly signal: AbortSignal }): Promise<readonly number[]> {
+    return this.#numbers({ type: 'tokenize', text }, options);
+  }
+
+  /** What is answered with one list of numbers. */
+  async #numbers(
+    request: Parameters<HostProcess['ask']>[0],
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly number[]> {
     const host = this.#process();
     await unlessAborted(signal, () => host.ready);
     const parts = new Parts<readonly number[]>();
-    const cancel = host.ask(
-      { type: 'score', ...request },
-      {
-        text: () => {},
-        message: (message) => {
-          if (message.type === 'scored') parts.push(message.logProbabilities);
-        },
-        ended: (error) => parts.end(error),
+    const cancel = host.ask(request, {
+      text: () => {},
+      message: (message) => {
+        if (message.type === 'scored') parts.push(message.logProbabilities);
+        else if (message.type === 'tokens') parts.push(message.tokens);
       },
-    );
+      ended: (error) => parts.end(error),
+    });
     let found: readonly number[] = [];
     for await (const part of parts.read(signal, cancel)) found = part;
     this.#failures = 0;

@@ -15,6 +15,7 @@ import {
   readFromHost,
   type ScoreMessage,
   type ToHost,
+  type TokenizeMessage,
 } from './messages.ts';
 
 /** How long a host may take. */
@@ -100,7 +101,10 @@ export class HostProcess {
   }
 
   /** Asks; returns what cancels. The sink hears of it from the next turn on. */
-  ask(request: Omit<GenerateMessage, 'id'> | Omit<ScoreMessage, 'id'>, sink: RequestSink): () => void {
+  ask(
+    request: Omit<GenerateMessage, 'id'> | Omit<ScoreMessage, 'id'> | Omit<TokenizeMessage, 'id'>,
+    sink: RequestSink,
+  ): () => void {
     const id = ++this.#id;
     if (this.#dead) {
       queueMicrotask(() => sink.ended(this.#failure ?? failed('the model process is gone')));

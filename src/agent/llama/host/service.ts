@@ -2,7 +2,15 @@
 import type { ChatHistoryItem, ChatWrapper, LlamaModel, Token } from 'node-llama-cpp';
 import { asSaharaError, SaharaError } from '../../../base/errors.ts';
 import { REQUESTS_MAX } from '../limits.ts';
-import type { ContextKey, FromHost, GenerateMessage, Prompt, ScoreMessage, ToHost } from '../messages.ts';
+import type {
+  ContextKey,
+  FromHost,
+  GenerateMessage,
+  Prompt,
+  ScoreMessage,
+  ToHost,
+  TokenizeMessage,
+} from '../messages.ts';
 import { Contexts } from './contexts.ts';
 import { Generation, type JobEvents, Scoring } from './jobs.ts';
 import { TokenStream } from './stream.ts';
@@ -44,7 +52,8 @@ export class ModelService {
     } else if (message.type === 'ask-stats') {
       const memoryBytes = process.memoryUsage.rss();
       this.#parts.send({ type: 'stats', memoryBytes, tokens: this.#tokens, ...this.#contexts.count });
-    } else void this.#begin(message);
+    } else if (message.type === 'tokenize') this.#tokenize(message);
+    else void this.#begin(message);
   }
 
   async #begin(message: GenerateMessage | ScoreMessage): Promise<void> {
@@ -66,6 +75,14 @@ export class ModelService {
       job.cancelled = early.cancelled;
       this.#jobs.set(id, job);
       lockstep.submit(job);
+    } catch (error) {
+      this.#fail(id, asSaharaError(error));
+    }
+  }
+
+  #tokenize({ id, text }: TokenizeMessage): void {
+    try {
+      this.#parts.send({ type: 'tokens', id, tokens: this.#parts.model.tokenize(text, false) });
     } catch (error) {
       this.#fail(id, asSaharaError(error));
     }
