@@ -149,6 +149,30 @@ test('LEDGER-156: two light homes with one key list the channels that the other 
   }
 });
 
+test('LEDGER-167: a light home that knows other light homes only says that nobody proves, and stops saying so', async () => {
+  const fleet = createFleet();
+  stops.push(() => fleet.stop());
+  const [honest, one, other] = [
+    await fleet.start({ network: name, peersTarget: 0 }),
+    await fleet.start({ network: name, peersTarget: 0 }),
+    await fleet.start({ network: name, peersTarget: 0 }),
+  ];
+  const bench = await honestBench();
+  serveLight(
+    honest,
+    createLightAnswers(bench.parts, (job) => job()),
+  );
+  const { ledger } = await openLightHome({ ...common, mesh: one, store: createMemoryStore() });
+  stops.push(() => ledger.stop());
+  await one.connect(addressOf(other));
+  await until(() => ledger.report().warning?.includes('follows the ledger lightly too') === true);
+  expect(ledger.report().peers).toMatchObject({ connected: 1, answering: 0, light: 1 });
+  expect(ledger.report().warning).toContain('--bootstrap');
+  await one.connect(addressOf(honest));
+  await until(() => ledger.head().height === 3);
+  expect(ledger.report().warning).toBeUndefined();
+});
+
 test('LEDGER-60 LEDGER-61 LEDGER-157: a light home that is killed with transactions under way sees each through, once', async () => {
   const fleet = createFleet();
   const root = await mkdtemp(join(tmpdir(), 'sahara-light-'));

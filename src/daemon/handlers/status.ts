@@ -106,7 +106,7 @@ function ledger({ ledger: chain, mesh, homeLedger }: Running): Finding {
   }
   const light = homeLedger.report();
   if (light?.warning !== undefined) {
-    const next = 'Connect to another peer that keeps the ledger; `sahara status` shows how many answer.';
+    const next = 'Connect to a peer that keeps the whole ledger; `sahara status` shows how many answer.';
     return { name: 'ledger', state: 'fault', found: `${found}, light. ${light.warning}`, next };
   }
   if (chain.mode === 'follower' && mesh.peers().length === 0) {

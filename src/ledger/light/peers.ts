@@ -11,6 +11,8 @@ export interface LightPeersReport {
   readonly connected: number;
   /** Peers whose last answer held. */
   readonly answering: number;
+  /** Peers that serve no proofs: they follow the ledger lightly themselves. */
+  readonly light: number;
   /** Why the last answer that did not hold did not; absent while all hold. */
   readonly fault?: string;
 }
@@ -20,6 +22,8 @@ export class LightPeers {
   readonly #peers: () => readonly { readonly peerId: string }[];
   /** The fault of a peer's last answer; `undefined` when it held. */
   readonly #last = new Map<string, string | undefined>();
+  /** Those among them that do not know the question. */
+  readonly #light = new Set<string>();
   #turn = 0;
 
   constructor(mesh: Pick<LedgerMesh, 'peers'>) {
@@ -29,7 +33,11 @@ export class LightPeers {
   /** Up to 8 peers to ask, best first; of equally good ones another one first each time. */
   order(): readonly string[] {
     const connected = this.#peers().map(({ peerId }) => peerId);
-    for (const known of this.#last.keys()) if (!connected.includes(known)) this.#last.delete(known);
+    for (const known of this.#last.keys())
+      if (!connected.includes(known)) {
+        this.#last.delete(known);
+        this.#light.delete(known);
+      }
     const first = connected.length === 0 ? 0 : this.#turn++ % connected.length;
     const turned = [...connected.slice(first), ...connected.slice(0, first)];
     return turned.sort((a, b) => this.#rank(a) - this.#rank(b)).slice(0, PEERS_ASKED_MAX);
@@ -37,10 +45,13 @@ export class LightPeers {
 
   held(peerId: string): void {
     this.#last.set(peerId, undefined);
+    this.#light.delete(peerId);
   }
 
   failed(peerId: string, error: unknown): void {
-    const { facts, message } = asSaharaError(error);
+    const { code, facts, message } = asSaharaError(error);
+    if (code === 'version-unsupported' && facts.protocol !== undefined) this.#light.add(peerId);
+    else this.#light.delete(peerId);
     this.#last.set(peerId, typeof facts.reason === 'string' ? facts.reason : message);
   }
 
@@ -48,7 +59,8 @@ export class LightPeers {
     const connected = this.#peers().map(({ peerId }) => peerId);
     const answering = connected.filter((peerId) => this.#last.has(peerId) && this.#rank(peerId) === 0).length;
     const fault = connected.map((peerId) => this.#last.get(peerId)).find((found) => found !== undefined);
-    return { connected: connected.length, answering, ...(fault !== undefined && { fault }) };
+    const light = connected.filter((peerId) => this.#light.has(peerId)).length;
+    return { connected: connected.length, answering, light, ...(fault !== undefined && { fault }) };
   }
 
   #rank(peerId: string): 0 | 1 {

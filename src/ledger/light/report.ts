@@ -4,6 +4,7 @@ import type { Genesis } from '../../protocol/block.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import type { LightClient } from './client.ts';
 import type { LightLedgerOptions, LightReport } from './ledger.ts';
+import type { LightPeersReport } from './peers.ts';
 
 /** Longest time without an answer that holds before it is told, milliseconds. */
 const WARN_AFTER_MS = 60_000;
@@ -38,7 +39,7 @@ export function reportOf(
   const ago = proved.atMs === undefined ? undefined : Math.round(nowMs - proved.atMs);
   const evidence = client.evidence();
   const peers = client.peers();
-  const warning = warningOf(ago, { proved, patienceMs, connected: peers.connected });
+  const warning = warningOf(ago, { proved, patienceMs, peers });
   return {
     headerHeight: client.head().height,
     provedHeight: proved.height,
@@ -54,11 +55,23 @@ export function reportOf(
 
 function warningOf(
   ago: number | undefined,
-  { proved, patienceMs, connected }: Pick<Reported, 'proved' | 'patienceMs'> & { readonly connected: number },
+  {
+    proved,
+    patienceMs,
+    peers,
+  }: Pick<Reported, 'proved' | 'patienceMs'> & { readonly peers: LightPeersReport },
 ): string | undefined {
-  const why = proved.fault === undefined ? '' : `: ${proved.fault}`;
+  const { connected, light } = peers;
   if (connected === 0) return 'No peer is connected: nothing is known of the latest blocks';
+  if (ago !== undefined && ago <= patienceMs) return undefined;
+  const fault = proved.fault === undefined ? '' : `: ${proved.fault}`;
+  const why = light === connected ? lightOnly(connected) : fault;
   if (ago === undefined) return `No peer has proved anything yet${why}`;
-  if (ago <= patienceMs) return undefined;
   return `For ${Math.round(ago / 1000)} s no peer has proved own records${why}`;
+}
+
+function lightOnly(connected: number): string {
+  const who =
+    connected === 1 ? 'the only one that is connected follows' : `all ${connected} that are connected follow`;
+  return `: ${who} the ledger lightly too. Start with \`--bootstrap ADDRESS\` of one that keeps all of it, such as a host, or with \`--ledger-mode full\` to keep it here`;
 }
