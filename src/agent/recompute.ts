@@ -280,6 +280,10 @@ function snippet(bytes: Uint8Array, at: number): string {
 }
 
 /** Hashes by which the vaults of a statement are found, in their order. */
-export function corporaOf({ record }: AttributionStatement): readonly string[] {
+export function corporaOf({
+  record,
+}: {
+  readonly record: Pick<AttributionStatement['record'], 'corpora'>;
+}): readonly string[] {
   return record.corpora.map(({ chunkRoot, termRoot }) => `${toHex(chunkRoot)}/${toHex(termRoot)}`);
 }

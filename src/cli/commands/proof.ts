@@ -16,7 +16,16 @@ import { amount } from '../show.ts';
 import { clip, printable, shortId } from '../terminal.ts';
 import { showAudit } from './audit.ts';
 
+/** Longest place of a fault that is shown, characters. */
+const DETAIL_MAX = 240;
+
+interface RecomputeReport {
+  readonly steps: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[];
+  readonly notRepeated?: string;
+}
+
 interface VerifyOptions {
+  readonly recompute?: boolean;
   readonly network?: string;
 }
 
@@ -29,6 +38,7 @@ export const proofCommands: CommandGroup = (program, run) => {
     )
     .argument('<bundle>', EVIDENCE_ARGUMENT)
     .option('--network <name>', 'full name of the network that it must be of')
+    .option('--recompute', 'also repeat who earned and, with the vaults of a running daemon, the answer')
     .addHelpText(
       'after',
       '\nExample:\n  $ sahara ask guide "What is a voucher?" --receipt call.bundle\n  $ sahara verify call.bundle',
@@ -60,8 +70,44 @@ async function verify(app: App, name: string, options: VerifyOptions): Promise<v
     file,
     options.network === undefined ? {} : { network: options.network },
   );
-  app.terminal.result(plain(verdict), () => show(app, verdict, name));
-  if (!verdict.ok) process.exitCode = 1;
+  const again = verdict.ok && options.recompute ? await recompute(app, file) : undefined;
+  app.terminal.result({ ...plain(verdict), ...(again && { recomputed: again }) }, () => {
+    show(app, verdict, name);
+    if (again !== undefined) showRecomputed(app, again);
+  });
+  if (!verdict.ok || again?.steps.some(({ ok }) => !ok)) process.exitCode = 1;
+}
+
+/** Repeats who earned from the file, and the answer where a daemon runs that has the vaults. */
+async function recompute(app: App, file: Uint8Array): Promise<RecomputeReport> {
+  // Vaults and backends are only loaded by who repeats something.
+  const { recomputeFile } = await import('../../daemon/recompute.ts');
+  const steps = recomputeFile(file);
+  if (!steps.every(({ ok }) => ok)) return { steps };
+  const bundle = Buffer.from(file).toString('base64');
+  try {
+    const reply = await app.client.call('receipts.recompute', { bundle }, { signal: app.signal });
+    return { ...reply, steps: [...steps, ...reply.steps] };
+  } catch (error) {
+    if (asSaharaError(error).code !== 'daemon-not-running') throw error;
+    return { steps, notRepeated: 'no daemon runs here whose vaults could repeat it' };
+  }
+}
+
+function showRecomputed({ terminal }: App, { steps, notRepeated }: RecomputeReport): void {
+  terminal.line();
+  for (const { check, ok, detail } of steps) {
+    const mark = ok ? terminal.paint('green', '✓') : terminal.paint('red', '✗');
+    terminal.line(`${mark} ${check.padEnd(11)} ${clip(detail, DETAIL_MAX)}`);
+  }
+  const failed = steps.find(({ ok }) => !ok);
+  const verdict = failed
+    ? terminal.paint('red', 'Not what comes out')
+    : terminal.paint('green', 'Recomputed');
+  terminal.line(
+    failed ? `${verdict}: ${clip(failed.detail, DETAIL_MAX)}.` : `${verdict}: all comes out the same.`,
+  );
+  if (notRepeated !== undefined) terminal.line(`The answer itself was not repeated: ${notRepeated}.`);
 }
 
 /** The verdict without byte strings and big integers. */
@@ -108,7 +154,7 @@ function show({ terminal }: App, verdict: BundleVerdict, name: string): void {
     return;
   }
   const settled = summary.settlement
-    ? `settled in block ${summary.settlement.height}`
+    ? `${summary.settlement.by === 'payment' ? 'paid by one transaction' : 'settled'} in block ${summary.settlement.height}`
     : summary.receipt.amount === 0n
       ? 'free'
       : 'not settled yet';

@@ -84,6 +84,12 @@ export interface AuditReply {
   readonly audit: string;
 }
 
+/** What came of repeating an answer with the vaults of this home. */
+export interface RecomputeReply {
+  readonly steps: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[];
+  readonly notRepeated?: string;
+}
+
 /** The methods; all answer once. */
 export interface ExplorerMethods {
   'ledger.explore': { input: ExploreInput; output: ExploreReport };
@@ -101,12 +107,16 @@ export interface ExplorerMethods {
   'ledger.evidence': { input: Readonly<Record<string, never>>; output: { readonly evidence?: string } };
   /** `of`: a DID, the first characters of a receipt of one's own, or an asset. */
   audit: { input: { readonly of: string }; output: AuditReply };
+  /** Repeats the answer of an evidence bundle, in base64. */
+  'receipts.recompute': { input: { readonly bundle: string }; output: RecomputeReply };
 }
 
 const did = z.string().min(1).max(128);
 const id = z.string().regex(/^[0-9a-f]{64}$/);
 /** Longest transaction in base64. */
 const TRANSACTION_TEXT_MAX = 90_000;
+/** Longest bundle in base64: what a request may hold. */
+const BUNDLE_TEXT_MAX = 2_000_000;
 
 const unary = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: false } => ({ input, stream: false });
 
@@ -137,5 +147,6 @@ export const EXPLORER_INPUTS: {
   'ledger.search': unary(z.strictObject({ text: z.string().min(1).max(256) })),
   'ledger.submit': unary(z.strictObject({ transaction: z.base64().max(TRANSACTION_TEXT_MAX) })),
   'ledger.evidence': unary(z.strictObject({})),
+  'receipts.recompute': unary(z.strictObject({ bundle: z.base64().max(BUNDLE_TEXT_MAX) })),
   audit: unary(z.strictObject({ of: z.string().min(1).max(256) })),
 };

@@ -22,6 +22,7 @@ import type {
 import { auditAsset, auditDid, auditReceipt } from '../audits.ts';
 import type { Running } from '../compose.ts';
 import { findReceipt } from '../receipts.ts';
+import { recomputeHere } from '../recompute.ts';
 import { keyOf, rowOf } from './ledger.ts';
 import { findAsset } from './lineage.ts';
 import { moneyHandlers } from './money.ts';
@@ -74,6 +75,8 @@ export function explorerHandlers(running: Running): Pick<AdminHandlers, keyof Ex
         ),
       };
     },
+    'receipts.recompute': ({ bundle }, signal) =>
+      recomputeHere(running, new Uint8Array(Buffer.from(bundle, 'base64')), { signal }),
     async audit({ of }, signal) {
       const file = await auditOf(running, of, signal);
       const { summary } = verifyAudit(nativeSuite, file);
