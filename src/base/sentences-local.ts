@@ -104,6 +104,8 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   | 'vault-exists'
   | 'vault-empty'
   | 'vault-in-use'
+  | 'grant-refused'
+  | 'archive-invalid'
   | 'home-full'
   | 'document-unsupported'
   | 'document-too-large'
@@ -111,6 +113,7 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   | 'file-missing'
   | 'backend-failed'
   | 'backend-missing'
+  | 'tool-failed'
   | 'context-overflow'
   | 'model-unknown'
   | 'model-exists'
@@ -149,6 +152,16 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
     `${f('agent') ? `The agent ${f('agent')} answers` : 'An agent answers'} from it.`,
     'Remove the agent first with `sahara agent remove`.',
   ],
+  'grant-refused': (f) => [
+    'The grant does not allow this.',
+    `Reason: ${f('reason', 'it is not for this')}.`,
+    'Ask the owner of the vault for another grant.',
+  ],
+  'archive-invalid': (f) => [
+    'The archive of a vault cannot be used.',
+    `Reason: ${f('reason', 'it is damaged')}.`,
+    'Get it again from who made it.',
+  ],
   'home-full': (f) => [
     'This home takes no more.',
     `It holds at most ${f('limit', 'a set number of')} ${f('what', 'of these')}.`,
@@ -183,6 +196,11 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
     `The model backend ${f('backend', '')} is not installed.`,
     `${f('reason', 'Something that it needs is missing')}.`,
     'Install it or choose another backend in the manifest.',
+  ],
+  'tool-failed': (f) => [
+    `The tool ${f('tool', '')} failed.`,
+    `${f('reason', 'It gave no result')}.`,
+    "Try it by hand, and look at the agent's manifest: `sahara agent show`.",
   ],
   'context-overflow': (f) => [
     'The question and its context do not fit into the model.',

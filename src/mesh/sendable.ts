@@ -20,6 +20,8 @@ const OWN_CODES: ReadonlySet<ErrorCode> = new Set([
   'vault-exists',
   'vault-empty',
   'vault-in-use',
+  'grant-refused',
+  'archive-invalid',
   'home-full',
   'channel-to-self',
   'document-unsupported',
@@ -43,5 +45,8 @@ export function sendableError(error: SaharaError): SaharaError {
   // It passes, and is no defect: whoever asks may come again.
   if (error.code === 'disk-full')
     return new SaharaError('overloaded', { reason: 'It cannot keep records right now' });
+  // What the tool said stays here.
+  if (error.code === 'tool-failed')
+    return new SaharaError('backend-failed', { reason: 'A tool that it needs cannot be used right now' });
   return OWN_CODES.has(error.code) ? new SaharaError('internal') : error;
 }

@@ -1,6 +1,6 @@
 import { bytes, list, optional, record, type Schema, text, u32, uint } from '../protocol/schema.ts';
 import type { Provenance } from './chunk.ts';
-import { LICENCE_BYTES_MAX, NAME_BYTES_MAX } from './limits.ts';
+import { CONSENT_BYTES_MAX, LICENCE_BYTES_MAX, NAME_BYTES_MAX } from './limits.ts';
 
 /** Most names under which one content is kept. */
 export const DOCUMENT_NAMES_MAX = 1024;
@@ -21,6 +21,8 @@ export interface DocumentRecord extends Provenance {
   readonly sizeBytes: number;
   readonly textBytes: number;
   readonly importedAtMs: number;
+  /** How those whose words it holds agreed to the import, as whoever imported it stated; may be empty. */
+  readonly consent: string;
 }
 
 /** The stored form of a document. */
@@ -37,4 +39,5 @@ export const documentRecord: Schema<DocumentRecord> = record('document', {
   contributor: bytes(32),
   contribution: optional(bytes(32)),
   licence: text(LICENCE_BYTES_MAX),
+  consent: text(CONSENT_BYTES_MAX),
 });

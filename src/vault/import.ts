@@ -22,6 +22,8 @@ export interface SourceDocument {
   /** What a server or a user said it is; the content has the last word. */
   readonly mediaType?: string;
   readonly provenance: Provenance;
+  /** How those whose words it holds agreed; needed for chats. Default: nothing is stated. */
+  readonly consent?: string | undefined;
 }
 
 /** What an import reports, in order; `done` comes last. */
@@ -70,6 +72,8 @@ type Ready =
 export interface ImportOptions {
   /** Stops the import between documents; what was reported as kept stays. */
   readonly signal?: AbortSignal;
+  /** How those whose words the files hold agreed; needed for chats. */
+  readonly consent?: string | undefined;
 }
 
 /** Imports the file or folder at `path`. Errors: `file-missing`; `cancelled` when the signal aborts. */
@@ -85,7 +89,7 @@ export async function* importPath(
     const events = pipe(
       walk(source.path, signal === undefined ? {} : { signal }),
       (found) => readEach(found),
-      (files) => extractEach(files, target, source.provenance),
+      (files) => extractEach(files, target, { provenance: source.provenance, consent: options.consent }),
       (documents) => keepEach(documents, target),
     );
     for await (const event of events) {
@@ -106,10 +110,18 @@ export async function* importPath(
 
 /** Reads one document into what a vault keeps. Errors as `extractDocument`. */
 export async function prepare(source: SourceDocument): Promise<PreparedDocument> {
-  const { name, bytes, provenance } = source;
+  const { name, bytes, provenance, consent = '' } = source;
   const extracted = await extractDocument(source);
   const textBytes = Buffer.byteLength(extracted.text);
-  return { name, contentHash: sha256(bytes), sizeBytes: bytes.length, textBytes, provenance, extracted };
+  return {
+    name,
+    contentHash: sha256(bytes),
+    sizeBytes: bytes.length,
+    textBytes,
+    provenance,
+    consent,
+    extracted,
+  };
 }
 
 async function survey(path: string, signal: AbortSignal | undefined): Promise<ImportEvent> {
@@ -163,7 +175,7 @@ async function readFile(found: Extract<Found, { type: 'file' }>): Promise<Uint8A
 async function* extractEach(
   files: AsyncIterable<ReadFile | Refused>,
   target: ImportTarget,
-  provenance: Provenance,
+  terms: Pick<SourceDocument, 'provenance' | 'consent'>,
 ): AsyncGenerator<Ready | Refused> {
   for await (const file of files) {
     if (file.type === 'refused') {
@@ -172,9 +184,9 @@ async function* extractEach(
     }
     const { name, bytes } = file;
     try {
-      const known = await target.known(name, sha256(bytes), provenance);
+      const known = await target.known(name, sha256(bytes), terms.provenance);
       if (known !== undefined) yield { type: 'same', name, document: known };
-      else yield { type: 'ready', document: await prepare({ name, bytes, provenance }) };
+      else yield { type: 'ready', document: await prepare({ name, bytes, ...terms }) };
     } catch (error) {
       yield refusal(name, error);
     }

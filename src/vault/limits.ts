@@ -78,6 +78,8 @@ export const WATCHES_MAX = 16;
 export const WATCHED_FILES_MAX = 200_000;
 /** Largest frame of an archive, bytes. */
 export const ARCHIVE_FRAME_BYTES_MAX = 8_388_608;
+/** Longest line of a readable export, characters: a document with its passages. */
+export const READABLE_LINE_BYTES_MAX = 134_217_728;
 /** Most chunks of a vault. */
 export const VAULT_CHUNKS_MAX = 10_000_000;
 /** Longest index term, characters; longer words are not indexed. */

@@ -38,6 +38,8 @@ export interface PreparedDocument {
   readonly extracted: Omit<ExtractedDocument, 'text'>;
   /** Size of the text that was extracted, bytes of UTF-8. */
   readonly textBytes: number;
+  /** How those whose words it holds agreed; may be empty. */
+  readonly consent: string;
 }
 
 /** What became of a document: new, in place of an older one, already there, or a further name of the same content. */
@@ -151,7 +153,8 @@ export class Transaction {
     }
     this.#documents++;
     const { mediaType } = extracted;
-    const sizes = { firstChunk, chunks: count, sizeBytes, textBytes, importedAtMs: nowMs };
+    const { consent } = document;
+    const sizes = { consent, firstChunk, chunks: count, sizeBytes, textBytes, importedAtMs: nowMs };
     const kept = { ...provenance, ...sizes, id, mediaType, contentHash, names: [name] };
     if (item.operation?.type === 'put') this.#keep(item.operation.key, item.operation.value);
     this.#keep(documentKey(id), item.seal(documentKey(id), documentRecord.encode(kept)));

@@ -25,13 +25,16 @@ export const OWNERS: readonly (readonly [library: RegExp, owners: readonly strin
   [/^(level|abstract-level)$/, ['base/level-store.ts']],
   [/^pino$/, ['base/log.ts']],
   [/^@noble\//, ['protocol/']],
-  [/^hpke$/, ['protocol/seal.ts']],
-  [/^canonicalize$/, ['protocol/data-integrity.ts']],
+  [/^hpke$/, ['protocol/seal.ts', 'protocol/sealed-box.ts']],
+  [/^canonicalize$/, ['protocol/data-integrity.ts', 'agent/manifest.ts']],
+  [/^@modelcontextprotocol\//, ['agent/tools/mcp-tools.ts']],
+  // It turns the JSON schemas of tools into checks.
+  [/^zod(\/.*)?$/, ['daemon/', 'agent/tools/toolbox.ts']],
   [/^openai(\/.*)?$/, ['agent/backends/']],
   // Only ever in the process of a model, never in the daemon's own.
   [/^node-llama-cpp(\/.*)?$/, ['agent/llama/host/']],
   [/^(discord\.js|@discordjs\/.*|discord-api-types(\/.*)?|grammy(\/.*)?|@grammyjs\/.*)$/, ['bridges/']],
-  [/^(fastify|zod)(\/.*)?$/, ['daemon/']],
+  [/^fastify(\/.*)?$/, ['daemon/']],
   [/^(commander|@clack\/prompts)$/, ['cli/']],
   [/^(parse5|unpdf)$/, ['vault/']],
   // The vault reads documents with it, and the chat core reads answers to render them.
