@@ -23,7 +23,7 @@ export interface ClaimKeysParts {
   /** The parties of a channel that is paid from here. */
   partiesOf(channel: Hash): readonly PublicKey[];
   /** The present keys of those who do not sign with their first any more; `undefined` when that is nobody. */
-  prove(dids: readonly PublicKey[], channel: Hash): Promise<KeyEvidence | undefined>;
+  prove(dids: readonly PublicKey[]): Promise<KeyEvidence | undefined>;
 }
 
 /** Keys at the time of claims. */
@@ -46,7 +46,7 @@ export async function openClaimKeys(parts: ClaimKeysParts): Promise<ClaimKeys> {
     async note({ channel, sender }) {
       const dids = [...parts.partiesOf(channel), sender];
       const once = [...new Map(dids.map((did) => [toHex(did), did])).values()];
-      const evidence = await parts.prove(once, channel);
+      const evidence = await parts.prove(once);
       if (evidence === undefined) return;
       const { height } = blockHeader.decode(evidence.header.payload);
       const next = keptAs(placeOf(channel, height), evidence);
@@ -81,12 +81,10 @@ function placeOf(channel: Hash, height: number): Uint8Array {
 
 function keptAs(
   key: Uint8Array,
-  { header, identities, channels = [] }: KeyEvidence,
+  { header, identities }: KeyEvidence,
 ): { readonly key: Uint8Array; readonly height: number; readonly said: string } {
-  const said = [
-    ...identities.map(({ did, record }) => `${toHex(did)} ${toHex(record.key)}`),
-    ...channels.flatMap(({ record }) => record.voucherKeys.map(({ key }) => toHex(key))),
-  ]
+  const said = identities
+    .map(({ did, record }) => `${toHex(did)} ${toHex(record.key)}`)
     .sort()
     .join('\n');
   return { key, height: blockHeader.decode(header.payload).height, said };

@@ -103,6 +103,14 @@ export class Blocks {
     const inclusion = sequencer.running?.ledger.lookup(transactionId(suite, network, payload));
     const ok = inclusion !== undefined && tookEffect(inclusion.result.code);
     trace.say(`block ${this.#height}: ${action.type} ${inclusion?.result.code} ${inclusion?.result.moved}`);
+    if (action.type === 'challenge') {
+      const accused = this.channels.get(toHex(action.channel));
+      const { truth } = this.#world;
+      truth.demand(
+        accused === undefined || truth.rogues.has(accused.payee),
+        () => `${accused?.payee} is challenged, and kept the rules: ${action.evidence.type}`,
+      );
+    }
     if (!ok) return;
     if (action.type === 'open-channel') {
       const key = channelId(suite, network, sender, action.payee, nonce).slice();

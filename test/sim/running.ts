@@ -13,7 +13,11 @@ import type { Dice } from '../../src/base/random.ts';
 import { openReplayStore, type ReplayStore } from '../../src/base/replay.ts';
 import { prefixed, type Store } from '../../src/base/store.ts';
 import { startClaiming } from '../../src/daemon/claiming.ts';
+import { startDisputes } from '../../src/daemon/disputes.ts';
+import type { VoucherSecrets } from '../../src/daemon/keys.ts';
 import { createPaymentPeers, type PaymentPeers, servePayments } from '../../src/daemon/payment-peers.ts';
+import { createTrust } from '../../src/daemon/trust.ts';
+import { openVoucherKeys, type VoucherKeys } from '../../src/daemon/voucher-keys.ts';
 import { createWallet, type Wallet } from '../../src/daemon/wallet.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -24,6 +28,7 @@ import { recoverTail } from '../../src/payment/journal.ts';
 import { createPayeeBook, type PayeeBook } from '../../src/payment/payee-book.ts';
 import { openPayeeRun } from '../../src/payment/payee-run.ts';
 import { PayerBook } from '../../src/payment/payer-book.ts';
+import { hasFadingVoucher } from '../../src/payment/voucher-signer.ts';
 import {
   createTickSigner,
   createVerifier,
@@ -74,6 +79,7 @@ interface Books {
   readonly directory: Directory;
   readonly paymentPeers: PaymentPeers;
   readonly payer: PayerBook;
+  readonly voucherKeys: VoucherKeys;
 }
 
 const RESOLVE_EVERY_MS = 5_000;
@@ -162,7 +168,10 @@ async function openBooks(ground: Ground): Promise<Books> {
     { book: payee, channels, ledger: wallet.claims, clock, log },
     { amountMin: world.plan.claimMin, ageMs: 20_000, everyMs: 10_000 },
   );
-  startClaiming({ ledger, claimer, payee: party.signer.publicKey, clock, log });
+  const { lanes } = payee;
+  const fading = (id: Uint8Array): Promise<boolean> =>
+    hasFadingVoucher({ network, verifier, channels, lanes }, id);
+  startClaiming({ ledger, claimer, payee: party.signer.publicKey, clock, log, fading });
   const { probesPerRound } = world.plan;
   const directoryClock = party.temper.directoryClock?.(clock) ?? clock;
   const directory = createDirectory({ ...ground, clock: directoryClock }, { network, probesPerRound });
@@ -173,15 +182,48 @@ async function openBooks(ground: Ground): Promise<Books> {
       .flatMap((agent) => agent.hosts.map(({ peerId }) => peerId));
   const paymentPeers = createPaymentPeers({ mesh, store: storeOf('payees'), hostsOf });
   const operator = party.temper.payingSigner?.(ground.operator) ?? ground.operator;
+  const voucherKeys = await openVoucherKeys({
+    ...{ network, suite, ledger, wallet, clock, log },
+    secrets: secretsOf(ground),
+    store: storeOf('voucher-keys'),
+  });
   const payer = await PayerBook.open({
     ...ground,
+    voucherKeys,
     store: storeOf('payer'),
     channels,
     peer: paymentPeers,
     operator,
   });
   resolveRegularly(payer, clock);
-  return { replay, running, payee, claimer, directory, paymentPeers, payer };
+  const trust = createTrust({ ledger, clock });
+  await startDisputes({ ledger, wallet, verifier, trust, clock, log, storeOf, payer });
+  return { replay, running, payee, claimer, directory, paymentPeers, payer, voucherKeys };
+}
+
+/** Keys for vouchers, as files of the party's disk. */
+function secretsOf({ party, world: { keys }, storeOf }: Ground): VoucherSecrets {
+  const store = storeOf('voucher-secrets');
+  const put = (key: Uint8Array, value?: Uint8Array): Promise<void> =>
+    store.batch([value === undefined ? { type: 'del', key } : { type: 'put', key, value }], { sync: true });
+  return {
+    async make() {
+      const seed = keys.suite.sha256(utf8(`voucher key ${party.voucherKeysMade++} of ${party.name}`)).slice();
+      const { publicKey } = keys.signer(seed);
+      await put(publicKey, seed);
+      return publicKey;
+    },
+    async of(key) {
+      const seed = await store.get(key);
+      return seed && keys.signer(seed.slice());
+    },
+    async all() {
+      const found: Uint8Array[] = [];
+      for await (const [key] of store.entries()) found.push(key.slice());
+      return found;
+    },
+    destroy: (key) => put(key),
+  };
 }
 
 /** As the daemon does: asks payees about calls that were cut, until none is left. */
