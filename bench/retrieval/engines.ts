@@ -79,6 +79,7 @@ async function keep(vault: Vault, passages: readonly BenchPassage[], from: numbe
       contentHash: new Uint8Array(createHash('sha256').update(name).digest()),
       sizeBytes: 0,
       textBytes: 0,
+      consent: '',
       provenance: PROVENANCE,
       extracted: { mediaType: 'text/plain', chunks },
     });
@@ -143,7 +144,7 @@ export function sqliteEngine(folder: string, passages: readonly BenchPassage[]):
       const words = question.match(/[\p{L}\p{N}]+/gu) ?? [];
       if (words.length === 0) return [];
       const rows = select.all(words.map((word) => `"${word}"`).join(' OR '), limit);
-      return rows.map((row) => passages[Number(row['rowid']) - 1]?.id ?? '');
+      return rows.map((row) => passages[Number(row.rowid) - 1]?.id ?? '');
     },
     indexBytes: async () => (await stat(path)).size,
     async openMs() {

@@ -25,7 +25,7 @@ import {
 import { type CorpusStats, lengthNorm, saturation, TITLE_WEIGHT, termWeight } from './score.ts';
 import type { SearchIndex, Snapshot } from './search-index.ts';
 import type { SegmentInfo } from './segment.ts';
-import { TopScores } from './top.ts';
+import { giveScores, TopScores, takeScores } from './top.ts';
 import { type CorpusView, countVisible, type Visibility, viewOf } from './view.ts';
 
 /** What is asked of a search. */
@@ -87,8 +87,8 @@ const NEARNESS_RESULTS = 100;
 /** Nearness counts one part in this many of a term. */
 const NEARNESS_PART = 8;
 const LIMIT_DEFAULT = 8;
-/** Lengths of chunks end here. */
-const LENGTHS = 65_536;
+/** Lengths up to which norms are remembered; chunks aim at far less. */
+const NORMS = 1024;
 
 interface Candidate {
   readonly corpus: number;
@@ -131,7 +131,7 @@ export async function searchCorpora(corpora: readonly Corpus[], query: SearchQue
 class Search {
   readonly stats: CorpusStats;
   readonly #parts: readonly Part[];
-  readonly #norms = new Uint32Array(LENGTHS);
+  readonly #norms = new Uint32Array(NORMS);
 
   constructor(parts: readonly Part[]) {
     this.#parts = parts;
@@ -263,12 +263,13 @@ class Search {
         const score = scores[at] ?? 0;
         if (score >= floor) best.push({ corpus, number: first + at, score });
       }
+      giveScores(scores);
     }
     return best;
   }
 
   async #score(part: Part, segment: SegmentInfo, terms: readonly QueryTerm[]): Promise<Float64Array> {
-    const scores = new Float64Array(segment.last - segment.first + 1);
+    const scores = takeScores(segment.last - segment.first + 1);
     const { lengths } = part.view;
     const norms = this.#norms;
     for (const { term, weight, chunksWith } of terms) {
@@ -281,6 +282,7 @@ class Search {
         let norm = norms[length] ?? 0;
         if (norm === 0) {
           norm = lengthNorm(length - 1, this.stats);
+          // Beyond its end nothing is kept.
           norms[length] = norm;
         }
         const occurrences = (inText[i] ?? 0) + TITLE_WEIGHT * (inTitle[i] ?? 0);

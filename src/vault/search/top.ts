@@ -39,3 +39,25 @@ export class TopScores {
     heap[at] = score;
   }
 }
+
+/** Room for scores that waits for the next search, numbers; a search beside another one makes its own. */
+const SPARE_MAX = 1_048_576;
+let spare: ArrayBuffer[] = [];
+
+/** `count` zeros to add scores to. Give them back when done: a search needs megabytes, and searches are many. */
+export function takeScores(count: number): Float64Array {
+  const at = spare.findIndex(({ byteLength }) => byteLength >= 8 * count);
+  const [room] = at < 0 ? [] : spare.splice(at, 1);
+  return room === undefined ? new Float64Array(count) : new Float64Array(room, 0, count).fill(0);
+}
+
+/** Takes scores back that nobody reads any more. */
+export function giveScores({ buffer }: Float64Array<ArrayBufferLike>): void {
+  if (!(buffer instanceof ArrayBuffer)) return;
+  const all = [...spare, buffer].sort((a, b) => b.byteLength - a.byteLength);
+  let bytes = 0;
+  spare = all.filter(({ byteLength }) => {
+    bytes += byteLength;
+    return bytes <= 8 * SPARE_MAX;
+  });
+}
