@@ -1,5 +1,5 @@
 /** The keys of one daemon: its operator's, its libp2p peer's, and one per hosted agent. Made when first needed. */
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
@@ -42,6 +42,8 @@ export interface DaemonKeys {
   agent(name: string): Promise<Signer>;
   /** The same key in the form that opens calls sealed to it. */
   agentSeal(name: string): Promise<SealKey>;
+  /** What an agent marks its words by, 32 bytes: it goes where the agent's key goes. */
+  agentMark(name: string): Promise<Uint8Array>;
   /** One of the operator's keys in the form that opens what is sealed to it. Throws `key-missing`. */
   operatorSeal(key: PublicKey): Promise<SealKey>;
   /** Keys for the vouchers of single channels. */
@@ -139,16 +141,25 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
       await ensure(store, key);
       return createSealKey(await store.seed(key));
     },
+    async agentMark(name) {
+      const key = agentKeyName(name);
+      await ensure(store, key);
+      return createHmac('sha256', await store.seed(key))
+        .update('sahara/1/watermark-key')
+        .digest();
+    },
     operatorSeal: async (key) => createSealKey(await store.seed(await nameOf(key))),
-    vouchers: voucherSecrets(store),
+    vouchers: voucherSecrets(store, operator.publicKey),
     vaults: vaultSecrets(store),
   };
 }
 
-function voucherSecrets(store: Keystore): VoucherSecrets {
-  const nameOf = (key: PublicKey): string => `${VOUCHER_KEYS}${toHex(key).slice(0, 48)}`;
+/** Those of one DID: a home may act for another one by turns. */
+function voucherSecrets(store: Keystore, did: PublicKey): VoucherSecrets {
+  const begins = `${VOUCHER_KEYS}${toHex(did).slice(0, 16)}.`;
+  const nameOf = (key: PublicKey): string => `${begins}${toHex(key).slice(0, 32)}`;
   const all = async (): Promise<readonly KeyInfo[]> =>
-    (await store.list()).filter(({ name }) => name.startsWith(VOUCHER_KEYS));
+    (await store.list()).filter(({ name }) => name.startsWith(begins));
   const has = async (key: PublicKey): Promise<boolean> =>
     (await all()).some(({ publicKey }) => equalBytes(publicKey, key));
   return {

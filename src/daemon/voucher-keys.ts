@@ -17,7 +17,7 @@ import { presentKey, type VoucherKeyring } from '../payment/voucher-signer.ts';
 import { didOf, type Hash, type PublicKey } from '../protocol/ids.ts';
 import type { KeyEvidence } from '../protocol/key-evidence.ts';
 import { createTickSigner, type TickSigner } from '../protocol/signing.ts';
-import type { Signer } from '../protocol/suite.ts';
+import type { Signer, Suite } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { VoucherSecrets } from './keys.ts';
 import {
@@ -58,6 +58,8 @@ export interface VoucherKeyParts {
   readonly wallet: Pick<Wallet, 'publicKey' | 'send'>;
   readonly clock: Clock;
   readonly log: Log;
+  /** Default: the native one. */
+  readonly suite?: Suite;
   /** This part has the store for itself. */
   readonly store: Store;
 }
@@ -117,8 +119,6 @@ class Ring implements VoucherKeys {
         continue;
       }
       this.#held.set(toHex(channel), { ...kept, loading: false, ownUntilMs: 0 });
-      const found = this.#channel(channel);
-      if (found === 'ended') continue;
       const last = kept.keys.at(-1);
       if (last?.revoked === false) needed.add(toHex(last.key));
     }
@@ -273,13 +273,13 @@ class Ring implements VoucherKeys {
   }
 
   async #load(held: Held, key: PublicKey): Promise<void> {
-    const { secrets, network, log } = this.#parts;
+    const { secrets, network, log, suite = nativeSuite } = this.#parts;
     held.loading = true;
     try {
       const signer: Signer | undefined = await secrets.of(key);
       // Without its secret the payer's own key goes on signing.
       if (signer === undefined) return;
-      held.signer = { key, sign: createTickSigner({ suite: nativeSuite, signer, network }) };
+      held.signer = { key, sign: createTickSigner({ suite, signer, network }) };
       held.loading = false;
     } catch (error) {
       log.error('a voucher key cannot be used', { key: didOf(key), code: asSaharaError(error).code });

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { asSaharaError } from '../../src/base/errors.ts';
+import { openReplayStore } from '../../src/base/replay.ts';
 import { createMemoryStore, type Store } from '../../src/base/store.ts';
 import { createPayeeBook, type PayeeBook, type PayeeHold } from '../../src/payment/payee-book.ts';
 import { PayerBook } from '../../src/payment/payer-book.ts';
@@ -217,7 +218,7 @@ async function openPayer({ channels, ring, store, payee, shown }: PayerSide): Pr
   const state = { type: 'state', serves: 0, voucher: shown, charge: undefined, endings: [] } as const;
   const service = payee && {
     ...{ book: payee, verifier: createVerifier(suite), clock, network: NETWORK },
-    replay: { has: () => false, claim: () => true, close: async () => {} },
+    replay: await openReplayStore({ clock, store: createMemoryStore() }),
   };
   return PayerBook.open({
     ...{ suite, clock, channels, network: NETWORK, voucherKeys: ring },

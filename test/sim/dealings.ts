@@ -12,10 +12,12 @@ const AWAY_MS_MAX = 40_000;
 export class Dealings {
   readonly #world: World;
   readonly #random: Random;
+  readonly #keyRandom: Random;
 
   constructor(world: World) {
     this.#world = world;
     this.#random = world.random(8);
+    this.#keyRandom = world.random(9);
   }
 
   /** The assets that cards and sources name come first: their ids derive from their registrant's first numbers. */
@@ -25,6 +27,18 @@ export class Dealings {
     for (const party of parties) {
       const [agent] = party.agents;
       if (agent) void this.#registerBoth(party, agent);
+    }
+  }
+
+  /** In every second story payers give channels keys for their vouchers, replace them and take them away. */
+  scheduleKeys(): void {
+    const random = this.#keyRandom;
+    const { scheduler, plan, parties } = this.#world;
+    const times = random.once(2) ? 1 + random.below(6) : 0;
+    for (let i = 0; i < times; i++) {
+      const [party, revokes] = [random.pick(parties), random.once(4)];
+      const atMs = 1_000 + random.below(plan.durationMs);
+      scheduler.after(atMs, () => void this.#changeKey(party, revokes).catch(() => {}));
     }
   }
 
@@ -75,6 +89,20 @@ export class Dealings {
       owners: [knowledge, { owner, ppm: 300_000 }],
       parents: [{ asset: agent.card.asset, relation: 'trained-on', ppm: 100_000 }],
     });
+  }
+
+  async #changeKey(party: Party, revokes: boolean): Promise<void> {
+    const { running, signer } = party;
+    const channel = running?.ledger
+      .channelsOf(signer.publicKey)
+      .find(({ payer, state }) => state === 'open' && payer.every((byte, i) => byte === signer.publicKey[i]));
+    if (!running || !channel) return;
+    const { present, pending } = running.voucherKeys.state(channel);
+    const none = present === undefined && pending === undefined;
+    const change = none ? 'set' : revokes ? 'revoke' : 'rotate';
+    this.#world.trace.say(`voucher key ${party} ${change}`);
+    await running.voucherKeys.change(channel, change);
+    this.#world.trace.say(`voucher key ${party} ${change} done`);
   }
 
   async #close(party: Party, changesItsMind: boolean): Promise<void> {

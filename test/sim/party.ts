@@ -66,6 +66,8 @@ export class Party {
   readonly disk: Disk;
   readonly agents: SimAgent[] = [];
   readonly temper: Temper = {};
+  /** Keys that it made for vouchers, over all its runs. */
+  voucherKeysMade = 0;
   /** Told of each block that this party has executed. */
   readonly borrowers: Set<(event: BlockEvent) => void> = new Set();
   /** Crashes by kind. */

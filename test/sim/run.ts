@@ -61,6 +61,7 @@ export async function tellStory(options: StoryOptions): Promise<StoryEnd> {
     await scheduler.advance(START_MS);
     asker.schedule();
     dealings.schedule();
+    dealings.scheduleKeys();
     for (const rogue of rogues) rogue.schedule();
     faults.schedule();
     for (let atMs = START_MS; atMs < START_MS + plan.durationMs; atMs += LOOK_EVERY_MS) {
