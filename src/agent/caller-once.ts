@@ -4,6 +4,7 @@
  * ask again is on disk before the payment leaves. Then it is opened with the payment, and whatever happens, again with
  * the same one, until its ending is there.
  */
+import { toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { point } from '../base/points.ts';
 import { callOpening, callRequest } from '../protocol/call.ts';
@@ -19,13 +20,13 @@ import { type CallTicket, forgetAfter, type OpenCalls } from './open-calls.ts';
 import type { OncePayer } from './ports.ts';
 import type { CallerState } from './session.ts';
 
-/** Refusals that a later opening with the same payment may not meet. */
+/** Failures that a later opening with the same payment may not meet, such as at a host that is just being started. */
 const LATER: ReadonlySet<string> = new Set([
-  'call-conflict',
-  'overloaded',
-  'rate-limited',
-  'peer-unreachable',
+  ...['call-conflict', 'call-unknown', 'overloaded', 'rate-limited'],
+  ...['caller-refused', 'peer-gone', 'peer-unreachable', 'wrong-recipient'],
 ]);
+/** What a reader must not be told twice. */
+const SAID: ReadonlySet<CallEvent['type']> = new Set(['source', 'text', 'citation', 'child']);
 
 /** Failures of a payment that will never take effect. */
 const UNPAID: ReadonlySet<string> = new Set(['funds-insufficient', 'tx-refused', 'tx-invalid']);
@@ -187,19 +188,26 @@ export class OnceCall implements CallHandle {
     const { parts, options } = this.#shared;
     const patience = new Patience(parts, options.resumeForMs);
     patience.broke(true);
+    let told = false;
+    let { target } = asked;
     for (;;) {
       const more = await patience.next();
-      const call = this.#open({ ...asked, payment: 'once', paid: payment });
+      const call = this.#open({ ...asked, target, payment: 'once', paid: payment });
       try {
         for await (const event of call.events()) {
+          told ||= SAID.has(event.type);
           const waiting = this.#queue.push([event]);
           if (waiting !== undefined) await waiting;
         }
         const result = await call.result;
         return { ...result, evidence: { ...result.evidence, payment } };
       } catch (error) {
-        const { code } = asSaharaError(error);
-        if (!more || !LATER.has(code) || this.#stopping.signal.aborted) throw error;
+        const { code, facts } = asSaharaError(error);
+        // A host that was started anew has a new card, which may still have the price that was paid.
+        const replaced = code === 'expired' && facts.what === 'card';
+        const later = replaced || LATER.has(code);
+        if (told || !more || !later || this.#stopping.signal.aborted) throw error;
+        if (replaced) target = (await parts.renewed?.(target).catch(() => undefined)) ?? target;
       }
     }
   }
@@ -213,7 +221,11 @@ export class OnceCall implements CallHandle {
     }
     openCalls?.leave(this.callId);
     const outcome = this.#payment === undefined ? 'unknown' : 'paid';
-    return new SaharaError(failure.code, { ...failure.facts, outcome }, { cause: failure });
+    return new SaharaError(
+      failure.code,
+      { ...failure.facts, outcome, callId: toHex(this.callId) },
+      { cause: failure },
+    );
   }
 }
 

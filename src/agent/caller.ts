@@ -36,6 +36,8 @@ export interface CallerParts {
   readonly payer?: PayerPort;
   /** Pays calls by one transaction each. Without it none is. */
   readonly once?: OncePayer;
+  /** The same host of an agent with its newest card; `undefined` when that is not known. Default: it is not. */
+  readonly renewed?: (target: CallTarget) => Promise<CallTarget | undefined>;
   readonly records: CallRecords;
   /** Keeps what it takes to go on with calls after a restart. Without it none is kept. */
   readonly openCalls?: OpenCalls;

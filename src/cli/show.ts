@@ -86,6 +86,8 @@ export class AnswerPrinter {
         `  ${amount(share.amount).padEnd(20)} ${shareOf(share).padStart(6)}  ${share.role.padEnd(9)} ${plainName(share.name, 60)}`,
       );
     }
+    if (end.payment !== undefined)
+      line(paint('dim', `  transaction ${shortId(end.payment.transaction)} in block ${end.payment.height}`));
     if (end.spent !== undefined && end.spent !== end.amount)
       line(paint('dim', `  ${amount(end.spent)} in all, for every host that was asked`));
     line(paint('dim', `  receipt ${shortId(end.callId)}, ${end.tookMs} ms, evidence in ${end.path}`));

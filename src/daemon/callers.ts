@@ -3,10 +3,13 @@
  * the evidence of a call saved before what it takes to go on with it is forgotten.
  */
 import type { CallRecords } from '../agent/call-records.ts';
-import { type Caller, type CallResult, createCaller } from '../agent/caller.ts';
+import { type Caller, type CallResult, type CallTarget, createCaller } from '../agent/caller.ts';
 import type { OpenCalls } from '../agent/open-calls.ts';
-import { toHex } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
+import type { Directory } from '../mesh/directory.ts';
 import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
+import { card as cardSchema } from '../protocol/card.ts';
+import { signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { AgentKeeper } from './agents.ts';
 import type { ChannelParts } from './channels.ts';
@@ -20,6 +23,7 @@ export interface CallerKeeperParts extends ChannelParts {
   readonly records: CallRecords;
   readonly openCalls: OpenCalls;
   readonly agents: AgentKeeper;
+  readonly directory: Pick<Directory, 'agents' | 'card'>;
 }
 
 /** A daemon's callers. */
@@ -49,12 +53,26 @@ export function createCallers(parts: CallerKeeperParts): Callers {
   const { workBitsDone: workBitsMax } = config.calls;
   return {
     remote: createCaller(
-      { ...common, transport: createCallsOut(parts), payer, once, openCalls },
+      { ...common, transport: createCallsOut(parts), payer, once, openCalls, renewed: renewedBy(parts) },
       { workBitsMax },
     ),
     // A call to an agent of this peer ends with its process on both sides, and there is nothing to go on with.
     local: createCaller({ ...common, transport: agents.transport }),
     save,
+  };
+}
+
+/** Hosts of agents with the cards that they show now. */
+function renewedBy({
+  directory,
+}: CallerKeeperParts): (target: CallTarget) => Promise<CallTarget | undefined> {
+  return async ({ peerId, card }) => {
+    const { agent } = cardSchema.decode(card.payload);
+    const listing = directory
+      .agents()
+      .find((one) => equalBytes(one.agent, agent) && one.hosts.some((host) => host.peerId === peerId));
+    if (listing === undefined) return undefined;
+    return { peerId, card: signed.decode((await directory.card(listing)).bytes) };
   };
 }
 

@@ -61,7 +61,9 @@ function tellReceipt(context: AuditContext, { bundle }: AuditedReceipt): AuditFi
     ...(settlement === undefined
       ? []
       : [
-          `The claim in block ${settlement.height} counts this call, and paid each earner at least its share.`,
+          settlement.by === 'payment'
+            ? `The payment in block ${settlement.height} is for this call alone, and went to the asset of its agent.`
+            : `The claim in block ${settlement.height} counts this call, and paid each earner at least its share.`,
         ]),
     ...receipt.shares.map(
       ({ asset, amount, role }) =>

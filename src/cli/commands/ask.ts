@@ -1,7 +1,7 @@
 /** `ask` and `chat`: a question, a streamed answer, its sources, its price and its proof. */
 import { copyFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
-import { SaharaError } from '../../base/errors.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { AskInput } from '../../daemon/admin/methods.ts';
 import type { AskEnd, AskEvent } from '../../daemon/admin/types.ts';
 import { CALL_DEPTH_MAX } from '../../protocol/limits.ts';
@@ -19,6 +19,7 @@ interface AskOptions {
   readonly receipt?: string;
   readonly offers?: boolean;
   readonly race?: boolean;
+  readonly once?: boolean;
 }
 
 /** A question, or many. */
@@ -36,6 +37,10 @@ export const askCommands: CommandGroup = (program, run) => {
     .option('--timeout <seconds>', 'how long to wait for the answer')
     .option('--offers', 'have its hosts make offers first, and take the best')
     .option('--race', 'ask two of its hosts at once; the first word wins, the other is stopped at its price')
+    .option(
+      '--once',
+      'pay by one transaction instead of a channel: no deposit, the price before the answer and not given back',
+    )
     .option('--receipt <file>', 'also save the evidence bundle here')
     .addHelpText('after', '\nExample:\n  $ sahara ask guide "How does a payee get paid?" --max-price 0.01')
     .action(run(ask));
@@ -53,9 +58,45 @@ async function ask(app: App, agent: string, words: readonly string[], options: A
   const question = words.length > 0 ? words.join(' ') : await readQuestion();
   if (question.trim() === '') throw usage('There is no question');
   const input = { ...inputOf(agent, question, options), ...budgetOf(options) };
+  if (options.once === true) await checkOnce(app, options);
   const method = options.offers === true ? 'auction' : 'ask';
-  const { end } = await showAnswer(app, app.client.stream(method, input, { signal: app.signal }));
+  const asking = showAnswer(app, app.client.stream(method, input, { signal: app.signal }));
+  const { end } = await asking.catch((error: unknown) => {
+    adviseOnce(app, asSaharaError(error), options.once === true);
+    throw error;
+  });
   await keepEvidence(app, end, options.receipt);
+}
+
+/** Says what paying by one transaction means. Throws `usage` for what it cannot pay. */
+async function checkOnce({ client, signal, terminal }: App, options: AskOptions): Promise<void> {
+  const other = (['offers', 'race', 'budget'] as const).find((name) => options[name] !== undefined);
+  if (other !== undefined) {
+    throw usage(
+      `--once pays one call of one host at its card's price; --${other} takes a channel: leave --once out`,
+    );
+  }
+  const { transaction: fee } = await client.call('fees', {}, { signal });
+  const costs = fee === '0' ? 'transactions are free on this network' : `the fee is ${amount(fee)}`;
+  terminal.note(
+    `The price is paid before the answer (${costs}) and not given back, also when nothing is found. If no answer comes, it is asked for again without paying again.`,
+  );
+}
+
+/** What to do about a call that failed for want of a deposit, or after it was paid. */
+function adviseOnce({ terminal }: App, { code, facts }: SaharaError, once: boolean): void {
+  if (!once && code === 'funds-insufficient') {
+    terminal.note('A single call can be paid without a deposit: ask again with --once.');
+  }
+  if (!once || facts.callId === undefined) return;
+  const call = String(facts.callId).slice(0, 8);
+  if (facts.outcome === 'paid') {
+    terminal.note(`It is paid. To get its answer without paying again:  sahara resume ${call}`);
+  } else if (facts.outcome === 'unknown') {
+    terminal.note(
+      `To learn what became of the payment, and get the answer if it was made:  sahara resume ${call}`,
+    );
+  }
 }
 
 /** Copies the evidence of a call to where the user wants it. */
@@ -75,6 +116,7 @@ function inputOf(agent: string, question: string, options: AskOptions): AskInput
     ...(options.skill !== undefined && { skill: options.skill }),
     ...(seconds !== undefined && { deadlineMs: seconds * 1000 }),
     ...(options.race === true && { race: true }),
+    ...(options.once === true && { once: true }),
   };
 }
 
