@@ -12,6 +12,7 @@ import {
 } from '../protocol/schema.ts';
 import { EXTRACTIVE_DEFAULTS } from './backends/extractive.ts';
 import { DELEGATES_MAX, type Delegate } from './delegate.ts';
+import { LLAMA_FIELDS, type LlamaManifest, llamaManifest, readLlama } from './manifest-llama.ts';
 import {
   fields,
   given,
@@ -46,6 +47,7 @@ export type ManifestBackend =
       /** Most units of question, context and passages that it is sent. Default 6,000. */
       readonly contextUnitsMax: number;
     }
+  | ({ readonly kind: 'llama' } & LlamaManifest)
   | {
       readonly kind: 'delegate';
       /** The agents that it hands questions to, 1 to 16. */
@@ -58,6 +60,7 @@ type BackendVariants = {
   readonly extractive: readonly [1, Body<'extractive'>];
   readonly openai: readonly [2, Body<'openai'>];
   readonly delegate: readonly [3, Body<'delegate'>];
+  readonly llama: readonly [4, Body<'llama'>];
 };
 
 /** The stored form of how an agent's answers are made. */
@@ -82,6 +85,7 @@ export const backendRecord: Schema<UnionOf<BackendVariants>> = union<BackendVari
       ),
     }),
   ],
+  llama: [4, llamaManifest],
 });
 
 const CONTEXT_UNITS_DEFAULT = 6000;
@@ -94,14 +98,16 @@ export function readBackend(place: Place): ManifestBackend {
     'sentencesMax',
     'supportMin',
     'endpoint',
-    'model',
     'keyVariable',
     'seeded',
     'contextUnitsMax',
     'ask',
+    ...LLAMA_FIELDS,
   ]);
-  const kind = given(all('kind'), (at) => readWord(at, ['extractive', 'openai', 'delegate'])) ?? 'extractive';
+  const kind =
+    given(all('kind'), (at) => readWord(at, ['extractive', 'llama', 'openai', 'delegate'])) ?? 'extractive';
   if (kind === 'extractive') return readExtractive(place);
+  if (kind === 'llama') return { kind, ...readLlama(place) };
   return kind === 'openai' ? readOpenAi(place) : readDelegates(place);
 }
 

@@ -108,6 +108,12 @@ export function readText(place: Place, bounds: { readonly min?: number; readonly
   return value.trim();
 }
 
+/** A field that has to be there. */
+export function required(place: Place, name: string, found: Place | undefined, allowed: string): Place {
+  if (found === undefined) throw invalid({ ...place, field: `${place.field}.${name}` }, allowed, 'nothing');
+  return found;
+}
+
 /** A whole number from `min` to `max`. */
 export function readInteger(place: Place, bounds: { readonly min: number; readonly max: number }): number {
   const value = isScalar(place.node) ? place.node.value : undefined;

@@ -192,7 +192,7 @@ function checkBackend(
   { backend, vaults }: Manifest,
   places: { readonly vaults: Place; readonly prompt: Place | undefined },
 ): void {
-  if (backend.kind === 'openai') return;
+  if (backend.kind === 'openai' || backend.kind === 'llama') return;
   const extractive = backend.kind === 'extractive';
   if (extractive && vaults.length === 0) {
     throw invalid(places.vaults, 'at least one vault for an extractive agent', 'none');

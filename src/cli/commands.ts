@@ -15,6 +15,7 @@ import { identityCommands } from './commands/identity.ts';
 import { ledgerCommands } from './commands/ledger.ts';
 import { licenceCommands } from './commands/licence.ts';
 import { mergeCommands } from './commands/merge.ts';
+import { modelCommands } from './commands/model.ts';
 import { moneyCommands } from './commands/money.ts';
 import { payCommands } from './commands/pay.ts';
 import { proofCommands } from './commands/proof.ts';
@@ -36,6 +37,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   auctionCommands,
   agentCommands,
   vaultCommands,
+  modelCommands,
   channelCommands,
   watchtowerCommands,
   voucherKeyCommands,

@@ -10,11 +10,13 @@ import type { CallTarget } from '../agent/caller.ts';
 import { createHost, type Host, type HostParts } from '../agent/host.ts';
 import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
+import { filesOf } from '../agent/manifest-llama.ts';
 import { createOfferBook } from '../agent/offer-book.ts';
 import type { Licensed } from '../agent/policy.ts';
 import type { CallTransport } from '../agent/ports.ts';
 import type { QuotaBook } from '../agent/quota.ts';
 import type { CallerLimits } from '../agent/standing-service.ts';
+import type { MarkKey } from '../agent/watermark/detect.ts';
 import { toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
@@ -36,6 +38,7 @@ import type { Core } from './core.ts';
 import { createCallDoor } from './gateway.ts';
 import type { Knowledge } from './knowledge.ts';
 import { createLoopback } from './loopback.ts';
+import type { Models } from './models.ts';
 import { createOffering } from './offering.ts';
 import { createPeerCheck } from './peer-certificate.ts';
 import { channelOpen } from './standing.ts';
@@ -48,6 +51,7 @@ export interface AgentKeeperParts extends BelowParts {
   readonly knowledge: Knowledge;
   readonly assets: AssetBook;
   readonly certificates: CertificateBook;
+  readonly models: Models;
 }
 
 /** The agents of this home. */
@@ -80,10 +84,19 @@ export interface AgentKeeper {
   readonly offersFor: (request: OfferRequest) => Promise<readonly Signed[]>;
   /** Names of hosted agents that answer from a vault. */
   usedBy(vault: string): readonly string[];
+  /** Names of hosted agents whose manifest says `backend: {kind: llama}` with a model, or an adapter, that `is`. */
+  answeringWith(is: (model: string) => boolean): readonly string[];
+  /** Hosted agents that mark what they say: what with, and by which key. */
+  marking(): Promise<readonly MarkingAgent[]>;
   /** What a peer and a key get of the agents here. */
   limitsOf(peerId: string, caller: PublicKey): CallerLimits;
   /** Refuses new calls and waits for the running ones. */
   drain(): Promise<void>;
+}
+
+/** A hosted agent that marks what it says. */
+export interface MarkingAgent extends MarkKey {
+  readonly model: string;
 }
 
 /** Most agents of one home. */
@@ -247,6 +260,22 @@ class HomeAgents implements AgentKeeper {
       .map(({ manifest }) => manifest.name);
   }
 
+  answeringWith(is: (model: string) => boolean): readonly string[] {
+    return [...this.#running.values()]
+      .filter(({ manifest: { backend } }) => backend.kind === 'llama' && filesOf(backend).some(is))
+      .map(({ manifest }) => manifest.name);
+  }
+
+  async marking(): Promise<readonly MarkingAgent[]> {
+    const found: MarkingAgent[] = [];
+    for (const { manifest } of this.#running.values()) {
+      const { name, backend } = manifest;
+      if (backend.kind !== 'llama' || !backend.watermark) continue;
+      found.push({ name, model: backend.model, key: await this.#parts.keys.agentMark(name) });
+    }
+    return found;
+  }
+
   async drain(): Promise<void> {
     const { drainMs } = this.#parts.config.daemon;
     const drained = Promise.all([this.#host.drain(drainMs), this.#ownHost.drain(drainMs)]);
@@ -265,7 +294,7 @@ class HomeAgents implements AgentKeeper {
     const hash = manifestHash(manifest);
     const commitment = { scheme: 'sahara-manifest-1', root: hash, sizeBytes: 0 };
     const asset = await assets.agent(name, { commitment, ...manifest.asset }, { signal });
-    const answering = answeringOf(manifest, { ...this.#parts, vaults, asset });
+    const answering = await answeringOf(manifest, { ...this.#parts, vaults, asset }, { signal });
     const parts: AgentParts = {
       manifest,
       signer: await keys.agent(name),

@@ -1,5 +1,6 @@
 /** What answers for an agent of this home, by its manifest: passages of its vaults, a model, or other agents. */
 import { createVaultAnswerer } from '../agent/answerer.ts';
+import type { AgentAssets } from '../agent/attribution/shares.ts';
 import type { Backend } from '../agent/backends/backend.ts';
 import { createExtractiveBackend } from '../agent/backends/extractive.ts';
 import { createOpenAiBackend } from '../agent/backends/openai.ts';
@@ -10,8 +11,10 @@ import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { ModelInfo } from '../protocol/card.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
-import type { Corpus } from '../vault/search/search.ts';
+import type { Vault } from '../vault/vault.ts';
 import type { Ground } from './core.ts';
+import type { Models } from './models.ts';
+import { withAccess } from './vault-access.ts';
 
 /** An answerer with what stands behind it. */
 export interface Answering {
@@ -22,13 +25,18 @@ export interface Answering {
 
 /** What an agent answers from. */
 export interface AnsweringParts extends Pick<Ground, 'clock' | 'environment'> {
-  readonly vaults: readonly Corpus[];
+  readonly models: Models;
+  readonly vaults: readonly Vault[];
   /** The agent's own asset. */
   readonly asset: Uint8Array;
 }
 
 /** What answers for the agent of `manifest`. Throws `token-missing`. */
-export function answeringOf(manifest: Manifest, parts: AnsweringParts): Answering {
+export async function answeringOf(
+  manifest: Manifest,
+  parts: AnsweringParts,
+  options: { readonly signal: AbortSignal },
+): Promise<Answering> {
   const { asset, vaults } = parts;
   if (manifest.backend.kind === 'delegate') {
     const model = {
@@ -39,22 +47,37 @@ export function answeringOf(manifest: Manifest, parts: AnsweringParts): Answerin
     const answerer = createDelegateAnswerer({ delegates: manifest.backend.ask, asset });
     return { answerer, model, close: async () => {} };
   }
-  const backend = backendOf(manifest.backend, parts);
-  const answerer = createVaultAnswerer(
-    { backend, vaults },
-    {
-      split: manifest.split,
-      assets: { agent: asset },
-      ...(manifest.prompt !== undefined && { prompt: manifest.prompt }),
-    },
+  const backend = await backendOf({ name: manifest.name, backend: manifest.backend }, parts, options);
+  const answerer = withAccess(
+    createVaultAnswerer(
+      { backend, vaults },
+      {
+        split: manifest.split,
+        assets: assetsOf(manifest, asset),
+          ...(manifest.prompt !== undefined && { prompt: manifest.prompt }),
+      },
+    ),
+    { vaults, agent: manifest.name, clock: parts.clock },
   );
   return { answerer, model: backend.model, close: () => backend.close() };
 }
 
-function backendOf(
-  backend: Exclude<Manifest['backend'], { kind: 'delegate' }>,
-  { clock, environment }: AnsweringParts,
-): Backend {
+/** The assets that earn: with a model on this machine those that its manifest names too. */
+function assetsOf({ backend }: Manifest, agent: Uint8Array): AgentAssets {
+  if (backend.kind !== 'llama') return { agent };
+  const adapters = backend.adapters.flatMap(({ asset, part }) =>
+    asset === undefined ? [] : [{ asset, ppm: part }],
+  );
+  return { agent, adapters, ...(backend.asset !== undefined && { model: backend.asset }) };
+}
+
+async function backendOf(
+  of: { readonly name: string; readonly backend: Exclude<Manifest['backend'], { kind: 'delegate' }> },
+  { clock, environment, models }: AnsweringParts,
+  options: { readonly signal: AbortSignal },
+): Promise<Backend> {
+  const { name, backend } = of;
+  if (backend.kind === 'llama') return models.backend({ agent: name, wish: backend }, options);
   if (backend.kind === 'extractive') {
     const { sentencesMax, supportMin } = backend;
     return createExtractiveBackend({ sentencesMax, supportMin });

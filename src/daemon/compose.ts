@@ -35,6 +35,7 @@ import { explorerHandlers } from './handlers/explorer.ts';
 import { identityHandlers } from './handlers/identity.ts';
 import { ledgerHandlers } from './handlers/ledger.ts';
 import { lineageHandlers } from './handlers/lineage.ts';
+import { modelHandlers } from './handlers/model.ts';
 import { moneyHandlers } from './handlers/money.ts';
 import { payHandlers } from './handlers/pay.ts';
 import { stakeHandlers } from './handlers/stake.ts';
@@ -47,6 +48,8 @@ import { createKnowledge, type Knowledge } from './knowledge.ts';
 import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { type Listing, startListing, startOffers } from './market.ts';
+import { resolveRegularly } from './lost-calls.ts';
+import { type Models, openModels } from './models.ts';
 import { createPaying } from './paying.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createResuming, type Resuming, resumeHandlers } from './resuming.ts';
@@ -72,6 +75,8 @@ export interface Running extends Core, Listing {
   readonly watchtowers: Watchtowers;
   readonly assets: AssetBook;
   readonly knowledge: Knowledge;
+  /** Models on this machine. */
+  readonly models: Models;
   readonly agents: AgentKeeper;
   readonly offers: Offers;
   readonly callers: Callers;
@@ -103,7 +108,6 @@ export interface Daemon {
   stop(): Promise<void>;
 }
 
-const RESOLVE_EVERY_MS = 5_000;
 const FUNDS_WAIT_MS = 5_000;
 
 /**
@@ -159,9 +163,14 @@ async function startAll(
   const calls = await startCalls(core, life);
   const knowing = await startKnowledge(core, life);
   const certificates = await openCertificateBook({ ...core, store: core.storeOf('certificates') });
+  const models = await life.start(
+    'models',
+    () => openModels(core),
+    (open) => open.close(),
+  );
   const agents = await life.start(
     'agents',
-    () => createAgentKeeper({ ...core, ...calls, ...knowing, certificates }),
+    () => createAgentKeeper({ ...core, ...calls, ...knowing, certificates, models }),
     (keeper) => keeper.drain(),
   );
   await life.start(
@@ -189,6 +198,7 @@ async function startAll(
     ...core,
     ...calls,
     ...knowing,
+    models,
     agents,
     offers,
     callers,
@@ -294,30 +304,6 @@ async function startCalls(
   return { ...listing, records, openCalls, quota, paymentPeers, knownNames, payer, settlements, disputes };
 }
 
-/** Asks payees about calls that were cut, until none is left. */
-function resolveRegularly({ clock, log }: Core, payer: PayerBook): () => Promise<void> {
-  const stopping = new AbortController();
-  let round: Promise<void> = Promise.resolve();
-  let cancel = (): void => {};
-  const look = (): void => {
-    round = payer
-      .resolveUnknown({ signal: stopping.signal })
-      .then((left) => {
-        if (left > 0) log.debug('calls with an unknown end', { left });
-      })
-      .catch((error: unknown) => log.debug('calls not resolved', { code: asSaharaError(error).code }))
-      .finally(() => {
-        if (!stopping.signal.aborted) cancel = clock.after(RESOLVE_EVERY_MS, look);
-      });
-  };
-  cancel = clock.after(1_000, look);
-  return async () => {
-    stopping.abort();
-    cancel();
-    await round;
-  };
-}
-
 async function startKnowledge(core: Core, life: Lifecycle): Promise<Pick<Running, 'assets' | 'knowledge'>> {
   const { ledger, wallet, network, storeOf } = core;
   const assets = createAssetBook({
@@ -376,6 +362,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...identityHandlers(running),
     ...agentHandlers(running, ask),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
+    ...modelHandlers(running),
     ...resumeHandlers(running),
     ask,
     auction: createAuction(running, ask),

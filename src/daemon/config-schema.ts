@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { parseAmount } from '../base/amount.ts';
 import type { LogLevel } from '../base/log.ts';
 import { type CallsConfig, callsSchema } from './config-calls.ts';
+import { type ModelsConfig, modelsSchema } from './config-models.ts';
 
 /** Whose calls a gateway peer carries: nobody's, those of the same operator's peers, or everybody's. */
 export type GatewayAccess = 'off' | 'own' | 'all';
@@ -54,6 +55,7 @@ export interface Config {
     readonly claimMin: string;
   };
   readonly calls: CallsConfig;
+  readonly models: ModelsConfig;
   readonly guide: {
     readonly host: 'auto' | 'always' | 'never';
     readonly price: string;
@@ -239,6 +241,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
     })
     .prefault({}),
   calls: callsSchema,
+  models: modelsSchema,
   guide: z
     .strictObject({
       host: z

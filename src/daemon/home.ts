@@ -32,6 +32,8 @@ export interface Home {
   readonly payeeTail: string;
   /** One folder per vault. */
   readonly vaults: string;
+  /** Model files by their content, and downloads under way. */
+  readonly models: string;
   /** One manifest per hosted agent. */
   readonly agents: string;
   /** One evidence bundle per call made from here. */
@@ -62,6 +64,7 @@ export function homeOf(environment: Readonly<Record<string, string | undefined>>
     headMark: join(root, 'ledger.head'),
     payeeTail: join(root, 'payee.tail'),
     vaults: join(root, 'vaults'),
+    models: join(root, 'models'),
     agents: join(root, 'agents'),
     receipts: join(root, 'receipts'),
     log: join(root, 'daemon.log'),
@@ -81,7 +84,7 @@ function socketOf(root: string): string {
 /** Makes the folders of `home`, 0700. Throws `home-unreadable` with `path` and `reason`. */
 export function prepareHome(home: Home): void {
   ownFolder(home.root);
-  for (const folder of [home.keys, home.vaults, home.agents, home.receipts]) ownFolder(folder);
+  for (const folder of [home.keys, home.vaults, home.models, home.agents, home.receipts]) ownFolder(folder);
   const socketFolder = resolve(home.socket, '..');
   if (socketFolder !== home.root) ownFolder(socketFolder);
 }

@@ -49,7 +49,7 @@ export async function recomputeHere(
   if (vaults === undefined)
     return { steps: [], notRepeated: 'no vault here is, as it is now, what the statement commits to' };
   const manifest = await manifestOf(parts.agents, call);
-  const backend = await backendFor(parts.models, manifest, call);
+  const backend = await backendFor(parts.models, { manifest, call }, options);
   if (backend === undefined)
     return { steps: [], notRepeated: 'what answered is not here, or does not repeat itself' };
   try {
@@ -97,15 +97,14 @@ async function manifestOf(agents: AgentKeeper, { final }: ReadCall): Promise<Man
 /** What answers under the digest that the receipt names, if it repeats itself. */
 async function backendFor(
   models: Models,
-  manifest: Manifest | undefined,
-  { final }: ReadCall,
+  { manifest, call: { final } }: { readonly manifest: Manifest | undefined; readonly call: ReadCall },
+  options: { readonly signal: AbortSignal },
 ): Promise<Backend | undefined> {
   const wish = manifest?.backend;
-  const options = wish?.kind === 'extractive' ? wish : {};
-  const extractive = createExtractiveBackend(options);
+  const extractive = createExtractiveBackend(wish?.kind === 'extractive' ? wish : {});
   if (equalBytes(extractive.model.digest, final.modelDigest)) return extractive;
   if (wish?.kind !== 'llama' || final.seed === undefined || manifest?.tools.length !== 0) return undefined;
-  const model = await models.backend(wish);
+  const model = await models.backend({ agent: manifest.name, wish }, options);
   const same = equalBytes(model.model.digest, final.modelDigest) && model.model.determinism !== 'none';
   if (same) return model;
   await model.close();

@@ -182,7 +182,7 @@ describe('manifests', () => {
     [
       'kind',
       `${MINIMAL}backend: {kind: magic}\n`,
-      { field: 'backend.kind', found: 'magic', allowed: 'one of extractive, openai, delegate' },
+      { field: 'backend.kind', found: 'magic', allowed: 'one of extractive, llama, openai, delegate' },
     ],
     ['wrong kind’s field', `${MINIMAL}backend: {kind: extractive, model: x}\n`, { field: 'backend.model' }],
     [

@@ -1,43 +1,16 @@
 /** What a home knows of a model file: what it is, how large, where from. */
 import { SaharaError } from '../../base/errors.ts';
 import { bool, bytes, oneOf, optional, record, type Schema, text, u32, uint } from '../../protocol/schema.ts';
+import type { GgufFacts, GgufSummary } from '../llama/gguf-check.ts';
 
 /** What a validator found in a file: enough to say what it needs and where it fits. */
-export interface ModelFacts {
-  /** A model that answers, or an adapter that changes one. */
-  readonly kind: 'model' | 'adapter';
-  /** Its family, such as `llama` or `qwen3`. */
-  readonly architecture: string;
-  /** The name that the file gives itself, or empty. */
-  readonly title: string;
-  /** How its weights are stored, such as `Q4_K_M`. */
-  readonly quantisation: string;
-  /** Bytes of all tensors. */
-  readonly weightsBytes: number;
-  /** Longest context that it was made for, tokens; 0 for an adapter. */
-  readonly contextMax: number;
-  readonly layers: number;
-  readonly embedding: number;
-  readonly vocabulary: number;
-  /** Bytes of keys and values of one token in all layers, at 16 bits each. */
-  readonly cacheBytesPerToken: number;
-  /** Whether the file says how a conversation is written. */
-  readonly hasTemplate: boolean;
-}
+export type ModelFacts = GgufFacts;
 
-/** What came of looking through a whole file. */
-export interface CheckedModel {
-  /** SHA-256 of the file. */
-  readonly digest: Uint8Array;
-  readonly sizeBytes: number;
-  readonly facts: ModelFacts;
-}
-
-/** Looks through a whole file. Throws `model-invalid` with the reason, `cancelled`. */
-export type ModelCheck = (path: string, options: { readonly signal: AbortSignal }) => Promise<CheckedModel>;
+/** Looks through a whole file. Throws `model-invalid` with the reason, `file-missing`, `cancelled`. */
+export type ModelCheck = (path: string, options: { readonly signal: AbortSignal }) => Promise<GgufSummary>;
 
 /** A model of a home. */
-export interface StoredModel extends CheckedModel {
+export interface StoredModel extends GgufSummary {
   readonly name: string;
   /** The file or address that it came from. */
   readonly source: string;
@@ -47,9 +20,11 @@ export interface StoredModel extends CheckedModel {
 const modelFacts: Schema<ModelFacts> = record('model-facts', {
   kind: oneOf('model', 'adapter'),
   architecture: text(64),
-  title: text(256),
+  // At most 256 characters.
+  title: text(1024),
   quantisation: text(32),
   weightsBytes: uint(),
+  parameters: uint(),
   contextMax: u32,
   layers: u32,
   embedding: u32,

@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { ASSET_INPUTS, type AssetMethods } from './methods-asset.ts';
 import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
+import { MODEL_INPUTS, type ModelMethods, type ModelStreams } from './methods-model.ts';
 import { PAY_INPUTS, type PayMethods } from './methods-pay.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
 import { VOUCHER_KEY_INPUTS, type VoucherKeyMethods } from './methods-voucher-key.ts';
@@ -159,6 +160,10 @@ export interface UnaryMethods
     output: readonly TransactionRow[];
   };
   'ledger.verify': { input: Empty; output: LedgerVerdict };
+  'model.list': ModelMethods['model.list'];
+  'model.info': ModelMethods['model.info'];
+  'model.remove': ModelMethods['model.remove'];
+  whosaid: ModelMethods['whosaid'];
   pay: PayMethods['pay'];
   fees: StakeMethods['fees'];
   'stake.show': StakeMethods['stake.show'];
@@ -177,6 +182,8 @@ export interface StreamMethods {
   ask: { input: AskInput; output: AskEvent };
   auction: { input: AuctionInput; output: AskEvent };
   resume: { input: ResumeInput; output: AskEvent };
+  'model.add': ModelStreams['model.add'];
+  'model.pull': ModelStreams['model.pull'];
   'agent.test': { input: AgentTestInput; output: AgentTestEvent };
   'vault.add': {
     input: {
@@ -274,6 +281,12 @@ export const ADMIN_METHODS: MethodTable = {
   'ledger.accounts': unary(z.strictObject({ did: name.optional() })),
   'ledger.transactions': unary(z.strictObject({ limit })),
   'ledger.verify': unary(nothing),
+  'model.list': unary(MODEL_INPUTS['model.list']),
+  'model.info': unary(MODEL_INPUTS['model.info']),
+  'model.remove': unary(MODEL_INPUTS['model.remove']),
+  whosaid: unary(MODEL_INPUTS.whosaid),
+  'model.add': stream(MODEL_INPUTS['model.add']),
+  'model.pull': stream(MODEL_INPUTS['model.pull']),
   pay: unary(PAY_INPUTS.pay),
   fees: unary(STAKE_INPUTS.fees),
   'stake.show': unary(STAKE_INPUTS['stake.show']),

@@ -11,6 +11,7 @@ const model: ModelFacts = {
   title: '8B',
   quantisation: 'Q4_K',
   weightsBytes: 4_900_000_000,
+  parameters: 8_030_000_000,
   contextMax: 131_072,
   layers: 32,
   embedding: 4096,

@@ -28,6 +28,7 @@ const check: ModelCheck = async (path) => {
     title: 'Test',
     quantisation: 'F16',
     weightsBytes: file.length,
+    parameters: 1_000,
     contextMax: 2048,
     layers: 2,
     embedding: 64,
