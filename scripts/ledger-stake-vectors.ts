@@ -20,16 +20,8 @@ import {
   unbond,
   undelegate,
 } from '../test/ledger/stake-support.ts';
-import {
-  alice,
-  bob,
-  carol,
-  person,
-  sequencer,
-  signAction,
-  suite,
-  testGenesis,
-} from '../test/ledger/support.ts';
+import { alice, bob, carol, person, sequencer, suite, testGenesis } from '../test/ledger/support.ts';
+import { tellBlocks } from './vectors/blocks.ts';
 
 /** Everything that `stake.json` holds. */
 export async function stakeVectors(): Promise<unknown> {
@@ -166,29 +158,7 @@ async function chain(): Promise<unknown> {
   const ledger = await StakeBench.create();
   const { bench } = ledger;
   const genesisRoot = toHex(bench.chain.head().stateRoot);
-  const blocks: unknown[] = [];
-  const block = async (...steps: readonly (readonly [Signer, Action])[]): Promise<void> => {
-    const ahead = new Map<Signer, number>();
-    const messages = steps.map(([who, action]) => {
-      const count = ahead.get(who) ?? 0;
-      ahead.set(who, count + 1);
-      return signAction(bench.network, who, bench.nonce(who) + count, action, { feeMax: FEE });
-    });
-    await bench.block(messages);
-    const made = bench.last;
-    if (made === undefined) throw new Error('no block');
-    blocks.push({
-      wire: toHex(made.wire),
-      headerHash: toHex(made.headerHash),
-      transactionIds: made.transactions.map(({ id }) => toHex(id)),
-      results: made.results.map(({ code, moved }) => [code, String(moved)]),
-      changes: made.changes.map(({ key: name, value }) => [
-        toHex(name),
-        value === undefined ? null : toHex(value),
-      ]),
-      stateRoot: toHex(made.header.stateRoot),
-    });
-  };
+  const { blocks, make: block } = tellBlocks(bench, FEE);
   const until = async (height: number): Promise<void> => {
     while (ledger.height < height) await block();
   };

@@ -14,10 +14,11 @@ import { stateProof } from '../src/protocol/state-proof.ts';
 import type { Signer } from '../src/protocol/suite.ts';
 import { type Action, assetId, channelId } from '../src/protocol/transaction.ts';
 import { type PathAsset, type PathStep, playPaths } from '../test/ledger/path-world.ts';
-import { alice, Bench, bob, carol, claimOf, signAction, suite, testGenesis } from '../test/ledger/support.ts';
+import { alice, Bench, bob, carol, claimOf, suite, testGenesis } from '../test/ledger/support.ts';
 import { channelStory, evidenceVectors } from './ledger-channel-vectors.ts';
 import { identityVectors } from './ledger-identity-vectors.ts';
 import { stakeVectors } from './ledger-stake-vectors.ts';
+import { tellBlocks } from './vectors/blocks.ts';
 
 async function stateTree(): Promise<unknown> {
   const cases = [];
@@ -174,26 +175,7 @@ async function chain(): Promise<unknown> {
   });
   const bench = await Bench.create(genesis);
   const { network } = bench;
-  const blocks: unknown[] = [];
-  const run = async (...steps: readonly (readonly [Signer, Action])[]): Promise<void> => {
-    const ahead = new Map<Signer, number>();
-    const messages = steps.map(([who, action]) => {
-      const nonce = bench.nonce(who) + (ahead.get(who) ?? 0);
-      ahead.set(who, (ahead.get(who) ?? 0) + 1);
-      return signAction(network, who, nonce, action, { feeMax: 2n });
-    });
-    await bench.block(messages);
-    const made = bench.last;
-    if (made === undefined) throw new Error('no block');
-    blocks.push({
-      wire: toHex(made.wire),
-      headerHash: toHex(made.headerHash),
-      transactionIds: made.transactions.map(({ id }) => toHex(id)),
-      results: made.results.map(({ code, moved }) => [code, String(moved)]),
-      changes: made.changes.map(({ key, value }) => [toHex(key), value === undefined ? null : toHex(value)]),
-      stateRoot: toHex(made.header.stateRoot),
-    });
-  };
+  const { blocks, make: run } = tellBlocks(bench, 2n);
   const give = (to: Signer, amount: bigint): Action => ({
     type: 'transfer',
     to: to.publicKey,

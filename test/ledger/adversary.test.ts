@@ -3,10 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { COUNTER_MAX } from '../../src/ledger/limits.ts';
 import { atStake, bondOf } from '../../src/ledger/stake.ts';
 import { contradictionOf } from '../../src/protocol/evidence-build.ts';
-import type { LicenceTerms } from '../../src/protocol/licence.ts';
+import { LICENCE_PRESETS } from '../../src/protocol/licence.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import type { Action, RegisterAssetAction } from '../../src/protocol/transaction.ts';
 import { assetId, channelId } from '../../src/protocol/transaction.ts';
+import { datasetOf } from './asset-support.ts';
 import { register, rotate } from './identity-support.ts';
 import { chargeOf, countedFor, type LanePlace, laneClaim, voucherOf } from './lane.ts';
 import { bond, delegate, FEE, header, RULES, StakeBench } from './stake-support.ts';
@@ -32,30 +33,13 @@ function wealthy(): Promise<Bench> {
   return Bench.create(testGenesis({ accounts, faucet: undefined }));
 }
 
-const asset = (parents: readonly Uint8Array[], changes: Partial<RegisterAssetAction> = {}): Action => ({
-  type: 'register-asset',
-  kind: 'dataset',
-  name: 'grain store',
-  owners: [{ owner: alice.publicKey, ppm: 1_000_000 }],
-  parents: parents.map((parent) => ({ asset: parent, relation: 'retrieves-from', ppm: 1_000_000 })),
-  commitment: { scheme: 'sahara-chunks-1', root: new Uint8Array(32), sizeBytes: 1 },
-  licence: '',
-  terms: undefined,
-  replaces: undefined,
-  bounty: 0,
-  ...changes,
-});
+const asset = (parents: readonly Uint8Array[], changes: Partial<RegisterAssetAction> = {}): Action =>
+  datasetOf(alice, {
+    parents: parents.map((parent) => ({ asset: parent, relation: 'retrieves-from', ppm: 1_000_000 })),
+    ...changes,
+  });
 
-const TERMS: LicenceTerms = {
-  commercial: true,
-  derivatives: 'yes',
-  revenueShare: 0,
-  attribution: false,
-  territories: [],
-  ceiling: undefined,
-  expiresAt: undefined,
-  grant: undefined,
-};
+const TERMS = LICENCE_PRESETS.open;
 
 describe('sums that run over what a record can hold', () => {
   test('LEDGER-16: money that goes round through one channel stops before its deposit runs over', async () => {

@@ -1,6 +1,7 @@
 /** Lineages that receive and are collected along paths, on a real chain; for the vectors of LEDGER-88 and their test. */
 import type { Signer } from '../../src/protocol/suite.ts';
 import { assetId } from '../../src/protocol/transaction.ts';
+import { datasetOf } from './asset-support.ts';
 import { alice, Bench, bob, carol, person, START, suite, testGenesis } from './support.ts';
 
 /** An asset of a story; parents are numbers of earlier assets, owners of people. */
@@ -37,22 +38,13 @@ export async function playPaths(
   const keyOf = (i: number): Uint8Array => (PEOPLE[i] ?? alice).publicKey;
   const ids: Uint8Array[] = [];
   for (const { parents, owners, bountyPpm } of assets) {
-    const action = {
-      type: 'register-asset',
+    const action = datasetOf(alice, {
       kind: 'model',
       name: `asset ${ids.length}`,
       owners: owners.map(([i, ppm]) => ({ owner: keyOf(i), ppm })),
-      parents: parents.map(([i, ppm]) => ({
-        asset: ids[i] ?? expectKnown(i),
-        relation: 'trained-on' as const,
-        ppm,
-      })),
-      commitment: { scheme: 'sahara-chunks-1', root: new Uint8Array(32), sizeBytes: 1 },
-      licence: '',
-      terms: undefined,
-      replaces: undefined,
+      parents: parents.map(([i, ppm]) => ({ asset: ids[i] ?? expectKnown(i), relation: 'trained-on', ppm })),
       bounty: bountyPpm,
-    } as const;
+    });
     const { nonce } = bench.queries.account(alice.publicKey);
     await demand(bench.run(alice, action));
     ids.push(assetId(suite, bench.network, alice.publicKey, nonce));

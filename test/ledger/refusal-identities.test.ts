@@ -3,7 +3,8 @@ import { beforeAll, test } from 'vitest';
 import type { Hash } from '../../src/protocol/ids.ts';
 import { LICENCE_PRESETS, type LicenceTerms } from '../../src/protocol/licence.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
-import { assetId, type RegisterAssetAction } from '../../src/protocol/transaction.ts';
+import { assetId } from '../../src/protocol/transaction.ts';
+import { datasetOf } from './asset-support.ts';
 import { finish, guardedBy, recover, register, rotate, runAs, waitUntil } from './identity-support.ts';
 import { type Case, holdsFor } from './refusal-support.ts';
 import { alice, Bench, bob, carol, person, suite, testGenesis } from './support.ts';
@@ -26,22 +27,9 @@ let replaced: Hash;
 
 async function registerAsset(terms: LicenceTerms, replaces?: Hash): Promise<Hash> {
   const id = assetId(suite, bench.network, alice.publicKey, bench.nonce(alice));
-  await bench.run(alice, { ...ASSET, terms, replaces });
+  await bench.run(alice, datasetOf(alice, { terms, replaces }));
   return id;
 }
-
-const ASSET: RegisterAssetAction = {
-  type: 'register-asset',
-  kind: 'dataset',
-  name: 'sound',
-  owners: [{ owner: alice.publicKey, ppm: 1_000_000 }],
-  parents: [],
-  commitment: { scheme: 'sahara-chunks-1', root: NOWHERE, sizeBytes: 1 },
-  licence: '',
-  terms: undefined,
-  replaces: undefined,
-  bounty: 0,
-};
 
 const spend = (who: Signer): Promise<unknown> =>
   bench.run(who, { type: 'revoke-certificate', serial: SERIAL });
@@ -210,6 +198,6 @@ test('LEDGER-11 LEDGER-85: register-asset as the next version of another', () =>
       ],
       [['not-registrant', { by: carol }]],
     ],
-    make: ({ by, replaces }) => [by, { ...ASSET, replaces }],
+    make: ({ by, replaces }) => [by, datasetOf(alice, { replaces })],
   });
 });

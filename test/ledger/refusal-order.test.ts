@@ -6,7 +6,8 @@ import { LICENCE_PRESETS } from '../../src/protocol/licence.ts';
 import { release } from '../../src/protocol/payment.ts';
 import { signOne } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
-import { type Action, channelId, type RegisterAssetAction } from '../../src/protocol/transaction.ts';
+import { type Action, channelId } from '../../src/protocol/transaction.ts';
+import { datasetOf } from './asset-support.ts';
 import { guardedBy, register } from './identity-support.ts';
 import { chargeOf, countedFor, type LanePlace } from './lane.ts';
 import { type Case, choices, holdsFor, placeOf } from './refusal-support.ts';
@@ -57,18 +58,7 @@ test('LEDGER-11 LEDGER-15: open-channel', () =>
   }));
 
 test('LEDGER-11 LEDGER-14: register-asset', () => {
-  const sound: RegisterAssetAction = {
-    type: 'register-asset',
-    kind: 'dataset',
-    name: 'sound',
-    owners: [{ owner: alice.publicKey, ppm: 1_000_000 }],
-    parents: [],
-    commitment: { scheme: 'sahara-chunks-1', root: NOWHERE, sizeBytes: 1 },
-    licence: '',
-    terms: undefined,
-    replaces: undefined,
-    bounty: 0,
-  };
+  const sound = datasetOf(alice);
   const parent = { asset: NOWHERE, relation: 'retrieves-from', ppm: 1 } as const;
   const unsound = { ...LICENCE_PRESETS.open, territories: ['de'] };
   return holds({
