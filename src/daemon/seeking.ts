@@ -65,7 +65,7 @@ export async function* seek(question: Question): AsyncGenerator<AskEvent, Sought
       yield* teller.tell(next.value);
     }
   } finally {
-    // Who leaves early stops the agent.
+    // Who leaves early stops the agent. A generator that is closed has no result, though its type asks for one.
     await sought.return(undefined as never);
   }
 }
