@@ -14,6 +14,7 @@ import { stateAttribution } from './attribution/statement.ts';
 import { attributeWritten } from './attribution/written.ts';
 import { type AnswerCitation, type Backend, isAsked, requestParts } from './backends/backend.ts';
 import type { Answerer, AnswerJob, AnswerPart, AnswerRun, AnswerShares } from './ports.ts';
+import type { ToolKit } from './tools/toolkit.ts';
 
 /** Parts of an answerer. */
 export interface VaultAnswererParts {
@@ -29,6 +30,8 @@ export interface VaultAnswererOptions {
   readonly assets: AgentAssets;
   /** The operator's instructions to a model. Default none. */
   readonly prompt?: string;
+  /** What a model may use while it answers. Default nothing. */
+  readonly tools?: ToolKit;
   /** Passages given to the backend. Default 8. */
   readonly passagesMax?: number;
 }
@@ -89,7 +92,7 @@ class VaultRun implements AnswerRun {
   }
 
   async *#answer(): AsyncGenerator<AnswerPart> {
-    const { backend, vaults, prompt, passagesMax = 8, job, signal } = this.#run;
+    const { backend, vaults, prompt, tools, passagesMax = 8, job, signal } = this.#run;
     const { question, context, seed } = job.request;
     const asked = context.filter(({ role }) => role === 'user').map(({ text }) => text);
     this.#found = await searchVaults(vaults, { question, context: asked, limit: passagesMax });
@@ -102,6 +105,7 @@ class VaultRun implements AnswerRun {
       unitsMax: job.outputUnitsMax,
       ...(seed !== undefined && { seed }),
       ...(prompt !== undefined && { prompt }),
+      ...(tools && { tools: await tools.open(job.calls, { signal }) }),
     };
     // A quoted sentence waits for its citation, so that both leave in one delta; a model's words never wait.
     const holds = backend.kind === 'extractive';

@@ -23,7 +23,9 @@ import {
   readList,
   readShare,
   readText,
+  readUrl,
   readWord,
+  required,
 } from './manifest-reader.ts';
 
 /** How an agent's answers are made. */
@@ -111,11 +113,6 @@ export function readBackend(place: Place): ManifestBackend {
   return kind === 'openai' ? readOpenAi(place) : readDelegates(place);
 }
 
-function required(place: Place, name: string, found: Place | undefined, allowed: string): Place {
-  if (found === undefined) throw invalid({ ...place, field: `${place.field}.${name}` }, allowed, 'nothing');
-  return found;
-}
-
 function readExtractive(place: Place): ManifestBackend {
   const of = fields(place, ['kind', 'sentencesMax', 'supportMin']);
   return {
@@ -131,7 +128,7 @@ function readOpenAi(place: Place): ManifestBackend {
   const of = fields(place, ['kind', 'endpoint', 'model', 'keyVariable', 'seeded', 'contextUnitsMax']);
   return {
     kind: 'openai',
-    endpoint: readEndpoint(required(place, 'endpoint', of('endpoint'), 'the base URL of an endpoint')),
+    endpoint: readUrl(required(place, 'endpoint', of('endpoint'), 'the base URL of an endpoint')),
     model: readText(required(place, 'model', of('model'), "the model's name at the endpoint"), { max: 128 }),
     keyVariable: given(of('keyVariable'), readVariable),
     seeded: given(of('seeded'), readBoolean) ?? false,
@@ -157,15 +154,6 @@ function readDelegate(place: Place): Delegate {
     skill: given(of('skill'), (at) => readText(at, { max: 64 })),
     budget: given(of('budget'), readShare) ?? 0,
   };
-}
-
-function readEndpoint(place: Place): string {
-  const url = readText(place, { max: 512 });
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const plain = parsed !== undefined && parsed.username === '' && parsed.password === '';
-  if (!plain || !/^https?:$/.test(parsed.protocol))
-    throw invalid(place, 'an http or https URL without a password');
-  return url;
 }
 
 function readVariable(place: Place): string {

@@ -114,6 +114,27 @@ export function required(place: Place, name: string, found: Place | undefined, a
   return found;
 }
 
+/** An http or https URL without a password, at most 512 bytes. */
+export function readUrl(place: Place): string {
+  const url = readText(place, { max: 512 });
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const plain = parsed !== undefined && parsed.username === '' && parsed.password === '';
+  if (!plain || !/^https?:$/.test(parsed.protocol))
+    throw invalid(place, 'an http or https URL without a password');
+  return url;
+}
+
+/** A mapping of anything that JSON can say, at most `bytesMax` bytes of it. */
+export function readObject(place: Place, bytesMax: number): Readonly<Record<string, unknown>> {
+  const allowed = `a mapping of at most ${bytesMax} bytes`;
+  if (!isMap(place.node)) throw invalid(place, allowed);
+  const numbers = (_: string, value: unknown): unknown => (typeof value === 'bigint' ? Number(value) : value);
+  const json = JSON.stringify(place.node.toJSON(), numbers);
+  const sizeBytes = utf8(json).length;
+  if (sizeBytes > bytesMax) throw invalid(place, allowed, `${sizeBytes} bytes`);
+  return JSON.parse(json);
+}
+
 /** A whole number from `min` to `max`. */
 export function readInteger(place: Place, bounds: { readonly min: number; readonly max: number }): number {
   const value = isScalar(place.node) ? place.node.value : undefined;

@@ -3,12 +3,14 @@
  * out of YAML; its hash (in the card and in every receipt) is over the parsed values in canonical encoding, so
  * comments, order and spelling of amounts do not change it.
  */
+
+import canonicalize from 'canonicalize';
 import { fromHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { PriceSchedule, Skill } from '../protocol/card.ts';
 import { type PublicKey, publicKeyOf } from '../protocol/ids.ts';
 import { CALL_DEADLINE_MS_MAX, PPM, QUESTION_BYTES_MAX } from '../protocol/limits.ts';
-import { bytes, grains, list, oneOf, optional, record, text, u32 } from '../protocol/schema.ts';
+import { bytes, grains, later, list, oneOf, optional, record, text, u32 } from '../protocol/schema.ts';
 import { domainSha256 } from '../vault/hash.ts';
 import { CORPORA_MAX } from '../vault/limits.ts';
 import type { RevenueSplit } from './attribution/shares.ts';
@@ -28,6 +30,7 @@ import {
   readYaml,
 } from './manifest-reader.ts';
 import { type ManifestTest, readTests } from './manifest-tests.ts';
+import { type ManifestTool, readTools, TOOL_BYTES_MAX, TOOL_ENTRIES_MAX } from './manifest-tools.ts';
 
 /** A parsed manifest; every field is filled. */
 export interface Manifest {
@@ -41,6 +44,8 @@ export interface Manifest {
   readonly skills: readonly Skill[];
   /** Default extractive. */
   readonly backend: ManifestBackend;
+  /** What a model may use while it answers. Default none. */
+  readonly tools: readonly ManifestTool[];
   /** Names of the vaults that it answers from, at most 16; an extractive agent needs one. */
   readonly vaults: readonly string[];
   /** Instructions to the model. Default none; an extractive agent takes none. */
@@ -78,6 +83,7 @@ export const MANIFEST_DEFAULTS: Omit<Manifest, 'name'> = {
   languages: ['en'],
   skills: [{ name: 'answer', description: 'Answers questions from its documents.', examples: [] }],
   backend: { kind: 'extractive', ...EXTRACTIVE_DEFAULTS },
+  tools: [],
   vaults: [],
   prompt: undefined,
   price: { perCall: 0n, perInputUnit: 0n, perOutputUnit: 0n },
@@ -119,10 +125,13 @@ const manifestRecord = record('manifest', {
   refusedTopics: list(text(128), TOPICS_MAX),
   split: record('split', { knowledge: u32, operator: u32, model: u32, prompt: u32 }),
   licence: text(128),
+  // Each as JSON in the form of RFC 8785.
+  tools: later(list(text(TOOL_BYTES_MAX), TOOL_ENTRIES_MAX)),
 });
 
 /** SHA-256 of a manifest in canonical encoding, under `sahara/1/manifest`. */
 export function manifestHash(manifest: Manifest): Uint8Array {
+  const { tools } = manifest;
   const { kind, ...backend } = manifest.backend;
   const { callers, refusedTopics } = manifest.policy;
   const encoded = manifestRecord.encode({
@@ -132,6 +141,7 @@ export function manifestHash(manifest: Manifest): Uint8Array {
     access: callers === 'everyone' ? 'everyone' : 'licence' in callers ? 'licensed' : 'listed',
     callers: callers === 'everyone' ? [] : 'licence' in callers ? [callers.licence] : callers,
     refusedTopics,
+    tools: tools.length === 0 ? undefined : tools.map((tool) => canonicalize(tool) ?? ''),
   });
   return domainSha256('sahara/1/manifest', encoded);
 }
@@ -161,6 +171,7 @@ export function parseManifest(source: string, options: { readonly file: string }
     'licence',
     'asset',
     'tests',
+    'tools',
   ]);
   const name = of('name');
   if (name === undefined) throw invalid({ ...top, field: 'name' }, 'a text of 1 to 64 bytes', 'nothing');
@@ -172,6 +183,7 @@ export function parseManifest(source: string, options: { readonly file: string }
     languages: given(of('languages'), (at) => readList(at, 32, readLanguage)) ?? MANIFEST_DEFAULTS.languages,
     skills: given(of('skills'), (at) => readList(at, 16, readSkill)) ?? MANIFEST_DEFAULTS.skills,
     backend: given(of('backend'), readBackend) ?? MANIFEST_DEFAULTS.backend,
+    tools: given(of('tools'), readTools) ?? MANIFEST_DEFAULTS.tools,
     vaults: given(of('vaults'), (at) => readList(at, CORPORA_MAX, readVault)) ?? MANIFEST_DEFAULTS.vaults,
     prompt: given(of('prompt'), (at) => readText(at, { max: PROMPT_BYTES_MAX })),
     price: price?.schedule ?? MANIFEST_DEFAULTS.price,
@@ -183,14 +195,15 @@ export function parseManifest(source: string, options: { readonly file: string }
     asset: given(of('asset'), readAsset) ?? MANIFEST_DEFAULTS.asset,
     tests: given(of('tests'), readTests) ?? MANIFEST_DEFAULTS.tests,
   };
-  checkBackend(manifest, { vaults: of('vaults') ?? { ...top, field: 'vaults' }, prompt: of('prompt') });
+  const vaults = of('vaults') ?? { ...top, field: 'vaults' };
+  checkBackend(manifest, { vaults, prompt: of('prompt'), tools: of('tools') });
   return manifest;
 }
 
 /** What a backend must have and what it has no use for. */
 function checkBackend(
   { backend, vaults }: Manifest,
-  places: { readonly vaults: Place; readonly prompt: Place | undefined },
+  places: { readonly vaults: Place; readonly prompt: Place | undefined; readonly tools: Place | undefined },
 ): void {
   if (backend.kind === 'openai' || backend.kind === 'llama') return;
   const extractive = backend.kind === 'extractive';
@@ -200,10 +213,9 @@ function checkBackend(
   if (!extractive && vaults.length > 0) {
     throw invalid(places.vaults, 'no vault: a delegating agent has what others say', `${vaults.length}`);
   }
-  if (places.prompt !== undefined) {
-    const why = extractive ? 'an extractive agent only quotes' : 'a delegating agent has no model';
-    throw invalid(places.prompt, `no prompt: ${why}`, 'a prompt');
-  }
+  const why = extractive ? 'an extractive agent only quotes' : 'a delegating agent has no model';
+  if (places.prompt !== undefined) throw invalid(places.prompt, `no prompt: ${why}`, 'a prompt');
+  if (places.tools !== undefined) throw invalid(places.tools, `no tools: ${why}`, 'tools');
 }
 
 function readLanguage(place: Place): string {

@@ -25,6 +25,11 @@ const decoder = new TextDecoder();
 
 type SourceEvent = Extract<AskEvent, { type: 'source' }>;
 
+/** What a call of an agent costs, in words. */
+export function priceOf({ perCall }: { readonly perCall: string }): string {
+  return perCall === '0' ? 'free' : `${amount(perCall)} a call`;
+}
+
 /** Prints an answer as it comes: the text with numbered citations, then the sources, then what it cost. */
 export class AnswerPrinter {
   readonly #terminal: Terminal;

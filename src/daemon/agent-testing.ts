@@ -2,6 +2,7 @@
 import { type Groundedness, groundednessOf } from '../agent/groundedness.ts';
 import type { Manifest } from '../agent/manifest.ts';
 import type { ManifestTest } from '../agent/manifest-tests.ts';
+import { explainError } from '../base/error-text.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Citation } from '../protocol/call.ts';
 import { fold } from '../vault/text/words.ts';
@@ -44,7 +45,8 @@ export async function* testAgent(
       answer = await answerOf(ask({ agent: did, question: test.ask }, signal));
     } catch (error) {
       if (signal.aborted) throw error;
-      faults.push(asSaharaError(error).message);
+      const { code, facts } = asSaharaError(error);
+      faults.push(explainError({ code, facts }));
     }
     const grounded = answer && groundednessOf({ ...answer, sources: answer.sources.map(({ text }) => text) });
     if (answer && grounded) faults.push(...faultsOf(test, answer, { grounded, groundedMin }));

@@ -7,6 +7,7 @@ import { createOpenAiBackend } from '../agent/backends/openai.ts';
 import { createDelegateAnswerer, DELEGATE_MODEL } from '../agent/delegate.ts';
 import type { Manifest } from '../agent/manifest.ts';
 import type { Answerer } from '../agent/ports.ts';
+import { createToolKit } from '../agent/tools/toolkit.ts';
 import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { ModelInfo } from '../protocol/card.ts';
@@ -48,18 +49,23 @@ export async function answeringOf(
     return { answerer, model, close: async () => {} };
   }
   const backend = await backendOf({ name: manifest.name, backend: manifest.backend }, parts, options);
+  const tools = manifest.tools.length === 0 ? undefined : createToolKit(manifest.tools, parts);
   const answerer = withAccess(
     createVaultAnswerer(
       { backend, vaults },
       {
         split: manifest.split,
         assets: assetsOf(manifest, asset),
-          ...(manifest.prompt !== undefined && { prompt: manifest.prompt }),
+        ...(tools && { tools }),
+        ...(manifest.prompt !== undefined && { prompt: manifest.prompt }),
       },
     ),
     { vaults, agent: manifest.name, clock: parts.clock },
   );
-  return { answerer, model: backend.model, close: () => backend.close() };
+  const close = async (): Promise<void> => {
+    await Promise.all([backend.close(), tools?.close()]);
+  };
+  return { answerer, model: backend.model, close };
 }
 
 /** The assets that earn: with a model on this machine those that its manifest names too. */

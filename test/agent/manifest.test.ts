@@ -85,6 +85,51 @@ describe('manifests', () => {
     }
   });
 
+  test('AGENT-20: what a model may use is read strictly, and is part of the hash', () => {
+    const model = 'name: m\nbackend: {kind: openai, endpoint: "http://127.0.0.1:8080/v1", model: small}\n';
+    const tools = `tools:
+  - { agent: law, about: Knows the law., skill: cite, share: 25 %, budget: 40 % }
+  - { function: order, about: Finds an order., parameters: { type: object, properties: { number: { type: integer, minimum: 1 } } }, run: [find-order, --json] }
+  - { mcp: shop, command: [npx, shop-tools], allow: [stock] }
+  - { mcp: web, url: "https://example.org/mcp" }
+`;
+    expect(parse(`${model}${tools}`).tools).toEqual([
+      {
+        ...{ kind: 'agent', name: 'law', about: 'Knows the law.', agent: 'law' },
+        ...{ skill: 'cite', share: 250_000, budget: 400_000 },
+      },
+      {
+        ...{ kind: 'function', name: 'order', about: 'Finds an order.', run: ['find-order', '--json'] },
+        parameters: { type: 'object', properties: { number: { type: 'integer', minimum: 1 } } },
+      },
+      { kind: 'mcp', name: 'shop', place: { command: ['npx', 'shop-tools'] }, allow: ['stock'] },
+      { kind: 'mcp', name: 'web', place: { url: 'https://example.org/mcp' }, allow: undefined },
+    ]);
+    const hash = (source: string): string => toHex(manifestHash(parse(source)));
+    const variants = ['', tools, tools.replace('25 %', '26 %'), tools.replace('--json', '--xml')];
+    expect(new Set(variants.map((variant) => hash(`${model}${variant}`))).size).toBe(variants.length);
+    for (const [wrong, field] of [
+      ['[{ agent: law }]', 'tools[0].about'],
+      ['[{ agent: law, mcp: law, about: x }]', 'tools[0]'],
+      ['[{ about: x }]', 'tools[0]'],
+      ['[{ function: f, about: x }]', 'tools[0].run'],
+      ['[{ function: "a b", about: x, run: [a] }]', 'tools[0].function'],
+      ['[{ function: f, about: x, run: [] }]', 'tools[0].run'],
+      ['[{ function: f, about: x, run: [a], parameters: { type: string } }]', 'tools[0].parameters'],
+      ['[{ function: f, about: x, run: [a], url: "http://a/" }]', 'tools[0].url'],
+      ['[{ mcp: m }]', 'tools[0]'],
+      ['[{ mcp: m, command: [a], url: "http://a/" }]', 'tools[0]'],
+      ['[{ mcp: m, url: "ftp://a/" }]', 'tools[0].url'],
+      ['[{ function: f, about: x, run: [a] }, { function: f, about: y, run: [b] }]', 'tools'],
+    ] as const) {
+      expect(complaint(`${model}tools: ${wrong}\n`).facts, wrong).toMatchObject({ field });
+    }
+    expect(complaint(`${MINIMAL}tools: [{ function: f, about: x, run: [a] }]\n`).facts).toMatchObject({
+      field: 'tools',
+      allowed: 'no tools: an extractive agent only quotes',
+    });
+  });
+
   test('KNOW-37: every field is read, amounts and shares in either spelling', () => {
     expect(parse(FULL)).toEqual({
       name: 'Guide',
@@ -92,6 +137,7 @@ describe('manifests', () => {
       languages: ['en', 'pt-BR'],
       skills: [{ name: 'answer', description: 'Answers questions.', examples: ['What is a voucher?'] }],
       backend: { kind: 'extractive', sentencesMax: 3, supportMin: 400_000 },
+      tools: [],
       vaults: ['docs', 'faq'],
       prompt: undefined,
       price: { perCall: 2_000_000n, perInputUnit: 100n, perOutputUnit: 250n },

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
 import type { AgentTestEvent } from '../../src/daemon/admin/types-agent.ts';
-import { LOOPBACK, must } from './support.ts';
+import { askWhole, LOOPBACK, must } from './support.ts';
 
 const NOTES = `# Bees
 
@@ -44,6 +44,45 @@ async function tried(...more: readonly string[]): Promise<{ code: number; events
   return { code: code ?? -1, events };
 }
 
+describe('sahara agent create', () => {
+  it('makes a live, priced and tried agent of a folder', async () => {
+    const folder = join(host.home.root, 'documents');
+    const made = await host.sahara([
+      ...['agent', 'create', '--template', 'community-faq', '--name', 'club'],
+      ...['--documents', join(folder, 'bees.md'), '--price', '0.004', '--json'],
+    ]);
+    expect(made.code, made.stderr).toBe(0);
+    const lines = made.stdout.trim().split('\n');
+    const row = JSON.parse(lines.at(-1) ?? '');
+    expect(row).toMatchObject({ name: 'club', perCall: '4000000', vaults: ['club'], failed: 0 });
+    expect(row.examples).toContain('What about Honey?');
+    const { text } = await askWhole(host, { agent: 'club', question: 'Why does honey keep for years?' });
+    expect(text).toContain('it holds little water');
+    const shown = await must(host, 'agent', 'show', 'club');
+    expect(shown).toContain('What about Honey?');
+    expect(shown).toContain('calls: 10');
+  });
+
+  it('says what is missing or wrong before it imports anything', async () => {
+    const refusal = async (...args: readonly string[]): Promise<string> => {
+      const { code, stderr } = await host.sahara(['agent', 'create', ...args]);
+      expect(code).toBe(2);
+      return stderr;
+    };
+    const whole = ['--template', 'code-base', '--name', 'code', '--documents', host.home.root];
+    expect(await refusal('--name', 'code')).toContain('--template, --documents');
+    expect(await refusal('--template', 'code-bas')).toContain('did you mean code-base?');
+    expect(await refusal(...whole, '--price', 'cheap')).toContain('--price');
+    expect(await refusal(...whole, '--free', 'many')).toContain('--free');
+    expect(await refusal(...whole, '--endpoint', 'http://127.0.0.1:1/v1')).toContain('--model');
+    expect(await refusal(...whole.slice(0, 4), '--documents', '/nowhere')).toContain('/nowhere');
+    expect(await refusal(...whole.slice(0, 2), '--name', 'bees', ...whole.slice(4))).toContain(
+      'bees already',
+    );
+    expect((await host.client.call('vault.list', {})).map(({ name }) => name)).not.toContain('code');
+  });
+});
+
 describe('an agent of this peer', () => {
   it('AGENT-11 AGENT-13: is asked what its manifest says, without money', async () => {
     const { code, events } = await tried();
@@ -53,7 +92,7 @@ describe('an agent of this peer', () => {
     expect(events[1]).toMatchObject({ finish: 'nothing-found', passed: true });
     expect(events[2]).toMatchObject({ question: 'Why does honey keep for years?', passed: true });
     const paid = (await host.client.call('receipts', {})).map(({ amount }) => amount);
-    expect(paid).toEqual(['0', '0', '0']);
+    expect(new Set(paid)).toEqual(new Set(['0']));
     expect(await must(host, 'agent', 'test', 'bees')).toContain('3 questions, all as they should be.');
   });
 

@@ -1,6 +1,7 @@
 /** Shared by the tests of whole processes. */
 import { expect } from 'vitest';
 import type { Peer } from '../../scripts/peers.ts';
+import type { AskInput } from '../../src/daemon/admin/methods.ts';
 import type { AskEnd, AskEvent } from '../../src/daemon/admin/types.ts';
 
 /** Flags of a daemon on loopback that nobody finds by chance. */
@@ -28,7 +29,7 @@ export async function eventually<T>(
 /** Asks and gathers the whole answer. */
 export async function askWhole(
   peer: Peer,
-  input: { readonly agent: string; readonly question: string; readonly priceMax?: string },
+  input: AskInput,
 ): Promise<{ readonly events: readonly AskEvent[]; readonly text: string; readonly end: AskEnd }> {
   const events: AskEvent[] = [];
   for await (const event of peer.client.stream('ask', input)) events.push(event);

@@ -4,6 +4,7 @@ import type { Turn } from '../../protocol/call.ts';
 import type { ModelInfo } from '../../protocol/card.ts';
 import type { Chunk } from '../../vault/chunk.ts';
 import type { QueryTerm, SearchHit } from '../../vault/search/search.ts';
+import type { Toolbox } from '../tools/toolbox.ts';
 
 /** What answers a call. Its conformance suite is `test/agent/backend-conforms.ts`. */
 export interface Backend {
@@ -58,6 +59,8 @@ export interface AnswerRequest {
   readonly payer?: string;
   /** Longest wait for a model's turn, milliseconds. Default: for ever. */
   readonly withinMs?: number;
+  /** What a model may use while it answers. */
+  readonly tools?: Toolbox;
 }
 
 /** Offsets are UTF-8 bytes, end excluded: `start` and `end` in the whole answer, the others in the passage's text. */

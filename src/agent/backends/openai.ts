@@ -3,14 +3,19 @@
  * is streamed as it comes; what it cites is checked against the passages; what it was sent as passages is data.
  */
 import OpenAI, { APIConnectionError, APIError, APIUserAbortError } from 'openai';
+import type { ChatCompletionFunctionTool, ChatCompletionMessageParam } from 'openai/resources';
 import { utf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { inputUnits, UnitCounter } from '../../protocol/units.ts';
 import { domainSha256 } from '../../vault/hash.ts';
+import { TOOL_ROUNDS_MAX } from '../tools/limits.ts';
+import type { ToolSpec } from '../tools/tool.ts';
+import type { Toolbox, ToolCall } from '../tools/toolbox.ts';
 import type { AnswerFinish, AnswerPart, AnswerRequest, Backend } from './backend.ts';
 import { ENDPOINT_ANSWER_MAX, ENDPOINT_IDLE_MS, TOKENS_PER_UNIT } from './limits.ts';
 import { MarkFilter } from './marks.ts';
+import { CallCollector } from './openai-calls.ts';
 import { buildPrompt } from './prompt.ts';
 
 /** Options of an endpoint. */
@@ -84,31 +89,44 @@ async function* answer(session: Session, request: AnswerRequest): AsyncGenerator
   const idle = createIdleTimer(session, stop);
   let finish: AnswerFinish | undefined;
   let length = 0;
+  const conversation: ChatCompletionMessageParam[] = [...messages];
   try {
-    const stream = await session.client.chat.completions.create(
-      {
-        model: session.options.model,
-        messages: [...messages],
-        stream: true,
-        max_tokens: request.unitsMax * TOKENS_PER_UNIT,
-        ...(request.seed !== undefined && { seed: request.seed }),
-      },
-      { signal: AbortSignal.any([signal, stop.signal]) },
-    );
-    for await (const chunk of stream) {
-      if (signal.aborted) throw new SaharaError('cancelled');
-      const choice = chunk.choices[0];
-      const text = choice?.delta?.content ?? '';
-      length += text.length;
-      finish = finishOf(choice?.finish_reason) ?? finish;
-      const limited = limit(marks.push(text), output, request.unitsMax);
-      idle.pause();
-      yield* limited.parts;
-      idle.resume();
-      if (limited.full || length > ENDPOINT_ANSWER_MAX) {
-        finish = 'length';
-        break;
+    for (let round = 0; round <= TOOL_ROUNDS_MAX; round++) {
+      const tools = round < TOOL_ROUNDS_MAX && request.tools?.open === true ? request.tools : undefined;
+      const stream = await session.client.chat.completions.create(
+        {
+          model: session.options.model,
+          messages: conversation,
+          stream: true,
+          max_tokens: request.unitsMax * TOKENS_PER_UNIT,
+          ...(request.seed !== undefined && { seed: request.seed }),
+          ...(tools && tools.specs.length > 0 && { tools: tools.specs.map(functionOf) }),
+        },
+        { signal: AbortSignal.any([signal, stop.signal]) },
+      );
+      const calls = new CallCollector();
+      let said = '';
+      finish = undefined;
+      for await (const chunk of stream) {
+        if (signal.aborted) throw new SaharaError('cancelled');
+        const choice = chunk.choices[0];
+        const text = choice?.delta?.content ?? '';
+        said += text;
+        length += text.length + calls.push(choice?.delta?.tool_calls);
+        finish = finishOf(choice?.finish_reason) ?? finish;
+        const limited = limit(marks.push(text), output, request.unitsMax);
+        idle.pause();
+        yield* limited.parts;
+        idle.resume();
+        if (limited.full || length > ENDPOINT_ANSWER_MAX) {
+          finish = 'length';
+          break;
+        }
       }
+      if (finish !== 'done' || tools === undefined || calls.empty) break;
+      idle.pause();
+      conversation.push(...(await usedTools({ tools, calls: calls.whole(), said }, signal)));
+      idle.resume();
     }
     if (finish === undefined) throw failed('the stream ended before the answer did', session);
     const rest = limit(marks.finish(), output, request.unitsMax);
@@ -143,6 +161,31 @@ function limit(
     if (taken < part.text.length) return { parts: kept, full: true };
   }
   return { parts: kept, full: false };
+}
+
+/** Runs what a model called, and tells it the results: data, and untrusted like everything that others wrote. */
+async function usedTools(
+  turn: { readonly tools: Toolbox; readonly calls: readonly ToolCall[]; readonly said: string },
+  signal: AbortSignal,
+): Promise<readonly ChatCompletionMessageParam[]> {
+  const results = await turn.tools.run(turn.calls, { signal });
+  const called = turn.calls.map(({ id, name, arguments: json }) => ({
+    id,
+    type: 'function' as const,
+    function: { name, arguments: json },
+  }));
+  return [
+    { role: 'assistant', content: turn.said === '' ? null : turn.said, tool_calls: called },
+    ...results.map(({ id, text, failed: wrong }) => ({
+      role: 'tool' as const,
+      tool_call_id: id,
+      content: wrong ? `The call failed: ${text}` : text,
+    })),
+  ];
+}
+
+function functionOf({ name, description, parameters }: ToolSpec): ChatCompletionFunctionTool {
+  return { type: 'function', function: { name, description, parameters: { ...parameters } } };
 }
 
 function finishOf(reason: string | null | undefined): AnswerFinish | undefined {

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { formatAmount, parseAmount } from '../../base/amount.ts';
 import { SaharaError } from '../../base/errors.ts';
-import type { HostedAgentRow } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
-import { amount, showTable } from '../show.ts';
+import { priceOf, showTable } from '../show.ts';
 import { shortDid } from '../terminal.ts';
+import { agentCreateCommands } from './agent-create.ts';
 import { agentTrialCommands } from './agent-trial.ts';
 import { agentVersionCommands } from './agent-versions.ts';
 import { tellLedgerKept } from './vault.ts';
@@ -48,6 +48,7 @@ export const agentCommands: CommandGroup = (program, run) => {
     .argument('<name>')
     .addHelpText('after', '\nExample:\n  $ sahara agent remove notes')
     .action(run(remove));
+  agentCreateCommands(agent, run);
   agentTrialCommands(agent, run);
   agentVersionCommands(agent, run);
 };
@@ -90,11 +91,6 @@ function manifestOf(options: AddOptions): string {
     vaults: vault,
     price: { perCall: formatAmount(price), ...(calls > 0 && { freePerCaller: { calls } }) },
   });
-}
-
-/** What a call of an agent costs, in words. */
-export function priceOf(row: HostedAgentRow): string {
-  return row.perCall === '0' ? 'free' : `${amount(row.perCall)} a call`;
 }
 
 async function list(app: App): Promise<void> {

@@ -118,6 +118,7 @@ export interface UnaryMethods
   };
   'agent.list': { input: Empty; output: readonly HostedAgentRow[] };
   'agent.remove': { input: { readonly name: string }; output: Empty };
+  'agent.questions': { input: { readonly name: string }; output: readonly string[] };
   'agent.versions': { input: { readonly name: string }; output: readonly AgentVersionRow[] };
   'agent.rollback': {
     input: { readonly name: string; readonly version?: number | undefined };
@@ -259,6 +260,7 @@ export const ADMIN_METHODS: MethodTable = {
   'agent.add': unary(z.strictObject({ manifest: z.string().max(262_144), replace: z.boolean().optional() })),
   'agent.list': unary(nothing),
   'agent.remove': unary(z.strictObject({ name })),
+  'agent.questions': unary(z.strictObject({ name })),
   'agent.versions': unary(z.strictObject({ name })),
   'agent.rollback': unary(z.strictObject({ name, version: z.int().min(1).optional() })),
   'vault.create': unary(z.strictObject({ name })),

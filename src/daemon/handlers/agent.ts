@@ -4,6 +4,7 @@ import { didOf } from '../../protocol/ids.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { AgentRow } from '../admin/types.ts';
 import type { AgentVersionRow } from '../admin/types-agent.ts';
+import { questionsOf } from '../agent-questions.ts';
 import { testAgent } from '../agent-testing.ts';
 import type { AgentKeeper } from '../agents.ts';
 import type { Ask } from '../asking.ts';
@@ -19,12 +20,14 @@ type AgentMethods =
   | 'agent.add'
   | 'agent.list'
   | 'agent.remove'
+  | 'agent.questions'
   | 'agent.versions'
   | 'agent.rollback'
   | 'agent.test';
 
 /** What is hosted here, and who can be asked. */
 export function agentHandlers(running: Running, ask: Ask): Pick<AdminHandlers, AgentMethods> {
+  const { vaults } = running.knowledge;
   const { agents, directory, clock, ledger, mesh, homeLedger } = running;
   return {
     async agents({ waitMs = 0 }, signal) {
@@ -47,6 +50,7 @@ export function agentHandlers(running: Running, ask: Ask): Pick<AdminHandlers, A
       await agents.remove(name);
       return {};
     },
+    'agent.questions': ({ name }, signal) => questionsOf({ ...agents.hosted(name), ask, vaults }, signal),
     'agent.versions': ({ name }) => versionsOf(agents, name),
     async 'agent.rollback'({ name, version }, signal) {
       const current = (await versionsOf(agents, name)).find((row) => row.current)?.version ?? 1;
