@@ -18,10 +18,10 @@ export const GUARDIANS_MAX = 16;
 export const RETIRED_KEYS_MAX = 8;
 /** Most DIDs whose keys one key evidence proves. */
 export const KEY_EVIDENCE_DIDS_MAX = 128;
-/** Most heights of which a bundle has key evidence. */
-export const KEY_HEIGHTS_MAX = 4;
 /** Most channels whose voucher keys one key evidence proves. */
 export const KEY_EVIDENCE_CHANNELS_MAX = 8;
+/** Most heights of which a bundle has key evidence. */
+export const KEY_HEIGHTS_MAX = 4;
 /** Longest certificate chain. */
 export const CERTIFICATE_CHAIN_MAX = 4;
 /** Largest signed card, bytes. */
