@@ -44,7 +44,7 @@ import type { Inclusion } from './ledger.ts';
 import { PRUNE_STEP_BLOCKS } from './limits.ts';
 import { listOperations } from './listings.ts';
 import { demandMarked, demandUnbroken, type HeadMark, lostBlocks, type MarkedChain } from './mark.ts';
-import { type PruneStep, pruneKept, pruneStep } from './prune.ts';
+import { ALONE, outlived, type PruneOptions, type PruneStep, pruneStep } from './prune.ts';
 import { State, type StateChange, type StateReader } from './state.ts';
 import { createStateCache } from './state-cache.ts';
 import { createStateTree, type StateTree, type TreeUpdate, underPrefix } from './tree.ts';
@@ -93,17 +93,13 @@ export interface Chain {
   undo(height: number): Promise<readonly StateChange[] | undefined>;
   /** Writes an executed block whole, synced, and moves the head. */
   commit(executed: ExecutedBlock): Promise<void>;
-  /** Drops all but the last `keep` blocks, and what `prune.ts` says stays; answers how many went. Not during a commit. */
+  /**
+   * Drops all but the last `keep` blocks, and what `prune.ts` says stays; answers how many went. Not during a commit,
+   * unless `live` says how to come between two.
+   */
   prune(keep: number, options?: PruneOptions): Promise<number>;
   /** Until the answer is called, new blocks drop no old ones. */
   hold(): () => void;
-}
-
-/** How a chain is pruned. */
-export interface PruneOptions {
-  readonly signal?: AbortSignal;
-  /** Blocks that one write drops at most. Default 64. */
-  readonly stepBlocks?: number;
 }
 
 /** What a chain is opened with. */
@@ -201,15 +197,31 @@ export async function openChain(parts: ChainParts, genesis: Genesis): Promise<Ch
       return stored && undoList.decode(stored);
     },
     async prune(keep, options = {}) {
-      let removed = await pruneKept(pruning, base.height);
-      for (let last = head.height - Math.max(keep, 1); base.height < last; ) {
-        if (options.signal?.aborted) throw new SaharaError('cancelled');
-        const to = Math.min(last, base.height + (options.stepBlocks ?? PRUNE_STEP_BLOCKS));
-        const step = await pruneStep(pruning, base.height + 1, to);
-        if (step === undefined) throw new SaharaError('store-corrupt', { reason: `Block ${to} is missing` });
-        await store.batch(step.operations, { sync: true });
-        base = baseOf(suite, step.header);
-        removed += step.removed;
+      const { signal, stepBlocks = PRUNE_STEP_BLOCKS, live = ALONE } = options;
+      const demandWanted = (): void => {
+        if (signal?.aborted) throw new SaharaError('cancelled');
+      };
+      const last = head.height - Math.max(keep, 1);
+      const step = async (): Promise<number> => {
+        // Blocks that come may have moved the base too.
+        if (holders > 0 || base.height >= last) return 0;
+        const to = Math.min(last, base.height + stepBlocks);
+        const next = await pruneStep(pruning, base.height + 1, to);
+        if (next === undefined) throw new SaharaError('store-corrupt', { reason: `Block ${to} is missing` });
+        await store.batch(next.operations, { sync: true });
+        base = baseOf(suite, next.header);
+        return next.removed;
+      };
+      let removed = 0;
+      for await (const operations of outlived(pruning, base.height)) {
+        demandWanted();
+        await live.between(() => store.batch(operations));
+        removed++;
+      }
+      while (base.height < last) {
+        demandWanted();
+        if (holders > 0) await live.pause();
+        removed += await live.between(step);
       }
       return removed;
     },

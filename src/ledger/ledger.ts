@@ -293,6 +293,11 @@ export interface Ledger {
   onBlock(listener: (block: BlockEvent) => void): () => void;
   /** Replays everything, from the genesis or the base, and compares roots and supply at each height. */
   verify(options?: { readonly signal?: AbortSignal }): Promise<VerifyReport>;
+  /**
+   * Drops all but the last `keep` blocks while blocks come, a few between two of them, and answers how many went; what stays
+   * is what `Chain.prune` keeps. It waits while a replay or a snapshot reads old blocks. Rejects with `cancelled`.
+   */
+  prune(keep: number, options?: { readonly signal?: AbortSignal }): Promise<number>;
   /** Takes nothing more, finishes the block in progress. The store stays open: it is its owner's. */
   stop(): Promise<void>;
 }

@@ -14,6 +14,26 @@ import { BASE, BLOCKS, chainBase, heightKey, RESULTS, UNDO } from './layout.ts';
 import { CHANNELS, stateKey } from './records.ts';
 import type { StateReader } from './state.ts';
 
+/** How a chain is pruned. */
+export interface PruneOptions {
+  readonly signal?: AbortSignal;
+  /** Blocks that one write drops at most. Default 64. */
+  readonly stepBlocks?: number;
+  /** For a chain that blocks are committed to meanwhile. */
+  readonly live?: LivePrune;
+}
+
+/** How pruning goes along with blocks that come. */
+interface LivePrune {
+  /** Runs one write between two commits. */
+  between<T>(job: () => Promise<T>): Promise<T>;
+  /** Waits a little, while somebody holds the old blocks. */
+  pause(): Promise<void>;
+}
+
+/** Nobody commits. */
+export const ALONE: LivePrune = { between: (job) => job(), pause: async () => {} };
+
 /** What pruning looks at. */
 export interface PruneParts {
   readonly suite: Suite;
@@ -51,20 +71,16 @@ export async function pruneStep(parts: PruneParts, from: number, to: number): Pr
   return { operations, header, removed };
 }
 
-/** Drops the blocks up to `base` that were kept for channels that have ended since; answers how many. */
-export async function pruneKept(parts: PruneParts, base: number): Promise<number> {
-  let removed = 0;
+/** The writes that drop the blocks up to `base` that were kept for channels which have ended since, one for each. */
+export async function* outlived(parts: PruneParts, base: number): AsyncIterable<readonly StoreOperation[]> {
   for await (const [key, wire] of parts.store.entries({ gte: BLOCKS, lt: heightKey(BLOCKS, base + 1) })) {
     if (block.decode(wire).transactions.some(({ payload }) => isNeeded(parts, payload))) continue;
     const height = key.subarray(BLOCKS.length);
-    const result = new Uint8Array([...RESULTS, ...height]);
-    await parts.store.batch([
+    yield [
       { type: 'del', key },
-      { type: 'del', key: result },
-    ]);
-    removed++;
+      { type: 'del', key: new Uint8Array([...RESULTS, ...height]) },
+    ];
   }
-  return removed;
 }
 
 function isNeeded({ suite, network, readState }: PruneParts, payload: Uint8Array): boolean {

@@ -46,6 +46,18 @@ describe('an operator at the command line', () => {
   });
 });
 
+describe('the ledger of a daemon that runs', () => {
+  it('is pruned between its blocks (LEDGER-151)', async () => {
+    const { height } = await host.client.call('ledger.status', {});
+    expect(height).toBeGreaterThan(2);
+    expect(await must(host, 'ledger', 'prune', '--keep', '1')).toMatch(/^Dropped \d+ blocks? of local-/);
+    const { stderr } = await host.sahara(['ledger', 'block', '1']);
+    expect(stderr).toContain('There is no block 1 here');
+    await must(host, 'stake', 'bond', '1');
+    expect(await must(host, 'ledger', 'verify')).toContain('Sound');
+  });
+});
+
 describe('a network with a fee', () => {
   const EPOCH = 12;
   let provider: Peer;

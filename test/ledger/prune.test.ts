@@ -1,8 +1,11 @@
 import { expect, test } from 'vitest';
 import { concat, toHex } from '../../src/base/bytes.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
 import { createMemoryStore, type Store } from '../../src/base/store.ts';
 import { replayBlock } from '../../src/ledger/blocks.ts';
 import { exportChain } from '../../src/ledger/chain-file.ts';
+import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { heightKey, PAGES, STATE, UNDO } from '../../src/ledger/layout.ts';
 import { createSnapshot } from '../../src/ledger/snapshot.ts';
 import { snapshotManifest } from '../../src/ledger/snapshot-form.ts';
@@ -10,7 +13,7 @@ import { restoreSnapshot } from '../../src/ledger/snapshot-restore.ts';
 import { verifyChain } from '../../src/ledger/verify.ts';
 import { block } from '../../src/protocol/block.ts';
 import { channelId, transactionId } from '../../src/protocol/transaction.ts';
-import { alice, Bench, bob, carol, claimOf, suite, testGenesis } from './support.ts';
+import { alice, Bench, bob, carol, claimOf, sequencer, signAction, suite, testGenesis } from './support.ts';
 
 const pay = (bench: Bench, amount = 7n) =>
   bench.run(alice, { type: 'transfer', to: bob.publicKey, amount, memo: undefined });
@@ -70,6 +73,34 @@ test('LEDGER-151: pruning drops old blocks and keeps state, outcomes, and the bl
   expect(await stored(bench)).toEqual([10, 11, 12, 13]);
   expect(await bench.chain.prune(0)).toBe(3);
   expect(await stored(bench)).toEqual([13]);
+});
+
+test('LEDGER-151: a ledger that runs is pruned between its blocks, and waits while old ones are read', async () => {
+  const parts = { suite, store: createMemoryStore(), clock: systemClock, log: silentLog, signer: sequencer };
+  const ledger = await createEmbeddedLedger(parts, testGenesis());
+  const pays = async (from: number, count: number): Promise<void> => {
+    for (let nonce = from; nonce < from + count; nonce++) {
+      const action = { type: 'transfer', to: bob.publicKey, amount: 1n, memo: undefined } as const;
+      await ledger.submit(signAction(ledger.network, alice, nonce, action));
+    }
+  };
+  await pays(0, 150);
+  const verifying = ledger.verify();
+  const pruning = ledger.prune(10);
+  await pays(150, 30);
+  const { faults, transactions, base } = await verifying;
+  expect({ faults, base }).toEqual({ faults: [], base: 0 });
+  expect(transactions).toBeGreaterThanOrEqual(150);
+  const removed = await pruning;
+  expect(ledger.base).toBe(removed);
+  expect(removed).toBeGreaterThanOrEqual(140);
+  expect(await ledger.verify()).toMatchObject({ faults: [], height: ledger.head().height, base: removed });
+  const given = new AbortController();
+  given.abort();
+  await expect(ledger.prune(1, { signal: given.signal })).rejects.toThrow('cancelled');
+  await pays(180, 1);
+  await ledger.stop();
+  await expect(ledger.prune(1)).rejects.toThrow('cancelled');
 });
 
 test('LEDGER-151: a ledger that is told how many blocks to keep drops one with each that comes', async () => {

@@ -59,6 +59,7 @@ export function borrowLedger(world: World, lender: Party, life: Life): Ledger {
       return () => lender.borrowers.delete(tell);
     },
     verify: (options) => later((ledger) => ledger.verify(options)),
+    prune: (keep, options) => later((ledger) => ledger.prune(keep, options)),
     stop: async () => {},
   };
 }

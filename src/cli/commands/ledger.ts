@@ -1,5 +1,6 @@
 /** `ledger`: accounts, transactions, and whether it all adds up. */
 import { systemClock } from '../../base/clock.ts';
+import { asSaharaError } from '../../base/errors.ts';
 import type { LedgerReport } from '../../daemon/admin/types.ts';
 import type { Home } from '../../daemon/home.ts';
 import {
@@ -60,11 +61,11 @@ export const ledgerCommands: CommandGroup = (program, run) => {
     .action(run(fileCommand(importLedger, (_, at) => `Executed everything up to ${at}.`)));
   ledger
     .command('prune')
-    .description('drop the bodies of old blocks, while the daemon is stopped')
+    .description('drop the bodies of old blocks; a daemon that runs does it between the blocks that come')
     .requiredOption('--keep <count>', 'how many of the latest blocks stay')
     .addHelpText(
       'after',
-      '\nExample:\n  $ sahara down && sahara ledger prune --keep 10000\n\nBlocks about channels that still exist stay as well. What went cannot be exported,\nhanded to other peers or proven from here any more; balances and channels can.',
+      '\nExample:\n  $ sahara ledger prune --keep 10000\n\nBlocks about channels that still exist stay as well. What went cannot be exported,\nhanded to other peers or proven from here any more; balances and channels can.',
     )
     .action(run(prune));
   ledger
@@ -99,7 +100,12 @@ function fileCommand(
 }
 
 async function prune(app: App, options: { readonly keep: string }): Promise<void> {
-  const report = await pruneLedger(app.home, countOption('--keep', options.keep), { signal: app.signal });
+  const keep = countOption('--keep', options.keep);
+  const { signal } = app;
+  const report = await app.client.call('ledger.prune', { keep }, { signal }).catch((error: unknown) => {
+    if (asSaharaError(error).code !== 'daemon-not-running') throw error;
+    return pruneLedger(app.home, keep, { signal });
+  });
   app.terminal.result(report, () =>
     app.terminal.line(
       `Dropped ${report.removed} blocks of ${report.network}. Blocks from ${report.base + 1} to ${report.height} are here.`,

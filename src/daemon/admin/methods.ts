@@ -4,6 +4,7 @@
  * JSON answers with one JSON value; a streaming method answers with one JSON value per line.
  */
 import { z } from 'zod';
+import type { PruneReport } from '../ledger-files.ts';
 import { ASSET_INPUTS, type AssetMethods } from './methods-asset.ts';
 import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
@@ -165,6 +166,8 @@ export interface UnaryMethods
   'model.info': ModelMethods['model.info'];
   'model.remove': ModelMethods['model.remove'];
   whosaid: ModelMethods['whosaid'];
+  /** Drops all but the last `keep` blocks, between the blocks that come. */
+  'ledger.prune': { input: { readonly keep: number }; output: PruneReport };
   pay: PayMethods['pay'];
   fees: StakeMethods['fees'];
   'stake.show': StakeMethods['stake.show'];
@@ -289,6 +292,7 @@ export const ADMIN_METHODS: MethodTable = {
   whosaid: unary(MODEL_INPUTS.whosaid),
   'model.add': stream(MODEL_INPUTS['model.add']),
   'model.pull': stream(MODEL_INPUTS['model.pull']),
+  'ledger.prune': unary(z.strictObject({ keep: z.int().min(0) })),
   pay: unary(PAY_INPUTS.pay),
   fees: unary(STAKE_INPUTS.fees),
   'stake.show': unary(STAKE_INPUTS['stake.show']),

@@ -11,7 +11,12 @@ import type { LedgerReport, TransactionRow } from '../admin/types.ts';
 import type { Core } from '../core.ts';
 import { stakeSummary } from './stake-words.ts';
 
-type LedgerMethods = 'ledger.status' | 'ledger.accounts' | 'ledger.transactions' | 'ledger.verify';
+type LedgerMethods =
+  | 'ledger.status'
+  | 'ledger.accounts'
+  | 'ledger.transactions'
+  | 'ledger.verify'
+  | 'ledger.prune';
 
 /** The ledger as this peer knows it. */
 export function ledgerReport({ ledger, homeLedger }: Pick<Core, 'ledger' | 'homeLedger'>): LedgerReport {
@@ -53,6 +58,10 @@ export function ledgerHandlers(core: Core): Pick<AdminHandlers, LedgerMethods> {
     'ledger.transactions': async ({ limit }) => {
       const wanted = Math.min(limit ?? TRANSACTIONS_DEFAULT, TRANSACTIONS_MAX);
       return (await ledger.transactions({ limit: wanted })).map(rowOf);
+    },
+    'ledger.prune': async ({ keep }, signal) => {
+      const removed = await ledger.prune(keep, { signal });
+      return { network: ledger.network, height: ledger.head().height, base: ledger.base, removed };
     },
     'ledger.verify': async (_input, signal) => {
       const { height, transactions, supply, faults, unchecked } = await ledger.verify({ signal });

@@ -132,6 +132,7 @@ export async function createEmbeddedLedger(
     prove: (keys) => proveState(answers, keys),
     submit: (message, { signal } = {}) => submit(core, admission, { message, hand, signal }),
     verify: checker(core, parts.scratch),
+    prune: (keep, { signal } = {}) => prune(core, keep, signal),
     async stop() {
       core.stopping.abort();
       producer?.stop();
@@ -161,6 +162,21 @@ function checker(core: EngineCore, scratch: EmbeddedLedgerParts['scratch']): Led
     last = run.catch(() => {});
     return run;
   };
+}
+
+/** How long pruning waits before it looks again whether old blocks are still read, milliseconds. */
+const HELD_RETRY_MS = 250;
+
+function prune(core: EngineCore, keep: number, signal: AbortSignal | undefined): Promise<number> {
+  const { chain, clock } = core.parts;
+  const stopping = core.stopping.signal;
+  return chain.prune(keep, {
+    signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
+    live: {
+      between: (job) => core.exclusive(job),
+      pause: () => new Promise((resolve) => clock.after(HELD_RETRY_MS, resolve)),
+    },
+  });
 }
 
 async function proveState(answers: LightAnswers, keys: readonly Uint8Array[]): Promise<ProvedState> {

@@ -122,6 +122,7 @@ export async function createLightLedger(
     blocks: async () => whole('Reading blocks'),
     onBlock: (listener) => following.onBlock(listener),
     verify: async () => whole('Replaying the ledger'),
+    prune: async () => whole('Dropping blocks'),
     stop: () => following.stop(),
     report: () => following.report(),
     evidence: () => client.evidence(),
