@@ -188,6 +188,7 @@ describe('claims in time', () => {
   function watched(
     rig: Rig,
     voucherKeys: readonly { readonly key: Uint8Array; readonly until: number }[] = [],
+    fading = async (): Promise<boolean> => false,
   ): { readonly show: () => void; readonly stop: () => Promise<void> } {
     const listeners = new Set<(event: BlockEvent) => void>();
     const claimer = createClaimer(
@@ -206,7 +207,7 @@ describe('claims in time', () => {
         return () => listeners.delete(listener);
       },
     };
-    const stop = startClaiming({ ledger, claimer, payee: keys.operator.publicKey, clock, log });
+    const stop = startClaiming({ ledger, claimer, payee: keys.operator.publicKey, clock, log, fading });
     const show = (): void => {
       for (const listener of listeners) listener(block(rig));
     };
@@ -236,6 +237,23 @@ describe('claims in time', () => {
     former.push({ key: keys.contributor.publicKey, until: 60 });
     show();
     await expect.poll(() => rig.channels.all[0]?.claimed).toBe(2n * amount);
+    await stop();
+  });
+
+  it('PAY-73: while a voucher is by a key that has an end, each block has what is due claimed', async () => {
+    const rig = await createRig();
+    const { amount } = await ask(rig);
+    let asked = 0;
+    const { show, stop } = watched(rig, [{ key: keys.stranger.publicKey, until: 50 }], async () => {
+      asked++;
+      return true;
+    });
+    for (let calls = 1n; calls <= 3n; calls++) {
+      if (calls > 1n) await ask(rig);
+      show();
+      await expect.poll(() => rig.channels.all[0]?.claimed).toBe(calls * amount);
+    }
+    expect(asked).toBeGreaterThanOrEqual(3);
     await stop();
   });
 

@@ -32,7 +32,7 @@ import { stateProof } from '../../../src/protocol/state-proof.ts';
 import { action, commitment, transaction } from '../../../src/protocol/transaction.ts';
 import { watchAnswer, watchRequest } from '../../../src/protocol/watchtower.ts';
 import * as sample from '../../protocol/sample.ts';
-import { sampleKeyEvidence } from '../../protocol/sample-keys.ts';
+import { hot, proveChannel, sampleKeyEvidence } from '../../protocol/sample-keys.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
 import { SCHEMAS } from '../../protocol/schemas.ts';
 import { vectorFile } from '../corpus.ts';
@@ -129,6 +129,7 @@ function others(): readonly Named[] {
     made(action, { type: 'collect-reward', epoch: 7, did: sample.filled(1) }),
     made(stateProof, { leaf: undefined, siblings: [] }),
     made(keyEvidence, sampleKeyEvidence()),
+    made(keyEvidence, proveChannel([{ key: hot.publicKey, until: 40 }])),
     made(recoveryPolicy, samplePolicy),
     made(recoveryRequest, { version: 1, network: sample.network, ...sampleRecovery }),
     made(action, { type: 'register-identity', next: sample.filled(2), policy: samplePolicy }),
