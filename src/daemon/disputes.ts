@@ -96,26 +96,59 @@ function challengesOf({ wallet, ledger, clock }: DisputeParts): ChallengeLedger 
 }
 
 /** What is wrong on this payer's channels, for `status`. */
-export function disputeRows(watch: PayerWatch): readonly DisputeRow[] {
-  return watch.disputes().map((dispute) => {
-    const { channel, lane, payee, unexplained, case: open } = dispute;
-    return {
-      channel: toHex(channel),
-      lane,
-      payee: didOf(payee),
-      unexplained: unexplained.length,
-      ...(open && {
-        state: open.state,
-        evidence: open.evidence.type,
-        proven: String(open.total),
-        foundAtMs: open.foundAtMs,
-        taken: String(open.taken),
-        returned: String(open.returned),
-        ...(open.height > 0 && { height: open.height }),
-        ...(open.reason !== undefined && { reason: open.reason }),
-      }),
-    };
-  });
+export function disputeRows(watch: Pick<PayerWatch, 'disputes'>): readonly DisputeRow[] {
+  return watch.disputes().map(rowOf);
+}
+
+function rowOf({ channel, lane, payee, unexplained, case: open }: WatchedDispute): DisputeRow {
+  return {
+    channel: toHex(channel),
+    lane,
+    payee: didOf(payee),
+    unexplained: unexplained.length,
+    ...(open && {
+      state: open.state,
+      evidence: open.evidence.type,
+      proven: String(open.total),
+      foundAtMs: open.foundAtMs,
+      taken: String(open.taken),
+      returned: String(open.returned),
+      ...(open.height > 0 && { height: open.height }),
+      ...(open.reason !== undefined && { reason: open.reason }),
+    }),
+  };
+}
+
+/** How disputes stand, and then every change of a case, until `signal` aborts. What nobody fetches in time is told as it stands then. */
+export async function* followDisputes(
+  watch: Pick<PayerWatch, 'disputes' | 'onDispute'>,
+  signal: AbortSignal,
+): AsyncGenerator<DisputeRow> {
+  const waiting = new Map<string, DisputeRow>();
+  let wake = (): void => {};
+  const note = (row: DisputeRow): void => {
+    waiting.set(`${row.channel} ${row.lane}`, row);
+    wake();
+  };
+  const unwatch = watch.onDispute((dispute) => note(rowOf(dispute)));
+  const stop = (): void => wake();
+  signal.addEventListener('abort', stop);
+  try {
+    for (const row of disputeRows(watch)) note(row);
+    while (!signal.aborted) {
+      for (const [name, row] of waiting) {
+        waiting.delete(name);
+        yield row;
+      }
+      if (waiting.size > 0 || signal.aborted) continue;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    unwatch();
+    signal.removeEventListener('abort', stop);
+  }
 }
 
 /** The channel paid from here whose id starts with `prefix`, also one that ended. Throws `channel-unknown`. */

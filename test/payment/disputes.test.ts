@@ -5,7 +5,7 @@ import { equalBytes } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { silentLog as log } from '../../src/base/log.ts';
 import type { Store } from '../../src/base/store.ts';
-import { challengeOn } from '../../src/daemon/disputes.ts';
+import { challengeOn, followDisputes } from '../../src/daemon/disputes.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { chargeOf, countedFor } from '../ledger/lane.ts';
 import { alice, bob, carol } from '../ledger/support.ts';
@@ -205,6 +205,30 @@ function deaf(ledger: Ledger): Ledger {
     new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
   return Object.assign(Object.create(ledger), { submit });
 }
+
+it('PAY-63: tells of a case as it changes, whoever listens from when on', async () => {
+  const rig = await rigOf();
+  const run = await rig.start();
+  await run.call([400n]);
+  const listening = new AbortController();
+  const told: (string | undefined)[] = [];
+  const over = (async () => {
+    for await (const row of followDisputes(run.disputes.watch, listening.signal)) {
+      told.push(row.state);
+      if (row.state === 'won') break;
+    }
+  })();
+  await rig.run(bob, { type: 'claim', ...claimOn(rig.place, [400n], { total: 5_000n }) });
+  await over;
+  expect(told.at(-1)).toBe('won');
+  for await (const row of followDisputes(run.disputes.watch, listening.signal)) {
+    expect(row).toMatchObject({ state: 'won', returned: '4600' });
+    break;
+  }
+  const quiet = followDisputes({ disputes: () => [], onDispute: () => () => {} }, listening.signal).next();
+  listening.abort();
+  expect((await quiet).done).toBe(true);
+});
 
 describe('a payer that is killed', () => {
   /** A disk that stands still after so many writes, as the disk of a process that is no more. */

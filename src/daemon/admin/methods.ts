@@ -35,7 +35,7 @@ import type {
   WithdrawalRow,
 } from './types.ts';
 import type { AgentTestEvent, AgentVersionRow } from './types-agent.ts';
-import type { ChallengeReport } from './types-dispute.ts';
+import type { ChallengeReport, DisputeRow } from './types-dispute.ts';
 
 /** Nothing to say. */
 type Empty = Readonly<Record<string, never>>;
@@ -186,6 +186,8 @@ export interface StreamMethods {
   ask: { input: AskInput; output: AskEvent };
   auction: { input: AuctionInput; output: AskEvent };
   resume: { input: ResumeInput; output: AskEvent };
+  /** How disputes with payees stand, and every change of them for as long as it is listened to. */
+  'channel.disputes': { input: Empty; output: DisputeRow };
   'model.add': ModelStreams['model.add'];
   'model.pull': ModelStreams['model.pull'];
   'agent.test': { input: AgentTestInput; output: AgentTestEvent };
@@ -279,6 +281,7 @@ export const ADMIN_METHODS: MethodTable = {
   ),
   'channel.withdraw.cancel': unary(z.strictObject({ channel: name })),
   'channel.challenge': unary(z.strictObject({ channel: name, dryRun: z.boolean().optional() })),
+  'channel.disputes': stream(nothing),
   earnings: unary(nothing),
   receipts: unary(z.strictObject({ limit })),
   'receipts.bundle': unary(z.strictObject({ callId: name })),

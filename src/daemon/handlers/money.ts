@@ -16,7 +16,7 @@ import type { AdminHandlers } from '../admin/methods.ts';
 import type { EarningRow, ReceiptRow } from '../admin/types.ts';
 import { channelRows, closeChannel, findChannel, openChannel } from '../channels.ts';
 import type { Running } from '../compose.ts';
-import { challengeOn, paidChannel } from '../disputes.ts';
+import { challengeOn, followDisputes, paidChannel } from '../disputes.ts';
 import { inOrder, partiesOf, proveKeys } from '../key-proofs.ts';
 import { findReceipt, newestReceipts, saveReceipt } from '../receipts.ts';
 import { cancelWithdrawal, withdrawFrom } from '../withdrawing.ts';
@@ -29,6 +29,7 @@ type MoneyMethods =
   | 'channel.withdraw'
   | 'channel.withdraw.cancel'
   | 'channel.challenge'
+  | 'channel.disputes'
   | 'earnings'
   | 'receipts'
   | 'receipts.bundle';
@@ -75,6 +76,7 @@ export function moneyHandlers(running: Running): Pick<AdminHandlers, MoneyMethod
         { channel: paidChannel(running.payer, channel), dryRun: dryRun === true },
         { signal },
       ),
+    'channel.disputes': (_input, signal) => followDisputes(running.disputes.watch, signal),
     earnings: () => earnings(running),
     receipts: ({ limit }) => receipts(running, limit ?? RECEIPTS_DEFAULT),
     'receipts.bundle': ({ callId }) => settledBundle(running, callId),
