@@ -2,7 +2,7 @@
  * Tokens per second of local models through this project's engine, against the plain generators of node-llama-cpp, in
  * the same run on the same model of noise (about 31 million weights, or 0.3 with `--model tiny`), one thread each.
  * The engine pays for its queue, its process and its sampler; the generators have none of that. Rounds take turns, so
- * that both see the same machine. Usage: node bench/agents.ts [--tokens 24] [--rounds 2] [--model mid|tiny]
+ * that both see the same machine. Usage: node bench/agents.ts [--tokens 32] [--rounds 2] [--model mid|tiny]
  */
 import { fork } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -19,7 +19,7 @@ import { noiseModel } from '../test/agent/llama/models.ts';
 
 const { values } = parseArgs({
   options: {
-    tokens: { type: 'string', default: '24' },
+    tokens: { type: 'string', default: '32' },
     rounds: { type: 'string', default: '2' },
     model: { type: 'string', default: 'mid' },
     plain: { type: 'string' },
@@ -39,6 +39,8 @@ interface Measured {
   readonly tokensPerSecond: number;
   /** To the first token of the first of them, milliseconds. */
   readonly firstMs: number;
+  /** Processor time of the process with the model for each token, milliseconds. */
+  readonly processorMs: number;
 }
 
 /** A prompt of its own for each, and another one in each round: nothing is known from before. */
@@ -55,7 +57,8 @@ async function measure(
   };
   const generated = await Promise.all(Array.from({ length: count }, (_, i) => run(i, first)));
   const seconds = (performance.now() - began) / 1_000;
-  return { tokensPerSecond: generated.reduce((a, b) => a + b, 0) / seconds, firstMs };
+  const all = generated.reduce((a, b) => a + b, 0);
+  return { tokensPerSecond: all / seconds, firstMs, processorMs: ((await processor()) - before) / all };
 }
 
 /** The generators of node-llama-cpp, in a process of their own as well. Asked by messages `[round, sequences]`. */
@@ -74,7 +77,11 @@ async function servePlain(path: string): Promise<void> {
   process.on('disconnect', () => process.exit());
   process.on('message', async ([round, sequences]: [number, number]) => {
     const all = contexts.get(sequences) ?? [];
-    const found = await measure(sequences, async (i, first) => {
+    const processor = async (): Promise<number> => {
+      const { user, system } = process.cpuUsage();
+      return (user + system) / 1_000;
+    };
+    const found = await measure(sequences, processor, async (i, first) => {
       const sequence = all[i];
       if (sequence === undefined) return 0;
       await sequence.clearHistory();
@@ -97,7 +104,9 @@ function throughEngine(
   round: number,
   sequences: number,
 ): Promise<Measured> {
-  return measure(sequences, async (i, first) => {
+  const processor = async (): Promise<number> =>
+    (await engine.models.find(({ path }) => path === model.path)?.host.stats())?.processorMs ?? 0;
+  return measure(sequences, processor, async (i, first) => {
     let count = 0;
     const request = {
       model,
@@ -137,6 +146,7 @@ async function main(): Promise<void> {
       best.set(name, {
         tokensPerSecond: Math.max(known?.tokensPerSecond ?? 0, found.tokensPerSecond),
         firstMs: Math.min(known?.firstMs ?? Number.POSITIVE_INFINITY, found.firstMs),
+        processorMs: Math.min(known?.processorMs ?? Number.POSITIVE_INFINITY, found.processorMs),
       });
     };
     for (let round = 0; round <= rounds; round++) {
@@ -165,12 +175,14 @@ function report(best: ReadonlyMap<string, Measured>): void {
     const theirs = best.get(`plain ${sequences}`);
     if (ours === undefined || theirs === undefined) continue;
     const ratio = ours.tokensPerSecond / theirs.tokensPerSecond;
+    const work = theirs.processorMs / ours.processorMs;
     const laterMs = ours.firstMs - theirs.firstMs;
     console.log(
       `${String(sequences).padStart(2)} at once: engine ${ours.tokensPerSecond.toFixed(0)} tokens/s, first after ${ours.firstMs.toFixed(0)} ms; ` +
-        `plain ${theirs.tokensPerSecond.toFixed(0)} tokens/s, first after ${theirs.firstMs.toFixed(0)} ms; ${ratio.toFixed(2)} times`,
+        `plain ${theirs.tokensPerSecond.toFixed(0)} tokens/s, first after ${theirs.firstMs.toFixed(0)} ms; ${ratio.toFixed(2)} times, ${work.toFixed(2)} by processor time (${ours.processorMs.toFixed(1)} and ${theirs.processorMs.toFixed(1)} ms a token)`,
     );
     ratios[`tokens_ratio_${sequences}`] = Number(ratio.toFixed(3));
+    ratios[`processor_ratio_${sequences}`] = Number(work.toFixed(3));
     ratios[`first_later_ms_${sequences}`] = Number(laterMs.toFixed(1));
   }
   console.log(JSON.stringify({ bench: 'agents', model: values.model, ...ratios }));

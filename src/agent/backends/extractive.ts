@@ -26,7 +26,7 @@ export const EXTRACTIVE_DEFAULTS: ExtractiveOptions = { sentencesMax: 4, support
 export const NOTHING_FOUND = 'Nothing in my documents answers this.';
 
 /** Version of the rules; a change of any answer takes another. */
-const RULES = 2;
+const RULES = 3;
 /** Share of novelty against score when further sentences are chosen: lambda 0.7. */
 const SCORE_TENTHS = 7;
 const NOVELTY_TENTHS = 3;

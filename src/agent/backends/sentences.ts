@@ -3,6 +3,7 @@
  * same. `spec/knowledge.md` is normative; millionths throughout.
  */
 
+import { languageOf } from '../../vault/text/language.ts';
 import { type Unit, unitsOf } from '../../vault/text/sentences.ts';
 import { analyse, countWords, questionTerms } from '../../vault/text/words.ts';
 import type { Passage, WeightedTerm } from './backend.ts';
@@ -31,12 +32,17 @@ export interface Candidate {
 
 const TITLE_PART = 2;
 const BESIDE_PART = 4;
-const LACKING_PART = 4;
+const LACKING_PART = 16;
+const APART_PART = 2;
+/** Units in a row in which neighbouring words of the question stand together. */
+const APART_UNITS = 3;
 const NEIGHBOUR_NUMERATOR = 3;
 const NEIGHBOUR_DENOMINATOR = 10;
 const RANK_BONUS = 250_000;
 const CUE_BONUS = 100_000;
 const DEFINITION_BONUS = 200_000;
+/** What a unit of a passage in the question's language gains. */
+const LANGUAGE_BONUS = 150_000;
 /** What a unit keeps, in halves, when the question asks for a definition and another unit is one. */
 const UNDEFINING_PART = 2;
 /** Tenths of its score that a table row keeps: out of its table it reads badly, unless it defines what was asked. */
@@ -51,9 +57,15 @@ const TERMS_MIN = 2;
  * where anything else is asked.
  */
 const ASKING_TERMS: ReadonlySet<string> = termSet(
-  'another compute decide determine difference do does find kind long many need often place sort type use used version work',
+  'another big compute decide deep determine difference do does far find heavy high kind large long many need often old place size sort tall type use used version work',
 );
 const ASKING_PART = 4;
+/** Pairs of East Asian characters with kana of grammar or a character of questions. */
+const ASKING_PAIR = /^(?=..$)(?:.?[\u3041-\u3096\u4ec0\u4e48\u5417\u5462\u51e0\u54ea\u8c01\u600e\u4f55].?)$/u;
+
+function isAsking(term: string): boolean {
+  return ASKING_TERMS.has(term) || ASKING_PAIR.test(term);
+}
 
 /** The terms of a question with the weights of the search, or all alike without them. */
 export function weighedTerms(
@@ -64,9 +76,9 @@ export function weighedTerms(
     terms !== undefined && terms.length > 0
       ? terms
       : questionTerms(question).map((term) => ({ term, weight: 65_536 }));
-  if (all.every(({ term }) => ASKING_TERMS.has(term))) return all;
+  if (all.every(({ term }) => isAsking(term))) return all;
   return all.map(({ term, weight }) =>
-    ASKING_TERMS.has(term) ? { term, weight: Math.floor(weight / ASKING_PART) } : { term, weight },
+    isAsking(term) ? { term, weight: Math.floor(weight / ASKING_PART) } : { term, weight },
   );
 }
 
@@ -81,17 +93,20 @@ export function candidatesOf(
   const share = (held: (term: string) => boolean): number =>
     Math.floor((WHOLE * terms.reduce((sum, { term, weight }) => sum + (held(term) ? weight : 0), 0)) / total);
   const best = Math.max(1, ...passages.map(({ score }) => score));
-  const topical = terms.filter(({ term }) => !ASKING_TERMS.has(term)).length;
+  const topical = terms.filter(({ term }) => !isAsking(term)).length;
   const read = passages.map((passage) => readPassage(passage));
   const parted = partedTerms(question, read);
   const apart = share((term) => parted.has(term));
+  const language = languageOf(question);
   const found = passages.flatMap((passage, index) => {
-    const { title, units, sets } = read[index] ?? readPassage(passage);
+    const { units, sets, titles } = read[index] ?? readPassage(passage);
+    const spoken = language !== undefined && languageOf(passage.text) === language ? LANGUAGE_BONUS : 0;
     // Scores of a search reach 2^48.
     const rank = Number((BigInt(Math.max(0, passage.score)) * BigInt(RANK_BONUS)) / BigInt(best));
-    const lacking = WHOLE - share((term) => title.has(term) || sets.some((set) => set.has(term)));
+    const lacking = WHOLE - share((term) => [...titles, ...sets].some((set) => set.has(term)));
     return units.map((unit, position): Candidate & { readonly defines: boolean } => {
       const own = sets[position] ?? new Set<string>();
+      const title = titles[position] ?? new Set<string>();
       const text = passage.text.slice(unit.start, unit.end);
       const coverage = share((term) => own.has(term));
       const titled = share((term) => own.has(term) || title.has(term)) - coverage;
@@ -100,16 +115,14 @@ export function candidatesOf(
       const context = Math.floor((NEIGHBOUR_NUMERATOR * around) / NEIGHBOUR_DENOMINATOR);
       const shaped = Math.floor((1000 * (coverage + context)) / lengthDivisor(countWords(text)));
       const defining = asksDefinition(question) && defines(question, passage, unit, text);
-      const bonus = cues(question, unit, text) + (defining ? DEFINITION_BONUS : 0);
+      const bonus = cues(question, unit, text) + (defining ? DEFINITION_BONUS : 0) + spoken;
       const full = coverage === 0 && titled === 0 ? 0 : shaped + rank + bonus;
       const score = unit.kind === 'row' && !defining ? Math.floor((ROW_TENTHS * full) / 10) : full;
-      const held = terms.filter(
-        ({ term }) => !ASKING_TERMS.has(term) && (own.has(term) || title.has(term)),
-      ).length;
+      const held = terms.filter(({ term }) => !isAsking(term) && (own.has(term) || title.has(term))).length;
       const enough = held >= Math.min(TERMS_MIN, topical);
       const beside = Math.floor(titled / TITLE_PART) + Math.floor((around - titled) / BESIDE_PART);
       const support = enough
-        ? Math.max(0, coverage + beside - apart - Math.floor(lacking / LACKING_PART))
+        ? Math.max(0, coverage + beside - Math.floor(apart / APART_PART) - Math.floor(lacking / LACKING_PART))
         : 0;
       return {
         passage: index,
@@ -131,19 +144,22 @@ export function candidatesOf(
 }
 
 interface ReadPassage {
-  readonly title: ReadonlySet<string>;
   readonly units: readonly Unit[];
   /** Terms of each unit. */
   readonly sets: readonly ReadonlySet<string>[];
+  /** Terms of what stands above each unit: the passage's title, and for a row of a table its first row too. */
+  readonly titles: readonly ReadonlySet<string>[];
 }
 
 function readPassage({ title, text }: Passage): ReadPassage {
   const units = unitsOf(text);
-  return {
-    title: termSet(title),
-    units,
-    sets: units.map((unit) => termSet(text.slice(unit.start, unit.end))),
-  };
+  const sets = units.map((unit) => termSet(text.slice(unit.start, unit.end)));
+  const above = termSet(title);
+  const titles = units.map((unit) => {
+    const head = unit.kind === 'row' ? units.findIndex(({ block }) => block === unit.block) : -1;
+    return head < 0 ? above : new Set([...above, ...(sets[head] ?? [])]);
+  });
+  return { units, sets, titles };
 }
 
 /**
@@ -153,15 +169,19 @@ function readPassage({ title, text }: Passage): ReadPassage {
 function partedTerms(question: string, read: readonly ReadPassage[]): ReadonlySet<string> {
   const parted = new Set<string>();
   const together = (wanted: readonly string[]): boolean =>
-    read.some(({ title, sets }) =>
-      sets.some((set, at) =>
-        wanted.every((term) => set.has(term) || title.has(term) || sets[at + 1]?.has(term)),
+    read.some(({ titles, sets }) =>
+      sets.some((_, at) =>
+        wanted.every(
+          (term) => titles[at]?.has(term) || sets.slice(at, at + APART_UNITS).some((near) => near.has(term)),
+        ),
       ),
     );
-  const tokens = analyse(question).filter(({ term }) => !ASKING_TERMS.has(term) && together([term]));
+  const tokens = analyse(question).filter(({ term }) => !isAsking(term) && together([term]));
   for (const { term, position } of tokens) {
     const before = tokens.find((other) => other.position === position - 1);
-    if (before !== undefined && !together([before.term, term])) parted.add(term);
+    // A term that stands apart itself is not held against the one behind it.
+    if (before === undefined || parted.has(before.term)) continue;
+    if (!together([before.term, term])) parted.add(term);
   }
   return parted;
 }
