@@ -13,13 +13,12 @@ import type { Offers } from '../mesh/offers.ts';
 import { PayerBook } from '../payment/payer-book.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
-import { assetId } from '../protocol/transaction.ts';
 import type { AdminHandlers } from './admin/methods.ts';
 import { createAdminServer } from './admin/server.ts';
 import type { StatusReport } from './admin/types.ts';
 import { type AgentKeeper, createAgentKeeper } from './agents.ts';
 import { createAsk } from './asking.ts';
-import { type AssetBook, createAssetBook } from './assets.ts';
+import type { AssetBook } from './assets.ts';
 import { createAuction } from './auction.ts';
 import { type Callers, createCallers } from './callers.ts';
 import { type CertificateBook, openCertificateBook } from './certificates.ts';
@@ -42,20 +41,21 @@ import { stakeHandlers } from './handlers/stake.ts';
 import { standingHandlers } from './handlers/standing.ts';
 import { statusHandlers, statusReport } from './handlers/status.ts';
 import { vaultHandlers } from './handlers/vault.ts';
+import { vaultSharingHandlers } from './handlers/vault-sharing.ts';
 import { voucherKeyHandlers } from './handlers/voucher-key.ts';
 import { watchtowerHandlers } from './handlers/watchtower.ts';
-import { createKnowledge, type Knowledge } from './knowledge.ts';
+import { startKnowledge } from './knowing.ts';
+import type { Knowledge } from './knowledge.ts';
 import { createKnownNames, type KnownNames } from './known-names.ts';
 import { createLifecycle, type Lifecycle } from './lifecycle.ts';
-import { type Listing, startListing, startOffers } from './market.ts';
 import { resolveRegularly } from './lost-calls.ts';
+import { type Listing, startListing, startOffers } from './market.ts';
 import { type Models, openModels } from './models.ts';
 import { createPaying } from './paying.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createResuming, type Resuming, resumeHandlers } from './resuming.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
 import { serveStanding } from './standing.ts';
-import { createVaultKeeper } from './vaults.ts';
 import { startWatchtowers, type Watchtowers } from './watchtowers.ts';
 
 /** Everything that runs. */
@@ -304,23 +304,6 @@ async function startCalls(
   return { ...listing, records, openCalls, quota, paymentPeers, knownNames, payer, settlements, disputes };
 }
 
-async function startKnowledge(core: Core, life: Lifecycle): Promise<Pick<Running, 'assets' | 'knowledge'>> {
-  const { ledger, wallet, network, storeOf } = core;
-  const assets = createAssetBook({
-    store: storeOf('assets'),
-    ledger,
-    operator: wallet.publicKey,
-    send: (action, options) => wallet.send(action, options),
-    idOf: (nonce) => assetId(nativeSuite, network, wallet.publicKey, nonce),
-  });
-  const vaults = await life.start(
-    'vaults',
-    () => createVaultKeeper({ clock: core.clock, secrets: core.keys.vaults }, { folder: core.home.vaults }),
-    (keeper) => keeper.close(),
-  );
-  return { assets, knowledge: createKnowledge({ vaults, assets }) };
-}
-
 /** What agents show of their operator is signed by its key. */
 function renewCards({ agents, log }: Running): void {
   agents.renew().catch((error: unknown) => {
@@ -362,6 +345,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...identityHandlers(running),
     ...agentHandlers(running, ask),
     ...vaultHandlers(running, (vault) => running.agents.usedBy(vault)),
+    ...vaultSharingHandlers(running),
     ...modelHandlers(running),
     ...resumeHandlers(running),
     ask,

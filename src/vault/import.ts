@@ -86,12 +86,9 @@ export async function* importPath(
   try {
     yield await survey(source.path, signal);
     const counts = { added: 0, replaced: 0, unchanged: 0, named: 0, refused: 0, chunks: 0 };
-    const events = pipe(
-      walk(source.path, signal === undefined ? {} : { signal }),
-      (found) => readEach(found),
-      (files) => extractEach(files, target, { provenance: source.provenance, consent: options.consent }),
-      (documents) => keepEach(documents, target),
-    );
+    const found = walk(source.path, signal === undefined ? {} : { signal });
+    const terms = { provenance: source.provenance, consent: options.consent };
+    const events = importFiles(target, found, terms);
     for await (const event of events) {
       signal?.throwIfAborted();
       if (event.type === 'refused') counts.refused++;
@@ -106,6 +103,20 @@ export async function* importPath(
     if (signal?.aborted) throw new SaharaError('cancelled', {}, { cause: error });
     throw error;
   }
+}
+
+/** Reads and keeps the files of `found`; tells of each, in order but for refused ones, which may come sooner. */
+export function importFiles(
+  target: ImportTarget,
+  found: AsyncIterable<Found>,
+  terms: Pick<SourceDocument, 'provenance' | 'consent'>,
+): AsyncGenerator<Extract<ImportEvent, { type: 'kept' | 'refused' }>> {
+  return pipe(
+    found,
+    (files) => readEach(files),
+    (files) => extractEach(files, target, terms),
+    (documents) => keepEach(documents, target),
+  );
 }
 
 /** Reads one document into what a vault keeps. Errors as `extractDocument`. */

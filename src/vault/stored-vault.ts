@@ -12,14 +12,7 @@ import { CommittedTrees } from './committed-trees.ts';
 import { type DocumentRecord, documentRecord } from './document.ts';
 import type { GrantBook } from './grants.ts';
 import { type Head, headRecord } from './head.ts';
-import {
-  type ImportEvent,
-  type ImportOptions,
-  type ImportTarget,
-  importPath,
-  prepare,
-  type SourceDocument,
-} from './import.ts';
+import { type ImportEvent, type ImportOptions, importPath, prepare, type SourceDocument } from './import.ts';
 import {
   chunkKey,
   chunkNumberRange,
@@ -56,7 +49,7 @@ export interface StoredParts {
 }
 
 /** A vault over a store. Changes wait for each other in one queue; searches run beside. */
-export class StoredVault implements Vault, ImportTarget {
+export class StoredVault implements Vault {
   readonly index: SearchIndex;
   readonly keys: VaultKeys | undefined;
   readonly books: Books;

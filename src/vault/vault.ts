@@ -15,7 +15,7 @@ import type { Commitment, TermProof } from './commitment.ts';
 import type { DocumentRecord } from './document.ts';
 import { GrantBook } from './grants.ts';
 import { checkHead, EMPTY_HEAD, headRecord } from './head.ts';
-import type { ImportEvent, ImportOptions, SourceDocument } from './import.ts';
+import type { ImportEvent, ImportOptions, ImportTarget, SourceDocument } from './import.ts';
 import { HEAD_KEY } from './keys.ts';
 import { sealedCodec } from './sealed/codec.ts';
 import { plainItems, sealedItems } from './sealed/items.ts';
@@ -24,7 +24,7 @@ import type { CorpusStats } from './search/score.ts';
 import { type Corpus, type SearchQuery, type SearchResult, searchCorpora } from './search/search.ts';
 import { SearchIndex } from './search/search-index.ts';
 import { StoredVault } from './stored-vault.ts';
-import type { Outcome, PreparedDocument } from './transaction.ts';
+import type { Outcome } from './transaction.ts';
 
 /** Options of a vault. */
 export interface VaultOptions {
@@ -54,16 +54,12 @@ export interface VaultStats extends CorpusStats {
 }
 
 /** A store of knowledge. */
-export interface Vault extends Corpus {
+export interface Vault extends Corpus, ImportTarget {
   stats(): VaultStats;
   /** Keeps one document. Errors: `document-unsupported`, `document-too-large`, `document-unreadable`. */
   importDocument(document: SourceDocument): Promise<{ outcome: Outcome; document: DocumentRecord }>;
   /** Keeps the file or every readable file of the folder at `path`; see `ImportEvent`. Errors: `file-missing`, `cancelled`. */
   importPath(path: string, provenance: Provenance, options?: ImportOptions): AsyncIterable<ImportEvent>;
-  /** Keeps documents that were read elsewhere, all in one atomic batch. */
-  keep(
-    documents: readonly PreparedDocument[],
-  ): Promise<readonly { outcome: Outcome; document: DocumentRecord }[]>;
   /** Removes the document of that name; false when there is none. What was on disk of it goes with time: see `forget`. */
   remove(name: string): Promise<boolean>;
   /** The document of that name. */

@@ -8,7 +8,15 @@ import { FOLDER_DEPTH_MAX, NAME_BYTES_MAX } from './limits.ts';
 
 /** A file to import, or one that cannot be, with the reason. */
 export type Found =
-  | { readonly type: 'file'; readonly name: string; readonly path: string; readonly sizeBytes: number }
+  | {
+      readonly type: 'file';
+      readonly name: string;
+      readonly path: string;
+      readonly sizeBytes: number;
+      /** When it was changed, and its number in the file system: whether it is as it was. */
+      readonly changedAtMs: number;
+      readonly inode: number;
+    }
   | { readonly type: 'refused'; readonly name: string; readonly error: SaharaError };
 
 /**
@@ -101,7 +109,10 @@ function file(name: string, path: string, stats: Stats): Found {
       unreadable(name, `its name is longer than ${NAME_BYTES_MAX} bytes`, 'shorten the name'),
     );
   }
-  return { type: 'file', name, path, sizeBytes: stats.size };
+  const { size: sizeBytes, mtimeMs, ctimeMs, ino: inode } = stats;
+  // A copy may carry an older time of its content; the inode's own time cannot be set.
+  const changedAtMs = Math.floor(Math.max(mtimeMs, ctimeMs));
+  return { type: 'file', name, path, sizeBytes, changedAtMs, inode };
 }
 
 function refused(name: string, error: SaharaError): Found {

@@ -1,15 +1,19 @@
 /** `vault`: documents in, passages out. */
 import { resolve } from 'node:path';
+import { systemClock } from '../../base/clock.ts';
 import { explainError } from '../../base/error-text.ts';
 import { isErrorCode } from '../../base/errors.ts';
 import type { AdminFailure, ImportEvent } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { showTable } from '../show.ts';
 import { clip, plural, shortDid } from '../terminal.ts';
+import { TransferRate, transferLine } from '../transfer.ts';
+import { addVaultSharing } from './vault-sharing.ts';
 
 interface AddOptions {
   readonly contributor?: string;
   readonly licence?: string;
+  readonly consent?: string;
 }
 
 /** Documents in, passages out. */
@@ -23,7 +27,7 @@ export const vaultCommands: CommandGroup = (program, run) => {
     .action(run(create));
   vault
     .command('add')
-    .description('import a file or a folder: text, Markdown, HTML, PDF')
+    .description('import a file or a folder: text, Markdown, HTML, PDF, Word, CSV, JSON, code, chats')
     .argument('<vault>')
     .argument('<path>', 'file or folder')
     .option('--contributor <did>', 'whose knowledge it is and who earns for it; default you')
@@ -49,6 +53,7 @@ export const vaultCommands: CommandGroup = (program, run) => {
     .argument('<name>')
     .addHelpText('after', '\nExample:\n  $ sahara vault remove notes')
     .action(run(remove));
+  addVaultSharing(vault, run);
 };
 
 async function create(app: App, name: string): Promise<void> {
@@ -74,33 +79,44 @@ export async function importDocuments(
   path: string,
   options: AddOptions = {},
 ): Promise<void> {
-  const input = { vault, path: resolve(path), contributor: options.contributor, licence: options.licence };
-  let stop = app.terminal.progress(`Reading ${path}`);
-  let count = 0;
+  const { contributor, licence, consent } = options;
+  const input = { vault, path: resolve(path), contributor, licence, consent };
+  const { terminal } = app;
+  const rate = new TransferRate();
+  const done = { files: 0, sizeBytes: 0 };
+  let all = done;
+  const stop = terminal.progress(`Looking at ${path}`);
   try {
     for await (const event of app.client.stream('vault.add', input, { signal: app.signal })) {
-      if (event.type !== 'total') count += 1;
-      if (app.terminal.json) app.terminal.line(JSON.stringify(event));
-      else if (event.type === 'skipped') {
+      if (terminal.json) terminal.line(JSON.stringify(event));
+      if (event.type === 'started') {
         stop();
-        app.terminal.note(
-          `${app.terminal.paintError('yellow', 'skipped')} ${clip(event.name, 60)}: ${reasonOf(event.refusal)}`,
-        );
+        all = { files: event.files ?? 0, sizeBytes: event.sizeBytes ?? 0 };
       } else if (event.type === 'total') {
-        stop();
-        app.terminal.line(totals(event));
+        terminal.live();
+        if (!terminal.json) terminal.line(totals(event));
+        continue;
+      } else {
+        done.files++;
+        done.sizeBytes += event.sizeBytes ?? 0;
       }
-      if (count % PROGRESS_EVERY === 0) {
-        stop();
-        stop = app.terminal.progress(`${plural(count, 'document')} read`);
+      if (event.type === 'skipped' && !terminal.json) {
+        terminal.live();
+        const name = clip(event.name, 60);
+        terminal.note(`${terminal.paintError('yellow', 'skipped')} ${name}: ${reasonOf(event.refusal)}`);
       }
+      const bar = transferLine(
+        done.sizeBytes,
+        all.sizeBytes,
+        rate.at(systemClock.monotonicMs(), done.sizeBytes),
+      );
+      terminal.live(`${bar}  ${done.files}/${all.files} files`);
     }
   } finally {
     stop();
+    terminal.live();
   }
 }
-
-const PROGRESS_EVERY = 25;
 
 function totals(event: ImportEvent): string {
   return `${plural(event.documents ?? 0, 'document')}, ${plural(event.chunks ?? 0, 'passage')} in ${event.name}.`;

@@ -11,6 +11,7 @@ import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { MODEL_INPUTS, type ModelMethods, type ModelStreams } from './methods-model.ts';
 import { PAY_INPUTS, type PayMethods } from './methods-pay.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
+import { VAULT_INPUTS, type VaultStreamMethods, type VaultUnaryMethods } from './methods-vault.ts';
 import { VOUCHER_KEY_INPUTS, type VoucherKeyMethods } from './methods-voucher-key.ts';
 import { WATCHTOWER_INPUTS, type WatchtowerMethods } from './methods-watchtower.ts';
 import type {
@@ -106,6 +107,7 @@ export interface UnaryMethods
     IdentityMethods,
     ExplorerMethods,
     WatchtowerMethods,
+    VaultUnaryMethods,
     VoucherKeyMethods {
   'resume.ticket': { input: { readonly callId: string }; output: TicketReply };
   status: { input: Empty; output: StatusReport };
@@ -119,6 +121,11 @@ export interface UnaryMethods
   };
   'agent.list': { input: Empty; output: readonly HostedAgentRow[] };
   'agent.remove': { input: { readonly name: string }; output: Empty };
+  'agent.export': {
+    input: { readonly name: string; readonly to?: string | undefined };
+    output: { readonly agent: string; readonly reader: string };
+  };
+  'agent.import': { input: { readonly agent: string }; output: HostedAgentRow & { readonly from: string } };
   'agent.questions': { input: { readonly name: string }; output: readonly string[] };
   'agent.versions': { input: { readonly name: string }; output: readonly AgentVersionRow[] };
   'agent.rollback': {
@@ -182,7 +189,7 @@ export interface UnaryMethods
 }
 
 /** Methods that answer line by line. */
-export interface StreamMethods {
+export interface StreamMethods extends VaultStreamMethods {
   ask: { input: AskInput; output: AskEvent };
   auction: { input: AuctionInput; output: AskEvent };
   resume: { input: ResumeInput; output: AskEvent };
@@ -197,6 +204,7 @@ export interface StreamMethods {
       readonly path: string;
       readonly contributor?: string | undefined;
       readonly licence?: string | undefined;
+      readonly consent?: string | undefined;
     };
     output: ImportEvent;
   };
@@ -232,6 +240,8 @@ const grains = z.string().regex(/^\d{1,19}$/);
 const limit = z.int().min(1).max(1000).optional();
 /** Longest ticket in base64: an opening, a card and a little. */
 const TICKET_TEXT_MAX = 1_500_000;
+/** Longest file of an agent in base64. */
+const AGENT_TEXT_MAX = 11_500_000;
 const nothing = z.strictObject({});
 const unary = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: false } => ({ input, stream: false });
 const stream = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: true } => ({ input, stream: true });
@@ -265,6 +275,8 @@ export const ADMIN_METHODS: MethodTable = {
   'agent.add': unary(z.strictObject({ manifest: z.string().max(262_144), replace: z.boolean().optional() })),
   'agent.list': unary(nothing),
   'agent.remove': unary(z.strictObject({ name })),
+  'agent.export': unary(z.strictObject({ name, to: name.optional() })),
+  'agent.import': unary(z.strictObject({ agent: z.base64().max(AGENT_TEXT_MAX) })),
   'agent.questions': unary(z.strictObject({ name })),
   'agent.versions': unary(z.strictObject({ name })),
   'agent.rollback': unary(z.strictObject({ name, version: z.int().min(1).optional() })),
@@ -308,6 +320,17 @@ export const ADMIN_METHODS: MethodTable = {
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
   'channel.voucherKey': unary(VOUCHER_KEY_INPUTS['channel.voucherKey']),
+  'vault.grant': unary(VAULT_INPUTS['vault.grant']),
+  'vault.grants': unary(VAULT_INPUTS['vault.grants']),
+  'vault.revoke': unary(VAULT_INPUTS['vault.revoke']),
+  'vault.log': unary(VAULT_INPUTS['vault.log']),
+  'vault.forget': unary(VAULT_INPUTS['vault.forget']),
+  'vault.verify': unary(VAULT_INPUTS['vault.verify']),
+  'vault.watch': unary(VAULT_INPUTS['vault.watch']),
+  'vault.unwatch': unary(VAULT_INPUTS['vault.unwatch']),
+  'vault.watches': unary(VAULT_INPUTS['vault.watches']),
+  'vault.export': stream(VAULT_INPUTS['vault.export']),
+  'vault.import': stream(VAULT_INPUTS['vault.import']),
   'watchtower.status': unary(WATCHTOWER_INPUTS['watchtower.status']),
   'watchtower.serve': unary(WATCHTOWER_INPUTS['watchtower.serve']),
   'watchtower.use': unary(WATCHTOWER_INPUTS['watchtower.use']),
@@ -359,6 +382,7 @@ export const ADMIN_METHODS: MethodTable = {
       path,
       contributor: name.optional(),
       licence: z.string().max(128).optional(),
+      consent: z.string().max(1024).optional(),
     }),
   ),
 };

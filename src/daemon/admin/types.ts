@@ -4,6 +4,7 @@
  */
 
 import type { LightReport } from '../../ledger/light/ledger.ts';
+import type { ModelsReport } from './methods-model.ts';
 import type { DisputeRow } from './types-dispute.ts';
 
 /** What runs here. */
@@ -24,6 +25,8 @@ export interface StatusReport {
   readonly balance: string;
   readonly agents: readonly string[];
   readonly vaults: readonly string[];
+  /** What the models on this machine do; absent while none is loaded. */
+  readonly models?: ModelsReport;
   /** Payees that claimed something else than they charged; absent: none. */
   readonly disputes?: readonly DisputeRow[];
 }
@@ -156,8 +159,12 @@ export interface VaultRow {
 
 /** What became of one document of an import. */
 export interface ImportEvent {
-  readonly type: 'added' | 'unchanged' | 'replaced' | 'skipped' | 'total';
+  /** `started` comes first, `total` last. */
+  readonly type: 'started' | 'added' | 'unchanged' | 'replaced' | 'skipped' | 'total';
   readonly name: string;
+  /** Files that there are to read, and their bytes; of one document, its own. */
+  readonly files?: number;
+  readonly sizeBytes?: number;
   readonly chunks?: number;
   readonly documents?: number;
   /** Why it was skipped. */

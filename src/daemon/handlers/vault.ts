@@ -5,6 +5,8 @@ import { contentProof } from '../../protocol/content.ts';
 import { didOf } from '../../protocol/ids.ts';
 import type { ImportEvent as Imported } from '../../vault/import.ts';
 import { proveVaultChunk, vaultCommitment } from '../../vault/proof.ts';
+import { commitVault } from '../../vault/snapshots.ts';
+import { checkPurpose } from '../../vault/terms.ts';
 import type { Vault } from '../../vault/vault.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { ImportEvent, VaultRow } from '../admin/types.ts';
@@ -23,6 +25,8 @@ type VaultMethods =
   | 'vault.prove';
 
 const HITS_DEFAULT = 5;
+/** Who uses the command line, in the access log. */
+const OPERATOR = 'operator';
 
 /** Documents in, passages out. `usedBy`: agents that answer from a vault. */
 export function vaultHandlers(
@@ -43,7 +47,10 @@ export function vaultHandlers(
     },
     async 'vault.search'({ vault: name, query, limit = HITS_DEFAULT }) {
       const vault = await vaults.open(name);
+      await checkPurpose(vault.books, 'answer', core.clock.nowMs());
       const { hits } = await vault.search({ question: query, limit });
+      const access = { who: OPERATOR, action: 'search', purpose: 'answer', count: hits.length, about: '' };
+      await vault.accesses.add(access);
       return Promise.all(
         hits.map(async ({ chunk, score }) => ({
           document: await vault.nameOf(chunk.document),
@@ -58,11 +65,13 @@ export function vaultHandlers(
     async 'vault.remove'({ name }) {
       const [agent] = usedBy(name);
       if (agent !== undefined) throw new SaharaError('vault-in-use', { vault: name, agent });
+      await core.knowledge.watching.dropAll(name);
       await vaults.remove(name);
       return {};
     },
     async 'vault.commit'({ name }) {
-      return { commitment: commitmentText(await vaultCommitment(await vaults.open(name))) };
+      const vault = await vaults.open(name);
+      return { commitment: commitmentText(await commitVault(vault, core.clock.nowMs())) };
     },
     async 'vault.prove'({ name, chunk }) {
       const vault = await vaults.open(name);
@@ -71,16 +80,22 @@ export function vaultHandlers(
       const proof = contentProof.encode({ version: 1, commitment, body });
       return { proof: Buffer.from(proof).toString('base64') };
     },
-    async *'vault.add'({ vault: name, path, contributor, licence }, signal) {
+    async *'vault.add'({ vault: name, path, contributor, licence, consent }, signal) {
       const vault = await vaults.open(name);
       const key = contributor === undefined ? core.wallet.publicKey : keyOf(contributor);
       const provenance = await core.knowledge.provenance(
         { vault: name, contributor: key, licence: licence ?? '' },
         { signal },
       );
-      for await (const event of vault.importPath(path, provenance, { signal })) {
-        const told = eventOf(event, name, vault);
-        if (told !== undefined) yield told;
+      let count = 0;
+      try {
+        for await (const event of vault.importPath(path, provenance, { signal, consent })) {
+          if (event.type === 'kept' && event.outcome !== 'unchanged') count++;
+          yield eventOf(event, name, vault);
+        }
+      } finally {
+        const access = { who: OPERATOR, action: 'import', purpose: 'import', count, about: didOf(key) };
+        if (count > 0) await vault.accesses.add(access);
       }
     },
   };
@@ -93,12 +108,14 @@ const OUTCOMES: Readonly<Record<Extract<Imported, { type: 'kept' }>['outcome'], 
   unchanged: 'unchanged',
 };
 
-function eventOf(event: Imported, name: string, vault: Vault): ImportEvent | undefined {
+function eventOf(event: Imported, name: string, vault: Vault): ImportEvent {
   switch (event.type) {
     case 'started':
-      return undefined;
-    case 'kept':
-      return { type: OUTCOMES[event.outcome], name: event.name, chunks: event.chunks };
+      return { type: 'started', name, files: event.files, sizeBytes: event.sizeBytes };
+    case 'kept': {
+      const { chunks, sizeBytes } = event;
+      return { type: OUTCOMES[event.outcome], name: event.name, chunks, sizeBytes };
+    }
     case 'refused':
       return {
         type: 'skipped',
