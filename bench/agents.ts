@@ -48,8 +48,10 @@ const promptOf = (round: number, i: number): string => `${round} ${i} `.padEnd(4
 
 async function measure(
   count: number,
+  processor: () => Promise<number>,
   run: (i: number, first: () => void) => Promise<number>,
 ): Promise<Measured> {
+  const before = await processor();
   const began = performance.now();
   let firstMs = Number.POSITIVE_INFINITY;
   const first = (): void => {

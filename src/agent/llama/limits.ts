@@ -40,8 +40,9 @@ export const PREFILL_TOKENS_PER_STEP: number = 128;
 export const PREFIX_WORTH_TOKENS: number = 64;
 /** Tokens that are held back at most while they end within a character. */
 export const PARTIAL_TOKENS_MAX: number = 16;
-/** Most texts at which an answer stops, and their greatest length in UTF-16 units. */
+/** Most texts at which an answer stops. */
 export const STOPS_MAX: number = 16;
+/** Greatest length of one of them, UTF-16 units. */
 export const STOP_LENGTH_MAX: number = 256;
 
 /** Longest message between daemon and host, UTF-16 units of its JSON. */

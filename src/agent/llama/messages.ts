@@ -104,6 +104,8 @@ export type ToHost =
 /** How a host decodes. */
 export interface HostStats {
   readonly memoryBytes: number;
+  /** Processor time of the host so far, milliseconds. */
+  readonly processorMs: number;
   readonly contexts: number;
   /** Steps by the number of sequences that each decoded: the first is those of one sequence. */
   readonly steps: readonly number[];
@@ -242,6 +244,7 @@ export function readFromHost(value: unknown): FromHost {
       return {
         type,
         memoryBytes: count('memoryBytes'),
+        processorMs: count('processorMs'),
         contexts: count('contexts'),
         steps: readList(at('steps'), SEQUENCES_MAX, readCount),
         tokens: count('tokens'),

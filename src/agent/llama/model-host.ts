@@ -176,7 +176,14 @@ class KeptHost implements ModelHost {
   }
 
   stats(): Promise<HostStats> {
-    const none: HostStats = { memoryBytes: 0, contexts: 0, steps: [], tokens: 0, lateSteps: 0 };
+    const none: HostStats = {
+      memoryBytes: 0,
+      processorMs: 0,
+      contexts: 0,
+      steps: [],
+      tokens: 0,
+      lateSteps: 0,
+    };
     return this.#running?.stats() ?? Promise.resolve(none);
   }
 

@@ -82,6 +82,7 @@ describe('messages', () => {
       {
         type: 'stats',
         memoryBytes: 1,
+        processorMs: 1,
         contexts: 1,
         steps: Array.from({ length: 65 }, () => 1),
         tokens: 1,

@@ -28,14 +28,12 @@ export interface GenerationParts {
   readonly events: GenerationEvents;
 }
 
-/** Scores that llama.cpp is asked for, as they are: no sampling of its own. */
-function scores(includeTop: number): NextOptions {
-  return {
-    generateNext: {
-      logits: { filter: { tokens: [], includeTop } },
-      options: { temperature: 1, topK: 0, topP: 1, minP: 0 },
-    },
-  };
+/**
+ * The best scores as they are. llama.cpp's own cut to the best few comes before they are handed out: a filter behind
+ * it would have the whole vocabulary sorted, which costs more than a small model's step.
+ */
+function scores(best: number): NextOptions {
+  return { generateNext: { logits: true, options: { temperature: 1, topK: best, topP: 1, minP: 0 } } };
 }
 
 /** Goes on from a prompt until the model, a stop or the limit ends it. */

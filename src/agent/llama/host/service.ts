@@ -51,7 +51,15 @@ export class ModelService {
       if (job) job.cancelled = true;
     } else if (message.type === 'ask-stats') {
       const memoryBytes = process.memoryUsage.rss();
-      this.#parts.send({ type: 'stats', memoryBytes, tokens: this.#tokens, ...this.#contexts.count });
+      const { user, system } = process.cpuUsage();
+      const processorMs = Math.round((user + system) / 1_000);
+      this.#parts.send({
+        type: 'stats',
+        memoryBytes,
+        processorMs,
+        tokens: this.#tokens,
+        ...this.#contexts.count,
+      });
     } else if (message.type === 'tokenize') this.#tokenize(message);
     else void this.#begin(message);
   }
