@@ -92,8 +92,11 @@ export class OnceCall implements CallHandle {
 
   /** `signal` stops the call. */
   start(signal: AbortSignal | undefined): void {
+    const abort = (): void => this.stop();
+    signal?.addEventListener('abort', abort, { once: true });
     if (signal?.aborted) this.stop();
-    signal?.addEventListener('abort', () => this.stop(), { once: true });
+    const over = (): void => signal?.removeEventListener('abort', abort);
+    this.result.then(over, over);
   }
 
   stop(): void {
@@ -175,7 +178,10 @@ export class OnceCall implements CallHandle {
     const payment = await payer.made(this.callId, { signal: this.#stopping.signal });
     this.#paying = payment !== undefined;
     if (payment === undefined) {
-      throw new SaharaError('call-unknown', { outcome: 'uncharged', reason: 'it was never paid' });
+      throw new SaharaError('call-unknown', {
+        outcome: 'uncharged',
+        reason: 'no payment of it was made from here',
+      });
     }
     return await this.#answered(requestOf(ticket), payment);
   }
