@@ -17,6 +17,7 @@ const POSITIONS = tag('o');
 const DIRECTORY = tag('y');
 const LENGTHS = tag('l');
 const TOMBSTONES = tag('x');
+const VECTOR = tag('v');
 
 /** Kinds of record that belong to one segment. */
 export const SEGMENT_TAGS: readonly Uint8Array[] = [
@@ -76,6 +77,16 @@ export function lengthsKey(segment: number): Uint8Array {
 /** Numbers of a segment's chunks that were removed. */
 export function tombstonesKey(segment: number): Uint8Array {
   return concat(TOMBSTONES, u32be(segment));
+}
+
+/** Vectors of one embedding model, `model` being the first bytes of its digest. */
+export function vectorRange(model: Uint8Array): StoreRange {
+  return range(concat(VECTOR, model));
+}
+
+/** The vector of a chunk. */
+export function vectorKey(model: Uint8Array, chunk: number): Uint8Array {
+  return concat(VECTOR, model, u32be(chunk));
 }
 
 /** Every document. */
