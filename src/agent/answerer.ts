@@ -2,7 +2,7 @@
  * Answers out of vaults: retrieval, then the backend over the passages found, then attribution of what was
  * delivered. A passage is delivered as a source before the first citation of it, and not at all without one.
  */
-import { fromUtf8, utf8 } from '../base/bytes.ts';
+import { fromUtf8, toHex, utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import type { Citation, Source } from '../protocol/call.ts';
 import type { Corpus, SearchHit, SearchResult } from '../vault/search/search.ts';
@@ -103,6 +103,8 @@ class VaultRun implements AnswerRun {
       context,
       ...requestParts(this.#found),
       unitsMax: job.outputUnitsMax,
+      payer: toHex(job.caller),
+      withinMs: job.request.deadlineMs,
       ...(seed !== undefined && { seed }),
       ...(prompt !== undefined && { prompt }),
       ...(tools && { tools: await tools.open(job.calls, { signal }) }),

@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { formatAmount } from '../../base/amount.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import type { ModelsReport } from '../../daemon/admin/methods-model.ts';
 import type { Finding, LedgerReport, StatusReport } from '../../daemon/admin/types.ts';
 import type { DisputeRow } from '../../daemon/admin/types-dispute.ts';
 import { type App, type CommandGroup, countOption, exitCodeOf } from '../app.ts';
@@ -44,6 +45,7 @@ function showStatus({ terminal }: App, report: StatusReport): void {
     ['balance', formatAmount(BigInt(report.balance))],
     ['agents', report.agents.join(', ') || 'none'],
     ['vaults', report.vaults.join(', ') || 'none'],
+    ...modelRows(report.models),
     ['peers', report.peers.length === 0 ? 'none connected' : plural(report.peers.length, 'peer')],
     ['home', report.home],
     [
@@ -76,6 +78,19 @@ const DISPUTES: Readonly<Record<NonNullable<DisputeRow['state']>, string>> = {
   worthless: 'a challenge would bring nothing',
   refused: 'the ledger refused the challenge',
 };
+
+/** Each loaded model, and how busy all of them are. */
+function modelRows(models: ModelsReport | undefined): readonly (readonly [string, string])[] {
+  if (models === undefined) return [];
+  const { loaded, queued, running, tokensPerSecond } = models;
+  const rate = tokensPerSecond === undefined ? '' : `, ${tokensPerSecond.toFixed(1)} tokens/s`;
+  const rows = loaded.map(({ name, state, gpu, bytes, contexts, running: busy }) => {
+    const place = state === 'loading' ? 'loading' : gpu === undefined || gpu === 'none' ? 'cpu' : gpu;
+    const work = `${plural(contexts, 'context')}, ${plural(busy, 'answer')} under way`;
+    return ['models', `${name} (${place}, ${Math.ceil(bytes / 1e6)} MB): ${work}`] as const;
+  });
+  return [...rows, ['queue', `${queued} waiting, ${running} under way${rate}`]];
+}
 
 const ROLES: Readonly<Record<LedgerReport['role'], string>> = {
   sequencer: 'its sequencer',

@@ -8,6 +8,7 @@ import type { Finding, StatusReport } from '../admin/types.ts';
 import { claimPollMs, closeDelayMs } from '../claiming.ts';
 import type { Running } from '../compose.ts';
 import { disputeRows } from '../disputes.ts';
+import { findModels } from '../models-doctor.ts';
 import { VERSION } from '../version.ts';
 import { ledgerReport } from './ledger.ts';
 
@@ -18,6 +19,7 @@ const LISTED_MAX = 1_000;
 /** What runs here. */
 export async function statusReport(running: Running): Promise<StatusReport> {
   const { home, mesh, wallet, clock, startedAtMs, agents, knowledge } = running;
+  const models = await running.models.report();
   const disputes = disputeRows(running.disputes.watch);
   return {
     version: VERSION,
@@ -38,6 +40,7 @@ export async function statusReport(running: Running): Promise<StatusReport> {
     balance: String(wallet.balance()),
     agents: (await agents.list()).filter(({ note }) => note === undefined).map(({ name }) => name),
     vaults: await knowledge.vaults.names(),
+    ...(models.loaded.length > 0 && { models }),
     ...(disputes.length > 0 && { disputes }),
   };
 }
@@ -64,6 +67,7 @@ const CHECKS: readonly Check[] = [
   money,
   hosted,
   vaults,
+  ({ models, config }) => findModels(models, config.models),
   unknownCalls,
   claims,
   standing,

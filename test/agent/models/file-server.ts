@@ -1,5 +1,7 @@
+import { readdir, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 
 /** A request as it came. */
 export interface Asked {
@@ -55,8 +57,9 @@ export function startOf({ range }: Asked): number {
 export interface Bend {
   readonly etag?: string;
   readonly modified?: string;
-  /** Closes the connection after so many bytes of the body. */
+  /** Closes the connection after so many bytes of the body, once `arrived` says that they are where they should be. */
   readonly cutAfter?: number;
+  readonly arrived?: (bytes: number) => Promise<void>;
   /** Says so many bytes in Content-Length. */
   readonly length?: number;
 }
@@ -83,7 +86,25 @@ export function serve(response: ServerResponse, asked: Asked, content: Uint8Arra
     ...(partial && { 'content-range': `bytes ${start}-${content.length - 1}/${content.length}` }),
   });
   if (cutAfter === undefined || cutAfter >= body.length) response.end(body);
-  else response.write(body.subarray(0, cutAfter), () => setTimeout(() => response.destroy(), 20));
+  else {
+    response.write(body.subarray(0, cutAfter), () => {
+      const there = bend.arrived?.((partial ? start : 0) + cutAfter) ?? Promise.resolve();
+      void there.then(() => response.destroy());
+    });
+  }
+}
+
+/** Waits until a file in `folder` has so many bytes. */
+export function arrivedIn(folder: string): (bytes: number) => Promise<void> {
+  return async (bytes) => {
+    for (;;) {
+      for (const name of await readdir(folder).catch(() => [])) {
+        const found = await stat(join(folder, name)).catch(() => undefined);
+        if (found !== undefined && found.size >= bytes) return;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  };
 }
 
 /** Refuses with a status. */

@@ -10,7 +10,15 @@ import { fromHex, toHex } from '../../../src/base/bytes.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
 import { SaharaError } from '../../../src/base/errors.ts';
 import { createMemoryStore, type Store } from '../../../src/base/store.ts';
-import { type Deed, type FileServer, refuse, serve, startFileServer } from './file-server.ts';
+import {
+  arrivedIn,
+  type Bend,
+  type Deed,
+  type FileServer,
+  refuse,
+  serve,
+  startFileServer,
+} from './file-server.ts';
 
 // Waits between attempts pass a hundred times faster.
 const clock: Clock = { ...systemClock, after: (ms, run) => systemClock.after(ms / 100, run) };
@@ -84,6 +92,10 @@ const failure = async (work: Promise<unknown>): Promise<SaharaError> => {
 };
 const onDisk = async (): Promise<readonly string[]> =>
   (await readdir(join(folder, 'models'), { recursive: true })).filter((name) => name !== 'parts').sort();
+const cut = (after: number): Pick<Bend, 'cutAfter' | 'arrived'> => ({
+  cutAfter: after,
+  arrived: arrivedIn(join(folder, 'models', 'parts')),
+});
 const fromUrl = (server: FileServer): string => `${server.origin}/tiny.gguf`;
 
 describe('adding a file', () => {
@@ -173,7 +185,7 @@ describe('pulling a file', () => {
   test('MODEL-46: a connection that is cut goes on where it was, if it is still the same file', async () => {
     const whole = content('a');
     const server = await behind((response, asked, count) =>
-      serve(response, asked, whole, { etag: '"v1"', ...(count < 3 && { cutAfter: 70_000 }) }),
+      serve(response, asked, whole, { etag: '"v1"', ...(count < 3 && { ...cut(70_000) }) }),
     );
     const store = await models();
     const model = await store.pull(fromUrl(server), waiting());
@@ -191,7 +203,7 @@ describe('pulling a file', () => {
   test('MODEL-47: a file that changes in the middle is fetched anew from its beginning', async () => {
     const server = await behind((response, asked, count) =>
       count === 0
-        ? serve(response, asked, content('a'), { etag: '"v1"', cutAfter: 100_000 })
+        ? serve(response, asked, content('a'), { etag: '"v1"', ...cut(100_000) })
         : serve(response, asked, content('b'), { etag: '"v2"' }),
     );
     const store = await models();
@@ -207,7 +219,7 @@ describe('pulling a file', () => {
     ]) {
       const later = content('b', changed.size);
       const server = await behind((response, asked, count) => {
-        if (count === 0) return serve(response, asked, content('a'), { etag: '"v1"', cutAfter: 100_000 });
+        if (count === 0) return serve(response, asked, content('a'), { etag: '"v1"', ...cut(100_000) });
         const bend = changed.etag === undefined ? {} : { etag: changed.etag };
         return serve(response, { ...asked, ifRange: undefined }, later, bend);
       });
@@ -219,13 +231,13 @@ describe('pulling a file', () => {
   test('MODEL-46: without ranges or a version it begins anew; with a checksum a version is not needed', async () => {
     const whole = content('a');
     const plain = await behind((response, asked, count) =>
-      serve(response, { ...asked, range: undefined }, whole, count === 0 ? { cutAfter: 50_000 } : {}),
+      serve(response, { ...asked, range: undefined }, whole, count === 0 ? { ...cut(50_000) } : {}),
     );
     const store = await models();
     await store.pull(fromUrl(plain), { ...waiting(), name: 'plain' });
     expect(plain.asked.map(({ range }) => range)).toEqual([undefined, undefined]);
     const summed = await behind((response, asked, count) =>
-      serve(response, asked, whole, count === 0 ? { cutAfter: 50_000 } : {}),
+      serve(response, asked, whole, count === 0 ? { ...cut(50_000) } : {}),
     );
     await store.pull(fromUrl(summed), { ...waiting(), name: 'summed', sha256: digestOf(whole) });
     expect(summed.asked.map(({ range }) => range)).toEqual([undefined, 'bytes=50000-']);
@@ -299,7 +311,7 @@ describe('pulling a file', () => {
 
   test('MODEL-50: what was left half done can be removed', async () => {
     const server = await behind((response, asked) =>
-      serve(response, asked, content('a'), { etag: '"v"', cutAfter: 0 }),
+      serve(response, asked, content('a'), { etag: '"v"', ...cut(0) }),
     );
     const store = await models();
     await failure(store.pull(fromUrl(server), waiting()));
