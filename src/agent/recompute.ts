@@ -211,7 +211,8 @@ export async function repeatAnswer(
     answerer.answer({ callId, caller, request, outputUnitsMax, calls: undefined }, { signal }).parts,
   );
   const sources = sourcesFault(answer.sources, again.sources);
-  const quoted = `${answer.sources.length} passages are what the search finds and the answer rests on`;
+  const count = answer.sources.length;
+  const quoted = `${count === 1 ? '1 passage is' : `${count} passages are`} what the search finds and the answer rests on`;
   const text = textFault(answer, again);
   const same = `${utf8(answer.text).length} bytes and ${answer.citations.length} citations come out the same`;
   const record =

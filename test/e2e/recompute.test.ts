@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
+import { must, startPair } from './support.ts';
+
+let peers: Peers;
+let host: Peer;
+let caller: Peer;
+
+beforeAll(async () => {
+  peers = await createPeers();
+  host = await peers.add('host');
+  caller = await peers.add('caller');
+  await startPair(host, caller);
+}, 180_000);
+afterAll(() => peers.clear());
+
+describe('sahara verify --recompute', () => {
+  it('repeats who earned from the file anywhere, and the answer where its vault is (KNOW-158, KNOW-159)', async () => {
+    const file = join(caller.home.root, 'call.bundle');
+    const did = (await host.client.call('agent.list', {})).find(({ name }) => name === 'guide')?.did ?? '';
+    await must(caller, 'ask', did, 'What is a voucher?', '--receipt', file);
+    const elsewhere = await must(caller, 'verify', file, '--recompute');
+    expect(elsewhere).toMatch(/✓ statement +rule coverage\/1; its counts are proven/);
+    expect(elsewhere).toMatch(/✓ game +the parts of .* come out the same/);
+    expect(elsewhere).toMatch(/✓ shares +\d+ shares? of the receipt come out the same/);
+    expect(elsewhere).toContain('The answer itself was not repeated: no vault here');
+    const here = await must(host, 'verify', file, '--recompute');
+    expect(here).toMatch(/✓ retrieval +\d+ passages? /);
+    expect(here).toMatch(/✓ answer +\d+ bytes and \d+ citations? come out the same/);
+    expect(here).toContain('✓ record');
+    expect(here).toContain('Recomputed: all comes out the same.');
+  });
+});
