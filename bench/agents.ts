@@ -44,7 +44,7 @@ interface Measured {
 }
 
 /** A prompt of its own for each, and another one in each round: nothing is known from before. */
-const promptOf = (round: number, i: number): string => `${round} ${i} `.padEnd(40, 'what is there to say? ');
+const promptOf = (round: number, i: number): string => `${round} ${i}?`;
 
 async function measure(
   count: number,

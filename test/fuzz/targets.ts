@@ -6,6 +6,7 @@ import { EVIDENCE_TARGETS } from './targets/evidence.ts';
 import { LEDGER_TARGETS } from './targets/ledger.ts';
 import { LEDGER_FILE_TARGETS } from './targets/ledger-files.ts';
 import { MARKET_TARGETS } from './targets/market.ts';
+import { MODEL_TARGETS } from './targets/models.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { SEALED_TARGETS } from './targets/sealed.ts';
 import { SETTINGS_TARGETS } from './targets/settings.ts';
@@ -25,4 +26,5 @@ export const TARGETS: readonly TargetMaker[] = [
   ...LEDGER_FILE_TARGETS,
   ...DOCUMENT_TARGETS,
   ...SETTINGS_TARGETS,
+  ...MODEL_TARGETS,
 ];

@@ -13,6 +13,7 @@ import { TOOL_ROUNDS_MAX } from '../tools/limits.ts';
 import type { ToolSpec } from '../tools/tool.ts';
 import type { Toolbox, ToolCall } from '../tools/toolbox.ts';
 import type { AnswerFinish, AnswerPart, AnswerRequest, Backend } from './backend.ts';
+import { keepUnits } from './kept.ts';
 import { ENDPOINT_ANSWER_MAX, ENDPOINT_IDLE_MS, TOKENS_PER_UNIT } from './limits.ts';
 import { MarkFilter } from './marks.ts';
 import { CallCollector } from './openai-calls.ts';
@@ -114,7 +115,7 @@ async function* answer(session: Session, request: AnswerRequest): AsyncGenerator
         said += text;
         length += text.length + calls.push(choice?.delta?.tool_calls);
         finish = finishOf(choice?.finish_reason) ?? finish;
-        const limited = limit(marks.push(text), output, request.unitsMax);
+        const limited = keepUnits(marks.push(text), output, request.unitsMax);
         idle.pause();
         yield* limited.parts;
         idle.resume();
@@ -129,7 +130,7 @@ async function* answer(session: Session, request: AnswerRequest): AsyncGenerator
       idle.resume();
     }
     if (finish === undefined) throw failed('the stream ended before the answer did', session);
-    const rest = limit(marks.finish(), output, request.unitsMax);
+    const rest = keepUnits(marks.finish(), output, request.unitsMax);
     yield* rest.parts;
     const units = { input: inputUnits(request), output: output.count };
     yield { type: 'end', finish: rest.full ? 'length' : finish, units };
@@ -142,25 +143,6 @@ async function* answer(session: Session, request: AnswerRequest): AsyncGenerator
     idle.pause();
     stop.abort();
   }
-}
-
-/** Keeps what fits into the caller's units; text beyond is dropped with the citations behind it. */
-function limit(
-  parts: readonly AnswerPart[],
-  output: UnitCounter,
-  unitsMax: number,
-): { readonly parts: readonly AnswerPart[]; readonly full: boolean } {
-  const kept: AnswerPart[] = [];
-  for (const part of parts) {
-    if (part.type !== 'text') {
-      kept.push(part);
-      continue;
-    }
-    const taken = output.take(part.text, unitsMax);
-    if (taken > 0) kept.push({ type: 'text', text: part.text.slice(0, taken) });
-    if (taken < part.text.length) return { parts: kept, full: true };
-  }
-  return { parts: kept, full: false };
 }
 
 /** Runs what a model called, and tells it the results: data, and untrusted like everything that others wrote. */
