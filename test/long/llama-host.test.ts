@@ -3,11 +3,12 @@ import { cp, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkGgufHeader } from '../../src/agent/llama/gguf-check.ts';
+import { checkGgufHeader, checkHeader } from '../../src/agent/llama/gguf-check.ts';
+import { parseHeader } from '../../src/agent/llama/gguf-file.ts';
 import { createModelHost, type ModelHost, type ModelHostOptions } from '../../src/agent/llama/model-host.ts';
 import { SAMPLING_DEFAULTS } from '../../src/agent/llama/sampler.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { u32, writeGguf } from '../agent/llama/gguf-writer.ts';
+import { ggufBytes, u32, writeGguf } from '../agent/llama/gguf-writer.ts';
 import { noiseModel, saying, scriptedModel } from '../agent/llama/models.ts';
 
 let folder: string;
@@ -162,6 +163,35 @@ describe('a host', () => {
         facts: { reason: expect.stringContaining('SIGABRT') },
       });
       await expect(checkGgufHeader(hostile)).rejects.toMatchObject({ code: 'model-invalid' });
+    }
+  });
+
+  test('of forty files with a changed header, those that pass the check do not abort a host', async () => {
+    const sound = ggufBytes(noiseModel({ layers: 1, words: 4 }));
+    const header = Buffer.from(sound).lastIndexOf('weight') + 64;
+    const passed: Uint8Array[] = [];
+    for (let i = 0; i < 40; i++) {
+      const bytes = sound.slice();
+      // Far apart and never the same: keys, numbers, tokens, descriptions.
+      bytes[(i * 1_291) % header] = (37 * i + 11) % 256;
+      try {
+        checkHeader(parseHeader(bytes, bytes.length));
+        passed.push(bytes);
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'model-invalid' });
+      }
+    }
+    expect(passed.length).toBeGreaterThan(0);
+    for (const bytes of passed.slice(0, 6)) {
+      const changed = join(folder, 'changed.gguf');
+      await writeFile(changed, bytes);
+      const one = host({}, 4e9, changed);
+      const reason = await one.ready().then(
+        () => 'ready',
+        (error: unknown) => String(error),
+      );
+      expect(reason).not.toMatch(/SIG[A-Z]+/);
+      await one.unload();
     }
   });
 });
