@@ -156,6 +156,14 @@ export class OnceCall implements CallHandle {
     return call;
   }
 
+  /** Goes on with a call that its host is still at, from its first word. */
+  #join(): CallerCall {
+    const call = new CallerCall(this.#shared, { callId: this.callId, ticket: this.#ticket });
+    this.#inner = call;
+    call.start(this.#stopping.signal);
+    return call;
+  }
+
   #ticketOf(): CallTicket {
     const ticket = this.#inner?.ticket;
     if (ticket === undefined)
@@ -196,9 +204,10 @@ export class OnceCall implements CallHandle {
     patience.broke(true);
     let told = false;
     let { target } = asked;
+    let running = false;
     for (;;) {
       const more = await patience.next();
-      const call = this.#open({ ...asked, target, payment: 'once', paid: payment });
+      const call = running ? this.#join() : this.#open({ ...asked, target, payment: 'once', paid: payment });
       try {
         for await (const event of call.events()) {
           told ||= SAID.has(event.type);
@@ -213,6 +222,7 @@ export class OnceCall implements CallHandle {
         const replaced = code === 'expired' && facts.what === 'card';
         const later = replaced || LATER.has(code);
         if (told || !more || !later || this.#stopping.signal.aborted) throw error;
+        running = code === 'call-conflict' && facts.state === 'running';
         if (replaced) target = (await parts.renewed?.(target).catch(() => undefined)) ?? target;
       }
     }

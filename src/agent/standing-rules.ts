@@ -16,6 +16,7 @@ export const FAULT_POINTS: Readonly<Record<string, number>> = {
   'refused:signature-invalid': 4,
   'refused:voucher-invalid': 4,
   'refused:offer-invalid': 2,
+  'refused:payment-invalid': 2,
   'refused:call-conflict': 2,
   'refused:too-large': 1,
   'refused:replayed': 1,

@@ -175,6 +175,28 @@ describe('a call that one transaction pays', () => {
     expect(receivedBy(town.asset)).toBe(before + PRICE);
   });
 
+  it('is gone on with while its host is still at it (CALL-146)', async () => {
+    let back = false;
+    const rig = await createOnceRig(town, {
+      pair: {
+        tap(frame, from) {
+          const lost = from === 'host' ? CALL_FRAME.delta : CALL_FRAME.resume;
+          return !back && frame.kind === lost ? 'cut' : frame;
+        },
+      },
+    });
+    const before = receivedBy(town.asset);
+    const call = rig.caller.ask(rig.request());
+    expect((await failure(call)).facts.outcome).toBe('paid');
+    back = true;
+    const { text, evidence } = await rig.caller.resume(call.callId).result;
+    expect(text).toContain('Nothing else is needed.');
+    expect(evidence.payment).toBeDefined();
+    expect(rig.sent.at(-2)).toEqual([CALL_FRAME.payment, CALL_FRAME.opening]);
+    expect(rig.sent.at(-1)).toEqual([CALL_FRAME.resume]);
+    expect(receivedBy(town.asset)).toBe(before + PRICE);
+  });
+
   it('costs its price also when nothing was found (CALL-148, RCPT-71)', async () => {
     const nothing = {
       answer: () => ({
