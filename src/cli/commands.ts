@@ -26,6 +26,7 @@ import { statusCommands } from './commands/status.ts';
 import { vaultCommands } from './commands/vault.ts';
 import { voucherKeyCommands } from './commands/voucher-key.ts';
 import { watchtowerCommands } from './commands/watchtower.ts';
+import { whosaidCommands } from './commands/whosaid.ts';
 
 /** Adding a group touches its own file and this table. */
 export const COMMAND_GROUPS: readonly CommandGroup[] = [
@@ -49,6 +50,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   mergeCommands,
   proofCommands,
   auditCommands,
+  whosaidCommands,
   billCommands,
   ledgerCommands,
   standingCommands,
