@@ -87,8 +87,9 @@ function challengesOf({ wallet, ledger, clock }: DisputeParts): ChallengeLedger 
         return { height, moved: result.moved };
       } catch (error) {
         const { code, facts } = asSaharaError(error);
-        // Its number is another's: it can never take effect.
-        if (code === 'tx-refused' && facts.code === RESULT_CODES['nonce-used'].code) return undefined;
+        // Its number is another's, or its key signs no more: it can never take effect.
+        const taken = code === 'tx-refused' && facts.code === RESULT_CODES['nonce-used'].code;
+        if (taken || code === 'tx-invalid') return undefined;
         throw error;
       }
     },
