@@ -13,7 +13,7 @@ import { type Outgoing, priceOf, reopenCall } from './caller-opening.ts';
 import { canResume, Patience, recallMoney, reconnect } from './caller-resume.ts';
 import { Retelling } from './caller-retelling.ts';
 import { EventQueue } from './events.ts';
-import { Incoming } from './incoming.ts';
+import { DELIVERIES, Incoming } from './incoming.ts';
 import { type CallTicket, forgetAfter, TICKET_FORMAT } from './open-calls.ts';
 import type { CallFrame, CallStream } from './ports.ts';
 import { CALLER_EDGES, type CallerEvent, type CallerState, Session } from './session.ts';
@@ -22,13 +22,6 @@ import { CALLER_EDGES, type CallerEvent, type CallerState, Session } from './ses
 export type CallBeginning =
   | { readonly callId: Id; readonly request: AskRequest }
   | { readonly callId: Id; readonly ticket: CallTicket | undefined };
-
-const DELIVERIES: ReadonlySet<number> = new Set([
-  CALL_FRAME.source,
-  CALL_FRAME.delta,
-  CALL_FRAME.child,
-  CALL_FRAME.attribution,
-]);
 
 /** One call. */
 export class CallerCall implements CallHandle {

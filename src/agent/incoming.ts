@@ -21,6 +21,14 @@ import { DELIVERED_BYTES_MAX } from './call-limits.ts';
 import type { CallEvent } from './caller.ts';
 import type { CallFrame } from './ports.ts';
 
+/** Kinds of frame that deliver something of an answer. */
+export const DELIVERIES: ReadonlySet<number> = new Set([
+  CALL_FRAME.source,
+  CALL_FRAME.delta,
+  CALL_FRAME.child,
+  CALL_FRAME.attribution,
+]);
+
 /** What so many deliveries come to. */
 export interface Standing {
   /** End of the hash chain over them. */

@@ -5,9 +5,10 @@
  */
 import { VarintReader, type VarintWriter } from './varint.ts';
 
-/** Most occurrences of a term in a text, and in a title, that are told apart. */
+/** Most occurrences of a term in a text that are told apart. */
 export const OCCURRENCES_MAX = 65_535;
-export const TITLE_OCCURRENCES_MAX = 255;
+/** The same for a title. */
+const TITLE_OCCURRENCES_MAX = 255;
 /** Postings between two remembered places in the positions. */
 const SKIP = 64;
 
