@@ -2,6 +2,7 @@
 import type { Store } from '../base/store.ts';
 import { bytes, list, optional, record, type Schema, text, u32, uint } from '../protocol/schema.ts';
 import { chunkRecord } from './chunk.ts';
+import type { DocumentRecord } from './document.ts';
 import { headRecord } from './head.ts';
 import { chunkKey, documentRange, HEAD_KEY } from './keys.ts';
 import { BATCH_DOCUMENTS_MAX } from './limits.ts';
@@ -9,7 +10,7 @@ import type { PreparedDocument } from './transaction.ts';
 import type { Vault } from './vault.ts';
 
 /** A document as vaults kept it before they were sealed. */
-const openDocument = record('open-document', {
+export const openDocument: Schema<Omit<DocumentRecord, 'consent'>> = record('open-document', {
   id: bytes(32),
   mediaType: text(64),
   contentHash: bytes(32),

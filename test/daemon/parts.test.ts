@@ -14,6 +14,9 @@ import { createLifecycle } from '../../src/daemon/lifecycle.ts';
 import { createLoopback } from '../../src/daemon/loopback.ts';
 import { findReceipt, newestReceipts, pruneReceipts, saveReceipt } from '../../src/daemon/receipts.ts';
 import { createVaultKeeper } from '../../src/daemon/vaults.ts';
+import { openDocument } from '../../src/vault/copy-open.ts';
+import { documentRecord } from '../../src/vault/document.ts';
+import { documentRange } from '../../src/vault/keys.ts';
 import { openVault } from '../../src/vault/vault.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sahara-parts-'));
@@ -185,6 +188,10 @@ describe('vault keeper', () => {
     await old.importDocument({ name: 'b.txt', bytes: Buffer.from('Quokkas hop.'), provenance });
     const commitment = await old.commitment();
     await old.close();
+    for await (const [key, value] of store.entries(documentRange())) {
+      const { consent: _consent, ...before } = documentRecord.decode(value);
+      await store.batch([{ type: 'put', key, value: openDocument.encode(before) }]);
+    }
     await store.close();
     const keeper = createVaultKeeper({ clock: systemClock, secrets }, { folder: place });
     const vault = await keeper.open('old');

@@ -32,6 +32,7 @@ export const vaultCommands: CommandGroup = (program, run) => {
     .argument('<path>', 'file or folder')
     .option('--contributor <did>', 'whose knowledge it is and who earns for it; default you')
     .option('--licence <name>', 'terms it comes under, such as CC-BY-4.0')
+    .option('--consent <text>', 'how those whose words it holds agreed; needed for chats')
     .addHelpText('after', '\nExample:\n  $ sahara vault add notes ~/Documents/notes')
     .action(run(importDocuments));
   vault
