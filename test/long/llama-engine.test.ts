@@ -1,3 +1,4 @@
+import { truncate } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { EngineRequest } from '../../src/agent/llama/engine.ts';
 import type { HostPart } from '../../src/agent/llama/model-host.ts';
@@ -170,6 +171,23 @@ describe('decoding', () => {
     expect(host?.pid).not.toBe(pid);
     // The other model's host heard nothing of it.
     expect((await run(ask(noise, 'x', { tokensMax: 2 }))).parts.at(-1)).toMatchObject({ type: 'end' });
+  });
+});
+
+describe('a model that cannot be loaded', () => {
+  test('MODEL-10: is refused by its header, which is checked again, and others are not held up', async () => {
+    const home = await openModelHome();
+    try {
+      const good = await home.add('good', scriptedModel(saying('fine')).gguf);
+      const bad = await home.add('bad', scriptedModel(saying('gone')).gguf);
+      await truncate(bad.path, 500_000);
+      const run = (model: ModelSource) => read(home.engine.generate(ask(model, 'x'), calm));
+      // The check sees the cut before the host does.
+      expect((await failure(run(bad))).code).toBe('model-invalid');
+      expect((await run(good)).text).toBe('fine');
+    } finally {
+      await home.close();
+    }
   });
 });
 

@@ -2,7 +2,7 @@
  * Local models for all agents of a daemon: one host per model file, one queue for all. Prompts go in, text comes
  * out; who waits, who goes first and what is loaded is decided here.
  */
-import { totalmem } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { checkAdapterFits } from './adapter-check.ts';
@@ -32,11 +32,14 @@ export interface EngineOptions extends RoomOptions, SchedulerOptions {
   readonly host: Partial<ModelHostOptions>;
 }
 
-/** What an engine does where nothing is said: one thread, half of the machine's memory. */
+/**
+ * What an engine does where nothing is said: half of the machine's memory and of its logical processors. Threads of
+ * ggml wait by spinning: more of them than physical cores make it slower, not faster.
+ */
 export const ENGINE_DEFAULTS: EngineOptions = {
   ...SCHEDULER_DEFAULTS,
   gpu: 'auto',
-  threads: 1,
+  threads: Math.max(1, Math.floor(availableParallelism() / 2)),
   memoryBytes: Math.floor(totalmem() / 2),
   host: {},
 };

@@ -33,9 +33,9 @@ export interface ModelPlace {
 export interface RoomOptions {
   /** Where they compute. Default `auto`. */
   readonly gpu: GpuChoice;
-  /** Threads of each. Default 1. */
+  /** Threads of each. Default: half of the logical processors, at least 1. */
   readonly threads: number;
-  /** Memory for all models and contexts together, bytes: of the graphics processors if they compute there. */
+  /** Memory for all models and contexts together, bytes: of the graphics processors if they compute there. Default: half of the machine's. */
   readonly memoryBytes: number;
 }
 
@@ -54,6 +54,9 @@ export interface LoadedModel {
 const HOST_BYTES = 200_000_000;
 /** What a host may take above the budget before it ends itself. */
 const HOST_MARGIN_BYTES = 1_000_000_000;
+
+/** Most models whose hosts are remembered when they are not loaded. */
+const HOSTS_MAX = 256;
 
 interface Context {
   running: number;
@@ -91,6 +94,8 @@ export class ModelRoom implements Room<ModelPlace> {
   };
   /** In the order of their last use. */
   readonly #loaded = new Map<string, Loaded>();
+  /** Of models that are loaded or were: what a host has learnt of its deaths outlives them. */
+  readonly #hosts = new Map<string, ModelHost>();
   /** Bytes of models that are being unloaded. */
   #leavingBytes = 0;
   /** The model that room is being made for: no other may begin meanwhile. */
@@ -187,15 +192,22 @@ export class ModelRoom implements Room<ModelPlace> {
   #use(source: ModelSource): Loaded {
     const known = this.#loaded.get(source.path);
     if (known !== undefined) return known;
-    const { gpu, threads, memoryBytes, ...options } = this.#options;
-    const host = createModelHost(
-      { path: source.path, gpu, threads, memoryBytesMax: memoryBytes + HOST_MARGIN_BYTES },
-      { clock: this.#clock },
-      options,
-    );
+    const host = this.#hosts.get(source.path) ?? this.#createHost(source);
     const loaded: Loaded = { source, host, contexts: new Map(), running: 0, ready: undefined };
     this.#loaded.set(source.path, loaded);
     return loaded;
+  }
+
+  #createHost({ path }: ModelSource): ModelHost {
+    const { gpu, threads, memoryBytes, ...options } = this.#options;
+    const load = { path, gpu, threads, memoryBytesMax: memoryBytes + HOST_MARGIN_BYTES };
+    const host = createModelHost(load, { clock: this.#clock }, options);
+    this.#hosts.set(path, host);
+    for (const old of this.#hosts.keys()) {
+      if (this.#hosts.size <= HOSTS_MAX) break;
+      if (!this.#loaded.has(old) && old !== path) this.#hosts.delete(old);
+    }
+    return host;
   }
 
   #load(place: ModelPlace): void {

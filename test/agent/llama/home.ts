@@ -17,7 +17,10 @@ export interface ModelHome {
 /** Makes one; it must be closed. */
 export async function openModelHome(options: Partial<EngineOptions> = {}): Promise<ModelHome> {
   const folder = await mkdtemp(join(tmpdir(), 'sahara-models-'));
-  const engine = createLlamaEngine({ clock: systemClock }, { gpu: 'none', memoryBytes: 2e9, ...options });
+  const engine = createLlamaEngine(
+    { clock: systemClock },
+    { gpu: 'none', threads: 1, memoryBytes: 2e9, ...options },
+  );
   return {
     engine,
     add: async (name, gguf) => {
