@@ -20,6 +20,8 @@ export interface AgentVersions {
   keep(agent: string, manifest: string): Promise<number>;
   /** Newest first. */
   list(agent: string): Promise<readonly AgentVersion[]>;
+  /** Forgets all of an agent's. */
+  drop(agent: string): Promise<void>;
   /** Throws `usage` with what there is. */
   read(agent: string, number: number): Promise<AgentVersion>;
 }
@@ -71,6 +73,7 @@ export function createAgentVersions(agents: string): AgentVersions {
       const all = await numbers(agent);
       return Promise.all(all.map((number) => load(agent, number)));
     },
+    drop: (agent) => rm(folderOf(agent), { recursive: true, force: true }),
     async read(agent, number) {
       const all = await numbers(agent);
       if (all.includes(number)) return load(agent, number);

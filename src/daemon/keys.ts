@@ -8,12 +8,14 @@ import { didOf, type PublicKey } from '../protocol/ids.ts';
 import { createSealKey, type SealKey } from '../protocol/seal.ts';
 import type { Signer } from '../protocol/suite.ts';
 import { createSigner } from '../protocol/suite-native.ts';
+import { derive } from '../vault/sealed/key-tree.ts';
 import { type Adopted, readAdopted, readMade, writeAdopted, writeMade } from './key-marks.ts';
 import { type KeyInfo, type Keystore, openKeystore, publicKeyIn, writeKeyFile } from './keystore.ts';
 
 /** Name of the operator's key. */
 export const OPERATOR_KEY = 'operator';
 const PEER_KEY = 'peer';
+const HOME_KEY = 'home';
 const VOUCHER_KEYS = 'voucher.';
 
 /** The keys of one daemon. */
@@ -42,6 +44,12 @@ export interface DaemonKeys {
   agent(name: string): Promise<Signer>;
   /** The same key in the form that opens calls sealed to it. */
   agentSeal(name: string): Promise<SealKey>;
+  /** The seed of an agent's key, 32 bytes, for a file that takes the agent elsewhere. */
+  agentSecret(name: string): Promise<Uint8Array>;
+  /** Keeps the key of an agent that was elsewhere; false if it was here already. Throws `usage` where the name has another. */
+  takeAgent(name: string, seed: Uint8Array): Promise<boolean>;
+  /** Takes an agent's key away, for good; one that is not here is no fault. */
+  dropAgent(name: string): Promise<void>;
   /** What an agent marks its words by, 32 bytes: it goes where the agent's key goes. */
   agentMark(name: string): Promise<Uint8Array>;
   /** One of the operator's keys in the form that opens what is sealed to it. Throws `key-missing`. */
@@ -50,6 +58,8 @@ export interface DaemonKeys {
   readonly vouchers: VoucherSecrets;
   /** Secrets under which vaults are sealed. */
   readonly vaults: VaultSecrets;
+  /** The key under which the home's store keeps answers, 32 bytes; the store makes it its own. */
+  answersKey(): Promise<Uint8Array>;
 }
 
 /** Keys for the vouchers of channels, each named by itself. */
@@ -141,6 +151,25 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
       await ensure(store, key);
       return createSealKey(await store.seed(key));
     },
+    async agentSecret(name) {
+      const key = agentKeyName(name);
+      await ensure(store, key);
+      return store.seed(key);
+    },
+    async takeAgent(name, seed) {
+      const key = agentKeyName(name);
+      const here = (await store.list()).find((each) => each.name === key);
+      if (here === undefined) {
+        await store.import(key, seed);
+        return true;
+      }
+      if (equalBytes(here.publicKey, createSigner(seed).publicKey)) return false;
+      throw new SaharaError('usage', { reason: `This home has another key for an agent named ${name}` });
+    },
+    async dropAgent(name) {
+      const key = agentKeyName(name);
+      if ((await store.list()).some((each) => each.name === key)) await store.remove(key);
+    },
     async agentMark(name) {
       const key = agentKeyName(name);
       await ensure(store, key);
@@ -151,6 +180,10 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
     operatorSeal: async (key) => createSealKey(await store.seed(await nameOf(key))),
     vouchers: voucherSecrets(store, operator.publicKey),
     vaults: vaultSecrets(store),
+    async answersKey() {
+      await ensure(store, HOME_KEY);
+      return derive(await store.seed(HOME_KEY), 'answers');
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import { type App, type CommandGroup, countOption, usage } from '../app.ts';
 import { priceOf, showTable } from '../show.ts';
 import { shortDid } from '../terminal.ts';
 import { agentCreateCommands } from './agent-create.ts';
+import { agentMovingCommands } from './agent-moving.ts';
 import { agentTrialCommands } from './agent-trial.ts';
 import { agentVersionCommands } from './agent-versions.ts';
 import { tellLedgerKept } from './vault.ts';
@@ -51,6 +52,7 @@ export const agentCommands: CommandGroup = (program, run) => {
   agentCreateCommands(agent, run);
   agentTrialCommands(agent, run);
   agentVersionCommands(agent, run);
+  agentMovingCommands(agent, run);
 };
 
 async function add(app: App, file: string | undefined, options: AddOptions): Promise<void> {

@@ -4,12 +4,14 @@ import { didOf } from '../../protocol/ids.ts';
 import type { AdminHandlers } from '../admin/methods.ts';
 import type { AgentRow } from '../admin/types.ts';
 import type { AgentVersionRow } from '../admin/types-agent.ts';
+import { giveAgent, takeAgent } from '../agent-moving.ts';
 import { questionsOf } from '../agent-questions.ts';
 import { testAgent } from '../agent-testing.ts';
 import type { AgentKeeper } from '../agents.ts';
 import type { Ask } from '../asking.ts';
 import type { Running } from '../compose.ts';
 import { bondBehind } from '../stake.ts';
+import { keyOf } from './ledger.ts';
 
 const LOOK_EVERY_MS = 100;
 
@@ -20,6 +22,8 @@ type AgentMethods =
   | 'agent.add'
   | 'agent.list'
   | 'agent.remove'
+  | 'agent.export'
+  | 'agent.import'
   | 'agent.questions'
   | 'agent.versions'
   | 'agent.rollback'
@@ -49,6 +53,16 @@ export function agentHandlers(running: Running, ask: Ask): Pick<AdminHandlers, A
     async 'agent.remove'({ name }) {
       await agents.remove(name);
       return {};
+    },
+    async 'agent.export'({ name, to }) {
+      const reader = to === undefined ? running.key.publicKey : keyOf(to);
+      const file = await giveAgent(running, { name, reader });
+      return { agent: Buffer.from(file).toString('base64'), reader: didOf(reader) };
+    },
+    async 'agent.import'({ agent }, signal) {
+      const ledgerKept = await homeLedger.keepWhole({ signal });
+      const { row, from } = await takeAgent(running, Buffer.from(agent, 'base64'), signal);
+      return { ...row, from, ...(ledgerKept !== undefined && { ledgerKept }) };
     },
     'agent.questions': ({ name }, signal) => questionsOf({ ...agents.hosted(name), ask, vaults }, signal),
     'agent.versions': ({ name }) => versionsOf(agents, name),
