@@ -16,6 +16,9 @@ import { type AnswerCitation, type Backend, isAsked, requestParts } from './back
 import type { Answerer, AnswerJob, AnswerPart, AnswerRun, AnswerShares } from './ports.ts';
 import type { ToolKit } from './tools/toolkit.ts';
 
+/** Passages that a backend is given where nothing is said: a definition is seldom among the first few that name a thing. */
+export const PASSAGES_GIVEN = 12;
+
 /** Parts of an answerer. */
 export interface VaultAnswererParts {
   readonly backend: Backend;
@@ -32,7 +35,7 @@ export interface VaultAnswererOptions {
   readonly prompt?: string;
   /** What a model may use while it answers. Default nothing. */
   readonly tools?: ToolKit;
-  /** Passages given to the backend. Default 8. */
+  /** Passages given to the backend. Default `PASSAGES_GIVEN`. */
   readonly passagesMax?: number;
 }
 
@@ -92,7 +95,7 @@ class VaultRun implements AnswerRun {
   }
 
   async *#answer(): AsyncGenerator<AnswerPart> {
-    const { backend, vaults, prompt, tools, passagesMax = 8, job, signal } = this.#run;
+    const { backend, vaults, prompt, tools, passagesMax = PASSAGES_GIVEN, job, signal } = this.#run;
     const { question, context, seed } = job.request;
     const asked = context.filter(({ role }) => role === 'user').map(({ text }) => text);
     this.#found = await searchVaults(vaults, { question, context: asked, limit: passagesMax });

@@ -1,6 +1,7 @@
 /** What the extractive backend answers and refuses, against the judged set, whose second half no rule was tuned on. */
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Judged, readJudged } from '../../bench/retrieval/quality.ts';
+import { PASSAGES_GIVEN } from '../../src/agent/answerer.ts';
 import { requestParts } from '../../src/agent/backends/backend.ts';
 import { createExtractiveBackend } from '../../src/agent/backends/extractive.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -23,7 +24,7 @@ beforeAll(async () => {
 
 /** The document that an answer begins with; `undefined` where it refuses. */
 async function answeredFrom(question: string): Promise<string | undefined> {
-  const found = await vault.search({ question, limit: 8 });
+  const found = await vault.search({ question, limit: PASSAGES_GIVEN });
   const request = { question, context: [], ...requestParts(found), unitsMax: 300 };
   const { citations, end } = await readAnswer(
     createExtractiveBackend().answer(request, { signal: new AbortController().signal }),

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { PASSAGES_GIVEN } from '../../src/agent/answerer.ts';
 import { requestParts } from '../../src/agent/backends/backend.ts';
 import { createExtractiveBackend } from '../../src/agent/backends/extractive.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -22,7 +23,7 @@ const SET: JudgedSet = JSON.parse(
 
 /** The first quotation of the guide's answer, or undefined where it refuses. */
 async function firstOf(vault: Vault, question: string): Promise<string | undefined> {
-  const found = requestParts(await vault.search({ question, limit: 8 }));
+  const found = requestParts(await vault.search({ question, limit: PASSAGES_GIVEN }));
   const request = { question, context: [], ...found, unitsMax: 500 };
   const { text, citations, end } = await readAnswer(
     createExtractiveBackend().answer(request, { signal: new AbortController().signal }),

@@ -219,7 +219,7 @@ const NAME = /(?:^|\s)\p{Lu}[\p{L}'\u2019.-]*\s+\p{Lu}\p{L}/u;
 const REASON =
   /\b(?:because|since|so that|therefore|in order to|otherwise|reason|to avoid|to keep|due to)\b/i;
 const DEFINITION =
-  /^(?:(?:an?|the)\s+)?[\p{L}\p{N}`_ -]{2,60}?\s+(?:is (?:an?|the|one|any|anything|something|what|who|where|how)|are|means|refers to|denotes)\s/iu;
+  /^(?:(?:an?|the)\s+)?[\p{L}\p{N}`_ -]{2,60}?\s+(?:is (?:an?|the|one|any|anything|something|what|who|where|how)|are(?!\s\p{L}+ed\s)|means|refers to|denotes)\s/iu;
 /** What follows the noun that a subject is about: "the payee | of a channel is". */
 const BEHIND_HEAD =
   /\s(?:of|in|on|for|from|to|with|without|that|which|who)\s|\s(?:is|are|means|refers to|holds|denotes)\s/i;
