@@ -51,6 +51,7 @@ import { certifyPeer } from './peer-certificate.ts';
 import { pruneReceipts } from './receipts.ts';
 import { watchRetiring } from './retiring.ts';
 import { openScratch } from './scratch.ts';
+import { sealedStore } from './sealed-store.ts';
 import { type SpaceWatch, watchSpace } from './space.ts';
 import { conductOf } from './standing.ts';
 import { createTrust, type LedgerTrust } from './trust.ts';
@@ -125,6 +126,9 @@ const OF_THE_MACHINE: ReadonlySet<string> = new Set([
   ...['standing', 'replay', 'names', 'payees'],
 ]);
 
+/** Parts of the store that hold what was asked and answered, and with it passages of vaults. */
+const OF_ANSWERS: ReadonlySet<string> = new Set(['calls', 'open', 'running', 'once']);
+
 /** Opens home, log, store and keys. Throws `home-unreadable`, `home-in-use`, `store-corrupt`, `key-locked`. */
 export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<Ground> {
   const { home, config } = parts;
@@ -142,6 +146,7 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
   life.logTo(log);
   claimHome(home, systemClock.nowMs());
   const keys = await openKeys(home.keys, passphraseOf(parts.environment));
+  const answersKey = await keys.answersKey();
   await pruneReceipts(home.receipts);
   // What a DID owes, is owed and began stays apart from what the home had under another one.
   const { publicKey: did } = keys.operator;
@@ -160,7 +165,10 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
     log,
     keys,
     space,
-    storeOf: (name) => prefixed(watched, utf8(`${OF_THE_MACHINE.has(name) ? '' : whose}${name}/`)),
+    storeOf(name) {
+      const part = prefixed(watched, utf8(`${OF_THE_MACHINE.has(name) ? '' : whose}${name}/`));
+      return OF_ANSWERS.has(name) ? sealedStore(part, answersKey, systemDice) : part;
+    },
     payeeTail: `${home.payeeTail}${whose && `.${whose.slice(0, -1)}`}`,
   };
 }

@@ -27,6 +27,10 @@ export const HTML_BYTES_MAX = 8_388_608;
 export const PDF_BYTES_MAX = 33_554_432;
 /** Most pages of a PDF document. */
 export const PDF_PAGES_MAX = 5000;
+/** Longest time for which one PDF document is read, milliseconds. */
+export const PDF_READ_MS_MAX = 180_000;
+/** Most memory of the thread that reads PDF documents, MiB of heap. */
+export const PDF_MEMORY_MIB_MAX = 1024;
 /** Largest Word document, bytes. */
 export const DOCX_BYTES_MAX = 33_554_432;
 /** Largest CSV document, bytes. */

@@ -64,7 +64,7 @@ describe('a vault', () => {
     });
     const { text } = await askWhole(caller, {
       agent: 'plants',
-      question: 'How fast does the zyzzyvine grow?',
+      question: 'How many metres does the zyzzyvine grow in one night?',
     });
     expect(text).toContain('three metres in one night');
     expect(await found(host.home.root)).toEqual([]);

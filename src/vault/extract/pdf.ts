@@ -1,8 +1,8 @@
 /** Text of a PDF: lines from placed characters, headings by their size, page headers and footers left out. */
-import { extractTextItems, getDocumentProxy, type StructuredTextItem } from 'unpdf';
-import { SaharaError } from '../../base/errors.ts';
+import type { StructuredTextItem } from 'unpdf';
 import { type Block, type Extracted, oneLine } from '../blocks.ts';
 import { PDF_PAGES_MAX } from '../limits.ts';
+import { readPdf } from './pdf-thread.ts';
 import { tooMany, unreadable } from './refusals.ts';
 
 interface Line {
@@ -29,30 +29,17 @@ export async function extractPdf(name: string, bytes: Uint8Array): Promise<Extra
 }
 
 async function readPages(name: string, bytes: Uint8Array): Promise<Line[][]> {
-  try {
-    // The parser takes the buffer away from its caller: give it a copy.
-    const proxy = await getDocumentProxy(bytes.slice(), { verbosity: 0 });
-    try {
-      if (proxy.numPages > PDF_PAGES_MAX) {
-        throw tooMany(name, `${proxy.numPages} pages`, PDF_PAGES_MAX);
-      }
-      const { items } = await extractTextItems(proxy);
-      return items.map(linesOf);
-    } finally {
-      await proxy.loadingTask.destroy();
-    }
-  } catch (error) {
-    if (error instanceof SaharaError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    if (/password/i.test(reason)) {
-      throw unreadable(name, 'the PDF is locked by a password', 'save a copy without the password');
-    }
-    throw unreadable(
-      name,
-      `the PDF is damaged: ${oneLine(reason)}`,
-      'open it and save or print it as a new PDF',
-    );
+  const read = await readPdf(bytes);
+  if (read.type === 'pages') return read.pages.map(linesOf);
+  if (read.type === 'many') throw tooMany(name, `${read.pages} pages`, PDF_PAGES_MAX);
+  if (/password/i.test(read.reason)) {
+    throw unreadable(name, 'the PDF is locked by a password', 'save a copy without the password');
   }
+  throw unreadable(
+    name,
+    `the PDF is damaged: ${oneLine(read.reason)}`,
+    'open it and save or print it as a new PDF',
+  );
 }
 
 function linesOf(items: readonly StructuredTextItem[]): Line[] {
