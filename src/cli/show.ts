@@ -85,6 +85,9 @@ export class AnswerPrinter {
       );
     }
     if (this.#cited.size > 0) line();
+    if (end.supported !== undefined && end.supported.grounded < end.supported.sentences) {
+      line(`${paint('yellow', '○')} ${supportLine(end.supported)}`);
+    }
     line(`${paint('green', '●')} ${costLine(end)}`);
     for (const share of end.amount === '0' ? [] : end.shares) {
       line(
@@ -97,6 +100,14 @@ export class AnswerPrinter {
       line(paint('dim', `  ${amount(end.spent)} in all, for every host that was asked`));
     line(paint('dim', `  receipt ${shortId(end.callId)}, ${end.tookMs} ms, evidence in ${end.path}`));
   }
+}
+
+/** What of an answer its sources do not say. */
+function supportLine({ sentences, grounded, first = '' }: NonNullable<AskEnd['supported']>): string {
+  if (grounded === 0) return 'Not supported by any source: it is the model’s own words.';
+  const rest = sentences - grounded;
+  const which = rest === 1 ? 'one sentence' : `${rest} of ${sentences} sentences`;
+  return `Not supported by what it cites: ${which}, such as "${clip(first, 80)}"`;
 }
 
 function marksByEnd(citations: readonly CitationRow[]): readonly (readonly [number, readonly number[]])[] {

@@ -360,12 +360,14 @@ class HomeAgents implements AgentKeeper {
       return { name, did: '', asset: '', vaults: [], backend: '-', perCall: '0', manifestHash: '', note };
     }
     const { manifest, own, asset } = running;
+    const model = await this.#parts.models.rowOf(manifest.backend);
     return {
       name,
       did: didOf(own.card.agent),
       asset: toHex(asset),
       vaults: manifest.vaults,
       backend: manifest.backend.kind,
+      ...(model && { model }),
       perCall: String(manifest.price.perCall),
       manifestHash: toHex(manifestHash(manifest)),
     };

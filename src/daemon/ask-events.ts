@@ -1,5 +1,6 @@
 /** What a call tells whoever asked over the admin API, and how it ended. */
 import type { CallEvent, CallResult } from '../agent/caller.ts';
+import { groundednessOf } from '../agent/groundedness.ts';
 import { formatAmount } from '../base/amount.ts';
 import { toHex } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
@@ -11,6 +12,7 @@ import { didOf, type Hash, shortHex } from '../protocol/ids.ts';
 import type { CallPayment } from '../protocol/once.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { transactionId } from '../protocol/transaction.ts';
+import { readAnswer } from '../protocol/verify-answer.ts';
 import type { AskEnd, AskEvent } from './admin/types.ts';
 import type { Callers } from './callers.ts';
 
@@ -80,9 +82,24 @@ export async function askEndOf(
       amount: String(amount),
     })),
     ...(receipt.channel !== undefined && { channel: toHex(receipt.channel) }),
+    ...supportOf(result),
     ...(evidence.payment && { payment: paymentRow(evidence.payment, receipt.network) }),
     path: await parts.callers.save(result),
   };
+}
+
+/**
+ * How much of an answer rests on what it cites, as counted here. Nothing is said of one that found nothing, or that passes
+ * on what other agents said.
+ */
+function supportOf({ callId, finish, evidence }: CallResult): Pick<AskEnd, 'supported'> {
+  const { deliveries } = evidence;
+  if (finish === 'nothing-found' || deliveries.some(({ kind }) => kind === CALL_FRAME.child)) return {};
+  const { text, sources, citations } = readAnswer(nativeSuite, callId, deliveries);
+  const said = { text, citations, sources: sources.map((source) => source.text) };
+  const { sentences, grounded, first } = groundednessOf(said);
+  if (sentences === 0) return {};
+  return { supported: { sentences, grounded, ...(first !== undefined && { first }) } };
 }
 
 /** Where the ledger has the transaction that paid a call. */

@@ -7,9 +7,10 @@ import type { Backend } from '../agent/backends/backend.ts';
 import { createLlamaBackend } from '../agent/backends/llama.ts';
 import { createLlamaEngine, type EngineTarget, type LlamaEngine } from '../agent/llama/engine.ts';
 import { checkGguf } from '../agent/llama/gguf-check.ts';
+import type { ManifestBackend } from '../agent/manifest-backend.ts';
 import { type LlamaManifest, LLAMA_DEFAULTS as MANIFEST_DEFAULTS } from '../agent/manifest-llama.ts';
-import { demandFit, type FreeMemory, fitOf } from '../agent/models/estimate.ts';
-import type { StoredModel } from '../agent/models/model.ts';
+import { demandFit, type FreeMemory, fitOf, memoryNeed } from '../agent/models/estimate.ts';
+import type { ModelFacts, StoredModel } from '../agent/models/model.ts';
 import { type ModelStore, type OpenModel, openModelStore } from '../agent/models/store.ts';
 import { detectMarks, type MarkKey, type MarkReport } from '../agent/watermark/detect.ts';
 import { toHex } from '../base/bytes.ts';
@@ -18,6 +19,7 @@ import { PPM } from '../protocol/limits.ts';
 import { type ModelMade, modelMadeDigest } from '../protocol/model-made.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { LoadedRow, ModelsReport } from './admin/methods-model.ts';
+import type { HostedAgentRow } from './admin/types.ts';
 import type { Ground } from './core.ts';
 
 /** Who answers with a model, and how. */
@@ -39,6 +41,8 @@ export interface Models {
    * Errors: `model-unknown`, `model-invalid`, `memory-insufficient`, `backend-missing`, `backend-failed`.
    */
   backend(use: ModelUse, options: { readonly signal: AbortSignal }): Promise<Backend>;
+  /** An agent's model with about how much memory it needs; `undefined` without one, or where its file is gone. */
+  rowOf(backend: ManifestBackend): Promise<HostedAgentRow['model']>;
   /** Holds a text against keys, divided into tokens as the model of this name does. Throws what `backend` throws. */
   detect(
     of: { readonly model: string; readonly text: string; readonly keys: readonly MarkKey[] },
@@ -138,6 +142,19 @@ class HomeModels implements Models {
       answer: (request, options) => local.answer(request, options),
       close: () => local.close(),
     };
+  }
+
+  async rowOf(backend: ManifestBackend): Promise<HostedAgentRow['model']> {
+    if (backend.kind !== 'llama') return undefined;
+    const known = await this.store.list();
+    const factsOf = (name: string): ModelFacts | undefined =>
+      known.find((model) => answersWith(model)(name))?.facts;
+    const facts = factsOf(backend.model);
+    if (facts === undefined) return undefined;
+    const adapters = backend.adapters.flatMap(({ model }) => factsOf(model) ?? []);
+    const tokens = Math.min(backend.context, facts.contextMax);
+    const { totalBytes } = memoryNeed(facts, { tokens, sequences: this.sequences }, adapters);
+    return { name: backend.model, needBytes: totalBytes };
   }
 
   async detect(

@@ -14,7 +14,18 @@ import { saying, scriptedAdapter, scriptedModel } from '../agent/llama/models.ts
 import { arrivedIn, type FileServer, serve, startFileServer } from '../agent/models/file-server.ts';
 import { askWhole, eventually, must, startPair } from './support.ts';
 
-const WORDS = ['A camel', ' stores', ' fat', ' in its hump', ' [1].', ' It', ' walks', ' at night', ' [1]!'];
+const WORDS = [
+  'A camel',
+  ' stores',
+  ' fat',
+  ' in its hump',
+  ' [1].',
+  ' It',
+  ' walks',
+  ' at night',
+  ' when the sand is cool',
+  ' [1]!',
+];
 const NOTES =
   '# Camels\n\nA camel stores fat in its hump, not water. It walks at night when the sand is cool.\n';
 
@@ -31,7 +42,7 @@ beforeAll(async () => {
   await startPair(host, caller);
   const scripted = scriptedModel({
     ...saying(...WORDS),
-    ' at night': { ' [1]!': 20, ' by day': 10 },
+    ' at night': { ' when the sand is cool': 20, ' by day': 10 },
     ' by day': { '.': 20 },
   });
   file = await writeGguf(join(host.home.root, 'camel.gguf'), scripted.gguf);
@@ -91,7 +102,7 @@ describe('an agent with a model of the home', () => {
     expect([refused.code, refused.stderr.includes('(model-invalid)')]).toEqual([1, true]);
   });
 
-  it('MODEL-56, MODEL-59, RCPT-80: one line changes what answers; the receipt names file, adapter and passages', async () => {
+  it('MODEL-56, MODEL-59, MODEL-60, RCPT-80: one line changes what answers; the receipt names file, adapter and passages', async () => {
     const before = await host.client.call('status', {});
     expect(before.models).toBeUndefined();
     await addAgent(manifest('{kind: extractive}'));
@@ -100,7 +111,8 @@ describe('an agent with a model of the home', () => {
       (await caller.client.call('agents', {})).find(({ name }) => name === 'camels'),
     );
     const plain = await askWhole(caller, { agent: 'camels', question: 'How do camels store fat?' });
-    expect(plain.text).toBe('A camel stores fat in its hump. It walks at night!');
+    expect(plain.text).toBe('A camel stores fat in its hump. It walks at night when the sand is cool!');
+    expect(plain.end.supported).toEqual({ sentences: 2, grounded: 2 });
     const own = await host.client.call('earnings', {});
     const asset = own.assets[0]?.asset ?? '';
     const adapters = `adapters: [{model: day, scale: 1, asset: ${asset}, part: 25 %}]`;
@@ -110,6 +122,9 @@ describe('an agent with a model of the home', () => {
       return said.text.includes('by day') ? said : undefined;
     });
     expect(answer.text).toBe('A camel stores fat in its hump [1]. It walks by day.'.replace(' [1]', ''));
+    expect(answer.end.supported).toEqual({ sentences: 2, grounded: 1, first: 'It walks by day.' });
+    const told = await must(caller, 'ask', 'camels', 'How do camels store fat?');
+    expect(told).toContain('Not supported by what it cites: one sentence, such as "It walks by day."');
     const proof = await readFile(answer.end.path);
     const bundle = readBundle(proof);
     const { model } = card.decode(bundle.card.payload);

@@ -4,6 +4,7 @@ import { formatAmount, parseAmount } from '../../base/amount.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
 import { priceOf, showTable } from '../show.ts';
+import { bytesText } from '../show-merge.ts';
 import { shortDid } from '../terminal.ts';
 import { agentCreateCommands } from './agent-create.ts';
 import { agentMovingCommands } from './agent-moving.ts';
@@ -65,6 +66,10 @@ async function add(app: App, file: string | undefined, options: AddOptions): Pro
       `${app.terminal.paint('green', row.name)} is live: ${priceOf(row)}, ${shortDid(row.did)}.`,
     );
     if (row.note !== undefined) app.terminal.line(app.terminal.paint('yellow', row.note));
+    if (row.model !== undefined) {
+      const { name, needBytes } = row.model;
+      app.terminal.line(`It answers with ${name}, which needs about ${bytesText(needBytes)} of memory.`);
+    }
     tellLedgerKept(app, row);
     app.terminal.line(`Ask it:  sahara ask ${row.name} "..."`);
   });

@@ -140,6 +140,8 @@ export interface HostedAgentRow {
   readonly asset: string;
   readonly vaults: readonly string[];
   readonly backend: string;
+  /** Of a model on this machine: its name, and about how much memory it needs with its context, bytes. */
+  readonly model?: { readonly name: string; readonly needBytes: number };
   readonly perCall: string;
   readonly manifestHash: string;
   /** What stands in its way, if anything. */
@@ -341,6 +343,8 @@ export interface AskEnd {
   readonly payment?: { readonly transaction: string; readonly height: number } | undefined;
   /** What it took in all where several were asked, grains: the others' bundles are saved too. */
   readonly spent?: string;
+  /** Sentences of the answer, and how many of them rest on what they cite; absent where nothing is to be cited. */
+  readonly supported?: { readonly sentences: number; readonly grounded: number; readonly first?: string };
   /** Where the evidence bundle was saved. */
   readonly path: string;
   readonly tookMs: number;
