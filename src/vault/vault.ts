@@ -34,7 +34,7 @@ export interface VaultOptions {
   readonly codec: VaultCodec;
   /** Where item keys and nonces come from. Default: the operating system. */
   readonly dice: Dice;
-  /** Memory for decoded postings, bytes. Default 32 MiB, minimum 0. */
+  /** Memory for decoded postings, bytes. Default 64 MiB, minimum 0. */
   readonly postingsCacheBytes: number;
 }
 
@@ -43,7 +43,7 @@ const VAULT_DEFAULTS: VaultOptions = {
   keys: undefined,
   codec: plainCodec,
   dice: systemDice,
-  postingsCacheBytes: 33_554_432,
+  postingsCacheBytes: 67_108_864,
 };
 
 /** What a vault holds. */
