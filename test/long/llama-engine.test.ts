@@ -83,16 +83,19 @@ describe('decoding', () => {
   });
 
   test('MODEL-23: a known beginning is not read again, and changes nothing', async () => {
-    const long = ask(noise, `${'the same beginning '.repeat(12)} end`, {
-      context: { tokens: 512, sequences: 1 },
-    });
+    const one = { tokens: 2_048, sequences: 1 };
+    const beginning = 'the same beginning '.repeat(40);
+    const drawing = { context: one, sampling: { temperature: 1.5, topK: 64, topP: 1, minP: 0, seed: 3 } };
+    const long = ask(noise, `${beginning} end`, drawing);
     const first = await run(long);
     const again = await run(long);
+    await run(ask(noise, `${beginning} another end of it all`, drawing));
+    const third = await run(long);
     const reused = (parts: readonly HostPart[]): number =>
       parts[0]?.type === 'started' ? parts[0].reusedTokens : -1;
-    expect(reused(first.parts)).toBeLessThan(20);
-    expect(reused(again.parts)).toBeGreaterThan(200);
+    expect([first, again, third].map(({ parts }) => reused(parts))).toEqual([0, 640, 640]);
     expect(again.text).toBe(first.text);
+    expect(third.text).toBe(first.text);
   });
 
   test('MODEL-21: what does not fit is refused, what fills the context is cut, and nothing is shifted', async () => {
@@ -222,6 +225,13 @@ describe('memory', () => {
       await Promise.all([working, waiting]);
       expect(order.toSorted()).toEqual(['first', 'second']);
       expect(home.engine.models).toHaveLength(1);
+      // Many for both at once: none is unloaded before it has answered, so all are answered.
+      const both = await Promise.all(
+        [first, second, first, second].map((model, i) =>
+          run(ask(model, 'x', { ...context, payer: `p${i}` })),
+        ),
+      );
+      expect(both.map(({ text }) => text)).toEqual(['ticktocktick', 'one', 'ticktocktick', 'one']);
       expect(await failure(run(ask(first, 'x', { context: bigger })))).toMatchObject({
         code: 'memory-insufficient',
       });

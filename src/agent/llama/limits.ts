@@ -34,10 +34,12 @@ export const ADAPTERS_MAX: number = 8;
 export const SCALE_MAX: number = 8;
 /** Most candidates that a sampler sees. */
 export const CANDIDATES_MAX: number = 256;
-/** Most tokens of prompts that are read in one step, over all sequences: what a stream waits for at most. */
-export const PREFILL_TOKENS_PER_STEP: number = 128;
-/** Tokens of a kept prefix that are worth taking another sequence than the lowest free one. */
-export const PREFIX_WORTH_TOKENS: number = 64;
+/** Tokens of a prompt that are read at once: pieces begin at multiples of it. */
+export const PIECE_TOKENS: number = 128;
+/** Most tokens of prompts that are read in one step while others stream: what a stream waits for at most. */
+export const PROMPT_TOKENS_PER_STEP: number = 128;
+/** The same while nobody streams. */
+export const PROMPT_TOKENS_ALONE: number = 512;
 /** Tokens that are held back at most while they end within a character. */
 export const PARTIAL_TOKENS_MAX: number = 16;
 /** Most texts at which an answer stops. */
@@ -53,4 +55,4 @@ export const REQUESTS_MAX: number = 1_024;
 export const STDERR_LENGTH_MAX: number = 4_096;
 
 invariant(CANDIDATES_MAX <= VOCABULARY_MAX, 'candidates are tokens');
-invariant(PREFILL_TOKENS_PER_STEP >= SEQUENCES_MAX, 'every sequence can read in every step');
+invariant(PIECE_TOKENS <= PROMPT_TOKENS_PER_STEP, 'a piece fits into a step');

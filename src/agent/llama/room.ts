@@ -55,6 +55,8 @@ const HOST_BYTES = 200_000_000;
 /** What a host may take above the budget before it ends itself. */
 const HOST_MARGIN_BYTES = 1_000_000_000;
 
+/** How long a model that was just loaded waits for its first request, milliseconds. */
+const KEPT_MS = 5_000;
 /** Most models whose hosts are remembered when they are not loaded. */
 const HOSTS_MAX = 256;
 
@@ -70,6 +72,8 @@ interface Loaded {
   readonly contexts: Map<string, Context>;
   running: number;
   ready: ReadyMessage | undefined;
+  /** Not unloaded before this time, though nothing runs. */
+  keptUntilMs: number;
 }
 
 /** Bytes that a context takes. */
@@ -98,7 +102,7 @@ export class ModelRoom implements Room<ModelPlace> {
   readonly #hosts = new Map<string, ModelHost>();
   /** Bytes of models that are being unloaded. */
   #leavingBytes = 0;
-  /** The model that room is being made for: no other may begin meanwhile. */
+  /** The model that room is being made for: no other may begin in this round. */
   #claim: string | undefined;
 
   constructor(
@@ -132,6 +136,10 @@ export class ModelRoom implements Room<ModelPlace> {
     return this.#use(model).host;
   }
 
+  begin(): void {
+    this.#claim = undefined;
+  }
+
   take(place: ModelPlace, { urgent }: { readonly urgent: boolean }): boolean {
     const { path } = place.model;
     if (this.#claim !== undefined && this.#claim !== path) return false;
@@ -149,7 +157,7 @@ export class ModelRoom implements Room<ModelPlace> {
     known.running++;
     this.#loaded.delete(path);
     this.#loaded.set(path, known);
-    if (this.#claim === path) this.#claim = undefined;
+    known.keptUntilMs = 0;
     return true;
   }
 
@@ -193,7 +201,14 @@ export class ModelRoom implements Room<ModelPlace> {
     const known = this.#loaded.get(source.path);
     if (known !== undefined) return known;
     const host = this.#hosts.get(source.path) ?? this.#createHost(source);
-    const loaded: Loaded = { source, host, contexts: new Map(), running: 0, ready: undefined };
+    const loaded: Loaded = {
+      source,
+      host,
+      contexts: new Map(),
+      running: 0,
+      ready: undefined,
+      keptUntilMs: 0,
+    };
     this.#loaded.set(source.path, loaded);
     return loaded;
   }
@@ -217,11 +232,12 @@ export class ModelRoom implements Room<ModelPlace> {
     loaded.host.ready().then(
       (ready) => {
         loaded.ready = ready;
+        // Whoever it was loaded for comes first, or two would unload each other's for ever.
+        loaded.keptUntilMs = this.#clock.monotonicMs() + KEPT_MS;
         this.#events.changed();
       },
       (error: unknown) => {
         if (this.#loaded.get(path) === loaded) this.#loaded.delete(path);
-        if (this.#claim === path) this.#claim = undefined;
         this.#events.failed(path, asSaharaError(error));
         this.#events.changed();
       },
@@ -233,12 +249,15 @@ export class ModelRoom implements Room<ModelPlace> {
     const used = (): number =>
       [...this.#loaded.values()].reduce((sum, { source, contexts }) => sum + bytesOf(source, contexts), 0);
     const { memoryBytes } = this.#options;
-    const idle = [...this.#loaded].filter(([path, { running }]) => running === 0 && path !== kept);
-    while (used() + bytes > memoryBytes) {
-      const [path, loaded] = idle.shift() ?? [];
-      if (path === undefined || loaded === undefined || loaded.ready === undefined) return false;
-      this.#unload(path, loaded);
-    }
+    const nowMs = this.#clock.monotonicMs();
+    const idle = [...this.#loaded].filter(
+      ([path, { running, ready, keptUntilMs }]) =>
+        path !== kept && running === 0 && ready !== undefined && keptUntilMs <= nowMs,
+    );
+    const freed = idle.reduce((sum, [, { source, contexts }]) => sum + bytesOf(source, contexts), 0);
+    // Nothing is unloaded in vain.
+    if (used() - freed + bytes > memoryBytes) return false;
+    for (const [path, loaded] of idle) if (used() + bytes > memoryBytes) this.#unload(path, loaded);
     // What is being unloaded still holds its memory; `changed` comes when it does not.
     return used() + this.#leavingBytes + bytes <= memoryBytes;
   }

@@ -29,9 +29,11 @@ export const SCHEDULER_DEFAULTS: SchedulerOptions = {
 
 /** Where requests run: sequences of loaded models. */
 export interface Room<Place> {
+  /** Room is given out anew: what was kept free for someone is nobody's. */
+  begin(): void;
   /**
-   * Takes room at `place` if there is some now; may begin to make some, and then calls the scheduler's `look`. With
-   * `urgent` nothing else may take the room that is being made.
+   * Takes room at `place` if there is some now; may begin to make some, and then calls the scheduler's `look`. If
+   * there is none for an `urgent` one, nothing else is let in that would be in its way.
    */
   take(place: Place, options: { readonly urgent: boolean }): boolean;
   give(place: Place): void;
@@ -85,6 +87,8 @@ export class Scheduler<Place> {
   #running = 0;
   #runningTokens = 0;
   #looking = false;
+  /** Patience ends without anything happening. */
+  #cancelTimer: () => void = () => {};
   #drained: PromiseWithResolvers<void> | undefined;
 
   constructor(
@@ -144,20 +148,26 @@ export class Scheduler<Place> {
   look(): void {
     if (this.#looking) return;
     this.#looking = true;
-    const nowMs = this.#clock.monotonicMs();
-    for (;;) {
-      const entry = this.#queue.take(({ place, cameMs }) =>
-        this.#room.take(place, { urgent: nowMs - cameMs >= this.#options.patienceMs }),
-      );
-      if (entry === undefined) break;
+    this.#room.begin();
+    const sinceMs = this.#clock.monotonicMs() - this.#options.patienceMs;
+    this.#give(({ cameMs, place }) => cameMs <= sinceMs && this.#room.take(place, { urgent: true }));
+    this.#give(({ cameMs, place }) => cameMs > sinceMs && this.#room.take(place, { urgent: false }));
+    this.#looking = false;
+    this.#tellStandings();
+    this.#cancelTimer();
+    if (this.#queue.length > 0) {
+      this.#cancelTimer = this.#clock.after(Math.ceil(this.#options.patienceMs / 2), () => this.look());
+    }
+    if (this.#running === 0 && this.#queue.length === 0) this.#drained?.resolve();
+  }
+
+  #give(mayGo: (entry: Entry<Place>) => boolean): void {
+    for (let entry = this.#queue.take(mayGo); entry !== undefined; entry = this.#queue.take(mayGo)) {
       this.#running++;
       this.#runningTokens += entry.tokens;
       this.#pace.begin();
       entry.go();
     }
-    this.#looking = false;
-    this.#tellStandings();
-    if (this.#running === 0 && this.#queue.length === 0) this.#drained?.resolve();
   }
 
   /** Refuses those who wait and whatever comes from now on, and waits for what runs. */

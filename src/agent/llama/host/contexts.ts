@@ -4,7 +4,7 @@
  */
 import type { LlamaContext, LlamaModel } from 'node-llama-cpp';
 import { asSaharaError, SaharaError } from '../../../base/errors.ts';
-import { CONTEXTS_MAX, PREFILL_TOKENS_PER_STEP } from '../limits.ts';
+import { CONTEXTS_MAX, PROMPT_TOKENS_ALONE } from '../limits.ts';
 import type { ContextKey, HostStats } from '../messages.ts';
 import { Lockstep, type LockstepCount } from './lockstep.ts';
 
@@ -66,7 +66,7 @@ export class Contexts {
         sequences: key.sequences,
         contextSize: key.tokens,
         // All that a step reads has to fit into one batch, or some sequences would wait for the next.
-        batchSize: Math.max(2, Math.min(key.tokens * key.sequences, PREFILL_TOKENS_PER_STEP + key.sequences)),
+        batchSize: Math.max(2, Math.min(key.tokens * key.sequences, PROMPT_TOKENS_ALONE + key.sequences)),
         threads: this.#threads,
         failedCreationRemedy: false,
         ...(adapters.length > 0 && { lora: { adapters } }),

@@ -2,7 +2,9 @@
  * Decodes many sequences of one context in step: one pass over the weights gives each of them its next token. The
  * generators of node-llama-cpp start a pass before the last of them has taken its token, so that every pass misses
  * one; and llama.cpp cuts a batch at every hole in the numbers of the sequences. Hence the loop here: a step waits
- * for all, and a request takes the lowest free sequence. Prompts are read in pieces beside the others' tokens.
+ * for all, and a request takes the lowest free sequence. Prompts are read in pieces beside the others' tokens. Results
+ * depend on how many tokens are read at once, so pieces are the same whatever was known before: they begin at
+ * multiples of one length, and only whole ones are kept.
  */
 import type {
   ControlledEvaluateIndexOutput,
@@ -11,7 +13,7 @@ import type {
   Token,
 } from 'node-llama-cpp';
 import { asSaharaError, type SaharaError } from '../../../base/errors.ts';
-import { PREFILL_TOKENS_PER_STEP, PREFIX_WORTH_TOKENS } from '../limits.ts';
+import { PIECE_TOKENS, PROMPT_TOKENS_ALONE, PROMPT_TOKENS_PER_STEP } from '../limits.ts';
 
 /** What is asked of the model behind a token. */
 export type NextOptions = Extract<ControlledEvaluateInputItem, readonly unknown[]>[1];
@@ -49,6 +51,10 @@ interface Slot {
   read: number;
   /** The token to read next when the prompt is through. */
   next: Token | undefined;
+  /** Tokens that are known from whole pieces of a prompt. */
+  known: number;
+  /** The step in which it read a piece last. */
+  readAt: number;
 }
 
 /** Sequences of one context, decoded in step. */
@@ -58,10 +64,18 @@ export class Lockstep {
   readonly #stepped: () => void;
   readonly #waiting: Job[] = [];
   #running = false;
+  #steps = 0;
 
   /** `stepped` is called after every step, when its jobs have taken what came. */
   constructor(sequences: readonly LlamaContextSequence[], count: LockstepCount, stepped: () => void) {
-    this.#slots = sequences.map((sequence) => ({ sequence, job: undefined, read: 0, next: undefined }));
+    this.#slots = sequences.map((sequence) => ({
+      sequence,
+      job: undefined,
+      read: 0,
+      next: undefined,
+      known: 0,
+      readAt: 0,
+    }));
     this.#count = count;
     this.#stepped = stepped;
   }
@@ -104,45 +118,52 @@ export class Lockstep {
       if (slot === undefined) return;
       this.#waiting.shift();
       try {
-        await slot.sequence.adaptStateToTokens(job.prompt.slice(0, job.reusable), false);
+        await slot.sequence.adaptStateToTokens(job.prompt.slice(0, knownOf(slot, job)), false);
         slot.job = job;
         slot.read = slot.sequence.nextTokenIndex;
+        slot.known = slot.read;
         slot.next = undefined;
         job.begin(slot.read);
       } catch (error) {
+        slot.known = 0;
         job.fail(asSaharaError(error));
       }
     }
   }
 
-  /** The lowest free sequence, unless another one knows much more of the prompt. */
+  /** The lowest free sequence, unless another one knows more of the prompt. */
   #slotFor(job: Job): Slot | undefined {
     let best: Slot | undefined;
     let bestKnown = 0;
     for (const slot of this.#slots) {
       if (slot.job !== undefined) continue;
-      const known = slot.sequence.compareContextTokens(job.prompt.slice(0, job.reusable)).firstDifferentIndex;
-      if (best === undefined || known >= bestKnown + PREFIX_WORTH_TOKENS) [best, bestKnown] = [slot, known];
+      const known = knownOf(slot, job);
+      if (best === undefined || known > bestKnown) [best, bestKnown] = [slot, known];
     }
     return best;
   }
 
   async #step(active: readonly Slot[]): Promise<void> {
-    const size = active.length;
+    this.#steps++;
+    const streaming = active.filter(({ next }) => next !== undefined);
+    let left = streaming.length > 0 ? PROMPT_TOKENS_PER_STEP : PROMPT_TOKENS_ALONE;
+    const reading = active
+      .filter(({ next }) => next === undefined)
+      // Who waited longest for a piece, so that a long prompt does not hold up a short one.
+      .sort((a, b) => a.readAt - b.readAt)
+      .filter((slot) => {
+        left -= pieceOf(slot);
+        return left >= 0;
+      });
+    const size = streaming.length + reading.length;
     this.#count.steps[size - 1] = (this.#count.steps[size - 1] ?? 0) + 1;
-    let budget = PREFILL_TOKENS_PER_STEP;
-    const reading = active.filter(({ job, next }) => job !== undefined && next === undefined).length;
-    let left = reading;
-    const work = active.map((slot) => {
-      const { job } = slot;
-      if (slot.next !== undefined || job === undefined) return this.#decode(slot);
-      // What is left is shared out evenly, so that a long prompt does not hold up a short one.
-      const share = Math.max(1, Math.floor(budget / left));
-      left--;
-      const items = Math.min(share, job.prompt.length - slot.read);
-      budget = Math.max(0, budget - items);
-      return this.#read(slot, items);
-    });
+    const work = [
+      ...streaming.map((slot) => this.#decode(slot)),
+      ...reading.map((slot) => {
+        slot.readAt = this.#steps;
+        return this.#read(slot, pieceOf(slot));
+      }),
+    ];
     await Promise.all(work);
     for (const slot of active) {
       if (slot.job?.cancelled) this.#count.lateSteps++;
@@ -176,6 +197,7 @@ export class Lockstep {
       const first = slot.read;
       slot.read += items.length;
       slot.next = undefined;
+      if (slot.read <= job.prompt.length) slot.known = slot.read - (slot.read % PIECE_TOKENS);
       for (let i = 0; i < items.length; i++) {
         const output = outputs[i];
         if (output === undefined || job.cancelled) continue;
@@ -185,6 +207,7 @@ export class Lockstep {
       const through = slot.read >= job.prompt.length && slot.next === undefined;
       if (through && !job.cancelled) this.#leave(slot, () => job.end());
     } catch (error) {
+      slot.known = 0;
       this.#leave(slot, () => job.fail(asSaharaError(error)));
     }
   }
@@ -195,4 +218,16 @@ export class Lockstep {
     slot.next = undefined;
     if (job) last(job);
   }
+}
+
+/** Tokens of a job's prompt that a sequence need not read: those of whole pieces, as it would read them. */
+function knownOf({ sequence, known }: Slot, job: Job): number {
+  const { firstDifferentIndex } = sequence.compareContextTokens(job.prompt.slice(0, job.reusable));
+  const common = Math.min(known, job.reusable, firstDifferentIndex);
+  return common - (common % PIECE_TOKENS);
+}
+
+/** Tokens of the next piece of a prompt: up to the next multiple, or to its end. */
+function pieceOf({ job, read }: Slot): number {
+  return Math.min(PIECE_TOKENS - (read % PIECE_TOKENS), (job?.prompt.length ?? 0) - read);
 }
