@@ -239,4 +239,31 @@ describe('memory', () => {
       await home.close();
     }
   });
+
+  test('MODEL-35: contexts of one model that do not fit beside each other take turns', async () => {
+    const model = scriptedModel(LONG);
+    const wide = { tokens: 2_048, sequences: 4 };
+    const probe = await openModelHome();
+    const source = await probe.add('probe', model.gguf);
+    await probe.close();
+    const context = contextBytes({ model: source, key: { ...wide, adapters: [] } });
+    const home = await openModelHome({ memoryBytes: modelBytes(source) + Math.floor(1.5 * context) });
+    try {
+      const base = await home.add('base', model.gguf);
+      const { path } = await home.add('bent', scriptedAdapter(model, { tick: { tock: -40, tick: 40 } }));
+      const run = (adapters: EngineRequest['adapters']) =>
+        read(home.engine.generate(ask(base, 'x', { context: wide, tokensMax: 3, adapters }), calm));
+      const bent = [{ path, scale: 1 }];
+      const both = await Promise.all([run([]), run(bent), run([]), run(bent)]);
+      expect(both.map(({ text }) => text)).toEqual([
+        'ticktocktick',
+        'tickticktick',
+        'ticktocktick',
+        'tickticktick',
+      ]);
+      expect(home.engine.models.map(({ contexts }) => contexts)).toEqual([1]);
+    } finally {
+      await home.close();
+    }
+  });
 });

@@ -102,7 +102,7 @@ export class ModelRoom implements Room<ModelPlace> {
   readonly #hosts = new Map<string, ModelHost>();
   /** Bytes of models that are being unloaded. */
   #leavingBytes = 0;
-  /** The model that room is being made for: no other may begin in this round. */
+  /** The place that room is being made for: nothing else may begin in this round. */
   #claim: string | undefined;
 
   constructor(
@@ -142,17 +142,23 @@ export class ModelRoom implements Room<ModelPlace> {
 
   take(place: ModelPlace, { urgent }: { readonly urgent: boolean }): boolean {
     const { path } = place.model;
-    if (this.#claim !== undefined && this.#claim !== path) return false;
+    const name = `${path} ${nameOf(place.key)}`;
+    if (this.#claim !== undefined && this.#claim !== name) return false;
     const known = this.#loaded.get(path);
     if (known === undefined) {
       if (this.#free(modelBytes(place.model) + contextBytes(place), path)) this.#load(place);
-      else if (urgent) this.#claim = path;
+      else if (urgent) this.#claim = name;
       return false;
     }
     if (known.ready === undefined) return false;
     const context = this.#contextOf(known, place);
-    if (context === undefined && urgent) this.#claim = path;
-    if (context === undefined || context.running >= place.key.sequences) return false;
+    if (context === undefined) {
+      if (urgent) this.#claim = name;
+      // Its own contexts are in the way: it is loaded anew with this one, when nothing runs in them.
+      if (known.running === 0 && known.keptUntilMs <= this.#clock.monotonicMs()) this.#unload(path, known);
+      return false;
+    }
+    if (context.running >= place.key.sequences) return false;
     context.running++;
     known.running++;
     this.#loaded.delete(path);
@@ -184,14 +190,13 @@ export class ModelRoom implements Room<ModelPlace> {
       contexts.set(name, known);
       return known;
     }
-    if (contexts.size >= CONTEXTS_MAX) {
-      // The host gives up the same one: both keep the order of use.
-      const [idle] = [...contexts].find(([, { running }]) => running === 0) ?? [];
-      if (idle === undefined) return undefined;
-      contexts.delete(idle);
-    }
+    // The host gives up the same one: both keep the order of use.
+    const [idle, given] =
+      contexts.size < CONTEXTS_MAX ? [] : ([...contexts].find(([, { running }]) => running === 0) ?? []);
+    if (contexts.size >= CONTEXTS_MAX && idle === undefined) return undefined;
     const bytes = contextBytes(place);
-    if (!this.#free(bytes, place.model.path)) return undefined;
+    if (!this.#free(bytes - (given?.bytes ?? 0), place.model.path)) return undefined;
+    if (idle !== undefined) contexts.delete(idle);
     const context = { running: 0, bytes };
     contexts.set(name, context);
     return context;
