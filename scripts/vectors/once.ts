@@ -116,6 +116,7 @@ export function onceVectors(): Vectors<SoundBundle, FaultyBundle> {
     ['a grain too little', 'paid', paid({ amount: ONCE_PRICE - 1n })],
     ['a grain too much', 'paid', paid({ amount: ONCE_PRICE + 1n })],
     ['another call', 'paid', paid({ reference: filled(8, 16) })],
+    ['the id of the call itself', 'paid', paid({ reference: filled(9, 16) })],
     [
       'a transfer',
       'paid',

@@ -1,12 +1,13 @@
 /**
- * Calls paid by one transaction, from this operator's account: each call once, however often it is asked again. The call's
- * id is the payment's reference.
+ * Calls paid by one transaction, from this operator's account: each call once, however often it is asked again. The
+ * payment's reference is made from the call's id.
  */
 
 import type { OncePayer } from '../agent/ports.ts';
 import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import { prefixed } from '../base/store.ts';
+import { paymentReference } from '../protocol/once.ts';
 import { createPaying, type PayingParts } from './paying.ts';
 import type { Wallet } from './wallet.ts';
 
@@ -20,10 +21,11 @@ export interface CallPayerParts extends Omit<PayingParts, 'ledger' | 'wallet'> {
 
 /** Pays calls from the account of `parts.wallet`. */
 export function createCallPayer(parts: CallPayerParts): OncePayer {
-  const { ledger, wallet } = parts;
+  const { ledger, wallet, suite } = parts;
   const paying = createPaying({ ...parts, store: prefixed(parts.store, utf8('calls/')) });
   return {
-    async pay({ callId: reference, card }, options) {
+    async pay({ callId, card }, options) {
+      const reference = paymentReference(suite, callId);
       const { operator: to, asset, price } = card;
       const needed = price.perCall + ledger.genesis.parameters.transactionFee;
       const known = await paying.made(reference, options);
@@ -35,6 +37,6 @@ export function createCallPayer(parts: CallPayerParts): OncePayer {
       }
       return await paying.prove({ reference, to, amount: price.perCall, memo: undefined, asset }, options);
     },
-    made: (callId, options) => paying.made(callId, options),
+    made: (callId, options) => paying.made(paymentReference(suite, callId), options),
   };
 }

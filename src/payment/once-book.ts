@@ -44,7 +44,9 @@ export function createOnceBook(parts: OnceBookParts): OnceBook {
       if (payment.result.code !== 0) throw invalid('the ledger refused the payment');
       const paid = transaction.decode(payment.transaction.payload);
       const reason =
-        paid.network === parts.network ? paymentFault(paid, call) : 'the payment is of another network';
+        paid.network === parts.network
+          ? paymentFault(parts.suite, paid, call)
+          : 'the payment is of another network';
       if (reason !== undefined) throw invalid(reason);
       if (clock.nowMs() > timeMs + CALL_PAYMENT_LIFE_MS) throw invalid('the payment is more than a day old');
     },

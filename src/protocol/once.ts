@@ -3,7 +3,7 @@
  * transaction in itself and shows with the opening that a block has it; the price is the card's for one call, whatever
  * the answer says. So nobody holds a transaction of somebody else, and nobody answers for money that may not come.
  */
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, utf8 } from '../base/bytes.ts';
 import { type TransactionResult, transactionResult } from './block.ts';
 import type { Card } from './card.ts';
 import type { Envelope } from './envelope.ts';
@@ -12,6 +12,7 @@ import { type MerklePath, merklePath } from './merkle.ts';
 import type { ReceiptShare } from './payment.ts';
 import { record, type Schema } from './schema.ts';
 import { type Signed, signed } from './signing.ts';
+import type { Suite } from './suite.ts';
 import type { Transaction } from './transaction.ts';
 
 /** The critical extension of the envelope of a call that one transaction pays. Its value is empty. */
@@ -65,8 +66,23 @@ export interface PaidCall {
   readonly card: Pick<Card, 'operator' | 'asset' | 'price'>;
 }
 
+const REFERENCE = utf8('sahara/1/call-payment');
+const REFERENCE_BYTES = 16;
+
+/**
+ * What a payment of a call names it by (PAY-75): the ledger shows it to everybody before the call is opened, and who knew
+ * the call's id by then could take it at the host for a call of their own.
+ */
+export function paymentReference(suite: Pick<Suite, 'sha256'>, callId: Id): Id {
+  return suite.sha256(REFERENCE, callId).slice(0, REFERENCE_BYTES);
+}
+
 /** Why a transaction is not the payment of a call, in words; `undefined` when it is (PAY-75). */
-export function paymentFault({ sender, action }: Transaction, call: PaidCall): string | undefined {
+export function paymentFault(
+  suite: Pick<Suite, 'sha256'>,
+  { sender, action }: Transaction,
+  call: PaidCall,
+): string | undefined {
   const { callId, payer, card } = call;
   if (action.type !== 'pay') return 'the transaction is no payment';
   if (!equalBytes(sender, payer)) return 'the payment is of another payer';
@@ -75,7 +91,9 @@ export function paymentFault({ sender, action }: Transaction, call: PaidCall): s
     return 'the payment is to another asset';
   }
   if (action.amount !== card.price.perCall) return 'the payment is of another amount';
-  return equalBytes(action.reference, callId) ? undefined : 'the payment is for another call';
+  return equalBytes(action.reference, paymentReference(suite, callId))
+    ? undefined
+    : 'the payment is for another call';
 }
 
 /** The name of the rule by which the whole of such a call goes to the card's asset. */

@@ -80,9 +80,9 @@ export function checkInclusion(
 
 /** Checks that a transaction paid this call alone, and nothing else is shown of it. */
 export function checkPaidOnce(settlement: Settlement, sent: Transaction, context: SettlementContext): void {
-  const { card, receipt } = context;
+  const { card, receipt, suite } = context;
   must(settlement.receiptPath === undefined, 'a payment of one call is in no charge');
-  const fault = paymentFault(sent, { callId: receipt.callId, payer: receipt.payer, card });
+  const fault = paymentFault(suite, sent, { callId: receipt.callId, payer: receipt.payer, card });
   if (fault !== undefined) refuse(fault);
 }
 

@@ -1,15 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { CallHandle } from '../../src/agent/caller.ts';
-import type { AnswerPart } from '../../src/agent/ports.ts';
+import { openCallRecords } from '../../src/agent/call-records.ts';
+import { type CallHandle, createCaller } from '../../src/agent/caller.ts';
+import type { AnswerPart, CallStream } from '../../src/agent/ports.ts';
 import { toHex, utf8 } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { asSaharaError, SaharaError } from '../../src/base/errors.ts';
+import { systemDice } from '../../src/base/random.ts';
 import { createMemoryStore, prefixed } from '../../src/base/store.ts';
 import { createPaying } from '../../src/daemon/paying.ts';
 import { CALL_FRAME, callOpening } from '../../src/protocol/call.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
-import { type CallPayment, callPayment, onceFault } from '../../src/protocol/once.ts';
-import { signed, signOne } from '../../src/protocol/signing.ts';
+import { type CallPayment, callPayment, onceFault, paymentReference } from '../../src/protocol/once.ts';
+import { createTickSigner, createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
 import { type Action, transaction } from '../../src/protocol/transaction.ts';
 import { bob, carol, suite } from '../ledger/support.ts';
 import { createOnceRig, type OnceTown, PRICE, startOnceTown } from './once-rig.ts';
@@ -226,9 +228,49 @@ describe('a call that one transaction pays', () => {
   });
 });
 
+describe('the id of a call that is paid', () => {
+  it('is not shown by its payment, so nobody takes it at the host before (PAY-75)', async () => {
+    const open = { stream: (): CallStream => expect.fail('a rig') };
+    const rig = await createOnceRig(town, {
+      card: { free: { calls: 5, windowSeconds: 3600 } },
+      answerer: {
+        answer: (job, options) => ({
+          ...quotingAnswerer().answer(job, options),
+          shares: () => ({
+            rule: 'test/1',
+            shares: [{ asset: town.asset, role: 'agent', ppm: 1_000_000 }],
+          }),
+        }),
+      },
+      payer: (real) => ({
+        ...real,
+        async pay(call, options) {
+          const paid = await real.pay(call, options);
+          // Who watches the ledger asks the same host for nothing, under the id that the payment names.
+          const { action } = transaction.decode(paid.transaction.payload);
+          const callId = action.type === 'pay' ? action.reference : expect.fail('a payment');
+          const { network } = town.ledger;
+          const watcher = createCaller({
+            ...{ suite, verifier: createVerifier(suite), clock: systemClock, dice: systemDice, network },
+            operator: createTickSigner({ suite, signer: carol, network }),
+            transport: { peerId: 'peer-watcher', openCall: async () => open.stream() },
+            records: await openCallRecords({ clock: systemClock, store: createMemoryStore() }),
+          });
+          const asked = watcher.ask(rig.request({ callId, payment: 'free' }));
+          expect((await asked.result).text).toContain('A payee claims');
+          return paid;
+        },
+      }),
+    });
+    open.stream = rig.open;
+    expect((await rig.caller.ask(rig.request()).result).text).toContain('A payee claims');
+  });
+});
+
 describe('a payment', () => {
   /** A payment as somebody made it, in a block. */
-  async function made(change: Partial<Extract<Action, { type: 'pay' }>>, reference: Uint8Array) {
+  async function made(change: Partial<Extract<Action, { type: 'pay' }>>, callId: Uint8Array) {
+    const reference = paymentReference(suite, callId);
     const action: Action = {
       ...{ type: 'pay', payee: aliceKey(), asset: town.asset, amount: PRICE, reference, ...change },
     } as const;

@@ -3,7 +3,7 @@ import { utf8 } from '../../src/base/bytes.ts';
 import { type BlockHeader, blockHeader, transactionResult } from '../../src/protocol/block.ts';
 import type { Bundle, Settlement } from '../../src/protocol/bundle.ts';
 import { merklePathOf, merkleRoot } from '../../src/protocol/merkle.ts';
-import { ONCE_EXTENSION, ONCE_RULE } from '../../src/protocol/once.ts';
+import { ONCE_EXTENSION, ONCE_RULE, paymentReference } from '../../src/protocol/once.ts';
 import { signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { type Action, transaction } from '../../src/protocol/transaction.ts';
@@ -39,7 +39,7 @@ export function onceStory(change: Partial<OnceStory> = {}): OnceStory {
     payee: sample.operator.publicKey,
     asset: story.card.asset,
     amount: ONCE_PRICE,
-    reference: sample.filled(9, 16),
+    reference: paymentReference(sample.suite, sample.filled(9, 16)),
   };
   return { story, payment, payer: sample.payer, code: 0, header: {}, ...change };
 }

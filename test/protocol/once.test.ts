@@ -22,7 +22,7 @@ describe('the payment of one call', () => {
   const call = { callId: sample.filled(9, 16), payer: sample.payer.publicKey, card: story.card };
 
   it('is that of no other payer, payee, asset, amount or call (PAY-75)', () => {
-    expect(paymentFault(sent, call)).toBeUndefined();
+    expect(paymentFault(sample.suite, sent, call)).toBeUndefined();
     const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
     const grains = fc.bigInt({ min: 0n, max: 10n ** 18n });
     const id = fc.uint8Array({ minLength: 16, maxLength: 16 });
@@ -35,7 +35,7 @@ describe('the payment of one call', () => {
         const action = { ...payment, ...change } as typeof payment;
         const made = { ...sent, action, ...(sender && { sender }) };
         const same = JSON.stringify(plain(action)) === JSON.stringify(plain(payment)) && sender === undefined;
-        expect(paymentFault(made, call) === undefined).toBe(same);
+        expect(paymentFault(sample.suite, made, call) === undefined).toBe(same);
       }),
     );
   });

@@ -629,7 +629,7 @@ def bundle(data, network):
         # RCPT-73 and PAY-75
         must(s['receiptPath'] is None)
         must(t['sender'] == r['payer'])
-        must(t['action'] == {'type': 'pay', 'payee': card['operator'], 'asset': card['asset'], 'amount': pr['perCall'], 'reference': e['id']})
+        must(t['action'] == {'type': 'pay', 'payee': card['operator'], 'asset': card['asset'], 'amount': pr['perCall'], 'reference': H(b'sahara/1/call-payment', e['id'])[:16]})
         return r
     must(s['receiptPath'])
     a = t['action'] if t['action']['type'] == 'claim' else t['action'].get('claim')
