@@ -9,6 +9,11 @@ export const DOCX: readonly Uint8Array[] = [
   makeZip([['word/document.xml', '<a><w:p><w:t>x</w:t></w:p></a>']]),
 ];
 
+/** What stands inside of them. */
+export const DOCX_TEXTS: readonly string[] = [
+  '<w:document><w:body><w:p><w:pPr><w:pStyle w:val="X"/><w:numPr><w:ilvl w:val="1"/></w:numPr></w:pPr><w:r><w:t>Rain &amp; sand &#233;.</w:t><w:tab/><w:t>x</w:t></w:r></w:p><!-- c --><w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc></w:tr></w:tbl><w:p><w:del><w:r><w:t>gone</w:t></w:r></w:del><w:r><w:t><![CDATA[raw]]></w:t></w:r></w:p></w:body></w:document>',
+];
+
 /** Tables. */
 export const CSV: readonly string[] = [
   'Name;Notes;Age\r\n"Ann ""A""";"two\nlines; here";31\r\n;;7\r\n',

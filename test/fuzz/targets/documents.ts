@@ -4,10 +4,11 @@ import { renderMarkdown } from '../../../src/bridges/core/markdown.ts';
 import { splitRich } from '../../../src/bridges/core/split.ts';
 import { printable } from '../../../src/cli/terminal.ts';
 import { extractDocument } from '../../../src/vault/extract/extract.ts';
-import { makePdf } from '../../vault/fixtures.ts';
-import { checkWeight, holds, type TargetMaker } from '../target.ts';
+import { makePdf, makeZip } from '../../vault/fixtures.ts';
+import { changedBytes } from '../bytes.ts';
+import { checkWeight, holds, type Target, type TargetMaker } from '../target.ts';
 import { changedText } from '../texts.ts';
-import { CHATS, CODE, CSV, DOCX, JSONS } from './document-samples.ts';
+import { CHATS, CODE, CSV, DOCX, DOCX_TEXTS, JSONS } from './document-samples.ts';
 
 const DOCUMENT_BYTES_MAX = 131_072;
 
@@ -40,6 +41,8 @@ function documentTarget(
   file: string,
   corpus: readonly Uint8Array[],
   shortCount: number,
+  bend: Target['bend'] = changedText,
+  wrap: (input: Uint8Array) => Uint8Array = (input) => input,
 ): TargetMaker {
   return {
     name,
@@ -48,9 +51,10 @@ function documentTarget(
       name,
       sizeBytesMax: DOCUMENT_BYTES_MAX,
       corpus,
-      bend: changedText,
+      bend,
       async take(input) {
-        const { text, chunks } = await extractDocument({ name: file, bytes: input, consent: 'given' });
+        const source = { name: file, bytes: wrap(input), consent: 'given' };
+        const { text, chunks } = await extractDocument(source);
         const bytes = Buffer.from(text);
         for (const chunk of chunks) {
           const there = bytes.subarray(chunk.start, chunk.end).toString();
@@ -61,6 +65,9 @@ function documentTarget(
     }),
   };
 }
+
+/** An archive is mostly unsound once it is changed: some inputs stay as they are. */
+const changedArchive: Target['bend'] = (seed, random) => (random.once(8) ? seed : changedBytes(seed, random));
 
 const REPLY_CHARACTERS_MAX = 16_384;
 const LIMIT = { sizeMax: 2000, spansMax: 100, sizeOf: ({ text }: { readonly text: string }) => text.length };
@@ -89,7 +96,10 @@ export const DOCUMENT_TARGETS: readonly TargetMaker[] = [
   documentTarget('html', 'a.html', HTML.map(utf8), 40),
   documentTarget('plain', 'a.txt', PLAIN.map(utf8), 60),
   documentTarget('pdf', 'a.pdf', PDFS, 20),
-  documentTarget('docx', 'a.docx', DOCX, 40),
+  documentTarget('docx', 'a.docx', DOCX, 200, changedArchive),
+  documentTarget('docx-text', 'a.docx', DOCX_TEXTS.map(utf8), 60, changedText, (xml) =>
+    makeZip([['word/document.xml', xml]]),
+  ),
   documentTarget('csv', 'a.csv', CSV.map(utf8), 60),
   documentTarget('json', 'a.json', JSONS.map(utf8), 60),
   documentTarget('json-lines', 'a.jsonl', JSONS.map(utf8), 40),
