@@ -132,7 +132,7 @@ function throughEngine(
 async function main(): Promise<void> {
   const size = values.model === 'tiny' ? SIZES.tiny : SIZES.mid;
   const folder = await mkdtemp(join(tmpdir(), 'sahara-bench-'));
-  const path = await writeGguf(join(folder, 'noise.gguf'), noiseModel(size));
+  const path = await writeGguf(join(folder, 'noise.gguf'), noiseModel({ ...size, fluent: true }));
   const { digest, facts } = await checkGguf(path, { signal: new AbortController().signal });
   console.log(`${(facts.parameters / 1e6).toFixed(1)} million weights, ${tokens} tokens each, one thread`);
   const engine = createLlamaEngine({ clock: systemClock }, { gpu: 'none', threads: 1, memoryBytes: 4e9 });

@@ -196,8 +196,11 @@ export function noiseModel(
     readonly heads?: number;
     readonly words?: number;
     readonly context?: number;
+    /** Says words only: no bytes that are no character, and no end. */
+    readonly fluent?: boolean;
   } = {},
 ): WrittenGguf {
+  const { fluent = false } = options;
   const {
     seed = 1,
     width = 64,
@@ -214,12 +217,16 @@ export function noiseModel(
   const random = noise(seed);
   const scale = 1.5 / Math.sqrt(width);
   const fill = (count: number): Float32Array => Float32Array.from({ length: count }, () => random() * scale);
+  const embedding = fill(size * width);
+  const head = fill(size * width);
+  // Their scores are zero, and the best of many words is above.
+  if (fluent) head.fill(0, 0, (size - words) * width);
   return {
     metadata: metadataOf(sizes, known, TEMPLATE),
     tensors: [
-      { name: 'token_embd.weight', shape: [size, width], values: fill(size * width) },
+      { name: 'token_embd.weight', shape: [size, width], values: embedding },
       { name: 'output_norm.weight', shape: [width], values: new Float32Array(width).fill(1) },
-      { name: 'output.weight', shape: [size, width], values: fill(size * width) },
+      { name: 'output.weight', shape: [size, width], values: head },
       ...Array.from({ length: layers }, (_, i) => layerTensors(i, sizes, fill)).flat(),
     ],
   };
