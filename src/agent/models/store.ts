@@ -181,6 +181,11 @@ class HomeModels implements ModelStore {
         reference.kind === 'hub' && onHub !== undefined ? await findOnHub(http, reference, onHub) : undefined;
       const url = found?.url ?? (reference.kind === 'url' ? reference.url : '');
       const expected = this.#agreed(name, wanted, found?.sha256);
+      const known = (await this.#registry.models()).find((model) => model.name === name);
+      if (known !== undefined && expected !== undefined) {
+        if (equalBytes(known.digest, expected)) return known;
+        throw new SaharaError('model-exists', { name });
+      }
       const entry = await this.#partOf({ name, url, expected });
       const path = join(this.#partsFolder, partName(url));
       await download(

@@ -241,6 +241,11 @@ describe('pulling a file', () => {
     );
     await store.pull(fromUrl(summed), { ...waiting(), name: 'summed', sha256: digestOf(whole) });
     expect(summed.asked.map(({ range }) => range)).toEqual([undefined, 'bytes=50000-']);
+    // What is here by its checksum is not fetched again, and a name that is taken is refused before.
+    await store.pull(fromUrl(summed), { ...waiting(), name: 'summed', sha256: digestOf(whole) });
+    const taken = { ...waiting(), name: 'summed', sha256: digestOf(content('b')) };
+    expect((await failure(store.pull(fromUrl(summed), taken))).code).toBe('model-exists');
+    expect(summed.asked).toHaveLength(2);
   });
 
   test('MODEL-48: a wrong checksum or a corrupt file is refused, and nothing of it is kept', async () => {
