@@ -1,4 +1,5 @@
 /** Agents that leave this home as a file for one other operator, and that come as one (AGENT-30 to AGENT-33). */
+import { type Manifest, parseManifest } from '../agent/manifest.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { didOf, type PublicKey } from '../protocol/ids.ts';
@@ -13,8 +14,8 @@ import type { OperatorKey } from './operator-key.ts';
 
 /** What agents move with. */
 export interface MovingParts {
-  readonly agents: AgentKeeper;
-  readonly keys: DaemonKeys;
+  readonly agents: Pick<AgentKeeper, 'add' | 'hosted' | 'list' | 'versions'>;
+  readonly keys: Pick<DaemonKeys, 'agentSecret' | 'dropAgent' | 'operatorSeal' | 'takeAgent'>;
   readonly key: OperatorKey;
   readonly ledger: Pick<Ledger, 'identity'>;
 }
@@ -92,12 +93,13 @@ export async function giveAgent(
 
 /**
  * Hosts the agent of a file. Throws `usage` for a file that is none, is for somebody else or not signed by who gave it,
+ * one with manifests of another name or, unless it is `trusted`, of another operator that use what is this home's,
  * `agent-exists` for a name that is taken, and what hosting its manifest throws; then nothing is kept.
  */
 export async function takeAgent(
   { agents, keys, key, ledger }: MovingParts,
   file: Uint8Array,
-  signal: AbortSignal,
+  { trusted, signal }: { readonly trusted: boolean; readonly signal: AbortSignal },
 ): Promise<{ readonly row: HostedAgentRow; readonly from: string }> {
   const { signature, ...fields } = readFile(file);
   const { reader, sealedTo, from, signer } = fields;
@@ -112,6 +114,9 @@ export async function takeAgent(
     await openBox(await keys.operatorSeal(sealedTo), { info: INFO, context: reader }, fields),
   );
   const { name, seed, manifests } = inside;
+  // A former key of this operator may be a thief's by now.
+  const own = didOf(from) === didOf(key.publicKey) && didOf(signer) === didOf(key.signing);
+  checkManifests(inside, own || trusted);
   if ((await agents.list()).some((row) => row.name === name)) throw new SaharaError('agent-exists', { name });
   const fresh = await keys.takeAgent(name, seed);
   try {
@@ -123,6 +128,30 @@ export async function takeAgent(
     if (fresh) await Promise.all([keys.dropAgent(name), agents.versions.drop(name)]);
     throw error;
   }
+}
+
+/** All of them: a rollback hosts an earlier one without looking at it again. */
+function checkManifests({ name, manifests }: MovedAgent, trusted: boolean): void {
+  for (const text of manifests) {
+    const manifest = parseManifest(text, { file: 'manifest' });
+    // Under another name the key would wait here for an agent that this operator makes, known to who gave it.
+    if (manifest.name !== name) throw refused(`it has a manifest of another agent, ${manifest.name}`);
+    const [used] = trusted ? [] : usedOf(manifest);
+    if (used === undefined) continue;
+    const hint = 'Take it as trusted only if you know who gave it, and what that does';
+    throw refused(`it would use ${used} of this machine. ${hint}`);
+  }
+}
+
+/** What of this home an agent uses that its manifest can turn against the home. */
+function usedOf({ backend, tools }: Manifest): readonly string[] {
+  const programs = tools.flatMap((tool) => {
+    if (tool.kind === 'function') return [tool.run];
+    return tool.kind === 'mcp' && 'command' in tool.place ? [tool.place.command] : [];
+  });
+  const variable = backend.kind === 'openai' ? backend.keyVariable : undefined;
+  const used = programs.map((words) => `the program ${words.join(' ').slice(0, 120)}`);
+  return variable === undefined ? used : [...used, `the environment variable ${variable}`];
 }
 
 function readFile(file: Uint8Array): Envelope & { readonly signature: Uint8Array } {

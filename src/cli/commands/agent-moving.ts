@@ -23,6 +23,7 @@ export const agentMovingCommands: CommandGroup = (agent, run) => {
     .command('import')
     .description('host an agent out of a file that was made for you')
     .argument('<file>')
+    .option('--trusted', 'also where it runs programs or uses secrets of this machine')
     .addHelpText('after', '\nExample:\n  $ sahara agent import notes.agent')
     .action(run(take));
 };
@@ -45,12 +46,12 @@ async function give(app: App, name: string, file: string, options: { readonly to
   });
 }
 
-async function take(app: App, file: string): Promise<void> {
+async function take(app: App, file: string, options: { readonly trusted?: boolean }): Promise<void> {
   const bytes = await readFile(file).catch((error: unknown) => {
     throw new SaharaError('file-missing', { path: file }, { cause: error });
   });
   const stop = app.terminal.progress('Registering the agent and its contributors on the ledger');
-  const input = { agent: bytes.toString('base64') };
+  const input = { agent: bytes.toString('base64'), trusted: options.trusted === true };
   const row = await app.client.call('agent.import', input, { signal: app.signal }).finally(stop);
   app.terminal.result(row, () => {
     app.terminal.line(

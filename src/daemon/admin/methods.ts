@@ -125,7 +125,10 @@ export interface UnaryMethods
     input: { readonly name: string; readonly to?: string | undefined };
     output: { readonly agent: string; readonly reader: string };
   };
-  'agent.import': { input: { readonly agent: string }; output: HostedAgentRow & { readonly from: string } };
+  'agent.import': {
+    input: { readonly agent: string; readonly trusted?: boolean | undefined };
+    output: HostedAgentRow & { readonly from: string };
+  };
   'agent.questions': { input: { readonly name: string }; output: readonly string[] };
   'agent.versions': { input: { readonly name: string }; output: readonly AgentVersionRow[] };
   'agent.rollback': {
@@ -276,7 +279,9 @@ export const ADMIN_METHODS: MethodTable = {
   'agent.list': unary(nothing),
   'agent.remove': unary(z.strictObject({ name })),
   'agent.export': unary(z.strictObject({ name, to: name.optional() })),
-  'agent.import': unary(z.strictObject({ agent: z.base64().max(AGENT_TEXT_MAX) })),
+  'agent.import': unary(
+    z.strictObject({ agent: z.base64().max(AGENT_TEXT_MAX), trusted: z.boolean().optional() }),
+  ),
   'agent.questions': unary(z.strictObject({ name })),
   'agent.versions': unary(z.strictObject({ name })),
   'agent.rollback': unary(z.strictObject({ name, version: z.int().min(1).optional() })),

@@ -59,9 +59,9 @@ export function agentHandlers(running: Running, ask: Ask): Pick<AdminHandlers, A
       const file = await giveAgent(running, { name, reader });
       return { agent: Buffer.from(file).toString('base64'), reader: didOf(reader) };
     },
-    async 'agent.import'({ agent }, signal) {
+    async 'agent.import'({ agent, trusted = false }, signal) {
       const ledgerKept = await homeLedger.keepWhole({ signal });
-      const { row, from } = await takeAgent(running, Buffer.from(agent, 'base64'), signal);
+      const { row, from } = await takeAgent(running, Buffer.from(agent, 'base64'), { trusted, signal });
       return { ...row, from, ...(ledgerKept !== undefined && { ledgerKept }) };
     },
     'agent.questions': ({ name }, signal) => questionsOf({ ...agents.hosted(name), ask, vaults }, signal),
