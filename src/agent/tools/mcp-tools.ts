@@ -4,9 +4,10 @@
  */
 import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
+import type { JsonSchemaValidator, jsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/types.js';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { TOOL_ABOUT_BYTES_MAX, TOOL_CALL_MS_MAX, TOOL_SCHEMA_BYTES_MAX, TOOLS_MAX } from './limits.ts';
-import { TOOL_NAME, type Tool } from './tool.ts';
+import { type ParameterSchema, TOOL_NAME, type Tool } from './tool.ts';
 import { parameterCheck } from './toolbox.ts';
 
 /** Where a server is. */
@@ -39,7 +40,7 @@ export function createMcpServer(
 
   async function connect(): Promise<Client> {
     const { Client } = await import('@modelcontextprotocol/sdk/client/index.js');
-    const client = new Client({ name: 'sahara', version: '1' });
+    const client = new Client({ name: 'sahara', version: '1' }, { jsonSchemaValidator: UNCHECKED });
     client.onclose = () => {
       connecting = undefined;
     };
@@ -74,17 +75,43 @@ export function createMcpServer(
   };
 }
 
+/** Of a result only its text is used, so the server's schema of it, whose patterns could take for ever, is not run. */
+const UNCHECKED: jsonSchemaValidator = {
+  getValidator<T>(): JsonSchemaValidator<T> {
+    // Nobody reads it as what the schema says.
+    return (input) => ({ valid: true, data: input as T, errorMessage: undefined });
+  },
+};
+
+/**
+ * A server's schema without its regular expressions: one of them can be made so that a few words, which the server can
+ * ask a model for, hold up the daemon for ever. The server checks for itself what it is called with.
+ */
+function withoutPatterns(schema: ParameterSchema): ParameterSchema {
+  const plain: unknown = JSON.parse(JSON.stringify(schema), (key, value: unknown) =>
+    PATTERNS.get(key) === typeof value ? undefined : value,
+  );
+  return plain instanceof Object ? { ...plain } : {};
+}
+
+/** By their types: a parameter that is named `pattern` has a schema. */
+const PATTERNS: ReadonlyMap<string, string> = new Map([
+  ['pattern', 'string'],
+  ['patternProperties', 'object'],
+]);
+
 type Listed = Awaited<ReturnType<Client['listTools']>>['tools'][number];
 
 function toolOf(server: string, client: Client, { name, description = '', inputSchema }: Listed): Tool {
   if (!TOOL_NAME.test(name)) throw failed(server, 'a tool has a name that models do not accept');
   if (JSON.stringify(inputSchema).length > TOOL_SCHEMA_BYTES_MAX)
     throw failed(server, `the schema of ${name} is too large`);
-  parameterCheck(inputSchema);
+  const parameters = withoutPatterns(inputSchema);
+  parameterCheck(parameters);
   return {
     name,
     description: description.slice(0, TOOL_ABOUT_BYTES_MAX),
-    parameters: inputSchema,
+    parameters,
     async run(args, { signal }) {
       const result = await client
         .callTool({ name, arguments: { ...args } }, undefined, { signal, timeout: TOOL_CALL_MS_MAX })

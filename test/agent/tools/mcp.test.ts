@@ -57,7 +57,42 @@ describe.each(['a program', 'a URL'])('AGENT-20: a server of tools at %s', (wher
   });
 });
 
+/** A server whose schemas have expressions that no argument here fits. */
+const PATTERNED = `
+const text = { type: 'string', pattern: '^(a+)+$' };
+const inputSchema = { type: 'object', properties: { pattern: text }, patternProperties: { '^(b+)+$': text } };
+const outputSchema = { type: 'object', properties: { c: text } };
+const said = { content: [{ type: 'text', text: 'taken' }], structuredContent: { c: '!' } };
+const answers = {
+  initialize: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'p', version: '1' } },
+  'tools/list': { tools: [{ name: 'p', inputSchema, outputSchema }] },
+  'tools/call': said,
+};
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method } = JSON.parse(line);
+  if (id !== undefined) console.log(JSON.stringify({ jsonrpc: '2.0', id, result: answers[method] }));
+});`;
+
 describe('a server of tools', () => {
+  it('AGENT-21: has no regular expression run here, which could take for ever', async () => {
+    const kit = createToolKit(
+      [
+        {
+          ...{ kind: 'mcp', name: 'p', allow: undefined },
+          place: { command: [process.execPath, '-e', PATTERNED] },
+        },
+      ],
+      { clock: wakefulClock, environment },
+    );
+    const box = await kit.open(undefined, { signal });
+    expect(box.specs[0]?.parameters).toEqual({ type: 'object', properties: { pattern: { type: 'string' } } });
+    const [result] = await box.run(call('p', { pattern: '!', bb: '!' }), { signal });
+    expect(result).toEqual({ id: 'c', failed: false, text: 'taken' });
+    const [unfit] = await box.run(call('p', { pattern: 7 }), { signal });
+    expect(unfit).toMatchObject({ failed: true, text: expect.stringContaining('do not fit at pattern') });
+    await kit.close();
+  });
+
   it('AGENT-22: that is not there, or lacks what the manifest names, is refused', async () => {
     const of = (place: McpPlace, allow?: readonly string[]) =>
       createMcpServer({ name: 'orders', place, allow }, environment);
