@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemClock as clock } from '../../src/base/clock.ts';
-import { asSaharaError } from '../../src/base/errors.ts';
+import { asSaharaError, SaharaError } from '../../src/base/errors.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
 import { createMemoryStore, type Store } from '../../src/base/store.ts';
 import { createPayeeBook, type PayeeBook, type PayeeHold } from '../../src/payment/payee-book.ts';
@@ -205,6 +205,24 @@ function ringOf(...here: readonly Signer[]): VoucherKeyring & { refusals: number
   return ring;
 }
 
+/** Channels of a ledger that cannot be read the `dark`th time. */
+class Unreadable extends Channels {
+  failed = false;
+  #reads = 0;
+  readonly #dark: number;
+
+  constructor(dark: number, ...of: ConstructorParameters<typeof Channels>) {
+    super(...of);
+    this.#dark = dark;
+  }
+
+  override channel(id: Hash): ReturnType<Channels['channel']> {
+    if (++this.#reads !== this.#dark) return super.channel(id);
+    this.failed = true;
+    throw new SaharaError('peer-unreachable', { peer: 'ledger' });
+  }
+}
+
 interface PayerSide {
   readonly channels: Channels;
   readonly ring: VoucherKeyring;
@@ -255,6 +273,25 @@ describe('a payer', () => {
     expect(await isBy(keys.payer, await sign(4))).toBe(true);
     giveKeys(channels, undefined, hotKey(1));
     expect(await isBy(keys.payer, await sign(5))).toBe(true);
+  });
+
+  it('PAY-72: signs with its own key where the ledger cannot be read just then, and never hangs', async () => {
+    let signed = 0;
+    for (let dark = 1; dark <= 6; dark++) {
+      const channels = new Unreadable(dark, openChannel(1_000n));
+      giveKeys(channels, hotKey(0));
+      const book = await openPayer({ channels, ring: ringOf(hotKey(0)) });
+      const reserved = await book.reserve({ callId: callId(1), payee, amountMax: 10n }).then(
+        ({ voucher }) => voucher,
+        (error: unknown) => asSaharaError(error).code,
+      );
+      if (typeof reserved === 'string') expect(reserved).toBe('peer-unreachable');
+      else if (channels.failed) {
+        expect(await isBy(keys.payer, reserved)).toBe(true);
+        signed++;
+      } else expect(await isBy(hotKey(0), reserved)).toBe(true);
+    }
+    expect(signed).toBe(1);
   });
 
   it('PAY-72: signs anew by its own key when a payee refuses what the channel’s key signed', async () => {
