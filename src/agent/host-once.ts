@@ -76,7 +76,7 @@ export function onceTerms(card: Card): Pick<ReceiptDraft, 'amount' | 'shares' | 
   return { amount: card.price.perCall, shares: onceShares(card), attributionRule: ONCE_RULE };
 }
 
-/** Keeps the answer, and that it has used its payment up. */
+/** Keeps the answer, and that it has used its payment up. Throws `overloaded` where the answer cannot be kept now. */
 export async function keepOnce(
   { records, once }: { readonly records: CallRecords; readonly once?: OncePayee },
   record: CallRecord,
@@ -86,6 +86,13 @@ export async function keepOnce(
   records.add(record);
   // The answer first: a payment that was used up and has no answer would be lost.
   await records.flushed();
+  if (!records.has(record.side, record.callId)) {
+    // Too much was waiting to be written, and now nothing is.
+    records.add(record);
+    await records.flushed();
+    if (!records.has(record.side, record.callId))
+      throw new SaharaError('overloaded', { reason: 'It cannot keep records right now' });
+  }
   await once.use(record.callId, payment);
   point('once:used');
 }

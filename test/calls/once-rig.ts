@@ -85,6 +85,8 @@ export interface OnceOptions {
   readonly payer?: (real: OncePayer) => OncePayer;
   readonly payee?: (real: OncePayee) => OncePayee | undefined;
   readonly by?: Signer;
+  /** Limits of what the host keeps of calls. */
+  readonly records?: Parameters<typeof openCallRecords>[1];
 }
 
 /** A caller and a host on one ledger. */
@@ -132,7 +134,7 @@ export async function createOnceRig(town: OnceTown, options: OnceOptions = {}): 
     ...{ suite, verifier, clock, network, payee, log: silentLog },
     ...(once && { once }),
     replay: await openReplayStore({ clock, store: at(hostStore, 'r') }),
-    records: await openCallRecords({ clock, store: at(hostStore, 'c') }),
+    records: await openCallRecords({ clock, store: at(hostStore, 'c') }, options.records),
     quota: await openQuotaBook({ clock, store: at(hostStore, 'q') }),
     agents: { find: (agent) => (Buffer.from(agent).equals(card.agent) ? hosted : undefined) },
   });

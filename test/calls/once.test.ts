@@ -177,6 +177,19 @@ describe('a call that one transaction pays', () => {
     expect(receivedBy(town.asset)).toBe(before + PRICE);
   });
 
+  it('does not use its payment up with an answer that cannot be kept (CALL-145)', async () => {
+    const before = receivedBy(town.asset);
+    const disks = { hostStore: createMemoryStore(), callerStore: createMemoryStore() };
+    const rig = await createOnceRig(town, { ...disks, records: { waitingBytesMax: 10 } });
+    const call = rig.caller.ask(rig.request());
+    const failed = await failure(call);
+    expect([failed.code, failed.facts.outcome]).toEqual(['overloaded', 'paid']);
+    const later = await createOnceRig(town, disks);
+    const { text } = await later.caller.resume(call.callId).result;
+    expect(text).toContain('A payee claims');
+    expect(receivedBy(town.asset)).toBe(before + PRICE);
+  });
+
   it('is gone on with while its host is still at it (CALL-146)', async () => {
     let back = false;
     const rig = await createOnceRig(town, {
