@@ -28,7 +28,7 @@ beforeAll(async () => {
   peers = await createPeers();
   [maker, lawyer] = [await peers.add('maker'), await peers.add('lawyer')];
   await startPair(maker, lawyer);
-  folder = join(maker.home.root, 'models');
+  folder = join(maker.home.root, 'parents');
   await mkdir(folder);
   for (const [i, name] of ['base', 'law', 'medicine'].entries()) {
     await makeModel(at(name), SHAPE, i === 0 ? { base: 1 } : { base: 1, tune: 1 + i });
