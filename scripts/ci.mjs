@@ -22,7 +22,7 @@ const STEPS = [
   { name: 'check', command: 'npm run --silent check', minutes: 5 },
   { name: 'build', command: 'npm run --silent build', minutes: 5 },
   { name: 'test', command: 'npm test --silent --', minutes: 10, vitest: true },
-  { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 20, vitest: true },
+  { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 40, vitest: true },
   { name: 'interop build', command: 'scripts/build-interop-go.sh', minutes: 10, needs: withoutGo },
   { name: 'long', command: 'npm run --silent test:long --', minutes: 15, vitest: true },
   { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
@@ -37,7 +37,7 @@ const STEPS = [
   { name: 'simulator 2', command: 'npm run --silent sim -- --seeds 5000 --seed 5001', minutes: 25 },
   { name: 'faults', command: 'npm run --silent faults --', minutes: 30, vitest: true, needs: withoutMounts },
   { name: 'bridges killed', command: 'npm run --silent ci:bridges', minutes: 8 },
-  { name: 'bench (reports, does not judge)', command: 'npm run --silent ci:bench', minutes: 10 },
+  { name: 'bench (reports, does not judge)', command: 'npm run --silent ci:bench', minutes: 15 },
 ];
 
 const chosen = process.argv.slice(2);
