@@ -60,7 +60,7 @@ describe('an operator whose key changes', () => {
     expect(await must(caller, 'identity', 'show')).toContain('sahara identity init');
     const early = await caller.sahara(['identity', 'rotate']);
     expect(early.code).toBe(2);
-    expect(early.stderr).toContain('is not registered');
+    expect(early.stderr).toContain('Nobody has registered did:key:');
     for (const [args, words] of [
       [['identity', 'show', 'nonsense'], 'is not a DID'],
       [['identity', 'init', '--guardian', 'nonsense'], 'is not a DID'],
