@@ -77,3 +77,19 @@ describe('AGENT-24: an agent as a tool', () => {
     expect(end.calls).toBe(0);
   });
 });
+
+describe('a conversation', () => {
+  it('goes on when it is too long for the model, and says so', async () => {
+    const manifest = JSON.stringify({
+      name: 'brief',
+      backend: { kind: 'openai', endpoint: model.url, model: 'planner', contextUnitsMax: 260 },
+    });
+    await host.client.call('agent.add', { manifest });
+    const long = `What is a voucher? ${'And why is it so? '.repeat(8)}`;
+    const { code, stdout, stderr } = await host.sahara(['chat', 'brief'], { input: `${long}\n`.repeat(6) });
+    expect(code, stderr).toBe(0);
+    expect(stdout.match(/I have nobody to ask\./g)).toHaveLength(6);
+    expect(stderr).toContain('too long for the model: asked again with its last');
+    expect(stderr).toContain('The conversation cost');
+  });
+});

@@ -6,8 +6,10 @@ import type { AskInput } from '../../daemon/admin/methods.ts';
 import type { AskEnd, AskEvent } from '../../daemon/admin/types.ts';
 import { CALL_DEPTH_MAX } from '../../protocol/limits.ts';
 import { type App, amountOption, type CommandGroup, countOption, usage } from '../app.ts';
+import { remembering, type Turn } from '../conversation.ts';
 import { AnswerPrinter, amount } from '../show.ts';
 import { showOffers } from '../show-market.ts';
+import { plural } from '../terminal.ts';
 
 interface AskOptions {
   readonly maxPrice?: string;
@@ -192,7 +194,7 @@ async function chat(app: App, agent: string, options: AskOptions): Promise<void>
     output: app.terminal.interactive ? process.stderr : undefined,
   });
   reader.on('SIGINT', () => reader.close());
-  const context: { role: 'user' | 'agent'; text: string }[] = [];
+  const conversation: Turn[] = [];
   let spent = 0n;
   app.terminal.note(`Chat with ${agent}. An empty line or Ctrl-D ends it.`);
   const ask = (): void => {
@@ -205,17 +207,20 @@ async function chat(app: App, agent: string, options: AskOptions): Promise<void>
     if (line.trim() === '') break;
     const left = budget === undefined ? undefined : BigInt(budget) - spent;
     const input = withinBudget(inputOf(agent, line, options), left);
-    const { end, text } = await answer(app, { ...input, context: context.slice(-CONTEXT_TURNS) });
+    const { end, text } = await remembering(conversation, {
+      ask: (context) => answer(app, { ...input, context }),
+      shortened: (turns) => {
+        const told = `The conversation is too long for the model: asked again with its last ${plural(turns, 'turn')}.`;
+        app.terminal.note(app.terminal.paintError('dim', told));
+      },
+    });
     spent += BigInt(end.amount);
-    context.push({ role: 'user', text: line }, { role: 'agent', text });
+    conversation.push({ role: 'user', text: line }, { role: 'agent', text });
     ask();
   }
   reader.close();
   app.terminal.note(`The conversation cost ${amount(String(spent))}.`);
 }
-
-/** Earlier turns that go along with a question. */
-const CONTEXT_TURNS = 16;
 
 function withinBudget(input: AskInput, left: bigint | undefined): AskInput {
   if (left === undefined) return input;
