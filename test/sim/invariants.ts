@@ -40,10 +40,11 @@ export function checkWhileRunning({ world, asker, faults }: Story): void {
   const { truth, scheduler, parties, plan } = world;
   // A copy of an advert that comes late may still be taken by a clock that went back.
   const lateMs = faults.jumped ? GOSSIP_COPY_MS_MAX : 2 * plan.faults.skewMs + 5_000;
+  const agents = new Map(world.agents().map((agent) => [didOf(agent.card.agent), agent]));
   for (const { running, name } of parties) {
     if (!running) continue;
     for (const listing of running.directory.agents()) {
-      const agent = world.agents().find(({ card }) => didOf(card.agent) === listing.did);
+      const agent = agents.get(listing.did);
       const host = agent && world.hostOf(agent);
       if (!host || host.up) continue;
       const deadMs = scheduler.nowMs - host.downSinceMs;
