@@ -11,7 +11,10 @@ import { blockHeader } from '../protocol/block.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import { type KeyEvidence, keyEvidence } from '../protocol/key-evidence.ts';
 
-/** Heights at which keys are kept for one channel, and in all; the oldest leave. */
+/**
+ * Heights at which keys are kept for one channel, and in all; the oldest leave. Where others than the parties sent claims,
+ * which anybody may, theirs leave first.
+ */
 const PER_CHANNEL_MAX = 16;
 const IN_ALL_MAX = 4_096;
 
@@ -37,11 +40,15 @@ export interface ClaimKeys {
 /** The keys kept in `parts.store`. */
 export async function openClaimKeys(parts: ClaimKeysParts): Promise<ClaimKeys> {
   const { store } = parts;
-  const kept: { readonly key: Uint8Array; readonly height: number; readonly said: string }[] = [];
+  const kept: Kept[] = [];
   for await (const [key, value] of store.entries()) kept.push(keptAs(key.slice(), keyEvidence.decode(value)));
   kept.sort((a, b) => a.height - b.height);
-  const ofChannel = (channel: Hash): typeof kept =>
+  const ofChannel = (channel: Hash): Kept[] =>
     kept.filter(({ key }) => equalBytes(key.subarray(0, 32), channel));
+  const isForeign = (channel: Hash, { dids }: Kept): boolean => {
+    const parties = parts.partiesOf(channel);
+    return dids.some((did) => !parties.some((party) => equalBytes(party, did)));
+  };
   return {
     async note({ channel, sender }) {
       const dids = [...parts.partiesOf(channel), sender];
@@ -52,7 +59,9 @@ export async function openClaimKeys(parts: ClaimKeysParts): Promise<ClaimKeys> {
       const next = keptAs(placeOf(channel, height), evidence);
       const known = ofChannel(channel);
       if (known.some(({ said }) => said === next.said)) return;
-      const gone = known.slice(0, Math.max(0, known.length + 1 - PER_CHANNEL_MAX));
+      const foreign = known.filter((one) => isForeign(channel, one));
+      const leaving = [...foreign, ...known.filter((one) => !foreign.includes(one))];
+      const gone = leaving.slice(0, Math.max(0, known.length + 1 - PER_CHANNEL_MAX));
       gone.push(...kept.slice(0, Math.max(0, kept.length + 1 - gone.length - IN_ALL_MAX)));
       const operations: StoreOperation[] = gone.map(({ key }) => ({ type: 'del', key }));
       operations.push({ type: 'put', key: next.key, value: keyEvidence.encode(evidence) });
@@ -79,13 +88,19 @@ function placeOf(channel: Hash, height: number): Uint8Array {
   return place;
 }
 
-function keptAs(
-  key: Uint8Array,
-  { header, identities }: KeyEvidence,
-): { readonly key: Uint8Array; readonly height: number; readonly said: string } {
+interface Kept {
+  readonly key: Uint8Array;
+  readonly height: number;
+  /** Whose keys it has. */
+  readonly dids: readonly PublicKey[];
+  readonly said: string;
+}
+
+function keptAs(key: Uint8Array, { header, identities }: KeyEvidence): Kept {
   const said = identities
     .map(({ did, record }) => `${toHex(did)} ${toHex(record.key)}`)
     .sort()
     .join('\n');
-  return { key, height: blockHeader.decode(header.payload).height, said };
+  const dids = identities.map(({ did }) => did.slice());
+  return { key, height: blockHeader.decode(header.payload).height, dids, said };
 }
