@@ -11,7 +11,10 @@ export interface RecentOptions<V> {
   readonly costOf?: (name: string, value: V) => number;
 }
 
-/** Entries by name. At least those are there that were set or read last and cost half of the limit together. */
+/**
+ * Entries by name. At least those are there that were set or read last and cost half of the limit together; what was replaced
+ * or deleted meanwhile counts among them with what it cost, because it took room of others.
+ */
 export interface Recent<V> {
   get(name: string): V | undefined;
   /** Replaces what is there. One that costs more than half of the limit is not kept. */

@@ -8,24 +8,25 @@ test('what is there is what was set last, within the limit, and the latest half 
     fc.property(fc.array(step, { maxLength: 200 }), fc.integer({ min: 1, max: 40 }), (steps, costMax) => {
       const recent = createRecent<number>({ costMax, costOf: (_, value) => value });
       const model = new Map<string, number>();
-      let latest: string[] = [];
+      // Newest first. What was replaced or deleted has no name and keeps its cost.
+      let latest: { readonly name: string | undefined; readonly cost: number }[] = [];
       for (const { name: number, cost } of steps) {
         const name = String(number);
-        latest = latest.filter((one) => one !== name);
+        latest = latest.map((one) => (one.name === name ? { ...one, name: undefined } : one));
         if (cost === null) {
           recent.delete(name);
           model.delete(name);
         } else {
           recent.set(name, cost);
           model.set(name, cost);
-          if (cost <= costMax / 2) latest.unshift(name);
+          if (cost <= costMax / 2) latest.unshift({ name, cost });
         }
         expect(recent.cost).toBeLessThanOrEqual(costMax);
       }
       let room = costMax / 2;
-      const due = latest.filter((name) => {
-        room -= model.get(name) ?? 0;
-        return room >= 0;
+      const due = latest.flatMap(({ name, cost }) => {
+        room -= cost;
+        return room >= 0 && name !== undefined ? [name] : [];
       });
       for (const name of due.reverse()) expect(recent.get(name)).toBe(model.get(name));
       for (let i = 0; i <= 20; i++) {
@@ -33,6 +34,7 @@ test('what is there is what was set last, within the limit, and the latest half 
         if (found !== undefined) expect(found).toBe(model.get(String(i)));
       }
     }),
+    { numRuns: 400 },
   );
 });
 
