@@ -44,7 +44,7 @@ export interface Manifest {
   readonly skills: readonly Skill[];
   /** Default extractive. */
   readonly backend: ManifestBackend;
-  /** What a model may use while it answers. Default none. */
+  /** What a model behind an endpoint may use while it answers. Default none. */
   readonly tools: readonly ManifestTool[];
   /** Names of the vaults that it answers from, at most 16; an extractive agent needs one. */
   readonly vaults: readonly string[];
@@ -205,7 +205,12 @@ function checkBackend(
   { backend, vaults }: Manifest,
   places: { readonly vaults: Place; readonly prompt: Place | undefined; readonly tools: Place | undefined },
 ): void {
-  if (backend.kind === 'openai' || backend.kind === 'llama') return;
+  if (backend.kind === 'openai') return;
+  if (backend.kind === 'llama') {
+    const allowed = 'no tools: a model of this home calls none; one behind an endpoint does';
+    if (places.tools !== undefined) throw invalid(places.tools, allowed, 'tools');
+    return;
+  }
   const extractive = backend.kind === 'extractive';
   if (extractive && vaults.length === 0) {
     throw invalid(places.vaults, 'at least one vault for an extractive agent', 'none');

@@ -128,6 +128,12 @@ describe('manifests', () => {
       field: 'tools',
       allowed: 'no tools: an extractive agent only quotes',
     });
+    // Refused, and not passed over: nothing would come of them.
+    const local = 'name: m\nbackend: {kind: llama, model: small}\n';
+    expect(complaint(`${local}tools: [{ function: f, about: x, run: [a] }]\n`).facts).toMatchObject({
+      field: 'tools',
+      allowed: expect.stringContaining('one behind an endpoint does'),
+    });
   });
 
   test('KNOW-37: every field is read, amounts and shares in either spelling', () => {
