@@ -54,6 +54,10 @@ class VaultRun implements AnswerRun {
   /** What was said so far, and cited. */
   readonly #said = { text: '', citations: [] as Citation[] };
   #found: SearchResult | undefined;
+  /** Who an answer of that length rests on: it is asked for its statement, and again for what it earns. */
+  #attributed:
+    | { readonly characters: number; readonly citations: number; readonly attribution: Attribution }
+    | undefined;
 
   constructor(run: RunParts) {
     this.#run = run;
@@ -66,9 +70,15 @@ class VaultRun implements AnswerRun {
   }
 
   #attributionOf(delivered: { readonly text: string; readonly citations: readonly Citation[] }): Attribution {
-    const cited = new Set(delivered.citations.map(({ source }) => source));
+    // What is delivered is a beginning of what was said, so its lengths tell which.
+    const { text, citations } = delivered;
+    const known = this.#attributed;
+    if (known?.characters === text.length && known.citations === citations.length) return known.attribution;
+    const cited = new Set(citations.map(({ source }) => source));
     const passages = this.#sources.filter((_, i) => cited.has(i)).map(citedPassage);
-    return this.#attribute(passages, delivered.text);
+    const attribution = this.#attribute(passages, text);
+    this.#attributed = { characters: text.length, citations: citations.length, attribution };
+    return attribution;
   }
 
   /** What others need to repeat who earned by the answer; `undefined` where it cites nothing. */
