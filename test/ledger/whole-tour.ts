@@ -4,6 +4,7 @@ import { LICENCE_PRESETS, type LicenceTerms } from '../../src/protocol/licence.t
 import type { Signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { type Action, assetId, channelId, type RegisterAssetAction } from '../../src/protocol/transaction.ts';
+import { datasetOf } from './asset-support.ts';
 import { finish, guardedBy, recover, register, rotate } from './identity-support.ts';
 import { bond, header, RULES, unbond } from './stake-support.ts';
 import { type ClaimTerms, claimOf, person, suite } from './support.ts';
@@ -43,19 +44,8 @@ const STRICT: readonly Partial<LicenceTerms>[] = [
   { grant: { price: 1n, blocks: 0 } },
 ];
 
-const made = (changes: Partial<RegisterAssetAction>): Action => ({
-  type: 'register-asset',
-  kind: 'dataset',
-  name: 'of the tour',
-  owners: [{ owner: mal.publicKey, ppm: 1_000_000 }],
-  parents: [],
-  commitment: { scheme: 'sahara-chunks-1', root: new Uint8Array(32), sizeBytes: 1 },
-  licence: '',
-  terms: undefined,
-  replaces: undefined,
-  bounty: 0,
-  ...changes,
-});
+const made = (changes: Partial<RegisterAssetAction>): Action =>
+  datasetOf(mal, { name: 'of the tour', ...changes });
 
 /** Mal's assets are what mal's first transactions register. */
 const strict = ({ bench }: World, number: number): Hash =>

@@ -67,7 +67,6 @@ async function create(app: App, options: CreateOptions): Promise<void> {
       `There is an agent ${name} already: choose another --name, or see  sahara agent show ${name}`,
     );
   }
-  // Refused before anything is imported.
   const manifest = (examples: readonly string[]): string =>
     manifestOfTemplate(template, { ...choices, examples });
   if (!(await client.call('vault.list', {}, { signal })).some((row) => row.name === vault)) {
