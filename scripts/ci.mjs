@@ -4,16 +4,20 @@
  *
  * A step passes by its exit code. Steps that run vitest add that run's own counts; every other step counts as
  * one. A step that needs something which this machine lacks is skipped aloud with the reason.
+ *
+ * In steps marked `again`, the few files that did not pass are run once more by themselves. What passes then is
+ * named `unsteady` in the summary, with what went wrong: a defect of the test or of the code that waits to be found.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { problemsOf, readReport, sum, toRunAgain, withSecondRun } from './ci-report.mjs';
 
 const MINUTE_MS = 60_000;
 const reports = mkdtempSync(join(tmpdir(), 'sahara-ci-'));
 
-/** @typedef {{ name: string, command: string, minutes: number, vitest?: boolean, needs?: () => string | undefined }} Step */
+/** @typedef {{ name: string, command: string, minutes: number, vitest?: boolean, again?: boolean, needs?: () => string | undefined }} Step */
 
 /** @type {Step[]} */
 const STEPS = [
@@ -21,10 +25,10 @@ const STEPS = [
   { name: 'lock file', command: 'npm ci --dry-run --no-progress >/dev/null', minutes: 5 },
   { name: 'check', command: 'npm run --silent check', minutes: 5 },
   { name: 'build', command: 'npm run --silent build', minutes: 5 },
-  { name: 'test', command: 'npm test --silent --', minutes: 10, vitest: true },
-  { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 40, vitest: true },
+  { name: 'test', command: 'npm test --silent --', minutes: 10, vitest: true, again: true },
+  { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 40, vitest: true, again: true },
   { name: 'interop build', command: 'scripts/build-interop-go.sh', minutes: 10, needs: withoutGo },
-  { name: 'long', command: 'npm run --silent test:long --', minutes: 15, vitest: true },
+  { name: 'long', command: 'npm run --silent test:long --', minutes: 15, vitest: true, again: true },
   { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
   { name: 'package', command: 'node scripts/smoke-package.mjs', minutes: 6 },
   { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
@@ -54,18 +58,13 @@ for (const step of STEPS) {
   }
   console.log(`\n=== ${step.name}: ${step.command}`);
   const started = Date.now();
-  const report = join(reports, `${step.name.replaceAll(' ', '-')}.json`);
-  const extra = step.vitest ? ` --reporter=default --reporter=json --outputFile.json=${report}` : '';
-  const ok = await run(step.command + extra, step.minutes * MINUTE_MS);
+  const { ok, counts, lines } = step.vitest ? await runTests(step) : await runPlain(step);
   const seconds = Math.round((Date.now() - started) / 1000);
-  const counts = step.vitest
-    ? vitestCounts(report, ok)
-    : { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 };
   for (const key of Object.keys(totals)) totals[key] += counts[key];
   const what = step.vitest
     ? ` (${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped)`
     : '';
-  summary.push(`${ok ? 'passed ' : 'FAILED '}  ${step.name} in ${seconds} s${what}`);
+  summary.push(`${ok ? 'passed ' : 'FAILED '}  ${step.name} in ${seconds} s${what}`, ...lines);
   if (!ok && step.name === 'install') break;
 }
 rmSync(reports, { recursive: true, force: true });
@@ -92,6 +91,30 @@ function withoutMounts() {
     : 'neither root nor user namespaces; the fault suite mounts small disks to fill them';
 }
 
+/** Runs a step that counts as one. */
+async function runPlain({ command, minutes }) {
+  const ok = await run(command, minutes * MINUTE_MS);
+  return { ok, counts: { passed: ok ? 1 : 0, failed: ok ? 0 : 1, skipped: 0 }, lines: [] };
+}
+
+/** Runs a step of tests, and once more the few files that did not pass where the step allows that. */
+async function runTests({ name, command, minutes, again }) {
+  const report = join(reports, `${name.replaceAll(' ', '-')}.json`);
+  const vitest = `${command} --reporter=default --reporter=json --outputFile.json=`;
+  const ok = await run(vitest + report, minutes * MINUTE_MS);
+  const first = readReport(report);
+  const files = again && !ok ? toRunAgain(first) : [];
+  const problems = problemsOf(first);
+  if (files.length === 0) {
+    return { ok, counts: sum(first, ok), lines: problems.map((problem) => `  failed    ${problem}`) };
+  }
+  console.log(`\n=== ${name}, once more: ${files.join(' ')}`);
+  const okAgain = await run(`${vitest}${report}.again ${files.join(' ')}`, minutes * MINUTE_MS);
+  const second = readReport(`${report}.again`);
+  const lines = problems.map((problem) => `  ${okAgain ? 'unsteady' : 'failed  '}  ${problem}`);
+  return { ok: okAgain, counts: sum(withSecondRun(first, second), okAgain), lines };
+}
+
 /** Runs a shell command in a process group of its own, ended whole when it takes too long. */
 function run(command, limitMs) {
   return new Promise((resolve) => {
@@ -105,15 +128,4 @@ function run(command, limitMs) {
       resolve(code === 0);
     });
   });
-}
-
-/** Counts of a vitest run; a run that left no report counts as one failure, or one pass if it exited well. */
-function vitestCounts(path, ok) {
-  try {
-    const report = JSON.parse(readFileSync(path, 'utf8'));
-    const failed = report.numFailedTests + (ok || report.numFailedTests > 0 ? 0 : 1);
-    return { passed: report.numPassedTests, failed, skipped: report.numPendingTests + report.numTodoTests };
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
-  }
 }
