@@ -47,6 +47,15 @@ export const STOPS_MAX: number = 16;
 /** Greatest length of one of them, UTF-16 units. */
 export const STOP_LENGTH_MAX: number = 256;
 
+/** Most texts that are judged in one request. */
+export const JUDGED_TEXTS_MAX: number = 64;
+/** Texts of a request that a model which makes vectors is given in one turn: whoever asks something waits for no more. */
+export const JUDGED_TEXTS_PER_TURN: number = 8;
+/** Tokens of a text that its vector is made of, and of question and passage together that are held against each other. */
+export const JUDGED_TOKENS: number = 1_024;
+/** Most numbers of a vector. */
+export const VECTOR_NUMBERS_MAX: number = 8_192;
+
 /** Longest message between daemon and host, UTF-16 units of its JSON. */
 export const MESSAGE_LENGTH_MAX: number = 16 * 1024 * 1024;
 /** Most requests under way in one host. */
@@ -56,3 +65,4 @@ export const STDERR_LENGTH_MAX: number = 4_096;
 
 invariant(CANDIDATES_MAX <= VOCABULARY_MAX, 'candidates are tokens');
 invariant(PIECE_TOKENS <= PROMPT_TOKENS_PER_STEP, 'a piece fits into a step');
+invariant(JUDGED_TEXTS_PER_TURN <= JUDGED_TEXTS_MAX, 'a turn fits into a request');
