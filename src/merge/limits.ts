@@ -48,6 +48,10 @@ export const WORKER_MEMORY_BYTES_MAX: number = 2 ** 32 - 65_536;
 export const WORKER_SHARE_BYTES_MIN: number = 1024 * 1024;
 /** Most workers of one merge. */
 export const WORKERS_MAX: number = 64;
+/** Longest time that a worker is waited for while it loads, milliseconds; then it is left to end by itself. */
+export const WORKER_LOAD_MS_MAX: number = 60_000;
+/** Longest time between telling a worker to end and terminating it, milliseconds. */
+export const WORKER_END_MS_MAX: number = 10_000;
 
 invariant(
   TILE_ELEMENTS % 8 === 0 && CHUNK_ELEMENTS % TILE_ELEMENTS === 0,

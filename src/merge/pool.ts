@@ -1,8 +1,18 @@
-/** Worker threads that do jobs, largest first, each with its own memory. Nothing is shared but files. */
+/**
+ * Worker threads that do jobs, largest first, each with its own memory. Nothing is shared but files and one flag.
+ *
+ * A thread that is terminated while it still loads its modules can take the whole process along: V8 checks there for
+ * what termination leaves empty (nodejs/node#43182). So threads end by themselves: the flag stops a job at its next
+ * read or write, and a message closes the thread's port. Only one that was ready and then does not end in time is
+ * terminated.
+ */
 import { Worker } from 'node:worker_threads';
+import { systemClock } from '../base/clock.ts';
 import { type ErrorCode, type ErrorFacts, invariant, SaharaError } from '../base/errors.ts';
 import { type Job, type JobResult, jobBytes } from './jobs.ts';
 import {
+  WORKER_END_MS_MAX,
+  WORKER_LOAD_MS_MAX,
   WORKER_MEMORY_BYTES_MAX,
   WORKER_MEMORY_BYTES_MIN,
   WORKER_SHARE_BYTES_MIN,
@@ -14,12 +24,18 @@ export interface WorkerSetup {
   readonly memoryBytes: number;
   /** Folder that tasks write below; absent: nothing is written. */
   readonly root: string | undefined;
+  /** One shared number; anything but zero stops the job that runs. */
+  readonly stop: Int32Array;
 }
 
-/** What a worker answers. */
+/** What a worker is told: a job, or to end. */
+export type WorkerOrder = { readonly type: 'job'; readonly job: Job } | { readonly type: 'end' };
+
+/** What a worker says: first that it is ready, then one answer to each job. */
 export type WorkerReply =
-  | { readonly ok: true; readonly result: JobResult }
-  | { readonly ok: false; readonly code: ErrorCode; readonly facts: ErrorFacts };
+  | { readonly type: 'ready' }
+  | { readonly type: 'done'; readonly result: JobResult }
+  | { readonly type: 'failed'; readonly code: ErrorCode; readonly facts: ErrorFacts };
 
 /** How many workers with how much memory. */
 export interface PoolOptions {
@@ -42,7 +58,8 @@ const WORKER = new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './work
 
 /**
  * Does `jobs`, calling `done` for each as it is finished, in no particular order. Stops all workers on the first
- * failure, of a job or of `done`, and fails with it; with `cancelled` when the signal says so.
+ * failure, of a job or of `done`, and fails with it; with `cancelled` when the signal says so; with `internal` when a
+ * worker dies. No worker runs any more when it returns.
  */
 export async function runJobs<T extends Job>(
   jobs: readonly T[],
@@ -55,49 +72,93 @@ export async function runJobs<T extends Job>(
   const queue = [...jobs].sort((a, b) => jobBytes(b) - jobBytes(a));
   const bytes = queue.reduce((sum, job) => sum + jobBytes(job), 0);
   const count = Math.min(workers, queue.length, Math.ceil(bytes / WORKER_SHARE_BYTES_MIN) || 1);
-  const setup: WorkerSetup = { memoryBytes: workerMemory(options), root };
-  const threads: Worker[] = [];
-  const stopped = Promise.withResolvers<never>();
-  const stop = (): void => stopped.reject(new SaharaError('cancelled'));
-  signal?.addEventListener('abort', stop, { once: true });
+  const stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const setup: WorkerSetup = { memoryBytes: workerMemory(options), root, stop };
+  const threads: Thread<T>[] = [];
+  const cancelled = Promise.withResolvers<never>();
+  const cancel = (): void => cancelled.reject(new SaharaError('cancelled'));
+  signal?.addEventListener('abort', cancel, { once: true });
   try {
-    const lines = Array.from({ length: count }, () => {
-      const worker = new Worker(WORKER, { workerData: setup });
-      threads.push(worker);
-      return serve(worker, queue, done);
-    });
-    await Promise.race([Promise.all(lines), stopped.promise]);
+    for (let i = 0; i < count; i++) threads.push(new Thread(setup, queue, done));
+    await Promise.race([Promise.all(threads.map((thread) => thread.finished)), cancelled.promise]);
   } finally {
-    signal?.removeEventListener('abort', stop);
-    stopped.promise.catch(() => {});
-    await Promise.all(threads.map((worker) => worker.terminate()));
+    signal?.removeEventListener('abort', cancel);
+    cancelled.promise.catch(() => {});
+    Atomics.store(stop, 0, 1);
+    await Promise.all(threads.map((thread) => thread.end()));
   }
 }
 
-// Feeds one worker from the queue until it is empty.
-function serve<T extends Job>(
-  worker: Worker,
-  queue: T[],
-  done: (job: T, result: JobResult) => void,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** One worker, fed from the queue until that is empty. */
+class Thread<T extends Job> {
+  /** Resolves when the queue is empty and its own job done; rejects with what failed. */
+  readonly finished: Promise<void>;
+  readonly #worker: Worker;
+  readonly #ready: Promise<void>;
+  readonly #gone: Promise<void>;
+  #ending = false;
+
+  constructor(setup: WorkerSetup, queue: T[], done: (job: T, result: JobResult) => void) {
+    this.#worker = new Worker(WORKER, { workerData: setup });
+    const finished = Promise.withResolvers<void>();
+    const ready = Promise.withResolvers<void>();
+    const gone = Promise.withResolvers<void>();
+    this.finished = finished.promise;
+    this.#ready = ready.promise;
+    this.#gone = gone.promise;
+    // Heard through `Promise.all`, unless the work was cancelled first.
+    this.finished.catch(() => {});
     let current: T | undefined;
     const next = (): void => {
       current = queue.shift();
-      if (current) worker.postMessage(current);
-      else resolve();
+      if (current === undefined) finished.resolve();
+      else this.#tell({ type: 'job', job: current });
     };
-    worker.on('message', (reply: WorkerReply) => {
-      if (!reply.ok) return reject(new SaharaError(reply.code, reply.facts));
+    this.#worker.on('message', (reply: WorkerReply) => {
+      if (reply.type === 'ready') ready.resolve();
+      if (this.#ending) return;
+      if (reply.type === 'failed') return finished.reject(new SaharaError(reply.code, reply.facts));
       try {
-        if (current) done(current, reply.result);
+        if (reply.type === 'done' && current !== undefined) done(current, reply.result);
         next();
       } catch (error) {
-        reject(error);
+        finished.reject(error);
       }
     });
-    worker.on('error', reject);
-    worker.on('exit', () => reject(new SaharaError('internal', { reason: 'a merge worker stopped' })));
-    next();
-  });
+    this.#worker.on('error', (error) => finished.reject(died(error)));
+    this.#worker.on('exit', () => {
+      finished.reject(died());
+      gone.resolve();
+    });
+  }
+
+  /** Has it end by itself, and waits for that. */
+  async end(): Promise<void> {
+    this.#ending = true;
+    this.#tell({ type: 'end' });
+    const loaded = await within(WORKER_LOAD_MS_MAX, Promise.race([this.#ready, this.#gone]));
+    // It has no job and finds the message when it has loaded; nobody needs to wait for that.
+    if (!loaded) this.#worker.unref();
+    else if (!(await within(WORKER_END_MS_MAX, this.#gone))) await this.#worker.terminate();
+  }
+
+  #tell(order: WorkerOrder): void {
+    this.#worker.postMessage(order);
+  }
+}
+
+function died(cause?: unknown): SaharaError {
+  const why = cause instanceof Error ? `: ${cause.message}` : '';
+  return new SaharaError('internal', { reason: `a merge worker stopped${why}` }, { cause });
+}
+
+/** Whether `event` comes within `ms` milliseconds. */
+async function within(ms: number, event: Promise<void>): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>();
+  const cancel = systemClock.after(ms, () => late.resolve(false));
+  try {
+    return await Promise.race([event.then(() => true), late.promise]);
+  } finally {
+    cancel();
+  }
 }
