@@ -9,9 +9,11 @@ import type {
   HostFinish,
   HostStats,
   LoadMessage,
+  MadeCall,
   ReadyMessage,
   ScoreMessage,
 } from './messages.ts';
+import type { EmbedMessage, RankMessage } from './messages-judging.ts';
 import { HostProcess, PROCESS_DEFAULTS, type ProcessOptions, type RequestSink } from './process.ts';
 
 /** How a host is kept. */
@@ -33,13 +35,23 @@ export const MODEL_HOST_DEFAULTS: ModelHostOptions = {
 export type HostPart =
   | { readonly type: 'started'; readonly promptTokens: number; readonly reusedTokens: number }
   | { readonly type: 'text'; readonly text: string; readonly tokens: number }
-  | { readonly type: 'end'; readonly finish: HostFinish; readonly tokens: number };
+  /** What it thinks before it answers; no part of the answer. */
+  | { readonly type: 'thought'; readonly text: string; readonly tokens: number }
+  | {
+      readonly type: 'end';
+      readonly finish: HostFinish;
+      readonly tokens: number;
+      readonly calls: readonly MadeCall[];
+    };
 
 /** A request to go on. */
 export type GenerateRequest = Omit<GenerateMessage, 'type' | 'id'>;
 
 /** A request for probabilities. */
 export type ScoreRequest = Omit<ScoreMessage, 'type' | 'id'>;
+
+/** A request to judge texts. */
+export type JudgeRequest = Omit<EmbedMessage, 'id'> | Omit<RankMessage, 'id'>;
 
 /** What goes with a request. */
 export interface GenerateOptions {
@@ -65,6 +77,11 @@ export interface ModelHost {
   score(request: ScoreRequest, options: { readonly signal: AbortSignal }): Promise<readonly number[]>;
   /** A text as the model divides it, without what a prompt begins with. */
   tokenize(text: string, options: { readonly signal: AbortSignal }): Promise<readonly number[]>;
+  /** What each text comes to, in order: a vector, or the one number that it is worth. */
+  judge(
+    request: JudgeRequest,
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly (readonly number[])[]>;
   stats(): Promise<HostStats>;
   /** Ends the process; the next request starts another. Whatever runs fails. */
   unload(): Promise<void>;
@@ -123,9 +140,9 @@ class KeptHost implements ModelHost {
         { type: 'generate', ...request },
         {
           ...sink,
-          text: (text, count) => {
-            tokens = count;
-            sink.text(text, count);
+          text: (text) => {
+            tokens = text.tokens;
+            sink.text(text);
           },
           ended: (error) => {
             over();
@@ -153,11 +170,26 @@ class KeptHost implements ModelHost {
     return this.#numbers({ type: 'tokenize', text }, options);
   }
 
+  judge(
+    request: JudgeRequest,
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly (readonly number[])[]> {
+    return this.#lists(request, options);
+  }
+
   /** What is answered with one list of numbers. */
   async #numbers(
     request: Parameters<HostProcess['ask']>[0],
-    { signal }: { readonly signal: AbortSignal },
+    options: { readonly signal: AbortSignal },
   ): Promise<readonly number[]> {
+    return (await this.#lists(request, options)).at(-1) ?? [];
+  }
+
+  /** What is answered with lists of numbers. */
+  async #lists(
+    request: Parameters<HostProcess['ask']>[0],
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly (readonly number[])[]> {
     const host = this.#process();
     await unlessAborted(signal, () => host.ready);
     const parts = new Parts<readonly number[]>();
@@ -166,11 +198,12 @@ class KeptHost implements ModelHost {
       message: (message) => {
         if (message.type === 'scored') parts.push(message.logProbabilities);
         else if (message.type === 'tokens') parts.push(message.tokens);
+        else if (message.type === 'judged') parts.push(message.numbers);
       },
       ended: (error) => parts.end(error),
     });
-    let found: readonly number[] = [];
-    for await (const part of parts.read(signal, cancel)) found = part;
+    const found: (readonly number[])[] = [];
+    for await (const part of parts.read(signal, cancel)) found.push(part);
     this.#failures = 0;
     return found;
   }
@@ -193,14 +226,15 @@ class KeptHost implements ModelHost {
 
   #sink(parts: Parts<HostPart>): RequestSink {
     return {
-      text: (text, tokens) => parts.push({ type: 'text', text, tokens }),
+      text: ({ kind, ...text }) => parts.push({ type: kind === 'answer' ? 'text' : 'thought', ...text }),
       message: (message) => {
         if (message.type === 'started') {
           const { promptTokens, reusedTokens } = message;
           parts.push({ type: 'started', promptTokens, reusedTokens });
         } else if (message.type === 'end') {
           this.#failures = 0;
-          parts.push({ type: 'end', finish: message.finish, tokens: message.tokens });
+          const { finish, tokens, calls } = message;
+          parts.push({ type: 'end', finish, tokens, calls });
         }
       },
       ended: (error) => parts.end(error),

@@ -6,17 +6,19 @@ import { type ChildProcess, fork } from 'node:child_process';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { STDERR_LENGTH_MAX } from './limits.ts';
-import {
-  type FromHost,
-  type GenerateMessage,
-  type HostStats,
-  type LoadMessage,
-  type ReadyMessage,
-  readFromHost,
-  type ScoreMessage,
-  type ToHost,
-  type TokenizeMessage,
+import type {
+  FromHost,
+  GenerateMessage,
+  HostStats,
+  LoadMessage,
+  ReadyMessage,
+  ScoreMessage,
+  TextKind,
+  ToHost,
+  TokenizeMessage,
 } from './messages.ts';
+import type { EmbedMessage, RankMessage } from './messages-judging.ts';
+import { readFromHost } from './read-messages.ts';
 
 /** How long a host may take. */
 export interface ProcessOptions {
@@ -34,7 +36,7 @@ export const PROCESS_DEFAULTS: ProcessOptions = { loadMs: 600_000, idleMs: 120_0
 /** What is told about one request. The last call is `ended`. */
 export interface RequestSink {
   message(message: Extract<FromHost, { readonly id: number }>): void;
-  text(text: string, tokens: number): void;
+  text(text: { readonly text: string; readonly tokens: number; readonly kind: TextKind }): void;
   /** Nothing more comes: it ended, or the host failed. */
   ended(error?: SaharaError): void;
 }
@@ -45,6 +47,14 @@ const MAIN = new URL(import.meta.url.endsWith('.ts') ? './host/main.ts' : './hos
 /** What of the daemon's environment a host needs: where libraries and devices are, and no secret. */
 const PASSED =
   /^(?:PATH|LD_LIBRARY_PATH|DYLD_LIBRARY_PATH|HOME|USERPROFILE|SystemRoot|TEMP|TMP|TMPDIR|XDG_[A-Z_]+|CUDA_[A-Z_]+|NVIDIA_[A-Z_]+|HIP_[A-Z_]+|VK_[A-Z_]+|GGML_[A-Z_]+)$/i;
+
+/** What a host is asked. */
+type Asked =
+  | Omit<GenerateMessage, 'id'>
+  | Omit<ScoreMessage, 'id'>
+  | Omit<TokenizeMessage, 'id'>
+  | Omit<EmbedMessage, 'id'>
+  | Omit<RankMessage, 'id'>;
 
 /** A running host. */
 export class HostProcess {
@@ -101,10 +111,7 @@ export class HostProcess {
   }
 
   /** Asks; returns what cancels. The sink hears of it from the next turn on. */
-  ask(
-    request: Omit<GenerateMessage, 'id'> | Omit<ScoreMessage, 'id'> | Omit<TokenizeMessage, 'id'>,
-    sink: RequestSink,
-  ): () => void {
+  ask(request: Asked, sink: RequestSink): () => void {
     const id = ++this.#id;
     if (this.#dead) {
       queueMicrotask(() => sink.ended(this.#failure ?? failed('the model process is gone')));
@@ -157,14 +164,17 @@ export class HostProcess {
       const { type: _, ...stats } = message;
       this.#statsAsked.shift()?.resolve(stats);
     } else if (message.type === 'texts') {
-      for (const [id, text, tokens] of message.texts) this.#requests.get(id)?.text(text, tokens);
+      for (const [id, text, tokens, kind] of message.texts) {
+        this.#requests.get(id)?.text({ text, tokens, kind });
+      }
     } else this.#tell(message);
   }
 
   #tell(message: Extract<FromHost, { readonly id: number }>): void {
     const sink = this.#requests.get(message.id);
     if (sink === undefined) return;
-    if (message.type !== 'started') {
+    const goesOn = message.type === 'started' || (message.type === 'judged' && !message.last);
+    if (!goesOn) {
       this.#requests.delete(message.id);
       if (this.#requests.size === 0) this.#cancelTimer();
     }
@@ -173,7 +183,7 @@ export class HostProcess {
       return;
     }
     sink.message(message);
-    if (message.type !== 'started') sink.ended();
+    if (!goesOn) sink.ended();
   }
 
   /** Begins to wait anew for the next word of a host that is asked something. */

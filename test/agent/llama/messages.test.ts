@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { readFromHost, readToHost } from '../../../src/agent/llama/messages.ts';
+import { readFromHost, readToHost } from '../../../src/agent/llama/read-messages.ts';
 import { SAMPLING_DEFAULTS } from '../../../src/agent/llama/sampler.ts';
 
 describe('messages', () => {
@@ -25,7 +25,7 @@ describe('messages', () => {
       wrapper: 'w',
     };
     expect(readFromHost(ready)).toEqual(ready);
-    const texts = { type: 'texts', texts: [[1, 'a', 1]] };
+    const texts = { type: 'texts', texts: [[1, 'a', 1, 'answer']] };
     expect(readFromHost(texts)).toEqual(texts);
     const failed = {
       type: 'failed',

@@ -1,7 +1,7 @@
 /** What a stranger's model file and a host that read it can say. */
 import { checkHeader } from '../../../src/agent/llama/gguf-check.ts';
 import { parseHeader } from '../../../src/agent/llama/gguf-file.ts';
-import { readFromHost, readToHost } from '../../../src/agent/llama/messages.ts';
+import { readFromHost, readToHost } from '../../../src/agent/llama/read-messages.ts';
 import { SAMPLING_DEFAULTS } from '../../../src/agent/llama/sampler.ts';
 import { fromUtf8, utf8 } from '../../../src/base/bytes.ts';
 import { SaharaError } from '../../../src/base/errors.ts';

@@ -41,6 +41,7 @@ export class Generation implements Job {
   readonly prompt: readonly Token[];
   readonly reusable: number;
   cancelled = false;
+  paused = false;
   readonly #parts: GenerationParts;
   readonly #sampling: SamplingOptions;
   readonly #tokensMax: number;
@@ -126,6 +127,7 @@ export class Scoring implements Job {
   readonly prompt: readonly Token[];
   readonly reusable: number;
   cancelled = false;
+  paused = false;
   readonly #parts: ScoringParts;
   readonly #found: number[] = [];
 

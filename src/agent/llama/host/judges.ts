@@ -38,7 +38,8 @@ export class Judges {
   /** Takes a request behind those before it. */
   take(message: Asked): void {
     const { id } = message;
-    if (this.#asked.has(id)) return this.#parts.failed(id, new SaharaError('malformed', { what: 'request id' }));
+    if (this.#asked.has(id))
+      return this.#parts.failed(id, new SaharaError('malformed', { what: 'request id' }));
     if (this.#asked.size >= REQUESTS_MAX) {
       return this.#parts.failed(id, new SaharaError('overloaded', { what: 'requests of a model' }));
     }

@@ -32,6 +32,8 @@ export interface Job {
   take(index: number, output: ControlledEvaluateIndexOutput): Token | undefined;
   /** Nothing more is wanted; set by whoever cancels. */
   readonly cancelled: boolean;
+  /** Nothing more is wanted just now: its reader is behind. Whoever changes it calls `wake`. */
+  readonly paused: boolean;
   /** It ended by itself or was cancelled. */
   end(): void;
   fail(error: SaharaError): void;
@@ -65,6 +67,7 @@ export class Lockstep {
   readonly #waiting: Job[] = [];
   #running = false;
   #steps = 0;
+  #wake: () => void = () => {};
 
   /** `stepped` is called after every step, when its jobs have taken what came. */
   constructor(sequences: readonly LlamaContextSequence[], count: LockstepCount, stepped: () => void) {
@@ -88,7 +91,13 @@ export class Lockstep {
   /** Runs `job` as soon as a sequence is free. */
   submit(job: Job): void {
     this.#waiting.push(job);
+    this.#wake();
     void this.#run();
+  }
+
+  /** Looks again at jobs that were paused, go on or are cancelled. */
+  wake(): void {
+    this.#wake();
   }
 
   async #run(): Promise<void> {
@@ -96,12 +105,28 @@ export class Lockstep {
     this.#running = true;
     while (!this.idle) {
       await this.#admit();
-      const active = this.#slots.filter(({ job }) => job !== undefined);
-      if (active.length === 0) continue;
-      await this.#step(active);
+      const active = this.#slots.filter(({ job }) => job !== undefined && !job.paused);
+      if (active.length > 0) await this.#step(active);
+      else if (!this.#dropPaused()) await this.#woken();
       this.#stepped();
     }
     this.#running = false;
+  }
+
+  /** Ends paused jobs that were cancelled; whether there was one. */
+  #dropPaused(): boolean {
+    const dropped = this.#slots.filter(({ job }) => job?.paused === true && job.cancelled);
+    for (const slot of dropped) this.#leave(slot, (job) => job.end());
+    return dropped.length > 0;
+  }
+
+  /** Until something may go on: while all are paused nothing is decoded. */
+  async #woken(): Promise<void> {
+    if (this.idle) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    this.#wake = () => {};
   }
 
   async #admit(): Promise<void> {

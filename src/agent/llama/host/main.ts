@@ -4,7 +4,8 @@
  */
 import { systemClock } from '../../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../../base/errors.ts';
-import { type FromHost, type LoadMessage, readToHost } from '../messages.ts';
+import type { FromHost, LoadMessage } from '../messages.ts';
+import { readToHost } from '../read-messages.ts';
 import { ModelService } from './service.ts';
 
 const MEMORY_LOOK_MS = 500;

@@ -6,6 +6,7 @@ import type {
   ContextKey,
   FromHost,
   GenerateMessage,
+  HostText,
   Prompt,
   ScoreMessage,
   ToHost,
@@ -13,6 +14,8 @@ import type {
 } from '../messages.ts';
 import { Contexts } from './contexts.ts';
 import { Generation, type JobEvents, Scoring } from './jobs.ts';
+import { Judges } from './judges.ts';
+import type { Lockstep } from './lockstep.ts';
 import { TokenStream } from './stream.ts';
 
 type Library = typeof import('node-llama-cpp');
@@ -32,8 +35,9 @@ export class ModelService {
   readonly #parts: ServiceParts;
   readonly #chat: ChatWrapper;
   readonly #contexts: Contexts;
-  readonly #jobs = new Map<number, { cancelled: boolean }>();
-  #texts: (readonly [number, string, number])[] = [];
+  readonly #judges: Judges;
+  readonly #jobs = new Map<number, Asked>();
+  #texts: HostText[] = [];
   #ends: FromHost[] = [];
   #tokens = 0;
 
@@ -42,13 +46,20 @@ export class ModelService {
     this.#chat = parts.library.resolveChatWrapper(parts.model) ?? new parts.library.GeneralChatWrapper();
     this.wrapper = this.#chat.wrapperName;
     this.#contexts = new Contexts(parts.model, parts.threads, () => this.#flush());
+    this.#judges = new Judges({ ...parts, failed: (id, error) => this.#fail(id, error) });
   }
 
   /** Takes a message. */
   take(message: Exclude<ToHost, { type: 'load' }>): void {
     if (message.type === 'cancel') {
-      const job = this.#jobs.get(message.id);
-      if (job) job.cancelled = true;
+      this.#change(message.id, ({ job }) => {
+        job.cancelled = true;
+      });
+      this.#judges.cancel(message.id);
+    } else if (message.type === 'pause') {
+      this.#change(message.id, ({ job }) => {
+        job.paused = message.paused;
+      });
     } else if (message.type === 'ask-stats') {
       const memoryBytes = process.memoryUsage.rss();
       const { user, system } = process.cpuUsage();
@@ -61,12 +72,20 @@ export class ModelService {
         ...this.#contexts.count,
       });
     } else if (message.type === 'tokenize') this.#tokenize(message);
+    else if (message.type === 'embed' || message.type === 'rank') this.#judges.take(message);
     else void this.#begin(message);
+  }
+
+  #change(id: number, change: (asked: Asked) => void): void {
+    const asked = this.#jobs.get(id);
+    if (asked === undefined) return;
+    change(asked);
+    asked.lockstep?.wake();
   }
 
   async #begin(message: GenerateMessage | ScoreMessage): Promise<void> {
     const { id } = message;
-    const early = { cancelled: false };
+    const early: Asked = { job: { cancelled: false, paused: false }, lockstep: undefined };
     try {
       if (this.#jobs.has(id)) throw new SaharaError('malformed', { what: 'request id' });
       if (this.#jobs.size >= REQUESTS_MAX)
@@ -80,8 +99,9 @@ export class ModelService {
         message.type === 'score'
           ? this.#scoring(message, read.tokens, room)
           : this.#generation({ ...message, tokensMax: Math.min(message.tokensMax, room) }, read);
-      job.cancelled = early.cancelled;
-      this.#jobs.set(id, job);
+      job.cancelled = early.job.cancelled;
+      job.paused = early.job.paused;
+      this.#jobs.set(id, { job, lockstep });
       lockstep.submit(job);
     } catch (error) {
       this.#fail(id, asSaharaError(error));
@@ -111,11 +131,11 @@ export class ModelService {
         isEnd: (token) => ends.has(token) || model.isEogToken(token),
         events: {
           ...this.#events(id),
-          text: (text, count) => this.#texts.push([id, text, count]),
+          text: (text, count) => this.#texts.push([id, text, count, 'answer']),
           ended: (finish, count) => {
             this.#tokens += count;
             this.#jobs.delete(id);
-            this.#ends.push({ type: 'end', id, finish, tokens: count });
+            this.#ends.push({ type: 'end', id, finish, tokens: count, calls: [] });
           },
         },
       },
@@ -188,6 +208,12 @@ export class ModelService {
     }
     return { tokens, stops, ends };
   }
+}
+
+/** What was asked: a job, and where it runs once it does. */
+interface Asked {
+  readonly job: { cancelled: boolean; paused: boolean };
+  readonly lockstep: Lockstep | undefined;
 }
 
 /** A prompt as tokens, with what ends the answer to it. */
