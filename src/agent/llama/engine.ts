@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { checkAdapterFits } from './adapter-check.ts';
 import { checkGgufHeader } from './gguf-check.ts';
+import { JUDGED_TEXTS_PER_TURN, JUDGED_TOKENS } from './limits.ts';
 import type { AdapterUse, ContextKey, Prompt, ReadyMessage } from './messages.ts';
 import type { GenerateRequest, HostPart, ModelHost, ModelHostOptions } from './model-host.ts';
 import {
@@ -63,6 +64,9 @@ export interface EngineTarget {
 /** What is asked of a model. */
 export type EngineRequest = EngineTarget & Omit<GenerateRequest, 'context'>;
 
+/** What is asked of a model that judges texts, and who asks. */
+export type JudgeTarget = Pick<EngineTarget, 'model' | 'payer' | 'weight' | 'withinMs'>;
+
 /** Local models. */
 export interface LlamaEngine {
   readonly load: SchedulerLoad;
@@ -83,6 +87,18 @@ export interface LlamaEngine {
   tokenize(
     target: EngineTarget,
     text: string,
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly number[]>;
+  /** A vector of each text, in order. Throws what `generate` throws; a text is read up to 1,024 tokens. */
+  embed(
+    target: JudgeTarget,
+    texts: readonly string[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly (readonly number[])[]>;
+  /** How well each passage answers a question, higher is better. Throws what `generate` throws, `model-invalid` for a model that ranks nothing. */
+  rank(
+    target: JudgeTarget,
+    asked: { readonly question: string; readonly passages: readonly string[] },
     options: { readonly signal: AbortSignal },
   ): Promise<readonly number[]>;
   /** Refuses what waits, lets end what runs. */
@@ -183,6 +199,52 @@ class Engine implements LlamaEngine {
     return this.#loaded(target, options, (host) => host.tokenize(text, options));
   }
 
+  embed(
+    target: JudgeTarget,
+    texts: readonly string[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly (readonly number[])[]> {
+    const ask: JudgeCall = (host, some, tokens) =>
+      host.judge({ type: 'embed', tokens, texts: some }, options);
+    return this.#judge({ ...target, use: 'embed', ask }, texts, options);
+  }
+
+  async rank(
+    target: JudgeTarget,
+    { question, passages }: { readonly question: string; readonly passages: readonly string[] },
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly number[]> {
+    const ask: JudgeCall = (host, some, tokens) =>
+      host.judge({ type: 'rank', tokens, question, passages: some }, options);
+    const found = await this.#judge({ ...target, use: 'rank', ask }, passages, options);
+    return found.map(([worth = 0]) => worth);
+  }
+
+  /** Has texts judged, some in each turn. */
+  async #judge(
+    target: JudgeTarget & { readonly use: 'embed' | 'rank'; readonly ask: JudgeCall },
+    texts: readonly string[],
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly (readonly number[])[]> {
+    const context = { tokens: JUDGED_TOKENS, sequences: 1 };
+    const place = { ...(await this.#placeOf({ ...target, adapters: [], context })), use: target.use };
+    const longest = place.key.tokens;
+    const found: (readonly number[])[] = [];
+    for (let first = 0; first < texts.length; first += JUDGED_TEXTS_PER_TURN) {
+      const some = texts.slice(first, first + JUDGED_TEXTS_PER_TURN);
+      const tokens = some.reduce((sum, text) => sum + Math.min(longest, tokensOf({ kind: 'text', text })), 0);
+      const turn = await this.#scheduler.turn({ ...target, place, tokens }, { signal });
+      try {
+        const judged = await target.ask(this.#room.hostOf(place), some, longest);
+        if (judged.length !== some.length) throw unjudged(judged.length, some.length);
+        found.push(...judged);
+      } finally {
+        turn.end(tokens);
+      }
+    }
+    return found;
+  }
+
   /** What a loaded model says at once. */
   async #loaded<T>(
     target: EngineTarget,
@@ -230,6 +292,18 @@ class Engine implements LlamaEngine {
     }
     return place;
   }
+}
+
+/** Asks a host about some texts, of each at most so many tokens. */
+type JudgeCall = (
+  host: ModelHost,
+  some: readonly string[],
+  tokens: number,
+) => Promise<readonly (readonly number[])[]>;
+
+function unjudged(found: number, wanted: number): SaharaError {
+  const reason = `the model judged ${found} of ${wanted} texts`;
+  return new SaharaError('backend-failed', { backend: 'llama', reason });
 }
 
 /** Combinations of models and adapters whose check is remembered. */

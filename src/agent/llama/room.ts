@@ -27,6 +27,8 @@ export interface ModelSource {
 export interface ModelPlace {
   readonly model: ModelSource;
   readonly key: ContextKey;
+  /** What the context is for, where it is not for answers. */
+  readonly use?: 'embed' | 'rank';
 }
 
 /** How models are loaded. */
@@ -142,7 +144,7 @@ export class ModelRoom implements Room<ModelPlace> {
 
   take(place: ModelPlace, { urgent }: { readonly urgent: boolean }): boolean {
     const { path } = place.model;
-    const name = `${path} ${nameOf(place.key)}`;
+    const name = `${path} ${nameOf(place)}`;
     if (this.#claim !== undefined && this.#claim !== name) return false;
     const known = this.#loaded.get(path);
     if (known === undefined) {
@@ -169,7 +171,7 @@ export class ModelRoom implements Room<ModelPlace> {
 
   give(place: ModelPlace): void {
     const loaded = this.#loaded.get(place.model.path);
-    const context = loaded?.contexts.get(nameOf(place.key));
+    const context = loaded?.contexts.get(nameOf(place));
     if (loaded === undefined || context === undefined) return;
     context.running--;
     loaded.running--;
@@ -183,7 +185,7 @@ export class ModelRoom implements Room<ModelPlace> {
   }
 
   #contextOf({ contexts }: Loaded, place: ModelPlace): Context | undefined {
-    const name = nameOf(place.key);
+    const name = nameOf(place);
     const known = contexts.get(name);
     if (known !== undefined) {
       contexts.delete(name);
@@ -233,7 +235,7 @@ export class ModelRoom implements Room<ModelPlace> {
   #load(place: ModelPlace): void {
     const { path } = place.model;
     const loaded = this.#use(place.model);
-    loaded.contexts.set(nameOf(place.key), { running: 0, bytes: contextBytes(place) });
+    loaded.contexts.set(nameOf(place), { running: 0, bytes: contextBytes(place) });
     loaded.host.ready().then(
       (ready) => {
         loaded.ready = ready;
@@ -282,6 +284,6 @@ function bytesOf(source: ModelSource, contexts: ReadonlyMap<string, Context>): n
   return [...contexts.values()].reduce((sum, { bytes }) => sum + bytes, modelBytes(source));
 }
 
-function nameOf({ adapters, tokens, sequences }: ContextKey): string {
-  return JSON.stringify([tokens, sequences, adapters.map(({ path, scale }) => [path, scale])]);
+function nameOf({ key: { adapters, tokens, sequences }, use }: ModelPlace): string {
+  return JSON.stringify([use ?? '', tokens, sequences, adapters.map(({ path, scale }) => [path, scale])]);
 }

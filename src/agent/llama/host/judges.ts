@@ -38,10 +38,14 @@ export class Judges {
   /** Takes a request behind those before it. */
   take(message: Asked): void {
     const { id } = message;
-    if (this.#asked.has(id))
-      return this.#parts.failed(id, new SaharaError('malformed', { what: 'request id' }));
-    if (this.#asked.size >= REQUESTS_MAX) {
-      return this.#parts.failed(id, new SaharaError('overloaded', { what: 'requests of a model' }));
+    const fault = this.#asked.has(id)
+      ? new SaharaError('malformed', { what: 'request id' })
+      : this.#asked.size >= REQUESTS_MAX
+        ? new SaharaError('overloaded', { what: 'requests of a model' })
+        : undefined;
+    if (fault !== undefined) {
+      this.#parts.failed(id, fault);
+      return;
     }
     const state = { cancelled: false };
     this.#asked.set(id, state);
