@@ -29,8 +29,16 @@ export const PDF_BYTES_MAX = 33_554_432;
 export const PDF_PAGES_MAX = 5000;
 /** Longest time for which one PDF document is read, milliseconds. */
 export const PDF_READ_MS_MAX = 180_000;
-/** Most memory of the thread that reads PDF documents, MiB of heap. */
+/** Most memory of the process that reads PDF documents, MiB. */
 export const PDF_MEMORY_MIB_MAX = 1024;
+/** Part of that memory which is kept for what is outside of its heap, MiB. */
+export const PDF_OUTSIDE_HEAP_MIB = 192;
+/** Least heap of that process, MiB. */
+export const PDF_HEAP_MIB_MIN = 64;
+/** How long that process waits for another document, milliseconds. */
+export const PDF_IDLE_MS = 10_000;
+/** Most that it says of one document, bytes: its lines with their places. */
+export const PDF_REPLY_BYTES_MAX = 67_108_864;
 /** Largest Word document, bytes. */
 export const DOCX_BYTES_MAX = 33_554_432;
 /** Largest CSV document, bytes. */

@@ -1,4 +1,4 @@
-import { deflateRawSync } from 'node:zlib';
+import { deflateRawSync, deflateSync } from 'node:zlib';
 import type { Chunk, Provenance } from '../../src/vault/chunk.ts';
 import type { ImportEvent } from '../../src/vault/import.ts';
 import type { Vault } from '../../src/vault/vault.ts';
@@ -43,20 +43,34 @@ export interface PdfLine {
 
 /** A small valid PDF, one array of lines for each page. */
 export function makePdf(pages: readonly (readonly PdfLine[])[]): Uint8Array {
+  return pdfOf(
+    pages.map((lines) => {
+      const content = lines
+        .map(({ text, size, y }) => `BT /F1 ${size} Tf 72 ${y} Td (${text.replace(/[()\\]/g, '\\$&')}) Tj ET`)
+        .join('\n');
+      return { content: Buffer.from(content, 'latin1'), entries: '' };
+    }),
+  );
+}
+
+/** A PDF of one page whose packed content unpacks to `part`, `times` over: a small file that asks for much. */
+export function makePdfBomb(part: string, times: number): Uint8Array {
+  return pdfOf([{ content: deflateSync(part.repeat(times)), entries: '/Filter /FlateDecode' }]);
+}
+
+function pdfOf(contents: readonly { readonly content: Buffer; readonly entries: string }[]): Uint8Array {
   const objects: string[] = [];
-  const kids = pages.map((_, i) => `${4 + 2 * i} 0 R`).join(' ');
+  const kids = contents.map((_, i) => `${4 + 2 * i} 0 R`).join(' ');
   objects.push('<< /Type /Catalog /Pages 2 0 R >>');
-  objects.push(`<< /Type /Pages /Kids [${kids}] /Count ${pages.length} >>`);
+  objects.push(`<< /Type /Pages /Kids [${kids}] /Count ${contents.length} >>`);
   objects.push('<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>');
-  for (const [i, lines] of pages.entries()) {
-    const content = lines
-      .map(({ text, size, y }) => `BT /F1 ${size} Tf 72 ${y} Td (${text.replace(/[()\\]/g, '\\$&')}) Tj ET`)
-      .join('\n');
+  for (const [i, { content, entries }] of contents.entries()) {
     const resources = '<< /Font << /F1 3 0 R >> >>';
     objects.push(
       `<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources ${resources} /Contents ${5 + 2 * i} 0 R >>`,
     );
-    objects.push(`<< /Length ${content.length} >>\nstream\n${content}\nendstream`);
+    const body = content.toString('latin1');
+    objects.push(`<< /Length ${content.length} ${entries} >>\nstream\n${body}\nendstream`);
   }
   let body = '%PDF-1.4\n';
   const offsets = objects.map((object, i) => {

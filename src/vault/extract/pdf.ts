@@ -1,24 +1,26 @@
 /** Text of a PDF: lines from placed characters, headings by their size, page headers and footers left out. */
-import type { StructuredTextItem } from 'unpdf';
+import { systemClock } from '../../base/clock.ts';
 import { type Block, type Extracted, oneLine } from '../blocks.ts';
 import { PDF_PAGES_MAX } from '../limits.ts';
-import { readPdf } from './pdf-thread.ts';
+import type { PdfLine } from './pdf-lines.ts';
+import type { PdfRead } from './pdf-messages.ts';
+import { createPdfReader, type PdfReader } from './pdf-process.ts';
 import { tooMany, unreadable } from './refusals.ts';
 
-interface Line {
-  readonly text: string;
-  readonly size: number;
-  /** Distance below the line above, in multiples of the font size; 0 for the first of a page. */
-  readonly gap: number;
-  readonly edge: boolean;
-}
-
+const shared = createPdfReader({ clock: systemClock });
 const HEADING_RATIO = 1.15;
 const PARAGRAPH_GAP = 1.8;
 
-/** The blocks of a PDF with a text layer. Errors: `document-unreadable` (damaged, locked, only images). */
-export async function extractPdf(name: string, bytes: Uint8Array): Promise<Extracted> {
-  const pages = await readPages(name, bytes);
+/**
+ * The blocks of a PDF with a text layer. Errors: `document-unreadable` (damaged, locked, only images, more memory or
+ * time than it is given), `document-too-large` (pages).
+ */
+export async function extractPdf(
+  name: string,
+  bytes: Uint8Array,
+  reader: PdfReader = shared,
+): Promise<Extracted> {
+  const pages = readPages(name, await reader.read(bytes));
   if (pages.every((page) => page.length === 0)) {
     const reason = `its ${pages.length} page(s) hold images and no text`;
     throw unreadable(name, reason, 'run text recognition (OCR) on it first');
@@ -28,10 +30,13 @@ export async function extractPdf(name: string, bytes: Uint8Array): Promise<Extra
   return { title: undefined, blocks: blocksOf(lines, body) };
 }
 
-async function readPages(name: string, bytes: Uint8Array): Promise<Line[][]> {
-  const read = await readPdf(bytes);
-  if (read.type === 'pages') return read.pages.map(linesOf);
+function readPages(name: string, read: PdfRead): readonly (readonly PdfLine[])[] {
+  if (read.type === 'pages') return read.pages;
   if (read.type === 'many') throw tooMany(name, `${read.pages} pages`, PDF_PAGES_MAX);
+  if (read.type === 'stopped') {
+    const reason = `the PDF could not be read: ${oneLine(read.reason)}`;
+    throw unreadable(name, reason, 'divide it into smaller ones, or save or print it as a new PDF');
+  }
   if (/password/i.test(read.reason)) {
     throw unreadable(name, 'the PDF is locked by a password', 'save a copy without the password');
   }
@@ -42,40 +47,18 @@ async function readPages(name: string, bytes: Uint8Array): Promise<Line[][]> {
   );
 }
 
-function linesOf(items: readonly StructuredTextItem[]): Line[] {
-  const rows: { text: string; size: number; y: number; right: number }[] = [];
-  for (const item of items) {
-    const last = rows.at(-1);
-    const size = item.fontSize || item.height || 1;
-    if (last !== undefined && Math.abs(last.y - item.y) < size / 2) {
-      const spaced = item.x - last.right > size / 8 && !/\s$/.test(last.text) && !/^\s/.test(item.str);
-      last.text += (spaced ? ' ' : '') + item.str;
-      last.right = item.x + item.width;
-      if (item.str.trim() !== '') last.size = Math.max(last.size, size);
-    } else if (item.str.trim() !== '') {
-      rows.push({ text: item.str, size, y: item.y, right: item.x + item.width });
-    }
-  }
-  return rows.map((row, i) => {
-    const above = rows[i - 1];
-    const gap = above === undefined ? 0 : (above.y - row.y) / row.size;
-    const edge = i === 0 || i === rows.length - 1;
-    return { text: oneLine(row.text), size: Math.round(row.size * 10) / 10, gap, edge };
-  });
-}
-
 /** Drops first and last lines that repeat, numbers aside, on more than half of at least four pages. */
-function withoutRunningLines(pages: readonly Line[][]): Line[][] {
+function withoutRunningLines(pages: readonly (readonly PdfLine[])[]): PdfLine[][] {
   const seen = new Map<string, number>();
-  const key = (line: Line): string => line.text.replace(/\d+/g, '#');
+  const key = (line: PdfLine): string => line.text.replace(/\d+/g, '#');
   for (const line of pages.flat()) if (line.edge) seen.set(key(line), (seen.get(key(line)) ?? 0) + 1);
-  const repeats = (line: Line): boolean => line.edge && 2 * (seen.get(key(line)) ?? 0) > pages.length;
-  const isNumber = (line: Line): boolean => line.edge && /^\W*\d+\W*$/.test(line.text);
+  const repeats = (line: PdfLine): boolean => line.edge && 2 * (seen.get(key(line)) ?? 0) > pages.length;
+  const isNumber = (line: PdfLine): boolean => line.edge && /^\W*\d+\W*$/.test(line.text);
   return pages.map((page) => page.filter((line) => !isNumber(line) && !(pages.length >= 4 && repeats(line))));
 }
 
 /** The size in which most characters are set. */
-function bodySize(lines: readonly Line[]): number {
+function bodySize(lines: readonly PdfLine[]): number {
   const weights = new Map<number, number>();
   for (const line of lines) weights.set(line.size, (weights.get(line.size) ?? 0) + line.text.length);
   let best = 0;
@@ -86,7 +69,7 @@ function bodySize(lines: readonly Line[]): number {
   return best;
 }
 
-function blocksOf(lines: readonly Line[], body: number): Block[] {
+function blocksOf(lines: readonly PdfLine[], body: number): Block[] {
   const sizes = [...new Set(lines.map((line) => line.size))]
     .filter((size) => size >= body * HEADING_RATIO)
     .sort((a, b) => b - a);
