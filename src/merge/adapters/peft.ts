@@ -23,8 +23,6 @@ export interface Adapter {
   readonly modules: ReadonlyMap<string, LowRank>;
   /** Its configuration, for what is written later. */
   readonly config: Readonly<Record<string, unknown>>;
-  /** GGUF's name for the kind of model it is for, when modules are named as in GGUF; absent: as in PEFT. */
-  readonly architecture?: string;
 }
 
 /**
