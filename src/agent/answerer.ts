@@ -8,11 +8,19 @@ import type { Citation, Source } from '../protocol/call.ts';
 import type { Corpus, SearchHit, SearchResult } from '../vault/search/search.ts';
 import { searchVaults } from '../vault/vault.ts';
 import { type Attribution, attribute, type CitedPassage } from './attribution/attribute.ts';
+import { type AdapterMeasure, measureAdapters } from './attribution/measure.ts';
 import { type Quote, quotesOf } from './attribution/quotes.ts';
 import { type AgentAssets, type RevenueSplit, roleShares } from './attribution/shares.ts';
 import { stateAttribution } from './attribution/statement.ts';
+import { type AdapterParts, earnedAssets } from './attribution/switched-off.ts';
 import { attributeWritten } from './attribution/written.ts';
-import { type AnswerCitation, type Backend, isAsked, requestParts } from './backends/backend.ts';
+import {
+  type AnswerCitation,
+  type AnswerRequest,
+  type Backend,
+  isAsked,
+  requestParts,
+} from './backends/backend.ts';
 import type { Answerer, AnswerJob, AnswerPart, AnswerRun, AnswerShares } from './ports.ts';
 import type { ToolKit } from './tools/toolkit.ts';
 
@@ -35,6 +43,8 @@ export interface VaultAnswererOptions {
   readonly prompt?: string;
   /** What a model may use while it answers. Default nothing. */
   readonly tools?: ToolKit;
+  /** Measures what each adapter did for an answer. Default: adapters earn as declared. */
+  readonly measure?: AdapterMeasure;
   /** Passages given to the backend. Default `PASSAGES_GIVEN`. */
   readonly passagesMax?: number;
 }
@@ -58,6 +68,8 @@ class VaultRun implements AnswerRun {
   #attributed:
     | { readonly characters: number; readonly citations: number; readonly attribution: Attribution }
     | undefined;
+  /** How the parts of adapters came about, once the whole answer was measured. */
+  #adapterParts: AdapterParts | undefined;
 
   constructor(run: RunParts) {
     this.#run = run;
@@ -66,7 +78,11 @@ class VaultRun implements AnswerRun {
 
   shares(delivered: { readonly text: string; readonly citations: readonly Citation[] }): AnswerShares {
     const attribution = this.#attributionOf(delivered);
-    return { rule: attribution.rule, shares: roleShares(this.#run.split, attribution, this.#run.assets) };
+    const { split, assets } = this.#run;
+    // What was measured is the whole answer; a beginning of it is paid as declared.
+    const whole = delivered.text.length === this.#said.text.length;
+    const earned = earnedAssets(assets, whole ? this.#adapterParts : undefined, delivered.text);
+    return { rule: attribution.rule, shares: roleShares(split, attribution, earned) };
   }
 
   #attributionOf(delivered: { readonly text: string; readonly citations: readonly Citation[] }): Attribution {
@@ -92,7 +108,8 @@ class VaultRun implements AnswerRun {
     const terms = found.terms.filter((term) => isAsked(term));
     const sources = this.#sources.map(({ chunk, corpus }) => ({ id: chunk.id, corpus }));
     const rested = { question, answer, attribution, corpora: vaults, terms, stats: found.stats };
-    return stateAttribution({ ...rested, sources, citations }, { split, assets });
+    const adapterParts = this.#adapterParts;
+    return stateAttribution({ ...rested, sources, citations }, { split, assets, adapterParts });
   }
 
   #attribute(passages: readonly CitedPassage[], answer: string): Attribution {
@@ -122,6 +139,7 @@ class VaultRun implements AnswerRun {
       ...(prompt !== undefined && { prompt }),
       ...(tools && { tools: await tools.open(job.calls, { signal }) }),
     };
+    const beganMs = this.#run.measure?.clock.monotonicMs() ?? 0;
     // A quoted sentence waits for its citation, so that both leave in one delta; a model's words never wait.
     const holds = backend.kind === 'extractive';
     let held = '';
@@ -138,12 +156,22 @@ class VaultRun implements AnswerRun {
         if (held !== '' || cited.citations.length > 0) yield this.#say(held, cited.citations);
       } else {
         if (held !== '') yield this.#say(held, []);
+        await this.#measure(request, beganMs);
         const body = await this.#statement();
         if (body !== undefined) yield { type: 'attribution', body };
         yield { type: 'end', finish: part.finish };
       }
       held = '';
     }
+  }
+
+  /** Asks what each adapter did for the answer, where somebody can be told: it is over, and cites something. */
+  async #measure(request: AnswerRequest, beganMs: number): Promise<void> {
+    const { measure, backend, job, signal } = this.#run;
+    if (measure === undefined || this.#said.citations.length === 0) return;
+    const leftMs = job.request.deadlineMs - (measure.clock.monotonicMs() - beganMs);
+    const given = { request, answer: this.#said.text, leftMs };
+    this.#adapterParts = await measureAdapters(backend, given, { ...measure, signal });
   }
 
   #say(text: string, citations: readonly Citation[]): AnswerPart {

@@ -1,8 +1,22 @@
 /** The part of a manifest about a model on this machine. */
 import { isScalar } from 'yaml';
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
 import { PPM } from '../protocol/limits.ts';
-import { bool, bytes, int, list, optional, record, type Schema, text, u32 } from '../protocol/schema.ts';
+import {
+  bool,
+  bytes,
+  int,
+  later,
+  list,
+  oneOf,
+  optional,
+  record,
+  type Schema,
+  text,
+  u32,
+} from '../protocol/schema.ts';
+import { ADAPTERS_MAX as EARNING_MAX } from './attribution/limits.ts';
+import { SWITCHED_OFF } from './attribution/switched-off.ts';
 import { ADAPTERS_MAX, CANDIDATES_MAX, CONTEXT_MAX, SCALE_MAX } from './llama/limits.ts';
 import { SAMPLING_DEFAULTS } from './llama/sampler.ts';
 import {
@@ -15,6 +29,7 @@ import {
   readList,
   readShare,
   readText,
+  readWord,
   required,
 } from './manifest-reader.ts';
 
@@ -52,6 +67,8 @@ export interface LlamaManifest {
   readonly seed: number | undefined;
   /** Whether answers carry the agent's mark. Default false. */
   readonly watermark: boolean;
+  /** How what adapters earn is divided for each answer. Default: as declared by their parts. */
+  readonly adapterParts?: typeof SWITCHED_OFF | undefined;
 }
 
 const millionths = (share: number): number => Math.round(share * PPM);
@@ -95,6 +112,7 @@ export const llamaManifest: Schema<LlamaManifest> = record('llama', {
   minP: u32,
   seed: optional(u32),
   watermark: bool,
+  adapterParts: later(oneOf(SWITCHED_OFF)),
 });
 
 /** Names of the fields. */
@@ -109,6 +127,7 @@ export const LLAMA_FIELDS = [
   'minP',
   'seed',
   'watermark',
+  'adapterParts',
 ] as const;
 
 /** Reads how a model on this machine is used. Throws `manifest-invalid`. */
@@ -127,6 +146,13 @@ export function readLlama(place: Place): LlamaManifest {
   if (at !== undefined && adapters.reduce((sum, { part }) => sum + part, 0) > PPM) {
     throw invalid(at, 'parts that are at most 100 % together', 'more');
   }
+  const earning = adapters.flatMap(({ asset, part }) => (part > 0 && asset ? [toHex(asset)] : []));
+  if (at !== undefined && (earning.length > EARNING_MAX || new Set(earning).size < earning.length))
+    throw invalid(at, `at most ${EARNING_MAX} adapters that earn, each by an asset of its own`);
+  const measured = given(of('adapterParts'), (it) => readWord(it, ['declared', 'measured'])) === 'measured';
+  const measuring = of('adapterParts');
+  if (measured && earning.length === 0 && measuring !== undefined)
+    throw invalid(measuring, 'adapters with an asset and a part, among which it is divided', 'none');
   return {
     model: readText(required(place, 'model', of('model'), 'the name of a model, see `sahara model list`'), {
       max: NAME_MAX,
@@ -144,6 +170,7 @@ export function readLlama(place: Place): LlamaManifest {
     minP: given(of('minP'), (it) => readDecimal(it, { min: 0, max: 1 })) ?? LLAMA_DEFAULTS.minP,
     seed: given(of('seed'), (it) => readInteger(it, { min: 0, max: 2 ** 32 - 1 })),
     watermark,
+    ...(measured && { adapterParts: SWITCHED_OFF }),
   };
 }
 

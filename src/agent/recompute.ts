@@ -9,20 +9,33 @@ import type { Bundle } from '../protocol/bundle.ts';
 import { type CallRequest, type Citation, callRequest, type Source } from '../protocol/call.ts';
 import { envelope } from '../protocol/envelope.ts';
 import { shortHex } from '../protocol/ids.ts';
+import { CALL_DEADLINE_MS_MAX } from '../protocol/limits.ts';
 import { type Receipt, receipt as receiptSchema } from '../protocol/payment.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { type Answer, readAnswer } from '../protocol/verify-answer.ts';
 import type { Corpus } from '../vault/search/search.ts';
 import { createVaultAnswerer } from './answerer.ts';
+import type { AdapterMeasure } from './attribution/measure.ts';
 import { type AttributionEvidence, type AttributionFault, repeatAttribution } from './attribution/record.ts';
 import { roleShares } from './attribution/shares.ts';
 import { type AttributionStatement, attributionStatement } from './attribution/statement.ts';
+import { earnedAssets, SWITCHED_OFF, scoresFault } from './attribution/switched-off.ts';
 import type { Backend } from './backends/backend.ts';
+import type { Manifest } from './manifest.ts';
 import type { AnswerPart } from './ports.ts';
+import { cardFault, manifestFault } from './recompute-declared.ts';
 
 /** Something that was repeated. */
 export interface RecomputeStep {
-  readonly check: 'statement' | 'game' | 'shares' | 'retrieval' | 'answer' | 'record';
+  readonly check:
+    | 'statement'
+    | 'game'
+    | 'shares'
+    | 'manifest'
+    | 'retrieval'
+    | 'answer'
+    | 'adapters'
+    | 'record';
   readonly ok: boolean;
   /** What holds, or where it does not: stated and recomputed. */
   readonly detail: string;
@@ -64,15 +77,24 @@ export function recomputeShares(bundle: Bundle): readonly RecomputeStep[] {
       const why = cites ? 'the agent delivered none' : 'the answer cites nothing, so nobody earned by it';
       return [{ check: 'statement', ok: !cites, detail: `no attribution to repeat: ${why}` }];
     }
-    return sharesSteps(call, stated);
+    return sharesSteps(bundle, call, stated);
   } catch (error) {
     return [{ check: 'statement', ok: false, detail: asSaharaError(error).message }];
   }
 }
 
-function sharesSteps(call: ReadCall, stated: AttributionStatement): RecomputeStep[] {
+/** Whether a statement divides as `manifest` says; `undefined` where there is no statement. Throws `malformed`. */
+export function manifestStep(call: ReadCall, manifest: Manifest): RecomputeStep | undefined {
+  const stated = statementOf(call);
+  if (stated === undefined) return undefined;
+  const fault = manifestFault(call.final, stated, manifest);
+  const holds = 'its split, assets and adapters are those of the manifest that the receipt names';
+  return { check: 'manifest', ok: fault === undefined, detail: fault ?? holds };
+}
+
+function sharesSteps(bundle: Bundle, call: ReadCall, stated: AttributionStatement): RecomputeStep[] {
   const { record } = stated;
-  const named = statementFault(call, stated);
+  const named = statementFault(call, stated) ?? cardFault(bundle.card.payload, stated);
   if (named !== undefined) return [{ check: 'statement', ok: false, detail: named }];
   const proven = stated.proofs !== undefined || record.rule !== 'coverage/1';
   const basis = proven ? 'its counts are proven under the vaults' : 'its counts are as the agent states them';
@@ -95,8 +117,11 @@ function sharesSteps(call: ReadCall, stated: AttributionStatement): RecomputeSte
     ok: true,
     detail: `the parts of ${count === 1 ? 'one passage' : `${count} passages`} and the residual come out the same`,
   });
-  const wrong = sharesFault(call.final, roleShares(stated.split, again, stated.assets));
-  const holds = `${call.final.shares.length} shares of the receipt come out the same`;
+  const assets = earnedAssets(stated.assets, stated.adapterParts, call.answer.text);
+  const wrong = sharesFault(call.final, roleShares(stated.split, again, assets));
+  const { length } = call.final.shares;
+  const measured = stated.adapterParts && `; adapters by ${stated.adapterParts.method}`;
+  const holds = `${length} shares of the receipt come out the same${measured ?? ''}`;
   return [...steps, { check: 'shares', ok: wrong === undefined, detail: wrong ?? holds }];
 }
 
@@ -185,6 +210,8 @@ export interface RepeatParts {
   /** What answered: of the digest that the receipt names, and not of the determinism class `none`. */
   readonly backend: Backend;
   readonly prompt?: string;
+  /** How adapters are scored again, where the statement has scores. */
+  readonly measure?: AdapterMeasure;
 }
 
 /**
@@ -200,34 +227,57 @@ export async function repeatAnswer(
   const stated = statementOf(call);
   if (stated === undefined) return [{ check: 'retrieval', ok: false, detail: 'no statement to repeat by' }];
   const { split, assets } = stated;
+  const { measure, ...rest } = parts;
+  const scored = stated.adapterParts?.method === SWITCHED_OFF;
+  if (scored && measure === undefined)
+    return [{ check: 'adapters', ok: false, detail: 'the statement has scores of a model without adapters' }];
   const { request, callId, caller, final, answer } = call;
   const outputUnitsMax = final.finish === 'length' ? final.outputUnits : request.outputUnitsMax;
-  const answerer = createVaultAnswerer(parts, {
+  const answerer = createVaultAnswerer(rest, {
     split,
     assets,
     ...(parts.prompt && { prompt: parts.prompt }),
+    ...(scored && measure && { measure }),
   });
+  // Its deadline was the agent's.
+  const asked = { ...request, deadlineMs: CALL_DEADLINE_MS_MAX };
   const again = await collect(
-    answerer.answer({ callId, caller, request, outputUnitsMax, calls: undefined }, { signal }).parts,
+    answerer.answer({ callId, caller, request: asked, outputUnitsMax, calls: undefined }, { signal }).parts,
   );
   const sources = sourcesFault(answer.sources, again.sources);
   const count = answer.sources.length;
   const quoted = `${count === 1 ? '1 passage is' : `${count} passages are`} what the search finds and the answer rests on`;
   const text = textFault(answer, again);
   const same = `${utf8(answer.text).length} bytes and ${answer.citations.length} citations come out the same`;
-  const record =
-    answer.attribution !== undefined &&
-    again.attribution !== undefined &&
-    equalBytes(answer.attribution, again.attribution);
   return [
     { check: 'retrieval', ok: sources === undefined, detail: sources ?? quoted },
     { check: 'answer', ok: text === undefined, detail: text ?? same },
-    {
-      check: 'record',
-      ok: record,
-      detail: record ? 'the statement comes out the same to the byte' : 'another statement comes out',
-    },
+    // Of another answer there are other scores.
+    ...(scored && text === undefined ? [adaptersStep(stated, again)] : []),
+    recordStep(stated, again),
   ];
+}
+
+function adaptersStep(stated: AttributionStatement, { attribution, text }: Repeated): RecomputeStep {
+  const again = attribution && attributionStatement.decode(attribution).adapterParts;
+  const missing = again?.scores === undefined ? 'the model here gives no scores' : undefined;
+  const fault = missing ?? scoresFault(stated.adapterParts, again, text);
+  const holds = `${stated.assets.adapters?.length ?? 0} scores without an adapter come out as near as they have to`;
+  return { check: 'adapters', ok: fault === undefined, detail: fault ?? holds };
+}
+
+/** The statement to the byte. Scores of a model are compared by themselves, as near as they have to be. */
+function recordStep(stated: AttributionStatement, { attribution }: Repeated): RecomputeStep {
+  const again = attribution && attributionStatement.decode(attribution);
+  const { adapterParts } = stated;
+  const ok =
+    again !== undefined &&
+    equalBytes(attributionStatement.encode(stated), attributionStatement.encode({ ...again, adapterParts }));
+  return {
+    check: 'record',
+    ok,
+    detail: ok ? 'the statement comes out the same to the byte' : 'another statement comes out',
+  };
 }
 
 interface Repeated {

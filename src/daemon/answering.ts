@@ -1,10 +1,12 @@
 /** What answers for an agent of this home, by its manifest: passages of its vaults, a model, or other agents. */
 import { createVaultAnswerer } from '../agent/answerer.ts';
+import { type AdapterMeasure, MEASURE_MS_MAX } from '../agent/attribution/measure.ts';
 import type { AgentAssets } from '../agent/attribution/shares.ts';
 import type { Backend } from '../agent/backends/backend.ts';
 import { createExtractiveBackend } from '../agent/backends/extractive.ts';
 import { createOpenAiBackend } from '../agent/backends/openai.ts';
 import { createDelegateAnswerer, DELEGATE_MODEL } from '../agent/delegate.ts';
+import { earningAssets, earningPositions } from '../agent/earning.ts';
 import type { Manifest } from '../agent/manifest.ts';
 import type { Answerer } from '../agent/ports.ts';
 import { createToolKit } from '../agent/tools/toolkit.ts';
@@ -50,6 +52,7 @@ export async function answeringOf(
   }
   const backend = await backendOf({ name: manifest.name, backend: manifest.backend }, parts, options);
   const tools = manifest.tools.length === 0 ? undefined : createToolKit(manifest.tools, parts);
+  const measure = measureOf(manifest, parts);
   const answerer = withAccess(
     createVaultAnswerer(
       { backend, vaults },
@@ -57,6 +60,7 @@ export async function answeringOf(
         split: manifest.split,
         assets: assetsOf(manifest, asset),
         ...(tools && { tools }),
+        ...(measure && { measure }),
         ...(manifest.prompt !== undefined && { prompt: manifest.prompt }),
       },
     ),
@@ -69,12 +73,15 @@ export async function answeringOf(
 }
 
 /** The assets that earn: with a model on this machine those that its manifest names too. */
-function assetsOf({ backend }: Manifest, agent: Uint8Array): AgentAssets {
-  if (backend.kind !== 'llama') return { agent };
-  const adapters = backend.adapters.flatMap(({ asset, part }) =>
-    asset === undefined ? [] : [{ asset, ppm: part }],
-  );
-  return { agent, adapters, ...(backend.asset !== undefined && { model: backend.asset }) };
+function assetsOf(manifest: Manifest, agent: Uint8Array): AgentAssets {
+  const { model, adapters } = earningAssets(manifest);
+  return { agent, adapters, ...(model !== undefined && { model }) };
+}
+
+/** How adapters are measured, where the manifest asks for it. */
+function measureOf({ backend }: Manifest, { clock }: Pick<Ground, 'clock'>): AdapterMeasure | undefined {
+  if (backend.kind !== 'llama' || backend.adapterParts === undefined) return undefined;
+  return { clock, adapters: earningPositions(backend), withinMs: MEASURE_MS_MAX };
 }
 
 async function backendOf(

@@ -140,6 +140,7 @@ class HomeModels implements Models {
       kind: 'llama',
       model: { ...local.model, digest: modelMadeDigest(nativeSuite, made), made },
       answer: (request, options) => local.answer(request, options),
+      score: (request, answer, options) => local.score(request, answer, options),
       close: () => local.close(),
     };
   }

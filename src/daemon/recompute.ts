@@ -2,11 +2,15 @@
  * Repeating a call's answer with what this home has: the vaults that the statement commits to, and what answered. What
  * is not here is said, and is no failure of the evidence.
  */
+import type { AdapterMeasure } from '../agent/attribution/measure.ts';
 import type { Backend } from '../agent/backends/backend.ts';
 import { createExtractiveBackend } from '../agent/backends/extractive.ts';
-import type { Manifest } from '../agent/manifest.ts';
+import { earningPositions } from '../agent/earning.ts';
+import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
+import type { LlamaManifest } from '../agent/manifest-llama.ts';
 import {
   corporaOf,
+  manifestStep,
   type ReadCall,
   type RecomputeStep,
   readCall,
@@ -14,9 +18,14 @@ import {
   repeatAnswer,
   statementOf,
 } from '../agent/recompute.ts';
-import { equalBytes } from '../base/bytes.ts';
+import { equalBytes, toHex } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import { asSaharaError } from '../base/errors.ts';
 import { type Bundle, readBundle } from '../protocol/bundle.ts';
+import { card } from '../protocol/card.ts';
 import { didOf } from '../protocol/ids.ts';
+import type { ModelMade } from '../protocol/model-made.ts';
+import { checkPurpose } from '../vault/terms.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { AgentKeeper } from './agents.ts';
 import type { Knowledge } from './knowledge.ts';
@@ -29,84 +38,192 @@ export interface RecomputeReport {
   readonly notRepeated?: string;
 }
 
-/** Repeats who earned, from the file alone. Throws `malformed` for a file that is no bundle. */
-export function recomputeFile(file: Uint8Array): readonly RecomputeStep[] {
-  return recomputeShares(readBundle(file));
+/** What a call is repeated from. */
+export interface RecomputeInput {
+  /** Evidence of the call. */
+  readonly file: Uint8Array;
+  /** The agent's manifest, where it is not hosted here. */
+  readonly manifest?: string | undefined;
 }
 
-/** Repeats the answer in `file` with the vaults and models of this home. */
+/** Longest time for the scores of a model that is repeated, milliseconds. */
+const SCORES_MS_MAX = 300_000;
+
+/** Repeats who earned, from the file alone, and with the manifest also whether it divides so. Throws `malformed`, `manifest-invalid`. */
+export function recomputeFile({ file, manifest }: RecomputeInput): readonly RecomputeStep[] {
+  const bundle = readBundle(file);
+  const steps = recomputeShares(bundle);
+  if (manifest === undefined || !steps.every(({ ok }) => ok)) return steps;
+  const declared = manifestStep(readCall(bundle), parseManifest(manifest, { file: 'manifest' }));
+  return declared === undefined ? steps : [...steps, declared];
+}
+
+/** What repeats an answer. */
+interface HereParts {
+  readonly knowledge: Knowledge;
+  readonly agents: AgentKeeper;
+  readonly models: Models;
+  readonly clock: Clock;
+}
+
+/** Repeats the answer of a call with the vaults and models of this home. Throws `malformed`, `manifest-invalid`. */
 export async function recomputeHere(
-  parts: { readonly knowledge: Knowledge; readonly agents: AgentKeeper; readonly models: Models },
-  file: Uint8Array,
+  parts: HereParts,
+  input: RecomputeInput,
   options: { readonly signal: AbortSignal },
 ): Promise<RecomputeReport> {
-  const bundle = readBundle(file);
+  const bundle = readBundle(input.file);
   const call = readCall(bundle);
   const stated = statementOf(call);
   if (stated === undefined)
     return { steps: [], notRepeated: 'the agent delivered no statement to repeat by' };
-  const vaults = await vaultsOf(parts.knowledge, corporaOf(stated));
-  if (vaults === undefined)
-    return { steps: [], notRepeated: 'no vault here is, as it is now, what the statement commits to' };
-  const manifest = await manifestOf(parts.agents, call);
-  const backend = await backendFor(parts.models, { manifest, call }, options);
-  if (backend === undefined)
-    return { steps: [], notRepeated: 'what answered is not here, or does not repeat itself' };
+  const manifest = await manifestOf(parts.agents, call, input.manifest);
+  const declared = input.manifest === undefined && manifest ? manifestStep(call, manifest) : undefined;
+  const steps = declared === undefined ? [] : [declared];
   try {
-    return { steps: await repeat(bundle, { vaults, backend, manifest }, options) };
-  } finally {
-    await backend.close();
+    const vaults = await vaultsOf(parts, corporaOf(stated));
+    const backend = await backendFor(parts.models, { manifest, bundle, call }, options);
+    const measure = measureOf(manifest, parts);
+    const prompt = manifest?.prompt;
+    const repeated = { vaults, backend, ...(prompt && { prompt }), ...(measure && { measure }) };
+    try {
+      return { steps: [...steps, ...(await repeatAnswer(bundle, repeated, options))] };
+    } finally {
+      await backend.close();
+    }
+  } catch (error) {
+    if (!(error instanceof NotHere)) throw error;
+    return { steps, notRepeated: error.message };
   }
 }
 
-function repeat(
-  bundle: Bundle,
-  parts: {
-    readonly vaults: readonly Vault[];
-    readonly backend: Backend;
-    readonly manifest?: Manifest | undefined;
-  },
-  options: { readonly signal: AbortSignal },
-): Promise<readonly RecomputeStep[]> {
-  const { vaults, backend, manifest } = parts;
-  const prompt = manifest?.prompt;
-  return repeatAnswer(bundle, { vaults, backend, ...(prompt !== undefined && { prompt }) }, options);
-}
+/** Something that repeating needs is not in this home. */
+class NotHere extends Error {}
 
-/** The vaults with these commitments, in their order; `undefined` when one of them is not here. */
+/** The vaults with these commitments, in their order, as far as they may be used to answer. */
 async function vaultsOf(
-  { vaults }: Knowledge,
+  { knowledge: { vaults }, clock }: HereParts,
   wanted: readonly string[],
-): Promise<readonly Vault[] | undefined> {
+): Promise<readonly Vault[]> {
   const found = new Map<string, Vault>();
   for (const name of await vaults.names()) {
     const vault = await vaults.open(name);
     const [key = ''] = corporaOf({ record: { corpora: [await vault.commitment()] } });
-    found.set(key, vault);
+    if (!wanted.includes(key)) continue;
+    const refused = await checkPurpose(vault.books, 'answer', clock.nowMs()).then(
+      () => undefined,
+      asSaharaError,
+    );
+    // Another vault may hold the same under other terms.
+    if (refused === undefined) found.set(key, vault);
+    else if (!found.has(key)) throw new NotHere(refused.message);
   }
   const all = wanted.flatMap((key) => found.get(key) ?? []);
-  return all.length === wanted.length ? all : undefined;
+  if (all.length < wanted.length)
+    throw new NotHere('no vault here is, as it is now, what the statement commits to');
+  return all;
 }
 
-async function manifestOf(agents: AgentKeeper, { final }: ReadCall): Promise<Manifest | undefined> {
+/** The manifest that the receipt names: the one that was given, or a version of an agent of this home. */
+async function manifestOf(
+  agents: AgentKeeper,
+  { final }: ReadCall,
+  given: string | undefined,
+): Promise<Manifest | undefined> {
+  if (given !== undefined) return parseManifest(given, { file: 'manifest' });
   const did = didOf(final.agent);
   const row = (await agents.list()).find((listed) => listed.did === did);
-  return row && agents.hosted(row.name).manifest;
+  for (const { manifest: text } of row === undefined ? [] : await agents.versions.list(row.name)) {
+    const manifest = readable(text);
+    if (manifest !== undefined && equalBytes(manifestHash(manifest), final.manifestHash)) return manifest;
+  }
+  return undefined;
+}
+
+/** A manifest; `undefined` where this version takes it no more. */
+function readable(text: string): Manifest | undefined {
+  try {
+    return parseManifest(text, { file: 'manifest' });
+  } catch {
+    return undefined;
+  }
+}
+
+interface Answered {
+  readonly manifest: Manifest | undefined;
+  readonly bundle: Bundle;
+  readonly call: ReadCall;
 }
 
 /** What answers under the digest that the receipt names, if it repeats itself. */
 async function backendFor(
   models: Models,
-  { manifest, call: { final } }: { readonly manifest: Manifest | undefined; readonly call: ReadCall },
+  answered: Answered,
   options: { readonly signal: AbortSignal },
-): Promise<Backend | undefined> {
+): Promise<Backend> {
+  const { manifest, bundle, call } = answered;
+  const { final } = call;
   const wish = manifest?.backend;
   const extractive = createExtractiveBackend(wish?.kind === 'extractive' ? wish : {});
   if (equalBytes(extractive.model.digest, final.modelDigest)) return extractive;
-  if (wish?.kind !== 'llama' || final.seed === undefined || manifest?.tools.length !== 0) return undefined;
-  const model = await models.backend({ agent: manifest.name, wish }, options);
-  const same = equalBytes(model.model.digest, final.modelDigest) && model.model.determinism !== 'none';
-  if (same) return model;
-  await model.close();
-  return undefined;
+  const { model: told } = card.decode(bundle.card.payload);
+  if (told.name.startsWith('extractive/'))
+    throw new NotHere(`it was quoted by ${told.name} with options that only its manifest says`);
+  if (told.determinism === 'none' || manifest?.tools.length)
+    throw new NotHere('what answered does not repeat itself');
+  if (told.made === undefined) throw new NotHere(`${told.name} is not a model of anybody's own machine`);
+  if (wish?.kind !== 'llama')
+    throw new NotHere('how the model was asked stands in the manifest, which is not here');
+  const fixed = final.seed !== undefined || wish.seed !== undefined || wish.temperature === 0;
+  if (!fixed) throw new NotHere('nobody gave a seed, and the model drew by chance');
+  return localModel(
+    models,
+    { wish, agent: manifest?.name ?? '', made: told.made, digest: final.modelDigest },
+    options,
+  );
+}
+
+/** The model of these files on this machine, in the same determinism class. */
+async function localModel(
+  models: Models,
+  {
+    wish,
+    agent,
+    made,
+    digest,
+  }: {
+    readonly wish: LlamaManifest;
+    readonly agent: string;
+    readonly made: ModelMade;
+    readonly digest: Uint8Array;
+  },
+  options: { readonly signal: AbortSignal },
+): Promise<Backend> {
+  // The files may have other names here.
+  const files = {
+    ...wish,
+    model: toHex(made.base),
+    adapters: wish.adapters.map((adapter, i) => ({
+      ...adapter,
+      model: toHex(made.adapters[i]?.digest ?? made.base),
+    })),
+  };
+  const backend = await models.backend({ agent, wish: files }, options).catch((error: unknown) => {
+    const failure = asSaharaError(error);
+    if (options.signal.aborted) throw failure;
+    throw new NotHere(`its model cannot be asked here: ${failure.message}`);
+  });
+  if (equalBytes(backend.model.digest, digest)) return backend;
+  await backend.close();
+  const here = backend.model.made?.runtime ?? '';
+  throw new NotHere(
+    here === made.runtime
+      ? 'the manifest makes another model of these files'
+      : `it was made in the class "${made.runtime}", and here is "${here}": a difference would prove nothing`,
+  );
+}
+
+function measureOf(manifest: Manifest | undefined, { clock }: HereParts): AdapterMeasure | undefined {
+  if (manifest?.backend.kind !== 'llama' || manifest.backend.adapterParts === undefined) return undefined;
+  return { clock, adapters: earningPositions(manifest.backend), withinMs: SCORES_MS_MAX };
 }

@@ -87,7 +87,14 @@ describe('a manifest with a model on this machine', () => {
     ],
     ['{kind: llama, model: x, asset: abc}', 'backend.asset', /id of an asset/],
     ['{kind: llama, model: x, watermark: true}', 'backend.watermark', /without a temperature/],
-  ] as const)('MODEL-57: %s is refused with what is allowed', (backend, field, allowed) => {
+    [
+      `{kind: llama, model: x, adapters: [{model: y, asset: ${ASSET}, part: 6 %}, {model: z, asset: ${ASSET}, part: 6 %}]}`,
+      'backend.adapters',
+      /each by an asset of its own/,
+    ],
+    ['{kind: llama, model: x, adapterParts: guessed}', 'backend.adapterParts', /declared, measured/],
+    ['{kind: llama, model: x, adapterParts: measured}', 'backend.adapterParts', /with an asset and a part/],
+  ] as const)('MODEL-57, MODEL-97: %s is refused with what is allowed', (backend, field, allowed) => {
     const facts = complaint(backend);
     expect(facts.field).toBe(field);
     expect(String(facts.allowed)).toMatch(allowed);
@@ -103,11 +110,15 @@ describe('a manifest with a model on this machine', () => {
       '{kind: llama, model: x, adapters: [{model: y}]}',
       '{kind: llama, model: x, adapters: [{model: y, scale: 2}]}',
       '{kind: llama, model: x, temperature: 0.1, topK: 64, watermark: true}',
+      `{kind: llama, model: x, adapters: [{model: y, asset: ${ASSET}, part: 6 %}]}`,
+      `{kind: llama, model: x, adapters: [{model: y, asset: ${ASSET}, part: 6 %}], adapterParts: measured}`,
     ];
     const hashes = variants.map((backend) => toHex(manifestHash(parse(backend))));
     expect(new Set(hashes).size).toBe(variants.length);
     expect(toHex(manifestHash(parse('{kind: llama, model: x, context: 4096, temperature: 0.0}')))).toBe(
       hashes[0],
     );
+    // What was there before it could be said keeps its hash.
+    expect(toHex(manifestHash(parse('{kind: llama, model: x, adapterParts: declared}')))).toBe(hashes[0]);
   });
 });

@@ -160,6 +160,40 @@ describe('from the file alone', () => {
     );
   });
 
+  it('KNOW-158: shares that were exchanged, and an adapter that the model is not made with, are found', async () => {
+    const { bundle } = await called([await filled()], quoting());
+    const final = receiptSchema.decode(bundle.ending.receipt.payload);
+    const [first, second] = final.shares.filter(({ role }) => role === 'knowledge');
+    if (first === undefined || second === undefined) throw new Error('two contributors earn');
+    expect(first.ppm).not.toBe(second.ppm);
+    const swap = (share: typeof first): typeof first => {
+      const other = share === first ? second : share === second ? first : undefined;
+      return other === undefined ? share : { ...share, asset: other.asset };
+    };
+    const receipt = {
+      ...bundle.ending.receipt,
+      payload: receiptSchema.encode({ ...final, shares: final.shares.map(swap) }),
+    };
+    const swapped = recomputeShares({ ...bundle, ending: { ...bundle.ending, receipt } }).at(-1);
+    expect(swapped).toMatchObject({ check: 'shares', ok: false });
+    expect(swapped?.detail).toMatch(
+      new RegExp(`^shares\\[\\d\\] \\(knowledge \\S+\\) is ${first.ppm}; the rule gives ${second.ppm}$`),
+    );
+    const foreign = restated(bundle, (stated) => ({
+      ...stated,
+      assets: { ...stated.assets, adapters: [{ asset: hash(0xfe), ppm: 500_000 }] },
+    }));
+    expect(recomputeShares(foreign)).toMatchObject([
+      {
+        check: 'statement',
+        ok: false,
+        detail: expect.stringMatching(/pays 1 adapters; the card's model is made with 0/),
+      },
+    ]);
+    const agent = restated(bundle, (stated) => ({ ...stated, assets: { agent: hash(0xfd) } }));
+    expect(recomputeShares(agent)[0]?.detail).toMatch(/pays the agent \S+; the card's is/);
+  });
+
   it('KNOW-158: evidence without a statement says so, and bytes that are none are no crash', async () => {
     const { bundle } = await called([await filled()], quoting());
     const deliveries = bundle.deliveries.filter(({ kind }) => kind !== CALL_FRAME.attribution);
@@ -197,6 +231,50 @@ describe('with the vault', () => {
     expect(steps[0]).toMatchObject({ check: 'retrieval', ok: false });
     expect(steps[0]?.detail).toMatch(/sources\[\d\] is passage \S+ of [ab]\.md; repeated it is/);
     expect(steps[1]?.detail).toMatch(/differs from byte \d+ on/);
+  });
+});
+
+describe('a passage of another document', () => {
+  it('KNOW-159: that says the same and was cited instead is found, with both names', async () => {
+    const vault = await filled();
+    const honest = quoting();
+    // A copy of one sentence, which the search finds too: its contributor shall earn for what another wrote.
+    await vault.importDocument({
+      name: 'copy.md',
+      bytes: utf8(
+        '# Notes\n\nThe watchtower presents the last voucher of the payee to claim.\n\nMore of it.',
+      ),
+      provenance: { contributor: keys.contributor.publicKey, contribution: hash(0xb7), licence: '' },
+    });
+    const lying: Backend = {
+      ...honest,
+      async *answer(request, options) {
+        const last = (id: Uint8Array): number => request.passages.findIndex((other) => other.id === id);
+        const of = (needle: string) => request.passages.filter(({ text }) => text.includes(needle));
+        const copies = of('presents the last voucher');
+        const copy = copies.find(({ title }) => title.includes('Notes'));
+        for await (const part of honest.answer(request, options)) {
+          const cited = part.type === 'citation' ? request.passages[part.passage] : undefined;
+          const swaps =
+            part.type === 'citation' && copy !== undefined && cited !== undefined && copies.includes(cited);
+          if (!swaps) yield part;
+          else {
+            const shift = copy.text.indexOf('The watchtower presents') - part.passageStart;
+            yield {
+              ...part,
+              passage: last(copy.id),
+              passageStart: part.passageStart + shift,
+              passageEnd: part.passageEnd + shift,
+            };
+          }
+        }
+      },
+    };
+    const { bundle } = await called([vault], lying);
+    const steps = await repeatAnswer(bundle, { vaults: [vault], backend: honest }, { signal });
+    expect(steps[0]).toMatchObject({ check: 'retrieval', ok: false });
+    expect(steps[0]?.detail).toMatch(/is passage \S+ of copy\.md; repeated it is .*b\.md/);
+    expect(steps.at(-1)).toMatchObject({ check: 'record', ok: false });
   });
 });
 

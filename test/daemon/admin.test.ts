@@ -11,6 +11,7 @@ import { ADMIN_METHODS, type AdminHandlers } from '../../src/daemon/admin/method
 import { type AdminServer, createAdminServer } from '../../src/daemon/admin/server.ts';
 import type { AskEvent } from '../../src/daemon/admin/types.ts';
 import { checkSizes } from '../../src/daemon/asking.ts';
+import { BUNDLE_BYTES_MAX } from '../../src/protocol/limits.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sahara-admin-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -52,6 +53,19 @@ describe('admin API', () => {
       code: 'agent-unknown',
       facts: { nearest: ['y'] },
     });
+  });
+
+  it('RCPT-30: takes evidence as large as it may be, and says the limit of what is larger', async () => {
+    const client = await serve({
+      'receipts.recompute': async ({ bundle }) => ({ steps: [], notRepeated: `${bundle.length}` }),
+    });
+    const whole = Buffer.alloc(BUNDLE_BYTES_MAX, 7).toString('base64');
+    const reply = await client.call('receipts.recompute', { bundle: whole });
+    expect(reply.notRepeated).toBe(`${whole.length}`);
+    const larger = client.call('receipts.recompute', { bundle: `${whole}AAAA` });
+    await expect(larger).rejects.toMatchObject({ code: 'malformed' });
+    const search = client.call('vault.search', { vault: 'v', query: 'x'.repeat(2_200_000) });
+    await expect(search).rejects.toMatchObject({ code: 'too-large', facts: { limitBytes: 2_097_152 } });
   });
 
   it('refuses input that the table does not allow', async () => {

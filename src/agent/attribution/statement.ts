@@ -7,7 +7,7 @@ import { toHex } from '../../base/bytes.ts';
 import type { Citation } from '../../protocol/call.ts';
 import { ATTRIBUTION_BYTES_MAX, PPM, SOURCES_MAX } from '../../protocol/limits.ts';
 import { merklePath } from '../../protocol/merkle.ts';
-import { bytes, list, optional, record, type Schema, text, uint } from '../../protocol/schema.ts';
+import { bytes, later, list, optional, record, type Schema, text, uint } from '../../protocol/schema.ts';
 import type { TermProof } from '../../vault/commitment.ts';
 import { CORPORA_MAX, TERM_CHARACTERS_MAX } from '../../vault/limits.ts';
 import type { CorpusStats } from '../../vault/search/score.ts';
@@ -22,6 +22,7 @@ import {
   recordOf,
 } from './record.ts';
 import type { AgentAssets, RevenueSplit } from './shares.ts';
+import { type AdapterParts, adapterParts } from './switched-off.ts';
 
 /** What proves the counts of a record. */
 interface Proofs {
@@ -42,6 +43,8 @@ export interface AttributionStatement {
   readonly assets: AgentAssets;
   /** Absent where they would not fit. */
   readonly proofs: Proofs | undefined;
+  /** How the parts of adapters came about; absent where they are as declared in `assets`. */
+  readonly adapterParts?: AdapterParts | undefined;
 }
 
 const provenTerm = record('proven-term', {
@@ -76,11 +79,12 @@ const statementWire = record('attribution-statement', {
       correctedProofs: proofLists,
     }),
   ),
+  adapterParts: later(adapterParts),
 });
 
 /** The wire form of a statement. Decoding throws `malformed`. */
 export const attributionStatement: Pick<Schema<AttributionStatement>, 'encode' | 'decode'> = {
-  encode({ record: stated, split, assets, proofs }) {
+  encode({ record: stated, split, assets, proofs, adapterParts: parts }) {
     const { agent, model, prompt, adapters = [] } = assets;
     return statementWire.encode({
       record: stated,
@@ -94,10 +98,20 @@ export const attributionStatement: Pick<Schema<AttributionStatement>, 'encode' |
         termProofs: proofs.termProofs.map((all) => all.map(proofToWire)),
         correctedProofs: proofs.correctedProofs.map((all) => all.map(proofToWire)),
       },
+      adapterParts: parts,
     });
   },
   decode(body) {
-    const { record: stated, split, agent, model, prompt, adapters, proofs } = statementWire.decode(body);
+    const {
+      record: stated,
+      adapterParts: parts,
+      split,
+      agent,
+      model,
+      prompt,
+      adapters,
+      proofs,
+    } = statementWire.decode(body);
     return {
       record: stated,
       split,
@@ -107,6 +121,7 @@ export const attributionStatement: Pick<Schema<AttributionStatement>, 'encode' |
         termProofs: proofs.termProofs.map((all) => all.map(proofFromWire)),
         correctedProofs: proofs.correctedProofs.map((all) => all.map(proofFromWire)),
       },
+      ...(parts && { adapterParts: parts }),
     };
   },
 };
@@ -143,7 +158,7 @@ export interface StatedAnswer {
  */
 export async function stateAttribution(
   stated: StatedAnswer,
-  money: { readonly split: RevenueSplit; readonly assets: AgentAssets },
+  money: Pick<AttributionStatement, 'split' | 'assets' | 'adapterParts'>,
 ): Promise<Uint8Array | undefined> {
   const { corpora, attribution } = stated;
   const counted = attribution.rule === 'coverage/1';

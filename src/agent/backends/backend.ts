@@ -17,6 +17,15 @@ export interface Backend {
    * `deadline-exceeded`, `context-overflow`, `model-invalid`, `memory-insufficient`.
    */
   answer(request: AnswerRequest, options: { readonly signal: AbortSignal }): AsyncIterable<AnswerPart>;
+  /**
+   * The natural logarithm of the probability of an answer to a request, where the model tells: with all its adapters,
+   * or without the one at a position. Decoded beside nothing else. Throws what `answer` throws.
+   */
+  score?(
+    request: AnswerRequest,
+    answer: string,
+    options: { readonly signal: AbortSignal; readonly without: number | undefined },
+  ): Promise<number>;
   close(): Promise<void>;
 }
 

@@ -65,8 +65,7 @@ export interface LlamaBackend extends Backend {
    * computes, and how many are decoded together. The model and the sampling are in `model.digest`. Loads the model.
    */
   determinismClass(options: { readonly signal: AbortSignal }): Promise<string>;
-  /** The logarithm of the probability of an answer to a request: the sum over its tokens. */
-  score(request: AnswerRequest, answer: string, options: { readonly signal: AbortSignal }): Promise<number>;
+  score: NonNullable<Backend['score']>;
 }
 
 /** The backend of a local model. `dice` gives seeds where a request names none and the sampling draws. */
@@ -141,11 +140,19 @@ class LocalModel implements LlamaBackend {
   async score(
     request: AnswerRequest,
     answer: string,
-    { signal }: { readonly signal: AbortSignal },
+    { signal, without }: { readonly signal: AbortSignal; readonly without: number | undefined },
   ): Promise<number> {
     const { messages } = this.#prompt(request);
     const prompt = { kind: 'chat', messages } as const;
-    const found = await this.#engine.score({ ...this.#target(request), prompt, answer }, { signal });
+    const whole = this.#target(request);
+    const on = this.#options.adapters.filter(({ scale }, i) => i !== without && scale !== 0);
+    const target = {
+      ...whole,
+      adapters: on.map(({ path, scale }) => ({ path, scale })),
+      // Alone, so that what others ask at the time changes nothing.
+      context: { ...whole.context, sequences: 1 },
+    };
+    const found = await this.#engine.score({ ...target, prompt, answer }, { signal });
     return found.reduce((sum, logProbability) => sum + logProbability, 0);
   }
 

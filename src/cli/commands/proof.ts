@@ -1,5 +1,5 @@
 /** `verify` and `explain`: proof without a network, and the arithmetic in words. */
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { looksLikeAudit } from '../../protocol/audit.ts';
 import { billLines, readTree } from '../../protocol/bill.ts';
@@ -26,6 +26,7 @@ interface RecomputeReport {
 
 interface VerifyOptions {
   readonly recompute?: boolean;
+  readonly manifest?: string;
   readonly network?: string;
 }
 
@@ -39,6 +40,7 @@ export const proofCommands: CommandGroup = (program, run) => {
     .argument('<bundle>', EVIDENCE_ARGUMENT)
     .option('--network <name>', 'full name of the network that it must be of')
     .option('--recompute', 'also repeat who earned and, with the vaults of a running daemon, the answer')
+    .option('--manifest <file>', "with --recompute: the agent's manifest, where it is not hosted here")
     .addHelpText(
       'after',
       '\nExample:\n  $ sahara ask guide "What is a voucher?" --receipt call.bundle\n  $ sahara verify call.bundle',
@@ -70,7 +72,7 @@ async function verify(app: App, name: string, options: VerifyOptions): Promise<v
     file,
     options.network === undefined ? {} : { network: options.network },
   );
-  const again = verdict.ok && options.recompute ? await recompute(app, file) : undefined;
+  const again = verdict.ok && options.recompute ? await recompute(app, file, options.manifest) : undefined;
   app.terminal.result({ ...plain(verdict), ...(again && { recomputed: again }) }, () => {
     show(app, verdict, name);
     if (again !== undefined) showRecomputed(app, again);
@@ -79,18 +81,27 @@ async function verify(app: App, name: string, options: VerifyOptions): Promise<v
 }
 
 /** Repeats who earned from the file, and the answer where a daemon runs that has the vaults. */
-async function recompute(app: App, file: Uint8Array): Promise<RecomputeReport> {
+async function recompute(app: App, file: Uint8Array, path: string | undefined): Promise<RecomputeReport> {
+  const manifest = path === undefined ? undefined : await manifestText(path);
   // Vaults and backends are only loaded by who repeats something.
   const { recomputeFile } = await import('../../daemon/recompute.ts');
-  const steps = recomputeFile(file);
+  const steps = recomputeFile({ file, manifest });
   if (!steps.every(({ ok }) => ok)) return { steps };
-  const bundle = Buffer.from(file).toString('base64');
+  const input = { bundle: Buffer.from(file).toString('base64'), ...(manifest !== undefined && { manifest }) };
   try {
-    const reply = await app.client.call('receipts.recompute', { bundle }, { signal: app.signal });
+    const reply = await app.client.call('receipts.recompute', input, { signal: app.signal });
     return { ...reply, steps: [...steps, ...reply.steps] };
   } catch (error) {
     if (asSaharaError(error).code !== 'daemon-not-running') throw error;
     return { steps, notRepeated: 'no daemon runs here whose vaults could repeat it' };
+  }
+}
+
+async function manifestText(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    throw new SaharaError('file-missing', { path }, { cause: error });
   }
 }
 
@@ -107,6 +118,10 @@ function showRecomputed({ terminal }: App, { steps, notRepeated }: RecomputeRepo
   terminal.line(
     failed ? `${verdict}: ${clip(failed.detail, DETAIL_MAX)}.` : `${verdict}: all comes out the same.`,
   );
+  if (steps.some(({ check }) => check === 'shares') && !steps.some(({ check }) => check === 'manifest'))
+    terminal.line(
+      'How the charge is split is as the agent states it: its manifest is not here (--manifest FILE).',
+    );
   if (notRepeated !== undefined) terminal.line(`The answer itself was not repeated: ${notRepeated}.`);
 }
 

@@ -1,5 +1,6 @@
 /** The admin API's methods about what stands in the ledger, and about files that prove it. */
 import { z } from 'zod';
+import { BUNDLE_BYTES_MAX } from '../../protocol/limits.ts';
 import type { TransactionRow } from './types.ts';
 
 /** What is looked for among transactions. DIDs, kinds of actions, ids in hexadecimal. */
@@ -107,16 +108,23 @@ export interface ExplorerMethods {
   'ledger.evidence': { input: Readonly<Record<string, never>>; output: { readonly evidence?: string } };
   /** `of`: a DID, the first characters of a receipt of one's own, or an asset. */
   audit: { input: { readonly of: string }; output: AuditReply };
-  /** Repeats the answer of an evidence bundle, in base64. */
-  'receipts.recompute': { input: { readonly bundle: string }; output: RecomputeReply };
+  /** Repeats the answer of an evidence bundle, in base64; `manifest`: the agent's, where it is not hosted here. */
+  'receipts.recompute': {
+    input: { readonly bundle: string; readonly manifest?: string | undefined };
+    output: RecomputeReply;
+  };
 }
 
 const did = z.string().min(1).max(128);
 const id = z.string().regex(/^[0-9a-f]{64}$/);
 /** Longest transaction in base64. */
 const TRANSACTION_TEXT_MAX = 90_000;
-/** Longest bundle in base64: what a request may hold. */
-const BUNDLE_TEXT_MAX = 2_000_000;
+/** Longest bundle in base64. */
+const BUNDLE_TEXT_MAX: number = 4 * Math.ceil(BUNDLE_BYTES_MAX / 3);
+/** Longest manifest, characters. */
+const MANIFEST_TEXT_MAX = 262_144;
+/** Largest input of `receipts.recompute`, bytes: a character of a manifest takes at most six in JSON. */
+export const RECOMPUTE_BODY_BYTES_MAX: number = BUNDLE_TEXT_MAX + 6 * MANIFEST_TEXT_MAX + 1024;
 
 const unary = <I>(input: z.ZodType<I>): { input: z.ZodType<I>; stream: false } => ({ input, stream: false });
 
@@ -147,6 +155,11 @@ export const EXPLORER_INPUTS: {
   'ledger.search': unary(z.strictObject({ text: z.string().min(1).max(256) })),
   'ledger.submit': unary(z.strictObject({ transaction: z.base64().max(TRANSACTION_TEXT_MAX) })),
   'ledger.evidence': unary(z.strictObject({})),
-  'receipts.recompute': unary(z.strictObject({ bundle: z.base64().max(BUNDLE_TEXT_MAX) })),
+  'receipts.recompute': unary(
+    z.strictObject({
+      bundle: z.base64().max(BUNDLE_TEXT_MAX),
+      manifest: z.string().max(MANIFEST_TEXT_MAX).optional(),
+    }),
+  ),
   audit: unary(z.strictObject({ of: z.string().min(1).max(256) })),
 };

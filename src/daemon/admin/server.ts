@@ -6,9 +6,14 @@ import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, type ErrorKind, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { ADMIN_METHODS, type AdminHandlers, type AdminMethods } from './methods.ts';
+import { RECOMPUTE_BODY_BYTES_MAX } from './methods-explorer.ts';
 
 /** Largest input, bytes: a question with its context fits. */
 const ADMIN_BODY_BYTES_MAX = 2_097_152;
+/** Methods whose input may be larger: evidence as large as it can be. */
+const LARGER_BODIES: Partial<Readonly<Record<keyof AdminMethods, number>>> = {
+  'receipts.recompute': RECOMPUTE_BODY_BYTES_MAX,
+};
 
 const STATUS: Readonly<Record<ErrorKind, number>> = {
   input: 400,
@@ -47,9 +52,9 @@ export async function createAdminServer(
 ): Promise<AdminServer> {
   const work: Work = { running: 0, closing: false, idle: () => {} };
   const server = fastify({ bodyLimit: ADMIN_BODY_BYTES_MAX, forceCloseConnections: true });
-  server.setErrorHandler((error: Error & { readonly statusCode?: number }, _request, reply) => {
+  server.setErrorHandler((error: Error & { readonly statusCode?: number }, request, reply) => {
     if (error.statusCode === 413) {
-      const facts = { what: 'request', limitBytes: ADMIN_BODY_BYTES_MAX };
+      const facts = { what: 'request', limitBytes: request.routeOptions.bodyLimit };
       return fail(reply, new SaharaError('too-large', facts), parts.log);
     }
     const refused = error.statusCode !== undefined && error.statusCode < 500;
@@ -81,7 +86,8 @@ function route(
   parts: AdminServerParts & { readonly work: Work },
   name: keyof AdminMethods,
 ): void {
-  server.post(`/v1/${name}`, async (request, reply) => {
+  const bodyLimit = LARGER_BODIES[name] ?? ADMIN_BODY_BYTES_MAX;
+  server.post(`/v1/${name}`, { bodyLimit }, async (request, reply) => {
     const { work } = parts;
     if (work.closing) throw new SaharaError('overloaded', { reason: 'the daemon is stopping' });
     work.running += 1;

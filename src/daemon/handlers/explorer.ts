@@ -1,6 +1,7 @@
 /** What stands in the ledger, for people who look: blocks, transactions, accounts, channels, and audit files. */
 import { formatAmount } from '../../base/amount.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
+import { systemClock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { type ExplorerPlace, explore, transactionsOf } from '../../ledger/explorer.ts';
 import type { LedgerReads, TransactionSummary } from '../../ledger/ledger.ts';
@@ -75,8 +76,10 @@ export function explorerHandlers(running: Running): Pick<AdminHandlers, keyof Ex
         ),
       };
     },
-    'receipts.recompute': ({ bundle }, signal) =>
-      recomputeHere(running, new Uint8Array(Buffer.from(bundle, 'base64')), { signal }),
+    'receipts.recompute': ({ bundle, manifest }, signal) => {
+      const file = new Uint8Array(Buffer.from(bundle, 'base64'));
+      return recomputeHere({ ...running, clock: systemClock }, { file, manifest }, { signal });
+    },
     async audit({ of }, signal) {
       const file = await auditOf(running, of, signal);
       const { summary } = verifyAudit(nativeSuite, file);

@@ -87,10 +87,10 @@ describe('a local model', () => {
     const paid = 'A watchtower keeps vouchers [1]. The charge is paid';
     const lost = 'A watchtower keeps vouchers [1]. The charge is lost';
     const [a, b, c, d] = await Promise.all([
-      plain.score(REQUEST, paid, calm()),
-      plain.score(REQUEST, lost, calm()),
-      bent.score(REQUEST, paid, calm()),
-      bent.score(REQUEST, lost, calm()),
+      plain.score(REQUEST, paid, { ...calm(), without: undefined }),
+      plain.score(REQUEST, lost, { ...calm(), without: undefined }),
+      bent.score(REQUEST, paid, { ...calm(), without: undefined }),
+      bent.score(REQUEST, lost, { ...calm(), without: undefined }),
     ]);
     expect(a).toBeGreaterThan(-0.1);
     expect(b).toBeLessThan(-5);
