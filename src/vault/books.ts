@@ -3,8 +3,8 @@ import type { Store, StoreOperation, StoreRange } from '../base/store.ts';
 import type { VaultCodec } from './codec.ts';
 import { bookKey, bookRange } from './item-keys.ts';
 
-/** The books: `g` grants, `e` the epoch, `a` accesses, `r` terms of what came from others, `s` what was committed to, `w` watched folders, `f` their files. */
-export type BookName = 'g' | 'e' | 'a' | 'r' | 's' | 'w' | 'f';
+/** The books: `g` grants, `e` the epoch, `a` accesses, `r` terms of what came from others, `s` what was committed to, `w` watched folders, `f` their files, `l` labels. */
+export type BookName = 'g' | 'e' | 'a' | 'r' | 's' | 'w' | 'f' | 'l';
 
 /** A change in a book; without a value the record goes. */
 export interface BookChange {

@@ -79,6 +79,11 @@ export function tombstonesKey(segment: number): Uint8Array {
   return concat(TOMBSTONES, u32be(segment));
 }
 
+/** All vectors. */
+export function vectorsRange(): StoreRange {
+  return range(VECTOR);
+}
+
 /** Vectors of one embedding model, `model` being the first bytes of its digest. */
 export function vectorRange(model: Uint8Array): StoreRange {
   return range(concat(VECTOR, model));

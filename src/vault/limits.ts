@@ -80,6 +80,12 @@ export const FOLDER_DEPTH_MAX = 32;
 export const VAULT_EPOCHS_MAX = 16_384;
 /** Most grants that a vault remembers; the oldest ended one makes room. */
 export const GRANTS_MAX = 4096;
+/** Labels of a vault. */
+export const LABELS_MAX = 4096;
+/** Readers of a label, and assets whose licences make readers. */
+export const LABEL_READERS_MAX = 1024;
+/** Views of a vault that are remembered: one for each set of rights that callers have. */
+export const VIEWS_MAX = 16;
 /** Accesses that a vault remembers; the oldest makes room. */
 export const ACCESSES_MAX = 10_000;
 /** Commitments of which a vault remembers the documents. */
@@ -100,6 +106,8 @@ export const TERM_CHARACTERS_MAX = 48;
 export const QUERY_TERMS_MAX = 64;
 /** Most results of one search. */
 export const SEARCH_RESULTS_MAX = 100;
+/** Best results that a reranking model orders anew. */
+export const RERANKED_MAX = 32;
 /** Most dictionary terms that one misspelt word is compared with. */
 export const FUZZY_TERMS_MAX = 200_000;
 /** Most corpora that one search or attribution spans. */

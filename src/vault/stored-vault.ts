@@ -23,12 +23,15 @@ import {
   range,
   SEGMENT_TAGS,
 } from './keys.ts';
+import type { LabelBook } from './labels.ts';
 import { LICENCE_BYTES_MAX, NAME_BYTES_MAX } from './limits.ts';
 import type { Items } from './sealed/items.ts';
 import type { VaultKeys } from './sealed/key-tree.ts';
+import type { Embedder } from './search/embedder.ts';
 import { mergeCandidates, writeMerged } from './search/merge.ts';
 import { type SearchQuery, type SearchResult, searchCorpora } from './search/search.ts';
 import type { SearchIndex } from './search/search-index.ts';
+import { VectorIndex } from './search/vectors.ts';
 import { type Committed, type Outcome, type PreparedDocument, Transaction } from './transaction.ts';
 import type { Vault, VaultStats } from './vault.ts';
 
@@ -46,6 +49,7 @@ export interface StoredParts {
   readonly books: Books;
   readonly grants: GrantBook;
   readonly accesses: AccessLog;
+  readonly labels: LabelBook;
 }
 
 /** A vault over a store. Changes wait for each other in one queue; searches run beside. */
@@ -55,6 +59,7 @@ export class StoredVault implements Vault {
   readonly books: Books;
   readonly grants: GrantBook;
   readonly accesses: AccessLog;
+  readonly labels: LabelBook;
   readonly #parts: StoredParts;
   readonly #closing = new AbortController();
   #head: Head;
@@ -68,6 +73,7 @@ export class StoredVault implements Vault {
     this.books = parts.books;
     this.grants = parts.grants;
     this.accesses = parts.accesses;
+    this.labels = parts.labels;
     this.#head = head;
   }
 
@@ -159,6 +165,11 @@ export class StoredVault implements Vault {
 
   async epochOf({ firstChunk }: DocumentRecord): Promise<number> {
     return (await this.#parts.items.epochOf(firstChunk, this.#raw)) ?? 0;
+  }
+
+  vectors(embedder: Embedder): Promise<VectorIndex> {
+    const { store, codec } = this.#parts;
+    return VectorIndex.open({ store, codec, embedder });
   }
 
   quiet<T>(work: () => Promise<T>): Promise<T> {

@@ -18,6 +18,7 @@ import { VAULT_CHUNKS_MAX } from './limits.ts';
 import type { Items } from './sealed/items.ts';
 import type { IndexChange, SearchIndex } from './search/search-index.ts';
 import { buildSegment, type IndexedChunk } from './search/segment.ts';
+import { vectorRemovals } from './search/vectors.ts';
 
 /** What a vault is made of. */
 export interface VaultParts {
@@ -107,7 +108,7 @@ export class Transaction {
     const { store, codec, index } = this.#parts;
     const operations = [...this.#overlay.values()];
     const removed = [...this.#removed].sort((a, b) => a - b);
-    operations.push(...index.removalOperations(removed));
+    operations.push(...index.removalOperations(removed), ...(await vectorRemovals(store, removed)));
     const chunks = [...this.#added.values()];
     const number = this.#head.nextSegment;
     const built = buildSegment(number, chunks, codec);

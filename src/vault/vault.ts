@@ -17,12 +17,15 @@ import { GrantBook } from './grants.ts';
 import { checkHead, EMPTY_HEAD, headRecord } from './head.ts';
 import type { ImportEvent, ImportOptions, ImportTarget, SourceDocument } from './import.ts';
 import { HEAD_KEY } from './keys.ts';
+import { LabelBook } from './labels.ts';
 import { sealedCodec } from './sealed/codec.ts';
 import { plainItems, sealedItems } from './sealed/items.ts';
 import type { VaultKeys } from './sealed/key-tree.ts';
+import type { Embedder } from './search/embedder.ts';
 import type { CorpusStats } from './search/score.ts';
 import { type Corpus, type SearchQuery, type SearchResult, searchCorpora } from './search/search.ts';
 import { SearchIndex } from './search/search-index.ts';
+import type { VectorIndex } from './search/vectors.ts';
 import { StoredVault } from './stored-vault.ts';
 import type { Outcome } from './transaction.ts';
 
@@ -92,6 +95,10 @@ export interface Vault extends Corpus, ImportTarget {
   /** To whom keys were given. Changes go through `grant` and `revoke`. */
   readonly grants: GrantBook;
   readonly accesses: AccessLog;
+  /** Who may have passages of what in answers. */
+  readonly labels: LabelBook;
+  /** Its vectors under a model, as they are kept; none where none were made. Throws `store-corrupt`. */
+  vectors(embedder: Embedder): Promise<VectorIndex>;
   /** Runs `work` when no document is being changed, such as a change of the grants. */
   quiet<T>(work: () => Promise<T>): Promise<T>;
   /** Waits for what runs and stops; the store stays open. */
@@ -116,7 +123,8 @@ export async function openVault(
   const books = createBooks({ store: parts.store, codec });
   const grants = await GrantBook.open(books);
   const accesses = await openAccessLog({ books, clock: parts.clock });
-  return new StoredVault({ ...parts, codec, index, items, keys, books, grants, accesses }, head);
+  const labels = await LabelBook.open(books);
+  return new StoredVault({ ...parts, codec, index, items, keys, books, grants, accesses, labels }, head);
 }
 
 /** Searches several vaults as if they were one. */

@@ -6,8 +6,9 @@ import { createOpenAiEmbedder } from '../../src/agent/backends/openai-embedder.t
 import { systemClock } from '../../src/base/clock.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { plainCodec } from '../../src/vault/codec.ts';
+import { vectorsRange } from '../../src/vault/keys.ts';
 import type { Embedder } from '../../src/vault/search/embedder.ts';
-import { searchFused } from '../../src/vault/search/fused.ts';
+import { rerank, searchFused } from '../../src/vault/search/fused.ts';
 import { VectorIndex } from '../../src/vault/search/vectors.ts';
 import { openVault } from '../../src/vault/vault.ts';
 import { addText, provenance, texts } from './fixtures.ts';
@@ -35,6 +36,11 @@ const server = createServer(async (request, response) => {
 });
 let embedder: Embedder;
 
+async function vectorOf(text: string): Promise<Float32Array> {
+  const [vector = new Float32Array()] = await embedder.embed([text], { signal });
+  return vector;
+}
+
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -54,7 +60,7 @@ describe('vectors', () => {
     expect(vectors.size).toBe(3);
     vectors = await VectorIndex.open({ store, codec: plainCodec, embedder });
     expect(vectors.size).toBe(3);
-    const parts = { embedder, vectors: [vectors], signal };
+    const parts = { question: await vectorOf('feline'), vectors: [vectors] };
     expect((await vault.search({ question: 'feline' })).hits).toEqual([]);
     const found = await searchFused([vault], { question: 'feline', limit: 1 }, parts);
     expect(texts(found.hits)).toEqual(['A kitten sleeps on the sofa.']);
@@ -73,15 +79,83 @@ describe('vectors', () => {
     const vault = await openVault({ store, clock: systemClock });
     await addText(vault, 'a.txt', 'The yard is wide and the yard is green.');
     await addText(vault, 'b.txt', 'The vehicle stands in the yard.');
-    await addText(vault, 'c.txt', 'An automobile needs oil.');
+    await addText(vault, 'c.txt', 'An automobile likes no storm.');
     const vectors = await VectorIndex.open({ store, codec: plainCodec, embedder });
     await vectors.sync(vault, { signal });
-    const parts = { embedder, vectors: [vectors], signal };
+    const parts = { question: await vectorOf('car yard'), vectors: [vectors] };
     const { hits } = await searchFused([vault], { question: 'car yard' }, parts);
     expect(texts(hits)[0]).toBe('The vehicle stands in the yard.');
-    const reranker = { rank: async (_: string, all: readonly string[]) => all.map((text) => -text.length) };
-    const again = await searchFused([vault], { question: 'car yard' }, { ...parts, reranker });
-    expect(texts(again.hits)[0]).toBe('An automobile needs oil.');
+    const reranker = {
+      rank: async (_: string, all: readonly string[]) => all.map((text) => text.indexOf('likes')),
+    };
+    const again = await rerank('car yard', hits, { reranker, signal });
+    expect(texts(again)[0]).toBe('An automobile likes no storm.');
+    expect(again.map(({ score }) => score)).toEqual(again.map(({ score }) => score).sort((a, b) => b - a));
+    const short = { rank: async () => [1] };
+    await expect(rerank('car yard', hits, { reranker: short, signal })).rejects.toMatchObject({
+      code: 'backend-failed',
+    });
+  });
+
+  test('KNOW-170: how much vectors count is a weight; with all of it only what is near is found', async () => {
+    const store = createMemoryStore();
+    const vault = await openVault({ store, clock: systemClock });
+    await addText(vault, 'a.txt', 'The yard is wide and the yard is green.');
+    await addText(vault, 'b.txt', 'The storm came from the west.');
+    const vectors = await vault.vectors(embedder);
+    await vectors.sync(vault, { signal });
+    const at = async (weight: number) => {
+      const parts = { question: await vectorOf('weather'), vectors: [vectors], weight };
+      return texts((await searchFused([vault], { question: 'yard', limit: 1 }, parts)).hits)[0];
+    };
+    expect(await at(1_000_000)).toBe('The storm came from the west.');
+    expect(await at(0)).toBe('The yard is wide and the yard is green.');
+  });
+
+  test('KNOW-172: a removed document takes its vectors along at once, of all models, also while they are made', async () => {
+    const store = createMemoryStore();
+    const vault = await openVault({ store, clock: systemClock });
+    await addText(vault, 'a.txt', 'One car.');
+    await addText(vault, 'b.txt', 'Two cats.');
+    const other: Embedder = { ...embedder, digest: new Uint8Array(32).fill(9) };
+    for (const model of [embedder, other]) await (await vault.vectors(model)).sync(vault, { signal });
+    const kept = async (): Promise<number> => {
+      let count = 0;
+      for await (const _ of store.entries(vectorsRange())) count++;
+      return count;
+    };
+    expect(await kept()).toBe(4);
+    await vault.forget('a.txt');
+    expect(await kept()).toBe(2);
+    await addText(vault, 'c.txt', 'Three storms.');
+    const slow: Embedder = {
+      digest: embedder.digest,
+      embed: async (all, options) => {
+        await vault.forget('c.txt');
+        return embedder.embed(all, options);
+      },
+    };
+    const vectors = await vault.vectors(slow);
+    await vectors.sync(vault, { signal });
+    expect([await kept(), vectors.size, vectors.isWhole(vault)]).toEqual([2, 1, true]);
+  });
+
+  test('KNOW-171: making vectors goes on where it was stopped', async () => {
+    const store = createMemoryStore();
+    const vault = await openVault({ store, clock: systemClock });
+    for (let i = 0; i < 70; i++) await addText(vault, `${i}.txt`, `Text ${i} about a car.`);
+    const stop = new AbortController();
+    const first = await vault.vectors(embedder);
+    const sizes: number[] = [];
+    const progress = (size: number): void => {
+      sizes.push(size);
+      stop.abort();
+    };
+    await expect(first.sync(vault, { signal: stop.signal, progress })).rejects.toThrow();
+    const second = await vault.vectors(embedder);
+    expect([sizes, second.size, second.isWhole(vault)]).toEqual([[64], 64, false]);
+    await second.sync(vault, { signal, progress: (size) => sizes.push(size) });
+    expect([sizes, second.isWhole(vault)]).toEqual([[64, 70], true]);
   });
 
   test('a model that gives vectors of another length, or numbers that are none, is refused', async () => {

@@ -26,7 +26,7 @@ import { type CorpusStats, lengthNorm, saturation, TITLE_WEIGHT, termWeight } fr
 import type { SearchIndex, Snapshot } from './search-index.ts';
 import type { SegmentInfo } from './segment.ts';
 import { giveScores, TopScores, takeScores } from './top.ts';
-import { type CorpusView, countVisible, type Visibility, viewOf } from './view.ts';
+import { type CorpusView, countVisible, type Visible, viewsOf } from './view.ts';
 
 /** What is asked of a search. */
 export interface SearchQuery {
@@ -40,7 +40,7 @@ export interface SearchQuery {
    * Whether a document may be seen; what may not is as if it were not there, in results, scores and counts. One
    * function that is used again is asked again only when the vault has changed. Default all.
    */
-  readonly visible?: Visibility;
+  readonly visible?: Visible;
 }
 
 /** A term as it was searched. */
@@ -110,7 +110,7 @@ export async function searchCorpora(corpora: readonly Corpus[], query: SearchQue
     throw new SaharaError('usage', { reason: `at most ${CORPORA_MAX} vaults can be searched together` });
   }
   const limit = Math.min(SEARCH_RESULTS_MAX, Math.max(1, query.limit ?? LIMIT_DEFAULT));
-  const views = await Promise.all(corpora.map((corpus) => viewOf(corpus, query.visible)));
+  const views = await viewsOf(corpora, query.visible);
   const snapshots: Snapshot[] = [];
   try {
     const parts = corpora.flatMap((corpus, i): Part[] => {

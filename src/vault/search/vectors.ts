@@ -1,13 +1,14 @@
 /**
  * Vectors of a vault's chunks under one embedding model: sealed in the vault's store, their signs in memory. A question
  * is held against all signs first, and against the exact vectors of the nearest few then. There is no graph, so that
- * nothing tells who neighbours whom, and what is deleted is gone. What it finds decides no money: only which passages
- * an answer is looked for in.
+ * nothing tells who neighbours whom, and what is deleted is gone: a chunk's vectors, of all models, go in the batch that
+ * removes the chunk. What it finds decides no money: only which passages an answer is looked for in.
  */
+import { prefixEnd } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Store, StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
-import { vectorKey, vectorRange } from '../keys.ts';
+import { vectorKey, vectorRange, vectorsRange } from '../keys.ts';
 import type { Embedder } from './embedder.ts';
 import type { Corpus } from './search.ts';
 
@@ -18,6 +19,7 @@ const EXACT_MAX = 200;
 /** Most numbers of a vector. */
 const DIMENSIONS_MAX = 8192;
 const MODEL_BYTES = 8;
+const TAG_BYTES = 1;
 
 /** A chunk and how near it is: the cosine of the angle to the question. */
 export interface NearChunk {
@@ -30,6 +32,19 @@ interface VectorParts {
   readonly store: Store;
   readonly codec: VaultCodec;
   readonly embedder: Embedder;
+}
+
+/** What vectors follow. */
+export interface EmbeddedCorpus extends Corpus {
+  /** Runs `work` when no document is being changed. */
+  quiet<T>(work: () => Promise<T>): Promise<T>;
+}
+
+/** What goes with the making of vectors. */
+export interface SyncOptions {
+  readonly signal: AbortSignal;
+  /** Told after each batch how many vectors there are. */
+  readonly progress?: (size: number) => void;
 }
 
 /** Vectors of one vault under one model. */
@@ -60,30 +75,44 @@ export class VectorIndex {
     return this.#signs.size;
   }
 
-  /** Embeds what has no vector yet and deletes vectors of what is gone, in batches; what is done stays done. */
-  async sync(corpus: Corpus, { signal }: { readonly signal: AbortSignal }): Promise<void> {
-    const { store } = this.#parts;
-    const gone = [...this.#signs.keys()].filter((number) => corpus.index.lengthOf(number) === undefined);
-    await store.batch(gone.map((number) => ({ type: 'del', key: vectorKey(this.#model, number) })));
-    for (const number of gone) this.#signs.delete(number);
-    let batch: { readonly number: number; readonly text: string }[] = [];
-    for (let number = 0; number < corpus.index.lengths.length; number++) {
-      if (corpus.index.lengthOf(number) === undefined || this.#signs.has(number)) continue;
+  /**
+   * Embeds what has no vector yet and forgets what is gone, in batches; what is done stays done. Throws what the embedder
+   * throws, `backend-failed` for vectors that are none, and the signal's reason.
+   */
+  async sync(corpus: EmbeddedCorpus, options: SyncOptions): Promise<void> {
+    const { index } = corpus;
+    for (const number of this.#signs.keys()) {
+      if (index.lengthOf(number) === undefined) this.#signs.delete(number);
+    }
+    let batch: Text[] = [];
+    for (let number = 0; number < index.lengths.length; number++) {
+      if (index.lengthOf(number) === undefined || this.#signs.has(number)) continue;
       const chunk = await corpus.chunkAt(number);
       if (chunk !== undefined) batch.push({ number, text: `${chunk.title}\n${chunk.text}` });
       if (batch.length < EMBED_BATCH) continue;
-      await this.#embed(batch, signal);
+      await this.#embed(corpus, batch, options);
       batch = [];
     }
-    if (batch.length > 0) await this.#embed(batch, signal);
+    if (batch.length > 0) await this.#embed(corpus, batch, options);
+  }
+
+  /** Whether every chunk of a corpus has its vector. */
+  isWhole({ index }: Corpus): boolean {
+    for (let number = 0; number < index.lengths.length; number++) {
+      if (index.lengthOf(number) !== undefined && !this.#signs.has(number)) return false;
+    }
+    return true;
   }
 
   /** The nearest of the chunks that `lengths` shows, nearest first, equals in the order of their numbers. */
   async nearest(question: Float32Array, limit: number, lengths: Uint16Array): Promise<readonly NearChunk[]> {
-    const wanted = signsOf(normal(question));
+    if (this.#signs.size === 0) return [];
+    this.#checked(question);
+    const wanted = normal(question);
+    const signs = signsOf(wanted);
     const bySigns: { readonly number: number; readonly apart: number }[] = [];
-    for (const [number, signs] of this.#signs) {
-      if ((lengths[number] ?? 0) > 0) bySigns.push({ number, apart: differences(wanted, signs) });
+    for (const [number, theirs] of this.#signs) {
+      if ((lengths[number] ?? 0) > 0) bySigns.push({ number, apart: differences(signs, theirs) });
     }
     bySigns.sort((a, b) => a.apart - b.apart || a.number - b.number);
     const exact: NearChunk[] = [];
@@ -91,40 +120,43 @@ export class VectorIndex {
       const key = vectorKey(this.#model, number);
       const stored = this.#parts.store.getSync(key);
       if (stored === undefined) continue;
-      exact.push({
-        number,
-        nearness: cosine(normal(question), vectorOf(this.#parts.codec.open(key, stored))),
-      });
+      const vector = vectorOf(this.#parts.codec.open(key, stored));
+      exact.push({ number, nearness: cosine(wanted, vector) });
     }
     return exact.sort((a, b) => b.nearness - a.nearness || a.number - b.number).slice(0, limit);
   }
 
-  async #embed(
-    batch: readonly { readonly number: number; readonly text: string }[],
-    signal: AbortSignal,
-  ): Promise<void> {
+  async #embed(corpus: EmbeddedCorpus, batch: readonly Text[], options: SyncOptions): Promise<void> {
+    const { signal } = options;
     signal.throwIfAborted();
     const { store, codec, embedder } = this.#parts;
     const vectors = await embedder.embed(
       batch.map(({ text }) => text),
       { signal },
     );
-    const operations: StoreOperation[] = [];
     const made = batch.map(({ number }, i) => ({ number, vector: normal(this.#checked(vectors[i])) }));
-    for (const { number, vector } of made) {
-      const key = vectorKey(this.#model, number);
-      operations.push({ type: 'put', key, value: codec.seal(key, new Uint8Array(vector.slice().buffer)) });
-    }
-    await store.batch(operations, { sync: true });
-    for (const { number, vector } of made) this.#remember(number, vector);
+    await corpus.quiet(async () => {
+      // What was removed while the model read it leaves nothing behind.
+      const live = made.filter(({ number }) => corpus.index.lengthOf(number) !== undefined);
+      const operations = live.map(({ number, vector }): StoreOperation => {
+        const key = vectorKey(this.#model, number);
+        return { type: 'put', key, value: codec.seal(key, new Uint8Array(vector.slice().buffer)) };
+      });
+      await store.batch(operations, { sync: true });
+      for (const { number, vector } of live) this.#remember(number, vector);
+    });
+    options.progress?.(this.#signs.size);
   }
 
   #checked(vector: Float32Array | undefined): Float32Array {
     const length = vector?.length ?? 0;
     const fits = length > 0 && length <= DIMENSIONS_MAX && [0, length].includes(this.#dimensions);
-    if (vector !== undefined && fits && vector.every(Number.isFinite)) return vector;
+    if (vector !== undefined && fits && vector.every(Number.isFinite)) {
+      this.#dimensions = length;
+      return vector;
+    }
     throw new SaharaError('backend-failed', {
-      reason: `the embedding model gave a vector of ${length} numbers`,
+      reason: `the embedding model gave a vector of ${length} numbers${this.#dimensions > 0 ? ` where others have ${this.#dimensions}` : ''}`,
     });
   }
 
@@ -134,12 +166,44 @@ export class VectorIndex {
   }
 }
 
+interface Text {
+  readonly number: number;
+  readonly text: string;
+}
+
+/** What deletes the vectors of removed chunks, of every model. */
+export async function vectorRemovals(store: Store, chunks: readonly number[]): Promise<StoreOperation[]> {
+  if (chunks.length === 0) return [];
+  const models = await modelsIn(store);
+  return models.flatMap((model) =>
+    chunks.map((chunk): StoreOperation => ({ type: 'del', key: vectorKey(model, chunk) })),
+  );
+}
+
+/** The models of which there are vectors: one look for each. */
+async function modelsIn(store: Store): Promise<readonly Uint8Array[]> {
+  const models: Uint8Array[] = [];
+  const all = vectorsRange();
+  for (let from = all.gte; from !== undefined; ) {
+    let model: Uint8Array | undefined;
+    for await (const [key] of store.entries({ ...all, gte: from, limit: 1 })) {
+      model = key.slice(TAG_BYTES, TAG_BYTES + MODEL_BYTES);
+    }
+    if (model === undefined) break;
+    models.push(model);
+    from = prefixEnd(vectorRange(model).gte ?? model);
+  }
+  return models;
+}
+
 function vectorOf(stored: Uint8Array): Float32Array {
   return new Float32Array(stored.slice().buffer);
 }
 
 function normal(vector: Float32Array): Float32Array {
-  const length = Math.hypot(...vector);
+  let square = 0;
+  for (const value of vector) square += value * value;
+  const length = Math.sqrt(square);
   return length === 0 ? vector : vector.map((value) => value / length);
 }
 

@@ -8,7 +8,10 @@ import type { CorpusStats } from './score.ts';
 import type { Corpus } from './search.ts';
 
 /** Whether the passages of a document may be seen. */
-export type Visibility = (document: DocumentRecord) => boolean;
+export type Visibility = (document: DocumentRecord) => boolean | Promise<boolean>;
+
+/** What may be seen of several corpora: the same of all, or something of each in their order; `undefined` is all. */
+export type Visible = Visibility | readonly (Visibility | undefined)[] | undefined;
 
 /** A corpus as one asker sees it. */
 export interface CorpusView {
@@ -27,6 +30,13 @@ interface KeptView {
 /** Attempts to see a corpus that does not change meanwhile. */
 const ATTEMPTS = 4;
 const kept = new WeakMap<Visibility, WeakMap<Corpus, KeptView>>();
+
+/** The views of several corpora. */
+export function viewsOf(corpora: readonly Corpus[], visible: Visible): Promise<readonly CorpusView[]> {
+  return Promise.all(
+    corpora.map((corpus, i) => viewOf(corpus, typeof visible === 'function' ? visible : visible?.[i])),
+  );
+}
 
 /** The view that `visible` gives; made once for as long as the same function asks and the corpus stays as it is. */
 export async function viewOf(corpus: Corpus, visible: Visibility | undefined): Promise<CorpusView> {
@@ -50,7 +60,7 @@ async function makeView(corpus: Corpus, visible: Visibility): Promise<CorpusView
   let chunks = 0;
   let lengthTotal = 0;
   for await (const document of corpus.documents()) {
-    if (!visible(document)) continue;
+    if (!(await visible(document))) continue;
     for (let at = document.firstChunk; at < document.firstChunk + document.chunks; at++) {
       const length = all[at] ?? 0;
       if (length === 0) continue;
