@@ -165,12 +165,18 @@ const RECIPE_NAMES: Readonly<Record<string, WeightType>> = {
   float32: 'F32',
   float16: 'F16',
   bfloat16: 'BF16',
+  // Of GGUF; mergekit has none.
+  q8_0: 'Q8_0',
+  q5_1: 'Q5_1',
+  q5_0: 'Q5_0',
+  q4_1: 'Q4_1',
+  q4_0: 'Q4_0',
 };
 
 /** The names that a recipe may use for an output type. */
 export const RECIPE_DTYPES: readonly string[] = Object.keys(RECIPE_NAMES);
 
-/** The weight type that a recipe names, as mergekit spells it: `bfloat16`, `float16`, `float32`. */
+/** The weight type that a recipe names: as mergekit spells it (`bfloat16`, `float16`, `float32`), or GGUF's block formats. */
 export function recipeDtype(name: string): WeightType | undefined {
   return Object.hasOwn(RECIPE_NAMES, name) ? RECIPE_NAMES[name] : undefined;
 }

@@ -39,6 +39,7 @@ const TYPES: ReadonlyMap<number, string> = new Map([
 
 /** Types of metadata values. */
 const U32 = 4;
+const F32 = 6;
 const STRING = 8;
 const ARRAY = 9;
 const SCALAR_BYTES: readonly (number | undefined)[] = [1, 1, 2, 2, 4, 4, 4, 1, undefined, undefined, 8, 8, 8];
@@ -137,6 +138,13 @@ export function layOutGguf(
 /** A metadata value of an unsigned 32-bit number. */
 export function ggufU32(value: number): GgufValue {
   return { type: U32, value, length: undefined, bytes: u32(value) };
+}
+
+/** A metadata value of a 32-bit floating-point number. */
+export function ggufF32(value: number): GgufValue {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setFloat32(0, value, true);
+  return { type: F32, value: Math.fround(value), length: undefined, bytes };
 }
 
 /** A metadata value of a text. */

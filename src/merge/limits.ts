@@ -35,6 +35,8 @@ export const GGUF_STRING_BYTES_MAX: number = 64 * 1024 * 1024;
 export const ADAPTER_BYTES_MAX: number = 2 ** 31;
 /** Greatest rank of an adapter's module. */
 export const ADAPTER_RANK_MAX: number = 4_096;
+/** Most clients of a federated round: every pair of them is compared. */
+export const ADAPTER_CLIENTS_MAX: number = 1_024;
 
 /** Elements of a tile: the piece of a tensor that the kernels work on while it stays in the processor's cache. */
 export const TILE_ELEMENTS: number = 8_192;

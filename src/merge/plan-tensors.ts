@@ -283,7 +283,22 @@ class Planner {
     if (!copied && isWeightType(dtype) && !isWritable(dtype)) {
       this.#problem(`${name}: ${dtype} is read but not written; name another type with out_dtype`);
     }
-    return dtype;
+    return this.#fits(name, { dtype, shape, gguf }) ? dtype : stored;
+  }
+
+  #fits(
+    name: string,
+    { dtype, shape, gguf }: { dtype: string; shape: readonly number[]; gguf: boolean },
+  ): boolean {
+    if (!isWeightType(dtype)) return true;
+    const { block, quantised } = codecOf(dtype);
+    const row = shape.at(-1) ?? 1;
+    if (quantised && !gguf)
+      this.#problem(`out_dtype: ${dtype} is a type of GGUF, the models are safetensors`);
+    else if (row % block !== 0)
+      this.#problem(`${name}: rows of ${row} do not divide into the blocks of ${block} of ${dtype}`);
+    else return true;
+    return false;
   }
 
   // Quantisation noise against the size of fine-tunes: at a delta of 2e-4 rms the cosine is 0.80 in Q8_0, 0.20 in Q4_0.

@@ -80,7 +80,16 @@ export function outputConfig(
 }
 
 // What llama.cpp calls the types of a whole file.
-const FILE_TYPES: Readonly<Record<string, number>> = { F32: 0, F16: 1, BF16: 32 };
+const FILE_TYPES: Readonly<Record<string, number>> = {
+  F32: 0,
+  F16: 1,
+  Q4_0: 2,
+  Q4_1: 3,
+  Q8_0: 7,
+  Q5_0: 8,
+  Q5_1: 9,
+  BF16: 32,
+};
 
 /**
  * The output's GGUF metadata: the lead model's as it is, but for the layer count and the file type. `undefined` when

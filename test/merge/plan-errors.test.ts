@@ -22,7 +22,7 @@ tokenizer: {}
       'recipe: unknown key merge_methd; did you mean merge_method?',
       'recipe: tokenizer is not supported',
       'merge_method is missing or not a text',
-      'dtype: bfloat61 is not one of float32, float16, bfloat16',
+      'dtype: bfloat61 is not one of float32, float16, bfloat16, q8_0, q5_1, q5_0, q4_1, q4_0',
       'a recipe has either models or slices',
     ];
     const facts = { problems: expected };
@@ -120,6 +120,13 @@ parameters: { normalize: maybe }
     expect(
       await problemsOf(models.path(), `${linear('a').replace('-1', '1')}\ntokenizer_source: union`),
     ).toEqual(['tokenizer_source: tokenizer.json of b and a differ; joining them is not supported']);
+  });
+
+  it('MRG-26: in an output type that only GGUF has', async () => {
+    const recipe = 'merge_method: passthrough\nmodels: [{model: a}]\nout_dtype: q8_0';
+    expect(await problemsOf(models.path(), recipe)).toEqual([
+      'out_dtype: Q8_0 is a type of GGUF, the models are safetensors',
+    ]);
   });
 
   it('YAML that is none, keys that stand twice, aliases that explode', () => {

@@ -6,19 +6,21 @@ import { copyFile, type FileHandle, mkdtemp, open, rename, rm, stat } from 'node
 import { basename, join, resolve } from 'node:path';
 import { SaharaError } from '../../base/errors.ts';
 import { nearestNames } from '../../base/nearest.ts';
-import { type Checkpoint, openCheckpoint, type StoredTensor } from '../checkpoint.ts';
-import { codecBytes, codecOf, decodeLane, encodeLane, isWeightType } from '../dtypes.ts';
+import { type Checkpoint, GGUF_NAME, openCheckpoint, type StoredTensor } from '../checkpoint.ts';
+import { codecBytes, codecOf, decodeLane, encodeLane, isWeightType, isWritable } from '../dtypes.ts';
 import { ioError } from '../io.ts';
 import { createKernels, type KernelInstance } from '../kernels.ts';
 import { INDEX_NAME } from '../output-layout.ts';
 import { COPIED_FILES } from '../side-files.ts';
+import { toGgufNames } from './gguf-names.ts';
 import type { LowRank } from './low-rank.ts';
 import type { Adapter } from './peft.ts';
 
 /** What to bake into what. */
 export interface BakeInput {
-  /** Folder of a model in safetensors. */
+  /** A model in safetensors or GGUF: a folder, or a file called `*.gguf`. */
   readonly model: string;
+  /** Named as in PEFT or as in GGUF; for a GGUF model the names are found, and rows put in its order. */
   readonly adapter: Adapter;
   /** Folder to make; it must not exist. */
   readonly output: string;
@@ -26,15 +28,15 @@ export interface BakeInput {
 
 /**
  * Writes the model with the adapter in it. Fails with `merge-refused`, `problems` naming every module that the model
- * lacks or has in another shape, or when the output exists; with `tensor-invalid` on a result that the type cannot
- * hold, `disk-full`, `cancelled`. Nothing stands under the final name unless all is well.
+ * lacks, has in another shape, or in a block format that is only read, or when the output exists; with `tensor-invalid` on
+ * a result that the type cannot hold, `disk-full`, `cancelled`. Nothing stands under the final name unless all is well.
  */
 export async function bakeAdapter(
   { model, adapter, output }: BakeInput,
   signal?: AbortSignal,
 ): Promise<void> {
   const checkpoint = await openCheckpoint(model);
-  const patches = match(checkpoint, adapter);
+  const patches = match(checkpoint, fitNames(checkpoint, adapter));
   const target = resolve(output);
   if (await stat(target).catch(() => undefined)) {
     throw new SaharaError('merge-refused', { reason: 'the output exists', path: target });
@@ -45,7 +47,7 @@ export async function bakeAdapter(
     const instance = createKernels(MEMORY_BYTES);
     for (const patch of patches) {
       if (signal?.aborted) throw new SaharaError('cancelled');
-      await applyPatch(patch, { instance, path: join(partial, basename(patch.tensor.path)) });
+      await applyPatch(patch, { instance, path: join(partial, nameOf(checkpoint, patch.tensor.path)) });
     }
     await rename(partial, target);
   } catch (error) {
@@ -59,9 +61,23 @@ interface Patch {
   readonly delta: LowRank;
 }
 
-function match({ tensors, metadata }: Checkpoint, { modules }: Adapter): Patch[] {
-  if (metadata)
-    throw new SaharaError('merge-refused', { reason: 'adapters are baked into safetensors, not into GGUF' });
+// An adapter's names are the model's.
+function fitNames({ metadata }: Checkpoint, adapter: Adapter): Adapter {
+  if (!metadata) {
+    if (adapter.architecture === undefined) return adapter;
+    const reason = 'an adapter with names of GGUF, a model in safetensors: fromGgufNames names it anew';
+    throw new SaharaError('merge-refused', { reason });
+  }
+  const architecture = String(metadata.get('general.architecture')?.value);
+  const heads = metadata.get(`${architecture}.attention.head_count`)?.value;
+  const headsKv = metadata.get(`${architecture}.attention.head_count_kv`)?.value ?? heads;
+  if (typeof heads !== 'number' || typeof headsKv !== 'number') {
+    throw new SaharaError('merge-refused', { reason: 'the model does not state its heads', architecture });
+  }
+  return toGgufNames(adapter, { architecture, heads, headsKv });
+}
+
+function match({ tensors }: Checkpoint, { modules }: Adapter): Patch[] {
   const problems: string[] = [];
   const patches = [...modules].flatMap(([module, delta]): Patch[] => {
     const name = `${module}.weight`;
@@ -72,7 +88,7 @@ function match({ tensors, metadata }: Checkpoint, { modules }: Adapter): Patch[]
       problems.push(`the model lacks ${name}${near === undefined ? '' : `; nearest is ${near}`}`);
     } else if (tensor.shape.join(' x ') !== shape || !isWeightType(tensor.dtype)) {
       problems.push(`${name} is ${tensor.dtype} ${tensor.shape.join(' x ')}, the adapter is for ${shape}`);
-    }
+    } else if (!isWritable(tensor.dtype)) problems.push(`${name}: ${tensor.dtype} is read but not written`);
     return tensor ? [{ tensor, delta }] : [];
   });
   if (problems.length > 0)
@@ -80,8 +96,15 @@ function match({ tensors, metadata }: Checkpoint, { modules }: Adapter): Patch[]
   return patches;
 }
 
-async function copyModel({ directory, files }: Checkpoint, partial: string): Promise<void> {
-  for (const { path } of files) await copyFile(path, join(partial, basename(path)));
+// A GGUF file may have any name; as a model's folder it has one.
+function nameOf({ metadata }: Checkpoint, path: string): string {
+  return metadata ? GGUF_NAME : basename(path);
+}
+
+async function copyModel(checkpoint: Checkpoint, partial: string): Promise<void> {
+  const { directory, files, metadata } = checkpoint;
+  for (const { path } of files) await copyFile(path, join(partial, nameOf(checkpoint, path)));
+  if (metadata) return;
   for (const name of [INDEX_NAME, 'config.json', ...COPIED_FILES]) {
     const path = join(directory, name);
     if (await stat(path).catch(() => undefined)) await copyFile(path, join(partial, name));

@@ -1,7 +1,6 @@
 /**
  * Extracting an adapter from a fine-tune: for each matrix the update of a given rank that is nearest to
- * `tuned - base`, by a randomised range finder with one power iteration (Halko, Martinsson & Tropp 2011). The
- * difference is streamed row by row, four times, and never held whole.
+ * `tuned - base`. The difference is streamed row by row, four times, and never held whole.
  */
 import { type FileHandle, open } from 'node:fs/promises';
 import { SaharaError } from '../../base/errors.ts';
@@ -9,23 +8,15 @@ import { openCheckpoint, type StoredTensor } from '../checkpoint.ts';
 import { codecBytes, codecOf, decodeLane, isWeightType } from '../dtypes.ts';
 import { createKernels, type KernelInstance } from '../kernels.ts';
 import { ADAPTER_RANK_MAX } from '../limits.ts';
-import { counterHash, hashKey } from '../task.ts';
-import {
-  innerLowRank,
-  type LowRank,
-  type Matrix,
-  orthonormal,
-  recompress,
-  transpose,
-  zeros,
-} from './low-rank.ts';
+import type { LowRank } from './low-rank.ts';
+import { nearestUpdate, type UpdateRows } from './nearest.ts';
 import type { Adapter } from './peft.ts';
 
 /** What to extract. */
 export interface ExtractInput {
-  /** Folder of the model that was tuned. */
+  /** The model that was tuned: a folder, or a GGUF file. */
   readonly base: string;
-  /** Folder of the fine-tune. */
+  /** The fine-tune, likewise. */
   readonly tuned: string;
   /** Rank of the update of each module, at most; a matrix that is smaller has its own. */
   readonly rank: number;
@@ -39,9 +30,6 @@ export interface ExtractedAdapter {
   /** For each module, the part of the squared norm of its change that the rank cannot hold. */
   readonly lostEnergy: ReadonlyMap<string, number>;
 }
-
-// A few more directions than wanted make up for the chance in choosing them.
-const OVERSAMPLING = 8;
 
 /** Extracts an adapter. Fails with `file-missing`, `tensor-invalid`, `usage` for an impossible rank, `cancelled`. */
 export async function extractAdapter(input: ExtractInput, signal?: AbortSignal): Promise<ExtractedAdapter> {
@@ -60,7 +48,7 @@ export async function extractAdapter(input: ExtractInput, signal?: AbortSignal):
     if (signal?.aborted) throw new SaharaError('cancelled');
     const change = await openChange({ tensor, other, instance });
     try {
-      const { delta, lost } = await nearest(change, rank);
+      const { delta, lostEnergy: lost } = await nearestUpdate(change, rank);
       if (lost === undefined) continue;
       modules.set(module, delta);
       lostEnergy.set(module, lost);
@@ -68,7 +56,9 @@ export async function extractAdapter(input: ExtractInput, signal?: AbortSignal):
       await change.close();
     }
   }
-  return { adapter: { modules, config: { peft_type: 'LORA', bias: 'none' } }, lostEnergy };
+  const architecture = base?.metadata?.get('general.architecture')?.value;
+  const family = typeof architecture === 'string' ? { architecture } : {};
+  return { adapter: { modules, config: { peft_type: 'LORA', bias: 'none' }, ...family }, lostEnergy };
 }
 
 function isPair(a: StoredTensor, b: StoredTensor): boolean {
@@ -80,66 +70,7 @@ function isPair(a: StoredTensor, b: StoredTensor): boolean {
   );
 }
 
-// `lost` is undefined when nothing changed.
-async function nearest(change: Change, rank: number): Promise<{ delta: LowRank; lost: number | undefined }> {
-  const { rows, columns } = change;
-  const width = Math.min(rank + OVERSAMPLING, rows, columns);
-  const range = zeros(rows, width);
-  const signs = randomSigns(change.name, columns, width);
-  let energy = 0;
-  await change.each((row, values) => {
-    for (const value of values) energy += value * value;
-    addRow(range, row, { values, times: signs });
-  });
-  const back = await project(change, orthonormal(range));
-  const finer = zeros(rows, width);
-  const directions = orthonormal(back);
-  await change.each((row, values) => addRow(finer, row, { values, times: directions }));
-  const b = orthonormal(finer);
-  const { delta } = recompress({ b, a: transpose(await project(change, b)) }, Math.min(rank, width));
-  return { delta, lost: energy === 0 ? undefined : Math.max(0, 1 - innerLowRank(delta, delta) / energy) };
-}
-
-// out[row] = values x times
-function addRow(out: Matrix, row: number, { values, times }: { values: Float64Array; times: Matrix }): void {
-  const { columns: width } = times;
-  for (let j = 0; j < values.length; j++) {
-    const value = values[j] ?? 0;
-    for (let k = 0; k < width; k++) {
-      const at = row * width + k;
-      out.values[at] = (out.values[at] ?? 0) + value * (times.values[j * width + k] ?? 0);
-    }
-  }
-}
-
-// change' x q
-async function project(change: Change, q: Matrix): Promise<Matrix> {
-  const out = zeros(change.columns, q.columns);
-  await change.each((row, values) => {
-    for (let j = 0; j < values.length; j++) {
-      const value = values[j] ?? 0;
-      for (let k = 0; k < q.columns; k++) {
-        const at = j * q.columns + k;
-        out.values[at] = (out.values[at] ?? 0) + value * (q.values[row * q.columns + k] ?? 0);
-      }
-    }
-  });
-  return out;
-}
-
-function randomSigns(name: string, rows: number, columns: number): Matrix {
-  const key = hashKey({ seed: 'extract', name }, 0);
-  const signs = zeros(rows, columns);
-  for (let i = 0; i < signs.values.length; i++) signs.values[i] = counterHash(i, key) & 1 ? 1 : -1;
-  return signs;
-}
-
-interface Change {
-  readonly name: string;
-  readonly rows: number;
-  readonly columns: number;
-  /** Calls `visit` for every row of `tuned - base`; the array is used again for the next. */
-  each(visit: (row: number, values: Float64Array) => void): Promise<void>;
+interface Change extends UpdateRows {
   close(): Promise<void>;
 }
 

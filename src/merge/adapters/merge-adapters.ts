@@ -25,7 +25,8 @@ export interface MergedAdapter {
 
 /**
  * The weighted sum of `parents`, recompressed to `rank` if it is given. Modules that only some adapters touch are
- * theirs alone. Configuration is the first's. Fails with `merge-refused` when modules differ in shape.
+ * theirs alone. Configuration is the first's. Fails with `merge-refused` when modules differ in shape, or are named as in
+ * GGUF in some and as in PEFT in others.
  */
 export function mergeAdapters(
   parents: readonly WeightedAdapter[],
@@ -33,6 +34,7 @@ export function mergeAdapters(
 ): MergedAdapter {
   const [first] = parents;
   if (!first) throw new SaharaError('usage', { reason: 'name at least one adapter' });
+  checkKinds(parents);
   const names = new Set(parents.flatMap(({ adapter }) => [...adapter.modules.keys()]));
   const modules = new Map<string, LowRank>();
   const contributions: TensorContributions[] = [];
@@ -53,14 +55,22 @@ export function mergeAdapters(
     modules.set(name, smaller.delta);
   }
   return {
-    adapter: { modules, config: first.adapter.config },
+    adapter: { ...first.adapter, modules },
     shares: shareOut(parents.length, contributions),
     lostEnergy: kept + lost === 0 ? 0 : lost / (kept + lost),
   };
 }
 
-function checkShapes(name: string, terms: readonly { readonly delta: LowRank }[]): void {
+/** Refuses with `merge-refused` updates of module `name` that differ in shape. */
+export function checkShapes(name: string, terms: readonly { readonly delta: LowRank }[]): void {
   const shapes = new Set(terms.map(({ delta: { a, b } }) => `${b.rows} x ${a.columns}`));
   if (shapes.size > 1)
     throw new SaharaError('merge-refused', { reason: 'shapes differ', name, shapes: [...shapes] });
+}
+
+/** Refuses with `merge-refused` adapters for different kinds of models. */
+export function checkKinds(parents: readonly { readonly adapter: Adapter }[]): void {
+  const kinds = new Set(parents.map(({ adapter }) => adapter.architecture ?? 'PEFT'));
+  if (kinds.size > 1)
+    throw new SaharaError('merge-refused', { reason: 'modules are named differently', found: [...kinds] });
 }

@@ -3,16 +3,15 @@
  * into `b` on reading, so that an adapter here is its updates and nothing else. What is not a plain LoRA (DoRA, biases,
  * saved modules, embeddings) is refused by name instead of being lost.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { concat } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { readJson } from '../checkpoint.ts';
-import { codecBytes, codecOf, decodeLane, isWeightType } from '../dtypes.ts';
-import { createKernels } from '../kernels.ts';
-import { ADAPTER_BYTES_MAX, ADAPTER_RANK_MAX } from '../limits.ts';
-import { headerLength, layOut, PREFIX_BYTES, parseHeader, type TensorEntry } from '../safetensors.ts';
+import { ADAPTER_RANK_MAX } from '../limits.ts';
+import { headerLength, layOut, PREFIX_BYTES, parseHeader } from '../safetensors.ts';
 import type { LowRank, Matrix } from './low-rank.ts';
+import { readAdapterFile, readMatrix } from './read-matrix.ts';
 
 const CONFIG_NAME = 'adapter_config.json';
 const WEIGHTS_NAME = 'adapter_model.safetensors';
@@ -23,6 +22,8 @@ export interface Adapter {
   readonly modules: ReadonlyMap<string, LowRank>;
   /** Its configuration, for what is written later. */
   readonly config: Readonly<Record<string, unknown>>;
+  /** GGUF's name for the kind of model it is for, when modules are named as in GGUF; absent: as in PEFT. */
+  readonly architecture?: string;
 }
 
 /**
@@ -42,8 +43,17 @@ export async function readPeft(directory: string): Promise<Adapter> {
   }
 }
 
-/** Writes `adapter` into `directory`, which is made; in F32, with scale factors of one. */
-export async function writePeft(directory: string, { modules, config }: Adapter): Promise<void> {
+/**
+ * Writes `adapter` into `directory`, which is made; in F32, with scale factors of one. Fails with `merge-refused` for
+ * one with GGUF's names.
+ */
+export async function writePeft(
+  directory: string,
+  { modules, config, architecture }: Adapter,
+): Promise<void> {
+  if (architecture !== undefined) {
+    throw new SaharaError('merge-refused', { reason: 'modules are named as in GGUF', architecture });
+  }
   const tensors = [...modules].flatMap(([name, { a, b }]) => [
     { name: `${PREFIX}${name}.lora_A.weight`, dtype: 'F32', shape: [a.rows, a.columns], values: a.values },
     { name: `${PREFIX}${name}.lora_B.weight`, dtype: 'F32', shape: [b.rows, b.columns], values: b.values },
@@ -92,37 +102,10 @@ function checkPlain(config: Readonly<Record<string, unknown>>, path: string): vo
 }
 
 async function readWeights(path: string): Promise<ReadonlyMap<string, Matrix>> {
-  const file = await readFile(path).catch((error: unknown) => {
-    throw new SaharaError('file-missing', { path }, { cause: error });
-  });
-  if (file.length > ADAPTER_BYTES_MAX)
-    throw new SaharaError('too-large', { path, bytesMax: ADAPTER_BYTES_MAX });
+  const file = await readAdapterFile(path);
   const length = headerLength(file.subarray(0, PREFIX_BYTES), file.length);
   const { tensors } = parseHeader(file.subarray(PREFIX_BYTES, PREFIX_BYTES + length), file.length);
   return new Map(tensors.map((entry) => [entry.name, readMatrix(file, entry)]));
-}
-
-const PIECE_ELEMENTS = 65_536;
-
-function readMatrix(file: Uint8Array, { name, dtype, shape, elements, offset }: TensorEntry): Matrix {
-  const [rows, columns] = shape;
-  if (rows === undefined || columns === undefined || shape.length !== 2 || !isWeightType(dtype)) {
-    throw new SaharaError('tensor-invalid', { reason: 'is not a matrix of weights', name, dtype });
-  }
-  const codec = codecOf(dtype);
-  const { kernels, bytes: memory, free } = createKernels(1024 * 1024);
-  const lane = free + 4 * PIECE_ELEMENTS;
-  const values = new Float64Array(elements);
-  for (let start = 0; start < elements; start += PIECE_ELEMENTS) {
-    const n = Math.min(PIECE_ELEMENTS, elements - start);
-    const from = offset + codecBytes(codec, start);
-    memory.set(file.subarray(from, from + codecBytes(codec, n)), free);
-    decodeLane(codec, { kernels, memory }, { src: free, dst: lane, n });
-    values.set(new Float32Array(memory.slice(lane, lane + 4 * n).buffer), start);
-  }
-  if (!values.every(Number.isFinite))
-    throw new SaharaError('tensor-invalid', { reason: 'NaN or infinity', name });
-  return { rows, columns, values };
 }
 
 function pairUp(
