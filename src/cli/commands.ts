@@ -7,6 +7,7 @@ import { assetCommands } from './commands/asset.ts';
 import { auctionCommands } from './commands/auction.ts';
 import { auditCommands } from './commands/audit.ts';
 import { billCommands } from './commands/bill.ts';
+import { bridgeCommands } from './commands/bridge.ts';
 import { channelCommands } from './commands/channel.ts';
 import { credentialCommands } from './commands/credential.ts';
 import { daemonCommands } from './commands/daemon.ts';
@@ -39,6 +40,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   agentCommands,
   vaultCommands,
   modelCommands,
+  bridgeCommands,
   channelCommands,
   watchtowerCommands,
   voucherKeyCommands,

@@ -20,6 +20,8 @@ import { type AgentKeeper, createAgentKeeper } from './agents.ts';
 import { createAsk } from './asking.ts';
 import type { AssetBook } from './assets.ts';
 import { createAuction } from './auction.ts';
+import type { Bridges } from './bridges.ts';
+import { startBridging } from './bridging.ts';
 import { type Callers, createCallers } from './callers.ts';
 import { type CertificateBook, openCertificateBook } from './certificates.ts';
 import { type Core, type DaemonParts, openGround, type StartOptions, startCore } from './core.ts';
@@ -29,6 +31,7 @@ import { questionsBehindGateways, serveViaCards } from './gateway.ts';
 import { fillGuide, GUIDE, guideManifest } from './guide.ts';
 import { agentHandlers } from './handlers/agent.ts';
 import { assetHandlers } from './handlers/asset.ts';
+import { bridgeHandlers } from './handlers/bridge.ts';
 import { collectHandlers } from './handlers/collect.ts';
 import { explorerHandlers } from './handlers/explorer.ts';
 import { identityHandlers } from './handlers/identity.ts';
@@ -51,7 +54,7 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts';
 import { resolveRegularly } from './lost-calls.ts';
 import { type Listing, startListing, startOffers } from './market.ts';
 import { type Models, openModels } from './models.ts';
-import { createPaying } from './paying.ts';
+import { createPaying, type Paying } from './paying.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createResuming, type Resuming, resumeHandlers } from './resuming.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
@@ -80,6 +83,10 @@ export interface Running extends Core, Listing {
   readonly agents: AgentKeeper;
   readonly offers: Offers;
   readonly callers: Callers;
+  /** Pays outside of channels. */
+  readonly paying: Paying;
+  /** Bots on chat platforms. */
+  readonly bridges: Bridges;
   /** Certificates that this operator issued by hand. */
   readonly certificates: CertificateBook;
   /** Calls that are left over. */
@@ -194,6 +201,12 @@ async function startAll(
     () => startWatchtowers(core),
     (open) => open.stop(),
   );
+  const paying = createPaying({ ...core, suite: nativeSuite, store: core.storeOf('paying') });
+  const bridges = await life.start(
+    'bridges',
+    () => startBridging({ ...core, ...calls, agents, callers, resuming, paying }),
+    (open) => open.stop(),
+  );
   const running: Running = {
     ...core,
     ...calls,
@@ -202,6 +215,8 @@ async function startAll(
     agents,
     offers,
     callers,
+    paying,
+    bridges,
     certificates,
     resuming,
     watchtowers,
@@ -327,15 +342,13 @@ async function startGuide(running: Running, signal: AbortSignal): Promise<void> 
 
 function handlersOf(running: Running): AdminHandlers {
   const ask = createAsk(running);
-  const { ledger, wallet, clock, storeOf } = running;
-  const paying = createPaying({ ledger, wallet, clock, suite: nativeSuite, store: storeOf('paying') });
   return {
     ...statusHandlers(running),
     ...standingHandlers(running),
     ...ledgerHandlers(running),
     ...explorerHandlers(running),
     ...moneyHandlers(running),
-    ...payHandlers({ ledger, wallet, paying }),
+    ...payHandlers(running),
     ...stakeHandlers(running),
     ...watchtowerHandlers(running),
     ...voucherKeyHandlers(running),
@@ -348,6 +361,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...vaultSharingHandlers(running),
     ...modelHandlers(running),
     ...resumeHandlers(running),
+    ...bridgeHandlers(running),
     ask,
     auction: createAuction(running, ask),
   };

@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import { parseAmount } from '../base/amount.ts';
 import type { LogLevel } from '../base/log.ts';
+import { type BridgesConfig, bridgesSchema } from './config-bridges.ts';
 import { type CallsConfig, callsSchema } from './config-calls.ts';
 import { type ModelsConfig, modelsSchema } from './config-models.ts';
 
@@ -56,6 +57,7 @@ export interface Config {
   };
   readonly calls: CallsConfig;
   readonly models: ModelsConfig;
+  readonly bridges: BridgesConfig;
   readonly guide: {
     readonly host: 'auto' | 'always' | 'never';
     readonly price: string;
@@ -242,6 +244,7 @@ export const configSchema: z.ZodType<Config> = z.strictObject({
     .prefault({}),
   calls: callsSchema,
   models: modelsSchema,
+  bridges: bridgesSchema,
   guide: z
     .strictObject({
       host: z

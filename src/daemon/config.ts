@@ -40,6 +40,10 @@ const OTHER_VARIABLES: ReadonlySet<string> = new Set([
   'SAHARA_PASSPHRASE',
   'SAHARA_PASSPHRASE_FILE',
   'SAHARA_FAULTS',
+  'SAHARA_TELEGRAM_TOKEN',
+  'SAHARA_DISCORD_TOKEN',
+  'SAHARA_BRIDGE_DAEMON',
+  'SAHARA_BRIDGE_TOKEN',
 ]);
 
 /** The configuration that `sources` give. Throws `config-invalid` with `file`, `line`, `field`, `found`, `allowed`. */

@@ -2,6 +2,7 @@
 import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { createLog } from '../../src/base/log.ts';
+import { createState } from '../../src/bridges/core/state.ts';
 import { DISCORD_DEFAULTS, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS } from '../../src/bridges/telegram/bot.ts';
 import { agentsOver } from '../stand-ins/agents.ts';
@@ -14,7 +15,7 @@ const [platform = '', home = '', api = '', token = '', agentsUrl = '', pace = 'f
 const store = await openLevelStore(`${home}/store`);
 const parts = {
   agents: agentsOver(agentsUrl),
-  store,
+  state: createState(store),
   clock: systemClock,
   log: createLog({ level: 'info', path: `${home}/log` }),
 };

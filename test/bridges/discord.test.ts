@@ -10,6 +10,7 @@ import type { Store } from '../../src/base/store.ts';
 import { renderMarkdown } from '../../src/bridges/core/markdown.ts';
 import { plain, styled } from '../../src/bridges/core/rich.ts';
 import { splitRich } from '../../src/bridges/core/split.ts';
+import { createState } from '../../src/bridges/core/state.ts';
 import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { DISCORD_LIMIT, discordMarkdown } from '../../src/bridges/discord/content.ts';
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
@@ -25,7 +26,7 @@ let bot: DiscordBot;
 
 const start = (): Promise<DiscordBot> =>
   startDiscordBot(
-    { agents: agentsOver(agents.url), store, clock: systemClock, log: silentLog },
+    { agents: agentsOver(agents.url), state: createState(store), clock: systemClock, log: silentLog },
     { ...DISCORD_DEFAULTS, token: discord.token, api: discord.api, pace: FAST, bridge: GENEROUS },
   );
 const mine = { user: '7', channel: '77', guild: undefined };
@@ -106,7 +107,12 @@ describe('a Discord bot', () => {
   });
 
   test('refuses a wrong token', async () => {
-    const parts = { agents: agentsOver(agents.url), store, clock: systemClock, log: silentLog };
+    const parts = {
+      agents: agentsOver(agents.url),
+      state: createState(store),
+      clock: systemClock,
+      log: silentLog,
+    };
     const wrong = startDiscordBot(parts, { ...DISCORD_DEFAULTS, token: 'wrong', api: discord.api });
     await expect(wrong).rejects.toMatchObject({ code: 'token-refused' });
   });

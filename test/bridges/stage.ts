@@ -6,6 +6,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog } from '../../src/base/log.ts';
 import type { Bridge, BridgeOptions } from '../../src/bridges/core/bridge.ts';
+import { createState } from '../../src/bridges/core/state.ts';
 import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
 import { startDiscordService } from '../stand-ins/discord.ts';
@@ -109,7 +110,7 @@ export async function onDiscord(options: BridgeOptions = GENEROUS): Promise<Stag
     startDiscordBot(
       {
         agents: agentsOver(agents.url),
-        store,
+        state: createState(store),
         clock: systemClock,
         log: silentLog,
       },

@@ -8,6 +8,7 @@ import { silentLog } from '../../src/base/log.ts';
 import type { Store } from '../../src/base/store.ts';
 import { BRIDGE_DEFAULTS, type BridgeOptions } from '../../src/bridges/core/bridge.ts';
 import type { PacerOptions } from '../../src/bridges/core/pacer.ts';
+import { createState } from '../../src/bridges/core/state.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS, type TelegramBot } from '../../src/bridges/telegram/bot.ts';
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
 import { type FloodLimits, startTelegramService, type TelegramService } from '../stand-ins/telegram.ts';
@@ -57,7 +58,7 @@ export async function telegramStage(
   const agents = await startAgentService();
   const start = (): Promise<TelegramBot> =>
     startTelegramBot(
-      { agents: agentsOver(agents.url), store, clock: systemClock, log: silentLog },
+      { agents: agentsOver(agents.url), state: createState(store), clock: systemClock, log: silentLog },
       {
         ...TELEGRAM_DEFAULTS,
         token: telegram.token,

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
 import { createLog, type Log, silentLog } from '../../src/base/log.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
+import { createState } from '../../src/bridges/core/state.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS } from '../../src/bridges/telegram/bot.ts';
 import { telegramEvent } from '../../src/bridges/telegram/events.ts';
 import { agentsOver } from '../stand-ins/agents.ts';
@@ -82,7 +83,7 @@ describe('a Telegram bot', () => {
     const other = await startTelegramBot(
       {
         agents: agentsOver(stage.agents.url),
-        store: createMemoryStore(),
+        state: createState(createMemoryStore()),
         clock: systemClock,
         log: silentLog,
       },
@@ -98,7 +99,7 @@ describe('a Telegram bot', () => {
   test('refuses to start with a token that Telegram does not know', async () => {
     const parts = {
       agents: agentsOver(stage.agents.url),
-      store: createMemoryStore(),
+      state: createState(createMemoryStore()),
       clock: systemClock,
       log: silentLog,
     };
@@ -118,7 +119,12 @@ describe('a Telegram bot', () => {
       method !== 'getMe' && count % 3 === 0 ? 'drop-after' : undefined,
     );
     const bot = await startTelegramBot(
-      { agents: agentsOver(stage.agents.url), store: createMemoryStore(), clock: systemClock, log },
+      {
+        agents: agentsOver(stage.agents.url),
+        state: createState(createMemoryStore()),
+        clock: systemClock,
+        log,
+      },
       {
         ...TELEGRAM_DEFAULTS,
         token: stage.telegram.token,

@@ -175,6 +175,7 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
     readonly [K in keyof ApiMethods<unknown>]?: (body: Body, request: IncomingMessage) => unknown;
   } = {
     getMe: () => self,
+    getWebhookInfo: () => ({ url: '', has_custom_certificate: false, pending_update_count: updates.length }),
     setMyCommands: () => true,
     sendChatAction: (body) => {
       if (closedChats.has(integer(body, 'chat_id')))

@@ -6,7 +6,6 @@ import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { Store } from '../../base/store.ts';
 import { type AskingParts, askAndSettle, buttonFor, contentsOf, failureReply } from './asking.ts';
 import { type CommandParts, shown } from './commands.ts';
 import { type DecidingParts, decideReply } from './deciding.ts';
@@ -21,13 +20,13 @@ import type { AgentsPort } from './ports.ts';
 import type { Job, Reply } from './records.ts';
 import { plain } from './rich.ts';
 import { createSpending, SPENDING_DEFAULTS, type SpendingOptions, userOf } from './spending.ts';
-import { createState } from './state.ts';
+import type { State } from './state.ts';
 
 /** What a bridge works with. */
 export interface BridgeParts {
   readonly agents: AgentsPort;
-  /** The bridge's own store; nothing else writes to it. */
-  readonly store: Store;
+  /** The state of all bridges of one operator, whose books are one; nothing else writes to its store. */
+  readonly state: State;
   readonly platform: Platform;
   readonly pace: PacerOptions;
   readonly clock: Clock;
@@ -78,8 +77,7 @@ const PRUNE_EVERY_MS = 86_400_000;
 
 /** A bridge between one platform and the agents. */
 export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE_DEFAULTS): Bridge {
-  const { agents, platform, clock, log } = parts;
-  const state = createState(parts.store);
+  const { agents, state, platform, clock, log } = parts;
   const journal = createJournal(state, platform);
   const spending = createSpending({ state }, options.spending);
   const policy = createPolicy({ clock }, options.policy);

@@ -105,7 +105,11 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     if (job === undefined) return secret(plain(call.language.receiptNone));
     const verdict = await parts.agents.verify(job.key);
     return secret(
-      plain(verdict.valid ? call.language.proofGood(verdict.checks) : call.language.proofBad(verdict.reason)),
+      plain(
+        verdict.valid
+          ? call.language.proofGood(verdict.checks, verdict.block)
+          : call.language.proofBad(verdict.reason),
+      ),
     );
   },
   history: async ({ journal }, { event, language }) => {

@@ -111,7 +111,7 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
       const jobs: Job[] = [];
       for await (const [order] of state.entries('open/')) {
         const job = find(order.slice(order.lastIndexOf('/') + 1));
-        if (job) jobs.push(job);
+        if (job?.event.platform === platform.name) jobs.push(job);
       }
       return jobs;
     },

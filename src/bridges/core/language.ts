@@ -49,7 +49,8 @@ export interface Language {
   readonly receiptTitle: string;
   receiptLine(parts: { readonly who: string; readonly share: string; readonly amount: string }): string;
   readonly receiptNone: string;
-  proofGood(checks: number): string;
+  /** `block`: where the ledger paid for it; absent while it has not. */
+  proofGood(checks: number, block: number | undefined): string;
   proofBad(reason: string): string;
   explain(parts: ExplainParts): string;
   readonly askWhat: string;

@@ -5,6 +5,7 @@
 import type { Citation, Source, Turn } from '../../protocol/call.ts';
 import type { Id } from '../../protocol/ids.ts';
 import type { Finish, Receipt } from '../../protocol/payment.ts';
+import type { LinkGrant } from './grant.ts';
 
 /** One agent that can be asked now. */
 export interface AgentListing {
@@ -49,7 +50,8 @@ export type AnswerEvent =
 
 /** What an offline check of a call's evidence bundle found. */
 export type ProofVerdict =
-  | { readonly valid: true; readonly checks: number }
+  /** `block`: where the ledger paid for it; absent while it has not. */
+  | { readonly valid: true; readonly checks: number; readonly block?: number }
   | { readonly valid: false; readonly reason: string };
 
 /** The agents that a bridge can reach. */
@@ -71,4 +73,43 @@ export interface AgentsPort {
   receipt(callId: Id, options?: { readonly signal?: AbortSignal }): Promise<Receipt | undefined>;
   /** Checks the call's evidence bundle. Throws `receipt-unknown` when there is none. */
   verify(callId: Id, options?: { readonly signal?: AbortSignal }): Promise<ProofVerdict>;
+}
+
+/** Money that arrived. */
+export interface Deposit {
+  /** Names it for good: hexadecimal. */
+  readonly id: string;
+  /** Who paid, a DID. */
+  readonly from: string;
+  /** Grains. */
+  readonly amount: bigint;
+  readonly memo: string;
+}
+
+/** The operator's money, as far as chats reach it: what comes in for users, and what goes out to them. */
+export interface MoneyPort {
+  /** Whom deposits are paid to, and the full name of the network. */
+  whoami(): Promise<{ readonly did: string; readonly network: string }>;
+  /**
+   * Payments to it in the blocks above `height`, and the block up to which there is no other. Without `height` none, and
+   * the last block. Throws `ledger-light` where blocks are not kept.
+   */
+  deposits(
+    height: number | undefined,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<{ readonly deposits: readonly Deposit[]; readonly height: number }>;
+  /**
+   * Pays, once for each reference, and resolves with the block that has it. Throws `tx-refused`, `usage` and
+   * `funds-insufficient` when it was not paid and will not be; after anything else the outcome is unknown, and asking
+   * again under the same reference tells it.
+   */
+  pay(order: {
+    readonly reference: Id;
+    /** A DID. */
+    readonly to: string;
+    readonly amount: bigint;
+    readonly memo: string;
+  }): Promise<number>;
+  /** The grant in a text whose signature was checked. Throws `malformed`, `signature-invalid`, `network-mismatch`. */
+  grant(text: string): Promise<LinkGrant>;
 }

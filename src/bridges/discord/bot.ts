@@ -10,11 +10,11 @@ import {
 } from 'discord.js';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import type { Store } from '../../base/store.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
 import { COMMAND_TEXTS } from '../core/commands.ts';
 import { DISCORD_PACE, type PacerOptions, sleep } from '../core/pacer.ts';
 import type { AgentsPort } from '../core/ports.ts';
+import type { State } from '../core/state.ts';
 import { discordFailure } from './failures.ts';
 import { connectGateway } from './gateway.ts';
 import { createDiscordPlatform } from './platform.ts';
@@ -22,8 +22,8 @@ import { createDiscordPlatform } from './platform.ts';
 /** What a Discord bot works with. */
 export interface DiscordBotParts {
   readonly agents: AgentsPort;
-  /** The bot's own store; nothing else writes to it. */
-  readonly store: Store;
+  /** The state of all bridges of one operator; nothing else writes to its store. */
+  readonly state: State;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -81,7 +81,10 @@ export async function startDiscordBot(
     .catch((error) => log.warn('commands not published', { code: discordFailure(error).code }));
   const { token } = options;
   const joining = { rest, token, selfId: self.id, bridge, agents, clock, log };
-  const gateway = await patiently(clock, () => connectGateway(joining));
+  const gateway = await patiently(clock, () => connectGateway(joining)).catch(async (error: unknown) => {
+    await bridge.stop();
+    throw error;
+  });
   return {
     bridge,
     async stop() {

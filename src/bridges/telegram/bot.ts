@@ -3,21 +3,21 @@ import { Api } from 'grammy';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { Store } from '../../base/store.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
 import { COMMAND_TEXTS } from '../core/commands.ts';
 import { type PacerOptions, sleep, TELEGRAM_PACE } from '../core/pacer.ts';
 import { platformFailure } from '../core/platform.ts';
 import type { AgentsPort } from '../core/ports.ts';
+import type { State } from '../core/state.ts';
 import { telegramFailure } from './failures.ts';
 import { createTelegramPlatform } from './platform.ts';
-import { pollUpdates } from './poller.ts';
+import { type PollLink, pollUpdates } from './poller.ts';
 
 /** What a Telegram bot works with. */
 export interface TelegramBotParts {
   readonly agents: AgentsPort;
-  /** The bot's own store; nothing else writes to it. */
-  readonly store: Store;
+  /** The state of all bridges of one operator; nothing else writes to its store. */
+  readonly state: State;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -47,6 +47,8 @@ export interface TelegramBot {
   readonly bridge: Bridge;
   /** Resolves after `stop`; rejects with `token-refused` when the token is withdrawn. */
   readonly ended: Promise<void>;
+  /** How the polling goes. */
+  link(): PollLink;
   stop(): Promise<void>;
 }
 
@@ -77,13 +79,18 @@ export async function startTelegramBot(
   const onCaughtUp = (): void => {
     bridge.resume().catch((error) => log.error('not resumed', { code: asSaharaError(error).code }));
   };
+  let link: PollLink = 'down';
+  const onLink = (now: PollLink): void => {
+    link = now;
+  };
   const ended = pollUpdates(
     { api, bridge, self, clock, log },
-    { timeoutSeconds: options.pollSeconds, signal: stopping.signal, onCaughtUp },
+    { timeoutSeconds: options.pollSeconds, signal: stopping.signal, onCaughtUp, onLink },
   );
   return {
     bridge,
     ended,
+    link: () => link,
     async stop() {
       stopping.abort();
       await ended.catch(() => undefined);

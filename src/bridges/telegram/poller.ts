@@ -27,7 +27,12 @@ export interface PollOptions {
   readonly timeoutSeconds: number;
   readonly signal: AbortSignal;
   readonly onCaughtUp: () => void;
+  /** Told how the polling goes. */
+  readonly onLink: (link: PollLink) => void;
 }
+
+/** Polling works, another process holds the token, or Telegram is out of reach. */
+export type PollLink = 'up' | 'held' | 'down';
 
 const UPDATES = ['message', 'callback_query'] as const;
 const UPDATES_MAX = 100;
@@ -40,7 +45,7 @@ const RETRY_LAST_MS = 15_000;
  */
 export async function pollUpdates(
   parts: PollerParts,
-  { timeoutSeconds, signal, onCaughtUp }: PollOptions,
+  { timeoutSeconds, signal, onCaughtUp, onLink }: PollOptions,
 ): Promise<void> {
   const { api, bridge, self, clock, log } = parts;
   const mark = `telegram/${self.id}/offset`;
@@ -57,6 +62,7 @@ export async function pollUpdates(
       };
       const updates = await api.getUpdates(request, asGrammySignal(signal));
       waitMs = RETRY_FIRST_MS;
+      onLink('up');
       const last = updates.at(-1);
       if (last === undefined) {
         if (!isCaughtUp) onCaughtUp();
@@ -75,6 +81,7 @@ export async function pollUpdates(
       if (failure.code === 'token-refused') throw failure;
       if (error instanceof SaharaError) offset = Number(bridge.mark(mark) ?? 0);
       const isHeld = error instanceof GrammyError && error.error_code === 409;
+      onLink(isHeld ? 'held' : 'down');
       log.warn(isHeld ? 'another process polls with this token' : 'polling failed', { code: failure.code });
       const asked = failure.facts.retryAfterMs;
       await sleep(clock, typeof asked === 'number' ? asked : waitMs, signal).catch(() => undefined);

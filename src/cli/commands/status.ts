@@ -3,6 +3,7 @@ import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { formatAmount } from '../../base/amount.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import type { BridgeRow } from '../../daemon/admin/methods-bridge.ts';
 import type { ModelsReport } from '../../daemon/admin/methods-model.ts';
 import type { Finding, LedgerReport, StatusReport } from '../../daemon/admin/types.ts';
 import type { DisputeRow } from '../../daemon/admin/types-dispute.ts';
@@ -46,6 +47,7 @@ function showStatus({ terminal }: App, report: StatusReport): void {
     ['agents', report.agents.join(', ') || 'none'],
     ['vaults', report.vaults.join(', ') || 'none'],
     ...modelRows(report.models),
+    ...(report.bridges ?? []).map((row) => ['bridge', bridgeLine(row)] as const),
     ['peers', report.peers.length === 0 ? 'none connected' : plural(report.peers.length, 'peer')],
     ['home', report.home],
     [
@@ -61,6 +63,11 @@ function showStatus({ terminal }: App, report: StatusReport): void {
   }
   const [address] = report.addresses;
   if (address !== undefined) terminal.line(`\nOthers join with:  sahara up --bootstrap ${address}`);
+}
+
+function bridgeLine({ platform, state, running, reason }: BridgeRow): string {
+  const wrong = reason === undefined ? '' : `: ${reason}`;
+  return `${platform} ${state}${wrong}${running === 0 ? '' : `, ${plural(running, 'message')} under way`}`;
 }
 
 function disputeLine({ channel, payee, state, taken, returned, unexplained }: DisputeRow): string {

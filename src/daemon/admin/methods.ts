@@ -6,6 +6,7 @@
 import { z } from 'zod';
 import type { PruneReport } from '../ledger-files.ts';
 import { ASSET_INPUTS, type AssetMethods } from './methods-asset.ts';
+import { BRIDGE_INPUTS, type BridgeMethods } from './methods-bridge.ts';
 import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { MODEL_INPUTS, type ModelMethods, type ModelStreams } from './methods-model.ts';
@@ -104,6 +105,7 @@ export interface ResumeInput {
 /** Methods that answer once. */
 export interface UnaryMethods
   extends AssetMethods,
+    BridgeMethods,
     IdentityMethods,
     ExplorerMethods,
     WatchtowerMethods,
@@ -340,6 +342,11 @@ export const ADMIN_METHODS: MethodTable = {
   'watchtower.serve': unary(WATCHTOWER_INPUTS['watchtower.serve']),
   'watchtower.use': unary(WATCHTOWER_INPUTS['watchtower.use']),
   ...ASSET_INPUTS,
+  'bridge.list': unary(BRIDGE_INPUTS['bridge.list']),
+  'bridge.set': unary(BRIDGE_INPUTS['bridge.set']),
+  'bridge.check': unary(BRIDGE_INPUTS['bridge.check']),
+  'bridge.remove': unary(BRIDGE_INPUTS['bridge.remove']),
+  'bridge.link': unary(BRIDGE_INPUTS['bridge.link']),
   ...EXPLORER_INPUTS,
   'identity.show': unary(IDENTITY_INPUTS['identity.show']),
   'identity.init': unary(IDENTITY_INPUTS['identity.init']),

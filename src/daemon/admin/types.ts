@@ -4,6 +4,7 @@
  */
 
 import type { LightReport } from '../../ledger/light/ledger.ts';
+import type { BridgeRow } from './methods-bridge.ts';
 import type { ModelsReport } from './methods-model.ts';
 import type { DisputeRow } from './types-dispute.ts';
 
@@ -27,6 +28,8 @@ export interface StatusReport {
   readonly vaults: readonly string[];
   /** What the models on this machine do; absent while none is loaded. */
   readonly models?: ModelsReport;
+  /** Bots on chat platforms; absent: none. */
+  readonly bridges?: readonly BridgeRow[];
   /** Payees that claimed something else than they charged; absent: none. */
   readonly disputes?: readonly DisputeRow[];
 }

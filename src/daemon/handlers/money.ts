@@ -155,7 +155,7 @@ async function receipts(running: Running, limit: number): Promise<readonly Recei
  * rotated between call and claim, those of now too, or those that were kept with a claim. `undefined` when they do not
  * prove all of it.
  */
-async function provable(running: Running, settled: Bundle): Promise<Uint8Array | undefined> {
+async function provable(running: SettledBundleParts, settled: Bundle): Promise<Uint8Array | undefined> {
   const whole = bundle.encode(settled);
   if (verifyBundle(nativeSuite, whole).ok) return whole;
   const { channel } = receiptSchema.decode(settled.ending.receipt.payload);
@@ -170,8 +170,15 @@ async function provable(running: Running, settled: Bundle): Promise<Uint8Array |
   return undefined;
 }
 
+/** What the evidence of a call is completed with. */
+export type SettledBundleParts = Pick<Running, 'home' | 'payer' | 'settlements' | 'disputes'> &
+  Parameters<typeof proveKeys>[0];
+
 /** The bundle of a call, with the proof of its settlement once the ledger has it; the saved file is brought up too. */
-async function settledBundle(running: Running, prefix: string): ReturnType<AdminHandlers['receipts.bundle']> {
+export async function settledBundle(
+  running: SettledBundleParts,
+  prefix: string,
+): ReturnType<AdminHandlers['receipts.bundle']> {
   const { home, payer, settlements } = running;
   const path = await findReceipt(home.receipts, prefix);
   if (path === undefined) throw new SaharaError('receipt-unknown', { receipt: prefix });

@@ -21,6 +21,7 @@ export async function statusReport(running: Running): Promise<StatusReport> {
   const { home, mesh, wallet, clock, startedAtMs, agents, knowledge } = running;
   const models = await running.models.report();
   const disputes = disputeRows(running.disputes.watch);
+  const bridges = running.bridges.rows();
   return {
     version: VERSION,
     pid: process.pid,
@@ -41,6 +42,7 @@ export async function statusReport(running: Running): Promise<StatusReport> {
     agents: (await agents.list()).filter(({ note }) => note === undefined).map(({ name }) => name),
     vaults: await knowledge.vaults.names(),
     ...(models.loaded.length > 0 && { models }),
+    ...(bridges.length > 0 && { bridges }),
     ...(disputes.length > 0 && { disputes }),
   };
 }
@@ -71,6 +73,7 @@ const CHECKS: readonly Check[] = [
   unknownCalls,
   claims,
   standing,
+  chats,
 ];
 
 async function examine(running: Running): Promise<readonly Finding[]> {
@@ -196,6 +199,19 @@ async function unknownCalls({ payer, disputes }: Running): Promise<Finding> {
     };
   }
   return { name: 'payments', state: 'ok', found: `${formatAmount(reserved)} held for calls under way` };
+}
+
+function chats({ bridges }: Running): Finding {
+  const rows = bridges.rows();
+  const names = rows.map(({ platform }) => platform).join(', ');
+  const broken = rows.find(({ state, reason }) => state !== 'off' && reason !== undefined);
+  if (broken === undefined) return { name: 'bridges', state: 'ok', found: names || 'none' };
+  return {
+    name: 'bridges',
+    state: 'fault',
+    found: `${broken.platform}: ${broken.reason ?? ''}`,
+    next: `\`sahara bridge check ${broken.platform}\` says more.`,
+  };
 }
 
 function standing({ standing: book }: Running): Finding {

@@ -68,8 +68,8 @@ export const de: Language = {
   receiptTitle: 'Beleg',
   receiptLine: ({ who, share, amount }) => `${who}: ${amount} (${share})`,
   receiptNone: 'Du hast hier noch keine Antwort mit Beleg.',
-  proofGood: (checks) =>
-    `Der Nachweis ist gültig: ${checks} Prüfungen von Signaturen, Lieferung, Preis und Anteilen ohne Netz bestanden.`,
+  proofGood: (checks, block) =>
+    `Der Nachweis ist gültig: ${checks} Prüfungen von Signaturen, Lieferung, Preis und Anteilen ohne Netz bestanden; die Antwort ist ${block === undefined ? 'auf dem Ledger noch nicht abgerechnet' : `in Block ${block} bezahlt`}.`,
   proofBad: (reason) => `Der Nachweis ist NICHT gültig: ${reason}.`,
   explain: ({ perCall, input, output, total, shares }) =>
     `${perCall} für den Aufruf + ${input} für die Frage + ${output} für die Antwort = ${total}, verteilt auf ${shares} Empfänger.`,

@@ -65,8 +65,8 @@ export const en: Language = {
   receiptTitle: 'Receipt',
   receiptLine: ({ who, share, amount }) => `${who}: ${amount} (${share})`,
   receiptNone: 'You have no answer with a receipt here yet.',
-  proofGood: (checks) =>
-    `The proof is valid: ${checks} checks of signatures, delivery, price and shares passed without a network.`,
+  proofGood: (checks, block) =>
+    `The proof is valid: ${checks} checks of signatures, delivery, price and shares passed without a network; the answer is ${block === undefined ? 'not settled on the ledger yet' : `paid in block ${block}`}.`,
   proofBad: (reason) => `The proof is NOT valid: ${reason}.`,
   explain: ({ perCall, input, output, total, shares }) =>
     `${perCall} for the call + ${input} for the question + ${output} for the answer = ${total}, divided among ${shares} earner${shares === 1 ? '' : 's'}.`,

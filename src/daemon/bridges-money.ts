@@ -1,0 +1,72 @@
+/** The operator's wallet and ledger, as bridges reach them: deposits in, withdrawals out, and grants of people's own DIDs. */
+import { equalBytes, toHex } from '../base/bytes.ts';
+import { SaharaError } from '../base/errors.ts';
+import { GRANT_TYPE, readGrant } from '../bridges/core/grant.ts';
+import type { Deposit, MoneyPort } from '../bridges/core/ports.ts';
+import { type ExplorerPlace, explore } from '../ledger/explorer.ts';
+import { didOf } from '../protocol/ids.ts';
+import { nativeSuite } from '../protocol/suite-native.ts';
+import type { Core } from './core.ts';
+import { keyOf } from './handlers/ledger.ts';
+import type { Paying } from './paying.ts';
+
+/** What the money of bridges works with. */
+export interface BridgeMoneyParts extends Pick<Core, 'ledger' | 'wallet' | 'verifier' | 'network'> {
+  readonly paying: Paying;
+}
+
+/** Transactions that one look at the ledger reads. */
+const LOOKED_AT_ONCE = 256;
+
+/** The money of bridges. */
+export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
+  const { ledger, wallet, verifier, network, paying } = parts;
+  return {
+    whoami: async () => ({ did: didOf(wallet.publicKey), network }),
+    async deposits(height) {
+      if (ledger.mode === 'light') throw new SaharaError('ledger-light', { what: 'Seeing deposits' });
+      const head = ledger.head().height;
+      const deposits = height === undefined ? [] : await depositsAbove(parts, height, head);
+      return { deposits, height: head };
+    },
+    async pay({ reference, to, amount, memo }) {
+      const key = keyOf(to);
+      if (equalBytes(key, wallet.publicKey))
+        throw new SaharaError('usage', { reason: 'that is this bridge itself' });
+      return (await paying.pay({ reference, to: key, amount, memo })).height;
+    },
+    async grant(text) {
+      const { message, grant } = readGrant(text);
+      if (grant.network !== network) throw new SaharaError('network-mismatch', { found: grant.network });
+      if (!equalBytes(grant.bridge, wallet.publicKey)) throw new SaharaError('wrong-recipient');
+      const fault = await verifier.check(network, GRANT_TYPE, grant.did, message);
+      if (fault) throw new SaharaError(fault, { what: 'grant' });
+      return grant;
+    },
+  };
+}
+
+/** Transfers to this operator in the blocks above `height` up to `head`, the oldest first. */
+async function depositsAbove(
+  { ledger, wallet }: BridgeMoneyParts,
+  height: number,
+  head: number,
+): Promise<readonly Deposit[]> {
+  const found: Deposit[] = [];
+  let before: ExplorerPlace | undefined = { height: head, index: Number.MAX_SAFE_INTEGER };
+  while (before !== undefined && before.height > height) {
+    const page: Awaited<ReturnType<typeof explore>> = await explore(nativeSuite, ledger, {
+      kind: 'transfer',
+      effective: true,
+      before,
+      limit: LOOKED_AT_ONCE,
+    });
+    for (const { id, action, sender, height: at } of page.found) {
+      if (at <= height || action?.type !== 'transfer' || sender === undefined) continue;
+      if (!equalBytes(action.to, wallet.publicKey) || equalBytes(sender, wallet.publicKey)) continue;
+      found.push({ id: toHex(id), from: didOf(sender), amount: action.amount, memo: action.memo ?? '' });
+    }
+    before = page.next;
+  }
+  return found.reverse();
+}
