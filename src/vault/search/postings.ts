@@ -60,6 +60,23 @@ export class PostingsEncoder {
     this.#count++;
   }
 
+  /** `count` postings in their stored form, whose chunks all come behind those that were added. */
+  addStored(stored: Uint8Array, count: number): void {
+    if (count === 0) return;
+    const reader = new VarintReader(stored);
+    const first = reader.uint();
+    const rest = reader.offset;
+    this.#writer.uint(first - this.#last);
+    let last = first;
+    for (let i = 0; i < count; i++) {
+      if (i > 0) last += reader.uint();
+      if (reader.uint() & 1) reader.uint();
+    }
+    this.#writer.raw(stored.subarray(rest, reader.offset));
+    this.#last = last;
+    this.#count += count;
+  }
+
   /** The stored form, good until the next `add`; then it begins anew. */
   take(): Uint8Array {
     const stored = this.#writer.finish();

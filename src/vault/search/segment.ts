@@ -2,16 +2,10 @@
 import type { StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
 import { directoryKey, lengthsKey, pageKey, termsKey, tombstonesKey } from '../keys.ts';
-import { scanWords } from '../text/words.ts';
-import {
-  compareTerms,
-  DICTIONARY_BLOCK_TERMS,
-  encodeDirectory,
-  encodeTerms,
-  type PlacedEntry,
-} from './dictionary.ts';
+import { DICTIONARY_BLOCK_TERMS, encodeDirectory, encodeTerms, type PlacedEntry } from './dictionary.ts';
 import { PageWriter } from './pages.ts';
-import { OCCURRENCES_MAX, PostingsEncoder } from './postings.ts';
+import { PostingsEncoder } from './postings.ts';
+import { TokenList } from './tokens.ts';
 import { VarintReader, VarintWriter } from './varint.ts';
 
 /** A segment as the vault's head names it. */
@@ -84,6 +78,11 @@ export class SegmentWriter {
   /** One chunk of the present term, in rising order; its positions come by `addPosition` or `addStored`. */
   add(chunk: number, inText: number, inTitle: number): void {
     this.#postings.add(chunk, inText, inTitle);
+  }
+
+  /** `count` chunks of the present term in their stored form, behind all that were added. */
+  addAll(stored: Uint8Array, count: number): void {
+    this.#postings.addStored(stored, count);
   }
 
   /** One more position, as the difference from the chunk's last one. */
@@ -186,108 +185,4 @@ function padded(value: Uint8Array): Uint8Array {
 
 function sealed(codec: VaultCodec, key: Uint8Array, value: Uint8Array): StoreOperation {
   return { type: 'put', key, value: codec.seal(key, value) };
-}
-
-const IN_TITLE = 0xffff_ffff;
-
-/** All tokens of some chunks in flat arrays, given back term by term: millions of small objects would cost more. */
-class TokenList {
-  readonly #terms = new Map<string, number>();
-  /** Numbers of the terms of each word that was seen. */
-  readonly #words = new Map<string, readonly number[]>();
-  readonly #counts: number[] = [];
-  #term = new Uint32Array(4096);
-  #chunk = new Uint32Array(4096);
-  #position = new Uint32Array(4096);
-  #length = 0;
-
-  /** Adds a text; answers how many tokens it has. */
-  addText(chunk: number, text: string): number {
-    const before = this.#length;
-    scanWords(text, (word, terms, position) => this.#push(this.#idsOf(word, terms), chunk, position));
-    return this.#length - before;
-  }
-
-  /** The same for a title, whose positions do not count. */
-  addTitle(chunk: number, title: string): number {
-    const before = this.#length;
-    scanWords(title, (word, terms) => this.#push(this.#idsOf(word, terms), chunk, IN_TITLE));
-    return this.#length - before;
-  }
-
-  /** Writes every term in byte order with its chunks in theirs. */
-  write(writer: SegmentWriter, numberOf: (chunk: number) => number): void {
-    const starts = new Uint32Array(this.#counts.length + 1);
-    for (const [id, count] of this.#counts.entries()) starts[id + 1] = (starts[id] ?? 0) + count;
-    const next = starts.slice();
-    const order = new Uint32Array(this.#length);
-    for (let at = 0; at < this.#length; at++) {
-      const id = this.#term[at] ?? 0;
-      const to = next[id] ?? 0;
-      order[to] = at;
-      next[id] = to + 1;
-    }
-    for (const term of sortTerms([...this.#terms.keys()])) {
-      const id = this.#terms.get(term) ?? 0;
-      this.#writeTerm(order.subarray(starts[id], starts[id + 1]), writer, numberOf);
-      writer.close(term);
-    }
-  }
-
-  #writeTerm(places: Uint32Array, writer: SegmentWriter, numberOf: (chunk: number) => number): void {
-    for (let at = 0; at < places.length; ) {
-      const index = this.#chunk[places[at] ?? 0] ?? 0;
-      let [inText, inTitle, last] = [0, 0, 0];
-      for (; at < places.length && this.#chunk[places[at] ?? 0] === index; at++) {
-        const position = this.#position[places[at] ?? 0] ?? 0;
-        if (position === IN_TITLE) inTitle++;
-        else if (inText < OCCURRENCES_MAX) {
-          writer.addPosition(position - last);
-          last = position;
-          inText++;
-        }
-      }
-      writer.add(numberOf(index), inText, inTitle);
-    }
-  }
-
-  #idsOf(word: string, terms: (word: string) => readonly string[]): readonly number[] {
-    const known = this.#words.get(word);
-    if (known !== undefined) return known;
-    const ids = terms(word).map((term) => {
-      const id = this.#terms.get(term) ?? this.#terms.size;
-      if (id === this.#terms.size) {
-        this.#terms.set(term, id);
-        this.#counts.push(0);
-      }
-      return id;
-    });
-    this.#words.set(word, ids);
-    return ids;
-  }
-
-  #push(ids: readonly number[], chunk: number, position: number): void {
-    for (const id of ids) {
-      if (this.#length === this.#term.length) {
-        this.#term = doubled(this.#term);
-        this.#chunk = doubled(this.#chunk);
-        this.#position = doubled(this.#position);
-      }
-      this.#counts[id] = (this.#counts[id] ?? 0) + 1;
-      this.#term[this.#length] = id;
-      this.#chunk[this.#length] = chunk;
-      this.#position[this.#length++] = position;
-    }
-  }
-}
-
-/** Terms in byte order. Code units are in that order too, and compared faster, unless there are surrogates. */
-function sortTerms(terms: string[]): string[] {
-  return terms.some((term) => /[\ud800-\udfff]/.test(term)) ? terms.sort(compareTerms) : terms.sort();
-}
-
-function doubled(array: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const grown = new Uint32Array(2 * array.length);
-  grown.set(array);
-  return grown;
 }

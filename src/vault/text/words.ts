@@ -35,58 +35,85 @@ export function analyse(text: string): Token[] {
 
 /** Calls `visit` with every index term of `text` in the order of `analyse`, without an object for each. */
 function scanTerms(text: string, visit: (term: string, position: number) => void): void {
-  scanWords(text, (word, terms, position) => {
-    for (const term of terms(word)) visit(term, position);
+  scanWords(text, {
+    span({ start, end }, position) {
+      for (const term of termsOf(text.slice(start, end))) visit(term, position);
+    },
+    word(_word, terms, position) {
+      for (const term of terms) visit(term, position);
+    },
   });
 }
 
-/**
- * Calls `visit` with every indexed word of `text`, what gives its terms (which depend on the word alone), and its
- * position. Of a run of East Asian characters each pair of neighbours is a word.
- */
-export function scanWords(
-  text: string,
-  visit: (word: string, terms: (word: string) => readonly string[], position: number) => void,
-): void {
-  let position = 0;
-  if (!/[^\p{ASCII}]/u.test(text)) {
-    asciiWords(text, (found) => visit(found, termsOf, position++));
-    return;
-  }
-  for (const [found] of withoutMarks(text).matchAll(WORD)) {
-    for (const { text: run, eastAsian } of runsOf(found)) {
-      if (eastAsian) position = visitBigrams(run, position, (pair, at) => visit(pair, asItIs, at));
-      else visit(run, termsOf, position++);
-    }
-  }
+/** A word of a text that is all ASCII. One object serves for all: it is another word at the next call. */
+export interface Span {
+  /** The text, and where the word stands in it; its length is that of the text or more. */
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+  /** A 32-bit hash of the word. */
+  hash: number;
 }
 
-function asItIs(word: string): readonly string[] {
-  return [word];
+/** Is told the indexed words of a text with their positions. */
+export interface WordVisitor {
+  /** A word of a text that is all ASCII. Its terms are `termsOf` it. */
+  span(span: Span, position: number): void;
+  /** A word of any other text, and its terms, which depend on the word alone. */
+  word(word: string, terms: readonly string[], position: number): void;
+}
+
+/** Tells `visitor` every indexed word of `text`. Of a run of East Asian characters each pair of neighbours is a word. */
+export function scanWords(text: string, visitor: WordVisitor): void {
+  if (scratch.length < text.length) scratch = new Uint8Array(2 * text.length);
+  // Reading characters out of a text is slow where it was put together or cut out of another; bytes are always flat.
+  if (encoder.encodeInto(text, scratch.subarray(0, text.length)).read === text.length) {
+    scanAscii(scratch, text.length, visitor);
+    return;
+  }
+  let position = 0;
+  for (const [found] of withoutMarks(text).matchAll(WORD)) {
+    for (const { text: run, eastAsian } of runsOf(found)) {
+      if (eastAsian) position = visitBigrams(run, position, (pair, at) => visitor.word(pair, [pair], at));
+      else visitor.word(run, termsOf(run), position++);
+    }
+  }
 }
 
 const APOSTROPHE = 0x27;
+/** One for each ASCII character of words. */
+const IN_WORD = Uint8Array.from({ length: 128 }, (_, code) =>
+  /[A-Za-z0-9]/.test(String.fromCharCode(code)) ? 1 : 0,
+);
 
-/** What `WORD` finds in a text of ASCII alone, without a match object for each. */
-function asciiWords(text: string, word: (found: string) => void): void {
+const encoder = new TextEncoder();
+let scratch = new Uint8Array(4096);
+
+/** What `WORD` finds in `length` bytes of ASCII, without an object or a text for each. */
+function scanAscii(bytes: Uint8Array, length: number, visitor: WordVisitor): void {
+  const span: Span = { bytes, start: 0, end: 0, hash: 0 };
+  let position = 0;
   let start = -1;
-  for (let at = 0; at <= text.length; at++) {
-    const inside = at < text.length && isAsciiWord(text.charCodeAt(at));
-    if (inside) {
+  let hash = 0;
+  for (let at = 0; at <= length; at++) {
+    const code = at < length ? (bytes[at] ?? 0) : 0;
+    if (IN_WORD[code] === 1) {
       if (start === -1) start = at;
+      hash = (Math.imul(hash, 31) + code) | 0;
       continue;
     }
     if (start === -1) continue;
-    const joined =
-      text.charCodeAt(at) === APOSTROPHE && at + 1 < text.length && isAsciiWord(text.charCodeAt(at + 1));
-    if (joined) continue;
-    word(text.slice(start, at));
+    if (code === APOSTROPHE && at + 1 < length && IN_WORD[bytes[at + 1] ?? 0] === 1) {
+      hash = (Math.imul(hash, 31) + code) | 0;
+      continue;
+    }
+    span.start = start;
+    span.end = at;
+    span.hash = hash;
+    visitor.span(span, position++);
     start = -1;
+    hash = 0;
   }
-}
-
-function isAsciiWord(code: number): boolean {
-  return (code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || (code >= 0x30 && code <= 0x39);
 }
 
 /** Words whose terms are remembered: most of a text is a few thousand different ones. */
@@ -95,7 +122,8 @@ const REMEMBERED_WORDS_MAX = 65_536;
 const REMEMBERED_WORD_LENGTH_MAX = 12;
 const remembered = new Map<string, readonly string[]>();
 
-function termsOf(word: string): readonly string[] {
+/** The index terms of one word of a text without marks. */
+export function termsOf(word: string): readonly string[] {
   const known = remembered.get(word);
   if (known !== undefined) return known;
   const terms = wordTerms(word);
