@@ -1,5 +1,5 @@
 /** The sorted terms of a segment, front-coded in blocks: how often each occurs, and where its postings stand. */
-import { fromUtf8 } from '../../base/bytes.ts';
+import { concat, fromUtf8, utf8 } from '../../base/bytes.ts';
 import { textBytes, VarintReader, VarintWriter } from './varint.ts';
 
 /** A term and how many chunks of the segment held it when it was written. */
@@ -57,23 +57,33 @@ export function decodeTerms(stored: Uint8Array): PlacedEntry[] {
   let postingsAt = reader.uint();
   let positionsAt = reader.uint();
   const entries: PlacedEntry[] = [];
-  let last = new Uint8Array(0);
+  let term = '';
   for (let i = 0; i < count; i++) {
     const shared = reader.uint();
-    const rest = reader.raw(reader.uint());
-    const bytes = new Uint8Array(shared + rest.length);
-    bytes.set(last.subarray(0, shared));
-    bytes.set(rest, shared);
+    term = joined(term, shared, reader.raw(reader.uint()));
     const chunks = reader.uint();
     const postingsBytes = reader.uint();
     const positionsBytes = reader.uint();
-    const term = fromUtf8(bytes) ?? '';
     entries.push({ term, chunks, postingsAt, postingsBytes, positionsAt, positionsBytes });
     postingsAt += postingsBytes;
     positionsAt += positionsBytes;
-    last = bytes;
   }
   return entries;
+}
+
+/** The first `shared` bytes of a term and `rest` behind them. Most are ASCII, where bytes are characters. */
+function joined(term: string, shared: number, rest: Uint8Array): string {
+  let end = '';
+  for (const byte of rest) {
+    if (byte >= 0x80) return joinedBytes(term, shared, rest);
+    end += String.fromCharCode(byte);
+  }
+  for (let i = 0; i < shared; i++) if (term.charCodeAt(i) >= 0x80) return joinedBytes(term, shared, rest);
+  return term.slice(0, shared) + end;
+}
+
+function joinedBytes(term: string, shared: number, rest: Uint8Array): string {
+  return fromUtf8(concat(utf8(term).subarray(0, shared), rest)) ?? '';
 }
 
 /** The stored form of a directory: the first term of each block of a dictionary. */

@@ -5,10 +5,10 @@
  */
 import type { Store, StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
-import type { PlacedEntry } from './dictionary.ts';
+import { compareTerms, type PlacedEntry } from './dictionary.ts';
 import { PageReader } from './pages.ts';
 import { decodePostings, storedPositions } from './postings.ts';
-import { mergedTerms, type SearchIndex } from './search-index.ts';
+import type { SearchIndex } from './search-index.ts';
 import { type SegmentInfo, SegmentWriter } from './segment.ts';
 
 /** Neighbouring segments of a size that are joined together. */
@@ -57,14 +57,14 @@ export async function writeMerged(
     bytes = 0;
   };
   const sources = merge.sources.map(({ number }) => new MergeSource(index, number));
-  for await (const { term, entries } of mergedTerms(sources.map(({ blocks }) => blocks))) {
-    merge.signal.throwIfAborted();
-    for (const [i, source] of sources.entries()) {
-      const entry = entries[i];
-      if (entry !== undefined) await source.copy(entry, writer);
-    }
+  for (;;) {
+    const term = least(sources);
+    if (term === undefined) break;
+    for (const source of sources) if (source.head?.term === term) source.copy(writer);
     writer.close(term);
-    if (bytes >= MERGE_BATCH_BYTES) await flush();
+    if (bytes < MERGE_BATCH_BYTES) continue;
+    await flush();
+    merge.signal.throwIfAborted();
   }
   const lengths = liveLengths(index, merge.sources);
   const [first, last] = [lengths[0], lengths.at(-1)];
@@ -85,33 +85,54 @@ function liveLengths(index: SearchIndex, sources: readonly SegmentInfo[]): [numb
   return lengths;
 }
 
-/** Reads a segment once from its first term to its last. */
+/** The first term in byte order that a source stands at; `undefined` when all are at their end. */
+function least(sources: readonly MergeSource[]): string | undefined {
+  let found: string | undefined;
+  for (const { head } of sources) {
+    if (head !== undefined && (found === undefined || compareTerms(head.term, found) < 0)) found = head.term;
+  }
+  return found;
+}
+
+/**
+ * Reads a segment once from its first term to its last. It reads without promises: one for each page costs more than
+ * the page, which was written a short while ago.
+ */
 class MergeSource {
-  readonly blocks: AsyncGenerator<readonly PlacedEntry[]>;
+  /** The term at which it stands; none at its end. */
+  head: PlacedEntry | undefined;
   readonly #index: SearchIndex;
   readonly #segment: number;
+  readonly #blocks: Iterator<readonly PlacedEntry[]>;
   readonly #postings: PageReader;
   readonly #positions: PageReader;
+  #block: readonly PlacedEntry[] = [];
+  #at = 0;
 
   constructor(index: SearchIndex, segment: number) {
     this.#index = index;
     this.#segment = segment;
-    this.blocks = index.blocks(segment);
-    this.#postings = new PageReader((page) => index.page('postings', segment, page));
-    this.#positions = new PageReader((page) => index.page('positions', segment, page));
+    this.#blocks = index.blocksNow(segment);
+    this.#postings = new PageReader((page) => index.pageNow('postings', segment, page));
+    this.#positions = new PageReader((page) => index.pageNow('positions', segment, page));
+    this.#step();
   }
 
-  /** Adds what is live of a term to the segment that is being written. */
-  async copy(entry: PlacedEntry, writer: SegmentWriter): Promise<void> {
-    const stored = await this.#postings.stretch(entry.postingsAt, entry.postingsBytes);
-    const positions = await this.#positions.stretch(entry.positionsAt, entry.positionsBytes);
-    const postings = decodePostings(stored, entry.chunks);
-    const { chunks, inText, inTitle } = postings;
+  /** Adds what is live of the present term to the segment that is being written, and goes to the next. */
+  copy(writer: SegmentWriter): void {
+    const entry = this.head;
+    if (entry === undefined) return;
+    const stored = this.#postings.stretch(entry.postingsAt, entry.postingsBytes);
+    const positions = this.#positions.stretch(entry.positionsAt, entry.positionsBytes);
     if (this.#index.removedOf(this.#segment).length === 0) {
-      for (let i = 0; i < chunks.length; i++) writer.add(chunks[i] ?? 0, inText[i] ?? 0, inTitle[i] ?? 0);
+      writer.addAll(stored, entry.chunks);
       writer.addStored(positions);
-      return;
-    }
+    } else this.#copyLive(writer, decodePostings(stored, entry.chunks), positions);
+    this.#step();
+  }
+
+  #copyLive(writer: SegmentWriter, postings: ReturnType<typeof decodePostings>, positions: Uint8Array): void {
+    const { chunks, inText, inTitle } = postings;
     let i = 0;
     for (const span of storedPositions(postings, positions)) {
       const chunk = chunks[i] ?? 0;
@@ -121,5 +142,14 @@ class MergeSource {
       }
       i++;
     }
+  }
+
+  #step(): void {
+    if (++this.#at >= this.#block.length) {
+      const { done, value } = this.#blocks.next();
+      this.#block = done === true ? [] : value;
+      this.#at = 0;
+    }
+    this.head = this.#block[this.#at];
   }
 }

@@ -79,21 +79,35 @@ export async function readStretch(
 
 /** Reads stretches of a stream one behind the other, keeping the page that it stands in. */
 export class PageReader {
-  readonly #read: (page: number) => Promise<Uint8Array>;
+  readonly #read: (page: number) => Uint8Array;
   #number = -1;
-  #page: Promise<Uint8Array> | undefined;
+  #page: Uint8Array = new Uint8Array(0);
 
-  constructor(read: (page: number) => Promise<Uint8Array>) {
-    this.#read = (page) => {
-      if (page !== this.#number || this.#page === undefined) {
-        this.#number = page;
-        this.#page = read(page);
-      }
-      return this.#page;
-    };
+  constructor(read: (page: number) => Uint8Array) {
+    this.#read = read;
   }
 
-  stretch(at: number, length: number): Promise<Uint8Array> {
-    return readStretch(this.#read, at, length);
+  /** `length` bytes from `at` on; good until the next stretch. */
+  stretch(at: number, length: number): Uint8Array {
+    const first = Math.floor(at / PAGE_BYTES);
+    const start = at - first * PAGE_BYTES;
+    if (start + length <= PAGE_BYTES) return this.#at(first).subarray(start, start + length);
+    const stretch = new Uint8Array(length);
+    for (let done = 0; done < length; ) {
+      const from = (at + done) % PAGE_BYTES;
+      const part = this.#at(Math.floor((at + done) / PAGE_BYTES)).subarray(from, from + length - done);
+      invariant(part.length > 0, 'a page reaches to its end');
+      stretch.set(part, done);
+      done += part.length;
+    }
+    return stretch;
+  }
+
+  #at(page: number): Uint8Array {
+    if (page !== this.#number) {
+      this.#page = this.#read(page);
+      this.#number = page;
+    }
+    return this.#page;
   }
 }

@@ -168,8 +168,20 @@ export class SearchIndex {
     }
   }
 
+  /** The blocks of a segment's dictionary from its first on, read without promises: for who reads all of it. */
+  *blocksNow(segment: number): Generator<readonly PlacedEntry[]> {
+    const count = decodeDirectory(this.#readNow(segment, directoryKey(segment))).length;
+    for (let block = 0; block < count; block++)
+      yield decodeTerms(this.#readNow(segment, termsKey(segment, block)));
+  }
+
+  /** A page of a segment's postings or positions, read without a promise. */
+  pageNow(stream: 'postings' | 'positions', segment: number, page: number): Uint8Array {
+    return this.#readNow(segment, pageKey(stream, segment, page));
+  }
+
   /** A page of a segment's postings or positions. */
-  async page(stream: 'postings' | 'positions', segment: number, page: number): Promise<Uint8Array> {
+  async #page(stream: 'postings' | 'positions', segment: number, page: number): Promise<Uint8Array> {
     const content = await this.#read(pageKey(stream, segment, page));
     if (content === undefined) throw damaged(segment);
     return content;
@@ -256,7 +268,7 @@ export class SearchIndex {
       stream === 'postings'
         ? [entry.postingsAt, entry.postingsBytes]
         : [entry.positionsAt, entry.positionsBytes];
-    return readStretch((page) => this.page(stream, segment, page), at, length);
+    return readStretch((page) => this.#page(stream, segment, page), at, length);
   }
 
   async #removeOrphans(): Promise<void> {
@@ -289,6 +301,12 @@ export class SearchIndex {
     }
   }
 
+  #readNow(segment: number, key: Uint8Array): Uint8Array {
+    const stored = this.#store.getSync(key);
+    if (stored === undefined) throw damaged(segment);
+    return this.#codec.open(key, stored);
+  }
+
   async #read(key: Uint8Array): Promise<Uint8Array | undefined> {
     const stored = await this.#store.get(key);
     return stored === undefined ? undefined : this.#codec.open(key, stored);
@@ -305,13 +323,13 @@ export class SearchIndex {
 }
 
 /** A term with the entry that each source has of it. */
-export interface MergedTerm {
+interface MergedTerm {
   readonly term: string;
   readonly entries: readonly (PlacedEntry | undefined)[];
 }
 
 /** The terms of several dictionaries in byte order, from `from` on, each once. */
-export async function* mergedTerms(
+async function* mergedTerms(
   sources: readonly AsyncGenerator<readonly PlacedEntry[]>[],
   from = '',
 ): AsyncGenerator<MergedTerm> {
