@@ -5,8 +5,7 @@
 import { fromUtf8, toHex, utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import type { Citation, Source } from '../protocol/call.ts';
-import type { Corpus, SearchHit, SearchResult } from '../vault/search/search.ts';
-import { searchVaults } from '../vault/vault.ts';
+import type { Corpus, SearchHit } from '../vault/search/search.ts';
 import { type Attribution, attribute, type CitedPassage } from './attribution/attribute.ts';
 import { type AdapterMeasure, measureAdapters } from './attribution/measure.ts';
 import { type Quote, quotesOf } from './attribution/quotes.ts';
@@ -21,6 +20,7 @@ import {
   isAsked,
   requestParts,
 } from './backends/backend.ts';
+import { type Finder, type Found, findByWords } from './embedding/finder.ts';
 import type { Answerer, AnswerJob, AnswerPart, AnswerRun, AnswerShares } from './ports.ts';
 import type { ToolKit } from './tools/toolkit.ts';
 
@@ -32,6 +32,8 @@ export interface VaultAnswererParts {
   readonly backend: Backend;
   /** Searched as if they were one; may be empty. */
   readonly vaults: readonly Corpus[];
+  /** Finds passages in them. Default: by words, among all. */
+  readonly finder?: Finder;
 }
 
 /** How an answerer works. */
@@ -63,7 +65,7 @@ class VaultRun implements AnswerRun {
   readonly #sources: SearchHit[] = [];
   /** What was said so far, and cited. */
   readonly #said = { text: '', citations: [] as Citation[] };
-  #found: SearchResult | undefined;
+  #found: Found | undefined;
   /** Who an answer of that length rests on: it is asked for its statement, and again for what it earns. */
   #attributed:
     | { readonly characters: number; readonly citations: number; readonly attribution: Attribution }
@@ -109,14 +111,17 @@ class VaultRun implements AnswerRun {
     const sources = this.#sources.map(({ chunk, corpus }) => ({ id: chunk.id, corpus }));
     const rested = { question, answer, attribution, corpora: vaults, terms, stats: found.stats };
     const adapterParts = this.#adapterParts;
-    return stateAttribution({ ...rested, sources, citations }, { split, assets, adapterParts });
+    const { how } = found;
+    return stateAttribution({ ...rested, sources, citations, how }, { split, assets, adapterParts });
   }
 
   #attribute(passages: readonly CitedPassage[], answer: string): Attribution {
     if (this.#run.backend.kind !== 'extractive') return attributeWritten(answer, passages);
     const { question } = this.#run.job.request;
     const found = this.#found;
-    if (found === undefined) return attribute({ method: 'coverage', question, passages });
+    // Counts over what a caller may not have are told to nobody who may not.
+    if (found === undefined || found.how?.restricted)
+      return attribute({ method: 'coverage', question, passages });
     const terms = found.terms.filter((term) => isAsked(term));
     return attribute({ method: 'coverage', question, passages, corpus: { stats: found.stats, terms } });
   }
@@ -125,7 +130,8 @@ class VaultRun implements AnswerRun {
     const { backend, vaults, prompt, tools, passagesMax = PASSAGES_GIVEN, job, signal } = this.#run;
     const { question, context, seed } = job.request;
     const asked = context.filter(({ role }) => role === 'user').map(({ text }) => text);
-    this.#found = await searchVaults(vaults, { question, context: asked, limit: passagesMax });
+    const query = { question, context: asked, limit: passagesMax };
+    this.#found = await (this.#run.finder ?? findByWords(vaults)).find(query, { caller: job.caller, signal });
     signal.throwIfAborted();
     const { hits } = this.#found;
     const request = {

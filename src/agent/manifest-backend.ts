@@ -24,6 +24,7 @@ import {
   readShare,
   readText,
   readUrl,
+  readVariable,
   readWord,
   required,
 } from './manifest-reader.ts';
@@ -91,7 +92,6 @@ export const backendRecord: Schema<UnionOf<BackendVariants>> = union<BackendVari
 });
 
 const CONTEXT_UNITS_DEFAULT = 6000;
-const VARIABLE = /^[A-Z_][A-Z0-9_]{0,127}$/;
 
 /** Reads how an agent's answers are made. Throws `manifest-invalid`. */
 export function readBackend(place: Place): ManifestBackend {
@@ -154,11 +154,4 @@ function readDelegate(place: Place): Delegate {
     skill: given(of('skill'), (at) => readText(at, { max: 64 })),
     budget: given(of('budget'), readShare) ?? 0,
   };
-}
-
-function readVariable(place: Place): string {
-  const name = readText(place, { max: 128 });
-  // The name is echoed, so it must not be a key that somebody pasted.
-  if (!VARIABLE.test(name)) throw invalid(place, 'the name of an environment variable', 'something else');
-  return name;
 }

@@ -16,6 +16,8 @@ import { nearestNames } from '../base/nearest.ts';
 import { PPM } from '../protocol/limits.ts';
 import { GRAINS_MAX } from '../protocol/schema.ts';
 
+const VARIABLE = /^[A-Z_][A-Z0-9_]{0,127}$/;
+
 /** A value in a YAML file. */
 export interface Place {
   readonly file: string;
@@ -122,6 +124,14 @@ export function readUrl(place: Place): string {
   if (!plain || !/^https?:$/.test(parsed.protocol))
     throw invalid(place, 'an http or https URL without a password');
   return url;
+}
+
+/** The name of an environment variable. */
+export function readVariable(place: Place): string {
+  const name = readText(place, { max: 128 });
+  // The name is echoed, so it must not be a key that somebody pasted.
+  if (!VARIABLE.test(name)) throw invalid(place, 'the name of an environment variable', 'something else');
+  return name;
 }
 
 /** A mapping of anything that JSON can say, at most `bytesMax` bytes of it. */

@@ -29,6 +29,7 @@ import {
   readText,
   readYaml,
 } from './manifest-reader.ts';
+import { type ManifestSearch, readSearch, SEARCH_BYTES_MAX } from './manifest-search.ts';
 import { type ManifestTest, readTests } from './manifest-tests.ts';
 import { type ManifestTool, readTools, TOOL_BYTES_MAX, TOOL_ENTRIES_MAX } from './manifest-tools.ts';
 
@@ -75,6 +76,8 @@ export interface Manifest {
   readonly asset: ManifestAsset;
   /** What it is to be tried with; no part of the hash. Default none, at most 64. */
   readonly tests: readonly ManifestTest[];
+  /** Models that help to find passages. Default none: words alone. */
+  readonly search: ManifestSearch | undefined;
 }
 
 /** What a manifest has where it says nothing. */
@@ -94,6 +97,7 @@ export const MANIFEST_DEFAULTS: Omit<Manifest, 'name'> = {
   licence: '',
   asset: MANIFEST_ASSET_DEFAULTS,
   tests: [],
+  search: undefined,
 };
 
 /** Largest manifest, bytes. */
@@ -127,11 +131,12 @@ const manifestRecord = record('manifest', {
   licence: text(128),
   // Each as JSON in the form of RFC 8785.
   tools: later(list(text(TOOL_BYTES_MAX), TOOL_ENTRIES_MAX)),
+  search: later(text(SEARCH_BYTES_MAX)),
 });
 
 /** SHA-256 of a manifest in canonical encoding, under `sahara/1/manifest`. */
 export function manifestHash(manifest: Manifest): Uint8Array {
-  const { tools } = manifest;
+  const { tools, search } = manifest;
   const { kind, ...backend } = manifest.backend;
   const { callers, refusedTopics } = manifest.policy;
   const encoded = manifestRecord.encode({
@@ -142,6 +147,7 @@ export function manifestHash(manifest: Manifest): Uint8Array {
     callers: callers === 'everyone' ? [] : 'licence' in callers ? [callers.licence] : callers,
     refusedTopics,
     tools: tools.length === 0 ? undefined : tools.map((tool) => canonicalize(tool) ?? ''),
+    search: search && canonicalize(search),
   });
   return domainSha256('sahara/1/manifest', encoded);
 }
@@ -172,6 +178,7 @@ export function parseManifest(source: string, options: { readonly file: string }
     'asset',
     'tests',
     'tools',
+    'search',
   ]);
   const name = of('name');
   if (name === undefined) throw invalid({ ...top, field: 'name' }, 'a text of 1 to 64 bytes', 'nothing');
@@ -194,9 +201,14 @@ export function parseManifest(source: string, options: { readonly file: string }
     licence: given(of('licence'), (at) => readText(at, { min: 0, max: 128 })) ?? MANIFEST_DEFAULTS.licence,
     asset: given(of('asset'), readAsset) ?? MANIFEST_DEFAULTS.asset,
     tests: given(of('tests'), readTests) ?? MANIFEST_DEFAULTS.tests,
+    search: given(of('search'), readSearch),
   };
   const vaults = of('vaults') ?? { ...top, field: 'vaults' };
   checkBackend(manifest, { vaults, prompt: of('prompt'), tools: of('tools') });
+  const search = of('search');
+  if (search !== undefined && manifest.vaults.length === 0) {
+    throw invalid(search, 'no search without a vault: there is nothing to find', 'search');
+  }
   return manifest;
 }
 
@@ -205,12 +217,7 @@ function checkBackend(
   { backend, vaults }: Manifest,
   places: { readonly vaults: Place; readonly prompt: Place | undefined; readonly tools: Place | undefined },
 ): void {
-  if (backend.kind === 'openai') return;
-  if (backend.kind === 'llama') {
-    const allowed = 'no tools: a model of this home calls none; one behind an endpoint does';
-    if (places.tools !== undefined) throw invalid(places.tools, allowed, 'tools');
-    return;
-  }
+  if (backend.kind === 'openai' || backend.kind === 'llama') return;
   const extractive = backend.kind === 'extractive';
   if (extractive && vaults.length === 0) {
     throw invalid(places.vaults, 'at least one vault for an extractive agent', 'none');

@@ -21,6 +21,7 @@ import { roleShares } from './attribution/shares.ts';
 import { type AttributionStatement, attributionStatement } from './attribution/statement.ts';
 import { earnedAssets, SWITCHED_OFF, scoresFault } from './attribution/switched-off.ts';
 import type { Backend } from './backends/backend.ts';
+import type { Finder } from './embedding/finder.ts';
 import type { Manifest } from './manifest.ts';
 import type { AnswerPart } from './ports.ts';
 import { cardFault, manifestFault } from './recompute-declared.ts';
@@ -96,8 +97,7 @@ function sharesSteps(bundle: Bundle, call: ReadCall, stated: AttributionStatemen
   const { record } = stated;
   const named = statementFault(call, stated) ?? cardFault(bundle.card.payload, stated);
   if (named !== undefined) return [{ check: 'statement', ok: false, detail: named }];
-  const proven = stated.proofs !== undefined || record.rule !== 'coverage/1';
-  const basis = proven ? 'its counts are proven under the vaults' : 'its counts are as the agent states them';
+  const basis = basisOf(stated);
   const steps: RecomputeStep[] = [
     {
       check: 'statement',
@@ -123,6 +123,13 @@ function sharesSteps(bundle: Bundle, call: ReadCall, stated: AttributionStatemen
   const measured = stated.adapterParts && `; adapters by ${stated.adapterParts.method}`;
   const holds = `${length} shares of the receipt come out the same${measured ?? ''}`;
   return [...steps, { check: 'shares', ok: wrong === undefined, detail: wrong ?? holds }];
+}
+
+/** What a statement's division rests on, beside what was delivered. */
+function basisOf({ record, proofs, how }: AttributionStatement): string {
+  if (how?.restricted) return 'it counts nothing, as part of the vault is closed to who asked';
+  if (proofs !== undefined) return 'its counts are proven under the vaults';
+  return record.rule === 'coverage/1' ? 'its counts are as the agent states them' : 'it needs no counts';
 }
 
 /** What is wrong with a statement before any game: its rule, or that it leaves sources or citations out. */
@@ -210,6 +217,8 @@ export interface RepeatParts {
   /** What answered: of the digest that the receipt names, and not of the determinism class `none`. */
   readonly backend: Backend;
   readonly prompt?: string;
+  /** How passages are found again; it has to be as the statement says. Default: by words, among all. */
+  readonly finder?: Finder;
   /** How adapters are scored again, where the statement has scores. */
   readonly measure?: AdapterMeasure;
 }

@@ -144,14 +144,21 @@ function checkManifests({ name, manifests }: MovedAgent, trusted: boolean): void
 }
 
 /** What of this home an agent uses that its manifest can turn against the home. */
-function usedOf({ backend, tools }: Manifest): readonly string[] {
+function usedOf({ backend, tools, search }: Manifest): readonly string[] {
   const programs = tools.flatMap((tool) => {
     if (tool.kind === 'function') return [tool.run];
     return tool.kind === 'mcp' && 'command' in tool.place ? [tool.place.command] : [];
   });
-  const variable = backend.kind === 'openai' ? backend.keyVariable : undefined;
-  const used = programs.map((words) => `the program ${words.join(' ').slice(0, 120)}`);
-  return variable === undefined ? used : [...used, `the environment variable ${variable}`];
+  const variables = [
+    backend.kind === 'openai' ? backend.keyVariable : undefined,
+    search?.embedder?.keyVariable,
+  ];
+  return [
+    ...programs.map((words) => `the program ${words.join(' ').slice(0, 120)}`),
+    ...variables.flatMap((variable) =>
+      variable === undefined ? [] : [`the environment variable ${variable}`],
+    ),
+  ];
 }
 
 function readFile(file: Uint8Array): Envelope & { readonly signature: Uint8Array } {

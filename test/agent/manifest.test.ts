@@ -85,6 +85,37 @@ describe('manifests', () => {
     }
   });
 
+  test('KNOW-177: models that help to find passages are read strictly, and are part of the hash', () => {
+    const search =
+      'search: {embedder: {model: small}, reranker: {model: judge, withinMs: 900}, weight: 40 %}\n';
+    expect(parse(`${MINIMAL}${search}`).search).toEqual({
+      embedder: { model: 'small', endpoint: undefined, keyVariable: undefined, withinMs: 5000 },
+      reranker: { model: 'judge', withinMs: 900 },
+      weight: 400_000,
+    });
+    const behind = 'search: {embedder: {model: e, endpoint: "http://127.0.0.1:1/v1", keyVariable: KEY}}\n';
+    expect(parse(`${MINIMAL}${behind}`).search).toMatchObject({
+      embedder: { keyVariable: 'KEY' },
+      weight: 500_000,
+    });
+    const variants = ['', search, behind, search.replace('40 %', '41 %')];
+    const hashes = variants.map((variant) => toHex(manifestHash(parse(`${MINIMAL}${variant}`))));
+    expect(new Set(hashes).size).toBe(variants.length);
+    for (const [wrong, field] of [
+      ['search: {}', 'search'],
+      ['search: {weight: 40 %}', 'search'],
+      ['search: {reranker: {model: judge}, weight: 40 %}', 'search.weight'],
+      ['search: {embedder: {endpoint: "http://127.0.0.1:1/v1"}}', 'search.embedder.model'],
+      ['search: {embedder: {model: small, keyVariable: KEY}}', 'search.embedder.keyVariable'],
+      ['search: {reranker: {model: judge, withinMs: 1}}', 'search.reranker.withinMs'],
+      ['search: {ranker: {model: judge}}', 'search.ranker'],
+    ] as const) {
+      expect(complaint(`${MINIMAL}${wrong}\n`).facts, wrong).toMatchObject({ field });
+    }
+    const delegating = 'name: d\nbackend: {kind: delegate, ask: [{agent: a}]}\n';
+    expect(complaint(`${delegating}${search}`).facts).toMatchObject({ field: 'search' });
+  });
+
   test('AGENT-20: what a model may use is read strictly, and is part of the hash', () => {
     const model = 'name: m\nbackend: {kind: openai, endpoint: "http://127.0.0.1:8080/v1", model: small}\n';
     const tools = `tools:
@@ -128,12 +159,8 @@ describe('manifests', () => {
       field: 'tools',
       allowed: 'no tools: an extractive agent only quotes',
     });
-    // Refused, and not passed over: nothing would come of them.
     const local = 'name: m\nbackend: {kind: llama, model: small}\n';
-    expect(complaint(`${local}tools: [{ function: f, about: x, run: [a] }]\n`).facts).toMatchObject({
-      field: 'tools',
-      allowed: expect.stringContaining('one behind an endpoint does'),
-    });
+    expect(parse(`${local}tools: [{ function: f, about: x, run: [a] }]\n`).tools).toHaveLength(1);
   });
 
   test('KNOW-37: every field is read, amounts and shares in either spelling', () => {

@@ -12,6 +12,7 @@ import type { TermProof } from '../../vault/commitment.ts';
 import { CORPORA_MAX, TERM_CHARACTERS_MAX } from '../../vault/limits.ts';
 import type { CorpusStats } from '../../vault/search/score.ts';
 import type { Corpus, QueryTerm } from '../../vault/search/search.ts';
+import { type SearchHow, searchHow } from '../embedding/how.ts';
 import type { Attribution } from './attribute.ts';
 import { ADAPTERS_MAX, TERMS_MAX } from './limits.ts';
 import {
@@ -45,6 +46,8 @@ export interface AttributionStatement {
   readonly proofs: Proofs | undefined;
   /** How the parts of adapters came about; absent where they are as declared in `assets`. */
   readonly adapterParts?: AdapterParts | undefined;
+  /** How passages were found; absent where words found them among all. */
+  readonly how?: SearchHow | undefined;
 }
 
 const provenTerm = record('proven-term', {
@@ -80,11 +83,12 @@ const statementWire = record('attribution-statement', {
     }),
   ),
   adapterParts: later(adapterParts),
+  how: later(searchHow),
 });
 
 /** The wire form of a statement. Decoding throws `malformed`. */
 export const attributionStatement: Pick<Schema<AttributionStatement>, 'encode' | 'decode'> = {
-  encode({ record: stated, split, assets, proofs, adapterParts: parts }) {
+  encode({ record: stated, split, assets, proofs, adapterParts: parts, how }) {
     const { agent, model, prompt, adapters = [] } = assets;
     return statementWire.encode({
       record: stated,
@@ -99,12 +103,14 @@ export const attributionStatement: Pick<Schema<AttributionStatement>, 'encode' |
         correctedProofs: proofs.correctedProofs.map((all) => all.map(proofToWire)),
       },
       adapterParts: parts,
+      how,
     });
   },
   decode(body) {
     const {
       record: stated,
       adapterParts: parts,
+      how,
       split,
       agent,
       model,
@@ -122,6 +128,7 @@ export const attributionStatement: Pick<Schema<AttributionStatement>, 'encode' |
         correctedProofs: proofs.correctedProofs.map((all) => all.map(proofFromWire)),
       },
       ...(parts && { adapterParts: parts }),
+      ...(how && { how }),
     };
   },
 };
@@ -150,6 +157,7 @@ export interface StatedAnswer {
   /** The delivered sources: chunk id and position of its corpus. */
   readonly sources: readonly { readonly id: Uint8Array; readonly corpus: number }[];
   readonly citations: readonly Citation[];
+  readonly how: SearchHow | undefined;
 }
 
 /**
@@ -187,11 +195,12 @@ export async function stateAttribution(
       sum(commitments.map(({ lengthTotal }) => lengthTotal)) === stated.stats.lengthTotal &&
       recorded.every(({ chunksWith }, i) => sum(chunksWith) === terms[i]?.chunksWith));
   if (!same || chunkPaths.length < paths.length) return undefined;
-  const { question, answer } = stated;
+  const { question, answer, how } = stated;
   const facts = { question, answer, corpora: commitments, terms: recorded, places };
-  const made = { record: recordOf(attribution, facts), ...money };
+  const made = { record: recordOf(attribution, facts), ...money, how };
   const whole = attributionStatement.encode({ ...made, proofs: { chunkPaths, termProofs, correctedProofs } });
-  if (whole.length <= ATTRIBUTION_BYTES_MAX) return whole;
+  // A path shows hashes of what stands beside a passage: somebody who may not have it could tell whether it is there.
+  if (whole.length <= ATTRIBUTION_BYTES_MAX && !how?.restricted) return whole;
   const bare = attributionStatement.encode({ ...made, proofs: undefined });
   return bare.length <= ATTRIBUTION_BYTES_MAX ? bare : undefined;
 }

@@ -54,6 +54,8 @@ export class VectorIndex {
   /** Signs of each chunk's vector, 32 in a number. */
   readonly #signs = new Map<number, Uint32Array>();
   #dimensions = 0;
+  /** Generation of the corpus of which every chunk has its vector. */
+  #wholeAt: number | undefined;
 
   private constructor(parts: VectorParts) {
     this.#parts = parts;
@@ -81,6 +83,7 @@ export class VectorIndex {
    */
   async sync(corpus: EmbeddedCorpus, options: SyncOptions): Promise<void> {
     const { index } = corpus;
+    const { generation } = corpus.stats();
     for (const number of this.#signs.keys()) {
       if (index.lengthOf(number) === undefined) this.#signs.delete(number);
     }
@@ -94,14 +97,12 @@ export class VectorIndex {
       batch = [];
     }
     if (batch.length > 0) await this.#embed(corpus, batch, options);
+    this.#wholeAt = generation;
   }
 
-  /** Whether every chunk of a corpus has its vector. */
-  isWhole({ index }: Corpus): boolean {
-    for (let number = 0; number < index.lengths.length; number++) {
-      if (index.lengthOf(number) !== undefined && !this.#signs.has(number)) return false;
-    }
-    return true;
+  /** Whether every chunk of a corpus as it is now has its vector, as far as the last `sync` tells. */
+  isWhole(corpus: Corpus): boolean {
+    return this.#wholeAt === corpus.stats().generation;
   }
 
   /** The nearest of the chunks that `lengths` shows, nearest first, equals in the order of their numbers. */
