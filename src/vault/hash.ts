@@ -8,6 +8,14 @@ export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
 
 /** SHA-256 of `parts` under `domain` (a short ASCII name such as `sahara/1/chunk`), length-prefixed by one byte. */
 export function domainSha256(domain: string, ...parts: readonly Uint8Array[]): Uint8Array {
-  const name = utf8(domain);
-  return sha256(concat(Uint8Array.of(name.length), name), ...parts);
+  let prefix = prefixes.get(domain);
+  if (prefix === undefined) {
+    const name = utf8(domain);
+    prefix = concat(Uint8Array.of(name.length), name);
+    prefixes.set(domain, prefix);
+  }
+  return sha256(prefix, ...parts);
 }
+
+/** Domains are few and fixed. */
+const prefixes = new Map<string, Uint8Array>();

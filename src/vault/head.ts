@@ -4,7 +4,7 @@ import type { SegmentInfo } from './search/segment.ts';
 import { ANALYSIS_VERSION } from './text/words.ts';
 
 /** Version of the vault's layout on disk. */
-const LAYOUT_VERSION = 2;
+const LAYOUT_VERSION = 3;
 
 /** Most segments that a head names; the merge policy keeps their number far lower. */
 const SEGMENTS_MAX = 65_536;

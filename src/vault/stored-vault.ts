@@ -5,7 +5,7 @@ import type { Store } from '../base/store.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
 import type { AccessLog } from './access-log.ts';
 import type { Books } from './books.ts';
-import { type Chunk, chunkRecord, type Provenance } from './chunk.ts';
+import type { Chunk, Provenance } from './chunk.ts';
 import type { VaultCodec } from './codec.ts';
 import type { Commitment, TermProof } from './commitment.ts';
 import { CommittedTrees } from './committed-trees.ts';
@@ -14,7 +14,6 @@ import type { GrantBook } from './grants.ts';
 import { type Head, headRecord } from './head.ts';
 import { type ImportEvent, type ImportOptions, importPath, prepare, type SourceDocument } from './import.ts';
 import {
-  chunkKey,
   chunkNumberRange,
   documentKey,
   documentRange,
@@ -25,6 +24,7 @@ import {
 } from './keys.ts';
 import type { LabelBook } from './labels.ts';
 import { LICENCE_BYTES_MAX, NAME_BYTES_MAX } from './limits.ts';
+import { blockKeys, decodePassage, decodePassages, documentBlocks } from './passages.ts';
 import type { Items } from './sealed/items.ts';
 import type { VaultKeys } from './sealed/key-tree.ts';
 import type { Embedder } from './search/embedder.ts';
@@ -156,10 +156,10 @@ export class StoredVault implements Vault {
     }
   }
 
-  async *passages({ firstChunk, chunks }: DocumentRecord): AsyncGenerator<Chunk> {
-    for (let number = firstChunk; number < firstChunk + chunks; number++) {
-      const chunk = await this.chunkAt(number);
-      if (chunk !== undefined) yield chunk;
+  async *passages(document: DocumentRecord): AsyncGenerator<Chunk> {
+    for (const key of documentBlocks(document)) {
+      const stored = await this.#item(key);
+      if (stored !== undefined) yield* decodePassages(stored);
     }
   }
 
@@ -184,8 +184,11 @@ export class StoredVault implements Vault {
   }
 
   async chunkAt(number: number): Promise<Chunk | undefined> {
-    const stored = await this.#item(chunkKey(number));
-    return stored === undefined ? undefined : chunkRecord.decode(stored);
+    for (const [key, index] of blockKeys(number)) {
+      const stored = await this.#item(key);
+      if (stored !== undefined) return decodePassage(stored, index);
+    }
+    return undefined;
   }
 
   async nameOf(document: Uint8Array): Promise<string> {

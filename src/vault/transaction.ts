@@ -2,11 +2,11 @@
  * Changes of documents gathered into one atomic batch: what it reads it sees as already changed, and nothing is
  * written before `commit`. Every chunk of a document, its postings and the vault's head go together.
  */
-import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
+import { equalBytes, utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { Provenance } from './chunk.ts';
-import { type Chunk, chunkId, chunkRecord, documentId } from './chunk.ts';
+import { type Chunk, chunkId, documentId } from './chunk.ts';
 import type { VaultCodec } from './codec.ts';
 import { DOCUMENT_NAMES_MAX, type DocumentRecord, documentRecord } from './document.ts';
 import type { ExtractedDocument } from './extract/extract.ts';
@@ -15,6 +15,7 @@ import { type Head, headRecord } from './head.ts';
 import { itemKey } from './item-keys.ts';
 import { chunkKey, chunkNumberKey, documentKey, HEAD_KEY, nameKey } from './keys.ts';
 import { VAULT_CHUNKS_MAX } from './limits.ts';
+import { BLOCK_PASSAGES, decodePassages, documentBlocks, encodePassages } from './passages.ts';
 import type { Items } from './sealed/items.ts';
 import type { IndexChange, SearchIndex } from './search/search-index.ts';
 import { buildSegment, type IndexedChunk } from './search/segment.ts';
@@ -51,6 +52,8 @@ export interface Committed {
   readonly head: Head;
   readonly change: IndexChange;
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** One atomic batch of document changes. */
 export class Transaction {
@@ -144,12 +147,17 @@ export class Transaction {
     if (this.#head.chunks + this.#added.size + count > VAULT_CHUNKS_MAX) {
       throw tooMany(name, 'more passages than the vault has room for', VAULT_CHUNKS_MAX);
     }
-    for (const [ordinal, { title, text, start, end }] of extracted.chunks.entries()) {
+    const chunks = extracted.chunks.map(({ title, text, start, end }, ordinal): Chunk => {
       const content = { title, text, ...provenance };
-      const chunk: Chunk = { ...content, id: chunkId(content), document: id, ordinal, start, end };
+      return { ...content, id: chunkId(content), document: id, ordinal, start, end };
+    });
+    for (let at = 0; at < count; at += BLOCK_PASSAGES) {
+      const key = chunkKey(firstChunk + at);
+      this.#keep(key, item.seal(key, encodePassages(chunks.slice(at, at + BLOCK_PASSAGES))));
+    }
+    for (const { id: chunk, title, text } of chunks) {
       const number = this.#nextChunk++;
-      this.#keep(chunkKey(number), item.seal(chunkKey(number), chunkRecord.encode(chunk)));
-      this.#keep(chunkNumberKey(chunk.id, number), new Uint8Array(0));
+      this.#keep(chunkNumberKey(chunk, number), NOTHING);
       this.#added.set(number, { number, title, text });
     }
     this.#documents++;
@@ -177,12 +185,15 @@ export class Transaction {
       await this.#putDocument({ ...document, names });
       return;
     }
-    for (let number = document.firstChunk; number < document.firstChunk + document.chunks; number++) {
-      const stored = await this.#open(chunkKey(number));
+    for (const key of documentBlocks(document)) {
+      const stored = await this.#open(key);
       invariant(stored !== undefined, 'a document has all its chunks');
-      this.#delete(chunkKey(number));
-      this.#delete(chunkNumberKey(chunkRecord.decode(stored).id, number));
-      if (!this.#added.delete(number)) this.#removed.add(number);
+      this.#delete(key);
+      for (const { id, ordinal } of decodePassages(stored)) {
+        const number = document.firstChunk + ordinal;
+        this.#delete(chunkNumberKey(id, number));
+        if (!this.#added.delete(number)) this.#removed.add(number);
+      }
     }
     this.#delete(documentKey(document.id));
     this.#delete(itemKey(document.firstChunk));
@@ -217,24 +228,29 @@ export class Transaction {
   }
 
   readonly #raw = async (key: Uint8Array): Promise<Uint8Array | undefined> => {
-    const changed = this.#overlay.get(toHex(key));
+    const changed = this.#overlay.get(nameOf(key));
     if (changed?.type === 'del') return undefined;
     return changed?.value ?? this.#parts.store.get(key);
   };
 
   #put(key: Uint8Array, value: Uint8Array): void {
-    this.#overlay.set(toHex(key), this.#sealed(key, value));
+    this.#overlay.set(nameOf(key), this.#sealed(key, value));
   }
 
   #keep(key: Uint8Array, value: Uint8Array): void {
-    this.#overlay.set(toHex(key), { type: 'put', key, value });
+    this.#overlay.set(nameOf(key), { type: 'put', key, value });
   }
 
   #delete(key: Uint8Array): void {
-    this.#overlay.set(toHex(key), { type: 'del', key });
+    this.#overlay.set(nameOf(key), { type: 'del', key });
   }
 
   #sealed(key: Uint8Array, value: Uint8Array): StoreOperation {
     return { type: 'put', key, value: this.#parts.codec.seal(key, value) };
   }
+}
+
+/** A key as a text, one character for each byte. */
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString('latin1');
 }
