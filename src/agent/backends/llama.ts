@@ -15,6 +15,7 @@ import { SAMPLING_DEFAULTS, type SamplingOptions } from '../llama/sampler.ts';
 import type { AnswerPart, AnswerRequest, Backend } from './backend.ts';
 import { keepUnits } from './kept.ts';
 import { TOKENS_PER_UNIT } from './limits.ts';
+import { generateInTurns } from './llama-turns.ts';
 import { MarkFilter } from './marks.ts';
 import { buildPrompt } from './prompt.ts';
 
@@ -117,7 +118,8 @@ class LocalModel implements LlamaBackend {
       ...(watermark !== undefined && { watermark }),
     };
     let finish: 'done' | 'length' = 'length';
-    for await (const part of this.#engine.generate(asked, { signal })) {
+    const parts = { engine: this.#engine, tools: request.tools };
+    for await (const part of generateInTurns(parts, asked, { signal })) {
       if (part.type === 'end') finish = part.finish === 'stop' ? 'done' : 'length';
       if (part.type !== 'text') continue;
       const kept = keepUnits(marks.push(part.text), output, request.unitsMax);

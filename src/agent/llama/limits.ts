@@ -47,6 +47,15 @@ export const STOPS_MAX: number = 16;
 /** Greatest length of one of them, UTF-16 units. */
 export const STOP_LENGTH_MAX: number = 256;
 
+/** Most tokens of thoughts before an answer; then they are ended for the model. */
+export const THOUGHT_TOKENS_MAX: number = 4_096;
+/** Most tokens of the calls of one turn; then the one that is being written is ended in the shortest way. */
+export const CALL_TOKENS_MAX: number = 4_096;
+/** Longest arguments of a call before they are ended in the shortest way, UTF-16 units. */
+export const CALL_LENGTH_MAX: number = 8_192;
+/** Text that waits for its reader before its sequence is paused, UTF-16 units. */
+export const UNREAD_LENGTH_MAX: number = 65_536;
+
 /** Most texts that are judged in one request. */
 export const JUDGED_TEXTS_MAX: number = 64;
 /** Texts of a request that a model which makes vectors is given in one turn: whoever asks something waits for no more. */

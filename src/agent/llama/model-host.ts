@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
+import { UNREAD_LENGTH_MAX } from './limits.ts';
 import type {
   GenerateMessage,
   HostFinish,
@@ -14,7 +15,13 @@ import type {
   ScoreMessage,
 } from './messages.ts';
 import type { EmbedMessage, RankMessage } from './messages-judging.ts';
-import { HostProcess, PROCESS_DEFAULTS, type ProcessOptions, type RequestSink } from './process.ts';
+import {
+  type Asking,
+  HostProcess,
+  PROCESS_DEFAULTS,
+  type ProcessOptions,
+  type RequestSink,
+} from './process.ts';
 
 /** How a host is kept. */
 export interface ModelHostOptions extends ProcessOptions {
@@ -134,9 +141,9 @@ class KeptHost implements ModelHost {
     try {
       const host = this.#process();
       await unlessAborted(signal, () => host.ready);
-      const parts = new Parts<HostPart>();
+      const parts = new Parts<HostPart>((part) => ('text' in part ? part.text.length : 0));
       const sink = this.#sink(parts);
-      const cancel = host.ask(
+      const asking = host.ask(
         { type: 'generate', ...request },
         {
           ...sink,
@@ -153,7 +160,7 @@ class KeptHost implements ModelHost {
       // The host ends it with its next step; whoever comes next waits for that there.
       signal.addEventListener('abort', over, { once: true });
       try {
-        yield* parts.read(signal, cancel);
+        yield* parts.read(signal, asking);
       } finally {
         signal.removeEventListener('abort', over);
       }
@@ -193,7 +200,7 @@ class KeptHost implements ModelHost {
     const host = this.#process();
     await unlessAborted(signal, () => host.ready);
     const parts = new Parts<readonly number[]>();
-    const cancel = host.ask(request, {
+    const asking = host.ask(request, {
       text: () => {},
       message: (message) => {
         if (message.type === 'scored') parts.push(message.logProbabilities);
@@ -203,7 +210,7 @@ class KeptHost implements ModelHost {
       ended: (error) => parts.end(error),
     });
     const found: (readonly number[])[] = [];
-    for await (const part of parts.read(signal, cancel)) found.push(part);
+    for await (const part of parts.read(signal, asking)) found.push(part);
     this.#failures = 0;
     return found;
   }
@@ -267,15 +274,24 @@ class KeptHost implements ModelHost {
   }
 }
 
-/** What comes, until its reader takes it. Bounded by what was asked for. */
+/** What comes, until its reader takes it. Where that is too much, no more is made until half of it is taken. */
 class Parts<T> {
+  readonly #lengthOf: (part: T) => number;
   readonly #queue: T[] = [];
+  #length = 0;
   #ended = false;
   #error: SaharaError | undefined;
   #wake: () => void = () => {};
+  #pause: (paused: boolean) => void = () => {};
+
+  constructor(lengthOf: (part: T) => number = () => 0) {
+    this.#lengthOf = lengthOf;
+  }
 
   push(part: T): void {
     this.#queue.push(part);
+    this.#length += this.#lengthOf(part);
+    if (this.#length > UNREAD_LENGTH_MAX) this.#pause(true);
     this.#wake();
   }
 
@@ -285,15 +301,19 @@ class Parts<T> {
     this.#wake();
   }
 
-  async *read(signal: AbortSignal, cancel: () => void): AsyncGenerator<T> {
+  async *read(signal: AbortSignal, asking: Asking): AsyncGenerator<T> {
     const wake = (): void => this.#wake();
     signal.addEventListener('abort', wake);
+    this.#pause = (paused) => asking.pause(paused);
     try {
       for (;;) {
         if (signal.aborted) throw new SaharaError('cancelled');
         const part = this.#queue.shift();
-        if (part !== undefined) yield part;
-        else if (this.#error !== undefined) throw this.#error;
+        if (part !== undefined) {
+          yield part;
+          this.#length -= this.#lengthOf(part);
+          if (2 * this.#length < UNREAD_LENGTH_MAX) this.#pause(false);
+        } else if (this.#error !== undefined) throw this.#error;
         else if (this.#ended) return;
         else
           await new Promise<void>((resolve) => {
@@ -302,7 +322,7 @@ class Parts<T> {
       }
     } finally {
       signal.removeEventListener('abort', wake);
-      cancel();
+      asking.cancel();
     }
   }
 }

@@ -41,6 +41,13 @@ export interface RequestSink {
   ended(error?: SaharaError): void;
 }
 
+/** A request under way. */
+export interface Asking {
+  cancel(): void;
+  /** Has no more decoded for it, or again. */
+  pause(paused: boolean): void;
+}
+
 // As source the host is TypeScript, compiled it is JavaScript.
 const MAIN = new URL(import.meta.url.endsWith('.ts') ? './host/main.ts' : './host/main.js', import.meta.url);
 
@@ -68,6 +75,8 @@ export class HostProcess {
   readonly #readied = Promise.withResolvers<ReadyMessage>();
   readonly #left = Promise.withResolvers<SaharaError>();
   readonly #requests = new Map<number, RequestSink>();
+  /** Those of them whose readers are behind. */
+  readonly #paused = new Set<number>();
   readonly #statsAsked: PromiseWithResolvers<HostStats>[] = [];
   #id = 0;
   #stderr = '';
@@ -110,20 +119,35 @@ export class HostProcess {
     return this.#stderr;
   }
 
-  /** Asks; returns what cancels. The sink hears of it from the next turn on. */
-  ask(request: Asked, sink: RequestSink): () => void {
+  /** Asks. The sink hears of it from the next turn on. */
+  ask(request: Asked, sink: RequestSink): Asking {
     const id = ++this.#id;
     if (this.#dead) {
       queueMicrotask(() => sink.ended(this.#failure ?? failed('the model process is gone')));
-      return () => {};
+      return { cancel: () => {}, pause: () => {} };
     }
     this.#requests.set(id, sink);
     if (this.#requests.size === 1) this.#watch();
     this.#send({ ...request, id });
-    return () => {
-      if (this.#requests.delete(id)) this.#send({ type: 'cancel', id });
-      if (this.#requests.size === 0) this.#cancelTimer();
+    return {
+      cancel: () => {
+        if (this.#requests.has(id)) this.#send({ type: 'cancel', id });
+        this.#forget(id);
+      },
+      pause: (paused) => {
+        if (!this.#requests.has(id) || this.#paused.has(id) === paused) return;
+        this.#send({ type: 'pause', id, paused });
+        if (paused) this.#paused.add(id);
+        else this.#paused.delete(id);
+        this.#watch();
+      },
     };
+  }
+
+  #forget(id: number): void {
+    this.#requests.delete(id);
+    this.#paused.delete(id);
+    if (this.#requests.size === 0) this.#cancelTimer();
   }
 
   /** How it decodes. */
@@ -175,8 +199,7 @@ export class HostProcess {
     if (sink === undefined) return;
     const goesOn = message.type === 'started' || (message.type === 'judged' && !message.last);
     if (!goesOn) {
-      this.#requests.delete(message.id);
-      if (this.#requests.size === 0) this.#cancelTimer();
+      this.#forget(message.id);
     }
     if (message.type === 'failed') {
       sink.ended(new SaharaError(message.code, message.facts));
@@ -186,10 +209,11 @@ export class HostProcess {
     if (!goesOn) sink.ended();
   }
 
-  /** Begins to wait anew for the next word of a host that is asked something. */
+  /** Begins to wait anew for the next word of a host that is asked something, and not told to pause. */
   #watch(): void {
     if (this.#dead) return;
     this.#cancelTimer();
+    if (this.#requests.size === this.#paused.size) return;
     this.#cancelTimer = this.#clock.after(this.#options.idleMs, () => {
       this.#fail(failed(`the model process was silent for ${this.#options.idleMs} ms`));
     });

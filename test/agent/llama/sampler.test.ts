@@ -126,14 +126,17 @@ describe('text out of tokens', () => {
     text: string,
     stops: readonly string[],
   ): { readonly pieces: readonly string[]; readonly stopped: boolean } => {
-    const stream = new TokenStream(bytes, stops);
+    const stream = new TokenStream(
+      bytes,
+      stops.map((stop) => ({ text: stop, kind: 'stop' })),
+    );
     const pieces: string[] = [];
     for (const token of Buffer.from(text)) {
       const step = stream.push(token);
       pieces.push(step.text);
-      if (step.stopped) return { pieces, stopped: true };
+      if (step.mark !== undefined) return { pieces, stopped: true };
     }
-    return { pieces: [...pieces, stream.finish()], stopped: false };
+    return { pieces: [...pieces, stream.finish().text], stopped: false };
   };
 
   test('MODEL-20: comes in whole characters', () => {

@@ -1,14 +1,18 @@
 import type { ServerResponse } from 'node:http';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Backend } from '../../../src/agent/backends/backend.ts';
 import { createOpenAiBackend } from '../../../src/agent/backends/openai.ts';
 import { TOOL_ROUNDS_MAX } from '../../../src/agent/tools/limits.ts';
 import { createToolKit } from '../../../src/agent/tools/toolkit.ts';
 import { wakefulClock } from '../../../src/base/clock.ts';
-import { REQUEST, readAnswer } from '../backend-conforms.ts';
+import { REQUEST, readAnswer, toolsConform } from '../backend-conforms.ts';
 import { type Endpoint, openStream, type Script, sendPiece, startEndpoint } from '../endpoint.ts';
 
 let endpoint: Endpoint | undefined;
-afterEach(() => endpoint?.close());
+afterEach(async () => {
+  await endpoint?.close();
+  endpoint = undefined;
+});
 
 interface Called {
   readonly id: string;
@@ -64,6 +68,27 @@ async function answered(script: Script) {
   await Promise.all([backend.close(), kit.close()]);
   return { answer, requests: endpoint.requests };
 }
+
+/** A backend whose model calls as `script` says. */
+async function calling(script: Script): Promise<Backend> {
+  await endpoint?.close();
+  endpoint = await startEndpoint(script);
+  return createOpenAiBackend({ clock: wakefulClock }, { endpoint: endpoint.url, model: 'm', seeded: true });
+}
+
+const SEVEN = [{ id: 'a', name: 'order', json: '{"number":7}' }];
+
+toolsConform('openai', {
+  once: () =>
+    calling((response, { body }) => {
+      if (body.messages.some(({ role }) => role === 'tool')) return say(response, 'It was sent.');
+      useTools(response, SEVEN);
+    }),
+  always: () =>
+    calling((response, { body }) =>
+      'tools' in body ? useTools(response, SEVEN) : say(response, 'It was sent.'),
+    ),
+});
 
 interface SentMessage {
   readonly role: string;

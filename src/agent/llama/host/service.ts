@@ -1,6 +1,7 @@
 /** One loaded model that answers the daemon's messages. */
-import type { ChatHistoryItem, ChatWrapper, LlamaModel, Token } from 'node-llama-cpp';
+import type { LlamaModel, Token } from 'node-llama-cpp';
 import { asSaharaError, SaharaError } from '../../../base/errors.ts';
+import type { Rule } from '../grammar.ts';
 import { REQUESTS_MAX } from '../limits.ts';
 import type {
   ContextKey,
@@ -12,11 +13,15 @@ import type {
   ToHost,
   TokenizeMessage,
 } from '../messages.ts';
+import { ruleOfArguments } from '../schema-grammar.ts';
+import { CallWriter } from './calling.ts';
+import { Chat, type Read } from './chat.ts';
 import { Contexts } from './contexts.ts';
-import { Generation, type JobEvents, Scoring } from './jobs.ts';
+import { Generation } from './generation.ts';
+import { type JobEvents, Scoring } from './jobs.ts';
 import { Judges } from './judges.ts';
 import type { Lockstep } from './lockstep.ts';
-import { TokenStream } from './stream.ts';
+import { type Mark, TokenStream } from './stream.ts';
 
 type Library = typeof import('node-llama-cpp');
 
@@ -33,7 +38,7 @@ export class ModelService {
   /** How conversations are written. */
   readonly wrapper: string;
   readonly #parts: ServiceParts;
-  readonly #chat: ChatWrapper;
+  readonly #chat: Chat;
   readonly #contexts: Contexts;
   readonly #judges: Judges;
   readonly #jobs = new Map<number, Asked>();
@@ -43,8 +48,8 @@ export class ModelService {
 
   constructor(parts: ServiceParts) {
     this.#parts = parts;
-    this.#chat = parts.library.resolveChatWrapper(parts.model) ?? new parts.library.GeneralChatWrapper();
-    this.wrapper = this.#chat.wrapperName;
+    this.#chat = new Chat(parts.library, parts.model);
+    this.wrapper = this.#chat.name;
     this.#contexts = new Contexts(parts.model, parts.threads, () => this.#flush());
     this.#judges = new Judges({ ...parts, failed: (id, error) => this.#fail(id, error) });
   }
@@ -98,7 +103,7 @@ export class ModelService {
       const job =
         message.type === 'score'
           ? this.#scoring(message, read.tokens, room)
-          : this.#generation({ ...message, tokensMax: Math.min(message.tokensMax, room) }, read);
+          : this.#generation(message, read, room);
       job.cancelled = early.job.cancelled;
       job.paused = early.job.paused;
       this.#jobs.set(id, { job, lockstep });
@@ -116,26 +121,41 @@ export class ModelService {
     }
   }
 
-  #generation(message: GenerateMessage, { tokens, stops, ends }: Read): Generation {
+  #generation(message: GenerateMessage, read: Read, room: number): Generation {
     const { model } = this.#parts;
     const { id } = message;
-    const stream = new TokenStream(
-      // Tokens are numbers with a brand that this project does not carry around.
-      (text, before) => model.detokenize(text as Token[], false, before as Token[]),
-      [...stops, ...message.stops],
-    );
+    const marks = [...read.marks, ...message.stops.map((text): Mark => ({ text, kind: 'stop' }))];
+    const shown = this.#chat.shownFor(marks);
+    const textOf = (tokens: readonly Token[], before: readonly Token[]): string => {
+      const [only] = tokens;
+      const special = tokens.length === 1 && only !== undefined ? shown.get(only) : undefined;
+      return special ?? model.detokenize(tokens, false, before);
+    };
+    const tokenize = (text: string): readonly Token[] =>
+      text === '' ? [] : model.tokenize(text, false, 'trimLeadingSpace');
+    // Tokens are numbers with a brand that this project does not carry around.
+    const stream = new TokenStream((tokens, before) => textOf(tokens as Token[], before as Token[]), marks);
+    const tools = message.prompt.kind === 'chat' ? (message.prompt.tools ?? []) : [];
+    const rules = tools.map(({ name, parameters }) => [name, rulesOf(parameters)] as const);
+    const { form } = read;
     return new Generation(
       {
-        prompt: tokens,
+        prompt: read.tokens,
+        room,
         stream,
-        isEnd: (token) => ends.has(token) || model.isEogToken(token),
+        thinking: read.thinking,
+        thoughtEnd: read.thoughtEnd,
+        writer: form && new CallWriter({ form, tools: new Map(rules), tokenize, textOf }),
+        isEnd: (token) => read.ends.has(token) || model.isEogToken(token),
+        without: (token, before, behind) =>
+          behind === '' ? [token] : tokenize(textOf([token], before).slice(0, -behind.length)),
         events: {
           ...this.#events(id),
-          text: (text, count) => this.#texts.push([id, text, count, 'answer']),
-          ended: (finish, count) => {
+          text: (text, count, kind) => this.#texts.push([id, text, count, kind]),
+          ended: (finish, count, calls) => {
             this.#tokens += count;
             this.#jobs.delete(id);
-            this.#ends.push({ type: 'end', id, finish, tokens: count, calls: [] });
+            this.#ends.push({ type: 'end', id, finish, tokens: count, calls });
           },
         },
       },
@@ -182,31 +202,13 @@ export class ModelService {
   }
 
   #read(prompt: Prompt): Read {
+    if (prompt.kind === 'chat') return this.#chat.read(prompt);
     const { model } = this.#parts;
-    if (prompt.kind === 'text') {
-      const tokens = model.tokenize(prompt.text, false);
-      const { bos, shouldPrependBosToken } = model.tokens;
-      const whole = shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
-      if (whole.length === 0) throw new SaharaError('malformed', { what: 'an empty prompt' });
-      return { tokens: whole, stops: [], ends: new Set() };
-    }
-    const chatHistory = prompt.messages.map(
-      ({ role, content }): ChatHistoryItem =>
-        role === 'assistant' ? { type: 'model', response: [content] } : { type: role, text: content },
-    );
-    const state = this.#chat.generateContextState({
-      chatHistory: [...chatHistory, { type: 'model', response: [''] }],
-    });
-    const tokens = state.contextText.tokenize(model.tokenizer);
-    const stops: string[] = [];
-    const ends = new Set<Token>();
-    for (const trigger of state.stopGenerationTriggers) {
-      const parts = trigger.tokenize(model.tokenizer);
-      const [only] = parts;
-      if (parts.length === 1 && only !== undefined) ends.add(only);
-      else stops.push(model.detokenize(parts, true));
-    }
-    return { tokens, stops, ends };
+    const tokens = model.tokenize(prompt.text, false);
+    const { bos, shouldPrependBosToken } = model.tokens;
+    const whole = shouldPrependBosToken && bos !== null ? [bos, ...tokens] : tokens;
+    if (whole.length === 0) throw new SaharaError('malformed', { what: 'an empty prompt' });
+    return { tokens: whole, marks: [], ends: new Set(), thinking: false, thoughtEnd: [], form: undefined };
   }
 }
 
@@ -216,11 +218,13 @@ interface Asked {
   readonly lockstep: Lockstep | undefined;
 }
 
-/** A prompt as tokens, with what ends the answer to it. */
-interface Read {
-  readonly tokens: readonly Token[];
-  readonly stops: readonly string[];
-  readonly ends: ReadonlySet<Token>;
+/** The grammar of a tool's arguments. Throws `malformed`. */
+function rulesOf(parameters: string): Rule {
+  try {
+    return ruleOfArguments(JSON.parse(parameters));
+  } catch (error) {
+    throw new SaharaError('malformed', { what: 'the parameters of a tool' }, { cause: error });
+  }
 }
 
 function overflow(found: number, { tokens }: ContextKey): SaharaError {

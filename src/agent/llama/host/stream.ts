@@ -1,72 +1,89 @@
 /**
- * From tokens to text: whole characters only, and nothing of a text at which the answer stops. What may still become
- * one of them is held back.
+ * From tokens to text: whole characters only, and nothing of a mark in it (a text at which the answer stops, or where
+ * thoughts or calls begin or end). What may still become a mark is held back.
  */
 import { PARTIAL_TOKENS_MAX } from '../limits.ts';
 
-/** What a token came to. */
-export interface StreamStep {
-  /** Text that can be shown. */
+/** A text that means something. */
+export interface Mark {
   readonly text: string;
-  /** Whether a stop was reached. */
-  readonly stopped: boolean;
+  /** The end of the answer, the beginning of a call or of one more, the beginning and the end of thoughts. */
+  readonly kind: 'stop' | 'call' | 'more' | 'think' | 'answer';
+}
+
+/** Text that can be shown, and the mark behind it, if there is one. */
+export interface StreamPiece {
+  readonly text: string;
+  readonly mark?: Mark;
+  /** What stood behind the mark in the same token. */
+  readonly behind?: string;
 }
 
 /** Tokens in, text out. */
 export class TokenStream {
   readonly #detokenize: (tokens: readonly number[], before: readonly number[]) => string;
-  readonly #stops: readonly string[];
+  readonly #marks: readonly Mark[];
   #before: number[] = [];
   #pending: number[] = [];
   #held = '';
 
   constructor(
     detokenize: (tokens: readonly number[], before: readonly number[]) => string,
-    stops: readonly string[],
+    marks: readonly Mark[],
   ) {
     this.#detokenize = detokenize;
-    this.#stops = stops.filter((stop) => stop !== '');
+    this.#marks = marks.filter(({ text }) => text !== '');
   }
 
-  /** Takes a token. */
-  push(token: number): StreamStep {
+  /** Takes a token. The pieces end with the first mark; `more` goes on behind it. */
+  push(token: number): StreamPiece {
     this.#pending.push(token);
     const text = this.#detokenize(this.#pending, this.#before);
     // A character whose bytes are several tokens is not there before the last of them.
-    if (text.endsWith('\ufffd') && this.#pending.length < PARTIAL_TOKENS_MAX)
-      return { text: '', stopped: false };
+    if (text.endsWith('\ufffd') && this.#pending.length < PARTIAL_TOKENS_MAX) return { text: '' };
     this.#before = [...this.#before, ...this.#pending].slice(-PARTIAL_TOKENS_MAX);
     this.#pending = [];
     return this.#release(text);
   }
 
-  /** What was held back when nothing more comes. */
-  finish(): string {
-    const text = this.#pending.length === 0 ? '' : this.#detokenize(this.#pending, this.#before);
-    this.#pending = [];
-    const { text: shown, stopped } = this.#release(text);
-    const rest = stopped ? '' : this.#held;
-    this.#held = '';
-    return shown + rest;
+  /** Goes on with what stood behind a mark. */
+  more(text: string): StreamPiece {
+    return this.#release(text);
   }
 
-  #release(text: string): StreamStep {
+  /** What was held back when nothing more comes. */
+  finish(): StreamPiece {
+    const text = this.#pending.length === 0 ? '' : this.#detokenize(this.#pending, this.#before);
+    this.#pending = [];
+    const piece = this.#release(text);
+    if (piece.mark !== undefined) return piece;
+    const rest = this.#held;
+    this.#held = '';
+    return { text: piece.text + rest };
+  }
+
+  #release(text: string): StreamPiece {
     const all = this.#held + text;
-    const at = Math.min(...this.#stops.map((stop) => all.indexOf(stop)).filter((found) => found >= 0));
-    if (Number.isFinite(at)) {
-      this.#held = '';
-      return { text: all.slice(0, at), stopped: true };
+    this.#held = '';
+    const [first] = this.#marks
+      .map((mark) => ({ mark, at: all.indexOf(mark.text) }))
+      .filter(({ at }) => at >= 0)
+      // Of two that begin at one place the longer one is meant.
+      .sort((a, b) => a.at - b.at || b.mark.text.length - a.mark.text.length);
+    if (first !== undefined) {
+      const { mark, at } = first;
+      return { text: all.slice(0, at), mark, behind: all.slice(at + mark.text.length) };
     }
-    const hold = Math.max(0, ...this.#stops.map((stop) => overlap(all, stop)));
+    const hold = Math.max(0, ...this.#marks.map((mark) => overlap(all, mark.text)));
     this.#held = all.slice(all.length - hold);
-    return { text: all.slice(0, all.length - hold), stopped: false };
+    return { text: all.slice(0, all.length - hold) };
   }
 }
 
-/** Length of the longest end of `text` with which `stop` begins. */
-function overlap(text: string, stop: string): number {
-  for (let length = Math.min(text.length, stop.length - 1); length > 0; length--) {
-    if (text.endsWith(stop.slice(0, length))) return length;
+/** Length of the longest end of `text` with which `mark` begins. */
+function overlap(text: string, mark: string): number {
+  for (let length = Math.min(text.length, mark.length - 1); length > 0; length--) {
+    if (text.endsWith(mark.slice(0, length))) return length;
   }
   return 0;
 }

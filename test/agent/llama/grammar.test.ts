@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { Matcher } from '../../../src/agent/llama/grammar.ts';
+import { ruleOfArguments } from '../../../src/agent/llama/schema-grammar.ts';
+import { parameterCheck } from '../../../src/agent/tools/toolbox.ts';
+
+const of = (schema: unknown): Matcher => Matcher.of(ruleOfArguments(schema));
+
+/** Whether all of `text` is one of the values of a grammar. */
+function whole(matcher: Matcher, text: string): boolean {
+  return matcher.accept(text)?.ends === true;
+}
+
+const names = fc.constantFrom('a', 'b', 'long name', 'q"uote', 'é');
+const schemas = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3 },
+    fc.constantFrom<object>(
+      { type: 'string' },
+      { type: 'string', minLength: 2, maxLength: 5 },
+      { type: 'integer' },
+      { type: 'number', minimum: 0 },
+      { type: 'boolean' },
+      { type: ['string', 'null'] },
+      { enum: ['x', 7, null, 'xy'] },
+      { const: 'only' },
+      {},
+    ),
+    fc.record({ type: fc.constant('array'), items: tie('value'), minItems: fc.constantFrom(0, 1, 2) }),
+    fc.record({ anyOf: fc.array(tie('value'), { minLength: 1, maxLength: 3 }) }),
+    tie('object'),
+  ),
+  object: fc
+    .record({
+      properties: fc.dictionary(names, tie('value'), { maxKeys: 4 }),
+      needed: fc.array(names, { maxLength: 3 }),
+      additionalProperties: fc.boolean(),
+    })
+    .map(({ properties, needed, additionalProperties }) => ({
+      type: 'object',
+      properties,
+      required: needed.filter((name) => Object.hasOwn(properties, name)),
+      additionalProperties,
+    })),
+})).object;
+
+describe('MODEL-77: arguments by a schema', () => {
+  test('whatever is written letter by letter, the shortest rest makes it JSON that fits the schema', () => {
+    const letters = [...'{}[]",: 0123456789.-truefalsnabxyéq\\ongmu'];
+    fc.assert(
+      fc.property(schemas, fc.infiniteStream(fc.nat(1_000)), (schema, choices) => {
+        let at = of(schema);
+        let text = '';
+        for (const choice of choices) {
+          const open = letters.filter((letter) => at.accept(letter) !== undefined);
+          const letter = open[choice % Math.max(1, open.length)];
+          const next = letter === undefined ? undefined : at.accept(letter);
+          if (next === undefined || text.length > 60) break;
+          text += letter;
+          at = next;
+        }
+        text += at.shortest();
+        expect(whole(of(schema), text)).toBe(true);
+        const value: unknown = JSON.parse(text);
+        expect(parameterCheck({ ...schema }).safeParse(value).error, text).toBeUndefined();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('what there is only one way to write is known before it is written', () => {
+    const order = of({ properties: { number: { type: 'integer' } }, required: ['number'] });
+    expect(order.forced()).toBe('{"number": ');
+    expect(order.accept('{"number": 7')?.forced()).toBe('');
+    expect(order.accept('{"number": 7}')?.over).toBe(true);
+    expect(order.shortest()).toBe('{"number": 0}');
+  });
+
+  test('fields that are not required may be left out, and others are not made up', () => {
+    const schema = {
+      type: 'object',
+      properties: { a: { type: 'null' }, b: { type: 'null' } },
+      required: ['b'],
+    };
+    expect(whole(of(schema), '{"a": null, "b": null}')).toBe(true);
+    expect(whole(of(schema), '{"b": null}')).toBe(true);
+    for (const wrong of ['{"a": null}', '{}', '{"b": null, "c": null}', '{"b": null, "a": null}'])
+      expect(whole(of(schema), wrong), wrong).toBe(false);
+  });
+
+  test('a schema that names itself is followed as deep as a value goes', () => {
+    const tree = {
+      $ref: '#/$defs/node',
+      $defs: {
+        node: {
+          type: 'object',
+          properties: { of: { type: 'array', items: { $ref: '#/$defs/node' } } },
+          required: ['of'],
+        },
+      },
+    };
+    expect(of(tree).shortest()).toBe('{"of": []}');
+    expect(whole(of(tree), '{"of": [{"of": []}, {"of": [{"of": []}]}]}')).toBe(true);
+  });
+
+  const hostile: readonly (readonly [string, unknown])[] = [
+    ['that is nothing but itself', { $ref: '#' }],
+    ['that never ends', { type: 'object', properties: { a: { $ref: '#' } }, required: ['a'] }],
+    ['that names what is not there', { $ref: '#/__proto__/x' }],
+    ['that is no schema', 'nothing'],
+    ['of another type', { type: 'string' }],
+    ['of no type', { type: 'made-up', anyOf: [], enum: [] }],
+    [
+      'with a field of the name of a method',
+      { properties: { __proto__: {}, constructor: { type: 'integer' } } },
+    ],
+    ['of many ways', { anyOf: Array.from({ length: 500 }, (_, i) => ({ properties: { [`p${i}`]: {} } })) }],
+    ['of many words', { properties: { a: { enum: Array.from({ length: 900 }, (_, i) => `w${i}`) } } }],
+    ['of great counts', { properties: { a: { type: 'string', minLength: 9e15 } }, required: ['a'] }],
+    [
+      'that doubles at every step',
+      {
+        $defs: Object.fromEntries(
+          Array.from({ length: 30 }, (_, i) => [
+            `d${i}`,
+            { anyOf: [{ $ref: `#/$defs/d${i + 1}` }, { $ref: `#/$defs/d${i + 1}` }] },
+          ]),
+        ),
+        $ref: '#/$defs/d0',
+      },
+    ],
+  ];
+  test.each(hostile)('a schema %s still gives an object that can be read', (_, schema) => {
+    const value: unknown = JSON.parse(of(schema).shortest());
+    expect(typeof value).toBe('object');
+    expect(of(schema).accept('[')).toBeUndefined();
+  });
+});
