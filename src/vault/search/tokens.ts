@@ -70,29 +70,33 @@ export class TokenList {
     const before = this.#length;
     const lexicon = this.#lexicon;
     scanWords(text, {
-      span: (span, position) => this.#push(lexicon.ofSpan(span), chunk, hasPositions ? position : IN_TITLE),
-      word: (word, terms, position) =>
-        this.#push(lexicon.ofWord(word, terms), chunk, hasPositions ? position : IN_TITLE),
+      span: (span, at) => {
+        const position = hasPositions ? at : IN_TITLE;
+        const found = lexicon.ofSpan(span);
+        if (found >= 0) this.#push(found, chunk, position);
+        else for (const term of lexicon.several(found)) this.#push(term, chunk, position);
+      },
+      word: (word, terms, at) => {
+        const position = hasPositions ? at : IN_TITLE;
+        for (const term of lexicon.ofWord(word, terms)) this.#push(term, chunk, position);
+      },
     });
     return this.#length - before;
   }
 
-  #push(terms: readonly number[], chunk: number, position: number): void {
-    for (let i = 0; i < terms.length; i++) {
-      const term = terms[i] ?? 0;
-      if (this.#length === this.#term.length) {
-        this.#term = resized(this.#term, 2 * this.#length);
-        this.#chunk = resized(this.#chunk, 2 * this.#length);
-        this.#position = resized(this.#position, 2 * this.#length);
-      }
-      if (term >= this.#counts.length) this.#counts = resized(this.#counts, 2 * term);
-      const count = this.#counts[term] ?? 0;
-      if (count === 0) this.#used.push(term);
-      this.#counts[term] = count + 1;
-      this.#term[this.#length] = term;
-      this.#chunk[this.#length] = chunk;
-      this.#position[this.#length++] = position;
+  #push(term: number, chunk: number, position: number): void {
+    if (this.#length === this.#term.length) {
+      this.#term = resized(this.#term, 2 * this.#length);
+      this.#chunk = resized(this.#chunk, 2 * this.#length);
+      this.#position = resized(this.#position, 2 * this.#length);
     }
+    if (term >= this.#counts.length) this.#counts = resized(this.#counts, 2 * term);
+    const count = this.#counts[term] ?? 0;
+    if (count === 0) this.#used.push(term);
+    this.#counts[term] = count + 1;
+    this.#term[this.#length] = term;
+    this.#chunk[this.#length] = chunk;
+    this.#position[this.#length++] = position;
   }
 }
 

@@ -8,38 +8,45 @@ import { type Span, termsOf } from './words.ts';
 /** Words that a lexicon is kept for; then a new one begins. */
 export const LEXICON_WORDS_MAX = 65_536;
 const SLOTS_MIN = 4096;
-const EMPTY = -1;
+/** A slot is four numbers side by side: hash, where the word's bytes begin, how many they are (0: empty), and its terms. */
+const SLOT = 4;
 
 /** Words and terms, numbered in the order in which they came. */
 export class Lexicon {
   /** The terms by their numbers. */
   readonly terms: string[] = [];
   readonly #numbers = new Map<string, number>();
-  /** The words that were found as bytes, one behind the other, and where each ends. */
+  /** Bytes of the words of ASCII, one behind the other. */
   #bytes: Uint8Array = new Uint8Array(8 * SLOTS_MIN);
-  readonly #ends: number[] = [];
-  readonly #hashes: number[] = [];
-  readonly #termsOfWord: (readonly number[])[] = [];
+  #bytesUsed = 0;
+  #slots: Int32Array = new Int32Array(SLOT * SLOTS_MIN);
+  #words = 0;
+  /** Terms of words that have none or several. */
+  readonly #lists: (readonly number[])[] = [];
   readonly #others = new Map<string, readonly number[]>();
-  #slots = new Int32Array(SLOTS_MIN).fill(EMPTY);
   /** Numbers of the terms in byte order, of those that were there when they were sorted last. */
   #sorted: Uint32Array = new Uint32Array(0);
   #ranks: Uint32Array = new Uint32Array(0);
 
   /** How many words it knows. */
   get size(): number {
-    return this.#ends.length + this.#others.size;
+    return this.#words + this.#others.size;
   }
 
-  /** Numbers of the terms of a word of ASCII. */
-  ofSpan(span: Span): readonly number[] {
+  /** The number of a word's term, a word of ASCII; if it has none or several, a negative number for `several`. */
+  ofSpan(span: Span): number {
+    const slots = this.#slots;
     const hash = span.hash ^ (span.hash >>> 15);
-    const mask = this.#slots.length - 1;
-    for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
-      const word = this.#slots[slot] ?? EMPTY;
-      if (word === EMPTY) return this.#learn(span, hash);
-      if (this.#hashes[word] === hash && this.#is(word, span)) return this.#termsOfWord[word] ?? [];
+    const mask = slots.length - 1;
+    for (let slot = (SLOT * hash) & mask; ; slot = (slot + SLOT) & mask) {
+      if (slots[slot + 2] === 0) return this.#learn(span, hash, slot);
+      if (slots[slot] === hash && this.#stands(slot, span)) return slots[slot + 3] ?? 0;
     }
+  }
+
+  /** The terms that a negative number of `ofSpan` stands for. */
+  several(number: number): readonly number[] {
+    return this.#lists[-1 - number] ?? [];
   }
 
   /** Numbers of the terms of any other word. */
@@ -58,37 +65,31 @@ export class Lexicon {
     return ranks.map((rank) => this.#sorted[rank] ?? 0);
   }
 
-  #is(word: number, { bytes, start, end }: Span): boolean {
+  #stands(slot: number, { bytes, start, end }: Span): boolean {
     const known = this.#bytes;
-    const first = word === 0 ? 0 : (this.#ends[word - 1] ?? 0);
-    if ((this.#ends[word] ?? 0) - first !== end - start) return false;
-    for (let at = start, i = first; at < end; at++, i++) if (known[i] !== bytes[at]) return false;
+    if (this.#slots[slot + 2] !== end - start) return false;
+    for (let at = start, i = this.#slots[slot + 1] ?? 0; at < end; at++, i++) {
+      if (known[i] !== bytes[at]) return false;
+    }
     return true;
   }
 
-  #learn({ bytes, start, end }: Span, hash: number): readonly number[] {
-    const numbers = termsOf(Buffer.from(bytes.subarray(start, end)).toString('latin1')).map((term) =>
-      this.#numberOf(term),
-    );
-    const first = this.#ends.at(-1) ?? 0;
-    const behind = first + end - start;
-    if (behind > this.#bytes.length) {
-      const grown = new Uint8Array(2 * behind);
+  #learn({ bytes, start, end }: Span, hash: number, slot: number): number {
+    const word = bytes.subarray(start, end);
+    const numbers = termsOf(Buffer.from(word).toString('latin1')).map((term) => this.#numberOf(term));
+    const [only] = numbers;
+    const found = numbers.length === 1 && only !== undefined ? only : -this.#lists.push(numbers);
+    if (this.#bytesUsed + word.length > this.#bytes.length) {
+      const grown = new Uint8Array(2 * (this.#bytesUsed + word.length));
       grown.set(this.#bytes);
       this.#bytes = grown;
     }
-    this.#bytes.set(bytes.subarray(start, end), first);
-    if (2 * this.#ends.length >= this.#slots.length) this.#grow();
-    place(this.#slots, hash, this.#ends.length);
-    this.#ends.push(behind);
-    this.#hashes.push(hash);
-    this.#termsOfWord.push(numbers);
-    return numbers;
-  }
-
-  #grow(): void {
-    this.#slots = new Int32Array(2 * this.#slots.length).fill(EMPTY);
-    for (const [word, hash] of this.#hashes.entries()) place(this.#slots, hash, word);
+    this.#bytes.set(word, this.#bytesUsed);
+    this.#slots.set([hash, this.#bytesUsed, word.length, found], slot);
+    this.#bytesUsed += word.length;
+    this.#words++;
+    if (2 * SLOT * this.#words >= this.#slots.length) this.#slots = doubled(this.#slots);
+    return found;
   }
 
   #numberOf(term: string): number {
@@ -131,11 +132,16 @@ export class Lexicon {
   }
 }
 
-function place(slots: Int32Array, hash: number, word: number): void {
-  const mask = slots.length - 1;
-  let slot = hash & mask;
-  while (slots[slot] !== EMPTY) slot = (slot + 1) & mask;
-  slots[slot] = word;
+function doubled(slots: Int32Array): Int32Array {
+  const grown = new Int32Array(2 * slots.length);
+  const mask = grown.length - 1;
+  for (let from = 0; from < slots.length; from += SLOT) {
+    if (slots[from + 2] === 0) continue;
+    let slot = (SLOT * (slots[from] ?? 0)) & mask;
+    while (grown[slot + 2] !== 0) slot = (slot + SLOT) & mask;
+    grown.set(slots.subarray(from, from + SLOT), slot);
+  }
+  return grown;
 }
 
 /** Terms in byte order. Code units are in that order too, and compared faster, unless there are surrogates. */

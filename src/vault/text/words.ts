@@ -93,26 +93,23 @@ let scratch = new Uint8Array(4096);
 function scanAscii(bytes: Uint8Array, length: number, visitor: WordVisitor): void {
   const span: Span = { bytes, start: 0, end: 0, hash: 0 };
   let position = 0;
-  let start = -1;
-  let hash = 0;
-  for (let at = 0; at <= length; at++) {
-    const code = at < length ? (bytes[at] ?? 0) : 0;
-    if (IN_WORD[code] === 1) {
-      if (start === -1) start = at;
+  for (let at = 0; at < length; at++) {
+    let code = bytes[at] ?? 0;
+    if (IN_WORD[code] === 0) continue;
+    span.start = at;
+    let hash = 0;
+    for (;;) {
       hash = (Math.imul(hash, 31) + code) | 0;
-      continue;
+      at++;
+      if (at >= length) break;
+      code = bytes[at] ?? 0;
+      if (IN_WORD[code] === 1) continue;
+      // One between two characters of a word belongs to it.
+      if (code !== APOSTROPHE || at + 1 >= length || IN_WORD[bytes[at + 1] ?? 0] === 0) break;
     }
-    if (start === -1) continue;
-    if (code === APOSTROPHE && at + 1 < length && IN_WORD[bytes[at + 1] ?? 0] === 1) {
-      hash = (Math.imul(hash, 31) + code) | 0;
-      continue;
-    }
-    span.start = start;
     span.end = at;
     span.hash = hash;
     visitor.span(span, position++);
-    start = -1;
-    hash = 0;
   }
 }
 
