@@ -17,6 +17,7 @@ import type { RevenueSplit } from './attribution/shares.ts';
 import { EXTRACTIVE_DEFAULTS } from './backends/extractive.ts';
 import { MANIFEST_ASSET_DEFAULTS, type ManifestAsset, readAsset } from './manifest-asset.ts';
 import { backendRecord, type ManifestBackend, readBackend } from './manifest-backend.ts';
+import { filesOf } from './manifest-llama.ts';
 import {
   fields,
   given,
@@ -29,7 +30,7 @@ import {
   readText,
   readYaml,
 } from './manifest-reader.ts';
-import { type ManifestSearch, readSearch, SEARCH_BYTES_MAX } from './manifest-search.ts';
+import { type ManifestSearch, readSearch, SEARCH_BYTES_MAX, searchFilesOf } from './manifest-search.ts';
 import { type ManifestTest, readTests } from './manifest-tests.ts';
 import { type ManifestTool, readTools, TOOL_BYTES_MAX, TOOL_ENTRIES_MAX } from './manifest-tools.ts';
 
@@ -210,6 +211,12 @@ export function parseManifest(source: string, options: { readonly file: string }
     throw invalid(search, 'no search without a vault: there is nothing to find', 'search');
   }
   return manifest;
+}
+
+/** Names of all models of this home that an agent needs. */
+export function modelFilesOf({ backend, search }: Manifest): readonly string[] {
+  const answering = backend.kind === 'llama' ? filesOf(backend) : [];
+  return [...answering, ...searchFilesOf(search)];
 }
 
 /** What a backend must have and what it has no use for. */

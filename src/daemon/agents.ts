@@ -9,8 +9,7 @@ import type { CallRecords } from '../agent/call-records.ts';
 import type { CallTarget } from '../agent/caller.ts';
 import { createHost, type Host, type HostParts } from '../agent/host.ts';
 import { type AgentParts, createHosting, type Hosting, type PublishedAgent } from '../agent/hosting.ts';
-import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
-import { filesOf } from '../agent/manifest-llama.ts';
+import { type Manifest, manifestHash, modelFilesOf, parseManifest } from '../agent/manifest.ts';
 import { createOfferBook } from '../agent/offer-book.ts';
 import type { Licensed } from '../agent/policy.ts';
 import type { CallTransport } from '../agent/ports.ts';
@@ -41,6 +40,7 @@ import { createLoopback } from './loopback.ts';
 import type { Models } from './models.ts';
 import { createOffering } from './offering.ts';
 import { createPeerCheck } from './peer-certificate.ts';
+import type { Searching } from './searching.ts';
 import { channelOpen } from './standing.ts';
 
 /** What agents are hosted with. */
@@ -52,6 +52,7 @@ export interface AgentKeeperParts extends BelowParts {
   readonly assets: AssetBook;
   readonly certificates: CertificateBook;
   readonly models: Models;
+  readonly searching: Searching;
 }
 
 /** The agents of this home. */
@@ -84,7 +85,7 @@ export interface AgentKeeper {
   readonly offersFor: (request: OfferRequest) => Promise<readonly Signed[]>;
   /** Names of hosted agents that answer from a vault. */
   usedBy(vault: string): readonly string[];
-  /** Names of hosted agents whose manifest says `backend: {kind: llama}` with a model, or an adapter, that `is`. */
+  /** Names of hosted agents whose manifest names a model, or an adapter, of this home that `is`. */
   answeringWith(is: (model: string) => boolean): readonly string[];
   /** Hosted agents that mark what they say: what with, and by which key. */
   marking(): Promise<readonly MarkingAgent[]>;
@@ -262,7 +263,7 @@ class HomeAgents implements AgentKeeper {
 
   answeringWith(is: (model: string) => boolean): readonly string[] {
     return [...this.#running.values()]
-      .filter(({ manifest: { backend } }) => backend.kind === 'llama' && filesOf(backend).some(is))
+      .filter(({ manifest }) => modelFilesOf(manifest).some(is))
       .map(({ manifest }) => manifest.name);
   }
 
@@ -361,6 +362,7 @@ class HomeAgents implements AgentKeeper {
     }
     const { manifest, own, asset } = running;
     const model = await this.#parts.models.rowOf(manifest.backend);
+    const search = manifest.search && this.#parts.searching.rowOf(name);
     return {
       name,
       did: didOf(own.card.agent),
@@ -368,6 +370,7 @@ class HomeAgents implements AgentKeeper {
       vaults: manifest.vaults,
       backend: manifest.backend.kind,
       ...(model && { model }),
+      ...(search && { search }),
       perCall: String(manifest.price.perCall),
       manifestHash: toHex(manifestHash(manifest)),
     };

@@ -7,6 +7,7 @@ import { createExtractiveBackend } from '../agent/backends/extractive.ts';
 import { createOpenAiBackend } from '../agent/backends/openai.ts';
 import { createDelegateAnswerer, DELEGATE_MODEL } from '../agent/delegate.ts';
 import { earningAssets, earningPositions } from '../agent/earning.ts';
+import { createFinder, type Finder, type FinderParts } from '../agent/embedding/finder.ts';
 import type { Manifest } from '../agent/manifest.ts';
 import type { Answerer } from '../agent/ports.ts';
 import { createToolKit } from '../agent/tools/toolkit.ts';
@@ -15,8 +16,11 @@ import { SaharaError } from '../base/errors.ts';
 import type { ModelInfo } from '../protocol/card.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { Vault } from '../vault/vault.ts';
-import type { Ground } from './core.ts';
+import { visibleTo } from '../vault/visible.ts';
+import { type AccessParts, mayUse } from './access.ts';
+import type { Core, Ground } from './core.ts';
 import type { Models } from './models.ts';
+import type { AgentSearch, Searching } from './searching.ts';
 import { withAccess } from './vault-access.ts';
 
 /** An answerer with what stands behind it. */
@@ -27,8 +31,12 @@ export interface Answering {
 }
 
 /** What an agent answers from. */
-export interface AnsweringParts extends Pick<Ground, 'clock' | 'environment'> {
+export interface AnsweringParts
+  extends Pick<Ground, 'clock' | 'environment'>,
+    Pick<AccessParts, 'ledger' | 'certificates'> {
+  readonly operator: Pick<Core['operator'], 'publicKey'>;
   readonly models: Models;
+  readonly searching: Searching;
   readonly vaults: readonly Vault[];
   /** The agent's own asset. */
   readonly asset: Uint8Array;
@@ -53,9 +61,11 @@ export async function answeringOf(
   const backend = await backendOf({ name: manifest.name, backend: manifest.backend }, parts, options);
   const tools = manifest.tools.length === 0 ? undefined : createToolKit(manifest.tools, parts);
   const measure = measureOf(manifest, parts);
+  const { search: wish, name: agent } = manifest;
+  const search = wish && (await parts.searching.open({ agent, search: wish, vaults }));
   const answerer = withAccess(
     createVaultAnswerer(
-      { backend, vaults },
+      { backend, vaults, finder: finderOf(parts, search) },
       {
         split: manifest.split,
         assets: assetsOf(manifest, asset),
@@ -67,9 +77,31 @@ export async function answeringOf(
     { vaults, agent: manifest.name, clock: parts.clock },
   );
   const close = async (): Promise<void> => {
+    await search?.close();
     await Promise.all([backend.close(), tools?.close()]);
   };
   return { answerer, model: backend.model, close };
+}
+
+/** Finds what a caller may have, by the labels and grants of the vaults, and the licences on the ledger. */
+export function finderOf(
+  parts: Pick<AnsweringParts, 'clock' | 'vaults' | 'ledger' | 'certificates' | 'operator'>,
+  search?: Pick<AgentSearch, 'models' | 'told'> & {
+    /** All is shown, whatever labels say. */
+    readonly open?: boolean;
+  },
+): Finder {
+  const { clock, vaults, operator } = parts;
+  const deciding = { ...parts, operator: operator.publicKey };
+  const licensed = (asset: Uint8Array, caller: Uint8Array): boolean => mayUse(deciding, asset, caller);
+  const visible: FinderParts['visible'] = (caller) =>
+    vaults.map((vault) => visibleTo(vault, { caller, nowMs: clock.nowMs(), licensed }));
+  return createFinder({
+    clock,
+    vaults,
+    ...(search?.open !== true && { visible }),
+    ...(search && { models: () => search.models(), told: (model, fault) => search.told(model, fault) }),
+  });
 }
 
 /** The assets that earn: with a model on this machine those that its manifest names too. */

@@ -57,6 +57,7 @@ import { type Models, openModels } from './models.ts';
 import { createPaying, type Paying } from './paying.ts';
 import { createPaymentPeers, type PaymentPeers } from './payment-peers.ts';
 import { createResuming, type Resuming, resumeHandlers } from './resuming.ts';
+import { createSearching, type Searching } from './searching.ts';
 import { createSettlements, type Settlements } from './settlement.ts';
 import { serveStanding } from './standing.ts';
 import { startWatchtowers, type Watchtowers } from './watchtowers.ts';
@@ -81,6 +82,8 @@ export interface Running extends Core, Listing {
   /** Models on this machine. */
   readonly models: Models;
   readonly agents: AgentKeeper;
+  /** What helps them to find passages. */
+  readonly searching: Searching;
   readonly offers: Offers;
   readonly callers: Callers;
   /** Pays outside of channels. */
@@ -175,9 +178,10 @@ async function startAll(
     () => openModels(core),
     (open) => open.close(),
   );
+  const searching = createSearching({ ...core, models });
   const agents = await life.start(
     'agents',
-    () => createAgentKeeper({ ...core, ...calls, ...knowing, certificates, models }),
+    () => createAgentKeeper({ ...core, ...calls, ...knowing, certificates, models, searching }),
     (keeper) => keeper.drain(),
   );
   await life.start(
@@ -212,6 +216,7 @@ async function startAll(
     ...calls,
     ...knowing,
     models,
+    searching,
     agents,
     offers,
     callers,

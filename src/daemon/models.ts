@@ -5,6 +5,7 @@
 import { availableParallelism } from 'node:os';
 import type { Backend } from '../agent/backends/backend.ts';
 import { createLlamaBackend } from '../agent/backends/llama.ts';
+import type { LocalModel } from '../agent/embedding/local.ts';
 import { createLlamaEngine, type EngineTarget, type LlamaEngine } from '../agent/llama/engine.ts';
 import { checkGguf } from '../agent/llama/gguf-check.ts';
 import type { ManifestBackend } from '../agent/manifest-backend.ts';
@@ -41,6 +42,8 @@ export interface Models {
    * Errors: `model-unknown`, `model-invalid`, `memory-insufficient`, `backend-missing`, `backend-failed`.
    */
   backend(use: ModelUse, options: { readonly signal: AbortSignal }): Promise<Backend>;
+  /** A model that judges texts, with what runs it; nothing is loaded yet. Errors: `model-unknown`, `model-invalid`. */
+  judge(name: string, options: { readonly signal: AbortSignal }): Promise<LocalModel>;
   /** An agent's model with about how much memory it needs; `undefined` without one, or where its file is gone. */
   rowOf(backend: ManifestBackend): Promise<HostedAgentRow['model']>;
   /** Holds a text against keys, divided into tokens as the model of this name does. Throws what `backend` throws. */
@@ -143,6 +146,10 @@ class HomeModels implements Models {
       score: (request, answer, options) => local.score(request, answer, options),
       close: () => local.close(),
     };
+  }
+
+  async judge(name: string, { signal }: { readonly signal: AbortSignal }): Promise<LocalModel> {
+    return { model: await this.#open(name, 'model', signal), engine: this.#running() };
   }
 
   async rowOf(backend: ManifestBackend): Promise<HostedAgentRow['model']> {

@@ -6,6 +6,8 @@ import type { AdapterMeasure } from '../agent/attribution/measure.ts';
 import type { Backend } from '../agent/backends/backend.ts';
 import { createExtractiveBackend } from '../agent/backends/extractive.ts';
 import { earningPositions } from '../agent/earning.ts';
+import type { Finder, SearchModels } from '../agent/embedding/finder.ts';
+import type { SearchHow, SearchModel } from '../agent/embedding/how.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
 import type { LlamaManifest } from '../agent/manifest-llama.ts';
 import {
@@ -20,16 +22,18 @@ import {
 } from '../agent/recompute.ts';
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { asSaharaError } from '../base/errors.ts';
+import { asSaharaError, type SaharaError } from '../base/errors.ts';
 import { type Bundle, readBundle } from '../protocol/bundle.ts';
 import { card } from '../protocol/card.ts';
-import { didOf } from '../protocol/ids.ts';
+import { didOf, shortHex } from '../protocol/ids.ts';
 import type { ModelMade } from '../protocol/model-made.ts';
 import { checkPurpose } from '../vault/terms.ts';
 import type { Vault } from '../vault/vault.ts';
 import type { AgentKeeper } from './agents.ts';
+import { finderOf } from './answering.ts';
 import type { Knowledge } from './knowledge.ts';
 import type { Models } from './models.ts';
+import type { Searching } from './searching.ts';
 
 /** What came of repeating an answer. */
 export interface RecomputeReport {
@@ -59,10 +63,11 @@ export function recomputeFile({ file, manifest }: RecomputeInput): readonly Reco
 }
 
 /** What repeats an answer. */
-interface HereParts {
+interface HereParts extends Omit<Parameters<typeof finderOf>[0], 'vaults'> {
   readonly knowledge: Knowledge;
   readonly agents: AgentKeeper;
   readonly models: Models;
+  readonly searching: Searching;
   readonly clock: Clock;
 }
 
@@ -82,12 +87,16 @@ export async function recomputeHere(
   const steps = declared === undefined ? [] : [declared];
   try {
     const vaults = await vaultsOf(parts, corporaOf(stated));
+    const found = await finderAgain(parts, { manifest, vaults, how: stated.how }, options);
     const backend = await backendFor(parts.models, { manifest, bundle, call }, options);
     const measure = measureOf(manifest, parts);
     const prompt = manifest?.prompt;
-    const repeated = { vaults, backend, ...(prompt && { prompt }), ...(measure && { measure }) };
+    const { finder } = found;
+    const given = { ...(finder && { finder }), ...(prompt && { prompt }), ...(measure && { measure }) };
     try {
-      return { steps: [...steps, ...(await repeatAnswer(bundle, repeated, options))] };
+      const repeated = await repeatAnswer(bundle, { vaults, backend, ...given }, options);
+      found.check();
+      return { steps: [...steps, ...repeated] };
     } finally {
       await backend.close();
     }
@@ -122,6 +131,91 @@ async function vaultsOf(
   if (all.length < wanted.length)
     throw new NotHere('no vault here is, as it is now, what the statement commits to');
   return all;
+}
+
+/** What an answer's passages are found with again. */
+interface FoundAgain {
+  /** Absent where words find them among all. */
+  readonly finder?: Finder;
+  /** Throws `NotHere` where a model did not help in the end. */
+  check(): void;
+}
+
+/** Finds as the statement says that it was found. */
+async function finderAgain(
+  parts: HereParts,
+  {
+    manifest,
+    vaults,
+    how,
+  }: {
+    readonly manifest: Manifest | undefined;
+    readonly vaults: readonly Vault[];
+    readonly how: SearchHow | undefined;
+  },
+  options: { readonly signal: AbortSignal },
+): Promise<FoundAgain> {
+  if (how === undefined) return { check: () => {} };
+  if (!how.whole) throw new NotHere('it was found while vectors of some passages were still being made');
+  const models = await searchModels(parts.searching, { manifest, vaults, how }, options);
+  let fault: SaharaError | undefined;
+  const told = (_: unknown, failure: SaharaError | undefined): void => {
+    fault ??= failure;
+  };
+  const finder = finderOf({ ...parts, vaults }, { models: () => models, told, open: !how.restricted });
+  return {
+    finder,
+    check() {
+      if (fault !== undefined) throw new NotHere(`a model did not help to find again: ${fault.message}`);
+    },
+  };
+}
+
+/** The models that helped, by their digests. */
+async function searchModels(
+  searching: Searching,
+  {
+    manifest,
+    vaults,
+    how,
+  }: {
+    readonly manifest: Manifest | undefined;
+    readonly vaults: readonly Vault[];
+    readonly how: SearchHow;
+  },
+  options: { readonly signal: AbortSignal },
+): Promise<SearchModels> {
+  const named = ({ name, digest }: SearchModel): string => `${name} (${shortHex(digest)})`;
+  const needed = [
+    ...(how.embedder ? [`the embedder ${named(how.embedder)}`] : []),
+    ...(how.reranker ? [`the reranker ${named(how.reranker)}`] : []),
+  ];
+  if (needed.length === 0) return {};
+  const needs = `level 2 needs the vault and ${needed.join(' and ')}`;
+  const wish = manifest?.search;
+  if (wish === undefined)
+    throw new NotHere(`${needs}; how they were asked stands in the manifest, which is not here`);
+  const search = {
+    weight: how.weight,
+    embedder: how.embedder && wish.embedder,
+    reranker: how.reranker && wish.reranker,
+  };
+  const models = await searching.whole({ search, vaults }, options).catch((error: unknown) => {
+    const failure = asSaharaError(error);
+    if (options.signal.aborted) throw failure;
+    throw new NotHere(`${needs}: ${failure.message}`);
+  });
+  for (const kind of ['embedder', 'reranker'] as const) {
+    const [told, here] = [how[kind], models[kind]];
+    if (told === undefined) continue;
+    if (here === undefined || !equalBytes(told.digest, here.digest))
+      throw new NotHere(`${needs}; here is ${here === undefined ? 'none' : named(here)}`);
+  }
+  const patient = { withinMs: SCORES_MS_MAX };
+  return {
+    ...(models.embedder && { embedder: { ...models.embedder, ...patient } }),
+    ...(models.reranker && { reranker: { ...models.reranker, ...patient } }),
+  };
 }
 
 /** The manifest that the receipt names: the one that was given, or a version of an agent of this home. */

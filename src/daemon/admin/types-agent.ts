@@ -1,5 +1,17 @@
 /** What the admin API tells of versions and tests of agents. */
 
+/** How the models that help an agent to find passages are doing. */
+export interface AgentSearchRow {
+  /** What makes vectors, how many passages have one, and how many there are. */
+  readonly embedder?: string;
+  readonly vectors?: number;
+  readonly of?: number;
+  readonly reranker?: string;
+  /** `failing`: one is left out, and the agent finds without it. */
+  readonly state: 'ready' | 'making' | 'failing';
+  readonly note?: string;
+}
+
 /** A manifest that an agent was hosted with. */
 export interface AgentVersionRow {
   readonly version: number;

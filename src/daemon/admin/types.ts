@@ -6,6 +6,7 @@
 import type { LightReport } from '../../ledger/light/ledger.ts';
 import type { BridgeRow } from './methods-bridge.ts';
 import type { ModelsReport } from './methods-model.ts';
+import type { AgentSearchRow } from './types-agent.ts';
 import type { DisputeRow } from './types-dispute.ts';
 
 /** What runs here. */
@@ -145,6 +146,8 @@ export interface HostedAgentRow {
   readonly backend: string;
   /** Of a model on this machine: its name, and about how much memory it needs with its context, bytes. */
   readonly model?: { readonly name: string; readonly needBytes: number };
+  /** Models that help it to find passages, where it wants some. */
+  readonly search?: AgentSearchRow;
   readonly perCall: string;
   readonly manifestHash: string;
   /** What stands in its way, if anything. */
