@@ -22,7 +22,7 @@ const LOOKED_AT_ONCE = 256;
 export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
   const { ledger, wallet, verifier, network, paying } = parts;
   return {
-    whoami: async () => ({ did: didOf(wallet.publicKey), network }),
+    whoami: async () => ({ did: didOf(wallet.publicKey), network, fee: feeOf(ledger) }),
     async deposits(height) {
       if (ledger.mode === 'light') throw new SaharaError('ledger-light', { what: 'Seeing deposits' });
       const head = ledger.head().height;
@@ -33,7 +33,12 @@ export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
       const key = keyOf(to);
       if (equalBytes(key, wallet.publicKey))
         throw new SaharaError('usage', { reason: 'that is this bridge itself' });
-      return (await paying.pay({ reference, to: key, amount, memo })).height;
+      const order = { reference, to: key, amount, memo };
+      const needed = amount + feeOf(ledger);
+      if (wallet.balance() < needed && (await paying.made(reference)) === undefined) {
+        throw new SaharaError('funds-insufficient', { needed: `${needed}`, balance: `${wallet.balance()}` });
+      }
+      return (await paying.pay(order)).height;
     },
     async grant(text) {
       const { message, grant } = readGrant(text);
@@ -44,6 +49,10 @@ export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
       return grant;
     },
   };
+}
+
+function feeOf(ledger: BridgeMoneyParts['ledger']): bigint {
+  return ledger.genesis.parameters.transactionFee;
 }
 
 /** Transfers to this operator in the blocks above `height` up to `head`, the oldest first. */

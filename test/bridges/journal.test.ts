@@ -82,9 +82,9 @@ describe('the journal', () => {
       ...rest,
     }));
     expect(turnsBefore(state, event('b', 1))).toHaveLength(2);
-    await journal.forget('telegram:7');
+    await journal.forget(['telegram:7']);
     expect(turnsBefore(state, event('b', 1))).toEqual([]);
-    expect(await journal.questionsOf('telegram:7', 9)).toEqual([]);
+    expect(await journal.questionsOf(['telegram:7'], 9)).toEqual([]);
     expect(journal.find(key)?.amount).toBe(5n);
     for await (const [, value] of store.entries())
       expect(Buffer.from(value).includes('private thought')).toBe(false);

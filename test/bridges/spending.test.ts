@@ -60,9 +60,9 @@ describe('the spending book', () => {
     const { spending, reserve, settle } = books(rich);
     await reserve('k', event('u', 'c'), 100n);
     expect(spending.balance('discord:u')).toBe(150n);
-    expect(spending.standing(event('u', 'c'))).toEqual({ balance: 150n, held: 100n, spentToday: 100n });
+    expect(spending.standing(event('u', 'c'))).toMatchObject({ balance: 150n, held: 100n, spentToday: 100n });
     await settle('k', 30n);
-    expect(spending.standing(event('u', 'c'))).toEqual({ balance: 220n, held: 0n, spentToday: 30n });
+    expect(spending.standing(event('u', 'c'))).toMatchObject({ balance: 220n, held: 0n, spentToday: 30n });
     expect(spending.accountBalance('agents')).toBe(30n);
   });
 

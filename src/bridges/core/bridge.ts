@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type AskingParts, askAndSettle, buttonFor, contentsOf, failureReply } from './asking.ts';
+import { createCash } from './cash.ts';
 import { type CommandParts, shown } from './commands.ts';
 import { type DecidingParts, decideReply } from './deciding.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
@@ -16,7 +17,7 @@ import { languageFor } from './languages.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
 import { type ChatEvent, faultOf, type Platform } from './platform.ts';
 import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
-import type { AgentsPort } from './ports.ts';
+import type { AgentsPort, MoneyPort } from './ports.ts';
 import type { Job, Reply } from './records.ts';
 import { plain } from './rich.ts';
 import { createSpending, SPENDING_DEFAULTS, type SpendingOptions, userOf } from './spending.ts';
@@ -28,6 +29,8 @@ export interface BridgeParts {
   /** The state of all bridges of one operator, whose books are one; nothing else writes to its store. */
   readonly state: State;
   readonly platform: Platform;
+  /** Absent: money does not come in or go out here. */
+  readonly money?: MoneyPort | undefined;
   readonly pace: PacerOptions;
   readonly clock: Clock;
   readonly log: Log;
@@ -82,6 +85,8 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   const spending = createSpending({ state }, options.spending);
   const policy = createPolicy({ clock }, options.policy);
   const pacer = createPacer({ clock }, parts.pace);
+  const { money } = parts;
+  const cash = money && createCash({ money, spending, state, clock, log });
   const tools: AskingParts & CommandParts = {
     agents,
     journal,
@@ -90,12 +95,15 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     platform,
     clock,
     log,
+    money,
+    cash,
     agentDefault: options.agentDefault,
   };
   const asking = new Map<string, string>();
   const deciding: DecidingParts = { ...tools, policy, asking };
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
+  const cashing = cash?.keepUp(stopping.signal);
 
   let prunedAtMs = clock.nowMs();
 
@@ -209,7 +217,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     },
     async stop() {
       stopping.abort();
-      await Promise.all(running.values());
+      await Promise.all([...running.values(), cashing]);
     },
     credit: (user, amount, id) =>
       state.update(() => ({

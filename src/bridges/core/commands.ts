@@ -1,18 +1,23 @@
-/** What `/balance` and the others answer. A command reads, and at most chooses an agent or forgets; none spends. */
+/** What `/balance` and the others answer. Those that move money stand in `commands-money.ts`; none here spends. */
 
 import { formatAmount } from '../../base/amount.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { nearestNames } from '../../base/nearest.ts';
 import type { Receipt } from '../../protocol/payment.ts';
 import { AGENTS_LISTED_MAX, HISTORY_LISTED_MAX } from '../limits.ts';
 import { explainRich, receiptRich, sourcesRich } from './answer.ts';
 import { shortId } from './asking.ts';
+import type { Cash } from './cash.ts';
+import { MONEY_COMMANDS, moneyReply } from './commands-money.ts';
+import { exportOf } from './export.ts';
 import type { Journal } from './journal.ts';
 import type { Language } from './language.ts';
 import { clipped } from './markdown.ts';
+import { namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
-import type { AgentListing, AgentsPort } from './ports.ts';
+import type { AgentListing, AgentsPort, MoneyPort } from './ports.ts';
 import type { Job, Reply } from './records.ts';
 import { joined, plain, type Rich, separated, styled } from './rich.ts';
 import { type Spending, userOf } from './spending.ts';
@@ -24,6 +29,10 @@ export interface CommandParts {
   readonly journal: Journal;
   readonly spending: Spending;
   readonly state: State;
+  readonly clock: Clock;
+  /** Absent: money does not come in or go out here. */
+  readonly money?: MoneyPort | undefined;
+  readonly cash?: Cash | undefined;
   /** The agent of users who chose none: a name or DID. */
   readonly agentDefault: string | undefined;
 }
@@ -31,6 +40,8 @@ export interface CommandParts {
 /** One command in one language. */
 export interface CommandCall {
   readonly event: ChatEvent;
+  /** The job's key, hexadecimal. */
+  readonly key: string;
   readonly argument: string;
   readonly language: Language;
 }
@@ -74,14 +85,17 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     }));
     return shown(plain(language.agentNow(found.name)));
   },
-  balance: async ({ spending }, { event, language }) => {
-    const { balance, held, spentToday } = spending.standing(event);
+  balance: async ({ spending, cash, clock }, { event, language }) => {
+    // What arrived a moment ago counts. Who cannot look shows what is known.
+    await cash?.collect().catch(() => undefined);
+    const { balance, held, spentToday, payable } = spending.standing({ ...event, atMs: clock.nowMs() });
     return secret(
       plain(
         language.balance({
           balance: formatAmount(balance),
           held: formatAmount(held),
           spentToday: formatAmount(spentToday),
+          payable: formatAmount(payable),
         }),
       ),
     );
@@ -112,15 +126,19 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       ),
     );
   },
-  history: async ({ journal }, { event, language }) => {
-    const keys = await journal.questionsOf(userOf(event), HISTORY_LISTED_MAX);
+  history: async ({ journal, state }, { event, language }) => {
+    const keys = await journal.questionsOf(namesOf(state, userOf(event)), HISTORY_LISTED_MAX);
     const jobs = keys.map((key) => journal.find(key)).filter((job) => job !== undefined);
     if (jobs.length === 0) return secret(plain(language.historyEmpty));
     const lines = jobs.map((job) => plain(historyLine(job, language)));
     return secret(separated([styled(language.historyTitle, 'bold'), ...lines], '\n'));
   },
-  forget: async ({ journal }, { event, language }) => {
-    await journal.forget(userOf(event));
+  export: async (parts, { event }) => {
+    const text = await exportOf(parts, event);
+    return secret({ text, spans: [{ style: 'pre', offset: 0, length: text.length, language: 'json' }] });
+  },
+  forget: async ({ journal, state }, { event, language }) => {
+    await journal.forget(namesOf(state, userOf(event)));
     return secret(plain(language.forgotten));
   },
   help: async (_, { language }) => shown(plain(language.help)),
@@ -135,7 +153,9 @@ export const PRIVATE_COMMANDS: readonly string[] = [
   'explain',
   'proof',
   'history',
+  'export',
   'forget',
+  ...Object.keys(MONEY_COMMANDS),
 ];
 
 /** What platforms list: each command and what it does. */
@@ -144,19 +164,27 @@ export const COMMAND_TEXTS: Readonly<Record<string, string>> = {
   agents: 'Who can answer, and for how much',
   agent: 'Choose whom to ask',
   balance: 'What you can spend',
+  deposit: 'Pay in',
+  withdraw: 'Have your money paid out',
+  budget: 'Most that you want to spend in a day',
+  link: 'Use the money of your own DID',
+  unlink: 'End that, and get the rest back',
   receipt: 'Who was paid for the last answer',
   proof: 'Check the proof of the last answer',
   explain: 'How its price came about',
   history: 'Your last questions',
+  export: 'All that is kept of you',
   forget: 'Delete your questions and answers',
   help: 'What this bot does',
   privacy: 'What is kept, and for how long',
 };
 
 /** The reply to a command; one that is not known gets a sentence. */
-export function runCommand(parts: CommandParts, call: CommandCall): Promise<Reply> {
+export async function runCommand(parts: CommandParts, call: CommandCall): Promise<Reply> {
+  const about = await moneyReply(parts, call);
+  if (about !== undefined) return about;
   const command = Object.hasOwn(COMMANDS, call.event.text) ? COMMANDS[call.event.text] : undefined;
-  return command?.(parts, call) ?? Promise.resolve(shown(plain(call.language.commandUnknown)));
+  return command?.(parts, call) ?? shown(plain(call.language.commandUnknown));
 }
 
 /** The sources of an answer, behind its button. */
@@ -216,7 +244,7 @@ function historyLine(job: Job, language: Language): string {
 
 /** The caller's own answer that an id names, or the last one. */
 async function answerMeant(parts: CommandParts, { event, argument }: CommandCall): Promise<Job | undefined> {
-  const keys = await parts.journal.questionsOf(userOf(event), 1000);
+  const keys = await parts.journal.questionsOf(namesOf(parts.state, userOf(event)), 1000);
   const wanted = argument.trim().toLowerCase();
   if (wanted !== '' && (wanted.length < 6 || fromHex(wanted.slice(0, wanted.length & ~1)) === undefined))
     return undefined;

@@ -16,6 +16,7 @@ import {
 } from './commands.ts';
 import { historyKey } from './journal.ts';
 import type { Language } from './language.ts';
+import { accountOf } from './people.ts';
 import type { Platform } from './platform.ts';
 import type { Policy, PolicyVerdict } from './policy.ts';
 import type { AgentListing } from './ports.ts';
@@ -44,7 +45,7 @@ export async function decideReply(parts: DecidingParts, job: Job, language: Lang
   if (event.type === 'press') return press(parts, job, language);
   if (event.type === 'question') return question(parts, job, { text: event.text, language });
   if (event.text === 'ask') return question(parts, job, { text: event.argument, language });
-  return runCommand(parts, { event, argument: event.argument.trim(), language });
+  return runCommand(parts, { event, key: toHex(job.key), argument: event.argument.trim(), language });
 }
 
 function refusal(verdict: PolicyVerdict & { readonly type: 'refuse' }, language: Language): string {
@@ -58,7 +59,7 @@ async function press(parts: DecidingParts, job: Job, language: Language): Promis
   if (target === undefined || target.event.place.chat !== event.place.chat) {
     return shown(plain(language.receiptNone));
   }
-  const isMine = userOf(target.event) === userOf(event);
+  const isMine = accountOf(parts.state, userOf(target.event)) === accountOf(parts.state, userOf(event));
   if (!isMine && !parts.policy.isAdmin(event)) return secret(plain(language.notYours));
   switch (event.text) {
     case 'stop':

@@ -25,10 +25,10 @@ export interface Journal {
   isTaken(place: Place, messageId: string): boolean;
   /** Greatest message id known in a place's sequence. */
   lastIn(place: Place): string | undefined;
-  /** Keys of a user's questions, newest first. */
-  questionsOf(user: string, limit: number): Promise<readonly string[]>;
-  /** Deletes what a user wrote and got; amounts and ids stay. */
-  forget(user: string): Promise<void>;
+  /** Keys of the questions of users, newest first. */
+  questionsOf(users: readonly string[], limit: number): Promise<readonly string[]>;
+  /** Deletes what users wrote and got; amounts and ids stay. */
+  forget(users: readonly string[]): Promise<void>;
   /** Deletes jobs and conversations older than `KEPT_MS`, together with `more`. */
   prune(nowMs: number, more: readonly StoreOperation[]): Promise<void>;
 }
@@ -123,17 +123,22 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
         return { operations: [...save({ ...before, ...job }, before), ...operations], result };
       }),
     isTaken: (place, messageId) => state.getText(messageKey(place, platform.name, messageId)) !== undefined,
-    async questionsOf(user, limit) {
-      const keys: string[] = [];
-      for await (const [entry] of state.entries(`history/${user}/`, { reverse: true, limit })) {
-        keys.push(entry.slice(entry.lastIndexOf('/') + 1));
+    async questionsOf(users, limit) {
+      const asked: string[] = [];
+      for (const user of users) {
+        const prefix = `history/${user}/`;
+        for await (const [entry] of state.entries(prefix, { reverse: true, limit })) {
+          asked.push(entry.slice(prefix.length));
+        }
       }
-      return keys;
+      const newest = asked.sort().reverse().slice(0, limit);
+      return newest.map((entry) => entry.slice(entry.lastIndexOf('/') + 1));
     },
-    async forget(user) {
+    async forget(users) {
       const entries: string[] = [];
-      for await (const [entry] of state.entries(`history/${user}/`)) entries.push(entry);
-      for await (const [entry] of state.entries(`talk/${user}/`)) entries.push(entry);
+      for (const prefix of users.flatMap((user) => [`history/${user}/`, `talk/${user}/`])) {
+        for await (const [entry] of state.entries(prefix)) entries.push(entry);
+      }
       await state.update(() => ({
         operations: entries.flatMap((entry) => {
           const job = find(entry.slice(entry.lastIndexOf('/') + 1));

@@ -45,7 +45,32 @@ export interface Language {
   agentNow(name: string): string;
   agentNone(name: string, nearest: readonly string[]): string;
   readonly agentUnset: string;
-  balance(parts: { readonly balance: string; readonly held: string; readonly spentToday: string }): string;
+  balance(parts: {
+    readonly balance: string;
+    readonly held: string;
+    readonly spentToday: string;
+    readonly payable: string;
+  }): string;
+  /** Money does not come in or go out here. */
+  readonly moneyOff: string;
+  /** What to do with the command that follows. */
+  readonly deposit: string;
+  readonly withdrawHow: string;
+  readonly withdrawNothing: string;
+  withdrawTooMuch(parts: { readonly payable: string; readonly fee: string }): string;
+  withdrawPaid(parts: { readonly amount: string; readonly to: string; readonly block: number }): string;
+  readonly withdrawUnderWay: string;
+  readonly withdrawRefused: string;
+  readonly budgetHow: string;
+  /** `max`: absent without a budget. */
+  budgetNow(parts: { readonly max: string | undefined; readonly spentToday: string }): string;
+  /** What to do with the command that follows. */
+  readonly linkHow: string;
+  linked(parts: LinkedParts): string;
+  readonly linkWrong: string;
+  readonly linkTaken: string;
+  readonly linkNone: string;
+  readonly unlinked: string;
   readonly receiptTitle: string;
   receiptLine(parts: { readonly who: string; readonly share: string; readonly amount: string }): string;
   readonly receiptNone: string;
@@ -63,6 +88,21 @@ export interface Language {
   readonly stopping: string;
   readonly alreadyDone: string;
   readonly commandUnknown: string;
+  /** The form for a long question: at most 45 characters each. */
+  readonly formTitle: string;
+  readonly formQuestion: string;
+  readonly formAbout: string;
+  readonly rated: string;
+}
+
+/** What a grant allows. */
+export interface LinkedParts {
+  readonly did: string;
+  readonly callMax: string;
+  readonly dayMax: string;
+  readonly max: string;
+  /** A date. */
+  readonly until: string;
 }
 
 /** What the arithmetic of a receipt is told with. */

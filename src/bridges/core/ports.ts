@@ -88,8 +88,8 @@ export interface Deposit {
 
 /** The operator's money, as far as chats reach it: what comes in for users, and what goes out to them. */
 export interface MoneyPort {
-  /** Whom deposits are paid to, and the full name of the network. */
-  whoami(): Promise<{ readonly did: string; readonly network: string }>;
+  /** Whom deposits are paid to, the full name of the network, and what a payment costs there, grains. */
+  whoami(): Promise<{ readonly did: string; readonly network: string; readonly fee: bigint }>;
   /**
    * Payments to it in the blocks above `height`, and the block up to which there is no other. Without `height` none, and
    * the last block. Throws `ledger-light` where blocks are not kept.

@@ -223,3 +223,20 @@ export const holdSchema: Schema<Hold> = record('hold', {
 
 /** The stored form of one amount. */
 export const amountSchema: Schema<{ readonly amount: bigint }> = record('amount', { amount: signedGrains });
+
+/** A withdrawal that the ledger has not decided yet. Amounts in grains. */
+export interface Leaving {
+  readonly user: string;
+  /** A DID. */
+  readonly to: string;
+  readonly amount: bigint;
+  readonly fee: bigint;
+}
+
+/** The stored form of a withdrawal. */
+export const leavingSchema: Schema<Leaving> = record('leaving', {
+  user: text(256),
+  to: text(128),
+  amount: grains,
+  fee: grains,
+});

@@ -3,11 +3,14 @@
  * entry whose legs sum to 0 and whose id can be booked once. A call first holds the most that it can cost, then pays
  * exactly what the receipt says; the rest goes back. Caps count what was spent and what is held, per UTC day.
  *
- * Accounts: `user/<platform>:<id>` what a user can spend; `held` for calls that run; `agents` what agents earned;
+ * Accounts: `user/<platform>:<id>` what a user can spend, or `user/<did>` where it was linked; `leaving` what is being paid
+ * out; `held` for calls that run; `agents` what agents earned;
  * `operator` what the bridge's operator bears (below 0); `funding` where credit comes from (below 0).
  */
+import { toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { StoreOperation } from '../../base/store.ts';
+import { accountOf, grantOf, namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
 import { amountSchema, type Entry, entrySchema, type Hold, holdSchema } from './records.ts';
 import { del, put, type State } from './state.ts';
@@ -50,6 +53,10 @@ export interface Spending {
     readonly balance: bigint;
     readonly held: bigint;
     readonly spentToday: bigint;
+    /** What can be paid out: the balance without what the operator gave. */
+    readonly payable: bigint;
+    /** Most that the user wants to spend in a day; absent: what the operator allows. */
+    readonly budget: bigint | undefined;
   };
   /** Any account's balance. */
   accountBalance(account: string): bigint;
@@ -66,6 +73,22 @@ export interface Spending {
     amount: bigint,
     ending: { readonly paidBy: 'user' | 'operator'; readonly atMs: number },
   ): readonly StoreOperation[];
+  /** Books what a user has as that of the account `did`, which the user is about to join. */
+  moveTo(user: string, did: string, booking: Booking): readonly StoreOperation[];
+  /** Takes `amount` out of what can be paid out, to leave; nothing when it was booked before. Throws `funds-insufficient`. */
+  leave(user: string, amount: bigint, booking: Booking): readonly StoreOperation[];
+  /** What left is gone, or, with `back`, again the user's. */
+  left(
+    user: string,
+    amount: bigint,
+    booking: Booking & { readonly back: boolean },
+  ): readonly StoreOperation[];
+  /** What left under an id, grains; `undefined` for one that nothing left under. */
+  whatLeft(id: string): bigint | undefined;
+  /** Whether what left under an id came back to its user. */
+  wasGivenBack(id: string): boolean;
+  /** Most that a user wants to spend in a day; `undefined`: what the operator allows. */
+  setBudget(user: string, amount: bigint | undefined): readonly StoreOperation[];
   /** The writes that drop the counters of days that are over. */
   staleCounters(nowMs: number): Promise<readonly StoreOperation[]>;
 }
@@ -98,10 +121,18 @@ export function userOf(event: { readonly platform: string; readonly userId: stri
 export function createSpending(parts: { readonly state: State }, options: SpendingOptions): Spending {
   const { state } = parts;
   const amountAt = (key: string): bigint => state.get(key, amountSchema)?.amount ?? 0n;
-  const isKnown = (user: string): boolean =>
-    state.get(accountKey(`user/${user}`), amountSchema) !== undefined;
-  const balance = (user: string): bigint =>
-    isKnown(user) ? amountAt(accountKey(`user/${user}`)) : options.welcome;
+  const isKnown = (account: string): boolean =>
+    state.get(accountKey(`user/${account}`), amountSchema) !== undefined;
+  /** A DID's account begins empty: what its users were given comes along with them. */
+  const welcomeOf = (account: string): bigint =>
+    isKnown(account) || account.startsWith('did:') ? 0n : options.welcome;
+  const balanceOf = (account: string): bigint => amountAt(accountKey(`user/${account}`)) + welcomeOf(account);
+  const balance = (user: string): bigint => balanceOf(accountOf(state, user));
+  const giftOf = (account: string): bigint => amountAt(giftKey(account)) + welcomeOf(account);
+  const payableOf = (account: string): bigint => {
+    const payable = balanceOf(account) - giftOf(account);
+    return payable > 0n ? payable : 0n;
+  };
 
   function book(entry: Entry): readonly StoreOperation[] {
     if (state.get(`entry/${entry.id}`, entrySchema) !== undefined) return [];
@@ -113,9 +144,10 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
     ];
   }
 
-  /** A new user's credit goes with the first entry of the account. */
-  function welcome(user: string): bigint {
-    return isKnown(user) ? 0n : options.welcome;
+  /** What is left of the operator's gift once `spent` of it is gone. It is spent before the user's own money. */
+  function giftAfter(account: string, spent: bigint): StoreOperation {
+    const gift = giftOf(account);
+    return put(giftKey(account), amountSchema, { amount: gift > spent ? gift - spent : 0n });
   }
 
   function counters(hold: Hold, change: bigint): readonly StoreOperation[] {
@@ -125,12 +157,15 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
   return {
     balance,
     standing(event) {
-      const user = userOf(event);
+      const account = accountOf(state, userOf(event));
       const day = Math.floor(event.atMs / DAY_MS);
+      const held = namesOf(state, userOf(event)).map((name) => amountAt(heldKey(name)));
       return {
-        balance: balance(user),
-        held: amountAt(heldKey(user)),
-        spentToday: amountAt(userDayKey(user, day)),
+        balance: balanceOf(account),
+        held: held.reduce((sum, amount) => sum + amount, 0n),
+        spentToday: amountAt(userDayKey(account, day)),
+        payable: payableOf(account),
+        budget: state.get(budgetKey(account), amountSchema)?.amount,
       };
     },
     accountBalance: (account) => amountAt(accountKey(account)),
@@ -141,18 +176,26 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       return stale;
     },
     credit(user, amount, { id, atMs }) {
+      const account = accountOf(state, user);
+      const given = welcomeOf(account);
       const legs = [
-        { account: `user/${user}`, amount: amount + welcome(user) },
-        { account: 'funding', amount: -amount - welcome(user) },
+        { account: `user/${account}`, amount: amount + given },
+        { account: 'funding', amount: -amount - given },
       ];
-      return book({ id: `credit:${id}`, legs, atMs });
+      const booked = book({ id: `credit:${id}`, legs, atMs });
+      return booked.length === 0 ? [] : [...booked, giftAfter(account, 0n)];
     },
     reserve({ key, event, amountMax, atMs }) {
       const user = userOf(event);
+      const account = accountOf(state, user);
       const day = Math.floor(atMs / DAY_MS);
-      const caps = capsOf(event, day, options);
-      if (amountMax > options.callMax) {
-        throw new SaharaError('price-above-max', { price: `${amountMax}`, max: `${options.callMax}` });
+      const own = ownCaps(state, account, options);
+      const caps = [...own.caps, ...capsOf(event, day, { ...options, account, userDayMax: own.dayMax })];
+      if (amountMax > own.callMax) {
+        throw new SaharaError('price-above-max', { price: `${amountMax}`, max: `${own.callMax}` });
+      }
+      if (amountMax > 0n && own.expiresAtMs <= atMs) {
+        throw new SaharaError('quota-exhausted', { cap: 'grant-expired' });
       }
       for (const cap of amountMax > 0n ? caps : []) {
         const used = amountAt(cap.scope);
@@ -165,15 +208,16 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       }
       const hold: Hold = { user, amount: amountMax, scopes: caps.map((cap) => cap.scope), day };
       const legs = [
-        { account: `user/${user}`, amount: welcome(user) - amountMax },
+        { account: `user/${account}`, amount: welcomeOf(account) - amountMax },
         { account: 'held', amount: amountMax },
-        { account: 'funding', amount: -welcome(user) },
+        { account: 'funding', amount: -welcomeOf(account) },
       ];
       return [
         ...book({ id: `reserve:${key}`, legs, atMs }),
         put(`hold/${key}`, holdSchema, hold),
         put(heldKey(user), amountSchema, { amount: amountAt(heldKey(user)) + amountMax }),
         ...counters(hold, amountMax),
+        giftAfter(account, 0n),
       ];
     },
     settle(key, amount, { paidBy, atMs }) {
@@ -182,9 +226,10 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       if (amount > hold.amount)
         throw new SaharaError('receipt-invalid', { amount: `${amount}`, held: `${hold.amount}` });
       const paid = paidBy === 'user' ? amount : 0n;
+      const account = accountOf(state, hold.user);
       const legs = [
         { account: 'held', amount: -hold.amount },
-        { account: `user/${hold.user}`, amount: hold.amount - paid },
+        { account: `user/${account}`, amount: hold.amount - paid },
         { account: 'operator', amount: paid - amount },
         { account: 'agents', amount },
       ];
@@ -193,7 +238,58 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         del(`hold/${key}`),
         put(heldKey(hold.user), amountSchema, { amount: amountAt(heldKey(hold.user)) - hold.amount }),
         ...counters(hold, amount - hold.amount),
+        giftAfter(account, paid),
       ];
+    },
+    moveTo(user, did, { id, atMs }) {
+      const from = accountOf(state, user);
+      const day = Math.floor(atMs / DAY_MS);
+      const amount = balanceOf(from);
+      const legs = [
+        { account: `user/${from}`, amount: welcomeOf(from) - amount },
+        { account: `user/${did}`, amount },
+        { account: 'funding', amount: -welcomeOf(from) },
+      ];
+      const booked = book({ id: `link:${id}`, legs, atMs });
+      if (booked.length === 0 || from === did) return [];
+      const spent = amountAt(userDayKey(from, day)) + amountAt(userDayKey(did, day));
+      return [
+        ...booked,
+        put(giftKey(did), amountSchema, { amount: giftOf(did) + giftOf(from) }),
+        put(giftKey(from), amountSchema, { amount: 0n }),
+        put(userDayKey(did, day), amountSchema, { amount: spent }),
+      ];
+    },
+    leave(user, amount, { id, atMs }) {
+      if (state.get(`entry/leave:${id}`, entrySchema) !== undefined) return [];
+      const account = accountOf(state, user);
+      const payable = payableOf(account);
+      if (amount > payable) {
+        throw new SaharaError('funds-insufficient', { needed: `${amount}`, balance: `${payable}` });
+      }
+      const legs = [
+        { account: `user/${account}`, amount: -amount },
+        { account: 'leaving', amount },
+      ];
+      return book({ id: `leave:${id}`, legs, atMs });
+    },
+    left(user, amount, { id, atMs, back }) {
+      if (state.get(`entry/left:${id}`, entrySchema) !== undefined) return [];
+      const account = back ? `user/${accountOf(state, user)}` : 'funding';
+      const legs = [
+        { account: 'leaving', amount: -amount },
+        { account, amount },
+      ];
+      return book({ id: `left:${id}`, legs, atMs });
+    },
+    whatLeft: (id) => state.get(`entry/leave:${id}`, entrySchema)?.legs.at(-1)?.amount,
+    wasGivenBack(id) {
+      const legs = state.get(`entry/left:${id}`, entrySchema)?.legs ?? [];
+      return legs.some(({ account }) => account.startsWith('user/'));
+    },
+    setBudget(user, amount) {
+      const key = budgetKey(accountOf(state, user));
+      return [amount === undefined ? del(key) : put(key, amountSchema, { amount })];
     },
   };
 }
@@ -204,6 +300,14 @@ function accountKey(account: string): string {
 
 function heldKey(user: string): string {
   return `held/${user}`;
+}
+
+function giftKey(account: string): string {
+  return `gift/${account}`;
+}
+
+function budgetKey(account: string): string {
+  return `budget/${account}`;
 }
 
 function dayKey(day: number): string {
@@ -220,11 +324,41 @@ interface Cap {
   readonly max: bigint;
 }
 
-function capsOf(event: ChatEvent, day: number, options: SpendingOptions): readonly Cap[] {
+/** What the owner of an account allows: by a budget, and by a grant where a DID was linked. */
+function ownCaps(
+  state: State,
+  account: string,
+  options: SpendingOptions,
+): {
+  readonly callMax: bigint;
+  readonly dayMax: bigint;
+  readonly expiresAtMs: number;
+  readonly caps: readonly Cap[];
+} {
+  const grant = grantOf(state, account);
+  const budget = state.get(budgetKey(account), amountSchema)?.amount;
+  const least = (...amounts: readonly (bigint | undefined)[]): bigint =>
+    amounts.reduce<bigint>((min, one) => (one !== undefined && one < min ? one : min), options.userDayMax);
+  return {
+    callMax: grant !== undefined && grant.callMax < options.callMax ? grant.callMax : options.callMax,
+    dayMax: least(budget, grant?.dayMax),
+    expiresAtMs: grant?.expiresAtMs ?? Number.POSITIVE_INFINITY,
+    caps:
+      grant === undefined
+        ? []
+        : [{ name: 'grant', scope: `cap/grant/${toHex(grant.nonce)}`, max: grant.max }],
+  };
+}
+
+function capsOf(
+  event: ChatEvent,
+  day: number,
+  options: SpendingOptions & { readonly account: string },
+): readonly Cap[] {
   const { platform, place } = event;
   const at = dayKey(day);
   return [
-    { name: 'user', scope: userDayKey(userOf(event), day), max: options.userDayMax },
+    { name: 'user', scope: userDayKey(options.account, day), max: options.userDayMax },
     { name: 'chat', scope: `${at}/chat/${platform}:${place.chat}`, max: options.chatDayMax },
     ...(place.guild === undefined
       ? []

@@ -13,7 +13,7 @@ import type { Log } from '../../base/log.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
 import { COMMAND_TEXTS } from '../core/commands.ts';
 import { DISCORD_PACE, type PacerOptions, sleep } from '../core/pacer.ts';
-import type { AgentsPort } from '../core/ports.ts';
+import type { AgentsPort, MoneyPort } from '../core/ports.ts';
 import type { State } from '../core/state.ts';
 import { discordFailure } from './failures.ts';
 import { connectGateway } from './gateway.ts';
@@ -22,6 +22,8 @@ import { createDiscordPlatform } from './platform.ts';
 /** What a Discord bot works with. */
 export interface DiscordBotParts {
   readonly agents: AgentsPort;
+  /** Absent: money does not come in or go out here. */
+  readonly money?: MoneyPort | undefined;
   /** The state of all bridges of one operator; nothing else writes to its store. */
   readonly state: State;
   readonly clock: Clock;
@@ -112,6 +114,9 @@ async function patiently<T>(clock: Clock, step: () => Promise<T>): Promise<T> {
 const OPTIONS: Readonly<Record<string, { readonly name: string; readonly description: string }>> = {
   ask: { name: 'question', description: 'What you would like to know' },
   agent: { name: 'name', description: 'The agent’s name' },
+  withdraw: { name: 'order', description: 'An amount or all, and the DID that gets it' },
+  budget: { name: 'amount', description: 'In SAHARA, or off' },
+  link: { name: 'grant', description: 'What `sahara bridge link` printed' },
   receipt: { name: 'id', description: 'The id under an answer' },
   proof: { name: 'id', description: 'The id under an answer' },
   explain: { name: 'id', description: 'The id under an answer' },

@@ -7,7 +7,7 @@ import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '
 import { COMMAND_TEXTS } from '../core/commands.ts';
 import { type PacerOptions, sleep, TELEGRAM_PACE } from '../core/pacer.ts';
 import { platformFailure } from '../core/platform.ts';
-import type { AgentsPort } from '../core/ports.ts';
+import type { AgentsPort, MoneyPort } from '../core/ports.ts';
 import type { State } from '../core/state.ts';
 import { telegramFailure } from './failures.ts';
 import { createTelegramPlatform } from './platform.ts';
@@ -16,6 +16,8 @@ import { type PollLink, pollUpdates } from './poller.ts';
 /** What a Telegram bot works with. */
 export interface TelegramBotParts {
   readonly agents: AgentsPort;
+  /** Absent: money does not come in or go out here. */
+  readonly money?: MoneyPort | undefined;
   /** The state of all bridges of one operator; nothing else writes to its store. */
   readonly state: State;
   readonly clock: Clock;

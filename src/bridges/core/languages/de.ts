@@ -3,7 +3,14 @@ import type { Language } from '../language.ts';
 /** German. */
 export const de: Language = {
   tag: 'de',
-  buttons: { stop: 'Stopp', retry: 'Noch einmal fragen', sources: 'Quellen', receipt: 'Beleg' },
+  buttons: {
+    stop: 'Stopp',
+    retry: 'Noch einmal fragen',
+    sources: 'Quellen',
+    receipt: 'Beleg',
+    good: '👍',
+    bad: '👎',
+  },
   failures: {
     'agent-unknown': 'Dieser Agent ist gerade nicht online. /agents zeigt, wer es ist.',
     'agent-unreachable':
@@ -41,10 +48,14 @@ export const de: Language = {
     '/agents - wer antworten kann, und zu welchem Preis',
     '/agent NAME - wählen, wer gefragt wird',
     '/balance - was du ausgeben kannst',
+    '/deposit, /withdraw - einzahlen, und jederzeit auszahlen lassen',
+    '/budget BETRAG - das meiste, was du an einem Tag ausgeben willst',
+    '/link, /unlink - Geld deiner eigenen DID nutzen, in Grenzen',
     '/receipt - wer für die letzte Antwort bezahlt wurde',
     '/proof - den Nachweis der letzten Antwort prüfen',
     '/explain - wie ihr Preis zustande kam',
     '/history - deine letzten Fragen',
+    '/export - alles, was von dir gespeichert ist',
     '/forget - deine Fragen und Antworten löschen',
     '/privacy - was gespeichert wird, und wie lange',
   ].join('\n'),
@@ -63,8 +74,34 @@ export const de: Language = {
   agentNone: (name, nearest) =>
     `Kein Agent namens „${name}“ ist online.${nearest.length === 0 ? '' : ` Meintest du ${nearest.join(', ')}?`}`,
   agentUnset: 'Bitte wähle, wen du fragen willst: /agents zeigt die Agenten, /agent NAME wählt einen.',
-  balance: ({ balance, held, spentToday }) =>
-    `Du kannst ${balance} ausgeben. Für laufende Antworten zurückgelegt: ${held}. Heute ausgegeben oder zurückgelegt: ${spentToday}.`,
+  balance: ({ balance, held, spentToday, payable }) =>
+    `Du kannst ${balance} ausgeben, und ${payable} davon auszahlen lassen. Für laufende Antworten vorgemerkt: ${held}. Heute ausgegeben oder vorgemerkt: ${spentToday}.`,
+  moneyOff: 'Hier kommt kein Geld herein und keines hinaus.',
+  deposit:
+    'Zahle von deinem eigenen Peer mit den folgenden Worten; der Vermerk sagt, dass es dir gehört. Es ist hier, sobald ein Block es hat, und /withdraw zahlt es jederzeit wieder aus.',
+  withdrawHow:
+    'Sag, wie viel und an wen: /withdraw 0.5 did:key:z6Mk..., oder /withdraw alles did:key:z6Mk.... Mit verknüpfter DID genügt der Betrag.',
+  withdrawNothing: 'Es ist nichts auszuzahlen. Was dieser Bot dir gab, kann nur hier ausgegeben werden.',
+  withdrawTooMuch: ({ payable, fee }) =>
+    `Höchstens ${payable} kann ausgezahlt werden, die Gebühr von ${fee} inbegriffen.`,
+  withdrawPaid: ({ amount, to, block }) => `${amount} an ${to} gezahlt, in Block ${block}.`,
+  withdrawUnderWay:
+    'Die Zahlung ist unterwegs: sie wird versucht, bis das Ledger entschieden hat, und nie zweimal gemacht. /balance zeigt, was du hast.',
+  withdrawRefused:
+    'Es konnte nicht gezahlt werden, und dein Konto ist unverändert. Bitte sag es dem Betreiber.',
+  budgetHow: 'Sag, was du an einem Tag höchstens ausgeben willst, etwa /budget 0.1, oder /budget aus.',
+  budgetNow: ({ max, spentToday }) =>
+    `${max === undefined ? 'Du hast kein Budget gesetzt; es gelten die Grenzen dieses Bots.' : `Du gibst höchstens ${max} an einem Tag aus.`} Heute ausgegeben oder vorgemerkt: ${spentToday}.`,
+  linkHow:
+    'Führe die folgenden Worte aus, wo dein eigener Peer läuft. Er gibt eine Erlaubnis mit Grenzen aus, die du wählst; sende sie mir mit /link im direkten Chat. Nur der neueste Code zählt, und einmal.',
+  linked: ({ did, callMax, dayMax, max, until }) =>
+    `Verknüpft mit ${did}: höchstens ${callMax} je Antwort, ${dayMax} am Tag und ${max} insgesamt, bis ${until}. Was diese DID einzahlt, gehört hier dir, auf jeder Plattform, die du verknüpfst. /unlink beendet es und zahlt den Rest zurück.`,
+  linkWrong:
+    'Diese Erlaubnis gilt nicht: sie ist nicht für dich hier, antwortet nicht auf dein letztes /link, wurde schon verwendet oder ist abgelaufen. /link gibt einen neuen Code.',
+  linkTaken:
+    'Du bist mit einer anderen DID verknüpft, oder diese hat zu viele Nutzer. /unlink beendet eine Verknüpfung.',
+  linkNone: 'Du bist mit keiner DID verknüpft.',
+  unlinked: 'Die Verknüpfung ist beendet, und mit ihr die Erlaubnis.',
   receiptTitle: 'Beleg',
   receiptLine: ({ who, share, amount }) => `${who}: ${amount} (${share})`,
   receiptNone: 'Du hast hier noch keine Antwort mit Beleg.',
@@ -83,5 +120,9 @@ export const de: Language = {
     'Das darf ich dir nur privat zeigen: beginne ein direktes Gespräch mit mir und frage dann noch einmal.',
   stopping: 'Wird angehalten.',
   alreadyDone: 'Diese Antwort ist schon zu Ende.',
+  formTitle: 'Fragen',
+  formQuestion: 'Deine Frage',
+  formAbout: 'Die Nachricht, um die es geht',
+  rated: 'Danke, das ist notiert.',
   commandUnknown: 'Diesen Befehl kenne ich nicht. /help zeigt die, die ich kenne.',
 };

@@ -3,7 +3,14 @@ import type { Language } from '../language.ts';
 /** English. */
 export const en: Language = {
   tag: 'en',
-  buttons: { stop: 'Stop', retry: 'Ask again', sources: 'Sources', receipt: 'Receipt' },
+  buttons: {
+    stop: 'Stop',
+    retry: 'Ask again',
+    sources: 'Sources',
+    receipt: 'Receipt',
+    good: '👍',
+    bad: '👎',
+  },
   failures: {
     'agent-unknown': 'That agent is not online now. /agents lists those that are.',
     'agent-unreachable':
@@ -38,10 +45,14 @@ export const en: Language = {
     '/agents - who can answer, and for how much',
     '/agent NAME - choose whom to ask',
     '/balance - what you can spend',
+    '/deposit, /withdraw - pay in, and have it paid out at any time',
+    '/budget AMOUNT - the most that you want to spend in a day',
+    '/link, /unlink - use the money of your own DID, within limits',
     '/receipt - who was paid for the last answer',
     '/proof - check the last answer’s proof',
     '/explain - how its price came about',
     '/history - your last questions',
+    '/export - all that is kept of you',
     '/forget - delete your questions and answers',
     '/privacy - what is kept, and for how long',
   ].join('\n'),
@@ -60,8 +71,31 @@ export const en: Language = {
   agentNone: (name, nearest) =>
     `No agent named “${name}” is online.${nearest.length === 0 ? '' : ` Did you mean ${nearest.join(', ')}?`}`,
   agentUnset: 'Please choose whom to ask: /agents lists the agents, /agent NAME chooses one.',
-  balance: ({ balance, held, spentToday }) =>
-    `You can spend ${balance}. Held for running answers: ${held}. Spent or held today: ${spentToday}.`,
+  balance: ({ balance, held, spentToday, payable }) =>
+    `You can spend ${balance}, and have ${payable} of it paid out. Held for running answers: ${held}. Spent or held today: ${spentToday}.`,
+  moneyOff: 'Money does not come in or go out here.',
+  deposit:
+    'Pay from your own peer with the words that follow; the memo says that it is yours. It is here once a block has it, and /withdraw pays it out again at any time.',
+  withdrawHow:
+    'Say how much and to whom: /withdraw 0.5 did:key:z6Mk..., or /withdraw all did:key:z6Mk.... With a linked DID the amount is enough.',
+  withdrawNothing: 'There is nothing to pay out. What this bot gave you can only be spent here.',
+  withdrawTooMuch: ({ payable, fee }) => `At most ${payable} can be paid out, with the fee of ${fee} in it.`,
+  withdrawPaid: ({ amount, to, block }) => `Paid ${amount} to ${to}, in block ${block}.`,
+  withdrawUnderWay:
+    'The payment is under way: it is tried until the ledger has decided it, and never made twice. /balance shows what you have.',
+  withdrawRefused: 'It could not be paid, and nothing has left your account. Please tell the operator.',
+  budgetHow: 'Say the most that you want to spend in a day, such as /budget 0.1, or /budget off.',
+  budgetNow: ({ max, spentToday }) =>
+    `${max === undefined ? 'You have set no budget; the limits of this bot hold.' : `You spend at most ${max} in a day.`} Spent or held today: ${spentToday}.`,
+  linkHow:
+    'Run the words that follow where your own peer runs. It prints a grant with limits that you choose; send me that with /link in a direct chat. Only the newest code counts, and once.',
+  linked: ({ did, callMax, dayMax, max, until }) =>
+    `Linked to ${did}: at most ${callMax} an answer, ${dayMax} a day and ${max} in all, until ${until}. What that DID pays in is yours here, on every platform that you link. /unlink ends it and pays the rest back.`,
+  linkWrong:
+    'That grant does not hold: it is not for you here, does not answer your last /link, was used before, or is over. /link gives you a new code.',
+  linkTaken: 'You are linked to another DID, or that one has too many users. /unlink ends a link.',
+  linkNone: 'You are not linked to a DID.',
+  unlinked: 'The link is ended, and the grant with it.',
   receiptTitle: 'Receipt',
   receiptLine: ({ who, share, amount }) => `${who}: ${amount} (${share})`,
   receiptNone: 'You have no answer with a receipt here yet.',
@@ -79,5 +113,9 @@ export const en: Language = {
   openDirect: 'I may only show you this in private: start a direct chat with me, then ask again.',
   stopping: 'Stopping.',
   alreadyDone: 'That answer has already ended.',
+  formTitle: 'Ask',
+  formQuestion: 'Your question',
+  formAbout: 'The message it is about',
+  rated: 'Thank you, that is noted.',
   commandUnknown: 'I do not know this command. /help lists the ones I know.',
 };
