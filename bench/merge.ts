@@ -1,7 +1,8 @@
 /**
  * Merges against copying the same bytes, in one run: models in BF16 are made from a seed, the copy reads both and
  * writes one, and each method's wall time, processor time and rate stand beside it.
- * `node bench/merge.ts [--megabytes 64] [--rounds 3]`. The last line is JSON with the ratios.
+ * `node bench/merge.ts [--megabytes 64] [--rounds 3] [--mergekit]`. The last line is JSON with the ratios. With
+ * `--mergekit` the same recipes go through mergekit on PyTorch in between, and both results are held against f64.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -10,15 +11,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type ModelShape, makeModel } from '../examples/merge/make-models.ts';
+import { MERGEKIT_MISSING, mergekitPython } from '../scripts/mergekit.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { planMerge } from '../src/merge/plan.ts';
 import { parseRecipe } from '../src/merge/recipe.ts';
 import { RUN_DEFAULTS, runMerge } from '../src/merge/run.ts';
+import { distances, type MergekitMeasure, runMergekit } from './merge/mergekit.ts';
 
 const { values } = parseArgs({
   options: {
     megabytes: { type: 'string', default: '64' },
     rounds: { type: 'string', default: '3' },
+    mergekit: { type: 'boolean', default: false },
     // Only makes the models, in this folder.
     make: { type: 'string' },
   },
@@ -64,9 +68,43 @@ async function measure(act: () => Promise<void> | void): Promise<Measure> {
   return { wallSeconds: (performance.now() - start) / 1000, cpuSeconds: (user + system) / 1e6 };
 }
 
-function median(measures: readonly Measure[]): Measure {
+function median<M extends Measure>(measures: readonly M[]): M {
   const sorted = measures.toSorted((a, b) => a.wallSeconds - b.wallSeconds);
-  return sorted[Math.floor(sorted.length / 2)] ?? { wallSeconds: 0, cpuSeconds: 0 };
+  const middle = sorted[Math.floor(sorted.length / 2)];
+  if (!middle) throw new Error('nothing was measured');
+  return middle;
+}
+
+// What mergekit has no line for in the issue's table is left out with it.
+const BESIDE_MERGEKIT = ['linear', 'slerp', 'ties', 'dare_ties', 'model_stock'];
+
+interface Beside {
+  readonly cpu: number;
+  readonly wall: number;
+  readonly peakMegabytes: number;
+  /** Distance from f64, ours and theirs; masks that are drawn are others there. */
+  readonly rmse: readonly number[];
+}
+
+function beside(
+  name: string,
+  { ours, theirs }: { ours: Measure; theirs: MergekitMeasure },
+  rmse: readonly number[],
+): Beside {
+  const ratio = (of: number, to: number): number => Number((of / to).toFixed(2));
+  const found: Beside = {
+    cpu: ratio(theirs.cpuSeconds, ours.cpuSeconds),
+    wall: ratio(theirs.wallSeconds, ours.wallSeconds),
+    peakMegabytes: Math.round(theirs.peakMegabytes),
+    rmse,
+  };
+  const cells = [theirs.wallSeconds.toFixed(2), theirs.cpuSeconds.toFixed(2)].map((cell) => cell.padStart(7));
+  const off =
+    name === 'dare_ties' ? '' : `   rmse ${rmse.map((each) => each.toExponential(2)).join(' against ')}`;
+  console.log(
+    `${'  mergekit'.padEnd(16)} ${cells.join(' ')}   ${found.cpu} x cpu, ${found.wall} x wall, ${found.peakMegabytes} MB${off}`,
+  );
+  return found;
 }
 
 // Reads every input once and writes as much as one of them, to disk.
@@ -85,6 +123,8 @@ function copy(inputs: readonly string[], output: string): void {
 }
 
 async function main(): Promise<void> {
+  const python = values.mergekit ? mergekitPython() : undefined;
+  if (values.mergekit && python === undefined) throw new Error(MERGEKIT_MISSING);
   const root = await mkdtemp(join(tmpdir(), 'sahara-bench-merge-'));
   try {
     // In a process of its own, so that the memory it takes is not counted.
@@ -96,10 +136,14 @@ async function main(): Promise<void> {
     );
     console.log('method            wall s   cpu s   GB/s in+out   of copy rate');
     const ratios: Record<string, number> = {};
+    const mergekit: Record<string, Beside> = {};
     for (const [name, recipe] of Object.entries(RECIPES)) {
       const plan = await planMerge(parseRecipe(recipe), { directory: root });
-      const output = join(root, 'out');
+      const [output, foreign] = [join(root, 'out'), join(root, 'foreign')];
       const [merges, copies]: [Measure[], Measure[]] = [[], []];
+      const theirs: MergekitMeasure[] = [];
+      const compared = python !== undefined && BESIDE_MERGEKIT.includes(name);
+      let rmse: readonly number[] = [];
       // Taken in turns, so that what else the machine does falls on both.
       for (let round = 0; round < rounds; round++) {
         merges.push(
@@ -107,6 +151,10 @@ async function main(): Promise<void> {
             await runMerge(plan, { output }, { clock: systemClock });
           }),
         );
+        if (compared) {
+          theirs.push(await runMergekit(python, { recipe, directory: root, output: foreign }));
+          if (rmse.length === 0) rmse = await distances(root, [output, foreign]);
+        }
         await rm(output, { recursive: true });
         copies.push(await measure(() => copy(files.slice(0, plan.models.length), output)));
       }
@@ -115,6 +163,7 @@ async function main(): Promise<void> {
       ratios[name] = Number((copied.wallSeconds / merge.wallSeconds).toFixed(3));
       const cells = [merge.wallSeconds.toFixed(2), merge.cpuSeconds.toFixed(2), rate.toFixed(2)];
       console.log(`${name.padEnd(16)} ${cells.map((cell) => cell.padStart(7)).join(' ')}   ${ratios[name]}`);
+      if (compared) mergekit[name] = beside(name, { ours: merge, theirs: median(theirs) }, rmse);
     }
     const peakMegabytes = Math.round(process.resourceUsage().maxRSS / 1000);
     console.log(`peak resident memory of all: ${peakMegabytes} MB`);
@@ -124,6 +173,7 @@ async function main(): Promise<void> {
         megabytes: Math.round(size / 1e6),
         ofCopyRate: ratios,
         peakMegabytes,
+        ...(python === undefined ? {} : { mergekit }),
       }),
     );
   } finally {

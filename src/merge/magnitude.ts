@@ -1,4 +1,5 @@
 /** Masks by magnitude: the largest part of a delta, and the largest without its outliers. */
+import { likeMergekit } from './compat.ts';
 import type { TensorContext } from './context.ts';
 import type { ReferenceInput } from './method.ts';
 import { largest } from './reference.ts';
@@ -64,8 +65,15 @@ function keptCount(settings: Settings, position: number, elements: number): numb
 }
 
 function bandCounts(settings: Settings, position: number, elements: number): Band {
-  const keep = keptCount(settings, position, elements);
   const outliers = Math.floor(itemOf(settings, 'gamma', position) * elements);
+  const density = itemOf(settings, 'density', position);
+  if (likeMergekit(settings) && density < 1) {
+    const keep = Math.floor(density * elements);
+    const drop = Math.min(outliers, elements - keep);
+    // It takes "all but the last none" for none.
+    return drop === 0 ? { keep: 0, drop } : { keep, drop };
+  }
+  const keep = keptCount(settings, position, elements);
   return { keep, drop: Math.max(0, Math.min(outliers, elements - keep)) };
 }
 

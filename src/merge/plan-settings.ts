@@ -8,12 +8,21 @@ import type { Recipe } from './recipe.ts';
 import { evaluate, type Scalar, type SettingMap } from './settings.ts';
 import type { Settings } from './task.ts';
 
+// Their masks are drawn, and mergekit's from a generator that depends on the order of all it does.
+const RANDOM = ['dare_linear', 'dare_ties', 'della', 'della_linear'];
+
 // Known to mergekit, without meaning here: arithmetic is in f32 whatever they say.
 const IGNORED = ['int8_mask'];
 
 /** Reports settings that no method knows, and warns of those that this one does not use. */
 export function checkSettings(recipe: Recipe, { method, report }: PlanParts): void {
   const used = new Set(method.parameters.map(({ name }) => name));
+  if (recipe.parameters.compat !== undefined) {
+    if (RANDOM.includes(method.name))
+      report.warnings.add(`${method.name} keeps as many elements as mergekit, not the same`);
+    if (recipe.dtype !== 'F32')
+      report.warnings.add('mergekit computes in its dtype, this in float32 whatever that is');
+  }
   const known = new Set(
     [...METHODS.values()].flatMap(({ parameters }) => parameters.map(({ name }) => name)),
   );

@@ -89,6 +89,7 @@ const RECIPE_KEYS = [
   'out_dtype',
   'tokenizer_source',
   'name',
+  'compat',
 ];
 // What mergekit knows and this engine does not: named, so that the answer is not "misspelt".
 const FOREIGN_KEYS = ['modules', 'tokenizer', 'chat_template'];
@@ -112,11 +113,18 @@ class RecipeReader {
       method,
       ...(baseModel === undefined ? {} : { baseModel }),
       content,
-      parameters: this.#settings(value.parameters, 'parameters'),
+      parameters: { ...this.#settings(value.parameters, 'parameters'), ...this.#compat(value.compat) },
       ...(dtype === undefined ? {} : { dtype }),
       ...(tokenizerSource === undefined ? {} : { tokenizerSource }),
       text,
     };
+  }
+
+  // Not a key of mergekit's; it holds for all methods that know it.
+  #compat(value: unknown): SettingMap {
+    if (value === undefined || value === null) return {};
+    if (value !== 'mergekit') this.problems.add(`compat: ${String(value)} is not mergekit`);
+    return { compat: 'mergekit' };
   }
 
   #content(value: Record<string, unknown>): Recipe['content'] | undefined {

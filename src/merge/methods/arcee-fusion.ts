@@ -3,17 +3,18 @@
  * the row's softmax. The threshold, median + 1.5 interquartile ranges, is exact over the whole tensor
  * (mergekit 0.1.4 estimates it from a random sample of a million elements).
  */
+import { COMPAT, likeMergekit } from '../compat.ts';
 import type { TensorContext, Tile } from '../context.ts';
 import type { Method } from '../method.ts';
 import { referenceDeltas } from '../reference.ts';
 import { orderStatistics } from '../select.ts';
-import { rowLength } from '../task.ts';
+import { rowLength, type TensorTask } from '../task.ts';
 
 /** Keeps a change when its importance is at least the threshold. */
 export const arceeFusion: Method = {
   name: 'arcee_fusion',
   summary: 'only the important changes of the second model',
-  parameters: [],
+  parameters: [COMPAT],
   models: { min: 1, max: 1 },
   base: 'required',
   rows: () => true,
@@ -23,7 +24,7 @@ export const arceeFusion: Method = {
     const { kernels } = context;
     const lane = context.workLane(0);
     const weigh = importance(context, lane);
-    const ranks = quartileRanks(context.task.elements);
+    const ranks = quartileRanks(context.task);
     const values = orderStatistics(
       context,
       { lane, ranks: ranks.flatMap(({ low, high }) => [low, high]) },
@@ -53,7 +54,7 @@ export const arceeFusion: Method = {
       });
     }
     const sorted = Float64Array.from(weights).sort();
-    const ranks = quartileRanks(delta.length);
+    const ranks = quartileRanks({ settings: input.settings, elements: delta.length });
     const values = ranks.flatMap(({ low, high }) => [sorted[low] ?? 0, sorted[high] ?? 0]);
     const least = threshold(ranks, values);
     return [delta.map((value, i) => ((weights[i] ?? 0) >= least ? value : 0))];
@@ -66,9 +67,11 @@ interface Rank {
   readonly part: number;
 }
 
-function quartileRanks(elements: number): Rank[] {
+// mergekit takes the rank below instead of what lies between two.
+function quartileRanks({ elements, settings }: Pick<TensorTask, 'elements' | 'settings'>): Rank[] {
   return [0.25, 0.5, 0.75].map((quantile) => {
-    const at = quantile * (elements - 1);
+    const exact = quantile * (elements - 1);
+    const at = likeMergekit(settings) ? Math.floor(exact) : exact;
     return { low: Math.floor(at), high: Math.ceil(at), part: at - Math.floor(at) };
   });
 }

@@ -1,7 +1,8 @@
 /**
  * Model breadcrumbs: the largest part of each delta without its outliers. Davari & Belilovsky 2023. With `gamma n`
- * below one nothing is an outlier (mergekit 0.1.4 then drops the whole delta).
+ * below one nothing is an outlier (mergekit 0.1.4 then drops the whole delta, and so does `compat: mergekit`).
  */
+import { COMPAT } from '../compat.ts';
 import { keepWithoutOutliers, referenceWithoutOutliers } from '../magnitude.ts';
 import type { Method, Parameter } from '../method.ts';
 import { sparseReference } from '../reference.ts';
@@ -21,7 +22,7 @@ const GAMMA: Parameter = {
 export const breadcrumbs: Method = {
   name: 'breadcrumbs',
   summary: 'the larger changes without the outliers, added up',
-  parameters: [...sparseParameters({ normalize: false, rescale: false }), GAMMA],
+  parameters: [...sparseParameters({ normalize: false, rescale: false }), GAMMA, COMPAT],
   models: { min: 1, max: 64 },
   base: 'required',
   histograms: (models) => 2 * models,
