@@ -3,7 +3,7 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config';
 const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/e2e/**', 'test/long/**'],
+    exclude: ['test/e2e/**', 'test/long/**', 'test/cometbft/**'],
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',

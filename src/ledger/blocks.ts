@@ -95,7 +95,7 @@ export function buildBlock(
     ),
     resultsRoot: resultsRoot(parts, results),
     stateRoot: update.root,
-    proposer: context.proposer,
+    proposer: parts.genesis.sequencer,
     timeMs: Math.max(head.timeMs, proposal.timeMs),
   };
   const payload = blockHeader.encode(header);
@@ -192,7 +192,8 @@ function headerFault(
   return header.timeMs < head.timeMs ? 'it is older than the block before' : undefined;
 }
 
-function resultsRoot(parts: BlockParts, results: readonly TransactionResult[]): Hash {
+/** The root over the results of a block. */
+export function resultsRoot(parts: BlockParts, results: readonly TransactionResult[]): Hash {
   return merkleRoot(
     parts.suite,
     results.map((result) => transactionResult.encode(result)),
@@ -205,7 +206,7 @@ function contextOf(parts: BlockParts, height: number): BlockContext {
 }
 
 /** Verifies ahead of execution, off the event loop, what execution will ask about. */
-async function verifySignatures(
+export async function verifySignatures(
   signatures: SignatureBook,
   readState: StateReader,
   transactions: readonly Prepared[],

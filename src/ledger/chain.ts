@@ -76,8 +76,8 @@ export interface Chain {
   /** Committed lists for queries. */
   readonly readLists: StateReader;
   readonly tree: StateTree;
-  /** Every committed record of the state, in key order. */
-  stateEntries(): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
+  /** Every committed record of the state, in key order; or those of one table, by its tag. */
+  stateEntries(tag?: number): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
   /** The head and every record of the state, in key order, as both stand at this moment, whatever is written meanwhile. */
   pinned(): Promise<PinnedState>;
   /** Blocks up to this height need not be here: it began from a snapshot there, or was pruned. 0: all are here. */
@@ -91,8 +91,8 @@ export interface Chain {
   claim(sought: ClaimSought): Promise<Hash | undefined>;
   /** What a block above the base changed, as it was before. */
   undo(height: number): Promise<readonly StateChange[] | undefined>;
-  /** Writes an executed block whole, synced, and moves the head. */
-  commit(executed: ExecutedBlock): Promise<void>;
+  /** Writes an executed block whole, synced, with what its engine keeps beside it, and moves the head. */
+  commit(executed: ExecutedBlock, beside?: readonly StoreOperation[]): Promise<void>;
   /**
    * Drops all but the last `keep` blocks, and what `prune.ts` says stays; answers how many went. Not during a commit,
    * unless `live` says how to come between two.
@@ -169,8 +169,8 @@ export async function openChain(parts: ChainParts, genesis: Genesis): Promise<Ch
     readState,
     readLists,
     tree,
-    async *stateEntries() {
-      const range = { gte: STATE, lt: PAGES };
+    async *stateEntries(tag) {
+      const range = tag === undefined ? { gte: STATE, lt: PAGES } : tableRange(tag);
       for await (const [key, value] of store.entries(range)) yield [key.subarray(STATE.length), value];
     },
     pinned: () => pinnedState(store),
@@ -229,7 +229,7 @@ export async function openChain(parts: ChainParts, genesis: Genesis): Promise<Ch
       holders++;
       return () => holders--;
     },
-    async commit(executed) {
+    async commit(executed, beside = []) {
       const { header, headerHash, update, state } = executed;
       const { height, stateRoot, timeMs } = header;
       const next: ChainHead = { height, headerHash, stateRoot, timeMs };
@@ -242,6 +242,7 @@ export async function openChain(parts: ChainParts, genesis: Genesis): Promise<Ch
         ...claimOperations((key) => store.getSync(key), executed),
         put(heightKey(UNDO, height), undoList.encode(undoOf(readState, executed.changes))),
         ...(step?.operations ?? []),
+        ...beside,
         put(HEAD, chainHead.encode(next)),
       ];
       await store.batch(operations, { sync: true });
@@ -328,6 +329,10 @@ function readBase(suite: Suite, store: Store): Base {
 function baseOf(suite: Suite, header: Signed): Base {
   const { height } = blockHeader.decode(header.payload);
   return { height, headerHash: hashOfHeader(suite, header.payload), header };
+}
+
+function tableRange(tag: number): { readonly gte: Uint8Array; readonly lt: Uint8Array } {
+  return { gte: concat(STATE, Uint8Array.of(tag)), lt: concat(STATE, Uint8Array.of(tag + 1)) };
 }
 
 function undoOf(read: StateReader, changes: readonly StateChange[]): readonly StateChange[] {

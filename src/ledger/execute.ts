@@ -21,8 +21,8 @@ import { executeAction } from './transactions.ts';
 export interface BlockContext extends Rules {
   readonly signatures: SignatureBook;
   readonly height: number;
-  /** Who gets what of the fees does not go into the reward pool. */
-  readonly proposer: PublicKey;
+  /** Who gets what of the fees does not go into the reward pool; without one, all of them go there. */
+  readonly proposer: PublicKey | undefined;
 }
 
 /** Executes a whole block on `state`. Results are in the order of the transactions. */
@@ -86,8 +86,8 @@ function takeFee(
   if (feeMax < fee) return 'fee-too-low';
   if (account.balance < fee) return 'fee-unpaid';
   state.accounts.set(sender, { ...account, nonce: nonce + 1, balance: account.balance - fee });
-  const pooled = pooledFee(context);
-  credit(state, context.proposer, fee - pooled);
+  const pooled = context.proposer === undefined ? fee : pooledFee(context);
+  if (context.proposer !== undefined) credit(state, context.proposer, fee - pooled);
   addToPool(state, context, pooled);
   return undefined;
 }

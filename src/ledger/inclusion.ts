@@ -31,12 +31,20 @@ export function checkInclusion(
   if (checkSigned(suite, network, 'block-header', sequencer, proof.header)) return 'header-signature';
   const header = blockHeader.decode(proof.header.payload);
   if (header.network !== network || !equalBytes(header.proposer, sequencer)) return 'header-network';
+  return checkPaths(suite, header, proof) ?? header;
+}
+
+/** What is wrong with the paths of a proof under a header that is believed, if anything. */
+export function checkPaths(
+  suite: Suite,
+  header: BlockHeader,
+  proof: InclusionProof,
+): 'transaction-path' | 'result-path' | undefined {
   const transactionRoot = merkleRootFrom(suite, signed.encode(proof.transaction), proof.transactionPath);
   if (!transactionRoot || !equalBytes(transactionRoot, header.transactionsRoot)) return 'transaction-path';
   const resultRoot = merkleRootFrom(suite, transactionResult.encode(proof.result), proof.resultPath);
   const samePlace =
     proof.resultPath.index === proof.transactionPath.index &&
     proof.resultPath.count === proof.transactionPath.count;
-  if (!resultRoot || !samePlace || !equalBytes(resultRoot, header.resultsRoot)) return 'result-path';
-  return header;
+  return !resultRoot || !samePlace || !equalBytes(resultRoot, header.resultsRoot) ? 'result-path' : undefined;
 }

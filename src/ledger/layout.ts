@@ -13,6 +13,8 @@ export const GENESIS: Uint8Array = Uint8Array.of(0x02);
 export const BASE: Uint8Array = Uint8Array.of(0x03);
 /** Stands while a snapshot is being restored: nothing else in the store may be used. */
 export const RESTORING: Uint8Array = Uint8Array.of(0x04);
+/** How far consensus has come, where CometBFT orders the transactions. */
+export const CONSENSUS: Uint8Array = Uint8Array.of(0x05);
 /** Records by state key. */
 export const STATE: Uint8Array = Uint8Array.of(0x10);
 /** Pages of the state tree by path. */
@@ -27,6 +29,9 @@ export const RESULTS: Uint8Array = Uint8Array.of(0x21);
 export const PLACES: Uint8Array = Uint8Array.of(0x22);
 /** By height, what stood under the keys that a block changed. */
 export const UNDO: Uint8Array = Uint8Array.of(0x24);
+
+/** What consensus said of a block, by height. */
+export const DECISIONS: Uint8Array = Uint8Array.of(0x25);
 
 /** Claims that settled, by channel, lane and number of receipts. */
 export const CLAIMS: Uint8Array = Uint8Array.of(0x23);

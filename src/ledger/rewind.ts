@@ -6,10 +6,10 @@ import { concat, equalBytes, toHex } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import { blockHeader, type Genesis, genesis as genesisSchema, headerHash } from '../protocol/block.ts';
-import { checkSigned, type Signed } from '../protocol/signing.ts';
+import type { Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { Chain } from './chain.ts';
-import { networkNameOf, supplyOf } from './genesis.ts';
+import { supplyOf } from './genesis.ts';
 import { BASE, chainBase, chainHead, GENESIS, HEAD, PAGES, STATE } from './layout.ts';
 import type { SnapshotEntry } from './snapshot-form.ts';
 import { STEP_RECORDS, writeRecords } from './snapshot-restore.ts';
@@ -22,6 +22,8 @@ export interface RewindParts {
   readonly chain: Chain;
   /** Empty. */
   readonly scratch: Store;
+  /** Whether the header of the base is to be believed. */
+  readonly vouches: (header: Signed) => boolean;
 }
 
 /**
@@ -29,14 +31,10 @@ export interface RewindParts {
  * with what does not fit, and `cancelled`.
  */
 export async function rewind(parts: RewindParts, signal?: AbortSignal): Promise<void> {
-  const { suite, genesis, chain, scratch } = parts;
+  const { suite, genesis, chain, scratch, vouches } = parts;
   const base = chain.base;
   const header = await chain.header(base);
-  if (
-    header === undefined ||
-    checkSigned(suite, networkNameOf(suite, genesis), 'block-header', genesis.sequencer, header)
-  )
-    throw corrupt(base, 'the sequencer did not sign its header');
+  if (header === undefined || !vouches(header)) throw corrupt(base, 'the sequencer did not sign its header');
   await copyState(parts, signal);
   const held = await rebuild(parts, header, signal);
   if (held !== supplyOf(genesis))

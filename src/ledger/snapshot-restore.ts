@@ -14,7 +14,7 @@ import {
   headerHash,
 } from '../protocol/block.ts';
 import { PROTOCOL_VERSION } from '../protocol/ids.ts';
-import { checkSigned } from '../protocol/signing.ts';
+import { checkSigned, type Signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import { networkNameOf, supplyOf } from './genesis.ts';
 import {
@@ -48,6 +48,10 @@ export interface RestoreParts {
   /** The ledger's own store: empty, or left by a restore that was cut short. */
   readonly store: Store;
   readonly genesis: Genesis;
+  /** Whether the snapshot's header is to be believed. Default: when the sequencer signed it. */
+  readonly vouches?: (header: Signed) => boolean;
+  /** What the engine keeps beside the ledger: written with its head. */
+  readonly beside?: readonly StoreOperation[];
 }
 
 /** Where a snapshot comes from. Nothing of it is trusted. */
@@ -69,7 +73,7 @@ export async function restoreSnapshot(
   source: SnapshotSource,
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<ChainHead> {
-  const { suite, store, genesis } = parts;
+  const { suite, store, genesis, beside = [] } = parts;
   const manifest = openManifest(source.manifest);
   const header = checkManifest(parts, manifest);
   if (store.getSync(RESTORING) !== undefined) await clear(store);
@@ -87,6 +91,7 @@ export async function restoreSnapshot(
       { type: 'put', key: BASE, value: chainBase.encode({ header: manifest.header }) },
       { type: 'put', key: HEAD, value: chainHead.encode(head) },
       { type: 'del', key: RESTORING },
+      ...beside,
     ];
     await store.batch(finish, { sync: true });
     return head;
@@ -105,13 +110,17 @@ function openManifest(encoded: Uint8Array): SnapshotManifest {
 }
 
 /** The header that a manifest rests on, when it is this network's. Throws `network-mismatch`, `snapshot-invalid`. */
-function checkManifest({ suite, genesis }: RestoreParts, manifest: SnapshotManifest): BlockHeader {
+function checkManifest({ suite, genesis, vouches }: RestoreParts, manifest: SnapshotManifest): BlockHeader {
   if (manifest.version !== SNAPSHOT_VERSION)
     throw badSnapshot(`Its version ${manifest.version} is not known`);
   if (!equalBytes(manifest.genesisHash, suite.sha256(genesisSchema.encode(genesis))))
     throw new SaharaError('network-mismatch', { reason: 'the snapshot is of another network' });
   const network = networkNameOf(suite, genesis);
-  if (checkSigned(suite, network, 'block-header', genesis.sequencer, manifest.header))
+  if (vouches !== undefined && !vouches(manifest.header)) throw badSnapshot('Nobody vouches for its header');
+  if (
+    vouches === undefined &&
+    checkSigned(suite, network, 'block-header', genesis.sequencer, manifest.header)
+  )
     throw badSnapshot('The sequencer did not sign its header');
   const header = readHeader(manifest.header.payload);
   const ours = header.version === PROTOCOL_VERSION && header.network === network && header.height > 0;

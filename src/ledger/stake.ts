@@ -29,8 +29,8 @@ export interface Offence {
   /** What the offence cost somebody, grains, and who that is. */
   readonly compensation: bigint;
   readonly to: PublicKey;
-  /** Who brought the evidence. */
-  readonly informer: PublicKey;
+  /** Who brought the evidence; nobody where consensus itself did. */
+  readonly informer: PublicKey | undefined;
 }
 
 const NO_BOND: BondRecord = { own: 0n, leaving: [], delegated: 0n, commission: 0 };
@@ -136,8 +136,9 @@ export function slash(state: State, rules: StakeRules, offence: Offence): Punish
   const ownPenalty = least(own - compensation, penalty);
   take(state, { did, role }, taken);
   credit(state, offence.to, compensation);
-  credit(state, offence.informer, ownPenalty / 2n);
-  addToPool(state, rules, penalty - ownPenalty / 2n);
+  const reward = offence.informer === undefined ? 0n : ownPenalty / 2n;
+  if (offence.informer !== undefined) credit(state, offence.informer, reward);
+  addToPool(state, rules, penalty - reward);
   return { taken, compensation };
 }
 

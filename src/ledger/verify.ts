@@ -2,8 +2,9 @@
 import { equalBytes } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { createMemoryStore, type Store } from '../base/store.ts';
-import { block } from '../protocol/block.ts';
-import { BlockFault, type BlockParts, replayBlock } from './blocks.ts';
+import { type Block, block } from '../protocol/block.ts';
+import { checkSigned, type Signed } from '../protocol/signing.ts';
+import { BlockFault, type BlockParts, type ExecutedBlock, replayBlock } from './blocks.ts';
 import { type Chain, openChain } from './chain.ts';
 import { supplyOf } from './genesis.ts';
 import type { VerifyReport } from './ledger.ts';
@@ -13,8 +14,17 @@ import { createSignatureBook } from './signatures.ts';
 
 const FAULTS_MAX = 16;
 
+/** Who stands for blocks: by default the sequencer, whose signature each carries. */
+export interface BlockAuthority {
+  /** Whether the header where a replay begins is to be believed. */
+  vouches(header: Signed): boolean;
+  /** Executes the block that follows the head again. Throws `BlockFault`. */
+  replay(parts: BlockParts, wire: Uint8Array, content: Block): Promise<ExecutedBlock>;
+}
+
 /** How a ledger is replayed. */
 export interface VerifyOptions {
+  readonly authority?: BlockAuthority;
   readonly signal?: AbortSignal;
   /** An empty store for the replayed state. Default: in memory, which takes as much as the state is large. */
   readonly scratch?: Store;
@@ -38,8 +48,9 @@ async function verifyHeld(parts: BlockParts, options: VerifyOptions): Promise<Ve
   const { suite, network, genesis, chain } = parts;
   const { height } = chain.head();
   const { base } = chain;
+  const { authority = sequencerOf(parts) } = options;
   const faults: string[] = [];
-  const replay = await openReplay(parts, options, faults);
+  const replay = await openReplay(parts, { ...options, authority }, faults);
   const unchecked = base === 0 ? [] : [notHere(base)];
   if (replay === undefined)
     return {
@@ -56,7 +67,7 @@ async function verifyHeld(parts: BlockParts, options: VerifyOptions): Promise<Ve
   let transactions = 0;
   for (let at = replay.head().height + 1; at <= height && faults.length === 0; at++) {
     options.signal?.throwIfAborted();
-    const outcome = await replayOne(replayParts, await chain.block(at), at);
+    const outcome = await replayOne(replayParts, await chain.block(at), { height: at, authority });
     if (typeof outcome === 'string') faults.push(outcome);
     else transactions += outcome;
   }
@@ -70,11 +81,16 @@ async function verifyHeld(parts: BlockParts, options: VerifyOptions): Promise<Ve
 /** The ledger as it was where the replay begins; `undefined`, and a fault, where it cannot be rebuilt. */
 async function openReplay(
   { suite, genesis, chain }: BlockParts,
-  { scratch = createMemoryStore(), signal }: VerifyOptions,
+  {
+    scratch = createMemoryStore(),
+    signal,
+    authority,
+  }: VerifyOptions & { readonly authority: BlockAuthority },
   faults: string[],
 ): Promise<Chain | undefined> {
   try {
-    if (chain.base > 0) await rewind({ suite, genesis, chain, scratch }, signal);
+    const { vouches } = authority;
+    if (chain.base > 0) await rewind({ suite, genesis, chain, scratch, vouches }, signal);
     return await openChain({ suite, store: scratch }, genesis);
   } catch (error) {
     const { code, facts } = asSaharaError(error);
@@ -88,17 +104,27 @@ function notHere(base: number): string {
   return `blocks 1 to ${base} are not here: that they lead to the state after block ${base} rests on the sequencer's signature under its header`;
 }
 
+function sequencerOf({ suite, network, genesis }: BlockParts): BlockAuthority {
+  const publicKey = genesis.sequencer;
+  return {
+    vouches: (header) => checkSigned(suite, network, 'block-header', publicKey, header) === undefined,
+    async replay(parts, wire, content) {
+      const claim = { type: 'block-header', publicKey, message: content.header };
+      if (await parts.signatures.verify(claim)) return replayBlock(parts, wire, content);
+      const { height } = parts.chain.head();
+      throw new BlockFault(height + 1, 'the sequencer did not sign it');
+    },
+  };
+}
+
 async function replayOne(
   parts: BlockParts,
   wire: Uint8Array | undefined,
-  height: number,
+  { height, authority }: { readonly height: number; readonly authority: BlockAuthority },
 ): Promise<number | string> {
   if (wire === undefined) return `block ${height} is missing`;
   try {
-    const content = block.decode(wire);
-    const claim = { type: 'block-header', publicKey: parts.genesis.sequencer, message: content.header };
-    if (!(await parts.signatures.verify(claim))) return `block ${height}: the sequencer did not sign it`;
-    const executed = await replayBlock(parts, wire, content);
+    const executed = await authority.replay(parts, wire, block.decode(wire));
     await parts.chain.commit(executed);
     return executed.transactions.length;
   } catch (error) {

@@ -23,6 +23,7 @@ export const OWNERS: readonly (readonly [library: RegExp, owners: readonly strin
   // The names of keys and the ids of content share its base58btc.
   [/^multiformats(\/.*)?$/, ['protocol/ids.ts', 'mesh/']],
   [/^(level|abstract-level)$/, ['base/level-store.ts']],
+  [/^cosmjs-types(\/.*)?$/, ['ledger/engines/comet/']],
   [/^pino$/, ['base/log.ts']],
   [/^@noble\//, ['protocol/']],
   [/^hpke$/, ['protocol/seal.ts', 'protocol/sealed-box.ts']],
@@ -104,4 +105,5 @@ export const PREFIXES: readonly string[] = [
   'AGENT',
   'BRG',
   'MODEL',
+  'ENG',
 ];

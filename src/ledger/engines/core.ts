@@ -1,9 +1,10 @@
-/** What both modes of the embedded engine share: one writer at a time, who waits for what, and what halts it. */
+/** What all engines share: one writer at a time, who waits for what, and what halts it. */
 import { equalBytes, toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type Point, point } from '../../base/points.ts';
+import type { StoreOperation } from '../../base/store.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import type { BlockParts, ExecutedBlock } from '../blocks.ts';
 import { identitiesIn } from '../identities.ts';
@@ -124,16 +125,23 @@ export class EngineCore {
     return run;
   }
 
-  /** Writes a block, comes to the point `done`, and tells everybody who waits. A store that fails halts the ledger. */
-  async commit(executed: ExecutedBlock, done: Point): Promise<void> {
+  /**
+   * Writes a block with what its engine keeps beside it, comes to the point `done`, and tells everybody who waits. A store
+   * that fails halts the ledger.
+   */
+  async commit(
+    executed: ExecutedBlock,
+    done: Point | undefined,
+    beside: readonly StoreOperation[] = [],
+  ): Promise<void> {
     try {
-      await this.parts.chain.commit(executed);
+      await this.parts.chain.commit(executed, beside);
     } catch (error) {
       // The block may be on disk or not: only a restart tells.
       this.halt(`block ${executed.header.height} could not be written: ${String(error)}`);
       throw error;
     }
-    point(done);
+    if (done !== undefined) point(done);
     const event = eventOf(executed);
     for (const [index, { content }] of executed.transactions.entries()) {
       const inclusion = event.inclusions[index];

@@ -3,34 +3,31 @@
  * and refuses a wrong one. Nothing to install, no consensus between validators: who does not trust the sequencer's
  * order can still prove every step that it took.
  */
-import { equalBytes, toHex } from '../../base/bytes.ts';
+import { equalBytes } from '../../base/bytes.ts';
 import { type Clock, every } from '../../base/clock.ts';
-import { invariant, SaharaError } from '../../base/errors.ts';
+import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
 import { type Genesis, genesis as genesisSchema } from '../../protocol/block.ts';
 import type { Hash } from '../../protocol/ids.ts';
-import type { Signed } from '../../protocol/signing.ts';
 import type { Signer, Suite } from '../../protocol/suite.ts';
 import { openChain } from '../chain.ts';
 import { networkNameOf } from '../genesis.ts';
-import type { Inclusion, Ledger, ProvedState } from '../ledger.ts';
+import type { Ledger } from '../ledger.ts';
 import { createLightAnswers, type LightAnswers } from '../light/answers.ts';
-import { STATE_KEYS_ASKED_MAX } from '../limits.ts';
 import { type HeadMark, keepMark } from '../mark.ts';
 import { createMempool, type MempoolOptions } from '../mempool.ts';
 import type { LedgerNetwork } from '../network.ts';
-import { type Prepared, prepareTransaction } from '../prepare.ts';
+import type { Prepared } from '../prepare.ts';
 import { createQueries } from '../queries.ts';
-import { tookEffect } from '../result-codes.ts';
 import { createSignatureBook } from '../signatures.ts';
 import { createSnapshot } from '../snapshot.ts';
 import type { SnapshotMaking } from '../snapshot-transfer.ts';
-import { verifyChain } from '../verify.ts';
 import { Admission } from './admission.ts';
 import { CatchUp } from './catch-up.ts';
-import { EngineCore, refusal } from './core.ts';
+import { EngineCore } from './core.ts';
 import { Producer } from './producer.ts';
+import { proveState, pruneBetween, replays, type Scratch, submitTo } from './serving.ts';
 
 /** Parts of an embedded ledger. */
 export interface EmbeddedLedgerParts {
@@ -49,13 +46,6 @@ export interface EmbeddedLedgerParts {
   readonly defer?: (run: () => void) => void;
   /** Room for one replay of the whole ledger at a time. Default: in memory, which takes as much as the state is large. */
   readonly scratch?: () => Promise<Scratch>;
-}
-
-/** An empty store for a while. */
-export interface Scratch {
-  readonly store: Store;
-  /** Gives it up with all that it holds. */
-  drop(): Promise<void>;
 }
 
 /** Options of an embedded ledger. */
@@ -130,9 +120,9 @@ export async function createEmbeddedLedger(
     head: () => core.head(),
     onBlock: (listener) => core.onBlock(listener),
     prove: (keys) => proveState(answers, keys),
-    submit: (message, { signal } = {}) => submit(core, admission, { message, hand, signal }),
-    verify: checker(core, parts.scratch),
-    prune: (keep, { signal } = {}) => prune(core, keep, signal),
+    submit: (message, { signal } = {}) => submitTo(core, admission, { message, hand, signal }),
+    verify: replays(core, parts.scratch),
+    prune: (keep, { signal } = {}) => pruneBetween(core, keep, signal),
     async stop() {
       core.stopping.abort();
       producer?.stop();
@@ -142,78 +132,6 @@ export async function createEmbeddedLedger(
       core.rejectAll(new SaharaError('cancelled', { reason: 'the ledger has stopped' }));
     },
   };
-}
-
-/** Replays the ledger, one replay at a time. */
-function checker(core: EngineCore, scratch: EmbeddedLedgerParts['scratch']): Ledger['verify'] {
-  let last: Promise<unknown> = Promise.resolve();
-  return (options = {}) => {
-    const run = last.then(async () => {
-      const room = await scratch?.();
-      // Between two blocks, so that the base stands still from here on.
-      const release = await core.exclusive(async () => core.parts.chain.hold());
-      try {
-        return await verifyChain(core.parts, { ...options, ...(room && { scratch: room.store }) });
-      } finally {
-        release();
-        await room?.drop();
-      }
-    });
-    last = run.catch(() => {});
-    return run;
-  };
-}
-
-/** How long pruning waits before it looks again whether old blocks are still read, milliseconds. */
-const HELD_RETRY_MS = 250;
-
-function prune(core: EngineCore, keep: number, signal: AbortSignal | undefined): Promise<number> {
-  const { chain, clock } = core.parts;
-  const stopping = core.stopping.signal;
-  return chain.prune(keep, {
-    signal: signal ? AbortSignal.any([signal, stopping]) : stopping,
-    live: {
-      between: (job) => core.exclusive(job),
-      pause: () => new Promise((resolve) => clock.after(HELD_RETRY_MS, resolve)),
-    },
-  });
-}
-
-async function proveState(answers: LightAnswers, keys: readonly Uint8Array[]): Promise<ProvedState> {
-  invariant(keys.length <= STATE_KEYS_ASKED_MAX, 'at most 128 records are proved together');
-  const answer = await answers.state({ type: 'records', height: 0, keys });
-  invariant(answer.type === 'records', 'records are answered with records');
-  return { header: answer.header, entries: answer.entries };
-}
-
-async function submit(
-  core: EngineCore,
-  admission: Admission,
-  request: {
-    readonly message: Signed;
-    readonly hand: (prepared: Prepared) => void;
-    readonly signal: AbortSignal | undefined;
-  },
-): Promise<Inclusion> {
-  core.demandRunning();
-  const { suite, network } = core.parts;
-  const prepared = prepareTransaction(suite, network, request.message);
-  const waiting = core.wait(prepared.id, request.signal);
-  try {
-    const admitted = await admission.admit(prepared);
-    if (admitted.kind === 'included') return effective(admitted.inclusion);
-    core.demandRunning();
-    request.hand(prepared);
-    return effective(await waiting.promise);
-  } finally {
-    waiting.leave();
-  }
-}
-
-function effective(inclusion: Inclusion): Inclusion {
-  const { id, height, index, result } = inclusion;
-  if (tookEffect(result.code)) return inclusion;
-  throw refusal('tx-refused', result.code, { height, index, id: toHex(id) });
 }
 
 function snapshotsOf({ parts }: EngineCore): SnapshotMaking {

@@ -10,8 +10,8 @@ import { BLOCK_TRANSACTIONS_MAX } from '../../protocol/limits.ts';
 import type { Signer } from '../../protocol/suite.ts';
 import { buildBlock } from '../blocks.ts';
 import type { LedgerNetwork } from '../network.ts';
-import { CLOSINGS, nonceOf, ONLY, stateKey } from '../records.ts';
-import { PACES } from '../records-identity.ts';
+import { isPaced } from '../pace.ts';
+import { nonceOf } from '../records.ts';
 import type { Admission } from './admission.ts';
 import { type EngineCore, refusal } from './core.ts';
 
@@ -148,14 +148,8 @@ export class Producer {
     });
   }
 
-  /** Whether blocks are paced: something is due at a later height, or a delay runs that nothing else ends. */
   #closing(): boolean {
     const { readState, head } = this.#core.parts.chain;
-    const pace = readState(stateKey(PACES, ONLY));
-    if (pace !== undefined && PACES.schema.decode(pace).until > head().height) return true;
-    const stored = readState(stateKey(CLOSINGS, ONLY));
-    if (stored === undefined) return false;
-    const { count, carry } = CLOSINGS.schema.decode(stored);
-    return count > 0 || carry !== undefined;
+    return isPaced(readState, head().height);
   }
 }

@@ -1,0 +1,184 @@
+/** Nodes of a network under CometBFT: the ledger in this process, the real program beside it. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { utf8 } from '../../src/base/bytes.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { asSaharaError } from '../../src/base/errors.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { createMemoryStore, type Store } from '../../src/base/store.ts';
+import { type CometNode, nodeIdOf, writeCometFiles } from '../../src/daemon/comet/files.ts';
+import { type CometProcess, superviseComet } from '../../src/daemon/comet/process.ts';
+import {
+  type CometLedger,
+  type CometLedgerOptions,
+  type CometNetwork,
+  createCometLedger,
+} from '../../src/ledger/engines/comet/ledger.ts';
+import {
+  type CometLightParts,
+  checkCertifiedInclusion,
+  createCometLight,
+} from '../../src/ledger/engines/comet/light/client.ts';
+import { fetchLightBlock } from '../../src/ledger/engines/comet/light/json.ts';
+import { trustedBeginning } from '../../src/ledger/engines/comet/light/verify.ts';
+import { type CometRpc, createCometRpc } from '../../src/ledger/engines/comet/rpc.ts';
+import { firstValidatorsHash } from '../../src/ledger/engines/comet/validators.ts';
+import { type GenesisOptions, networkNameOf } from '../../src/ledger/genesis.ts';
+import type { InclusionFault } from '../../src/ledger/inclusion.ts';
+import type { InclusionProof } from '../../src/ledger/ledger.ts';
+import { type BlockHeader, blockHeader } from '../../src/protocol/block.ts';
+import { createSigner } from '../../src/protocol/suite-native.ts';
+import { suite, testGenesis } from '../ledger/support.ts';
+
+/** The program, as `scripts/install-cometbft` or the environment names it. */
+export const program: string = process.env.COMETBFT_BIN ?? '';
+
+/** The private key of the validator with this number. */
+export function seedOf(number: number): Uint8Array {
+  return suite.sha256(utf8(`test validator ${number}`));
+}
+
+/** A network with as many validators. */
+export function testNetwork(validators: number, options: GenesisOptions = {}): CometNetwork {
+  const first = Array.from({ length: validators }, (_, i) => ({
+    did: createSigner(seedOf(i)).publicKey,
+    power: 10,
+  }));
+  return { genesis: { ...testGenesis(options), sequencer: firstValidatorsHash(suite, first) }, first };
+}
+
+/** Ports that nobody listens at. */
+export async function freePorts(host: string, count: number): Promise<readonly number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve) => server.listen(0, host, resolve));
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Where one node's CometBFT is reached. */
+export interface Place {
+  readonly host: string;
+  readonly p2p: number;
+  readonly rpc: number;
+}
+
+/** Places for as many nodes: 127.0.0.2 and on. */
+export async function places(count: number): Promise<readonly Place[]> {
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const host = `127.0.0.${i + 2}`;
+      const [p2p = 0, rpc = 0] = await freePorts(host, 2);
+      return { host, p2p, rpc };
+    }),
+  );
+}
+
+/** One node under test. */
+export interface TestNode {
+  readonly ledger: CometLedger;
+  readonly comet: CometProcess;
+  readonly rpc: CometRpc;
+  readonly folder: string;
+  /** Ends CometBFT, then the ledger; its files stay. */
+  stop(): Promise<void>;
+}
+
+/** What a node is started with. */
+export interface NodeSetup {
+  readonly network: CometNetwork;
+  readonly number: number;
+  readonly all: readonly Place[];
+  readonly folder: string;
+  readonly store?: Store;
+  readonly options?: Partial<CometLedgerOptions>;
+  readonly files?: Partial<CometNode>;
+}
+
+/** Starts a node. */
+export async function startNode(setup: NodeSetup): Promise<TestNode> {
+  const { network, number, all, folder, store = createMemoryStore() } = setup;
+  const place = all[number];
+  if (place === undefined) throw new RangeError('no such node');
+  const rpc = createCometRpc(fetch, `http://${place.host}:${place.rpc}`);
+  const parts = { store, shelf: createMemoryStore(), suite, clock: systemClock, log: silentLog, rpc };
+  const listen = { path: join(folder, 'abci.sock') };
+  const ledger = await createCometLedger({ ...parts, listen }, network, { repeatMs: 300, ...setup.options });
+  const peers = all.flatMap(({ host, p2p }, i) =>
+    i === number ? [] : [`${nodeIdOf(seedOf(100 + i))}@${host}:${p2p}`],
+  );
+  const chain = {
+    network: networkNameOf(suite, network.genesis),
+    createdAtMs: network.genesis.createdAtMs,
+    first: network.first,
+  };
+  await writeCometFiles(join(folder, 'cometbft'), chain, {
+    nodeSeed: seedOf(100 + number),
+    votingSeed: seedOf(number),
+    abciAddress: ledger.abciAddress,
+    p2p: { host: place.host, port: place.p2p },
+    rpc: { host: place.host, port: place.rpc },
+    peers,
+    blockIntervalMs: network.genesis.parameters.blockIntervalMs,
+    ...setup.files,
+  });
+  const supervised = { program, folder: join(folder, 'cometbft'), clock: systemClock, log: silentLog };
+  const comet = superviseComet(supervised, { restartMs: 200 });
+  return {
+    ledger,
+    comet,
+    rpc,
+    folder,
+    async stop() {
+      await comet.stop();
+      await ledger.stop();
+    },
+  };
+}
+
+/** A folder for one test's nodes, and how to be rid of it. */
+export async function testFolder(): Promise<{ readonly path: string; remove(): Promise<void> }> {
+  const path = await mkdtemp(join(tmpdir(), 'sahara-comet-'));
+  return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
+}
+
+/** What somebody with the genesis alone, and this node to ask, believes of a proof. */
+export async function judgeByGenesis(
+  { ledger, rpc }: Pick<TestNode, 'ledger' | 'rpc'>,
+  { genesis, first }: CometNetwork,
+  proof: InclusionProof,
+): Promise<BlockHeader | InclusionFault> {
+  const { network } = ledger;
+  const parts = { suite, network, clock: systemClock, fetch: blocksOf(rpc) };
+  const voters = first.map(({ did, power }) => ({ key: did, power: BigInt(power) }));
+  // The tests' genesis is as old as it is: what is judged here is not its age.
+  const trustMs = 100 * 365 * 86_400_000;
+  const beginning = trustedBeginning(parts, { voters, timeMs: genesis.createdAtMs });
+  const light = createCometLight(parts, beginning, { trustMs });
+  const { height } = blockHeader.decode(proof.header.payload);
+  const trusted = await light.advance((ledger.decidedAt(height) ?? 0) + 1, {
+    signal: AbortSignal.timeout(20_000),
+  });
+  return checkCertifiedInclusion(parts, trusted, proof);
+}
+
+/** Blocks of consensus from a node, as soon as it has them. */
+export function blocksOf(rpc: CometRpc): CometLightParts['fetch'] {
+  return async (height, options) => {
+    for (;;) {
+      try {
+        return await fetchLightBlock(rpc, height, options);
+      } catch (error) {
+        if (asSaharaError(error).code !== 'peer-unreachable' || options.signal.aborted) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+  };
+}
