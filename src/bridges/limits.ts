@@ -32,8 +32,9 @@ export const CONVERSATION_TURN_CHARACTERS_MAX = 4000;
 export const HISTORY_LISTED_MAX = 10;
 /** Most users, over all platforms, that share the account of one DID. */
 export const MEMBERS_MAX = 8;
-/** Most questions that `/export` gives, and its longest text, UTF-16 units. */
+/** Most questions that `/export` gives. */
 export const EXPORTED_QUESTIONS_MAX = 500;
+/** Longest text of `/export`, UTF-16 units. */
 export const EXPORT_CHARACTERS_MAX = 60_000;
 /** Most agents that one message lists. */
 export const AGENTS_LISTED_MAX = 20;

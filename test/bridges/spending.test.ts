@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { createMemoryStore } from '../../src/base/store.ts';
+import { joining } from '../../src/bridges/core/people.ts';
 import type { ChatEvent } from '../../src/bridges/core/platform.ts';
 import { amountSchema, entrySchema } from '../../src/bridges/core/records.ts';
 import { createSpending, SPENDING_DEFAULTS, type SpendingOptions } from '../../src/bridges/core/spending.ts';
@@ -64,6 +65,24 @@ describe('the spending book', () => {
     await settle('k', 30n);
     expect(spending.standing(event('u', 'c'))).toMatchObject({ balance: 220n, held: 0n, spentToday: 30n });
     expect(spending.accountBalance('agents')).toBe(30n);
+  });
+
+  // BRG-84
+  test('a grant that is over spends nothing, and what is free stays free', async () => {
+    const { state, reserve, credit } = books({ ...rich, welcome: 0n });
+    const did = new Uint8Array(32).fill(1);
+    const grant = {
+      ...{ version: 1, network: 'test', bridge: did, user: 'discord:u', nonce: new Uint8Array(16), did },
+      ...{ callMax: 100n, dayMax: 100n, max: 1000n, issuedAtMs: 0, expiresAtMs: 500 },
+    };
+    const operations = joining(state, 'discord:u', 'did:key:home', grant);
+    await state.update(() => ({ operations, result: undefined }));
+    await credit('discord:u', 1000n, 'paid in');
+    await reserve('a', event('u', 'c'), 50n, 499);
+    await expect(reserve('b', event('u', 'c'), 50n, 500)).rejects.toMatchObject({
+      facts: { cap: 'grant-expired' },
+    });
+    await reserve('c', event('u', 'c'), 0n, 500);
   });
 
   // BRG-31
