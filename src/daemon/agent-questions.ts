@@ -2,6 +2,7 @@
 import type { Manifest } from '../agent/manifest.ts';
 import { TITLE_SEPARATOR } from '../vault/chunker.ts';
 import type { Vault } from '../vault/vault.ts';
+import { isOpen } from '../vault/visible.ts';
 import type { Ask } from './asking.ts';
 
 /** Whose questions are looked for. */
@@ -46,6 +47,8 @@ async function headingsOf(
     const vault = await vaults.open(name);
     let documents = 0;
     for await (const document of vault.documents()) {
+      // What is found becomes an example that everybody sees.
+      if (!isOpen(vault, document)) continue;
       if (documents++ === DOCUMENTS_MAX) break;
       let passages = 0;
       const headings = new Set<string>();

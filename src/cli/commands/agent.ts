@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { formatAmount, parseAmount } from '../../base/amount.ts';
 import { SaharaError } from '../../base/errors.ts';
+import type { AgentSearchRow } from '../../daemon/admin/types-agent.ts';
 import { type App, type CommandGroup, countOption, usage } from '../app.ts';
 import { priceOf, showTable } from '../show.ts';
 import { bytesText } from '../show-merge.ts';
@@ -70,6 +71,7 @@ async function add(app: App, file: string | undefined, options: AddOptions): Pro
       const { name, needBytes } = row.model;
       app.terminal.line(`It answers with ${name}, which needs about ${bytesText(needBytes)} of memory.`);
     }
+    if (row.search !== undefined) app.terminal.line(`Search: ${searchText(row.search)}`);
     tellLedgerKept(app, row);
     app.terminal.line(`Ask it:  sahara ask ${row.name} "..."`);
   });
@@ -115,8 +117,20 @@ async function list(app: App): Promise<void> {
       row.did,
     ]);
     showTable(app, ['AGENT', 'PRICE', 'BACKEND', 'VAULTS', 'DID'], cells);
-    for (const row of rows) if (row.note !== undefined) app.terminal.line(`${row.name}: ${row.note}`);
+    for (const row of rows) {
+      if (row.search !== undefined) app.terminal.line(`${row.name}: ${searchText(row.search)}`);
+      if (row.note !== undefined) app.terminal.line(`${row.name}: ${row.note}`);
+    }
   });
+}
+
+/** What helps an agent to find passages, and what is in its way. */
+function searchText({ embedder, vectors = 0, of = 0, reranker, note }: AgentSearchRow): string {
+  const parts = [
+    ...(embedder === undefined ? [] : [`${vectors} of ${of} passages have vectors by ${embedder}`]),
+    ...(reranker === undefined ? [] : [`${reranker} orders what is found`]),
+  ];
+  return note === undefined ? parts.join('; ') : `${parts.join('; ')}; found without it for now: ${note}`;
 }
 
 async function remove(app: App, name: string): Promise<void> {

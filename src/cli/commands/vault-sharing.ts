@@ -335,7 +335,7 @@ function purposesOf(text: string): Purpose[] {
 const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
 /** The moment that `12h`, `30d`, `2w` from now, or a date, is. Throws `usage`. */
-function timeOf(text: string | undefined): number | undefined {
+export function timeOf(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
   const [, count, unit] = /^(\d{1,4})([hdw])$/.exec(text) ?? [];
   const unitMs = unit === undefined ? undefined : UNITS_MS[unit];
@@ -346,6 +346,7 @@ function timeOf(text: string | undefined): number | undefined {
   return date;
 }
 
-function dateOf(atMs: number): string {
+/** A moment to the minute, in UTC. */
+export function dateOf(atMs: number): string {
   return new Date(atMs).toISOString().slice(0, 16).replace('T', ' ');
 }

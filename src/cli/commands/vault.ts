@@ -8,6 +8,7 @@ import { type App, type CommandGroup, countOption } from '../app.ts';
 import { showTable } from '../show.ts';
 import { clip, plural, shortDid } from '../terminal.ts';
 import { TransferRate, transferLine } from '../transfer.ts';
+import { addVaultLabels } from './vault-labels.ts';
 import { addVaultSharing } from './vault-sharing.ts';
 
 interface AddOptions {
@@ -54,6 +55,7 @@ export const vaultCommands: CommandGroup = (program, run) => {
     .argument('<name>')
     .addHelpText('after', '\nExample:\n  $ sahara vault remove notes')
     .action(run(remove));
+  addVaultLabels(vault, run);
   addVaultSharing(vault, run);
 };
 

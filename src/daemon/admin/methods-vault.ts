@@ -13,6 +13,18 @@ export interface GrantRow {
   readonly state: 'active' | 'expired' | 'revoked';
 }
 
+/** A label of a vault, and how many documents it counts for. */
+export interface LabelRow {
+  readonly place: string;
+  readonly granted: boolean;
+  /** DIDs. */
+  readonly readers: readonly string[];
+  /** Ids of assets. */
+  readonly licences: readonly string[];
+  readonly untilMs?: number;
+  readonly documents: number;
+}
+
 /** An access to a vault. */
 export interface AccessRow {
   readonly atMs: number;
@@ -85,6 +97,23 @@ export interface VaultUnaryMethods {
     output: GrantRow;
   };
   'vault.grants': { input: { readonly vault: string }; output: readonly GrantRow[] };
+  /** Says who may have passages of what stands there in answers. */
+  'vault.label': {
+    input: {
+      readonly vault: string;
+      readonly place: string;
+      readonly granted: boolean;
+      readonly readers: readonly string[];
+      readonly licences: readonly string[];
+      readonly untilMs?: number | undefined;
+    };
+    output: LabelRow;
+  };
+  'vault.unlabel': {
+    input: { readonly vault: string; readonly place: string };
+    output: { readonly dropped: boolean };
+  };
+  'vault.labels': { input: { readonly vault: string }; output: readonly LabelRow[] };
   /** How many grants ended, and the epoch that began. */
   'vault.revoke': {
     input: { readonly vault: string; readonly reader: string };
@@ -136,41 +165,75 @@ export interface VaultStreamMethods {
 const vault = z.string().min(1).max(256);
 const path = z.string().min(1).max(4096);
 const did = z.string().min(1).max(256);
+const asset = z.string().regex(/^[0-9a-f]{64}$/);
 const purposes = z.array(z.enum(['answer', 'train', 'label', 'export'])).max(4);
 const expiresAtMs = z.int().min(1).optional();
 
-/** The schemas of their inputs. */
-export const VAULT_INPUTS: {
-  readonly [K in keyof VaultUnaryMethods]: z.ZodType<VaultUnaryMethods[K]['input']>;
-} & { readonly [K in keyof VaultStreamMethods]: z.ZodType<VaultStreamMethods[K]['input']> } = {
-  'vault.grant': z.strictObject({ vault, reader: did, purposes: purposes.min(1), expiresAtMs, out: path }),
-  'vault.grants': z.strictObject({ vault }),
-  'vault.revoke': z.strictObject({ vault, reader: did }),
-  'vault.log': z.strictObject({ vault, limit: z.int().min(1).max(10_000).optional() }),
-  'vault.forget': z.strictObject({ vault, document: z.string().min(1).max(512) }),
-  'vault.verify': z.strictObject({
-    vault,
-    asset: z
-      .string()
-      .regex(/^[0-9a-f]{64}$/)
-      .optional(),
-  }),
-  'vault.watch': z.strictObject({
-    vault,
-    path,
-    contributor: did.optional(),
-    licence: z.string().max(128).optional(),
-    consent: z.string().max(1024).optional(),
-  }),
-  'vault.unwatch': z.strictObject({ vault, path }),
-  'vault.watches': z.strictObject({}),
-  'vault.export': z.strictObject({
-    vault,
-    path,
-    sealed: z.boolean().optional(),
-    to: did.optional(),
-    purposes: purposes.min(1).optional(),
-    expiresAtMs,
-  }),
-  'vault.import': z.strictObject({ vault, path, grant: path.optional() }),
+/** Their part of the table of methods. */
+export const VAULT_METHODS: {
+  readonly [K in keyof VaultUnaryMethods]: {
+    readonly input: z.ZodType<VaultUnaryMethods[K]['input']>;
+    readonly stream: false;
+  };
+} & {
+  readonly [K in keyof VaultStreamMethods]: {
+    readonly input: z.ZodType<VaultStreamMethods[K]['input']>;
+    readonly stream: true;
+  };
+} = {
+  'vault.grant': {
+    input: z.strictObject({ vault, reader: did, purposes: purposes.min(1), expiresAtMs, out: path }),
+    stream: false,
+  },
+  'vault.grants': { input: z.strictObject({ vault }), stream: false },
+  'vault.label': {
+    input: z.strictObject({
+      vault,
+      place: z.string().min(1).max(512),
+      granted: z.boolean(),
+      readers: z.array(did).max(1024),
+      licences: z.array(asset).max(1024),
+      untilMs: expiresAtMs,
+    }),
+    stream: false,
+  },
+  'vault.unlabel': { input: z.strictObject({ vault, place: z.string().min(1).max(512) }), stream: false },
+  'vault.labels': { input: z.strictObject({ vault }), stream: false },
+  'vault.revoke': { input: z.strictObject({ vault, reader: did }), stream: false },
+  'vault.log': {
+    input: z.strictObject({ vault, limit: z.int().min(1).max(10_000).optional() }),
+    stream: false,
+  },
+  'vault.forget': { input: z.strictObject({ vault, document: z.string().min(1).max(512) }), stream: false },
+  'vault.verify': {
+    input: z.strictObject({
+      vault,
+      asset: asset.optional(),
+    }),
+    stream: false,
+  },
+  'vault.watch': {
+    input: z.strictObject({
+      vault,
+      path,
+      contributor: did.optional(),
+      licence: z.string().max(128).optional(),
+      consent: z.string().max(1024).optional(),
+    }),
+    stream: false,
+  },
+  'vault.unwatch': { input: z.strictObject({ vault, path }), stream: false },
+  'vault.watches': { input: z.strictObject({}), stream: false },
+  'vault.export': {
+    input: z.strictObject({
+      vault,
+      path,
+      sealed: z.boolean().optional(),
+      to: did.optional(),
+      purposes: purposes.min(1).optional(),
+      expiresAtMs,
+    }),
+    stream: true,
+  },
+  'vault.import': { input: z.strictObject({ vault, path, grant: path.optional() }), stream: true },
 };

@@ -12,7 +12,7 @@ import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { MODEL_INPUTS, type ModelMethods, type ModelStreams } from './methods-model.ts';
 import { PAY_INPUTS, type PayMethods } from './methods-pay.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
-import { VAULT_INPUTS, type VaultStreamMethods, type VaultUnaryMethods } from './methods-vault.ts';
+import { VAULT_METHODS, type VaultStreamMethods, type VaultUnaryMethods } from './methods-vault.ts';
 import { VOUCHER_KEY_INPUTS, type VoucherKeyMethods } from './methods-voucher-key.ts';
 import { WATCHTOWER_INPUTS, type WatchtowerMethods } from './methods-watchtower.ts';
 import type {
@@ -327,17 +327,7 @@ export const ADMIN_METHODS: MethodTable = {
   rewards: unary(STAKE_INPUTS.rewards),
   'rewards.collect': unary(STAKE_INPUTS['rewards.collect']),
   'channel.voucherKey': unary(VOUCHER_KEY_INPUTS['channel.voucherKey']),
-  'vault.grant': unary(VAULT_INPUTS['vault.grant']),
-  'vault.grants': unary(VAULT_INPUTS['vault.grants']),
-  'vault.revoke': unary(VAULT_INPUTS['vault.revoke']),
-  'vault.log': unary(VAULT_INPUTS['vault.log']),
-  'vault.forget': unary(VAULT_INPUTS['vault.forget']),
-  'vault.verify': unary(VAULT_INPUTS['vault.verify']),
-  'vault.watch': unary(VAULT_INPUTS['vault.watch']),
-  'vault.unwatch': unary(VAULT_INPUTS['vault.unwatch']),
-  'vault.watches': unary(VAULT_INPUTS['vault.watches']),
-  'vault.export': stream(VAULT_INPUTS['vault.export']),
-  'vault.import': stream(VAULT_INPUTS['vault.import']),
+  ...VAULT_METHODS,
   'watchtower.status': unary(WATCHTOWER_INPUTS['watchtower.status']),
   'watchtower.serve': unary(WATCHTOWER_INPUTS['watchtower.serve']),
   'watchtower.use': unary(WATCHTOWER_INPUTS['watchtower.use']),

@@ -27,6 +27,7 @@ import {
 } from '../vault-sharing.ts';
 import type { WatchState } from '../vault-watching.ts';
 import { keyOf } from './ledger.ts';
+import { vaultLabelHandlers } from './vault-labels.ts';
 
 type Names = keyof VaultUnaryMethods | keyof VaultStreamMethods;
 
@@ -36,7 +37,13 @@ const LOG_DEFAULT = 50;
 export function vaultSharingHandlers(
   core: Core & { readonly knowledge: Knowledge },
 ): Pick<AdminHandlers, Names> {
-  return { ...grantHandlers(core), ...fileHandlers(core), ...careHandlers(core), ...watchHandlers(core) };
+  return {
+    ...grantHandlers(core),
+    ...vaultLabelHandlers(core),
+    ...fileHandlers(core),
+    ...careHandlers(core),
+    ...watchHandlers(core),
+  };
 }
 
 type Knowing = Core & { readonly knowledge: Knowledge };
