@@ -38,6 +38,8 @@ export const EXPORTED_QUESTIONS_MAX = 500;
 export const EXPORT_CHARACTERS_MAX = 60_000;
 /** Most agents that one message lists. */
 export const AGENTS_LISTED_MAX = 20;
+/** Most agents of which suggestions are made while a name is typed. */
+export const AGENTS_INDEXED_MAX = 1000;
 /** Longest quoted message that goes along with a question, UTF-16 units. */
 export const QUOTE_CHARACTERS_MAX = 4000;
 /** Most attachments read of one message. */

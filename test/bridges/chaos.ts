@@ -90,14 +90,15 @@ async function discordArena(): Promise<Arena> {
       return service.say({ user: String(1000 + index), channel, guild }, mention + text);
     },
     replies: () =>
-      channels
+      [...channels, ...service.threads.keys()]
         .flatMap((channel) => service.messages(channel))
         .filter((message) => message.fromBot)
-        .map(({ id, content, replyTo, edits, buttons }) => ({
+        .map(({ id, channel, content, replyTo, edits, buttons }) => ({
           id,
           text: content,
           edits,
-          replyTo,
+          // A thread has the id of the question that began it.
+          replyTo: replyTo ?? (service.threads.has(channel) ? channel : undefined),
           isFinal: buttons.some((data) => data.startsWith('receipt')),
         })),
     plan: service.plan,

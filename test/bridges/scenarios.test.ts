@@ -44,7 +44,7 @@ describe.each([
       const answer = await answered(7, where);
       expect(answer.text).toContain('w30');
       expect(answer.text).toMatch(/paid · 0\.0000013 SAHARA/);
-      expect(answer.actions).toEqual(['retry', 'sources', 'receipt']);
+      expect(answer.actions).toEqual(['retry', 'sources', 'receipt', 'good', 'bad']);
       expect(stage.shown(7, where)).toHaveLength(1);
       expect(stage.bridge().balanceOf('agents')).toBe(PAID_PER_CALL + 300n);
     },

@@ -129,9 +129,14 @@ export async function onDiscord(options: BridgeOptions = GENEROUS): Promise<Stag
     channel: where === 'direct' ? `7000${user}` : where === 'group' ? '501' : '601',
     guild: where === 'direct' ? undefined : where === 'group' ? '500' : '600',
   });
+  /** A channel and the threads that were begun in it. */
+  const channelsOf = (channel: string): readonly string[] => {
+    const begun = [...discord.threads].filter(([, thread]) => thread.channel === channel);
+    return [channel, ...begun.map(([id]) => id)];
+  };
   const messages = (user: number, where: Where, onlyFor: string | undefined): readonly BotMessage[] =>
-    discord
-      .messages(actor(user, where).channel)
+    channelsOf(actor(user, where).channel)
+      .flatMap((channel) => discord.messages(channel))
       .filter((message) => message.fromBot && message.onlyFor === onlyFor)
       .map((message) => botMessage(message.id, message.content, message.buttons));
   return {
@@ -143,8 +148,13 @@ export async function onDiscord(options: BridgeOptions = GENEROUS): Promise<Stag
       discord.say(actor(user, where), mention + text, file ? { file } : {});
     },
     command: (user, where, name, argument) => void discord.command(actor(user, where), name, argument),
-    press: (user, where, message, action, data = message.dataOf(action)) =>
-      void discord.press(actor(user, where), message.id, data),
+    press(user, where, message, action, data = message.dataOf(action)) {
+      const at = actor(user, where);
+      const stands = (channel: string): boolean =>
+        discord.messages(channel).some(({ id }) => id === message.id);
+      const channel = channelsOf(at.channel).find(stands) ?? at.channel;
+      discord.press({ ...at, channel }, message.id, data);
+    },
     shown: (user, where) => messages(user, where, undefined),
     secret: (user, where) => messages(user, where, String(user)),
     until: discord.until,

@@ -35,7 +35,13 @@ describe('a Telegram bot', () => {
     expect(reply?.edits).toBeGreaterThan(0);
     const types = reply?.entities.map((entity) => entity.type);
     expect(types).toEqual(expect.arrayContaining(['bold', 'code', 'pre']));
-    expect(reply?.buttons.map((button) => button.text)).toEqual(['Ask again', 'Sources', 'Receipt']);
+    expect(reply?.buttons.map((button) => button.text)).toEqual([
+      'Ask again',
+      'Sources',
+      'Receipt',
+      '👍',
+      '👎',
+    ]);
   });
 
   test('answers in the language of who asks', async () => {

@@ -23,6 +23,8 @@ export interface Actor {
   readonly channel: string;
   /** Absent in direct messages. */
   readonly guild: string | undefined;
+  /** The person installed the bot for themselves; it is in no server. */
+  readonly alone?: boolean;
 }
 
 const NO_ENTITLEMENTS: APIEntitlement[] = [];
@@ -83,7 +85,7 @@ export interface InteractionBase {
   readonly locale: Locale;
   readonly app_permissions: string;
   readonly entitlements: APIEntitlement[];
-  readonly authorizing_integration_owners: { readonly [ApplicationIntegrationType.GuildInstall]: string };
+  readonly authorizing_integration_owners: { readonly [K in ApplicationIntegrationType]?: string };
   readonly attachment_size_limit: number;
   readonly channel_id: string;
   readonly channel: { id: string; type: ChannelType.DM } | { id: string; type: ChannelType.GuildText };
@@ -103,16 +105,67 @@ export function interactionOf(id: string, actor: Actor): InteractionBase {
     locale: Locale.EnglishUS,
     app_permissions: '0',
     entitlements: NO_ENTITLEMENTS,
-    authorizing_integration_owners: { [ApplicationIntegrationType.GuildInstall]: actor.guild ?? '0' },
+    authorizing_integration_owners: actor.alone
+      ? { [ApplicationIntegrationType.UserInstall]: actor.user }
+      : { [ApplicationIntegrationType.GuildInstall]: actor.guild ?? '0' },
     attachment_size_limit: 1_000_000,
     channel_id: actor.channel,
     channel:
       actor.guild === undefined
         ? { id: actor.channel, type: ChannelType.DM }
         : { id: actor.channel, type: ChannelType.GuildText },
-    context: actor.guild === undefined ? InteractionContextType.BotDM : InteractionContextType.Guild,
+    context: contextOf(actor),
     ...(actor.guild !== undefined && { guild_id: actor.guild }),
   };
+}
+
+function contextOf({ guild, alone }: Actor): InteractionContextType {
+  if (guild !== undefined) return InteractionContextType.Guild;
+  return alone ? InteractionContextType.PrivateChannel : InteractionContextType.BotDM;
+}
+
+/** A form that someone sees. */
+export interface SeenForm {
+  readonly id: string;
+  readonly title: string;
+  /** What is filled in already, by the name of the field. */
+  readonly fields: ReadonlyMap<string, string>;
+}
+
+function fieldsOf(value: unknown): object {
+  return value instanceof Object ? value : {};
+}
+
+/** The form in a response, or a refusal. */
+export function formOf(body: Body): SeenForm {
+  const { data } = body;
+  const {
+    custom_id: id,
+    title,
+    components,
+  } = { custom_id: '', title: '', components: [], ...(data instanceof Object && data) };
+  const fields = new Map<string, string>();
+  for (const part of Array.isArray(components) ? components : []) {
+    const { type, label, component } = { type: 0, label: '', component: {}, ...fieldsOf(part) };
+    const {
+      custom_id: name,
+      value,
+      max_length: max,
+    } = { custom_id: '', value: '', max_length: 4000, ...fieldsOf(component) };
+    if (
+      type !== ComponentType.Label ||
+      label === '' ||
+      label.length > 45 ||
+      name === '' ||
+      value.length > max ||
+      max > 4000
+    )
+      throw new Refused(400, 50_035, 'Invalid Form Body: component');
+    fields.set(name, value);
+  }
+  if (id === '' || title === '' || title.length > 45 || fields.size === 0 || fields.size > 5)
+    throw new Refused(400, 50_035, 'Invalid Form Body: form');
+  return { id, title, fields };
 }
 
 /** The text of a message to send, or a refusal; one that could ping is refused too. */

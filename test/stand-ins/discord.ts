@@ -10,15 +10,19 @@ import {
   type APIApplicationCommandOptionChoice,
   type APIChatInputApplicationCommandInteraction,
   type APIMessage,
+  type APIMessageApplicationCommandInteraction,
   type APIMessageComponentButtonInteraction,
+  type APIModalSubmitInteraction,
   type APIUser,
   ApplicationCommandOptionType,
   ApplicationCommandType,
   ApplicationFlags,
+  ChannelType,
   ComponentType,
   GatewayCloseCodes,
   GatewayDispatchEvents,
   type GatewayDispatchPayload,
+  type GatewayInteractionCreateDispatchData,
   GatewayOpcodes,
   type GatewayReadyDispatch,
   type GatewayReadyDispatchData,
@@ -34,11 +38,13 @@ import {
   type Body,
   componentsOf,
   contentOf,
+  formOf,
   interactionOf,
   messageOf,
   Refused,
   readBody,
   SELF,
+  type SeenForm,
   userOf,
 } from './discord-shapes.ts';
 import type { Fault, FaultPlan } from './telegram.ts';
@@ -76,6 +82,14 @@ export interface DiscordService {
   press(actor: Actor, message: string, data: string): string;
   /** What is offered while an agent's name is typed. */
   complete(actor: Actor, typed: string): Promise<readonly string[]>;
+  /** Opens a form by `/ask` without a question, or by the menu of a message. */
+  openForm(actor: Actor, about?: string): Promise<SeenForm>;
+  /** Sends a form; returns the interaction's id. */
+  sendForm(actor: Actor, form: string, fields: Readonly<Record<string, string>>): string;
+  /** Threads by their id: where they were begun, and their names. */
+  readonly threads: ReadonlyMap<string, { readonly channel: string; readonly name: string }>;
+  /** Channels in which the bot may begin no thread. */
+  readonly threadless: Set<string>;
   messages(channel: string): readonly SeenDiscordMessage[];
   readonly calls: ReadonlyMap<string, number>;
   readonly commands: () => readonly string[];
@@ -123,6 +137,7 @@ interface Interaction {
   original: string | undefined;
   expired: boolean;
   choices: PromiseWithResolvers<readonly string[]>;
+  form: PromiseWithResolvers<SeenForm>;
 }
 
 /** Starts the service on loopback. */
@@ -135,6 +150,10 @@ export async function startDiscordService(
   const nonces = new Map<string, string>();
   const calls = new Map<string, number>();
   const files = new Map<string, Uint8Array>();
+  const threads = new Map<string, { readonly channel: string; readonly name: string }>();
+  const threadless = new Set<string>();
+  /** Channels that the bot is not in. */
+  const foreign = new Set<string>();
   const used = new Map<string, number[]>();
   const watch = createWatch();
   const joins = { identified: 0, resumed: 0 };
@@ -257,6 +276,18 @@ export async function startDiscordService(
     return [200, message];
   }
 
+  function beginThread(channel: string, message: string, body: Body): Answer {
+    if (threadless.has(channel)) throw new Refused(403, 50_013, 'Missing Permissions');
+    if (threads.has(channel)) throw new Refused(400, 50_024, 'Cannot execute action on this channel type');
+    if (threads.has(message))
+      throw new Refused(400, 160_004, 'A thread has already been created for this message');
+    const { name } = body;
+    if (typeof name !== 'string' || name === '' || name.length > 100)
+      throw new Refused(400, 50_035, 'Invalid Form Body: name');
+    threads.set(message, { channel, name });
+    return [201, { id: message, type: ChannelType.PublicThread, name, parent_id: channel }];
+  }
+
   function edit(id: string, body: Body, channel: string | undefined): Answer {
     const found = stored.get(id);
     if (!found || (channel !== undefined && found.channel !== channel))
@@ -284,6 +315,8 @@ export async function startDiscordService(
     if (interaction.acked === InteractionResponseType.ApplicationCommandAutocompleteResult) {
       const choices = 'choices' in data && Array.isArray(data.choices) ? data.choices : [];
       interaction.choices.resolve(choices.map((choice: APIApplicationCommandOptionChoice) => choice.name));
+    } else if (interaction.acked === InteractionResponseType.Modal) {
+      interaction.form.resolve(formOf(body));
     } else if (interaction.acked === InteractionResponseType.DeferredChannelMessageWithSource) {
       const onlyFor = interaction.ephemeral ? { onlyFor: interaction.actor.user } : {};
       const response = create(interaction.actor.channel, { content: 'is thinking…' }, onlyFor);
@@ -326,7 +359,9 @@ export async function startDiscordService(
       return edit(target ?? '', body, undefined);
     }
     if (part === 'typing') return [204];
+    if (part === 'messages' && path[4] === 'threads') return beginThread(id, sub, body);
     if (area !== 'channels' || part !== 'messages') throw new Refused(404, 0, '404: Not Found');
+    if (foreign.has(id)) throw new Refused(403, 50_001, 'Missing Access');
     if (method === 'POST') return post(id, body);
     if (method === 'PATCH') return edit(sub, body, id);
     if (method === 'DELETE') {
@@ -411,7 +446,12 @@ export async function startDiscordService(
   const { port } = server.address() as AddressInfo;
   const gatewayUrl = (): string => `ws://127.0.0.1:${port}`;
 
+  function interact(d: GatewayInteractionCreateDispatchData): void {
+    dispatch((s) => ({ op: GatewayOpcodes.Dispatch, t: GatewayDispatchEvents.InteractionCreate, s, d }));
+  }
+
   function openInteraction(actor: Actor): Interaction {
+    if (actor.alone) foreign.add(actor.channel);
     const interaction: Interaction = {
       id: snowflake(),
       actor,
@@ -421,6 +461,7 @@ export async function startDiscordService(
       original: undefined,
       expired: false,
       choices: Promise.withResolvers(),
+      form: Promise.withResolvers(),
     };
     interactions.set(interaction.id, interaction);
     return interaction;
@@ -434,6 +475,8 @@ export async function startDiscordService(
     calls,
     joins,
     commands: () => published,
+    threads,
+    threadless,
     refusals: () => refusals,
     plan(next) {
       faults = next;
@@ -484,12 +527,7 @@ export async function startDiscordService(
               : [{ name: 'argument', type: ApplicationCommandOptionType.String, value: argument }],
         },
       };
-      dispatch((s) => ({
-        op: GatewayOpcodes.Dispatch,
-        t: GatewayDispatchEvents.InteractionCreate,
-        s,
-        d: data,
-      }));
+      interact(data);
       return id;
     },
     press(actor, messageId, custom) {
@@ -502,12 +540,7 @@ export async function startDiscordService(
         message,
         data: { component_type: ComponentType.Button, custom_id: custom },
       };
-      dispatch((s) => ({
-        op: GatewayOpcodes.Dispatch,
-        t: GatewayDispatchEvents.InteractionCreate,
-        s,
-        d: data,
-      }));
+      interact(data);
       return id;
     },
     complete(actor, typed) {
@@ -522,13 +555,48 @@ export async function startDiscordService(
           options: [{ name: 'name', type: ApplicationCommandOptionType.String, value: typed, focused: true }],
         },
       };
-      dispatch((s) => ({
-        op: GatewayOpcodes.Dispatch,
-        t: GatewayDispatchEvents.InteractionCreate,
-        s,
-        d: data,
-      }));
+      interact(data);
       return interaction.choices.promise;
+    },
+    openForm(actor, about) {
+      const interaction = openInteraction(actor);
+      const base = {
+        ...interactionOf(interaction.id, actor),
+        type: InteractionType.ApplicationCommand as const,
+      };
+      const message = about === undefined ? undefined : stored.get(about)?.message;
+      const data: APIChatInputApplicationCommandInteraction | APIMessageApplicationCommandInteraction =
+        message === undefined
+          ? { ...base, data: { id: '1', name: 'ask', type: ApplicationCommandType.ChatInput } }
+          : {
+              ...base,
+              data: {
+                id: '1',
+                name: 'Ask about this message',
+                type: ApplicationCommandType.Message,
+                target_id: message.id,
+                resolved: { messages: { [message.id]: message } },
+              },
+            };
+      interact(data);
+      return interaction.form.promise;
+    },
+    sendForm(actor, form, fields) {
+      const { id } = openInteraction(actor);
+      const data: APIModalSubmitInteraction = {
+        ...interactionOf(id, actor),
+        type: InteractionType.ModalSubmit,
+        data: {
+          custom_id: form,
+          components: Object.entries(fields).map(([custom_id, value], i) => ({
+            type: ComponentType.Label,
+            id: i,
+            component: { type: ComponentType.TextInput, id: 10 + i, custom_id, value },
+          })),
+        },
+      };
+      interact(data);
+      return id;
     },
     messages: (channel) => [...stored.values()].filter((one) => one.channel === channel).map(seen),
     cut(forget = false) {

@@ -137,7 +137,7 @@ async function showWhile(
       await delivery.show(contents, until);
       if (live.answer.text === '' && clock.monotonicMs() - typedAtMs >= TYPING_EVERY_MS) {
         typedAtMs = clock.monotonicMs();
-        await platform.typing(job.event.place).catch(() => undefined);
+        await platform.typing(job.place ?? job.event.place).catch(() => undefined);
       }
     } catch (error) {
       const fault = faultOf(error);
@@ -178,15 +178,16 @@ async function settle(
     const hasSources = answer.sources.length > 0;
     const reply: Reply = {
       rich,
-      buttons: ['retry', ...(hasSources ? (['sources'] as const) : []), 'receipt'],
+      buttons: ['retry', ...(hasSources ? (['sources'] as const) : []), 'receipt', 'good', 'bad'],
       isPrivate: false,
     };
     const turn = { question: job.question, answer: answer.text };
+    const place = job.place ?? job.event.place;
     return {
       job: { phase: 'replied', amount, reply, sources: answer.sources.map(shownSource) },
       operations: [
         ...spending.settle(key, charged, { paidBy: finish === 'failed' ? 'operator' : 'user', atMs }),
-        ...(answer.text === '' ? [] : [addTurn(state, job.event, turn)]),
+        ...(answer.text === '' ? [] : [addTurn(state, { ...job.event, place }, turn)]),
       ],
       result: undefined,
     };

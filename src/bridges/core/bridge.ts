@@ -9,6 +9,7 @@ import type { Log } from '../../base/log.ts';
 import { type AskingParts, askAndSettle, buttonFor, contentsOf, failureReply } from './asking.ts';
 import { createCash } from './cash.ts';
 import { type CommandParts, shown } from './commands.ts';
+import { openConversation } from './conversing.ts';
 import { type DecidingParts, decideReply } from './deciding.ts';
 import { createDelivery, type Delivery } from './delivery.ts';
 import { createJournal } from './journal.ts';
@@ -130,7 +131,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   async function carry(key: string): Promise<void> {
     const job = jobAt(key);
     const language = languageFor(job.event.language);
-    const delivery = createDelivery({ platform, pacer, journal, clock, log }, key);
+    const delivery = newDelivery(key);
     await platform
       .ack(job.event)
       .catch((error) => log.warn('not acknowledged', { job: key, code: asSaharaError(error).code }));
@@ -138,12 +139,17 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     if (jobAt(key).phase === 'asking') {
       asking.set(key, userOf(job.event));
       try {
+        await openConversation({ platform, pacer, journal, clock, log }, key, stopping.signal);
         await askAndSettle(tools, { job: jobAt(key), delivery, language, signal: stopping.signal });
       } finally {
         asking.delete(key);
       }
     }
     if (jobAt(key).phase === 'replied') await deliver(key, delivery, language);
+  }
+
+  function newDelivery(key: string): Delivery {
+    return createDelivery({ platform, pacer, journal, clock, log }, key);
   }
 
   function jobAt(key: string): Job {
@@ -186,7 +192,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
         const fault = faultOf(error);
         if (fault === undefined) throw error;
         if (jobAt(key).place !== undefined && fault === 'forbidden')
-          return openDirect(key, delivery, language);
+          return reply.isPrivate ? openDirect(key, language) : backToThePlace(key, language);
         log.warn('reply not delivered', { job: key, fault });
       }
     }
@@ -194,12 +200,18 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   }
 
   /** A private reply cannot reach its reader: says so where the question was. */
-  async function openDirect(key: string, delivery: Delivery, language: Language): Promise<void> {
+  async function openDirect(key: string, language: Language): Promise<void> {
     await journal.change(key, () => ({
       job: { place: undefined, slots: [], reply: shown(plain(language.openDirect)) },
       result: undefined,
     }));
-    await deliver(key, delivery, language);
+    await deliver(key, newDelivery(key), language);
+  }
+
+  /** The place of its own takes no message of the bot's: the reply goes where the question was. */
+  async function backToThePlace(key: string, language: Language): Promise<void> {
+    await journal.change(key, () => ({ job: { place: undefined, slots: [] }, result: undefined }));
+    await deliver(key, newDelivery(key), language);
   }
 
   return {

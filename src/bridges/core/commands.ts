@@ -18,6 +18,7 @@ import { clipped } from './markdown.ts';
 import { namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
 import type { AgentListing, AgentsPort, MoneyPort } from './ports.ts';
+import { type Ratings, ratingsOf } from './rating.ts';
 import type { Job, Reply } from './records.ts';
 import { joined, plain, type Rich, separated, styled } from './rich.ts';
 import { type Spending, userOf } from './spending.ts';
@@ -50,12 +51,15 @@ type Command = (parts: CommandParts, call: CommandCall) => Promise<Reply>;
 
 /** Every command but `/ask`, which makes a call. */
 const COMMANDS: Readonly<Record<string, Command>> = {
-  agents: async ({ agents }, { language }) => {
+  agents: async ({ agents, state }, { language }) => {
     const listed = (await agents.list()).slice(0, AGENTS_LISTED_MAX);
     if (listed.length === 0) return shown(plain(language.agentsEmpty));
     return shown(
       separated(
-        [styled(language.agentsTitle, 'bold'), ...listed.map((agent) => agentLine(agent, language))],
+        [
+          styled(language.agentsTitle, 'bold'),
+          ...listed.map((agent) => agentLine(agent, ratingsOf(state, agent.did), language)),
+        ],
         '\n',
       ),
     );
@@ -231,9 +235,10 @@ function choiceKey(event: ChatEvent): string {
   return `choice/${userOf(event)}`;
 }
 
-function agentLine(agent: AgentListing, language: Language): Rich {
+function agentLine(agent: AgentListing, { good, all }: Ratings, language: Language): Rich {
   const price = agent.amountMax === 0n ? language.free : `≤ ${formatAmount(agent.amountMax)}`;
-  return joined('• ', styled(agent.name, 'bold'), ` (${price}) ${clipped(agent.description, 160)}`);
+  const stars = all === 0 ? '' : ` · 👍 ${good}/${all}`;
+  return joined('• ', styled(agent.name, 'bold'), ` (${price}${stars}) ${clipped(agent.description, 160)}`);
 }
 
 function historyLine(job: Job, language: Language): string {

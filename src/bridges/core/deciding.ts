@@ -20,6 +20,7 @@ import { accountOf } from './people.ts';
 import type { Platform } from './platform.ts';
 import type { Policy, PolicyVerdict } from './policy.ts';
 import type { AgentListing } from './ports.ts';
+import { type Rating, rated } from './rating.ts';
 import type { Job, Reply } from './records.ts';
 import { plain } from './rich.ts';
 import { userOf } from './spending.ts';
@@ -56,7 +57,8 @@ function refusal(verdict: PolicyVerdict & { readonly type: 'refuse' }, language:
 async function press(parts: DecidingParts, job: Job, language: Language): Promise<Decision> {
   const { event } = job;
   const target = parts.journal.find(event.argument);
-  if (target === undefined || target.event.place.chat !== event.place.chat) {
+  const places = [target?.event.place.chat, target?.place?.chat];
+  if (target === undefined || !places.includes(event.place.chat)) {
     return shown(plain(language.receiptNone));
   }
   const isMine = accountOf(parts.state, userOf(target.event)) === accountOf(parts.state, userOf(event));
@@ -70,9 +72,22 @@ async function press(parts: DecidingParts, job: Job, language: Language): Promis
       return sourcesReply(target, language);
     case 'receipt':
       return receiptReply(parts, target, language);
+    case 'good':
+    case 'bad':
+      return rate(parts, target, { rating: event.text, language });
     default:
       return shown(plain(language.commandUnknown));
   }
+}
+
+async function rate(
+  { state }: DecidingParts,
+  target: Job,
+  { rating, language }: { readonly rating: Rating; readonly language: Language },
+): Promise<Reply> {
+  if (target.amount === undefined) return secret(plain(language.receiptNone));
+  await state.update(() => ({ operations: rated(state, target, rating), result: undefined }));
+  return secret(plain(language.rated));
 }
 
 async function stopAnswer(parts: DecidingParts, target: Job, language: Language): Promise<Reply | undefined> {

@@ -28,7 +28,7 @@ export interface Attachment {
 }
 
 /** What a button does. */
-export const BUTTON_ACTIONS = ['stop', 'retry', 'sources', 'receipt'] as const;
+export const BUTTON_ACTIONS = ['stop', 'retry', 'sources', 'receipt', 'good', 'bad'] as const;
 
 /** What a button does. */
 export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
@@ -97,6 +97,11 @@ export interface Platform {
   sequenceOf(place: Place): string;
   /** Tells the platform that the event was received. Harmless when repeated. */
   ack(event: ChatEvent): Promise<void>;
+  /**
+   * Where the conversation that a question begins goes on, made if need be; `undefined` where it was asked. Harmless when
+   * repeated. Platforms without such places have no such verb.
+   */
+  converse?(event: ChatEvent): Promise<Place | undefined>;
   /** Sends one message and returns its id. */
   place(request: PlaceRequest): Promise<string>;
   /** The message that an earlier, unconfirmed try of the same request left after `after`; it shows what `edit` makes it show. */

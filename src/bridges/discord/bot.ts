@@ -1,20 +1,13 @@
 /** A Discord bot on the bridge's core. */
-import {
-  type APIUser,
-  ApplicationCommandOptionType,
-  ApplicationIntegrationType,
-  InteractionContextType,
-  REST,
-  type RESTPutAPIApplicationCommandsJSONBody,
-  Routes,
-} from 'discord.js';
+import { type APIUser, REST, Routes } from 'discord.js';
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
+import { createAgentIndex } from '../core/agent-index.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
-import { COMMAND_TEXTS } from '../core/commands.ts';
 import { DISCORD_PACE, type PacerOptions, sleep } from '../core/pacer.ts';
 import type { AgentsPort, MoneyPort } from '../core/ports.ts';
 import type { State } from '../core/state.ts';
+import { commandList } from './commands.ts';
 import { discordFailure } from './failures.ts';
 import { connectGateway } from './gateway.ts';
 import { createDiscordPlatform } from './platform.ts';
@@ -38,6 +31,8 @@ export interface DiscordBotOptions {
   readonly api: string;
   /** Hosts that attachments are fetched from. */
   readonly fileHosts: readonly string[];
+  /** Whether a question in a channel begins a thread, where the bot may. Default true. */
+  readonly threads: boolean;
   readonly pace: PacerOptions;
   readonly bridge: BridgeOptions;
 }
@@ -46,6 +41,7 @@ export interface DiscordBotOptions {
 export const DISCORD_DEFAULTS: Omit<DiscordBotOptions, 'token'> = {
   api: 'https://discord.com/api',
   fileHosts: ['cdn.discordapp.com', 'media.discordapp.net'],
+  threads: true,
   pace: DISCORD_PACE,
   bridge: BRIDGE_DEFAULTS,
 };
@@ -75,6 +71,7 @@ export async function startDiscordBot(
     applicationId: self.id,
     clock,
     fileHosts: options.fileHosts,
+    threads: options.threads,
   });
   const bridge = createBridge({ ...parts, platform, pace: options.pace }, options.bridge);
   await bridge.resume();
@@ -82,8 +79,10 @@ export async function startDiscordBot(
     .put(Routes.applicationCommands(self.id), { body: commandList() })
     .catch((error) => log.warn('commands not published', { code: discordFailure(error).code }));
   const { token } = options;
-  const joining = { rest, token, selfId: self.id, bridge, agents, clock, log };
+  const index = await createAgentIndex({ agents, clock, log });
+  const joining = { rest, token, selfId: self.id, bridge, index, clock, log };
   const gateway = await patiently(clock, () => connectGateway(joining)).catch(async (error: unknown) => {
+    index.stop();
     await bridge.stop();
     throw error;
   });
@@ -91,6 +90,7 @@ export async function startDiscordBot(
     bridge,
     async stop() {
       await gateway.close();
+      index.stop();
       await bridge.stop();
       rest.clearHashSweeper();
       rest.clearHandlerSweeper();
@@ -109,30 +109,4 @@ async function patiently<T>(clock: Clock, step: () => Promise<T>): Promise<T> {
       await sleep(clock, 250 * attempt);
     }
   }
-}
-
-const OPTIONS: Readonly<Record<string, { readonly name: string; readonly description: string }>> = {
-  ask: { name: 'question', description: 'What you would like to know' },
-  agent: { name: 'name', description: 'The agent’s name' },
-  withdraw: { name: 'order', description: 'An amount or all, and the DID that gets it' },
-  budget: { name: 'amount', description: 'In SAHARA, or off' },
-  link: { name: 'grant', description: 'What `sahara bridge link` printed' },
-  receipt: { name: 'id', description: 'The id under an answer' },
-  proof: { name: 'id', description: 'The id under an answer' },
-  explain: { name: 'id', description: 'The id under an answer' },
-};
-
-function commandList(): RESTPutAPIApplicationCommandsJSONBody {
-  return Object.entries(COMMAND_TEXTS).map(([name, description]) => {
-    const option = OPTIONS[name];
-    const more = { type: ApplicationCommandOptionType.String, required: name === 'ask' } as const;
-    return {
-      name,
-      description,
-      integration_types: [ApplicationIntegrationType.GuildInstall],
-      contexts: [InteractionContextType.Guild, InteractionContextType.BotDM],
-      options:
-        option === undefined ? [] : [{ ...more, ...option, ...(name === 'agent' && { autocomplete: true }) }],
-    };
-  });
 }

@@ -2,18 +2,23 @@
 import {
   type APIApplicationCommandInteraction,
   type APIMessageComponentInteraction,
+  type APIModalSubmitInteraction,
   type APIUser,
   ApplicationCommandOptionType,
   ApplicationCommandType,
+  ApplicationIntegrationType,
   GatewayDispatchEvents,
   type GatewayDispatchPayload,
   type GatewayMessageCreateDispatchData,
+  InteractionContextType,
   InteractionType,
 } from 'discord.js';
 import { pressedButton } from '../core/buttons.ts';
 import { clipped } from '../core/markdown.ts';
 import type { ChatEvent } from '../core/platform.ts';
 import { ATTACHMENTS_MAX, QUOTE_CHARACTERS_MAX } from '../limits.ts';
+import { ASK_FORM, askedInForm } from './instant.ts';
+import { interactionToken } from './interactions.ts';
 
 /** Longest address of an attachment that is kept. */
 const ATTACHMENT_ADDRESS_MAX = 1000;
@@ -28,6 +33,7 @@ export function discordEvent(
   if (payload.t !== GatewayDispatchEvents.InteractionCreate) return undefined;
   const interaction = payload.d;
   if (interaction.type === InteractionType.ApplicationCommand) return commandEvent(interaction, atMs);
+  if (interaction.type === InteractionType.ModalSubmit) return formEvent(interaction, atMs);
   return interaction.type === InteractionType.MessageComponent ? pressEvent(interaction, atMs) : undefined;
 }
 
@@ -60,41 +66,58 @@ function messageEvent(
 }
 
 function commandEvent(interaction: APIApplicationCommandInteraction, atMs: number): ChatEvent | undefined {
-  const user = interaction.member?.user ?? interaction.user;
   const { data } = interaction;
-  if (!user || data.type !== ApplicationCommandType.ChatInput) return undefined;
+  if (data.type !== ApplicationCommandType.ChatInput) return undefined;
   const option = data.options?.find((one) => one.type === ApplicationCommandOptionType.String);
-  return {
-    ...emptyEvent(user, interaction.channel.id, interaction.guild_id),
-    id: `discord:${interaction.id}`,
-    type: 'command',
-    language: interaction.locale,
-    text: data.name,
-    argument: option?.type === ApplicationCommandOptionType.String ? option.value : '',
-    token: tokenOf(interaction),
-    atMs,
-  };
+  const argument = option?.type === ApplicationCommandOptionType.String ? option.value : '';
+  return interactionEvent(interaction, { type: 'command', text: data.name, argument, atMs });
+}
+
+function formEvent(interaction: APIModalSubmitInteraction, atMs: number): ChatEvent | undefined {
+  if (interaction.data.custom_id !== ASK_FORM) return undefined;
+  const { text, quote } = askedInForm(interaction.data);
+  return interactionEvent(interaction, { type: 'command', text: 'ask', argument: text, quote, atMs });
 }
 
 function pressEvent(interaction: APIMessageComponentInteraction, atMs: number): ChatEvent | undefined {
-  const user = interaction.member?.user ?? interaction.user;
   const pressed = pressedButton(interaction.data.custom_id);
-  if (!user || !pressed) return undefined;
-  return {
-    ...emptyEvent(user, interaction.channel.id, interaction.guild_id),
-    id: `discord:${interaction.id}`,
+  if (!pressed) return undefined;
+  return interactionEvent(interaction, {
     type: 'press',
-    language: interaction.locale,
     text: pressed.action,
     argument: pressed.job,
-    token: tokenOf(interaction),
     atMs,
+  });
+}
+
+type Interaction =
+  | APIApplicationCommandInteraction
+  | APIMessageComponentInteraction
+  | APIModalSubmitInteraction;
+
+function interactionEvent(
+  interaction: Interaction,
+  more: Pick<ChatEvent, 'type' | 'text' | 'argument' | 'atMs'> & { readonly quote?: string },
+): ChatEvent | undefined {
+  const user = interaction.member?.user ?? interaction.user;
+  if (!user || interaction.channel === undefined) return undefined;
+  const isAlone = onlyTheUserHasIt(interaction);
+  const empty = emptyEvent(user, interaction.channel.id, interaction.guild_id);
+  return {
+    ...empty,
+    // What only the person sees is between the person and the bot, wherever it was asked.
+    place: isAlone ? { ...empty.place, direct: true, guild: undefined } : empty.place,
+    id: `discord:${interaction.id}`,
+    language: interaction.locale,
+    token: interactionToken(interaction, isAlone),
+    ...more,
   };
 }
 
-/** What an interaction is answered with: its id and its token. */
-function tokenOf(interaction: { readonly id: string; readonly token: string }): string {
-  return `${interaction.id}/${interaction.token}`;
+/** Whether the bot is in this place only because the person installed it for themselves. */
+function onlyTheUserHasIt({ authorizing_integration_owners: owners, context }: Interaction): boolean {
+  const isGuests = owners[ApplicationIntegrationType.GuildInstall] === undefined;
+  return isGuests && context !== undefined && context !== InteractionContextType.BotDM;
 }
 
 function emptyEvent(

@@ -5,21 +5,20 @@
  */
 import { CloseCodes, type SessionInfo, WebSocketManager, WebSocketShardEvents } from '@discordjs/ws';
 import {
-  type APIApplicationCommandAutocompleteInteraction,
   GatewayDispatchEvents,
   type GatewayDispatchPayload,
   GatewayIntentBits,
-  InteractionResponseType,
-  InteractionType,
   type REST,
   Routes,
 } from 'discord.js';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import type { AgentIndex } from '../core/agent-index.ts';
 import type { Bridge } from '../core/bridge.ts';
-import type { AgentsPort } from '../core/ports.ts';
 import { discordEvent } from './events.ts';
+import { discordFailure } from './failures.ts';
+import { instantResponse } from './instant.ts';
 
 /** What the connection works with. */
 export interface GatewayParts {
@@ -27,14 +26,13 @@ export interface GatewayParts {
   readonly token: string;
   readonly selfId: string;
   readonly bridge: Bridge;
-  readonly agents: AgentsPort;
+  readonly index: AgentIndex;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Reads no message but those that mention the bot or are written to it: the message-content intent stays off. */
 const INTENTS = GatewayIntentBits.GuildMessages | GatewayIntentBits.DirectMessages;
-const CHOICES_MAX = 25;
 
 /** Connects; events are journalled in the order of their numbers. Throws what the library says about the token. */
 export async function connectGateway(parts: GatewayParts): Promise<{ close(): Promise<void> }> {
@@ -47,6 +45,8 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
     rest,
     token,
     intents: INTENTS,
+    // As many connections as Discord recommends.
+    shardCount: null,
     retrieveSessionInfo: (shardId) =>
       sessions.get(shardId) ?? sessionOf(bridge.mark(markOf(shardId)), shardId) ?? null,
     async updateSessionInfo(shardId, session) {
@@ -60,10 +60,10 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
   });
 
   async function receive(payload: GatewayDispatchPayload, shardId: number): Promise<void> {
+    if (answerAtOnce(parts, payload)) return;
     const event = discordEvent(payload, parts.selfId, parts.clock.nowMs());
     const session = sessions.get(shardId);
-    if (event === undefined && payload.t !== GatewayDispatchEvents.Ready)
-      return answerCompletion(parts, payload);
+    if (event === undefined && payload.t !== GatewayDispatchEvents.Ready) return;
     const mark = session === undefined ? '' : JSON.stringify({ ...session, sequence: payload.s });
     await bridge.receive(event ? [event] : [], new Map([[markOf(shardId), mark]]));
   }
@@ -98,26 +98,14 @@ function sessionOf(mark: string | undefined, shardId: number): SessionInfo | und
   return { sequence, sessionId, shardId, shardCount: Number(shardCount), resumeURL };
 }
 
-/** Offers agents while a name is typed. It is worth nothing a second later, so it is not journalled. */
-async function answerCompletion(
-  { rest, agents, log }: GatewayParts,
-  payload: GatewayDispatchPayload,
-): Promise<void> {
-  if (payload.t !== GatewayDispatchEvents.InteractionCreate) return;
-  const interaction = payload.d;
-  if (interaction.type !== InteractionType.ApplicationCommandAutocomplete) return;
-  try {
-    const typed = typedText(interaction).toLowerCase();
-    const listed = (await agents.list()).filter((agent) => agent.name.toLowerCase().includes(typed));
-    const choices = listed.slice(0, CHOICES_MAX).map(({ name }) => ({ name, value: name }));
-    const body = { type: InteractionResponseType.ApplicationCommandAutocompleteResult, data: { choices } };
-    await rest.post(Routes.interactionCallback(interaction.id, interaction.token), { auth: false, body });
-  } catch (error) {
-    log.warn('no completion', { code: asSaharaError(error).code });
-  }
-}
-
-function typedText(interaction: APIApplicationCommandAutocompleteInteraction): string {
-  const focused = interaction.data.options.find((option) => 'focused' in option && option.focused);
-  return focused && 'value' in focused ? String(focused.value) : '';
+/** Answers what must be answered at once and is not journalled. It holds nothing else up, and is not repeated. */
+function answerAtOnce({ rest, index, log }: GatewayParts, payload: GatewayDispatchPayload): boolean {
+  if (payload.t !== GatewayDispatchEvents.InteractionCreate) return false;
+  const { id, token } = payload.d;
+  const body = instantResponse(payload.d, index);
+  if (body === undefined) return false;
+  rest
+    .post(Routes.interactionCallback(id, token), { auth: false, body })
+    .catch((error) => log.warn('no suggestion or form', { code: discordFailure(error).code }));
+  return true;
 }

@@ -15,16 +15,18 @@ import {
 } from 'discord.js';
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
-import { PRIVATE_COMMANDS } from '../core/commands.ts';
 import {
   type ChatEvent,
   faultOf,
   type MessageContent,
   type PlaceRequest,
   type Platform,
+  platformFailure,
 } from '../core/platform.ts';
 import { DISCORD_LIMIT, discordButtons, discordMarkdown } from './content.ts';
 import { discordFailure, isAlreadyAcknowledged, isDeadInteraction } from './failures.ts';
+import { interactionOf, isAlone, isEphemeral } from './interactions.ts';
+import { createThreads } from './threads.ts';
 
 /** What the platform works with. */
 export interface DiscordParts {
@@ -33,6 +35,8 @@ export interface DiscordParts {
   readonly clock: Clock;
   /** Hosts that attachments may be fetched from. */
   readonly fileHosts: readonly string[];
+  /** Whether a question in a channel begins a thread. */
+  readonly threads: boolean;
 }
 
 type MessageBody = Required<
@@ -43,7 +47,7 @@ const INTERACTION_LIFE_MS = 14 * 60_000;
 const SEARCHED_MAX = 50;
 
 /** Discord as the bridge's core sees it. */
-export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }: DiscordParts): Platform {
+export function createDiscordPlatform({ rest, applicationId, clock, ...parts }: DiscordParts): Platform {
   const request = async <T>(run: () => Promise<T>): Promise<T> => {
     try {
       return await run();
@@ -67,12 +71,12 @@ export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }:
 
   // Responses are typed by what Discord documents for the route; the library leaves them unknown.
   function patchByToken(event: ChatEvent, messageId: string, content: MessageContent): Promise<APIMessage> {
-    const route = Routes.webhookMessage(applicationId, tokenOf(event).token, messageId);
+    const route = Routes.webhookMessage(applicationId, interactionOf(event).token, messageId);
     return rest.patch(route, { auth: false, body: bodyOf(content) }) as Promise<APIMessage>;
   }
 
   async function followUp(event: ChatEvent, content: MessageContent): Promise<string> {
-    const route = Routes.webhook(applicationId, tokenOf(event).token);
+    const route = Routes.webhook(applicationId, interactionOf(event).token);
     const body = { ...bodyOf(content), flags: MessageFlags.SuppressEmbeds | MessageFlags.Ephemeral };
     const message = (await request(() => rest.post(route, { auth: false, body }))) as APIMessage;
     return message.id;
@@ -92,15 +96,19 @@ export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }:
     return message.id;
   }
 
-  async function findLost({ place, replyTo, after, isTaken }: PlaceRequest): Promise<string | undefined> {
-    if (replyTo === undefined) return undefined;
-    const query = new URLSearchParams({ limit: String(SEARCHED_MAX), after: after ?? replyTo });
+  async function findLost(asked: PlaceRequest): Promise<string | undefined> {
+    const { event, place, replyTo, after, isTaken } = asked;
+    // In the thread that its question began, an answer replies to nothing; everything else there does.
+    const isOpening = replyTo === undefined && place.chat === event.messageId;
+    const first = replyTo ?? (isOpening ? event.messageId : undefined);
+    if (first === undefined) return undefined;
+    const query = new URLSearchParams({ limit: String(SEARCHED_MAX), after: after ?? first });
     try {
       const route = Routes.channelMessages(place.chat);
       const messages = (await request(() => rest.get(route, { query }))) as readonly APIMessage[];
       const lost = messages.filter(
         (message) =>
-          message.type === MessageType.Reply &&
+          message.type === (isOpening ? MessageType.Default : MessageType.Reply) &&
           message.author.id === applicationId &&
           message.message_reference?.message_id === replyTo &&
           !isTaken(message.id),
@@ -123,7 +131,7 @@ export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }:
     sequenceOf: () => 'all',
     async ack(event) {
       if (event.token === '') return;
-      const { id, token } = tokenOf(event);
+      const { id, token } = interactionOf(event);
       const isStop = event.type === 'press' && event.text === 'stop';
       const type = isStop
         ? InteractionResponseType.DeferredMessageUpdate
@@ -142,9 +150,13 @@ export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }:
         if (filled !== undefined) return filled;
         if (isEphemeral(event)) return followUp(event, content);
       }
+      // What only one person may see is not said before everyone because its interaction has ended.
+      if (isEphemeral(event) && (isAlone(event) || !asked.place.direct))
+        throw platformFailure('discord', 'forbidden', 'the interaction has ended');
       return send(asked);
     },
     find: findLost,
+    ...(parts.threads && { converse: createThreads(rest, clock) }),
     async edit(event, place, messageId, content) {
       if (!isAlive(event) || !isEphemeral(event)) return editByBot(place.chat, messageId, content);
       await request(() => patchByToken(event, messageId, content));
@@ -160,7 +172,7 @@ export function createDiscordPlatform({ rest, applicationId, clock, fileHosts }:
     async typing(place) {
       await request(() => rest.post(Routes.channelTyping(place.chat)));
     },
-    fetchAttachment: ({ id }, sizeBytesMax) => fetchFile(id, fileHosts, sizeBytesMax),
+    fetchAttachment: ({ id }, sizeBytesMax) => fetchFile(id, parts.fileHosts, sizeBytesMax),
   };
 }
 
@@ -170,17 +182,6 @@ function bodyOf(content: MessageContent): MessageBody {
     components: discordButtons(content.buttons),
     allowed_mentions: { parse: [], replied_user: false },
   };
-}
-
-/** Whether only the person sees the reply. It is settled when the interaction is acknowledged, before the reply is known. */
-function isEphemeral(event: ChatEvent): boolean {
-  if (event.token === '') return false;
-  return event.type === 'press' ? event.text === 'receipt' : PRIVATE_COMMANDS.includes(event.text);
-}
-
-function tokenOf(event: ChatEvent): { readonly id: string; readonly token: string } {
-  const slash = event.token.indexOf('/');
-  return { id: event.token.slice(0, slash), token: event.token.slice(slash + 1) };
 }
 
 async function fetchFile(
