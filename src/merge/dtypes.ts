@@ -99,7 +99,7 @@ export function codecOf(dtype: string): WeightCodec {
 }
 
 /** Bytes of `n` elements: a whole number of blocks. */
-export function codecBytes({ block, bytes }: WeightCodec, n: number): number {
+export function codecBytes({ block, bytes }: Pick<WeightCodec, 'block' | 'bytes'>, n: number): number {
   return (n / block) * bytes;
 }
 
@@ -161,6 +161,29 @@ export const DTYPE_BITS: Readonly<Record<string, number>> = {
   U64: 64,
 };
 
+/** Block formats of GGUF that are told apart and measured, and neither read nor written: a merge refuses them. */
+const MEASURED_BLOCKS: Readonly<Record<string, Pick<WeightCodec, 'block' | 'bytes'>>> = {
+  IQ1_S: { block: 256, bytes: 50 },
+  IQ1_M: { block: 256, bytes: 56 },
+  IQ2_XXS: { block: 256, bytes: 66 },
+  IQ2_XS: { block: 256, bytes: 74 },
+  IQ2_S: { block: 256, bytes: 82 },
+  IQ3_XXS: { block: 256, bytes: 98 },
+  IQ3_S: { block: 256, bytes: 110 },
+  MXFP4: { block: 32, bytes: 17 },
+};
+
+/** Whether `dtype` is a block format that is only measured. */
+export function isMeasured(dtype: string): boolean {
+  return Object.hasOwn(MEASURED_BLOCKS, dtype);
+}
+
+/** Elements of a block of any type; 1 for those without. */
+export function blockOf(dtype: string): number {
+  if (isWeightType(dtype)) return WEIGHT_CODECS[dtype].block;
+  return (isMeasured(dtype) ? MEASURED_BLOCKS[dtype]?.block : undefined) ?? 1;
+}
+
 const RECIPE_NAMES: Readonly<Record<string, WeightType>> = {
   float32: 'F32',
   float16: 'F16',
@@ -184,7 +207,8 @@ export function recipeDtype(name: string): WeightType | undefined {
 /** Bytes of `elements` elements of any known type; `tensor-invalid` for an unknown type or a part of a byte or block. */
 export function byteLength(dtype: string, elements: number): number {
   const bits = Object.hasOwn(DTYPE_BITS, dtype) ? DTYPE_BITS[dtype] : undefined;
-  const codec = isWeightType(dtype) ? WEIGHT_CODECS[dtype] : undefined;
+  const measured = isMeasured(dtype) ? MEASURED_BLOCKS[dtype] : undefined;
+  const codec = isWeightType(dtype) ? WEIGHT_CODECS[dtype] : measured;
   const total = bits === undefined ? codec && codecBytes(codec, elements) : (elements * bits) / 8;
   if (total === undefined) throw new SaharaError('tensor-invalid', { reason: 'unknown element type', dtype });
   if (!Number.isInteger(total))

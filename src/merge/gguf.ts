@@ -27,14 +27,22 @@ const TYPES: ReadonlyMap<number, string> = new Map([
   [12, 'Q4_K'],
   [13, 'Q5_K'],
   [14, 'Q6_K'],
+  [16, 'IQ2_XXS'],
+  [17, 'IQ2_XS'],
+  [18, 'IQ3_XXS'],
+  [19, 'IQ1_S'],
   [20, 'IQ4_NL'],
+  [21, 'IQ3_S'],
+  [22, 'IQ2_S'],
   [23, 'IQ4_XS'],
   [24, 'I8'],
   [25, 'I16'],
   [26, 'I32'],
   [27, 'I64'],
   [28, 'F64'],
+  [29, 'IQ1_M'],
   [30, 'BF16'],
+  [39, 'MXFP4'],
 ]);
 
 /** Types of metadata values. */

@@ -2,7 +2,7 @@
 import { invariant } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Checkpoint, StoredTensor } from './checkpoint.ts';
-import { byteLength, codecOf, isWeightType, isWritable } from './dtypes.ts';
+import { byteLength, codecOf, isMeasured, isWeightType, isWritable } from './dtypes.ts';
 import { findLayers, isBeforeLayers, isVocabulary, type LayerNames, tiedTo } from './layers.ts';
 import type { Method } from './method.ts';
 import type { PlanOptions } from './plan.ts';
@@ -326,5 +326,5 @@ class Planner {
 }
 
 function isFloat(dtype: string): boolean {
-  return dtype.startsWith('F') || dtype === 'BF16' || dtype === 'C64';
+  return dtype.startsWith('F') || dtype === 'BF16' || dtype === 'C64' || isMeasured(dtype);
 }

@@ -1,11 +1,12 @@
 /** The strict check of an adapter: pairs of factors, and that each fits the tensor of the model that it changes. */
 import type { GgufHeader } from '../../merge/gguf.ts';
 import type { TensorEntry } from '../../merge/safetensors.ts';
-import { ARCHITECTURES, type Sizes } from './architectures.ts';
+import { ARCHITECTURES, layerOf } from './architectures.ts';
 import type { CheckedHeader } from './gguf-check.ts';
 import { unsound } from './gguf-error.ts';
 import { type Metadata, textAt } from './gguf-values.ts';
 import { RANK_MAX } from './limits.ts';
+import type { Sizes } from './tensor-rules.ts';
 
 /** The two factors of a change to one tensor. */
 export interface AdapterPair {
@@ -82,7 +83,8 @@ export function checkAdapterFits(adapter: CheckedHeader, model: CheckedHeader): 
 function shapeOf(architecture: string, name: string, sizes: Sizes): readonly number[] | undefined {
   const rules = ARCHITECTURES.get(architecture);
   const [, number, rest] = /^blk\.(0|[1-9]\d{0,4})\.(.+)$/.exec(name) ?? [];
-  const table = rest === undefined ? rules?.outer : rules?.layer;
+  const layer = rules && layerOf(rules, sizes, rest === 'attn_qkv.weight');
+  const table = rest === undefined ? rules?.outer : layer;
   const key = rest ?? name;
   if (table === undefined || !Object.hasOwn(table, key) || Number(number ?? 0) >= sizes.layers)
     return undefined;

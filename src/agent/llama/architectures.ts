@@ -3,105 +3,72 @@
  * on some files and reads past buffers on others, so nothing reaches it that these tables do not name: every tensor
  * by name and shape, every hyper-parameter by type and bounds.
  */
-import { CONTEXT_MAX, EMBEDDING_MAX, FEED_FORWARD_MAX, HEAD_MAX, HEADS_MAX, LAYERS_MAX } from './limits.ts';
+import { BERT, NOMIC_BERT } from './architectures-encoders.ts';
+import { LLAMA_EXPERTS, QWEN2_EXPERTS, QWEN3_EXPERTS } from './architectures-experts.ts';
+import {
+  CONTEXT_MAX,
+  EMBEDDING_MAX,
+  EXPERTS_MAX,
+  FEED_FORWARD_MAX,
+  HEAD_MAX,
+  HEADS_MAX,
+  LAYERS_MAX,
+} from './limits.ts';
+import {
+  type Architecture,
+  allMaybe,
+  BIASES,
+  type Demand,
+  HEAD_NORMS,
+  LAYER,
+  maybe,
+  OUTER,
+  POST_NORMS,
+  plain,
+  type Sizes,
+  type TensorRule,
+  weight,
+  without,
+} from './tensor-rules.ts';
 
-/** The sizes that shapes are made of. */
-export interface Sizes {
-  readonly vocabulary: number;
-  readonly embedding: number;
-  readonly layers: number;
-  readonly feedForward: number;
-  readonly heads: number;
-  readonly headsKv: number;
-  /** Width of a head's key. */
-  readonly key: number;
-  /** Width of a head's value. */
-  readonly value: number;
-  /** Part of a head that is rotated. */
-  readonly rotated: number;
-}
+/** Heads of one width that are rotated whole. */
+const HEADS: readonly Demand[] = ['even', 'whole'];
 
-/** A tensor's place in a family: its shape, outermost first, and whether it may be missing. */
-export interface TensorRule {
-  shape(sizes: Sizes): readonly number[];
-  readonly optional: boolean;
-  /** Norms and biases are single-precision; the others are weights of any readable type. */
-  readonly plain: boolean;
-}
-
-/** A family of models. */
-export interface Architecture {
-  /** Tensors outside the layers, by name. */
-  readonly outer: Readonly<Record<string, TensorRule>>;
-  /** Tensors of each layer, by what follows `blk.N.`. */
-  readonly layer: Readonly<Record<string, TensorRule>>;
-}
-
-type Shape = (sizes: Sizes) => readonly number[];
-
-function weight(shape: Shape): TensorRule {
-  return { shape, optional: false, plain: false };
-}
-
-function plain(shape: Shape): TensorRule {
-  return { shape, optional: false, plain: true };
-}
-
-function maybe(rule: TensorRule): TensorRule {
-  return { ...rule, optional: true };
-}
-
-const wide: Shape = ({ embedding }) => [embedding];
-const queries: Shape = ({ heads, key }) => [heads * key];
-const keys: Shape = ({ headsKv, key }) => [headsKv * key];
-const values: Shape = ({ headsKv, value }) => [headsKv * value];
-const headKey: Shape = ({ key }) => [key];
-const up: Shape = ({ feedForward, embedding }) => [feedForward, embedding];
-
-const OUTER: Architecture['outer'] = {
-  'token_embd.weight': weight(({ vocabulary, embedding }) => [vocabulary, embedding]),
-  'output_norm.weight': plain(wide),
-  // Without it the embedding is used again.
-  'output.weight': maybe(weight(({ vocabulary, embedding }) => [vocabulary, embedding])),
-  'rope_freqs.weight': maybe(plain(({ rotated }) => [rotated / 2])),
+/** Gate and rise are one matrix. */
+const PHI_LAYER: Architecture['layer'] = {
+  ...without(LAYER, 'ffn_gate.weight'),
+  'ffn_up.weight': weight(({ feedForward, embedding }) => [2 * feedForward, embedding]),
 };
 
-const LAYER: Architecture['layer'] = {
-  'attn_norm.weight': plain(wide),
-  'attn_q.weight': weight(({ heads, key, embedding }) => [heads * key, embedding]),
-  'attn_k.weight': weight(({ headsKv, key, embedding }) => [headsKv * key, embedding]),
-  'attn_v.weight': weight(({ headsKv, value, embedding }) => [headsKv * value, embedding]),
-  'attn_output.weight': weight(({ heads, value, embedding }) => [embedding, heads * value]),
-  'ffn_norm.weight': plain(wide),
-  'ffn_gate.weight': weight(up),
-  'ffn_up.weight': weight(up),
-  'ffn_down.weight': weight(({ feedForward, embedding }) => [embedding, feedForward]),
-};
+/** Factors of the rotation for short and for long texts. */
+const ROPE_FACTORS: Architecture['outer'] = allMaybe({
+  'rope_factors_long.weight': plain(({ rotated }) => [rotated / 2]),
+  'rope_factors_short.weight': plain(({ rotated }) => [rotated / 2]),
+});
 
-const BIASES: Architecture['layer'] = {
-  'attn_q.bias': plain(queries),
-  'attn_k.bias': plain(keys),
-  'attn_v.bias': plain(values),
+const PHI3: Architecture = {
+  outer: { ...OUTER, ...ROPE_FACTORS },
+  layer: PHI_LAYER,
+  fused: {
+    ...without(PHI_LAYER, 'attn_q.weight', 'attn_k.weight', 'attn_v.weight'),
+    'attn_qkv.weight': weight(({ embedding, headsKv, key }) => [embedding + 2 * headsKv * key, embedding]),
+  },
+  demands: ['even', 'square'],
 };
-
-const HEAD_NORMS: Architecture['layer'] = {
-  'attn_q_norm.weight': plain(headKey),
-  'attn_k_norm.weight': plain(headKey),
-};
-
-const POST_NORMS: Architecture['layer'] = {
-  'post_attention_norm.weight': plain(wide),
-  'post_ffw_norm.weight': plain(wide),
-};
-
-function allMaybe(rules: Architecture['layer']): Architecture['layer'] {
-  return Object.fromEntries(Object.entries(rules).map(([name, rule]) => [name, maybe(rule)]));
-}
 
 /** The families by the name that files give them. */
-export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([
-  ['llama', { outer: OUTER, layer: { ...LAYER, ...allMaybe(BIASES) } }],
-  ['qwen2', { outer: OUTER, layer: { ...LAYER, ...BIASES } }],
+export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map<string, Architecture>([
+  [
+    'llama',
+    {
+      outer: OUTER,
+      layer: { ...LAYER, ...allMaybe(BIASES) },
+      expertLayer: { ...LLAMA_EXPERTS, ...allMaybe(BIASES) },
+      demands: HEADS,
+    },
+  ],
+  ['qwen2', { outer: OUTER, layer: { ...LAYER, ...BIASES }, demands: HEADS }],
+  ['qwen2moe', QWEN2_EXPERTS],
   [
     'qwen3',
     {
@@ -111,12 +78,27 @@ export const ARCHITECTURES: ReadonlyMap<string, Architecture> = new Map([
         'cls.output.weight': maybe(weight(({ embedding }) => [2, embedding])),
       },
       layer: { ...LAYER, ...HEAD_NORMS },
+      demands: HEADS,
     },
   ],
-  ['gemma', { outer: OUTER, layer: LAYER }],
-  ['gemma2', { outer: OUTER, layer: { ...LAYER, ...POST_NORMS } }],
-  ['gemma3', { outer: OUTER, layer: { ...LAYER, ...HEAD_NORMS, ...POST_NORMS } }],
+  ['qwen3moe', QWEN3_EXPERTS],
+  ['gemma', { outer: OUTER, layer: LAYER, demands: [] }],
+  ['gemma2', { outer: OUTER, layer: { ...LAYER, ...POST_NORMS }, demands: [] }],
+  ['gemma3', { outer: OUTER, layer: { ...LAYER, ...HEAD_NORMS, ...POST_NORMS }, demands: [] }],
+  ['phi3', PHI3],
+  ['bert', BERT],
+  ['nomic-bert', NOMIC_BERT],
 ]);
+
+/** The tensors of a layer, by whether it has experts and whether attention's matrices are one. */
+export function layerOf(
+  { layer, fused, expertLayer }: Architecture,
+  { experts }: Pick<Sizes, 'experts'>,
+  isFused: boolean,
+): Readonly<Record<string, TensorRule>> {
+  if (experts > 0 && expertLayer !== undefined) return expertLayer;
+  return isFused && fused !== undefined ? fused : layer;
+}
 
 /** What a hyper-parameter may be. Keys stand without the family's prefix. */
 export type KeyRule =
@@ -134,12 +116,17 @@ export const KEY_RULES: Readonly<Record<string, KeyRule>> = {
   embedding_length: { kind: 'integer', min: 1, max: EMBEDDING_MAX, required: true },
   block_count: { kind: 'integer', min: 1, max: LAYERS_MAX, required: true },
   feed_forward_length: { kind: 'integer', min: 1, max: FEED_FORWARD_MAX, required: true },
+  expert_count: { kind: 'integer', min: 2, max: EXPERTS_MAX },
+  expert_used_count: { kind: 'integer', min: 1, max: EXPERTS_MAX },
+  expert_feed_forward_length: { kind: 'integer', min: 1, max: FEED_FORWARD_MAX },
+  expert_shared_feed_forward_length: { kind: 'integer', min: 1, max: FEED_FORWARD_MAX },
   vocab_size: { kind: 'integer', min: 1, max: 2 ** 31 },
   'attention.head_count': { kind: 'integer', min: 1, max: HEADS_MAX, required: true },
   'attention.head_count_kv': { kind: 'integer', min: 1, max: HEADS_MAX },
   'attention.key_length': { kind: 'integer', min: 2, max: HEAD_MAX },
   'attention.value_length': { kind: 'integer', min: 2, max: HEAD_MAX },
-  'attention.layer_norm_rms_epsilon': { kind: 'number', min: 1e-12, max: 0.1, required: true },
+  'attention.layer_norm_rms_epsilon': { kind: 'number', min: 1e-12, max: 0.1 },
+  'attention.layer_norm_epsilon': { kind: 'number', min: 1e-13, max: 0.1 },
   'attention.sliding_window': { kind: 'integer', min: 1, max: CONTEXT_MAX },
   'attention.scale': { kind: 'number', min: 1e-6, max: 1e3 },
   'attention.causal': { kind: 'flag' },

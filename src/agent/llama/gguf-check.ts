@@ -5,15 +5,17 @@
  * What it does not do: judge what a model says, or whether its numbers are sensible.
  */
 import { SaharaError } from '../../base/errors.ts';
-import { isWeightType } from '../../merge/dtypes.ts';
+import { blockOf, isMeasured, isWeightType } from '../../merge/dtypes.ts';
 import type { GgufHeader } from '../../merge/gguf.ts';
 import type { TensorEntry } from '../../merge/safetensors.ts';
 import { type AdapterPair, checkAdapterTensors } from './adapter-check.ts';
-import { ARCHITECTURES, type Architecture, KEY_RULES, type Sizes, type TensorRule } from './architectures.ts';
+import { ARCHITECTURES, KEY_RULES, layerOf } from './architectures.ts';
 import { unsound } from './gguf-error.ts';
 import { hashFile, type ReadGguf, readHeader, withFile } from './gguf-file.ts';
 import { checkKey, integerAt, type Metadata, textAt } from './gguf-values.ts';
 import { checkVocabulary } from './gguf-vocabulary.ts';
+import { TOKEN_TYPES_MAX } from './limits.ts';
+import type { Architecture, Sizes, TensorRule } from './tensor-rules.ts';
 
 /** What a file says of itself. Enough to say what it needs and where it fits. */
 export interface GgufFacts {
@@ -92,8 +94,10 @@ export function checkHeader({ header }: ReadGguf): CheckedHeader {
     return { facts: { ...common(header, name), kind, ...NOTHING }, sizes: undefined, pairs };
   }
   if (kind !== 'model') throw unsound('it is neither a model nor an adapter', { found: kind });
-  const sizes = checkSizes(metadata, name);
+  const sizes = checkSizes(metadata, name, architecture);
   const vocabulary = checkVocabulary(metadata);
+  if ((vocabulary.kind === 'bert') !== architecture.demands.includes('sentences'))
+    throw unsound('the tokenizer is not one of this family', { found: vocabulary.kind });
   const stated = integerAt(metadata, `${name}.vocab_size`, { min: 1, max: 2 ** 31 });
   if (stated !== undefined && stated !== vocabulary.size) {
     throw unsound('the vocabulary is of another size than stated', { stated, found: vocabulary.size });
@@ -146,22 +150,50 @@ function checkGeneral(metadata: Metadata): void {
   }
 }
 
-function checkSizes(metadata: Metadata, name: string): Omit<Sizes, 'vocabulary'> {
+function checkSizes(
+  metadata: Metadata,
+  name: string,
+  { demands, expertLayer }: Architecture,
+): Omit<Sizes, 'vocabulary'> {
   for (const key of metadata.keys()) {
     if (!key.startsWith(`${name}.`)) continue;
     const rule = Object.hasOwn(KEY_RULES, key.slice(name.length + 1));
-    if (!rule) throw unsound('a setting that is not known here', { key });
+    const foreign = key.startsWith(`${name}.expert_`) && expertLayer === undefined;
+    if (!rule || foreign) throw unsound('a setting that is not known here', { key });
   }
   for (const [key, rule] of Object.entries(KEY_RULES)) checkKey(metadata, `${name}.${key}`, rule);
   const at = (key: string): number | undefined =>
     integerAt(metadata, `${name}.${key}`, { min: 1, max: 2 ** 31 });
-  const need = (key: string): number => {
-    const value = at(key);
-    if (value === undefined) throw unsound('a key is missing', { key: `${name}.${key}` });
-    return value;
+  const need = (key: string): number => needed(`${name}.${key}`, at(key));
+  const norms = demands.includes('sentences') ? 'layer_norm_epsilon' : 'layer_norm_rms_epsilon';
+  needed(`${name}.attention.${norms}`, metadata.get(`${name}.attention.${norms}`));
+  const types = 'tokenizer.ggml.token_type_count';
+  const tokenTypes = integerAt(metadata, types, { min: 1, max: TOKEN_TYPES_MAX });
+  if (demands.includes('sentences')) needed(types, tokenTypes);
+  const sizes = {
+    embedding: need('embedding_length'),
+    layers: need('block_count'),
+    feedForward: need('feed_forward_length'),
+    context: need('context_length'),
+    tokenTypes: tokenTypes ?? 0,
+    labels: metadata.get(`${name}.classifier.output_labels`)?.length ?? 1,
   };
-  const embedding = need('embedding_length');
-  const heads = need('attention.head_count');
+  const attention = checkHeads(at, { embedding: sizes.embedding, heads: need('attention.head_count') });
+  checkDemands({ ...sizes, ...attention }, demands);
+  return { ...sizes, ...attention, ...checkExperts(at, sizes.feedForward, demands) };
+}
+
+function needed<T>(key: string, value: T | undefined): T {
+  if (value === undefined) throw unsound('a key is missing', { key });
+  return value;
+}
+
+type SizeAt = (key: string) => number | undefined;
+
+function checkHeads(
+  at: SizeAt,
+  { embedding, heads }: { readonly embedding: number; readonly heads: number },
+): Pick<Sizes, 'heads' | 'headsKv' | 'key' | 'value' | 'rotated'> {
   const headsKv = at('attention.head_count_kv') ?? heads;
   if (heads % headsKv !== 0) throw unsound('heads do not share keys evenly', { heads, headsKv });
   const stated = at('attention.key_length');
@@ -174,20 +206,43 @@ function checkSizes(metadata: Metadata, name: string): Omit<Sizes, 'vocabulary'>
   if (!Number.isInteger(value)) throw unsound('the width does not divide into heads', { embedding, heads });
   if (rotated > key || rotated % 2 !== 0)
     throw unsound('the rotated part is no even part of a head', { rotated, key });
-  return {
-    embedding,
-    layers: need('block_count'),
-    feedForward: need('feed_forward_length'),
-    heads,
-    headsKv,
-    key,
-    value,
-    rotated,
-  };
+  return { heads, headsKv, key, value, rotated };
 }
 
-function checkTensors({ tensors }: GgufHeader, { outer, layer }: Architecture, sizes: Sizes): void {
+/** What a family's graph takes for granted: where it does not hold llama.cpp stops its process. */
+function checkDemands(
+  sizes: Pick<Sizes, 'embedding' | 'heads' | 'key' | 'value' | 'rotated'>,
+  demands: Architecture['demands'],
+): void {
+  const { embedding, heads, key, value, rotated } = sizes;
+  if (demands.includes('even') && key !== value)
+    throw unsound('keys are not as wide as values', { key, value });
+  if (demands.includes('whole') && rotated !== key)
+    throw unsound('heads of this family are rotated whole', { rotated, key });
+  if (demands.includes('square') && heads * key !== embedding)
+    throw unsound('heads are together not as wide as the model', { heads, key, embedding });
+}
+
+function checkExperts(
+  at: SizeAt,
+  feedForward: number,
+  demands: Architecture['demands'],
+): Pick<Sizes, 'experts' | 'expertFeedForward' | 'sharedFeedForward'> {
+  const experts = at('expert_count') ?? 0;
+  const used = at('expert_used_count') ?? 0;
+  if (experts === 0 && (used > 0 || demands.includes('experts')))
+    throw unsound('experts are not counted', { used });
+  if (experts > 0 && (used < 1 || used > experts))
+    throw unsound('no such number of experts can be used', { experts, used });
+  const each = at('expert_feed_forward_length') ?? (used > 0 ? feedForward / used : 0);
+  if (!Number.isInteger(each)) throw unsound('experts have no whole width', { feedForward, used });
+  const shared = at('expert_shared_feed_forward_length') ?? feedForward;
+  return { experts, expertFeedForward: each, sharedFeedForward: shared };
+}
+
+function checkTensors({ tensors }: GgufHeader, architecture: Architecture, sizes: Sizes): void {
   const found = new Map(tensors.map((tensor) => [tensor.name, tensor]));
+  const layer = layerOf(architecture, sizes, found.has('blk.0.attn_qkv.weight'));
   const check = (name: string, rule: TensorRule): void => {
     const tensor = found.get(name);
     if (tensor === undefined) {
@@ -197,7 +252,7 @@ function checkTensors({ tensors }: GgufHeader, { outer, layer }: Architecture, s
     checkTensor(tensor, rule, sizes);
     found.delete(name);
   };
-  for (const [name, rule] of Object.entries(outer)) check(name, rule);
+  for (const [name, rule] of Object.entries(architecture.outer)) check(name, rule);
   for (let i = 0; i < sizes.layers; i++) {
     for (const [name, rule] of Object.entries(layer)) check(`blk.${i}.${name}`, rule);
   }
@@ -214,9 +269,13 @@ function checkTensor({ name, shape, dtype }: TensorEntry, rule: TensorRule, size
       expected: expected.join('x'),
     });
   }
-  const sound = rule.plain ? dtype === 'F32' : isWeightType(dtype);
+  const sound = rule.plain ? dtype === 'F32' : isWeightType(dtype) || isMeasured(dtype);
   if (!sound) {
     throw unsound('a tensor is of a type that it may not have', { name, found: dtype });
+  }
+  const block = blockOf(dtype);
+  if ((shape.at(-1) ?? 0) % block !== 0) {
+    throw unsound('rows do not divide into blocks of their type', { name, found: dtype, block });
   }
 }
 

@@ -7,7 +7,9 @@ const F32 = 6;
 const I32 = 5;
 const TOKEN_TYPE_MAX = 6;
 const BYTES = 256;
-const TOKENIZERS: readonly string[] = ['llama', 'gpt2'];
+const TOKENIZERS: readonly string[] = ['llama', 'gpt2', 'bert'];
+/** The tokens that llama.cpp takes for special in a `bert` vocabulary where the file names none are before this. */
+const BERT_TOKENS_MIN = 104;
 const MERGES_MAX = 4 * VOCABULARY_MAX;
 const SPECIAL = /^tokenizer\.ggml\.[a-z_]+_token_id$/;
 const FLAG = 7;
@@ -15,6 +17,8 @@ const FLAGS = /^tokenizer\.ggml\.(?:add_[a-z_]+|remove_extra_whitespaces)$/;
 
 /** What is known of a vocabulary. */
 export interface Vocabulary {
+  /** The kind of tokenizer. */
+  readonly kind: string;
   readonly size: number;
   readonly hasTemplate: boolean;
 }
@@ -40,7 +44,7 @@ export function checkVocabulary(metadata: Metadata): Vocabulary {
     if (FLAGS.test(key) && type !== FLAG) throw unsound('a flag is needed', { key });
   }
   const template = textAt(metadata, 'tokenizer.chat_template', TEMPLATE_BYTES_MAX);
-  return { size, hasTemplate: template !== undefined && template !== '' };
+  return { kind, size, hasTemplate: template !== undefined && template !== '' };
 }
 
 function checkTokens(metadata: Metadata, kind: string): number {
@@ -50,6 +54,9 @@ function checkTokens(metadata: Metadata, kind: string): number {
   if (!holdsTexts(tokens)) throw unsound('a list of texts is needed', { key });
   if (tokens.length < 1 || tokens.length > VOCABULARY_MAX) {
     throw unsound('the vocabulary is empty or too large', { found: tokens.length, limit: VOCABULARY_MAX });
+  }
+  if (kind === 'bert' && tokens.length < BERT_TOKENS_MIN) {
+    throw unsound('the vocabulary lacks tokens that its kind has', { found: tokens.length });
   }
   const bytes = new Set<string>();
   eachText(tokens, key, (text) => {

@@ -21,6 +21,10 @@ export const FEED_FORWARD_MAX: number = 1_048_576;
 export const HEADS_MAX: number = 1_024;
 /** Widest head. */
 export const HEAD_MAX: number = 1_024;
+/** Most feed-forward networks of a layer. */
+export const EXPERTS_MAX: number = 512;
+/** Most kinds of sentences that a vocabulary tells apart. */
+export const TOKEN_TYPES_MAX: number = 16;
 /** Greatest rank of an adapter. */
 export const RANK_MAX: number = 1_024;
 

@@ -7,6 +7,8 @@ export interface WrittenTensor {
   readonly name: string;
   readonly shape: readonly number[];
   readonly values: Float32Array;
+  /** Default F32. Of another type all is zero. */
+  readonly dtype?: string;
 }
 
 /** A file to write. */
@@ -57,12 +59,13 @@ function array(item: number, length: number, items: Uint8Array): GgufValue {
 
 /** The bytes of a file. */
 export function ggufBytes({ metadata, tensors }: WrittenGguf): Uint8Array {
-  const shapes = tensors.map(({ name, shape }) => ({ name, shape, dtype: 'F32' }));
+  const shapes = tensors.map(({ name, shape, dtype = 'F32' }) => ({ name, shape, dtype }));
   const layout = layOutGguf(shapes, metadata);
   const bytes = new Uint8Array(layout.fileBytes);
   bytes.set(layout.bytes);
   layout.tensors.forEach(({ offset }, i) => {
-    const values = tensors[i]?.values ?? new Float32Array();
+    const { values = new Float32Array(), dtype = 'F32' } = tensors[i] ?? {};
+    if (dtype !== 'F32') return;
     bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), offset);
   });
   return bytes;

@@ -121,14 +121,23 @@ function layerTensors(
  */
 export function scriptedModel(
   chain: Chain,
-  { context = 2048, template = TEMPLATE }: { readonly context?: number; readonly template?: string } = {},
+  {
+    context = 2048,
+    template = TEMPLATE,
+    block = 32,
+  }: {
+    readonly context?: number;
+    readonly template?: string;
+    /** What the width is a multiple of. */
+    readonly block?: number;
+  } = {},
 ): Scripted {
   const words = [...new Set(Object.entries(chain).flatMap(([from, to]) => [from, ...Object.keys(to)]))];
   const marks = ['[[system]]', '[[user]]', ANSWER].filter((mark) => !words.includes(mark));
   const known = vocabulary([...marks, ...words.filter((word) => word !== END)]);
   const size = known.tokens.length;
-  const width = 32 * Math.ceil(size / 32);
-  const sizes = { vocabulary: size, width, layers: 1, feedForward: 32, heads: 1, context };
+  const width = block * Math.ceil(size / block);
+  const sizes = { vocabulary: size, width, layers: 1, feedForward: block, heads: 1, context };
   const ids = new Map(known.tokens.map((token, i) => [token, i]));
   const idOf = (word: string): number => ids.get(word) ?? 0;
   const embedding = new Float32Array(size * width);

@@ -25,6 +25,9 @@ import { type Mark, TokenStream } from './stream.ts';
 
 type Library = typeof import('node-llama-cpp');
 
+/** Families that read texts and write none. */
+const ENCODERS: readonly string[] = ['bert', 'nomic-bert'];
+
 /** Parts of a service. */
 export interface ServiceParts {
   readonly library: Library;
@@ -96,6 +99,7 @@ export class ModelService {
       if (this.#jobs.size >= REQUESTS_MAX)
         throw new SaharaError('overloaded', { what: 'requests of a model' });
       this.#jobs.set(id, early);
+      this.#mayAnswer();
       const read = this.#read(message.prompt);
       const room = message.context.tokens - read.tokens.length;
       if (room < 1) throw overflow(read.tokens.length, message.context);
@@ -111,6 +115,14 @@ export class ModelService {
     } catch (error) {
       this.#fail(id, asSaharaError(error));
     }
+  }
+
+  /** Models that only read texts would stop the process where it asks them for the next token. */
+  #mayAnswer(): void {
+    const { architecture } = this.#parts.model.fileInfo.metadata.general;
+    if (!ENCODERS.includes(architecture)) return;
+    const reason = `Models of the family ${architecture} make vectors of texts, and no answers`;
+    throw new SaharaError('model-invalid', { reason });
   }
 
   #tokenize({ id, text }: TokenizeMessage): void {
