@@ -1,14 +1,31 @@
 import { Level } from 'level';
+import { concat } from './bytes.ts';
 import { type ErrorCode, SaharaError } from './errors.ts';
-import type { Store, StoreOperation } from './store.ts';
+import type { KeySpan, Store, StoreOperation } from './store.ts';
+
+/** How a store is kept. */
+export interface LevelStoreOptions {
+  /**
+   * Files of the database that are open at a time, 2 MiB each. An open one is mapped into memory, where what was read of
+   * it counts as this process's until the system needs the room. Default 1,000, minimum 64.
+   */
+  readonly openFilesMax: number;
+}
+
+const LEVEL_STORE_DEFAULTS: LevelStoreOptions = { openFilesMax: 1000 };
 
 /**
  * Opens (or creates) a store in the folder `path`.
  * Errors: `store-locked` when another process holds it, `home-unreadable` when this user may not use it,
  * `store-corrupt` when it cannot be read; also later `disk-full`.
  */
-export async function openLevelStore(path: string): Promise<Store> {
-  const level = new Level<Uint8Array, Uint8Array>(path, { keyEncoding: 'view', valueEncoding: 'view' });
+export async function openLevelStore(path: string, options: Partial<LevelStoreOptions> = {}): Promise<Store> {
+  const { openFilesMax } = { ...LEVEL_STORE_DEFAULTS, ...options };
+  const level = new Level<Uint8Array, Uint8Array>(path, {
+    keyEncoding: 'view',
+    valueEncoding: 'view',
+    maxOpenFiles: openFilesMax,
+  });
   try {
     await level.open();
   } catch (error) {
@@ -35,28 +52,40 @@ export async function openLevelStore(path: string): Promise<Store> {
     async *entries(range = {}) {
       for await (const [key, value] of level.iterator(range)) yield [plain(key), plain(value)];
     },
-    compact: () => rewrite(level),
+    erase: (ranges) => rewrite(level, ranges),
     close: () => level.close(),
   };
 }
 
-/** Keys before and behind all others. */
-const AROUND: readonly Uint8Array[] = [Uint8Array.of(0), new Uint8Array(64).fill(0xff)];
-
 /**
- * Has the database write everything anew, without what was deleted or replaced. By itself it leaves alone what lies in
- * its deepest level, and there it also puts what it writes when nothing overlaps it: so the first pass empties its log,
- * and in the second a write around all keys makes everything overlap.
+ * Has the database write ranges anew, without what was deleted or replaced. By itself it leaves alone what lies in its
+ * deepest level, and there it also puts what it writes when nothing overlaps it: so the first pass empties its log, and
+ * in the second a write around each range makes all of it overlap.
  */
-async function rewrite(level: Level<Uint8Array, Uint8Array>): Promise<void> {
+async function rewrite(level: Level<Uint8Array, Uint8Array>, ranges: readonly KeySpan[]): Promise<void> {
   // Level's types leave out what its LevelDB can.
   const native = level as unknown as {
     readonly compactRange: (start: Uint8Array, end: Uint8Array) => Promise<void>;
   };
-  await native.compactRange(new Uint8Array(0), new Uint8Array(65).fill(0xff));
-  await level.batch(AROUND.map((key) => ({ type: 'put', key, value: new Uint8Array(0) })));
-  await native.compactRange(new Uint8Array(0), new Uint8Array(65).fill(0xff));
-  await level.batch(AROUND.map((key) => ({ type: 'del', key })));
+  const around = ranges.map(({ gte, lt }): readonly [Uint8Array, Uint8Array] => [
+    justBefore(gte),
+    // The end may be a key of somebody else.
+    level.getSync(lt) === undefined ? lt : justBefore(lt),
+  ]);
+  const compact = async (): Promise<void> => {
+    for (const [start, end] of around) await native.compactRange(start, end);
+  };
+  await compact();
+  await level.batch(around.flat().map((key) => ({ type: 'put', key, value: new Uint8Array(0) })));
+  await compact();
+  await level.batch(around.flat().map((key) => ({ type: 'del', key })));
+}
+
+/** A key before `key` that nobody uses: with it ends what is before. */
+function justBefore(key: Uint8Array): Uint8Array {
+  const last = key.at(-1);
+  if (last === undefined || last === 0) return key.subarray(0, -1);
+  return concat(key.subarray(0, -1), Uint8Array.of(last - 1), new Uint8Array(8).fill(0xff));
 }
 
 /** Longest bytes that are copied together with others. */

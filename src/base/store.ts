@@ -15,6 +15,9 @@ export interface StoreRange {
   readonly limit?: number;
 }
 
+/** All keys from `gte` (included) to `lt` (excluded). */
+export type KeySpan = Required<Pick<StoreRange, 'gte' | 'lt'>>;
+
 /**
  * An ordered key-value store. A batch is applied whole or not at all, also across a crash; with `sync` it is on
  * disk when the promise resolves. Keys and values are the caller's to keep: the store copies what it retains.
@@ -25,8 +28,11 @@ export interface Store {
   getSync(key: Uint8Array): Uint8Array | undefined;
   batch(operations: readonly StoreOperation[], options?: { readonly sync?: boolean }): Promise<void>;
   entries(range?: StoreRange): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
-  /** Rewrites what is on disk, so that nothing deleted or replaced is left there. Absent where nothing is on disk. */
-  compact?(): Promise<void>;
+  /**
+   * Writes anew what is on disk of these ranges, each with both ends, so that nothing that was deleted or replaced in
+   * them before is left there. Takes as long as what lies in them and beside them. Absent where nothing is on disk.
+   */
+  erase?(ranges: readonly KeySpan[]): Promise<void>;
   close(): Promise<void>;
 }
 

@@ -10,6 +10,7 @@ import { SaharaError } from '../base/errors.ts';
 import { openLevelStore } from '../base/level-store.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Store } from '../base/store.ts';
+import { VAULT_FILES_MAX } from '../vault/limits.ts';
 import { vaultKeys } from '../vault/sealed/key-tree.ts';
 import { openVault, type Vault } from '../vault/vault.ts';
 import type { VaultSecrets } from './keys.ts';
@@ -61,7 +62,7 @@ export function createVaultKeeper(
     await sealFolder(parts, { name, path });
     const secret = await parts.secrets.of(name);
     if (secret === undefined) throw new SaharaError('key-missing', { name: `vault.${name}`, path });
-    const store = await openLevelStore(path);
+    const store = await openLevelStore(path, { openFilesMax: VAULT_FILES_MAX });
     try {
       return { store, vault: await openVault({ store, clock: parts.clock }, { keys: vaultKeys(secret) }) };
     } catch (error) {

@@ -1,5 +1,5 @@
 import { SaharaError } from '../base/errors.ts';
-import { list, record, type Schema, u32, uint } from '../protocol/schema.ts';
+import { later, list, record, type Schema, u32, uint } from '../protocol/schema.ts';
 import type { SegmentInfo } from './search/segment.ts';
 import { ANALYSIS_VERSION } from './text/words.ts';
 
@@ -23,6 +23,8 @@ export interface Head {
   readonly lengthTotal: number;
   /** In order of chunk numbers. */
   readonly segments: readonly SegmentInfo[];
+  /** Segments with words of forgotten documents, which are still to be written anew, or are gone but not from the disk. */
+  readonly erasing?: readonly number[] | undefined;
 }
 
 /** The stored form of a head. */
@@ -36,7 +38,13 @@ export const headRecord: Schema<Head> = record('vault-head', {
   chunks: uint(),
   lengthTotal: uint(),
   segments: list(record('segment', { number: u32, first: u32, last: u32, chunks: u32 }), SEGMENTS_MAX),
+  erasing: later(list(u32, SEGMENTS_MAX)),
 });
+
+/** Numbers of segments as a head lists them; absent where there are none. */
+export function listed(segments: ReadonlySet<number>): readonly number[] | undefined {
+  return segments.size === 0 ? undefined : [...segments].sort((a, b) => a - b);
+}
 
 /** The head of a new vault. */
 export const EMPTY_HEAD: Head = {

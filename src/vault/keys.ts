@@ -34,6 +34,11 @@ export function nameKey(blinded: Uint8Array): Uint8Array {
   return concat(NAME, blinded);
 }
 
+/** All names. */
+export function nameRange(): StoreRange {
+  return range(NAME);
+}
+
 /** A document. */
 export function documentKey(id: Uint8Array): Uint8Array {
   return concat(DOCUMENT, id);

@@ -98,6 +98,8 @@ export const WATCHED_FILES_MAX = 200_000;
 export const ARCHIVE_FRAME_BYTES_MAX = 8_388_608;
 /** Longest line of a readable export, characters: a document with its passages. */
 export const READABLE_LINE_BYTES_MAX = 134_217_728;
+/** Files of one vault's store that are open, and mapped into memory, at a time: 256 MiB at most. */
+export const VAULT_FILES_MAX = 128;
 /** Most chunks of a vault. */
 export const VAULT_CHUNKS_MAX = 10_000_000;
 /** Longest index term, characters; longer words are not indexed. */

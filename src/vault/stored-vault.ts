@@ -32,11 +32,15 @@ import { mergeCandidates, writeMerged } from './search/merge.ts';
 import { type SearchQuery, type SearchResult, searchCorpora } from './search/search.ts';
 import type { SearchIndex } from './search/search-index.ts';
 import { VectorIndex } from './search/vectors.ts';
+import { idSpans, itemSpans, segmentSpans } from './spans.ts';
 import { type Committed, type Outcome, type PreparedDocument, Transaction } from './transaction.ts';
 import type { Vault, VaultStats } from './vault.ts';
 
 /** How long to wait between looks at whether the searches of a replaced segment have ended, milliseconds. */
 const PURGE_WAIT_MS = 20;
+
+/** How long words of forgotten documents wait for others to be erased with them, milliseconds. */
+const ERASE_WAIT_MS = 10_000;
 
 /** What a stored vault is made of. */
 export interface StoredParts {
@@ -65,6 +69,7 @@ export class StoredVault implements Vault {
   #head: Head;
   #queue: Promise<unknown> = Promise.resolve();
   #trees: CommittedTrees | undefined;
+  #cancelErasing: () => void = () => {};
 
   constructor(parts: StoredParts, head: Head) {
     this.#parts = parts;
@@ -75,6 +80,7 @@ export class StoredVault implements Vault {
     this.accesses = parts.accesses;
     this.labels = parts.labels;
     this.#head = head;
+    this.#eraseSoon();
   }
 
   stats(): VaultStats {
@@ -128,22 +134,25 @@ export class StoredVault implements Vault {
   async forget(name: string): Promise<DocumentRecord | undefined> {
     const document = await this.document(name);
     if (document === undefined) return undefined;
-    await this.#transact(async (transaction) => {
-      for (const other of document.names) await transaction.remove(other);
-    });
-    await this.#enqueue(async () => {
-      const last = document.firstChunk + document.chunks - 1;
-      const touched = this.index.segments.filter(
-        ({ first, last: end, number }) =>
-          first <= last && end >= document.firstChunk && this.index.removedOf(number).length > 0,
-      );
-      for (const segment of touched) {
-        await this.#merge([segment]);
-        await this.#gone(segment.number);
-      }
-      await this.#parts.store.compact?.();
-    });
+    await this.#transact((transaction) => transaction.forget(document));
+    await this.#enqueue(async () => this.#parts.store.erase?.(itemSpans(document)));
+    this.#eraseSoon();
     return document;
+  }
+
+  async eraseWords(): Promise<void> {
+    this.#cancelErasing();
+    await this.#enqueue(async () => {
+      const erasing = this.#head.erasing ?? [];
+      if (erasing.length === 0) return;
+      for (const number of erasing) {
+        const segment = this.index.segments.find((one) => one.number === number);
+        if (segment !== undefined) await this.#merge([segment]);
+        await this.#gone(number);
+      }
+      await this.#parts.store.erase?.([...idSpans(), ...erasing.flatMap(segmentSpans)]);
+      await this.#putHead({ ...this.#head, erasing: undefined });
+    });
   }
 
   async *documents(): AsyncGenerator<DocumentRecord> {
@@ -213,6 +222,7 @@ export class StoredVault implements Vault {
 
   async close(): Promise<void> {
     this.#closing.abort();
+    this.#cancelErasing();
     await this.#queue;
   }
 
@@ -275,11 +285,26 @@ export class StoredVault implements Vault {
     const segments = this.index.segments.filter((segment) => !replaced.has(segment.number));
     if (merged !== undefined) segments.push(merged);
     segments.sort((a, b) => a.first - b.first);
-    const head: Head = { ...this.#head, segments };
+    await this.#putHead({ ...this.#head, segments });
+    this.index.apply({ segments, added: [], removed: [] });
+    await this.index.purge();
+  }
+
+  async #putHead(head: Head): Promise<void> {
+    const { store, codec } = this.#parts;
     const value = codec.seal(HEAD_KEY, headRecord.encode(head));
     await store.batch([{ type: 'put', key: HEAD_KEY, value }], { sync: true });
-    this.#take({ head, change: { segments, added: [], removed: [] } });
-    await this.index.purge();
+    this.#head = head;
+  }
+
+  /** Erases the words of what was forgotten in a while, so that several that are forgotten in a row cost it once. */
+  #eraseSoon(): void {
+    this.#cancelErasing();
+    if (this.#head.erasing === undefined) return;
+    this.#cancelErasing = this.#parts.clock.after(ERASE_WAIT_MS, () => {
+      // What is stopped or fails is listed in the head, and done at the next start.
+      this.eraseWords().catch(() => {});
+    });
   }
 
   /** Waits until the last search that began with a replaced segment has ended, so that it is deleted. */

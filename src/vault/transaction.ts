@@ -11,7 +11,7 @@ import type { VaultCodec } from './codec.ts';
 import { DOCUMENT_NAMES_MAX, type DocumentRecord, documentRecord } from './document.ts';
 import type { ExtractedDocument } from './extract/extract.ts';
 import { tooMany } from './extract/refusals.ts';
-import { type Head, headRecord } from './head.ts';
+import { type Head, headRecord, listed } from './head.ts';
 import { itemKey } from './item-keys.ts';
 import { chunkKey, chunkNumberKey, documentKey, HEAD_KEY, nameKey } from './keys.ts';
 import { VAULT_CHUNKS_MAX } from './limits.ts';
@@ -62,12 +62,14 @@ export class Transaction {
   readonly #overlay = new Map<string, StoreOperation>();
   readonly #added = new Map<number, IndexedChunk>();
   readonly #removed = new Set<number>();
+  readonly #erasing: Set<number>;
   #nextChunk: number;
   #documents: number;
 
   constructor(parts: VaultParts, head: Head) {
     this.#parts = parts;
     this.#head = head;
+    this.#erasing = new Set(head.erasing);
     this.#nextChunk = head.nextChunk;
     this.#documents = head.documents;
   }
@@ -105,6 +107,15 @@ export class Transaction {
     return true;
   }
 
+  /** The same for all names of a document, of which nothing is to stay on disk. */
+  async forget(document: DocumentRecord): Promise<void> {
+    for (const name of document.names) await this.remove(name);
+    const last = document.firstChunk + document.chunks - 1;
+    for (const { number, first, last: end } of this.#parts.index.segments) {
+      if (first <= last && end >= document.firstChunk) this.#erasing.add(number);
+    }
+  }
+
   /** Writes everything, synced; returns what to take over in memory, or `undefined` when nothing changed. */
   async commit(): Promise<Committed | undefined> {
     if (this.#overlay.size === 0) return undefined;
@@ -133,6 +144,7 @@ export class Transaction {
       chunks: this.#head.chunks + chunks.length - removed.length,
       lengthTotal: this.#head.lengthTotal + gained - lost,
       segments,
+      erasing: listed(this.#erasing),
     };
     operations.push(this.#sealed(HEAD_KEY, headRecord.encode(head)));
     await store.batch(operations, { sync: true });

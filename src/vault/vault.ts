@@ -68,10 +68,14 @@ export interface Vault extends Corpus, ImportTarget {
   /** The document of that name. */
   document(name: string): Promise<DocumentRecord | undefined>;
   /**
-   * Destroys the document of that name for good, under all its names: its key, its passages, and its words in the
-   * index, on disk too when this resolves. `undefined` when there is none.
+   * Destroys the document of that name for good, under all its names: its key and its passages are off the disk when
+   * this resolves. The rest, which nothing opens any more but the words in the index, goes some seconds later or after
+   * the next start; see `eraseWords`.
+   * `undefined` when there is none.
    */
   forget(name: string): Promise<DocumentRecord | undefined>;
+  /** Takes the words and ids of all forgotten documents off the disk now: the parts of the index that held them are written anew. */
+  eraseWords(): Promise<void>;
   /** Every document, in no order that means anything. */
   documents(): AsyncIterable<DocumentRecord>;
   /** The passages of a document, in their order. */

@@ -2,15 +2,17 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import { concat, u32be } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { systemDice } from '../../src/base/random.ts';
 import type { Store } from '../../src/base/store.ts';
+import { prepare } from '../../src/vault/import.ts';
 import { itemKey } from '../../src/vault/item-keys.ts';
-import { documentKey } from '../../src/vault/keys.ts';
+import { chunkKey, documentKey, range, SEGMENT_TAGS } from '../../src/vault/keys.ts';
 import { vaultKeys } from '../../src/vault/sealed/key-tree.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
-import { addText } from './fixtures.ts';
+import { addText, provenance } from './fixtures.ts';
 
 const folder = await mkdtemp(join(tmpdir(), 'sahara-sealed-'));
 afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -31,6 +33,16 @@ async function everything(path: string): Promise<Buffer> {
   return Buffer.concat(
     await Promise.all(inside.map((entry) => readFile(join(entry.parentPath, entry.name)))),
   );
+}
+
+/** The stored values of a segment of the index. */
+async function recordsOf(store: Store, segment: number): Promise<Uint8Array[]> {
+  const found: Uint8Array[] = [];
+  for (const tag of SEGMENT_TAGS) {
+    for await (const [, value] of store.entries(range(concat(tag, u32be(segment)))))
+      found.push(value.slice());
+  }
+  return found;
 }
 
 const TEXT =
@@ -98,25 +110,67 @@ describe('a sealed vault', () => {
     await store.close();
   });
 
-  it('KNOW-106: forgets a document for good: its key and its records are off the disk', async () => {
+  it('KNOW-106: forgets a document for good: its key and its passages are off the disk, and then all else', async () => {
     const { vault, store, path } = await sealedVault();
     const { document } = await addText(vault, 'gone.txt', TEXT);
     await vault.importDocument({ name: 'same.txt', bytes: Buffer.from(TEXT), provenance: { ...document } });
     await addText(vault, 'stays.txt', 'Xylophones and marmalade stay here.');
     const wrapped = await store.get(itemKey(document.firstChunk));
     const sealed = await store.get(documentKey(document.id));
-    if (wrapped === undefined || sealed === undefined) throw new Error('both are there');
+    const passages = await store.get(chunkKey(document.firstChunk));
+    // The first segment is that of the first document.
+    const pages = await recordsOf(store, 0);
+    expect(pages.length).toBeGreaterThan(3);
+    if (wrapped === undefined || sealed === undefined || passages === undefined)
+      throw new Error('all are there');
     expect((await everything(path)).includes(Buffer.from(wrapped))).toBe(true);
     expect((await vault.forget('gone.txt'))?.names).toEqual(['gone.txt', 'same.txt']);
     expect(await vault.forget('gone.txt')).toBeUndefined();
     expect(await vault.document('same.txt')).toBeUndefined();
     expect(await vault.search({ question: 'quokkas', limit: 5 })).toMatchObject({ hits: [] });
     expect((await vault.search({ question: 'xylophones', limit: 5 })).hits).toHaveLength(1);
+    const atOnce = await everything(path);
+    expect(atOnce.includes(Buffer.from(wrapped))).toBe(false);
+    expect(atOnce.includes(Buffer.from(passages))).toBe(false);
+    await vault.eraseWords();
     const left = await everything(path);
-    expect(left.includes(Buffer.from(wrapped))).toBe(false);
+    for (const page of pages) expect(left.includes(Buffer.from(page))).toBe(false);
     expect(left.includes(Buffer.from(sealed))).toBe(false);
     expect(left.includes(Buffer.from(document.id))).toBe(false);
     await vault.close();
+    await store.close();
+  });
+
+  it('KNOW-162: takes words off the disk after the next start, where it was stopped before', async () => {
+    const { vault, store, path } = await sealedVault();
+    // Of one segment only a smaller part goes, so that nothing else has it written anew.
+    const texts = [TEXT, 'Otters stay.', 'Badgers stay too.', 'And so do newts.'];
+    const documents = texts.map((text, i) =>
+      prepare({
+        name: i === 0 ? 'gone.txt' : `${i}.txt`,
+        bytes: Buffer.from(text),
+        provenance: provenance(),
+      }),
+    );
+    await vault.keep(await Promise.all(documents));
+    const pages = await recordsOf(store, 0);
+    await vault.forget('gone.txt');
+    await addText(vault, 'later.txt', 'Xylophones and marmalade came later.');
+    expect((await vault.search({ question: 'quokkas', limit: 5 })).hits).toEqual([]);
+    await vault.close();
+    const before = await everything(path);
+    expect(pages.some((page) => before.includes(Buffer.from(page)))).toBe(true);
+    const again = await openVault({ store, clock: systemClock }, { keys: vaultKeys(secret) });
+    await again.eraseWords();
+    const left = await everything(path);
+    for (const page of pages) expect(left.includes(Buffer.from(page))).toBe(false);
+    expect((await again.search({ question: 'xylophones', limit: 5 })).hits).toHaveLength(1);
+    expect(await again.commitment()).toMatchObject({ chunks: 4 });
+    // Nothing is left to do.
+    const sizeBytes = (await everything(path)).length;
+    await again.eraseWords();
+    expect((await everything(path)).length).toBe(sizeBytes);
+    await again.close();
     await store.close();
   });
 });

@@ -235,7 +235,9 @@ async function forget(app: App, vault: string, document: string): Promise<void> 
     app.terminal.line(
       `Forgot ${names.map((name) => clip(name, 60)).join(', ')}: ${plural(chunks, 'passage')}.`,
     );
-    app.terminal.line('Its key is destroyed, and its passages and words are off the disk.');
+    app.terminal.line(
+      'Its key and its passages are destroyed and off the disk. Its words leave the sealed index in the background, from some seconds on.',
+    );
     app.terminal.line('Exports and backups that were made before still hold it.');
     if (commitments === 0) return;
     app.terminal.line(
@@ -335,14 +337,14 @@ function purposesOf(text: string): Purpose[] {
 const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, d: 86_400_000, w: 604_800_000 };
 
 /** The moment that `12h`, `30d`, `2w` from now, or a date, is. Throws `usage`. */
-export function timeOf(text: string | undefined): number | undefined {
+export function timeOf(text: string | undefined, flag = '--expires'): number | undefined {
   if (text === undefined) return undefined;
   const [, count, unit] = /^(\d{1,4})([hdw])$/.exec(text) ?? [];
   const unitMs = unit === undefined ? undefined : UNITS_MS[unit];
   if (unitMs !== undefined) return systemClock.nowMs() + Number(count) * unitMs;
   const date = /^\d{4}-\d{2}-\d{2}(?:T[\d:.]+Z?)?$/.test(text) ? Date.parse(text) : Number.NaN;
   if (Number.isNaN(date))
-    throw usage(`--expires takes 12h, 30d, 2w or a date such as 2027-01-31, not "${text}"`);
+    throw usage(`${flag} takes 12h, 30d, 2w or a date such as 2027-01-31, not "${text}"`);
   return date;
 }
 
