@@ -4,12 +4,14 @@ import { createVaultAnswerer } from '../../src/agent/answerer.ts';
 import { attributionStatement } from '../../src/agent/attribution/statement.ts';
 import type { Backend } from '../../src/agent/backends/backend.ts';
 import { createExtractiveBackend } from '../../src/agent/backends/extractive.ts';
+import { createLlamaBackend } from '../../src/agent/backends/llama.ts';
 import { createOpenAiBackend } from '../../src/agent/backends/openai.ts';
 import { createFinder, type Finder, type SearchModels } from '../../src/agent/embedding/finder.ts';
 import { recomputeShares, repeatAnswer } from '../../src/agent/recompute.ts';
 import { toHex, utf8 } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
+import { systemDice } from '../../src/base/random.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { BUNDLE_FORMAT, type Bundle } from '../../src/protocol/bundle.ts';
 import { CALL_FRAME } from '../../src/protocol/call.ts';
@@ -17,6 +19,8 @@ import { vaultKeys } from '../../src/vault/sealed/key-tree.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { visibleTo } from '../../src/vault/visible.ts';
 import { startEndpoint, tell } from '../agent/endpoint.ts';
+import { openModelHome } from '../agent/llama/home.ts';
+import { saying, scriptedModel } from '../agent/llama/models.ts';
 import { AGENT_ASSET, createRig, hash, keys } from './rig.ts';
 
 const { signal } = new AbortController();
@@ -123,6 +127,27 @@ describe('a caller to whom part of a vault is closed', () => {
       expect(sent).not.toContain('Zephyrine');
     } finally {
       await endpoint.close();
+    }
+  });
+});
+
+describe('the same with a model of this machine', () => {
+  it('KNOW-176: rests on what is open', async () => {
+    const home = await openModelHome();
+    try {
+      const script = scriptedModel(saying('The treasure', ' of the watchtower', ' is a story', ' [1].'), {
+        context: 4096,
+      });
+      const model = await home.add('scripted', script.gguf);
+      const options = { name: 'scripted', model, contextTokens: 4096 };
+      const backend = createLlamaBackend({ engine: home.engine, dice: systemDice }, options);
+      const vault = await filled();
+      await vault.labels.put(closed);
+      const { bundle, documents } = await called(vault, backend);
+      expect(documents).toEqual(['open.md']);
+      expect(statementIn(bundle)).toMatchObject({ record: { rule: 'spans/1' }, proofs: undefined });
+    } finally {
+      await home.close();
     }
   });
 });

@@ -31,7 +31,7 @@ export const OWNERS: readonly (readonly [library: RegExp, owners: readonly strin
   [/^@modelcontextprotocol\//, ['agent/tools/mcp-tools.ts']],
   // It turns the JSON schemas of tools into checks.
   [/^zod(\/.*)?$/, ['daemon/', 'agent/tools/toolbox.ts']],
-  [/^openai(\/.*)?$/, ['agent/backends/']],
+  [/^openai(\/.*)?$/, ['agent/backends/', 'agent/embedding/']],
   // Only ever in the process of a model, never in the daemon's own.
   [/^node-llama-cpp(\/.*)?$/, ['agent/llama/host/']],
   [/^(discord\.js|@discordjs\/.*|discord-api-types(\/.*)?|grammy(\/.*)?|@grammyjs\/.*)$/, ['bridges/']],

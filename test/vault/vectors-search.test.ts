@@ -110,6 +110,9 @@ describe('vectors', () => {
     };
     expect(await at(1_000_000)).toBe('The storm came from the west.');
     expect(await at(0)).toBe('The yard is wide and the yard is green.');
+    const parts = { question: await vectorOf('weather'), vectors: [vectors], weight: 1_000_000 };
+    const { hits } = await searchFused([vault], { question: '"yard is green"' }, parts);
+    expect(texts(hits)).toEqual(['The yard is wide and the yard is green.']);
   });
 
   test('KNOW-172: a removed document takes its vectors along at once, of all models, also while they are made', async () => {

@@ -54,7 +54,7 @@ async function label(
     );
     return;
   }
-  const input = { vault, place, ...readersOf(words), untilMs: timeOf(options.until) };
+  const input = { vault, place, ...readersOf(words), untilMs: timeOf(options.until, '--until') };
   const row = await app.client.call('vault.label', input, { signal: app.signal });
   app.terminal.result(row, () => {
     const until = row.untilMs === undefined ? '' : `, until ${dateOf(row.untilMs)}`;

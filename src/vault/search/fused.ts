@@ -7,6 +7,7 @@ import { SaharaError } from '../../base/errors.ts';
 import type { Chunk } from '../chunk.ts';
 import { RERANKED_MAX, SEARCH_RESULTS_MAX } from '../limits.ts';
 import type { Reranker } from './embedder.ts';
+import { phrasesOf } from './phrase.ts';
 import { type Corpus, type SearchHit, type SearchQuery, type SearchResult, searchCorpora } from './search.ts';
 import type { VectorIndex } from './vectors.ts';
 import { viewsOf } from './view.ts';
@@ -29,7 +30,7 @@ export interface FusedParts {
   readonly weight?: number;
 }
 
-/** Searches by words and vectors. Scores are those of the joined ranks; terms and statistics are those of the words. */
+/** Searches by words and vectors; a question with a phrase by words alone, as a vector knows of none. Scores are those of the joined ranks; terms and statistics are those of the words. */
 export async function searchFused(
   corpora: readonly Corpus[],
   query: SearchQuery,
@@ -37,6 +38,7 @@ export async function searchFused(
 ): Promise<SearchResult> {
   const limit = Math.min(SEARCH_RESULTS_MAX, Math.max(1, query.limit ?? LIMIT_DEFAULT));
   const { weight = VECTOR_WEIGHT } = parts;
+  if (phrasesOf(query.question).length > 0) return searchCorpora(corpora, { ...query, limit });
   const byWords = await searchCorpora(corpora, { ...query, limit: SEARCH_RESULTS_MAX });
   const byVectors = await nearest(corpora, query, parts);
   const joined = new Map<string, { hit: SearchHit; score: number }>();
