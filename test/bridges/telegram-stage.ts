@@ -11,7 +11,12 @@ import type { PacerOptions } from '../../src/bridges/core/pacer.ts';
 import { createState } from '../../src/bridges/core/state.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS, type TelegramBot } from '../../src/bridges/telegram/bot.ts';
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
-import { type FloodLimits, startTelegramService, type TelegramService } from '../stand-ins/telegram.ts';
+import {
+  type FloodLimits,
+  startTelegramService,
+  type TelegramFeatures,
+  type TelegramService,
+} from '../stand-ins/telegram.ts';
 
 /** A pace that does not slow tests down. */
 export const FAST: PacerOptions = {
@@ -50,11 +55,19 @@ export interface TelegramStage {
 /** Starts a stage. */
 export async function telegramStage(
   options: BridgeOptions = GENEROUS,
-  { pace = FAST, limits }: { readonly pace?: PacerOptions; readonly limits?: FloodLimits } = {},
+  {
+    pace = FAST,
+    limits,
+    features,
+  }: {
+    readonly pace?: PacerOptions;
+    readonly limits?: FloodLimits;
+    readonly features?: TelegramFeatures;
+  } = {},
 ): Promise<TelegramStage> {
   const home = await mkdtemp(join(tmpdir(), 'bridge-'));
   const store = await openLevelStore(join(home, 'store'));
-  const telegram = await startTelegramService(limits);
+  const telegram = await startTelegramService(limits, features);
   const agents = await startAgentService();
   const start = (): Promise<TelegramBot> =>
     startTelegramBot(

@@ -5,6 +5,7 @@ import type {
   Chat,
   Document,
   InlineKeyboardMarkup,
+  InlineQueryResultArticle,
   MessageEntity,
   UserFromGetMe,
 } from '@grammyjs/types';
@@ -31,7 +32,7 @@ export function botUser(): UserFromGetMe {
     can_join_groups: true,
     can_read_all_group_messages: false,
     can_manage_bots: false,
-    supports_inline_queries: false,
+    supports_inline_queries: true,
     supports_join_request_queries: false,
     can_connect_to_business: false,
     has_main_web_app: false,
@@ -128,6 +129,43 @@ export function keyboardOf(body: Body): InlineKeyboardMarkup | undefined {
     return { text, callback_data };
   });
   return { inline_keyboard: buttons.length === 0 ? [] : [buttons] };
+}
+
+/** The topic that a message is sent to. */
+export function topicOf(body: Body): { is_topic_message?: true; message_thread_id?: number } {
+  if (body.message_thread_id === undefined) return {};
+  return { is_topic_message: true, message_thread_id: integer(body, 'message_thread_id') };
+}
+
+/** The articles that an inline query is answered with, or a refusal. */
+export function articlesOf(body: Body): readonly InlineQueryResultArticle[] {
+  const { results } = body;
+  if (!Array.isArray(results) || results.length > 50) throw new Refusal(400, 'Bad Request: RESULTS_TOO_MUCH');
+  const ids = new Set<string>();
+  return results.map((one: unknown) => {
+    if (!isArticle(one) || ids.has(one.id)) throw new Refusal(400, 'Bad Request: RESULT_ID_INVALID');
+    ids.add(one.id);
+    return one;
+  });
+}
+
+function isArticle(value: unknown): value is InlineQueryResultArticle {
+  if (!(value instanceof Object)) return false;
+  const {
+    type,
+    id,
+    title,
+    input_message_content: content,
+  } = {
+    type: '',
+    id: '',
+    title: '',
+    input_message_content: {},
+    ...value,
+  };
+  const text = 'message_text' in content ? content.message_text : '';
+  const isShort = typeof text === 'string' && text !== '' && text.length <= 4096;
+  return type === 'article' && id !== '' && Buffer.byteLength(id) <= 64 && title !== '' && isShort;
 }
 
 /** The message that a message to send replies to. */

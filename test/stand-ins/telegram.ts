@@ -11,6 +11,7 @@ import type {
   Chat,
   InlineKeyboardButton,
   InlineKeyboardMarkup,
+  InlineQueryResultArticle,
   Message,
   MessageEntity,
   Update,
@@ -18,6 +19,7 @@ import type {
   UserFromGetMe,
 } from '@grammyjs/types';
 import {
+  articlesOf,
   type Body,
   botUser,
   chatOf,
@@ -31,6 +33,7 @@ import {
   replyOf,
   send,
   string,
+  topicOf,
 } from './telegram-shapes.ts';
 import { createWatch } from './watch.ts';
 
@@ -62,7 +65,28 @@ export interface SeenMessage {
   readonly entities: readonly MessageEntity[];
   readonly buttons: readonly InlineKeyboardButton.CallbackButton[];
   readonly replyTo: number | undefined;
+  readonly topic: number | undefined;
   readonly edits: number;
+}
+
+/** A text that the bot is writing. */
+export interface SeenDraft {
+  readonly id: number;
+  readonly text: string;
+  readonly entities: readonly MessageEntity[];
+  readonly canStop: boolean;
+}
+
+/** What an inline query was answered with. */
+export interface SeenInline {
+  readonly results: readonly InlineQueryResultArticle[];
+  readonly nextOffset: string;
+}
+
+/** What the server can do. */
+export interface TelegramFeatures {
+  /** It has drafts, as servers since Bot API 9.3 do. */
+  readonly drafts: boolean;
 }
 
 /** Someone's message. */
@@ -74,6 +98,10 @@ export interface Saying {
   readonly replyTo?: number;
   readonly language?: string;
   readonly document?: { readonly name: string; readonly content: Uint8Array };
+  /** The topic it stands in. */
+  readonly topic?: number;
+  /** It was put into the chat by an inline query of the bot. */
+  readonly viaBot?: boolean;
 }
 
 /** The server and what a test does to it. Chats with an id below 0 are groups. */
@@ -87,6 +115,14 @@ export interface TelegramService {
   /** Sends the last `count` updates again, as after a lost offset. */
   repeatUpdates(count: number): void;
   messages(chat: number): readonly SeenMessage[];
+  /** The draft that a chat shows now. */
+  draft(chat: number): SeenDraft | undefined;
+  /** Every draft text that was shown, in order. */
+  readonly drafted: readonly string[];
+  /** Presses the stop button under a chat's draft. */
+  stopDraft(chat: number): void;
+  /** Types `@bot text` somewhere; resolves with what is offered. */
+  inline(user: number, text: string, offset?: string): Promise<SeenInline>;
   /** Chats that refuse the bot. */
   readonly closedChats: Set<number>;
   readonly answeredCallbacks: readonly string[];
@@ -118,7 +154,10 @@ interface Stored {
 }
 
 /** Starts the server on loopback. */
-export async function startTelegramService(limits: FloodLimits = GENEROUS): Promise<TelegramService> {
+export async function startTelegramService(
+  limits: FloodLimits = GENEROUS,
+  features: TelegramFeatures = { drafts: false },
+): Promise<TelegramService> {
   const self = botUser();
   const updates: Update[] = [];
   const past: Update[] = [];
@@ -127,6 +166,9 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
   const calls = new Map<string, number>();
   const answeredCallbacks: string[] = [];
   const closedChats = new Set<number>();
+  const drafts = new Map<number, SeenDraft>();
+  const drafted: string[] = [];
+  const inlines = new Map<string, PromiseWithResolvers<SeenInline>>();
   const sentAt = new Map<number | 'total', number[]>();
   const watch = createWatch();
   let faults: FaultPlan | undefined;
@@ -191,6 +233,8 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
       const chat = writable(body);
       const { text, entities } = checkedText(body);
       const replyTo = replyOf(body);
+      drafts.delete(chat);
+      const topic = topicOf(body);
       const id = nextMessage++;
       const quoted = replyTo === undefined ? undefined : stored.get(`${chat}/${replyTo}`);
       const message: Stored['message'] = {
@@ -200,6 +244,7 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
         from: self,
         text,
         entities,
+        ...topic,
       };
       const kept: Stored = {
         message,
@@ -211,6 +256,22 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
       };
       stored.set(`${chat}/${id}`, kept);
       return shownTo(kept);
+    },
+    sendMessageDraft(body) {
+      if (!features.drafts) throw new Refusal(404, 'Not Found: method not found');
+      const chat = writable(body);
+      const id = integer(body, 'draft_id');
+      if (chat < 0 || id === 0) throw new Refusal(400, 'Bad Request: TEXTDRAFT_PEER_INVALID');
+      const { text, entities } = checkedText(body);
+      drafts.set(chat, { id, text, entities, canStop: body.can_stop === true });
+      drafted.push(text);
+      return true;
+    },
+    answerInlineQuery(body) {
+      const waiting = inlines.get(string(body, 'inline_query_id'));
+      if (!waiting) throw new Refusal(400, 'Bad Request: query is too old');
+      waiting.resolve({ results: articlesOf(body), nextOffset: string(body, 'next_offset') });
+      return true;
     },
     editMessageText(body) {
       const found = own(body);
@@ -326,6 +387,8 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
     token: TOKEN,
     self,
     closedChats,
+    drafted,
+    draft: (chat) => drafts.get(chat),
     answeredCallbacks,
     calls,
     floods: () => floodCount,
@@ -350,6 +413,8 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
           language_code: saying.language ?? 'en',
         },
         ...(text !== '' && words),
+        ...(saying.topic !== undefined && { is_topic_message: true, message_thread_id: saying.topic }),
+        ...(saying.viaBot && { via_bot: self }),
         ...(saying.document && { document: documentOf(saying.document, id) }),
       };
       if (saying.document) files.set(`file-${id}`, saying.document.content);
@@ -372,6 +437,20 @@ export async function startTelegramService(limits: FloodLimits = GENEROUS): Prom
       const from = { id: user, is_bot: false, first_name: `User ${user}`, language_code: 'en' };
       push({ callback_query: { id, from, chat_instance: String(chat), message: found.message, data } });
       return id;
+    },
+    stopDraft(chat) {
+      const draft = drafts.get(chat);
+      if (!draft?.canStop) throw new Error(`no draft to stop in chat ${chat}`);
+      const at: Chat.PrivateChat = { id: chat, type: 'private', first_name: `User ${chat}` };
+      push({ stopped_message_generation: { chat: at, draft_id: draft.id } });
+    },
+    inline(user, text, offset = '') {
+      const id = `inline-${nextUpdate}`;
+      const waiting = Promise.withResolvers<SeenInline>();
+      inlines.set(id, waiting);
+      const from = { id: user, is_bot: false, first_name: `User ${user}`, language_code: 'en' };
+      push({ inline_query: { id, from, query: text, offset } });
+      return waiting.promise;
     },
     repeatUpdates(count) {
       updates.unshift(...past.slice(-count));
@@ -406,6 +485,7 @@ function seen(one: Stored, botId: number): SeenMessage {
     entities: one.entities,
     buttons,
     replyTo: one.quoted?.message_id,
+    topic: one.message.message_thread_id,
     edits: one.edits,
   };
 }

@@ -146,8 +146,18 @@ async function showWhile(
       await sleep(clock, SHOW_RETRY_MS, until).catch(() => undefined);
       if (fault !== 'refused') continue;
     }
-    if (live.version === version && !until.aborted) await live.wake.promise;
+    if (live.version === version && !until.aborted) await restUntil(live.wake.promise, clock, until);
   }
+}
+
+/** Waits for more of the answer, but not so long that people think nobody works. */
+async function restUntil(wake: Promise<void>, clock: Clock, signal: AbortSignal): Promise<void> {
+  const awake = new AbortController();
+  const resting = sleep(clock, TYPING_EVERY_MS, AbortSignal.any([signal, awake.signal])).catch(
+    () => undefined,
+  );
+  await Promise.race([wake, resting]);
+  awake.abort();
 }
 
 /** Ends the hold, decides the reply and remembers the turn, all in one batch. */

@@ -66,6 +66,8 @@ export interface Bridge {
   mark(name: string): string | undefined;
   /** Takes up what an earlier process left. */
   resume(): Promise<void>;
+  /** The key of a job that is not done. */
+  findOpen(match: (key: string, job: Job) => boolean): Promise<string | undefined>;
   /** Resolves when no job runs. */
   idle(): Promise<void>;
   /** Breaks off; what is unfinished is taken up by the next `resume`. */
@@ -223,6 +225,11 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     async resume() {
       await prune();
       for (const job of await journal.unfinished()) start(job);
+    },
+    async findOpen(match) {
+      const open = await journal.unfinished();
+      const found = open.find((job) => match(toHex(job.key), job));
+      return found && toHex(found.key);
     },
     async idle() {
       while (running.size > 0) await Promise.all(running.values());

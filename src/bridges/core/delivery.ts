@@ -24,13 +24,18 @@ export interface DeliveryParts {
 
 /** One job's messages. */
 export interface Delivery {
-  /** Makes the first messages show `contents`, once. Throws what the platform says. */
+  /**
+   * Shows what is there of a reply, once: the last message as a draft where the platform has drafts, else like all others.
+   * Throws what the platform says.
+   */
   show(contents: readonly MessageContent[], signal: AbortSignal): Promise<void>;
   /** The same until it is done, and removes messages beyond; throws only what trying again cannot mend. */
   finish(contents: readonly MessageContent[], signal: AbortSignal): Promise<void>;
 }
 
 const NOTHING: MessageContent = { rich: plain(''), buttons: [] };
+/** Age at which a draft is shown anew, milliseconds: the platform drops it after 30 seconds. */
+const DRAFT_KEPT_MS = 15_000;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 30_000;
 
@@ -38,6 +43,7 @@ const RETRY_LAST_MS = 30_000;
 export function createDelivery(parts: DeliveryParts, key: string): Delivery {
   const { platform, pacer, journal, clock } = parts;
   const shown: (string | undefined)[] = [];
+  const drafted = { digest: '', atMs: Number.NEGATIVE_INFINITY };
 
   const current = (): Job => {
     const job = journal.find(key);
@@ -132,6 +138,27 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
     }
   }
 
+  /** Shows the end of a reply as a draft; `false` where that cannot be. */
+  async function sketch(index: number, content: MessageContent, signal: AbortSignal): Promise<boolean> {
+    const place = placeOf(current());
+    const { draft } = platform;
+    // A message that is there already is edited: a draft beside it would show the same text twice.
+    if (draft === undefined || !place.direct || current().slots.length > index) return false;
+    const digest = JSON.stringify([index, content.rich]);
+    if (drafted.digest === digest && clock.monotonicMs() - drafted.atMs < DRAFT_KEPT_MS) return true;
+    const isShown = await pacer.run(place, () => draft({ place, key, content }), { signal });
+    if (isShown) Object.assign(drafted, { digest, atMs: clock.monotonicMs() });
+    return isShown;
+  }
+
+  async function showLive(contents: readonly MessageContent[], signal: AbortSignal): Promise<void> {
+    const last = Math.min(contents.length, SLOTS_MAX) - 1;
+    await show(contents.slice(0, last), signal);
+    const content = contents[last];
+    if (content === undefined || (await sketch(last, content, signal))) return;
+    await showOne(last, content, signal);
+  }
+
   async function show(contents: readonly MessageContent[], signal: AbortSignal): Promise<void> {
     for (const [index, content] of contents.slice(0, SLOTS_MAX).entries())
       await showOne(index, content, signal);
@@ -155,7 +182,7 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
   }
 
   return {
-    show,
+    show: showLive,
     async finish(contents, signal) {
       let form = contents;
       for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_LAST_MS)) {

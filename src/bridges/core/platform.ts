@@ -89,6 +89,14 @@ export interface PlaceRequest {
   readonly isTaken: (messageId: string) => boolean;
 }
 
+/** A text that is still being written. */
+export interface DraftRequest {
+  readonly place: Place;
+  /** The job's key, hexadecimal. */
+  readonly key: string;
+  readonly content: MessageContent;
+}
+
 /** The verbs. */
 export interface Platform {
   readonly name: PlatformName;
@@ -102,6 +110,11 @@ export interface Platform {
    * repeated. Platforms without such places have no such verb.
    */
   converse?(event: ChatEvent): Promise<Place | undefined>;
+  /**
+   * Shows for half a minute a text that is still being written, with a stop button of the platform's own in place of ours; no
+   * message comes of it. `false` where there are no drafts. Harmless when repeated.
+   */
+  draft?(request: DraftRequest): Promise<boolean>;
   /** Sends one message and returns its id. */
   place(request: PlaceRequest): Promise<string>;
   /** The message that an earlier, unconfirmed try of the same request left after `after`; it shows what `edit` makes it show. */

@@ -3,6 +3,7 @@ import { Api } from 'grammy';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { createAgentIndex } from '../core/agent-index.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
 import { COMMAND_TEXTS } from '../core/commands.ts';
 import { type PacerOptions, sleep, TELEGRAM_PACE } from '../core/pacer.ts';
@@ -10,6 +11,7 @@ import { platformFailure } from '../core/platform.ts';
 import type { AgentsPort, MoneyPort } from '../core/ports.ts';
 import type { State } from '../core/state.ts';
 import { telegramFailure } from './failures.ts';
+import { createInstant } from './instant.ts';
 import { createTelegramPlatform } from './platform.ts';
 import { type PollLink, pollUpdates } from './poller.ts';
 
@@ -85,9 +87,12 @@ export async function startTelegramBot(
   const onLink = (now: PollLink): void => {
     link = now;
   };
+  const index = await createAgentIndex({ agents: parts.agents, clock, log });
+  const { policy } = options.bridge;
+  const onInstant = createInstant({ api, index, self, policy, log });
   const ended = pollUpdates(
     { api, bridge, self, clock, log },
-    { timeoutSeconds: options.pollSeconds, signal: stopping.signal, onCaughtUp, onLink },
+    { timeoutSeconds: options.pollSeconds, signal: stopping.signal, onCaughtUp, onLink, onInstant },
   );
   return {
     bridge,
@@ -96,6 +101,7 @@ export async function startTelegramBot(
     async stop() {
       stopping.abort();
       await ended.catch(() => undefined);
+      index.stop();
       await bridge.stop();
     },
   };

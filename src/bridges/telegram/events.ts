@@ -1,5 +1,14 @@
 /** Telegram's updates as chat events. What is not addressed to the bot gives none. */
-import type { CallbackQuery, Chat, Message, MessageEntity, Update, User } from 'grammy/types';
+import type {
+  CallbackQuery,
+  Chat,
+  MaybeInaccessibleMessage,
+  Message,
+  MessageEntity,
+  MessageGenerationStopped,
+  Update,
+  User,
+} from 'grammy/types';
 import { pressedButton } from '../core/buttons.ts';
 import { clipped } from '../core/markdown.ts';
 import type { Attachment, ChatEvent, Place } from '../core/platform.ts';
@@ -13,7 +22,7 @@ export interface TelegramSelf {
 
 /** The event of an update, or `undefined` when the bot has nothing to do with it. `atMs` is when it arrived. */
 export function telegramEvent(update: Update, self: TelegramSelf, atMs: number): ChatEvent | undefined {
-  const id = `telegram:${self.id}:${update.update_id}`;
+  const id = eventId(update, self);
   if (update.callback_query) return pressEvent(update.callback_query, id, atMs);
   return update.message && messageEvent(update.message, self, { id, atMs });
 }
@@ -22,7 +31,7 @@ function pressEvent(query: CallbackQuery, id: string, atMs: number): ChatEvent |
   const pressed = pressedButton(query.data ?? '');
   if (!query.message || !pressed) return undefined;
   return {
-    ...emptyEvent(query.from, placeOf(query.message.chat, undefined)),
+    ...emptyEvent(query.from, placeOf(query.message.chat, topicOf(query.message))),
     id,
     type: 'press',
     messageId: String(query.message.message_id),
@@ -41,12 +50,13 @@ function messageEvent(
   const text = message.text ?? message.caption;
   const attachments = attachmentsOf(message);
   if (!message.from || message.from.is_bot || message.sender_chat) return undefined;
+  // What an inline query put into a chat is about an agent, not a question to one.
+  if (message.via_bot?.id === self.id) return undefined;
   if (text === undefined && attachments.length === 0) return undefined;
-  const thread = message.is_topic_message ? message.message_thread_id : undefined;
   const replied = message.reply_to_message;
   const isReplyToBot = replied?.from?.id === self.id;
   const base = {
-    ...emptyEvent(message.from, placeOf(message.chat, thread)),
+    ...emptyEvent(message.from, placeOf(message.chat, topicOf(message))),
     id,
     messageId: String(message.message_id),
     quote: isReplyToBot ? '' : clipped(replied?.text ?? replied?.caption ?? '', QUOTE_CHARACTERS_MAX),
@@ -60,6 +70,25 @@ function messageEvent(
   const asked = withoutMention(text ?? '', entities, self);
   if (message.chat.type !== 'private' && !isReplyToBot && !asked.isMentioned) return undefined;
   return { ...base, type: 'question', text: asked.text };
+}
+
+/** The press of the stop button that Telegram shows under a draft. */
+export function stopEvent(
+  { chat, message_thread_id: thread }: MessageGenerationStopped,
+  { id, job, atMs }: { readonly id: string; readonly job: string; readonly atMs: number },
+): ChatEvent {
+  const user: User = { id: chat.id, is_bot: false, first_name: chat.first_name };
+  const place = placeOf(chat, thread);
+  return { ...emptyEvent(user, place), id, type: 'press', text: 'stop', argument: job, atMs };
+}
+
+/** The id of an update's event. */
+export function eventId(update: Update, self: TelegramSelf): string {
+  return `telegram:${self.id}:${update.update_id}`;
+}
+
+function topicOf(message: MaybeInaccessibleMessage): number | undefined {
+  return 'is_topic_message' in message && message.is_topic_message ? message.message_thread_id : undefined;
 }
 
 function emptyEvent(user: User, place: Place): Omit<ChatEvent, 'id' | 'type' | 'atMs'> {

@@ -15,7 +15,11 @@ export function telegramFailure(error: unknown): SaharaError {
   if (/message to edit not found|message can't be edited|MESSAGE_ID_INVALID/i.test(description)) {
     return platformFailure('telegram', 'gone', description);
   }
-  if (/chat not found|not enough rights|have no rights/i.test(description)) {
+  if (
+    /chat not found|not enough rights|have no rights|TOPIC_CLOSED|TOPIC_DELETED|thread not found/i.test(
+      description,
+    )
+  ) {
     return platformFailure('telegram', 'forbidden', description);
   }
   return platformFailure('telegram', 'refused', description);

@@ -16,6 +16,7 @@ import {
 import { plain } from '../core/rich.ts';
 import { FIND_WINDOW } from '../limits.ts';
 import { TELEGRAM_LIMIT, telegramEntities, telegramKeyboard } from './content.ts';
+import { createDrafts } from './drafts.ts';
 import { isUnchanged, telegramFailure } from './failures.ts';
 
 /** What the platform works with. */
@@ -103,7 +104,8 @@ export function createTelegramPlatform({ api, download }: TelegramParts): Platfo
     // Supergroups and channels count for themselves; all other chats of an account share one sequence.
     sequenceOf: ({ chat }) => (chat.startsWith('-100') ? chat : 'account'),
     async ack(event) {
-      if (event.type !== 'press') return;
+      // A draft's own stop button wants no answer.
+      if (event.type !== 'press' || event.token === '') return;
       try {
         await api.answerCallbackQuery(event.token);
       } catch (error) {
@@ -111,6 +113,7 @@ export function createTelegramPlatform({ api, download }: TelegramParts): Platfo
         if (!(error instanceof GrammyError && error.error_code === 400)) throw telegramFailure(error);
       }
     },
+    draft: createDrafts(api),
     place: send,
     find: findLost,
     async edit(_event, place, messageId, content) {

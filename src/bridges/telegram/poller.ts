@@ -4,12 +4,15 @@
  * pressed Stop is never behind the answer that it stops.
  */
 import { type Api, GrammyError } from 'grammy';
+import type { Update } from 'grammy/types';
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Bridge } from '../core/bridge.ts';
 import { sleep } from '../core/pacer.ts';
-import { type TelegramSelf, telegramEvent } from './events.ts';
+import type { ChatEvent } from '../core/platform.ts';
+import { draftId } from './drafts.ts';
+import { eventId, stopEvent, type TelegramSelf, telegramEvent } from './events.ts';
 import { telegramFailure } from './failures.ts';
 
 /** What polling works with. */
@@ -29,12 +32,14 @@ export interface PollOptions {
   readonly onCaughtUp: () => void;
   /** Told how the polling goes. */
   readonly onLink: (link: PollLink) => void;
+  /** Told of every update at once, before it is journalled: for what is worth nothing later. Must not throw. */
+  readonly onInstant: (update: Update) => void;
 }
 
 /** Polling works, another process holds the token, or Telegram is out of reach. */
 export type PollLink = 'up' | 'held' | 'down';
 
-const UPDATES = ['message', 'callback_query'] as const;
+const UPDATES = ['message', 'callback_query', 'inline_query', 'stopped_message_generation'] as const;
 const UPDATES_MAX = 100;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 15_000;
@@ -45,7 +50,7 @@ const RETRY_LAST_MS = 15_000;
  */
 export async function pollUpdates(
   parts: PollerParts,
-  { timeoutSeconds, signal, onCaughtUp, onLink }: PollOptions,
+  { timeoutSeconds, signal, onCaughtUp, onLink, onInstant }: PollOptions,
 ): Promise<void> {
   const { api, bridge, self, clock, log } = parts;
   const mark = `telegram/${self.id}/offset`;
@@ -69,7 +74,8 @@ export async function pollUpdates(
         isCaughtUp = true;
         continue;
       }
-      const events = updates.map((update) => telegramEvent(update, self, clock.nowMs()));
+      for (const update of updates) onInstant(update);
+      const events = await Promise.all(updates.map((update) => eventOf(parts, update)));
       offset = last.update_id + 1;
       await bridge.receive(
         events.filter((event) => event !== undefined),
@@ -88,6 +94,18 @@ export async function pollUpdates(
       waitMs = Math.min(2 * waitMs, RETRY_LAST_MS);
     }
   }
+}
+
+/** The event of an update. A draft names no job, only its number, so the job is looked for among those that are not done. */
+async function eventOf({ bridge, self, clock }: PollerParts, update: Update): Promise<ChatEvent | undefined> {
+  const stopped = update.stopped_message_generation;
+  if (stopped === undefined) return telegramEvent(update, self, clock.nowMs());
+  const job = await bridge.findOpen(
+    (key, { event }) => event.place.chat === String(stopped.chat.id) && draftId(key) === stopped.draft_id,
+  );
+  return job === undefined
+    ? undefined
+    : stopEvent(stopped, { id: eventId(update, self), job, atMs: clock.nowMs() });
 }
 
 type GrammySignal = NonNullable<Parameters<Api['getUpdates']>[1]>;
