@@ -1,13 +1,16 @@
 /**
- * A model on disk: its headers, without its data. One safetensors file, many behind an index, or one GGUF file; every
- * file is read strictly, and an index and its files must agree.
+ * A model on disk: its headers, without its data. One file of safetensors or PyTorch, many behind an index, or one GGUF
+ * file; every file is read strictly, and an index and its files must agree.
  */
+import { readSync } from 'node:fs';
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { type GgufHeader, GgufTruncated, type GgufValue, parseGguf } from './gguf.ts';
 import { HEADER_BYTES_MAX, JSON_BYTES_MAX, SHARDS_MAX } from './limits.ts';
 import { headerLength, PREFIX_BYTES, parseHeader, type TensorEntry } from './safetensors.ts';
+import { readTorch } from './torch/torch-file.ts';
+import type { ByteSource } from './torch/zip.ts';
 
 /** A tensor of a model and the file it is in. */
 export interface StoredTensor extends TensorEntry {
@@ -26,8 +29,29 @@ export interface Checkpoint {
   readonly files: readonly { readonly path: string; readonly sizeBytes: number }[];
 }
 
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
+interface Kind {
+  readonly single: string;
+  readonly index: string;
+  /** Names that an index may give; anything else could point outside the folder. */
+  readonly names: RegExp;
+  readonly read: (file: FileHandle, sizeBytes: number) => Promise<readonly TensorEntry[]>;
+}
+
+/** The first of these that is there is the model. */
+const KINDS: readonly [Kind, Kind] = [
+  {
+    single: 'model.safetensors',
+    index: 'model.safetensors.index.json',
+    names: /^[\w.-]+\.safetensors$/,
+    read: readSafetensors,
+  },
+  {
+    single: 'pytorch_model.bin',
+    index: 'pytorch_model.bin.index.json',
+    names: /^[\w.-]+\.bin$/,
+    read: async (file, sizeBytes) => readTorch(sourceOf(file, sizeBytes)),
+  },
+];
 /** Name of a model's only file when it is GGUF. */
 export const GGUF_NAME: string = 'model.gguf';
 
@@ -40,20 +64,21 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
   if (root.endsWith('.gguf')) return openGguf(root);
   if (await exists(join(root, GGUF_NAME))) return openGguf(join(root, GGUF_NAME));
   const config = (await readJson(join(root, 'config.json'))) ?? {};
-  const index = await readJson(join(root, INDEX));
-  const names = index === undefined ? [SINGLE] : shardNames(index, root);
+  const kind = await kindOf(root);
+  const index = await readJson(join(root, kind.index));
+  const names = index === undefined ? [kind.single] : shardNames(index, join(root, kind.index), kind);
   const tensors = new Map<string, StoredTensor>();
   const files: { path: string; sizeBytes: number }[] = [];
   for (const name of names) {
     const path = join(root, name);
-    const shard = await readShard(path);
-    files.push({ path, sizeBytes: shard.sizeBytes });
-    for (const entry of shard.tensors) {
+    const { header, sizeBytes } = await readFrom(path, kind.read);
+    files.push({ path, sizeBytes });
+    for (const entry of header) {
       if (tensors.has(entry.name)) throw invalid(path, 'stands in two files', entry.name);
       tensors.set(entry.name, { ...entry, path });
     }
   }
-  if (index !== undefined) checkIndex(index, { root, tensors });
+  if (index !== undefined) checkIndex(index, { root, indexPath: join(root, kind.index), tensors });
   return { directory: root, tensors, config, files };
 }
 
@@ -88,15 +113,34 @@ async function readGgufHeader(file: FileHandle, sizeBytes: number): Promise<Gguf
   }
 }
 
-async function readShard(path: string): Promise<{ tensors: readonly TensorEntry[]; sizeBytes: number }> {
-  const { header, sizeBytes } = await readFrom(path, async (file, size) => {
-    const prefix = new Uint8Array(PREFIX_BYTES);
-    const { bytesRead } = await file.read(prefix, 0, PREFIX_BYTES, 0);
-    const bytes = new Uint8Array(headerLength(prefix.subarray(0, bytesRead), size));
-    await file.read(bytes, 0, bytes.length, PREFIX_BYTES);
-    return parseHeader(bytes, size);
-  });
-  return { tensors: header.tensors, sizeBytes };
+async function kindOf(root: string): Promise<Kind> {
+  for (const kind of KINDS) {
+    for (const name of [kind.index, kind.single]) if (await exists(join(root, name))) return kind;
+  }
+  return KINDS[0];
+}
+
+async function readSafetensors(file: FileHandle, size: number): Promise<readonly TensorEntry[]> {
+  const prefix = new Uint8Array(PREFIX_BYTES);
+  const { bytesRead } = await file.read(prefix, 0, PREFIX_BYTES, 0);
+  const bytes = new Uint8Array(headerLength(prefix.subarray(0, bytesRead), size));
+  await file.read(bytes, 0, bytes.length, PREFIX_BYTES);
+  return parseHeader(bytes, size).tensors;
+}
+
+function sourceOf(file: FileHandle, sizeBytes: number): ByteSource {
+  return {
+    sizeBytes,
+    read: (offset, length) => {
+      const bytes = new Uint8Array(length);
+      for (let done = 0; done < length; ) {
+        const count = readSync(file.fd, bytes, done, length - done, offset + done);
+        if (count === 0) throw new SaharaError('tensor-invalid', { reason: 'file ends too early' });
+        done += count;
+      }
+      return bytes;
+    },
+  };
 }
 
 // Opens a file, reads its header, and names the file in whatever is wrong.
@@ -118,23 +162,30 @@ async function readFrom<T>(
   }
 }
 
-// A weight map from tensor names to files in the same folder; anything else could point outside it.
-function shardNames(index: Readonly<Record<string, unknown>>, root: string): string[] {
-  const names = new Set(Object.values(weightMap(index, root)));
+// A weight map from tensor names to files in the same folder.
+function shardNames(index: Readonly<Record<string, unknown>>, path: string, kind: Kind): string[] {
+  const names = new Set(Object.values(weightMap(index, path)));
   for (const name of names) {
-    if (!/^[\w.-]+\.safetensors$/.test(name))
-      throw invalid(join(root, INDEX), 'names a file outside the model', name);
+    if (!kind.names.test(name)) throw invalid(path, 'names a file outside the model', name);
   }
-  if (names.size === 0) throw invalid(join(root, INDEX), 'names no file');
-  if (names.size > SHARDS_MAX) throw invalid(join(root, INDEX), 'names too many files');
+  if (names.size === 0) throw invalid(path, 'names no file');
+  if (names.size > SHARDS_MAX) throw invalid(path, 'names too many files');
   return [...names].sort();
 }
 
 function checkIndex(
   index: Readonly<Record<string, unknown>>,
-  { root, tensors }: { readonly root: string; readonly tensors: ReadonlyMap<string, StoredTensor> },
+  {
+    root,
+    indexPath,
+    tensors,
+  }: {
+    readonly root: string;
+    readonly indexPath: string;
+    readonly tensors: ReadonlyMap<string, StoredTensor>;
+  },
 ): void {
-  const map = weightMap(index, root);
+  const map = weightMap(index, indexPath);
   for (const [name, file] of Object.entries(map)) {
     if (tensors.get(name)?.path !== join(root, file))
       throw invalid(join(root, file), 'lacks a tensor of the index', name);
@@ -144,14 +195,14 @@ function checkIndex(
   }
 }
 
-function weightMap(index: Readonly<Record<string, unknown>>, root: string): Record<string, string> {
+function weightMap(index: Readonly<Record<string, unknown>>, path: string): Record<string, string> {
   const map = index.weight_map;
   if (typeof map !== 'object' || map === null || Array.isArray(map)) {
-    throw invalid(join(root, INDEX), 'has no weight map');
+    throw invalid(path, 'has no weight map');
   }
   const files: Record<string, string> = Object.create(null);
   for (const [name, file] of Object.entries(map)) {
-    if (typeof file !== 'string') throw invalid(join(root, INDEX), 'names no file', name);
+    if (typeof file !== 'string') throw invalid(path, 'names no file', name);
     files[name] = file;
   }
   return files;

@@ -6,6 +6,7 @@ import { EVIDENCE_TARGETS } from './targets/evidence.ts';
 import { LEDGER_TARGETS } from './targets/ledger.ts';
 import { LEDGER_FILE_TARGETS } from './targets/ledger-files.ts';
 import { MARKET_TARGETS } from './targets/market.ts';
+import { MERGE_TARGETS } from './targets/merges.ts';
 import { MODEL_TARGETS } from './targets/models.ts';
 import { RECORD_TARGETS } from './targets/records.ts';
 import { SEALED_TARGETS } from './targets/sealed.ts';
@@ -27,4 +28,5 @@ export const TARGETS: readonly TargetMaker[] = [
   ...DOCUMENT_TARGETS,
   ...SETTINGS_TARGETS,
   ...MODEL_TARGETS,
+  ...MERGE_TARGETS,
 ];

@@ -36,6 +36,7 @@ export async function bakeAdapter(
   signal?: AbortSignal,
 ): Promise<void> {
   const checkpoint = await openCheckpoint(model);
+  refuseTorch(checkpoint);
   const patches = match(checkpoint, fitNames(checkpoint, adapter));
   const target = resolve(output);
   if (await stat(target).catch(() => undefined)) {
@@ -99,6 +100,13 @@ function match({ tensors }: Checkpoint, { modules }: Adapter): Patch[] {
 // A GGUF file may have any name; as a model's folder it has one.
 function nameOf({ metadata }: Checkpoint, path: string): string {
   return metadata ? GGUF_NAME : basename(path);
+}
+
+// Its tensors may share bytes, and its archive has checksums.
+function refuseTorch({ files }: Checkpoint): void {
+  if (!files.some(({ path }) => path.endsWith('.bin'))) return;
+  const reason = 'a model of PyTorch: make safetensors of it first, by a merge with passthrough';
+  throw new SaharaError('merge-refused', { reason });
 }
 
 async function copyModel(checkpoint: Checkpoint, partial: string): Promise<void> {
