@@ -30,9 +30,9 @@ export async function qualityOf(
   return { ndcgAt10: ndcg / questions.length, recallAt20: recall / questions.length };
 }
 
-/** The judged set of this repository (`judged.json`): its questions that passages answer. */
-export async function judgedCollection(): Promise<Collection> {
-  const { passages, questions } = await readJudged();
+/** A judged set of this repository (`judged.json` where nothing is said): its questions that passages answer. */
+export async function judgedCollection(name: JudgedName = 'judged'): Promise<Collection> {
+  const { passages, questions } = await readJudged(name);
   return {
     passages,
     questions: questions
@@ -57,9 +57,15 @@ export interface Judged {
   }[];
 }
 
-/** Reads `judged.json`. */
-export async function readJudged(): Promise<Judged> {
-  return JSON.parse(await readFile(join(import.meta.dirname, 'judged.json'), 'utf8'));
+/**
+ * The judged sets: the first one, a further one to tune on, one that was written at once before the rules that it measures
+ * were changed and that none was tuned on, and one in Chinese and Japanese.
+ */
+export type JudgedName = 'judged' | 'judged-tuned' | 'judged-held' | 'judged-east-asian';
+
+/** Reads a judged set. */
+export async function readJudged(name: JudgedName = 'judged'): Promise<Judged> {
+  return JSON.parse(await readFile(join(import.meta.dirname, `${name}.json`), 'utf8'));
 }
 
 /** A collection in the form of BEIR: `corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`. */

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AnswerRequest, Passage } from '../../src/agent/backends/backend.ts';
 import { requestParts } from '../../src/agent/backends/backend.ts';
-import { createExtractiveBackend, NOTHING_FOUND } from '../../src/agent/backends/extractive.ts';
+import { createExtractiveBackend } from '../../src/agent/backends/extractive.ts';
+import { NOTHING_FOUND } from '../../src/agent/backends/nothing-found.ts';
 import { integerRoot, lengthDivisor } from '../../src/agent/backends/sentences.ts';
 import { fromUtf8, utf8 } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
@@ -239,5 +240,47 @@ describe('units', () => {
         expect(countUnits(taken)).toBe(limited.count);
       }),
     );
+  });
+});
+
+describe('words and kinds', () => {
+  test.each([
+    ['Where does the ferry go?', 'The ferry goes to Skarholm.', true],
+    ['What was added to the soup?', 'The cook adds salt to the soup.', true],
+    ['How fast does the zyzzyvine grow?', 'The zyzzyvine grows three metres in one night.', true],
+    ['Which tower is the highest?', 'The high tower is the clock tower.', true],
+    ['Who made the clock?', 'The clock stands in the hall.', false],
+    ['Who made the clock?', 'The clock was made by Ada Berg.', true],
+  ])('KNOW-188: "%s" of "%s": %s', async (question, text, answered) => {
+    const { end } = await ask(question, [passage(text)]);
+    expect(end.finish).toBe(answered ? 'done' : 'nothing-found');
+  });
+
+  test.each([
+    ['What does the kiln cost?', 'The kiln costs nine hundred crowns.', 'The kiln costs us much work.'],
+    ['How deep is the lake?', 'The lake is forty metres deep.', 'The lake is closed to swimmers.'],
+    ['When does the gate open?', 'The gate opens at dawn.', 'The gate opens to the left.'],
+    ['How heavy is the bell?', 'The bell weighs two tons.', 'The bell is loud.'],
+    ['How hot is the oven?', 'The oven is at 250 degrees.', 'The oven is red.'],
+  ])('KNOW-189: "%s" is answered by "%s" before "%s"', async (question, has, lacks) => {
+    const { text } = await ask(question, [passage(lacks, '', 1), passage(has, '', 2)]);
+    expect(text).toContain(has);
+  });
+
+  test('KNOW-189: a unit without the kind of thing that is asked for does not answer alone', async () => {
+    const asked = 'How deep is the lake?';
+    expect((await ask(asked, [passage('The steep path above the lake is closed.')])).end.finish).toBe(
+      'nothing-found',
+    );
+  });
+
+  test('KNOW-23: a refusal is in the language of the question', async () => {
+    const said = async (question: string) => (await ask(question, [passage('Nothing of it.')])).text;
+    expect(await said('Wie hoch ist die Miete?')).toBe('In meinen Dokumenten steht keine Antwort darauf.');
+    expect(await said('¿Cuándo abre la piscina y el museo?')).toBe('Nada en mis documentos responde a esto.');
+    expect(await said('Quel est le prix du pain ?')).toBe("Rien dans mes documents n'y répond.");
+    expect(await said('泳池有多深？')).toMatch(/没有这个问题的答案/);
+    expect(await said('タオルはどこで借りられますか？')).toMatch(/答えがありません/);
+    expect(await said('Xyzzy?')).toBe(NOTHING_FOUND);
   });
 });

@@ -20,7 +20,7 @@ import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
 import { systemDice } from '../../src/base/random.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
-import type { Citation } from '../../src/protocol/call.ts';
+import type { CallRequest, Citation } from '../../src/protocol/call.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { type ModelHome, openModelHome } from './llama/home.ts';
 import { saying, scriptedAdapter, scriptedModel } from './llama/models.ts';
@@ -154,15 +154,18 @@ describe('a model that is asked', () => {
         ...(measure && { measure }),
       },
     );
-    const request = { question: 'How do camels store fat?', context: [], outputUnitsMax: 100 };
-    const signed = { ...request, agent: key(3), cardHash: key(2), skill: undefined, deadlineMs: 60_000 };
-    const run = answerer.answer(
-      {
-        ...asking,
-        request: { ...signed, priceMax: 0n, seed: 7 } as Parameters<typeof answerer.answer>[0]['request'],
-      },
-      { signal },
-    );
+    const request: CallRequest = {
+      question: 'How do camels store fat?',
+      context: [],
+      outputUnitsMax: 100,
+      cardHash: key(2),
+      skill: undefined,
+      deadlineMs: 60_000,
+      priceMax: 0n,
+      cover: 0n,
+      seed: 7,
+    };
+    const run = answerer.answer({ ...asking, request }, { signal });
     let text = '';
     const citations: Citation[] = [];
     const order: string[] = [];
@@ -179,7 +182,7 @@ describe('a model that is asked', () => {
       text,
       order,
       stated,
-      shares: (said: string): AnswerShares => run.shares({ text: said, citations }),
+      shares: async (said: string): Promise<AnswerShares> => run.shares({ text: said, citations }),
     };
   }
 
@@ -198,15 +201,15 @@ describe('a model that is asked', () => {
     expect(red).toBeGreaterThan(9_000);
     expect(green).toBeGreaterThan(50);
     expect(Math.abs(idle)).toBeLessThanOrEqual(scoreNoise(text));
-    const paid = modelShares(shares(text));
+    const paid = modelShares(await shares(text));
     expect(paid.map(([asset]) => asset)).toEqual([70, 71]);
-    const modelled = modelShares((await answered(undefined)).shares(text)).reduce(
+    const modelled = modelShares(await (await answered(undefined)).shares(text)).reduce(
       (sum, [, ppm]) => sum + ppm,
       0,
     );
     expect(paid.reduce((sum, [, ppm]) => sum + ppm, 0)).toBeGreaterThan(modelled - 3);
     // A beginning of the answer was not measured.
-    expect(modelShares(shares(text.slice(0, 31))).map(([asset]) => asset)).toEqual([70, 71, 72]);
+    expect(modelShares(await shares(text.slice(0, 31))).map(([asset]) => asset)).toEqual([70, 71, 72]);
     const again = await answered(measure);
     expect(again.stated?.adapterParts).toEqual(stated?.adapterParts);
   });
@@ -214,7 +217,7 @@ describe('a model that is asked', () => {
   test('MODEL-96: without time for it the declared parts hold, and the statement says so', async () => {
     const { text, stated, shares } = await answered({ clock, adapters: [0, 1, 2], withinMs: 0 });
     expect(stated?.adapterParts).toEqual(UNMEASURED);
-    expect(modelShares(shares(text)).map(([asset]) => asset)).toEqual([70, 71, 72]);
+    expect(modelShares(await shares(text)).map(([asset]) => asset)).toEqual([70, 71, 72]);
     expect((await answered(undefined)).stated?.adapterParts).toBeUndefined();
   });
 });

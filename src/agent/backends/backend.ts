@@ -108,7 +108,10 @@ export function requestParts(result: {
 }): { readonly passages: readonly Passage[]; readonly terms: readonly WeightedTerm[] } {
   return {
     passages: result.hits.map(({ chunk, score }) => passageOf(chunk, score)),
-    terms: result.terms.filter((term) => isAsked(term)).map(({ term, weight }) => ({ term, weight })),
+    // What a correction weighs less for the search it does not for what has to be answered.
+    terms: result.terms
+      .filter((term) => isAsked(term))
+      .map(({ term, weight, share }) => ({ term, weight: Math.floor((weight * 256) / share) })),
   };
 }
 

@@ -9,7 +9,9 @@ import { inputUnits, UnitCounter } from '../../protocol/units.ts';
 import { domainSha256 } from '../../vault/hash.ts';
 import { ANALYSIS_VERSION } from '../../vault/text/words.ts';
 import type { AnswerPart, AnswerRequest, Backend } from './backend.ts';
-import { type Candidate, candidatesOf, isQuotable, WHOLE, weighedTerms } from './sentences.ts';
+import { nothingFound } from './nothing-found.ts';
+import { readQuestion } from './question.ts';
+import { type Candidate, candidatesOf, isQuotable, WHOLE } from './sentences.ts';
 
 /** Options of the extractive backend; all of them are part of its digest. */
 export interface ExtractiveOptions {
@@ -22,11 +24,8 @@ export interface ExtractiveOptions {
 /** What `createExtractiveBackend` uses where nothing is said. */
 export const EXTRACTIVE_DEFAULTS: ExtractiveOptions = { sentencesMax: 4, supportMin: 500_000 };
 
-/** What it says when nothing answers the question. */
-export const NOTHING_FOUND = 'Nothing in my documents answers this.';
-
 /** Version of the rules; a change of any answer takes another. */
-const RULES = 3;
+const RULES = 4;
 /** Share of novelty against score when further sentences are chosen: lambda 0.7. */
 const SCORE_TENTHS = 7;
 const NOVELTY_TENTHS = 3;
@@ -62,8 +61,9 @@ async function* quote(
   const input = inputUnits(request);
   const output = new UnitCounter();
   if (chosen.length === 0) {
-    const length = output.take(NOTHING_FOUND, request.unitsMax);
-    if (length > 0) yield { type: 'text', text: NOTHING_FOUND.slice(0, length) };
+    const sentence = nothingFound(request.question);
+    const length = output.take(sentence, request.unitsMax);
+    if (length > 0) yield { type: 'text', text: sentence.slice(0, length) };
     yield { type: 'end', finish: 'nothing-found', units: { input, output: output.count } };
     return;
   }
@@ -115,11 +115,11 @@ function citation(
 
 /** The units to quote, in the order in which they are read; none when the question is not answered. */
 function choose(request: AnswerRequest, options: ExtractiveOptions): Candidate[] {
-  const terms = weighedTerms(request.question, request.terms);
-  const all = candidatesOf(request.question, request.passages, terms);
+  const asked = readQuestion(request.question, request.terms);
+  const all = candidatesOf(request.question, request.passages, asked);
   // A unit that holds the question as it was asked, mark included, repeats it and does not answer it.
-  const asked = /[?？]$/.test(request.question.trim()) ? request.question.trim() : undefined;
-  const repeats = ({ text }: Candidate): boolean => asked !== undefined && text.includes(asked);
+  const repeated = /[?？]$/.test(request.question.trim()) ? request.question.trim() : undefined;
+  const repeats = ({ text }: Candidate): boolean => repeated !== undefined && text.includes(repeated);
   const ranked = all
     .filter((candidate) => candidate.score > 0 && isQuotable(candidate) && !repeats(candidate))
     .sort(byScore);

@@ -5,8 +5,11 @@
 
 import { languageOf } from '../../vault/text/language.ts';
 import { type Unit, unitsOf } from '../../vault/text/sentences.ts';
-import { analyse, countWords, questionTerms } from '../../vault/text/words.ts';
-import type { Passage, WeightedTerm } from './backend.ts';
+import { analyse, countWords } from '../../vault/text/words.ts';
+import { hasKind, hasTelling } from './answer-kind.ts';
+import type { Passage } from './backend.ts';
+import { type AskedQuestion, type AskedTerm, isGrammar } from './question.ts';
+import { isPair, sameWord, sameWords } from './same-words.ts';
 
 /** One millionth is the unit of scores. */
 export const WHOLE = 1_000_000;
@@ -23,21 +26,25 @@ export interface Candidate {
   /** Share of the question's weight that its own text covers. */
   readonly coverage: number;
   /**
-   * The same with half of what only its title and a quarter of what only the units beside it cover, less half of what
-   * its passage lacks; zero unless unit and title hold enough terms of the question.
+   * The same with half of what only its title and the units beside it cover, more where it has the kind of thing that is
+   * asked for and less where it has not; zero unless unit and title hold enough terms of the question.
    */
   readonly support: number;
   readonly score: number;
 }
 
 const TITLE_PART = 2;
-const BESIDE_PART = 4;
-const LACKING_PART = 16;
+const BESIDE_PART = 2;
+const LACKING_PART = 64;
 const APART_PART = 2;
 /** Units in a row in which neighbouring words of the question stand together. */
 const APART_UNITS = 3;
 const NEIGHBOUR_NUMERATOR = 3;
 const NEIGHBOUR_DENOMINATOR = 10;
+/** What a unit's support loses that has not the kind of thing that is asked for. */
+const KIND_LACKING = 300_000;
+/** What it gains where it has one that is more than a number. */
+const KIND_HELD = 125_000;
 const RANK_BONUS = 250_000;
 const CUE_BONUS = 100_000;
 const DEFINITION_BONUS = 200_000;
@@ -52,78 +59,38 @@ const WORDS_MIN = 3;
 /** A question of several terms is not answered by one of them. */
 const TERMS_MIN = 2;
 
-/**
- * Words that say how something is asked rather than about what: an answer seldom repeats them. They weigh a quarter
- * where anything else is asked.
- */
-const ASKING_TERMS: ReadonlySet<string> = termSet(
-  'another big compute decide deep determine difference do does far find heavy high kind large long many need often old place size sort tall type use used version work',
-);
-const ASKING_PART = 4;
-/** Pairs of East Asian characters with kana of grammar or a character of questions. */
-const ASKING_PAIR = /^(?=..$)(?:.?[\u3041-\u3096\u4ec0\u4e48\u5417\u5462\u51e0\u54ea\u8c01\u600e\u4f55].?)$/u;
-
-function isAsking(term: string): boolean {
-  return ASKING_TERMS.has(term) || ASKING_PAIR.test(term);
-}
-
-/** The terms of a question with the weights of the search, or all alike without them. */
-export function weighedTerms(
-  question: string,
-  terms: readonly WeightedTerm[] | undefined,
-): readonly WeightedTerm[] {
-  const all =
-    terms !== undefined && terms.length > 0
-      ? terms
-      : questionTerms(question).map((term) => ({ term, weight: 65_536 }));
-  if (all.every(({ term }) => isAsking(term))) return all;
-  return all.map(({ term, weight }) =>
-    isAsking(term) ? { term, weight: Math.floor(weight / ASKING_PART) } : { term, weight },
-  );
-}
-
 /** Every quotable unit of the passages, scored. */
 export function candidatesOf(
   question: string,
   passages: readonly Passage[],
-  terms: readonly WeightedTerm[],
+  asked: AskedQuestion,
 ): Candidate[] {
-  const total = terms.reduce((sum, { weight }) => sum + weight, 0);
-  if (total === 0) return [];
-  const share = (held: (term: string) => boolean): number =>
-    Math.floor((WHOLE * terms.reduce((sum, { term, weight }) => sum + (held(term) ? weight : 0), 0)) / total);
+  if (asked.terms.every(({ weight }) => weight === 0)) return [];
   const best = Math.max(1, ...passages.map(({ score }) => score));
-  const topical = terms.filter(({ term }) => !isAsking(term)).length;
   const read = passages.map((passage) => readPassage(passage));
-  const parted = partedTerms(question, read);
-  const apart = share((term) => parted.has(term));
+  const parted = partedTerms(question, asked, read);
   const language = languageOf(question);
   const found = passages.flatMap((passage, index) => {
     const { units, sets, titles } = read[index] ?? readPassage(passage);
     const spoken = language !== undefined && languageOf(passage.text) === language ? LANGUAGE_BONUS : 0;
     // Scores of a search reach 2^48.
     const rank = Number((BigInt(Math.max(0, passage.score)) * BigInt(RANK_BONUS)) / BigInt(best));
-    const lacking = WHOLE - share((term) => [...titles, ...sets].some((set) => set.has(term)));
+    const everywhere = [...titles, ...sets];
     return units.map((unit, position): Candidate & { readonly defines: boolean } => {
       const own = sets[position] ?? new Set<string>();
       const title = titles[position] ?? new Set<string>();
       const text = passage.text.slice(unit.start, unit.end);
-      const coverage = share((term) => own.has(term));
-      const titled = share((term) => own.has(term) || title.has(term)) - coverage;
       const near = [sets[position - 1], sets[position + 1], title];
-      const around = share((term) => own.has(term) || near.some((set) => set?.has(term))) - coverage;
+      const kindHeld = hasTelling(asked.kind, text);
+      const measured = measure(asked, { own, title, near, everywhere, parted, kindHeld });
+      const { coverage, around } = measured;
       const context = Math.floor((NEIGHBOUR_NUMERATOR * around) / NEIGHBOUR_DENOMINATOR);
       const shaped = Math.floor((1000 * (coverage + context)) / lengthDivisor(countWords(text)));
       const defining = asksDefinition(question) && defines(question, passage, unit, text);
       const bonus = cues(question, unit, text) + (defining ? DEFINITION_BONUS : 0) + spoken;
-      const full = coverage === 0 && titled === 0 ? 0 : shaped + rank + bonus;
+      const full = coverage === 0 && measured.titled === 0 ? 0 : shaped + rank + bonus;
       const score = unit.kind === 'row' && !defining ? Math.floor((ROW_TENTHS * full) / 10) : full;
-      const held = terms.filter(({ term }) => !isAsking(term) && (own.has(term) || title.has(term))).length;
-      const enough = held >= Math.min(TERMS_MIN, topical);
-      const beside = Math.floor(titled / TITLE_PART) + Math.floor((around - titled) / BESIDE_PART);
-      const support = enough
-        ? Math.max(0, coverage + beside - Math.floor(apart / APART_PART) - Math.floor(lacking / LACKING_PART))
-        : 0;
+      const support = withKind(asked, text, measured.support);
       return {
         passage: index,
         position,
@@ -140,6 +107,64 @@ export function candidatesOf(
   if (!found.some((candidate) => candidate.defines && candidate.support > 0)) return found;
   return found.map((candidate) =>
     candidate.defines ? candidate : { ...candidate, score: Math.floor(candidate.score / UNDEFINING_PART) },
+  );
+}
+
+type Terms = ReadonlySet<string>;
+
+/** A unit's terms, those above and beside it, those of the whole passage, and what the question parts. */
+interface Surroundings {
+  readonly own: Terms;
+  readonly title: Terms;
+  readonly near: readonly (Terms | undefined)[];
+  readonly everywhere: readonly Terms[];
+  readonly parted: Terms;
+  readonly kindHeld: boolean;
+}
+
+/** Shares of the question's weight that a unit covers, floored to millionths. */
+function measure(
+  asked: AskedQuestion,
+  { own, title, near, everywhere, parted, kindHeld }: Surroundings,
+): { readonly coverage: number; readonly titled: number; readonly around: number; readonly support: number } {
+  const here = (term: string): boolean => own.has(term) || title.has(term);
+  const terms = asked.terms.filter((term) => here(term.term) || !isSeam(term, asked, here));
+  const total = Math.max(
+    1,
+    terms.reduce((sum, { weight }) => sum + weight, 0),
+  );
+  const share = (held: (term: string) => boolean): number =>
+    Math.floor((WHOLE * terms.reduce((sum, { term, weight }) => sum + (held(term) ? weight : 0), 0)) / total);
+  const coverage = share((term) => own.has(term));
+  const titled = share(here) - coverage;
+  const around = share((term) => own.has(term) || near.some((set) => set?.has(term))) - coverage;
+  const topical = terms.filter(({ asking }) => !asking);
+  const groups = new Set(topical.map(({ group }) => group)).size;
+  const telling = kindHeld || terms.some(({ term, verb }) => verb && own.has(term));
+  const held =
+    new Set(topical.filter(({ term }) => here(term)).map(({ group }) => group)).size + (telling ? 1 : 0);
+  if (held < Math.min(TERMS_MIN, groups)) return { coverage, titled, around, support: 0 };
+  const apart = share((term) => parted.has(term));
+  const beside = Math.floor(titled / TITLE_PART) + Math.floor((around - titled) / BESIDE_PART);
+  const lacking = WHOLE - share((term) => everywhere.some((set) => set.has(term)));
+  const less = Math.floor(apart / APART_PART) + Math.floor(lacking / LACKING_PART);
+  const support = Math.max(0, coverage + beside - less);
+  return { coverage, titled, around, support };
+}
+
+/** A unit's support with what it has of the kind of thing that is asked for, or lacks of it. */
+function withKind({ kind }: AskedQuestion, text: string, support: number): number {
+  if (kind === undefined || support === 0) return support;
+  if (!hasKind(kind, text)) return Math.max(0, support - KIND_LACKING);
+  return hasTelling(kind, text) ? Math.min(WHOLE, support + KIND_HELD) : support;
+}
+
+/** A pair of characters where two words of the question meet: each stands in another pair of it that is held, or is of grammar. */
+function isSeam({ term }: AskedTerm, asked: AskedQuestion, held: (term: string) => boolean): boolean {
+  if (!isPair(term)) return false;
+  const elsewhere = asked.terms.filter((other) => other.term !== term && held(other.term));
+  return [...term].every(
+    (character) => isGrammar(character) || elsewhere.some((other) => other.term.includes(character)),
   );
 }
 
@@ -166,7 +191,11 @@ function readPassage({ title, text }: Passage): ReadPassage {
  * Terms that the question puts directly behind another ("credit card") while no unit with its title and the one
  * behind it holds both, though the passages hold each: they speak of something else.
  */
-function partedTerms(question: string, read: readonly ReadPassage[]): ReadonlySet<string> {
+function partedTerms(
+  question: string,
+  asked: AskedQuestion,
+  read: readonly ReadPassage[],
+): ReadonlySet<string> {
   const parted = new Set<string>();
   const together = (wanted: readonly string[]): boolean =>
     read.some(({ titles, sets }) =>
@@ -176,7 +205,10 @@ function partedTerms(question: string, read: readonly ReadPassage[]): ReadonlySe
         ),
       ),
     );
-  const tokens = analyse(question).filter(({ term }) => !isAsking(term) && together([term]));
+  const topical = new Set(asked.terms.flatMap(({ term, asking }) => (asking ? [] : [term])));
+  const tokens = analyse(question)
+    .map(({ term, position }) => ({ term: sameWord(term), position }))
+    .filter(({ term }) => topical.has(term) && together([term]));
   for (const { term, position } of tokens) {
     const before = tokens.find((other) => other.position === position - 1);
     // A term that stands apart itself is not held against the one behind it.
@@ -209,7 +241,7 @@ export function lengthDivisor(words: number): number {
 }
 
 function termSet(text: string): ReadonlySet<string> {
-  return new Set(analyse(text).map((token) => token.term));
+  return new Set(sameWords(text));
 }
 
 const NUMBER = /\p{N}/u;
@@ -266,7 +298,9 @@ function defines(question: string, passage: Passage, unit: Unit, text: string): 
     const named = cell.trim().toLowerCase();
     const words = question.toLowerCase().split(/[^\p{L}\p{N}]+/u);
     return (
-      words.includes(named) && wanted.has(analyse(named)[0]?.term ?? '') && countWords(meaning) >= WORDS_MIN
+      words.includes(named) &&
+      wanted.has(sameWord(analyse(named)[0]?.term ?? '')) &&
+      countWords(meaning) >= WORDS_MIN
     );
   }
   const match = DEFINITION.exec(text);
@@ -274,6 +308,6 @@ function defines(question: string, passage: Passage, unit: Unit, text: string): 
   const [subject = ''] = match[0].split(BEHIND_HEAD);
   const pronoun = /^(?:it|this|that|they)\b/i.test(text);
   const head = analyse(subject).at(-1);
-  const known = pronoun ? termSet(passage.title) : new Set(head === undefined ? [] : [head.term]);
+  const known = pronoun ? termSet(passage.title) : new Set(head === undefined ? [] : [sameWord(head.term)]);
   return [...wanted].some((term) => known.has(term));
 }
