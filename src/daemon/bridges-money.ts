@@ -6,24 +6,31 @@ import type { Deposit, MoneyPort } from '../bridges/core/ports.ts';
 import { type ExplorerPlace, explore } from '../ledger/explorer.ts';
 import { didOf } from '../protocol/ids.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
+import type { Config } from './config-schema.ts';
 import type { Core } from './core.ts';
 import { keyOf } from './handlers/ledger.ts';
 import type { Paying } from './paying.ts';
 
 /** What the money of bridges works with. */
-export interface BridgeMoneyParts extends Pick<Core, 'ledger' | 'wallet' | 'verifier' | 'network'> {
+export interface BridgeMoneyParts
+  extends Pick<Core, 'ledger' | 'homeLedger' | 'wallet' | 'verifier' | 'network'> {
   readonly paying: Paying;
+  readonly config: Pick<Config, 'ledger'>;
 }
 
+const NEVER = new AbortController().signal;
 /** Transactions that one look at the ledger reads. */
 const LOOKED_AT_ONCE = 256;
 
 /** The money of bridges. */
 export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
-  const { ledger, wallet, verifier, network, paying } = parts;
+  const { ledger, homeLedger, wallet, verifier, network, paying } = parts;
+  const mayKeepWhole = parts.config.ledger.mode !== 'light';
   return {
     whoami: async () => ({ did: didOf(wallet.publicKey), network, fee: feeOf(ledger) }),
-    async deposits(height) {
+    async deposits(height, { signal = NEVER } = {}) {
+      // Who pays in is seen only by who has the blocks.
+      if (ledger.mode === 'light' && mayKeepWhole) await homeLedger.keepWhole({ signal });
       if (ledger.mode === 'light') throw new SaharaError('ledger-light', { what: 'Seeing deposits' });
       const head = ledger.head().height;
       const deposits = height === undefined ? [] : await depositsAbove(parts, height, head);

@@ -208,7 +208,7 @@ async function startAll(
   const paying = createPaying({ ...core, suite: nativeSuite, store: core.storeOf('paying') });
   const bridges = await life.start(
     'bridges',
-    () => startBridging({ ...core, ...calls, agents, callers, resuming, paying }),
+    () => startBridging({ ...core, ...calls, agents, callers, resuming, paying }, life),
     (open) => open.stop(),
   );
   const running: Running = {

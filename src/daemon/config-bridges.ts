@@ -17,6 +17,7 @@ export interface BridgesConfig {
   readonly users: readonly string[];
   readonly blocked: readonly string[];
   readonly admins: readonly string[];
+  readonly listen: string;
   readonly telegramApi: string;
   readonly discordApi: string;
 }
@@ -70,6 +71,14 @@ export const bridgesSchema: z.ZodType<BridgesConfig> = z
     users: names('People who may ask. Empty: everybody.'),
     blocked: names('People who get no answer.'),
     admins: names('People who may ask anywhere and stop anyone’s answer.'),
+    listen: z
+      .string()
+      .regex(/^$|^(?:\[[0-9a-f:]+\]|[\w.-]+):\d{1,5}$/i)
+      .meta({ allowed: 'an address such as 127.0.0.1:4180, or nothing' })
+      .default('')
+      .describe(
+        'Where bridges on other machines may use this daemon’s agents and wallet, with the token in SAHARA_BRIDGE_TOKEN; plain HTTP. Empty: nowhere.',
+      ),
     telegramApi: api('https://api.telegram.org', 'Where Telegram’s Bot API is.'),
     discordApi: api('https://discord.com/api', 'Where Discord’s REST API is.'),
   })

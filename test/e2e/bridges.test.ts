@@ -132,4 +132,83 @@ describe('a bridge in the daemon', () => {
       expect(await must(bridge, 'verify', file)).toMatch(/Proved: guide answered .* settled in block \d+/);
     },
   );
+
+  // BRG-70 BRG-72 BRG-4
+  it('answers once and pays once when the daemon is killed while people ask', async () => {
+    const ask = async (i: number): Promise<void> => {
+      const question = `What does the ledger do in case ${i}?`;
+      const before = SAID.telegram().length;
+      SAY.telegram(question);
+      const asked = (): boolean => SAID.telegram().length > before;
+      await telegram.until(asked, 'something is shown');
+      await bridge.kill();
+      await bridge.start(...flags);
+      const answered = (): boolean =>
+        SAID.telegram().some(({ data }, at) => at >= before && data.some((one) => one.startsWith('receipt')));
+      await telegram.until(answered, 'the answer after the kill');
+      const calls = (await bridge.client.call('receipts', {})).filter((row) => row.question === question);
+      expect(calls.length, question).toBe(1);
+    };
+    for (const i of [1, 2, 3]) await ask(i);
+    const { text = '' } = SAID.telegram().at(-1) ?? {};
+    expect(text).toContain('guide · 0.002 SAHARA');
+  });
+
+  // BRG-80 BRG-81
+  it('takes money that a person pays in from their own home, and pays it out again', async () => {
+    const { did } = await host.client.call('status', {});
+    const how = await reply('telegram', () => COMMAND.telegram('deposit'), /sahara pay did:key/);
+    const [, operator = '', memo = ''] = /sahara pay (\S+) 1 --memo (\S+)/.exec(how) ?? [];
+    await must(host, 'pay', operator, '0.5', '--memo', memo);
+    await eventually('the deposit is there', async () => {
+      const text = await reply('telegram', () => COMMAND.telegram('balance'), /You can spend/);
+      return /have 0\.5 SAHARA of it paid out/.test(text) || undefined;
+    });
+    const before = BigInt((await host.client.call('status', {})).balance);
+    await reply(
+      'telegram',
+      () => COMMAND.telegram('withdraw', `0.2 ${did}`),
+      /Paid 0\.2 SAHARA to .* in block \d+/,
+    );
+    await eventually('it has arrived', async () => {
+      const { balance } = await host.client.call('status', {});
+      return BigInt(balance) - before === 200_000_000n || undefined;
+    });
+  });
+
+  // BRG-84 BRG-85 BRG-86
+  it('shares the account of a DID that is linked by a signed grant, on both platforms', async () => {
+    const link = async (platform: Platform): Promise<void> => {
+      const asked = await reply(platform, () => COMMAND[platform]('link'), /sahara bridge link/);
+      const code = /sahara bridge link ([\w-]+)/.exec(asked)?.[1] ?? '';
+      const granted = await must(host, 'bridge', 'link', code, '--total', '0.4', '--days', '2', '--json');
+      const { grant } = JSON.parse(granted);
+      await reply(platform, () => COMMAND[platform]('link', grant), /Linked to did:key/);
+    };
+    await link('telegram');
+    await link('discord');
+    const onTelegram = await reply('telegram', () => COMMAND.telegram('balance'), /You can spend/);
+    const onDiscord = await reply('discord', () => COMMAND.discord('balance'), /You can spend/);
+    expect(onDiscord).toBe(onTelegram);
+    expect(await reply('discord', () => COMMAND.discord('history'), /Your last questions/)).toMatch(
+      /payee get paid[\s\S]*payee get paid/,
+    );
+    await reply('telegram', () => COMMAND.telegram('unlink'), /link is ended/);
+    await reply('discord', () => COMMAND.discord('unlink'), /Paid 0\.\d+ SAHARA to did:key/);
+  });
+
+  // BRG-71
+  it('takes another token without a restart, and forgets one', async () => {
+    const { pid } = await bridge.client.call('status', {});
+    const again = await bridge.sahara(['bridge', 'setup', 'discord', '--no-input'], { input: discord.token });
+    expect(again.code, again.stderr).toBe(0);
+    await eventually('discord runs again', async () => {
+      const rows = await bridge.client.call('bridge.list', {});
+      return rows.find((row) => row.platform === 'discord' && row.state === 'running');
+    });
+    await reply('discord', () => COMMAND.discord('help'), /Ask me anything/);
+    expect((await bridge.client.call('status', {})).pid).toBe(pid);
+    await must(bridge, 'bridge', 'remove', 'discord');
+    expect((await bridge.sahara(['bridge', 'check', 'discord'])).stderr).toContain('(token-missing)');
+  });
 });

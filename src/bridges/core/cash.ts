@@ -38,6 +38,8 @@ export interface Cash {
   depositCode(user: string): Promise<{ readonly did: string; readonly memo: string }>;
   /** Credits what has arrived. Throws what the ledger's port throws. */
   collect(): Promise<void>;
+  /** Whether deposits are seen here at all. */
+  seesDeposits(): Promise<boolean>;
   /** Pays `amount` and the fee out of a user's account, once for each key. Throws `funds-insufficient`. */
   withdraw(
     key: string,
@@ -125,6 +127,15 @@ export function createCash(parts: CashParts): Cash {
       return { did, memo };
     },
     collect,
+    async seesDeposits() {
+      try {
+        await collect();
+        return true;
+      } catch (error) {
+        if (asSaharaError(error).code === 'ledger-light') return false;
+        throw error;
+      }
+    },
     async withdraw(key, { user, to, amount }) {
       const { fee } = await money.whoami();
       const order: Leaving = { user, to, amount, fee };

@@ -29,6 +29,8 @@ type MoneyCommand = (parts: MoneyCommandParts, call: CommandCall) => Promise<Ric
 /** Every command about money. Their replies are for the person who asks. */
 export const MONEY_COMMANDS: Readonly<Record<string, MoneyCommand>> = {
   async deposit({ cash }, { event, language }) {
+    // What would not be seen must not be paid in.
+    if (!(await cash.seesDeposits())) return plain(language.moneyOff);
     const { did, memo } = await cash.depositCode(userOf(event));
     return joined(`${language.deposit}\n`, styled(`sahara pay ${did} 1 --memo ${memo}`, 'code'));
   },

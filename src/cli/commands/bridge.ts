@@ -1,5 +1,7 @@
 /** `bridge`: bots on chat platforms, from nothing to a working one. */
+import { every, wakefulClock } from '../../base/clock.ts';
 import type { BridgeCheckReport, BridgeRow } from '../../daemon/admin/methods-bridge.ts';
+import { loadConfig } from '../../daemon/config.ts';
 import { type App, amountOption, type CommandGroup, usage } from '../app.ts';
 import { amount, showTable } from '../show.ts';
 import { printable, shortDid } from '../terminal.ts';
@@ -40,6 +42,11 @@ export const bridgeCommands: CommandGroup = (program, run) => {
     .addHelpText('after', '\nExample:\n  $ sahara bridge remove discord')
     .action(run(remove));
   bridge
+    .command('run')
+    .description('run bots alone, until Ctrl-C, with a daemon elsewhere that asks and pays for them')
+    .addHelpText('after', RUN_HELP)
+    .action(run(runAlone));
+  bridge
     .command('link')
     .description('allow a bot to spend what you pay in for you, by the code that it gave you')
     .argument('<code>', 'what the bot answers to /link')
@@ -50,6 +57,43 @@ export const bridgeCommands: CommandGroup = (program, run) => {
     .addHelpText('after', '\nExample:\n  $ sahara bridge link AQ5zYWhh... --total 0.5 --days 7')
     .action(run(link));
 };
+
+const RUN_HELP = `
+The daemon there has an address in bridges.listen and the same SAHARA_BRIDGE_TOKEN, of at least 24 characters.
+
+Example:
+  $ export SAHARA_HOME=~/.sahara-bot SAHARA_BRIDGE_DAEMON=http://127.0.0.1:4180 SAHARA_BRIDGE_TOKEN=... SAHARA_TELEGRAM_TOKEN=...
+  $ sahara bridge run`;
+
+async function runAlone({ terminal, home, environment, signal }: App): Promise<void> {
+  const { SAHARA_BRIDGE_DAEMON: url, SAHARA_BRIDGE_TOKEN: token } = environment;
+  if (!url || !URL.canParse(url))
+    throw usage('SAHARA_BRIDGE_DAEMON names no daemon, such as http://127.0.0.1:4180');
+  if (!token) throw usage('SAHARA_BRIDGE_TOKEN is not set');
+  const config = loadConfig({ file: { path: home.config, required: false }, environment });
+  // Other commands start faster without what runs bots in memory.
+  const { startLoneBridges } = await import('../../daemon/bridges-alone.ts');
+  const bridges = await startLoneBridges({ home, config, environment }, { url, token });
+  try {
+    const names = bridges.rows().map(({ platform }) => platform);
+    if (names.length === 0) throw usage('neither SAHARA_TELEGRAM_TOKEN nor SAHARA_DISCORD_TOKEN is set');
+    terminal.note(`Running: ${names.join(', ')}. What happens stands in ${home.log}.`);
+    await untilAsked(signal);
+  } finally {
+    await bridges.stop();
+  }
+}
+
+/** Resolves at Ctrl-C and when the system asks to end. */
+async function untilAsked(signal: AbortSignal): Promise<void> {
+  // Something has to keep the process alive: the timers of bots do not.
+  const cancel = every(wakefulClock, 60_000, () => undefined);
+  await new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+    process.once('SIGTERM', () => resolve());
+  });
+  cancel();
+}
 
 async function setup(app: App, name: string | undefined): Promise<void> {
   const { terminal, client, signal } = app;
