@@ -20,15 +20,23 @@ const MEANINGS = [
   ['rain', 'storm', 'weather'],
 ];
 
+/** Texts of each request. */
+const asked: number[] = [];
+
 /** A model of three meanings, served over HTTP as OpenAI's embeddings are. */
 const server = createServer(async (request, response) => {
   const pieces: Buffer[] = [];
   for await (const piece of request) pieces.push(piece as Buffer);
   const { input } = JSON.parse(String(Buffer.concat(pieces))) as { input: string[] };
-  const data = input.map((text, index) => {
-    const counts = MEANINGS.map((words) => words.filter((word) => text.toLowerCase().includes(word)).length);
-    return { object: 'embedding', index, embedding: [...counts.map((count) => count - 0.1), 0.01] };
-  });
+  asked.push(input.length);
+  const data = input
+    .filter((text) => text !== 'MISSING')
+    .map((text, index) => {
+      const counts = MEANINGS.map(
+        (words) => words.filter((word) => text.toLowerCase().includes(word)).length,
+      );
+      return { object: 'embedding', index, embedding: [...counts.map((count) => count - 0.1), 0.01] };
+    });
   response.setHeader('content-type', 'application/json');
   response.end(
     JSON.stringify({ object: 'list', model: 'm', data, usage: { prompt_tokens: 1, total_tokens: 1 } }),
@@ -47,6 +55,24 @@ beforeAll(async () => {
   embedder = createOpenAiEmbedder({}, { endpoint: `http://127.0.0.1:${port}/v1`, model: 'm' });
 });
 afterAll(() => void server.close());
+
+describe('an endpoint that makes vectors', () => {
+  test('MODEL-94: is asked about many texts in requests of 64, and has to answer about each', async () => {
+    const many = Array.from({ length: 150 }, (_, i) => (i % 2 === 0 ? 'car' : 'cat'));
+    asked.length = 0;
+    const vectors = await embedder.embed(many, { signal });
+    expect(asked).toEqual([64, 64, 22]);
+    expect(vectors).toHaveLength(150);
+    expect(vectors[148]).toEqual(vectors[0]);
+    expect(vectors[149]).not.toEqual(vectors[0]);
+    await expect(embedder.embed(['car', 'MISSING'], { signal })).rejects.toMatchObject({
+      code: 'backend-failed',
+      facts: { reason: expect.stringContaining('left out text 1 of 2') },
+    });
+    const stopped = AbortSignal.abort();
+    await expect(embedder.embed(['car'], { signal: stopped })).rejects.toMatchObject({ code: 'cancelled' });
+  });
+});
 
 describe('vectors', () => {
   test('KNOW-155: find what no word of the question is in, survive a restart, follow the vault and its views', async () => {

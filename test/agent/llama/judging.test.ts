@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readFromHost, readToHost } from '../../../src/agent/llama/read-messages.ts';
 import type { ModelSource } from '../../../src/agent/llama/room.ts';
 import { type ModelHome, openModelHome } from './home.ts';
 import { embeddingModel, rankingModel } from './judging-models.ts';
@@ -25,6 +26,32 @@ function cosine(a: readonly number[] = [], b: readonly number[] = []): number {
     x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0);
   return product(a, b) / Math.sqrt(product(a, a) * product(b, b));
 }
+
+describe('what is said about judging', () => {
+  const embed = { type: 'embed', id: 1, tokens: 512, texts: ['a'] };
+  const rank = { type: 'rank', id: 1, tokens: 512, question: 'q', passages: ['a', 'b'] };
+
+  test('MODEL-12: is read back, and anything else refused', () => {
+    for (const said of [embed, rank]) expect(readToHost(said)).toEqual(said);
+    for (const wrong of [
+      { ...embed, texts: 'a' },
+      { ...embed, texts: Array.from({ length: 65 }, () => 'a') },
+      { ...embed, tokens: 1 },
+      { ...embed, id: 0 },
+      { ...rank, question: 7 },
+      { ...rank, passages: [7] },
+    ]) {
+      expect(() => readToHost(wrong)).toThrow(expect.objectContaining({ code: 'malformed' }));
+    }
+    const judged = { type: 'judged', id: 1, numbers: [0.5, -1], last: true };
+    expect(readFromHost(judged)).toEqual(judged);
+    for (const numbers of [[], [null], ['1'], [Number.NaN], Array.from({ length: 8193 }, () => 1)]) {
+      expect(() => readFromHost({ ...judged, numbers })).toThrow(
+        expect.objectContaining({ code: 'malformed' }),
+      );
+    }
+  });
+});
 
 describe('a model that judges texts', () => {
   test('MODEL-90: makes vectors as its pooling says, the same ones again, more texts than one turn takes', async () => {
