@@ -7,21 +7,30 @@ import type { BenchPassage } from './zipf.ts';
 /** Passages, questions, and for each question how well passages answer it. */
 export interface Collection {
   readonly passages: readonly BenchPassage[];
-  readonly questions: readonly { readonly text: string; readonly grades: ReadonlyMap<string, number> }[];
+  readonly questions: readonly {
+    readonly text: string;
+    readonly grades: ReadonlyMap<string, number>;
+    /** The passage that is the question itself, where there is one: it does not count as found. */
+    readonly self?: string;
+  }[];
 }
 
 const NDCG_AT = 10;
 const RECALL_AT = 20;
 
-/** Means over the questions. */
+/**
+ * Means over the questions, as trec_eval takes them, by which published figures of BEIR are: nDCG with the grades
+ * themselves as gains, discounted by log2(rank + 1); the share of all relevant passages among the first 20.
+ */
 export async function qualityOf(
-  engine: Engine,
+  engine: Pick<Engine, 'search'>,
   { questions }: Pick<Collection, 'questions'>,
 ): Promise<{ readonly ndcgAt10: number; readonly recallAt20: number }> {
   let [ndcg, recall] = [0, 0];
-  for (const { text, grades } of questions) {
-    const found = await engine.search(text, RECALL_AT);
-    const gain = (grade: number, rank: number): number => (2 ** grade - 1) / Math.log2(rank + 2);
+  for (const { text, grades, self } of questions) {
+    const all = await engine.search(text, RECALL_AT + 1);
+    const found = all.filter((id) => id !== self).slice(0, RECALL_AT);
+    const gain = (grade: number, rank: number): number => grade / Math.log2(rank + 2);
     const got = found.slice(0, NDCG_AT).reduce((sum, id, rank) => sum + gain(grades.get(id) ?? 0, rank), 0);
     const ideal = [...grades.values()].sort((a, b) => b - a).slice(0, NDCG_AT);
     ndcg += got / ideal.reduce((sum, grade, rank) => sum + gain(grade, rank), 0);
@@ -68,7 +77,11 @@ export async function readJudged(name: JudgedName = 'judged'): Promise<Judged> {
   return JSON.parse(await readFile(join(import.meta.dirname, `${name}.json`), 'utf8'));
 }
 
-/** A collection in the form of BEIR: `corpus.jsonl`, `queries.jsonl`, `qrels/test.tsv`. */
+/**
+ * A collection in the form of BEIR: `corpus.jsonl` and `queries.jsonl` (a JSON object on each line with `_id` and `text`,
+ * passages with `title`), `qrels/test.tsv` (a line of names, then question, passage and grade divided by tabs). Questions
+ * of which nothing is relevant are left out.
+ */
 export async function readBeir(folder: string): Promise<Collection> {
   const lines = async (name: string): Promise<string[]> =>
     (await readFile(join(folder, name), 'utf8')).split('\n').filter((line) => line.trim() !== '');
@@ -90,6 +103,6 @@ export async function readBeir(folder: string): Promise<Collection> {
   }
   const questions = [...judged]
     .filter(([, grades]) => grades.size > 0)
-    .map(([id, grades]) => ({ text: texts.get(id) ?? '', grades }));
+    .map(([id, grades]) => ({ text: texts.get(id) ?? '', grades, self: id }));
   return { passages, questions };
 }
