@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readFromHost, readToHost } from '../../../src/agent/llama/read-messages.ts';
 import type { ModelSource } from '../../../src/agent/llama/room.ts';
+import { ENCODING, encoding } from './families.ts';
 import { type ModelHome, openModelHome } from './home.ts';
 import { embeddingModel, rankingModel } from './judging-models.ts';
 
@@ -70,6 +71,18 @@ describe('a model that judges texts', () => {
     const [long, marked] = await home.engine.embed(target, ['car '.repeat(5_000), '</s>car'], calm);
     expect(long).toHaveLength(32);
     expect(marked?.every(Number.isFinite)).toBe(true);
+  });
+
+  test.each(ENCODING)('MODEL-90: of a %s too, whose places end with its context', async (name) => {
+    const model = await home.add(name.replaceAll(' ', '-'), encoding(name));
+    const target = { model, payer: 'a', weight: 1 };
+    const [short, long] = await home.engine.embed(
+      target,
+      ['bee hive', 'bee hive queen '.repeat(2_000)],
+      calm,
+    );
+    expect([short?.length, long?.length]).toEqual([64, 64]);
+    expect(long?.every(Number.isFinite)).toBe(true);
   });
 
   test('MODEL-92: tells how well passages answer, also long ones, in parts', async () => {
