@@ -58,7 +58,7 @@ export async function answeringOf(
     const answerer = createDelegateAnswerer({ delegates: manifest.backend.ask, asset });
     return { answerer, model, close: async () => {} };
   }
-  const backend = await backendOf({ name: manifest.name, backend: manifest.backend }, parts, options);
+  const backend = await backendOf({ ...manifest, backend: manifest.backend }, parts, options);
   const tools = manifest.tools.length === 0 ? undefined : createToolKit(manifest.tools, parts);
   const measure = measureOf(manifest, parts);
   const { search: wish, name: agent } = manifest;
@@ -117,12 +117,14 @@ function measureOf({ backend }: Manifest, { clock }: Pick<Ground, 'clock'>): Ada
 }
 
 async function backendOf(
-  of: { readonly name: string; readonly backend: Exclude<Manifest['backend'], { kind: 'delegate' }> },
+  of: Pick<Manifest, 'name' | 'price'> & {
+    readonly backend: Exclude<Manifest['backend'], { kind: 'delegate' }>;
+  },
   { clock, environment, models }: AnsweringParts,
   options: { readonly signal: AbortSignal },
 ): Promise<Backend> {
-  const { name, backend } = of;
-  if (backend.kind === 'llama') return models.backend({ agent: name, wish: backend }, options);
+  const { name, backend, price } = of;
+  if (backend.kind === 'llama') return models.backend({ agent: name, wish: backend, price }, options);
   if (backend.kind === 'extractive') {
     const { sentencesMax, supportMin } = backend;
     return createExtractiveBackend({ sentencesMax, supportMin });

@@ -4,10 +4,11 @@
  */
 import { availableParallelism } from 'node:os';
 import type { Backend } from '../agent/backends/backend.ts';
-import { createLlamaBackend } from '../agent/backends/llama.ts';
+import { createLlamaBackend, type LlamaBackend } from '../agent/backends/llama.ts';
 import type { LocalModel } from '../agent/embedding/local.ts';
 import { createLlamaEngine, type EngineTarget, type LlamaEngine } from '../agent/llama/engine.ts';
 import { checkGguf } from '../agent/llama/gguf-check.ts';
+import { weightOfPrice } from '../agent/llama/price-weight.ts';
 import type { ManifestBackend } from '../agent/manifest-backend.ts';
 import { type LlamaManifest, LLAMA_DEFAULTS as MANIFEST_DEFAULTS } from '../agent/manifest-llama.ts';
 import { demandFit, type FreeMemory, fitOf, memoryNeed } from '../agent/models/estimate.ts';
@@ -16,18 +17,22 @@ import { type ModelStore, type OpenModel, openModelStore } from '../agent/models
 import { detectMarks, type MarkKey, type MarkReport } from '../agent/watermark/detect.ts';
 import { toHex } from '../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
+import type { PriceSchedule } from '../protocol/card.ts';
 import { PPM } from '../protocol/limits.ts';
 import { type ModelMade, modelMadeDigest } from '../protocol/model-made.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { LoadedRow, ModelsReport } from './admin/methods-model.ts';
 import type { HostedAgentRow } from './admin/types.ts';
 import type { Ground } from './core.ts';
+import { createModelClasses, type ModelClasses } from './model-classes.ts';
 
 /** Who answers with a model, and how. */
 export interface ModelUse {
   /** Name of the agent, whose key marks what it says if its manifest wants that. */
   readonly agent: string;
   readonly wish: LlamaManifest;
+  /** What its calls cost, which decides their share of the machine. Default: nothing. */
+  readonly price?: PriceSchedule;
 }
 
 /** Models on this machine. */
@@ -35,10 +40,11 @@ export interface Models {
   readonly store: ModelStore;
   /** Answers that one model makes at a time. */
   readonly sequences: number;
-  /** Memory that models can have together. */
+  /** Memory that models can have together just now. */
   readonly free: FreeMemory;
   /**
-   * What answers as a manifest says; its model says what it is made of. Loads the model unless one of the same file was.
+   * What answers as a manifest says; its model says what it is made of. Loads the model unless one of the same file was
+   * loaded on this machine as it is.
    * Errors: `model-unknown`, `model-invalid`, `memory-insufficient`, `backend-missing`, `backend-failed`.
    */
   backend(use: ModelUse, options: { readonly signal: AbortSignal }): Promise<Backend>;
@@ -78,29 +84,44 @@ export async function openModels(
     { clock, store: storeOf('models'), check: checkGguf },
     { folder: home.models, hub, hubToken },
   );
-  return new HomeModels(parts, store);
+  const { gpu, sequences } = config.models;
+  const settings = JSON.stringify([gpu, sequences, environment.CUDA_VISIBLE_DEVICES ?? '']);
+  const classes = createModelClasses(storeOf('model-classes'), settings);
+  return new HomeModels(parts, { store, classes });
 }
 
 class HomeModels implements Models {
   readonly store: ModelStore;
   readonly sequences: number;
-  readonly free: FreeMemory;
+  readonly #budgetBytes: number;
   trouble: SaharaError | undefined;
   readonly #parts: Pick<Ground, 'clock' | 'dice' | 'config' | 'keys'>;
   readonly #names = new Map<string, string>();
-  /** Determinism classes by the digest of the model; they depend on the file and this machine alone. */
-  readonly #classes = new Map<string, string>();
+  readonly #classes: ModelClasses;
   #engine: LlamaEngine | undefined;
 
-  constructor(parts: Pick<Ground, 'clock' | 'dice' | 'config' | 'keys'>, store: ModelStore) {
+  constructor(
+    parts: Pick<Ground, 'clock' | 'dice' | 'config' | 'keys'>,
+    { store, classes }: { readonly store: ModelStore; readonly classes: ModelClasses },
+  ) {
     const { sequences, memoryMb } = parts.config.models;
     this.#parts = parts;
+    this.#classes = classes;
     this.store = store;
     this.sequences = sequences;
-    this.free = { ramBytes: memoryMb === 0 ? process.availableMemory() : memoryMb * 1e6, vramBytes: 0 };
+    this.#budgetBytes = memoryMb === 0 ? process.availableMemory() : memoryMb * 1e6;
   }
 
-  async backend({ agent, wish }: ModelUse, { signal }: { readonly signal: AbortSignal }): Promise<Backend> {
+  /** The budget, as far as the machine has it now; loaded models make room for others, so theirs is free too. */
+  get free(): FreeMemory {
+    const loaded = this.#engine?.models.reduce((sum, { bytes }) => sum + bytes, 0) ?? 0;
+    return { ramBytes: Math.min(this.#budgetBytes, process.availableMemory() + loaded), vramBytes: 0 };
+  }
+
+  async backend(
+    { agent, wish, price }: ModelUse,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<Backend> {
     const { dice, keys } = this.#parts;
     const model = await this.#open(wish.model, 'model', signal);
     const adapters = [];
@@ -119,6 +140,7 @@ class HomeModels implements Models {
         adapters,
         contextTokens: context,
         sequences: this.sequences,
+        ...(price !== undefined && { weight: weightOfPrice(price) }),
         sampling: {
           temperature: wish.temperature / PPM,
           topK: wish.topK,
@@ -130,9 +152,10 @@ class HomeModels implements Models {
         ...(wish.watermark && { watermark: { key: toHex(await keys.agentMark(agent)) } }),
       },
     );
-    const key = toHex(model.digest);
-    const runtime = this.#classes.get(key) ?? (await this.#tried(local.determinismClass({ signal })));
-    this.#classes.set(key, runtime);
+    const known = await this.#classes.get(model.digest);
+    const runtime = known ?? (await this.#tried(local.determinismClass({ signal })));
+    if (known === undefined) await this.#classes.set(model.digest, runtime);
+    const asCarded = this.#asCarded(local, { runtime, seen: known === undefined, digest: model.digest });
     const made: ModelMade = {
       base: model.digest,
       adapters: adapters.map(({ digest }, i) => ({ digest, scale: wish.adapters[i]?.scale ?? 0 })),
@@ -142,9 +165,31 @@ class HomeModels implements Models {
     return {
       kind: 'llama',
       model: { ...local.model, digest: modelMadeDigest(nativeSuite, made), made },
-      answer: (request, options) => local.answer(request, options),
+      async *answer(request, options) {
+        await asCarded(options);
+        yield* local.answer(request, options);
+      },
       score: (request, answer, options) => local.score(request, answer, options),
       close: () => local.close(),
+    };
+  }
+
+  /**
+   * Sees to it, before the first answer, that a model which was not loaded for its card has the class that stands there.
+   */
+  #asCarded(
+    local: LlamaBackend,
+    card: { readonly runtime: string; seen: boolean; readonly digest: Uint8Array },
+  ): (options: { readonly signal: AbortSignal }) => Promise<void> {
+    return async ({ signal }) => {
+      if (card.seen) return;
+      const found = await this.#tried(local.determinismClass({ signal }));
+      if (found !== card.runtime) {
+        await this.#classes.set(card.digest, found);
+        const reason = `what computes here is not what the card says any more (${found}); the next start says so`;
+        throw new SaharaError('backend-failed', { backend: 'llama', reason });
+      }
+      card.seen = true;
     };
   }
 
@@ -226,7 +271,7 @@ class HomeModels implements Models {
       {
         gpu,
         threads: threads === 0 ? Math.max(1, availableParallelism() - 1) : threads,
-        memoryBytes: this.free.ramBytes,
+        memoryBytes: this.#budgetBytes,
       },
     );
     return this.#engine;

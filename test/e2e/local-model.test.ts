@@ -164,13 +164,14 @@ describe('an agent with a model of the home', () => {
     expect((await host.sahara(['agent', 'add', path])).stderr).toContain('(model-invalid)');
   });
 
-  it('MODEL-58: after a kill the agent answers again, and its models are whole', async () => {
+  it('MODEL-58, MODEL-82: after a kill the agent is live before its model is loaded, answers again, and its models are whole', async () => {
     if (host.pid !== undefined) process.kill(host.pid, 'SIGKILL');
     await host.ended;
     await host.start('--mesh-host', '127.0.0.1', '--mesh-mdns', 'false', '--mesh-dht', 'false');
     expect(
       (await host.client.call('agent.list', {})).find(({ name }) => name === 'camels')?.note,
     ).toBeUndefined();
+    expect((await host.client.call('status', {})).models?.loaded ?? []).toEqual([]);
     const { text } = await askWhole(host, { agent: 'camels', question: 'How do camels store fat?' });
     expect(text).toContain('by day');
     expect((await stat(join(host.home.root, 'models', `${digests.model}.gguf`))).size).toBeGreaterThan(1000);
