@@ -9,12 +9,15 @@ import { asSaharaError, SaharaError } from '../base/errors.ts';
 import { type GgufHeader, GgufTruncated, type GgufValue, parseGguf } from './gguf.ts';
 import { HEADER_BYTES_MAX, JSON_BYTES_MAX, SHARDS_MAX } from './limits.ts';
 import { headerLength, PREFIX_BYTES, parseHeader, type TensorEntry } from './safetensors.ts';
+import { findScale, isScaled, type ScaleSource } from './scaled.ts';
 import { readTorch } from './torch/torch-file.ts';
 import type { ByteSource } from './torch/zip.ts';
 
 /** A tensor of a model and the file it is in. */
 export interface StoredTensor extends TensorEntry {
   readonly path: string;
+  /** Scales of FP8. */
+  readonly scale?: ScaleSource;
 }
 
 /** What the headers of a model say. */
@@ -79,6 +82,10 @@ export async function openCheckpoint(path: string): Promise<Checkpoint> {
     }
   }
   if (index !== undefined) checkIndex(index, { root, indexPath: join(root, kind.index), tensors });
+  for (const tensor of tensors.values()) {
+    if (isScaled(tensor.dtype))
+      tensors.set(tensor.name, { ...tensor, scale: findScale(tensor, { tensors, config }) });
+  }
   return { directory: root, tensors, config, files };
 }
 

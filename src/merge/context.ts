@@ -8,6 +8,7 @@ import { codecBytes, codecOf, decodeLane, WEIGHT_CODECS, type WeightCodec } from
 import type { KernelInstance, Kernels } from './kernels.ts';
 import { CHUNK_ELEMENTS, TILE_ELEMENTS } from './limits.ts';
 import type { Method } from './method.ts';
+import { type ApplyScales, readScales } from './scaled.ts';
 import { rowLength, type TensorIo, type TensorSource, type TensorTask } from './task.ts';
 
 /** A piece of the tensor: `n` elements from `index` on, in whole rows when the method asked for them. */
@@ -87,6 +88,7 @@ interface Input {
   readonly codec: WeightCodec;
   readonly raw: number;
   readonly hash: Hash;
+  readonly applyScales: ApplyScales | undefined;
 }
 
 /** Passes over one task's tensor. Made for one task and dropped with it. */
@@ -122,7 +124,8 @@ export class TensorContext {
     let raw = this.layout.raw;
     this.#inputs = sources.map((source) => {
       const codec = codecOf(source.dtype);
-      const input = { source, codec, raw, hash: createHash('sha256') };
+      const applyScales = source.scale && readScales(source.scale, { kernels: this.kernels, io });
+      const input = { source, codec, raw, hash: createHash('sha256'), applyScales };
       raw = align(raw + codecBytes(codec, this.layout.chunk));
       return input;
     });
@@ -227,9 +230,10 @@ export class TensorContext {
 
   #decode(tile: Tile, offset: number): void {
     const first = tile.index === this.#checked;
-    this.#inputs.forEach(({ source, codec, raw }, position) => {
+    this.#inputs.forEach(({ source, codec, raw, applyScales }, position) => {
       const dst = this.lane(position);
       decodeLane(codec, this, { src: raw + codecBytes(codec, offset), dst, n: tile.n });
+      applyScales?.(dst, tile.n, tile.index);
       if (!first) return;
       const bad = this.kernels.firstBeyond(dst, tile.n, WEIGHT_CODECS.F32.largestBits);
       if (bad >= 0) throw nonFinite(this.task.name, source.path, tile.index + bad);

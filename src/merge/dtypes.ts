@@ -38,6 +38,8 @@ export type WeightType =
   | 'F32'
   | 'F16'
   | 'BF16'
+  | 'F8_E4M3'
+  | 'F8_E5M2'
   | 'Q8_0'
   | 'Q4_0'
   | 'Q4_1'
@@ -73,6 +75,9 @@ export const WEIGHT_CODECS: Readonly<Record<WeightType, WeightCodec>> = {
     decode: 'decodeBf16',
     encode: 'encodeBf16',
   },
+  // Read with the scales beside them; what is written has other types.
+  F8_E4M3: quantised(1, 1, { decode: 'decodeE4M3' }),
+  F8_E5M2: quantised(1, 1, { decode: 'decodeE5M2' }),
   Q8_0: quantised(32, 34, { decode: 'decodeQ8_0', encode: 'encodeQ8_0' }),
   Q4_0: quantised(32, 18, { decode: 'decodeQ4_0', encode: 'encodeQ4_0' }),
   Q4_1: quantised(32, 20, { decode: 'decodeQ4_1', encode: 'encodeQ4_1' }),

@@ -74,7 +74,9 @@ function fits(a: StoredTensor, b: StoredTensor): boolean {
 
 // A linear task over output and parents; only its inner products are taken.
 function measuring(tensor: StoredTensor, found: readonly StoredTensor[]): TensorTask {
-  const sources = found.map(({ path, dtype, offset, sizeBytes }) => ({ path, dtype, offset, sizeBytes }));
+  const sources = found.map(({ path, dtype, offset, sizeBytes, scale }) => {
+    return { path, dtype, offset, sizeBytes, ...(scale ? { scale } : {}) };
+  });
   const [base] = sources.slice(-1);
   return {
     name: tensor.name,

@@ -33,6 +33,8 @@ export interface Kernels {
   encodeBf16: Convert;
   encodeBf16Stochastic(src: number, dst: number, n: number, index: number, k0: number, k1: number): void;
   encodeF16: Convert;
+  decodeE4M3: Convert;
+  decodeE5M2: Convert;
   decodeQ8_0: Convert;
   decodeQ4_0: Convert;
   decodeQ4_1: Convert;

@@ -38,6 +38,9 @@ export const ADAPTER_RANK_MAX: number = 4_096;
 /** Most clients of a federated round: every pair of them is compared. */
 export const ADAPTER_CLIENTS_MAX: number = 1_024;
 
+/** Most scales of one tensor of FP8: a block of 128 by 128 for each, of the largest tensor. */
+export const SCALES_MAX: number = 2 ** 24;
+
 /** Elements of a tile: the piece of a tensor that the kernels work on while it stays in the processor's cache. */
 export const TILE_ELEMENTS: number = 8_192;
 /** Elements of a chunk, the piece that is read and written at once, when a tensor does not fit into memory. */

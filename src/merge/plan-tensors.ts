@@ -8,6 +8,7 @@ import type { Method } from './method.ts';
 import type { PlanOptions } from './plan.ts';
 import { checkSettings, resolveSettings } from './plan-settings.ts';
 import type { Recipe, RecipeSlice } from './recipe.ts';
+import { isScale } from './scaled.ts';
 import type { SettingMap } from './settings.ts';
 import { itemOf, type Settings, type TensorSource, type TensorTask } from './task.ts';
 
@@ -182,6 +183,7 @@ class Planner {
     name: string,
     { slice, place, progress }: { slice: Slice; place: (source: Source) => string; progress: number },
   ): void {
+    if (this.#isScale(slice, place)) return;
     const { method, options } = this.#parts;
     const models = slice.sources.flatMap((source) => this.#find(source, place(source)));
     const base = slice.base ? this.#find(slice.base, place(slice.base)) : [];
@@ -208,6 +210,7 @@ class Planner {
       dtype: tensor.dtype,
       offset: tensor.offset,
       sizeBytes: byteLength(tensor.dtype, elements),
+      ...(tensor.scale ? { scale: tensor.scale } : {}),
     });
     const [baseSource] = base.map(source);
     this.#tasks.push({
@@ -223,6 +226,15 @@ class Planner {
       target: { path: '', dtype, offset: 0, sizeBytes: byteLength(dtype, elements) },
       rounding: options.rounding,
       seed: options.seed,
+    });
+  }
+
+  // Scales go into the numbers; they are only kept where FP8 is kept, by a passthrough that names no type.
+  #isScale({ sources, base }: Slice, place: (source: Source) => string): boolean {
+    if (this.#recipe.dtype === undefined) return false;
+    return [...sources, ...(base ? [base] : [])].some((source) => {
+      const tensors = this.#parts.models[source.model]?.checkpoint.tensors;
+      return tensors !== undefined && isScale(place(source), tensors);
     });
   }
 
@@ -291,9 +303,9 @@ class Planner {
     { dtype, shape, gguf }: { dtype: string; shape: readonly number[]; gguf: boolean },
   ): boolean {
     if (!isWeightType(dtype)) return true;
-    const { block, quantised } = codecOf(dtype);
+    const { block } = codecOf(dtype);
     const row = shape.at(-1) ?? 1;
-    if (quantised && !gguf)
+    if (block > 1 && !gguf)
       this.#problem(`out_dtype: ${dtype} is a type of GGUF, the models are safetensors`);
     else if (row % block !== 0)
       this.#problem(`${name}: rows of ${row} do not divide into the blocks of ${block} of ${dtype}`);

@@ -9,6 +9,7 @@ import { LAYER_COUNT_KEYS } from './layers.ts';
 import { SIDE_FILE_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
 import type { Recipe } from './recipe.ts';
+import { isScaled } from './scaled.ts';
 import type { TensorTask } from './task.ts';
 
 const VOCABULARY_FILES = ['tokenizer.json', 'tokenizer.model', 'vocab.json', 'merges.txt'];
@@ -68,6 +69,12 @@ export function outputConfig(
   },
 ): Record<string, unknown> {
   const config: Record<string, unknown> = { ...lead };
+  // It says how FP8 is read, and there is none left.
+  const [read, written] = [
+    changes.tasks.some(({ models }) => models.some(({ scale }) => scale !== undefined)),
+    changes.tasks.some(({ target }) => isScaled(target.dtype)),
+  ];
+  if (read && !written) delete config.quantization_config;
   for (const key of LAYER_COUNT_KEYS) if (typeof config[key] === 'number') config[key] = changes.layers;
   if (changes.vocabulary !== undefined) config.vocab_size = changes.vocabulary;
   const dtypes = new Set(

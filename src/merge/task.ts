@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
+import type { ScaleSource } from './scaled.ts';
 
 /** A method's settings for one tensor: scalars, and a list for what each model has of its own. */
 export type Settings = Readonly<Record<string, number | boolean | string | readonly number[]>>;
@@ -12,6 +13,8 @@ export interface TensorSource {
   readonly dtype: string;
   /** Start of the data in the file, in bytes. */
   readonly offset: number;
+  /** Scales of FP8. */
+  readonly scale?: ScaleSource;
   /** Bytes to read; fewer than the tensor has when it is cropped to the rows that all models share. */
   readonly sizeBytes: number;
 }

@@ -8,6 +8,7 @@ import { openCheckpoint, type StoredTensor } from '../checkpoint.ts';
 import { codecBytes, codecOf, decodeLane, isWeightType } from '../dtypes.ts';
 import { createKernels, type KernelInstance } from '../kernels.ts';
 import { ADAPTER_RANK_MAX } from '../limits.ts';
+import { isScaled } from '../scaled.ts';
 import type { LowRank } from './low-rank.ts';
 import { nearestUpdate, type UpdateRows } from './nearest.ts';
 import type { Adapter } from './peft.ts';
@@ -45,6 +46,7 @@ export async function extractAdapter(input: ExtractInput, signal?: AbortSignal):
     const [, module] = /^(.+)\.weight$/.exec(tensor.name) ?? [];
     const other = base?.tensors.get(tensor.name);
     if (module === undefined || !chosen(module) || !other || !isPair(tensor, other)) continue;
+    for (const each of [tensor, other]) refuseScaled(each);
     if (signal?.aborted) throw new SaharaError('cancelled');
     const change = await openChange({ tensor, other, instance });
     try {
@@ -75,6 +77,11 @@ interface Change extends UpdateRows {
 }
 
 const MEMORY_BYTES = 8 * 1024 * 1024;
+
+function refuseScaled({ dtype, name }: StoredTensor): void {
+  if (!isScaled(dtype)) return;
+  throw new SaharaError('merge-refused', { reason: 'weights of FP8: make wider ones first', name });
+}
 
 async function openChange({
   tensor,

@@ -72,3 +72,22 @@ export function encodeF16(src: usize, dst: usize, n: usize): void {
     store<u16>(dst + (i << 1), <u16>i32x4.extract_lane(one, 0));
   }
 }
+
+// Eight bits: four of exponent and three of fraction, no infinity, the last pattern NaN.
+export function decodeE4M3(src: usize, dst: usize, n: usize): void {
+  for (let i: usize = 0; i < n; i++) {
+    const bits = <u32>load<u8>(src + i);
+    // 2^120 moves the exponent bias from 7 to 127 and makes subnormals exact.
+    const size = reinterpret<f32>((bits & 0x7f) << 20) * reinterpret<f32>(0x7b800000);
+    const value = (bits & 0x7f) == 0x7f ? f32.NaN : size;
+    store<u32>(dst + (i << 2), reinterpret<u32>(value) | ((bits & 0x80) << 24));
+  }
+}
+
+// The upper half of an F16.
+export function decodeE5M2(src: usize, dst: usize, n: usize): void {
+  for (let i: usize = 0; i < n; i++) {
+    const one = f16x4(i32x4.splat(<i32>load<u8>(src + i) << 8));
+    store<i32>(dst + (i << 2), i32x4.extract_lane(one, 0));
+  }
+}
