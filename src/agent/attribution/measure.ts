@@ -35,7 +35,9 @@ export async function measureAdapters(
 ): Promise<AdapterParts> {
   const { clock, adapters, withinMs, signal } = options;
   const score = backend.score?.bind(backend);
-  if (score === undefined || answer === '') return UNMEASURED;
+  // What tools returned stood in the prompt too, and is not here.
+  const tools = request.tools?.specs.length ?? 0;
+  if (score === undefined || answer === '' || tools > 0) return UNMEASURED;
   const limitMs = Math.min(withinMs, Math.floor(leftMs / 2));
   const late = new AbortController();
   const cancel = clock.after(limitMs, () => late.abort());

@@ -46,14 +46,18 @@ const HOW_ADJECTIVE =
   /\bhow\s+(?!do\b|does\b|did\b|is\b|are\b|was\b|were\b|can\b|could\b|should\b|shall\b|may\b|must\b|might\b|will\b|would\b|to\b|have\b|has\b|come\b)(\p{L}+)/iu;
 /** Verbs of a question about a stretch of time: "how long does it last". */
 const HOW_LONG_VERB = /\bhow (?:long|much time)\b.*\b(last|lasts|take|takes)\b/iu;
+/** Characters of a question by which it is told how something is asked: patterns with a gap take the square of their text. */
+const ASKED_CHARACTERS_MAX = 1_000;
+
 /** Reads a question with the weights of the search, or all alike without them. */
 export function readQuestion(question: string, weighed: readonly WeightedTerm[] | undefined): AskedQuestion {
+  const beginning = question.slice(0, ASKED_CHARACTERS_MAX);
   const all =
     weighed !== undefined && weighed.length > 0
       ? weighed
       : questionTerms(question).map((term) => ({ term, weight: 65_536 }));
-  const verb = termsAt(HOW_LONG_VERB, question);
-  const manner = new Set([...verb, ...termsAt(HOW_ADJECTIVE, question)]);
+  const verb = termsAt(HOW_LONG_VERB, beginning);
+  const manner = new Set([...verb, ...termsAt(HOW_ADJECTIVE, beginning)]);
   const asks = (term: string): boolean =>
     ASKING_TERMS.has(sameWord(term)) || manner.has(term) || grammarIn(term) > 0;
   const whole = all.every(({ term }) => asks(term));
@@ -84,7 +88,7 @@ export function readQuestion(question: string, weighed: readonly WeightedTerm[] 
       verb: false,
     });
   }
-  return { terms: [...terms.values()], kind: kindAsked(question) };
+  return { terms: [...terms.values()], kind: kindAsked(beginning) };
 }
 
 /** Characters of grammar in a pair. */
