@@ -168,7 +168,14 @@ describe('money that comes and goes', () => {
               userId: one.user.split(':')[1] ?? '',
               id: '',
             },
-            ...{ type: 'question' as const, userName: '', language: '', messageId: undefined, text: '', argument: '' },
+            ...{
+              type: 'question' as const,
+              userName: '',
+              language: '',
+              messageId: undefined,
+              text: '',
+              argument: '',
+            },
             ...{ quote: '', attachments: [], token: '', atMs },
             place: { chat: 'c', thread: undefined, direct: true, guild: undefined },
           } as const;

@@ -72,13 +72,11 @@ type Platform = keyof typeof SAID;
 async function reply(platform: Platform, act: () => void, pattern: RegExp): Promise<string> {
   const before = SAID[platform]().length;
   act();
-  const service = platform === 'telegram' ? telegram : discord;
   const fits = (): string | undefined =>
     SAID[platform]()
       .slice(before)
       .find(({ text }) => pattern.test(text))?.text;
-  await service.until(() => fits() !== undefined, `${platform} says ${pattern}`);
-  return fits() ?? '';
+  return eventually(`${platform} says ${pattern}`, async () => fits());
 }
 
 describe('a bridge in the daemon', () => {
@@ -140,12 +138,12 @@ describe('a bridge in the daemon', () => {
       const before = SAID.telegram().length;
       SAY.telegram(question);
       const asked = (): boolean => SAID.telegram().length > before;
-      await telegram.until(asked, 'something is shown');
+      await eventually('something is shown', async () => asked() || undefined);
       await bridge.kill();
       await bridge.start(...flags);
       const answered = (): boolean =>
         SAID.telegram().some(({ data }, at) => at >= before && data.some((one) => one.startsWith('receipt')));
-      await telegram.until(answered, 'the answer after the kill');
+      await eventually('the answer after the kill', async () => answered() || undefined);
       const calls = (await bridge.client.call('receipts', {})).filter((row) => row.question === question);
       expect(calls.length, question).toBe(1);
     };
