@@ -16,7 +16,7 @@ const config: ViteUserConfig = defineConfig({
     include: found === undefined ? [] : ['test/cometbft/**/*.test.ts'],
     passWithNoTests: found === undefined,
     env: { COMETBFT_BIN: found ?? '' },
-    testTimeout: 120_000,
+    testTimeout: 240_000,
     hookTimeout: 60_000,
     pool: 'forks',
     maxWorkers: 1,

@@ -29,6 +29,15 @@ const STEPS = [
   { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 40, vitest: true, again: true },
   { name: 'interop build', command: 'scripts/build-interop-go.sh', minutes: 10, needs: withoutGo },
   { name: 'long', command: 'npm run --silent test:long --', minutes: 15, vitest: true, again: true },
+  { name: 'cometbft install', command: 'scripts/install-cometbft', minutes: 10, needs: withoutGo },
+  {
+    name: 'cometbft',
+    command: 'npm run --silent test:cometbft --',
+    minutes: 20,
+    vitest: true,
+    again: true,
+    needs: withoutGo,
+  },
   { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
   { name: 'package', command: 'node scripts/smoke-package.mjs', minutes: 6 },
   { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
@@ -79,7 +88,7 @@ function withoutGo() {
   const found = spawnSync('go', ['version']).status === 0;
   return found
     ? undefined
-    : 'Go is not installed (https://go.dev/dl); the interop tests with go-libp2p need it';
+    : 'Go is not installed (https://go.dev/dl); the tests with go-libp2p and with CometBFT need it';
 }
 
 /** Why file systems of their own cannot be mounted for the fault suite, if so. */

@@ -18,6 +18,7 @@ import { licenceCommands } from './commands/licence.ts';
 import { mergeCommands } from './commands/merge.ts';
 import { modelCommands } from './commands/model.ts';
 import { moneyCommands } from './commands/money.ts';
+import { networkCommands } from './commands/network.ts';
 import { payCommands } from './commands/pay.ts';
 import { proofCommands } from './commands/proof.ts';
 import { resumeCommands } from './commands/resume.ts';
@@ -55,6 +56,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   whosaidCommands,
   billCommands,
   ledgerCommands,
+  networkCommands,
   standingCommands,
   idCommands,
   identityCommands,

@@ -37,6 +37,8 @@ import {
 import { createSigner, nativeSuite } from '../protocol/suite-native.ts';
 import { systemBoot } from './boot.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
+import { openCometHome } from './comet/home-ledger.ts';
+import { readOwnNode } from './comet/network-file.ts';
 import type { Config } from './config-schema.ts';
 import type { FaultHandling } from './faults.ts';
 import { chooseNetwork, type NetworkChoice, serveGenesis } from './genesis.ts';
@@ -212,16 +214,26 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
       ),
     (running) => running.stop(),
   );
+  const ownNode = await readOwnNode(home);
+  const scratch = (): ReturnType<typeof openScratch> => openScratch(home);
   const homeLedger = await life.start(
     'ledger',
     () =>
-      openHomeLedger({
-        ...{ home, config, clock, log, mesh, mark, storeOf },
-        genesis: genesisSchema.decode(choice.genesis),
-        operator: keys.operator,
-        network: sync,
-        scratch: () => openScratch(home),
-      }),
+      ownNode === undefined
+        ? openHomeLedger({
+            ...{ home, config, clock, log, mesh, mark, storeOf, scratch },
+            genesis: genesisSchema.decode(choice.genesis),
+            operator: keys.operator,
+            network: sync,
+          })
+        : openCometHome(
+            {
+              ...{ home, clock, log, keys, storeOf, scratch },
+              environment: ground.environment,
+              keepBlocks: config.ledger.keepBlocks,
+            },
+            ownNode,
+          ),
     (running) => running.stop(),
   );
   const { ledger } = homeLedger;

@@ -50,6 +50,8 @@ export interface HomeLedger {
   readonly ledger: Ledger;
   /** How a light ledger stands; `undefined` where the whole is kept. */
   report(): LightReport | undefined;
+  /** How many validators order transactions. Absent where a sequencer does. */
+  readonly validators?: () => number;
   /** Two headers of one height that the sequencer signed, where a light ledger came upon them. */
   evidence(): Equivocation | undefined;
   /**

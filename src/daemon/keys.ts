@@ -32,6 +32,8 @@ export interface DaemonKeys {
   operatorKeys(): Promise<readonly PublicKey[]>;
   /** One of them. Throws `key-missing` for a key that is not here. */
   operatorKey(key: PublicKey): Promise<Signer>;
+  /** The seed of one of them, 32 bytes, for a program beside this one that signs with it. Throws `key-missing`. */
+  operatorSecret(key: PublicKey): Promise<Uint8Array>;
   /** Makes another key for the operator, on disk when this resolves. */
   addOperatorKey(): Promise<PublicKey>;
   /** Keeps a key of the operator that was elsewhere, from its file's text; one that is here already is no fault. */
@@ -129,6 +131,7 @@ export async function openKeys(folder: string, passphrase: string | undefined): 
       writeAdopted(folder, equalBytes(did, own.publicKey) && equalBytes(key, did) ? undefined : { did, key }),
     operatorKeys: async () => (await operators()).map(({ publicKey }) => publicKey),
     operatorKey: async (key) => store.load(await nameOf(key)),
+    operatorSecret: async (key) => store.seed(await nameOf(key)),
     addOperatorKey: async () => (await store.create(await nextName())).publicKey,
     async takeOperatorKey(text) {
       const key = publicKeyIn(text);

@@ -1,87 +1,16 @@
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { createMemoryStore, type Store } from '../../src/base/store.ts';
-import type { CometLedgerOptions, CometNetwork } from '../../src/ledger/engines/comet/ledger.ts';
-import type { Signed } from '../../src/protocol/signing.ts';
-import type { Signer } from '../../src/protocol/suite.ts';
-import type { Action } from '../../src/protocol/transaction.ts';
-import { alice, bob, signAction } from '../ledger/support.ts';
+import { concat, toHex } from '../../src/base/bytes.ts';
+import { createMemoryStore } from '../../src/base/store.ts';
+import { openChain } from '../../src/ledger/chain.ts';
+import type { CometLedgerOptions } from '../../src/ledger/engines/comet/ledger.ts';
+import { consensusHash } from '../../src/ledger/engines/comet/light/header.ts';
+import { fetchLightBlock } from '../../src/ledger/engines/comet/light/json.ts';
+import { STATE } from '../../src/ledger/layout.ts';
+import { ACCOUNTS, stateKey } from '../../src/ledger/records.ts';
+import { bob, START, suite } from '../ledger/support.ts';
 import { until } from '../mesh/support.ts';
-import {
-  type NodeSetup,
-  type Place,
-  places,
-  startNode,
-  type TestNode,
-  testFolder,
-  testNetwork,
-} from './support.ts';
-
-/** Several nodes that one test starts, ends and starts again. */
-class Net {
-  readonly network: CometNetwork;
-  readonly all: readonly Place[];
-  readonly folder: string;
-  readonly nodes = new Map<number, TestNode>();
-  readonly #stores = new Map<number, Store>();
-  #nonce = 0;
-
-  constructor(network: CometNetwork, all: readonly Place[], folder: string) {
-    this.network = network;
-    this.all = all;
-    this.folder = folder;
-  }
-
-  async start(number: number, more: Partial<NodeSetup> = {}): Promise<TestNode> {
-    const folder = join(this.folder, `node${number}`);
-    await mkdir(folder, { recursive: true });
-    const store = this.#stores.get(number) ?? createMemoryStore();
-    this.#stores.set(number, store);
-    const node = await startNode({ network: this.network, number, all: this.all, folder, store, ...more });
-    this.nodes.set(number, node);
-    return node;
-  }
-
-  at(number: number): TestNode {
-    const node = this.nodes.get(number);
-    if (node === undefined) throw new RangeError('the node does not run');
-    return node;
-  }
-
-  async stop(number: number): Promise<void> {
-    await this.at(number).stop();
-    this.nodes.delete(number);
-  }
-
-  /** Pays bob a grain, by way of a node. */
-  pay(by: number, signal: AbortSignal = AbortSignal.timeout(60_000)): Promise<unknown> {
-    return this.at(by).ledger.submit(this.transfer(), { signal });
-  }
-
-  transfer(): Signed {
-    const action: Action = { type: 'transfer', to: bob.publicKey, amount: 1n, memo: undefined };
-    return this.sign(alice, action);
-  }
-
-  sign(who: Signer, action: Action): Signed {
-    return signAction(this.at([...this.nodes.keys()][0] ?? 0).ledger.network, who, this.#nonce++, action);
-  }
-
-  /** Resolves once all that run have the same head, at `height` or above. */
-  async level(height: number): Promise<void> {
-    const heads = (): readonly string[] =>
-      [...this.nodes.values()].map(({ ledger }) => {
-        const { height, headerHash, stateRoot } = ledger.head();
-        return `${height} ${Buffer.from(headerHash).toString('hex')} ${Buffer.from(stateRoot).toString('hex')}`;
-      });
-    await until(
-      () =>
-        new Set(heads()).size === 1 &&
-        [...this.nodes.values()].every(({ ledger }) => ledger.head().height >= height),
-    );
-  }
-}
+import { Net } from './net.ts';
+import { places, testFolder, testNetwork } from './support.ts';
 
 let net: Net | undefined;
 let remove: (() => Promise<void>) | undefined;
@@ -91,12 +20,16 @@ afterEach(async () => {
   net = undefined;
 });
 
-async function four(options?: Partial<CometLedgerOptions>, extra = 0): Promise<Net> {
+async function prepare(extra = 0): Promise<Net> {
   const folder = await testFolder();
   remove = folder.remove;
-  const made = new Net(testNetwork(4), await places(4 + extra), folder.path);
-  net = made;
-  for (let i = 0; i < 4; i++) await made.start(i, options === undefined ? {} : { options });
+  net = new Net(testNetwork(4), await places(4 + extra), folder.path);
+  return net;
+}
+
+async function four(options: Partial<CometLedgerOptions> = {}, extra = 0): Promise<Net> {
+  const made = await prepare(extra);
+  for (let i = 0; i < 4; i++) await made.start(i, { options });
   return made;
 }
 
@@ -132,4 +65,50 @@ test('ENG-10: with two of four away nothing is decided, and with one of them bac
   await made.at(0).ledger.submit(late, { signal: AbortSignal.timeout(60_000) });
   await made.start(3);
   await made.level(height + 1);
+});
+
+test('a validator with another state is left behind, says so, and holds nobody up', async () => {
+  const made = await prepare();
+  const store = createMemoryStore();
+  await openChain({ suite, store }, made.network.genesis);
+  const key = concat(STATE, stateKey(ACCOUNTS, bob.publicKey));
+  const value = ACCOUNTS.schema.encode({ balance: START + 1n, nonce: 0, drawn: 0n });
+  await store.batch([{ type: 'put', key, value }]);
+  made.stores.set(3, store);
+  for (let i = 0; i < 4; i++) await made.start(i);
+  for (let i = 0; i < 3; i++) await made.pay(i);
+  await until(() =>
+    made
+      .at(3)
+      .comet.lastLines()
+      .some((line) => /AppHash/i.test(line)),
+  );
+  const behind = made.at(3).ledger.head().height;
+  await made.pay(0);
+  expect(made.at(0).ledger.head().height).toBeGreaterThan(behind);
+  await made.stop(3);
+  await made.level(4);
+});
+
+test('ENG-40: a fifth node joins by state sync, another by executing everything, and both have the root of all', async () => {
+  const made = await four({ snapshotEveryBlocks: 4 }, 2);
+  for (let i = 0; i < 7; i++) await made.pay(i % 4);
+  await made.level(7);
+  const { signal } = new AbortController();
+  const snapshots = (): boolean => made.at(0).ledger.head().height >= 7;
+  await until(snapshots);
+  const trusted = await fetchLightBlock(made.at(0).rpc, 2, { signal });
+  const header = trusted.signedHeader?.header;
+  if (header === undefined) throw new RangeError('no header');
+  const rpc = made.all.slice(0, 2).map(({ host, rpc: port }) => `http://${host}:${port}`);
+  const hash = toHex(consensusHash(suite, header)).toUpperCase();
+  await made.start(4, { files: { stateSync: { rpc, height: 2, hash } } });
+  await made.start(5);
+  await made.level(7);
+  expect(made.at(4).ledger.base).toBe(4);
+  expect(made.at(5).ledger.base).toBe(0);
+  await made.pay(4);
+  await made.pay(5);
+  await made.level(9);
+  for (const number of [4, 5]) expect(await made.at(number).ledger.verify()).toMatchObject({ faults: [] });
 });

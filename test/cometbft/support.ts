@@ -49,12 +49,15 @@ export function testNetwork(validators: number, options: GenesisOptions = {}): C
   return { genesis: { ...testGenesis(options), sequencer: firstValidatorsHash(suite, first) }, first };
 }
 
-/** Ports that nobody listens at. */
-export async function freePorts(host: string, count: number): Promise<readonly number[]> {
+/** Ports that nobody listens at; or this one, if nobody does. */
+export async function freePorts(host: string, count: number, port = 0): Promise<readonly number[]> {
   const servers = await Promise.all(
     Array.from({ length: count }, async () => {
       const server = createServer();
-      await new Promise<void>((resolve) => server.listen(0, host, resolve));
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, resolve);
+      });
       return server;
     }),
   );
@@ -100,6 +103,8 @@ export interface NodeSetup {
   readonly store?: Store;
   readonly options?: Partial<CometLedgerOptions>;
   readonly files?: Partial<CometNode>;
+  /** Default: the real one. */
+  readonly program?: string;
 }
 
 /** Starts a node. */
@@ -126,10 +131,15 @@ export async function startNode(setup: NodeSetup): Promise<TestNode> {
     p2p: { host: place.host, port: place.p2p },
     rpc: { host: place.host, port: place.rpc },
     peers,
-    blockIntervalMs: network.genesis.parameters.blockIntervalMs,
+    commitMs: 20,
     ...setup.files,
   });
-  const supervised = { program, folder: join(folder, 'cometbft'), clock: systemClock, log: silentLog };
+  const supervised = {
+    program: setup.program ?? program,
+    folder: join(folder, 'cometbft'),
+    clock: systemClock,
+    log: silentLog,
+  };
   const comet = superviseComet(supervised, { restartMs: 200 });
   return {
     ledger,

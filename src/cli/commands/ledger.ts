@@ -122,7 +122,9 @@ function show({ terminal }: App, report: LedgerReport): void {
   const rows: readonly (readonly [string, string])[] = [
     ['network', report.network],
     ['role', `this peer is its ${report.role}`],
-    ['sequencer', report.sequencer],
+    report.validators === undefined
+      ? ['sequencer', report.sequencer]
+      : ['validators', `${report.validators} (sahara network status names them)`],
     ['height', String(report.height)],
     ['head', report.headHash],
     ['state', report.stateRoot],

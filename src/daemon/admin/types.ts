@@ -48,7 +48,10 @@ export interface LedgerReport {
   readonly network: string;
   /** Whether this peer orders transactions, executes what another orders, or has its own records proved by peers. */
   readonly role: 'sequencer' | 'follower' | 'light';
+  /** Who orders transactions; where validators do, what the network's genesis names in its place, which is nobody's key. */
   readonly sequencer: string;
+  /** How many validators order the transactions, where it is not a sequencer. */
+  readonly validators?: number;
   readonly height: number;
   readonly headHash: string;
   readonly stateRoot: string;

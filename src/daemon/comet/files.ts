@@ -30,8 +30,8 @@ export interface CometNode {
   readonly rpc: { readonly host: string; readonly port: number };
   /** Other nodes: `id@host:port`. */
   readonly peers: readonly string[];
-  /** Least time between two blocks, milliseconds. */
-  readonly blockIntervalMs: number;
+  /** How long a block waits for further votes before the next one begins, milliseconds. */
+  readonly commitMs: number;
   /** Where a node that joins begins: a block that is trusted, and RPCs of two nodes or more. Absent: from the first block. */
   readonly stateSync?: {
     readonly rpc: readonly string[];
@@ -144,7 +144,7 @@ function configToml(node: CometNode): string {
     consensus: {
       timeout_propose: '1s',
       timeout_propose_delta: '500ms',
-      timeout_commit: `${node.blockIntervalMs}ms`,
+      timeout_commit: `${node.commitMs}ms`,
       create_empty_blocks: false,
     },
     tx_index: { indexer: 'null' },

@@ -66,6 +66,8 @@ const LINES_KEPT = 8;
 export interface CometProcess {
   /** Its number now; `undefined` between two of them. */
   pid(): number | undefined;
+  /** How often it was started. */
+  starts(): number;
   /** The last lines that it wrote, for a person who asks why it does not run. */
   lastLines(): readonly string[];
   /** Ends it and waits until it has ended. */
@@ -89,6 +91,7 @@ class Supervised implements CometProcess {
   #waitMs: number;
   #cancelRestart: (() => void) | undefined;
   #stopping = false;
+  #starts = 0;
 
   constructor(parts: CometProcessParts, options: CometProcessOptions) {
     this.#parts = parts;
@@ -99,6 +102,10 @@ class Supervised implements CometProcess {
 
   pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  starts(): number {
+    return this.#starts;
   }
 
   lastLines(): readonly string[] {
@@ -122,6 +129,7 @@ class Supervised implements CometProcess {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
+    this.#starts++;
     child.stdout?.on('data', (text: Buffer) => this.#keep(text));
     child.stderr?.on('data', (text: Buffer) => this.#keep(text));
     // Once it has run for as long as the longest wait, an end is a new one.

@@ -22,6 +22,7 @@ type LedgerMethods =
 export function ledgerReport({ ledger, homeLedger }: Pick<Core, 'ledger' | 'homeLedger'>): LedgerReport {
   const head = ledger.head();
   const light = homeLedger.report();
+  const validators = homeLedger.validators?.();
   return {
     network: ledger.network,
     role: ledger.mode,
@@ -34,6 +35,7 @@ export function ledgerReport({ ledger, homeLedger }: Pick<Core, 'ledger' | 'home
     supply: String(ledger.supply().total),
     ...(head.halted !== undefined && { halted: head.halted }),
     ...(light && { light }),
+    ...(validators !== undefined && { validators }),
   };
 }
 

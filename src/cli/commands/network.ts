@@ -1,0 +1,101 @@
+/** `network`: networks of several validators that do not trust each other. */
+import { systemClock } from '../../base/clock.ts';
+import { SaharaError } from '../../base/errors.ts';
+import { initNetwork, joinNetwork } from '../../daemon/comet/making.ts';
+import { findComet } from '../../daemon/comet/process.ts';
+import { networkStatus } from '../../daemon/comet/status.ts';
+import { passphraseOf } from '../../daemon/keys.ts';
+import { type App, type CommandGroup, countOption } from '../app.ts';
+import { showTable } from '../show.ts';
+import { shortDid } from '../terminal.ts';
+
+interface Place {
+  readonly host: string;
+  readonly port: string;
+}
+
+/** Networks of several validators. */
+export const networkCommands: CommandGroup = (program, run) => {
+  const network = program
+    .command('network')
+    .description('a ledger of several validators that do not trust each other, under CometBFT');
+  network
+    .command('init')
+    .description('make the homes of the validators with which a network begins')
+    .requiredOption('--validators <count>', 'how many')
+    .option('--name <name>', 'what people call the network', 'local')
+    .option('--into <folder>', 'a new folder for the homes and the network’s file', 'network')
+    .option('--host <address>', 'address at which the nodes reach each other', '127.0.0.1')
+    .option('--port <port>', 'first of their ports; each node takes two', '26656')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sahara network init --validators 4\n  $ SAHARA_HOME=network/validator-1 sahara up',
+    )
+    .action(run(init));
+  network
+    .command('join')
+    .description('make this home, before its first start, a node of a network')
+    .argument('<file>', 'the network’s file, as `network init` wrote it')
+    .option('--host <address>', 'address at which other nodes reach this one', '127.0.0.1')
+    .option('--port <port>', 'first of its two ports', '26656')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ SAHARA_HOME=~/.sahara-five sahara network join network/network.json --port 26670\n\nThe node executes every block. It votes once its operator has a bond as a validator:\nsahara stake bond 10 --role validator',
+    )
+    .action(run(join));
+  network
+    .command('status')
+    .description('how the node of this home stands, and who votes')
+    .addHelpText('after', '\nExample:\n  $ sahara network status')
+    .action(run(status));
+};
+
+async function init(
+  app: App,
+  options: Place & { readonly validators: string; readonly name: string; readonly into: string },
+): Promise<void> {
+  await findComet(app.environment);
+  const made = await initNetwork({
+    folder: options.into,
+    name: options.name,
+    validators: countOption('--validators', options.validators),
+    host: options.host,
+    port: portOption(options.port),
+    createdAtMs: systemClock.nowMs(),
+    passphrase: passphraseOf(app.environment),
+  });
+  app.terminal.result(made, () => {
+    app.terminal.line(`Made ${made.network}. Start its validators:`);
+    for (const home of made.homes) app.terminal.line(`  SAHARA_HOME=${home} sahara up`);
+    app.terminal.line(`Who joins needs ${made.file}: sahara network join ${made.file}`);
+  });
+}
+
+async function join(app: App, file: string, options: Place): Promise<void> {
+  await findComet(app.environment);
+  const joined = await joinNetwork(app.home, file, { host: options.host, port: portOption(options.port) });
+  app.terminal.result(joined, () =>
+    app.terminal.line(`${joined.home} is a node of ${joined.network} from its next start on: sahara up`),
+  );
+}
+
+async function status(app: App): Promise<void> {
+  const found = await networkStatus(app.home, { signal: app.signal });
+  app.terminal.result(found, () => {
+    const state = found.catchingUp ? 'catching up' : 'up to date';
+    app.terminal.line(`${found.network}, consensus at ${found.height}, ${state}, ${found.peers} other nodes`);
+    const rows = found.validators.map(({ key, power, first }) => [
+      shortDid(key),
+      power,
+      first ? 'since the beginning' : '',
+    ]);
+    showTable(app, ['votes', 'power', ''], rows);
+  });
+}
+
+function portOption(text: string): number {
+  const port = countOption('--port', text);
+  if (port < 1 || port > 65_534)
+    throw new SaharaError('usage', { reason: '--port takes a port below 65535' });
+  return port;
+}
