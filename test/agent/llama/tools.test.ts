@@ -157,6 +157,17 @@ describe('calls of a local model', () => {
     expect(JSON.parse(call?.arguments ?? '')).toEqual({ number: expect.any(Number) });
   });
 
+  const odd: readonly (readonly [string, object])[] = [
+    ['that has no types', { properties: { b: { anyOf: [{ type: 'integer' }] } }, required: ['b'] }],
+    ['that is nothing in one place', { properties: { a: null, b: { type: 'integer' } }, required: ['b'] }],
+  ];
+  test.each(odd)('MODEL-77: a schema %s is told all the same', async (_, schema) => {
+    const tool = { ...ORDER, parameters: JSON.stringify(schema) };
+    const parts = await turn('once', { messages: [ASK], tools: [tool] });
+    const [call] = parts.flatMap((part) => (part.type === 'end' ? part.calls : []));
+    expect(JSON.parse(call?.arguments ?? '')).toMatchObject({ b: expect.any(Number) });
+  });
+
   test('MODEL-76: in the form of the template, one behind another, at most sixteen', async () => {
     const parts = await turn('chatml', { messages: [ASK], tools: [ORDER, { ...ORDER, name: 'order_all' }] });
     expect(parts.filter(({ type }) => type === 'text')).toEqual([]);

@@ -9,6 +9,7 @@ import type {
   ChatModelFunctions,
   ChatModelResponse,
   ChatWrapper,
+  ChatWrapperGeneratedContextState,
   GbnfJsonSchema,
   LlamaModel,
   LlamaText,
@@ -72,10 +73,7 @@ export class Chat {
     const last = history.at(-1);
     if (behindCalls && last?.type === 'model') last.response.push(...begun);
     else history.push({ type: 'model', response: begun });
-    const state = wrapper.generateContextState({
-      chatHistory: history,
-      ...(tools.length > 0 && { availableFunctions: this.#described(tools) }),
-    });
+    const state = this.#written(wrapper, history, tools);
     const marks: Mark[] = [
       { text: thought.open, kind: 'think' },
       { text: thought.close, kind: 'answer' },
@@ -131,14 +129,30 @@ export class Chat {
     return { type: 'functionCall', name, params: objectOf(json), result: this.#harmless(result) };
   }
 
+  #written(
+    wrapper: ChatWrapper,
+    chatHistory: ChatHistoryItem[],
+    tools: readonly ToolUse[],
+  ): ChatWrapperGeneratedContextState {
+    if (tools.length === 0) return wrapper.generateContextState({ chatHistory });
+    try {
+      return wrapper.generateContextState({ chatHistory, availableFunctions: this.#described(tools) });
+    } catch {
+      // A schema that the form cannot show stands as text.
+      const plain = tools.map((tool) => ({ ...tool, parameters: '{}', description: inWords(tool) }));
+      return wrapper.generateContextState({ chatHistory, availableFunctions: this.#described(plain) });
+    }
+  }
+
   #described(tools: readonly ToolUse[]): ChatModelFunctions {
     return Object.fromEntries(
-      tools.map(({ name, description, parameters }) => [
-        name,
+      tools.map((tool) => [
+        tool.name,
         {
-          description: this.#harmless(description),
+          // The general form writes types, and has none for these.
+          description: this.#harmless(UNTYPED.test(tool.parameters) ? inWords(tool) : tool.description),
           // Any JSON schema: what the library does not know of one it leaves out where it describes it.
-          params: objectOf(this.#harmless(parameters)) as GbnfJsonSchema,
+          params: objectOf(this.#harmless(tool.parameters)) as GbnfJsonSchema,
         },
       ]),
     );
@@ -231,6 +245,14 @@ export class Chat {
 
 /** What vocabularies set off as marks: `<|im_end|>`, `[INST]`, `<tool_call>`. */
 const MARK = /^(?:<[^\s<>]{1,62}>|\[[^\s[\]]{1,62}\]|\[\[[^\s[\]]{1,60}\]\])$/;
+/** What a JSON schema may say that a type cannot. */
+const UNTYPED = /"(?:anyOf|allOf|definitions)"/;
+
+/** What a tool is, with its schema. */
+function inWords({ description, parameters }: ToolUse): string {
+  return `${description}\nParameters, as JSON schema: ${parameters}`;
+}
+
 /** Most marks of a vocabulary that are looked for in texts of others. */
 const RESERVED_MAX = 4_096;
 
