@@ -7,12 +7,12 @@
  * out; `held` for calls that run; `agents` what agents earned;
  * `operator` what the bridge's operator bears (below 0); `funding` where credit comes from (below 0).
  */
-import { toHex } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { StoreOperation } from '../../base/store.ts';
-import { accountOf, grantOf, namesOf } from './people.ts';
+import { accountOf, namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
 import { amountSchema, type Entry, entrySchema, type Hold, holdSchema } from './records.ts';
+import { budgetKey, capsOf, DAY_MS, dayKey, ownCaps, userDayKey } from './spending-caps.ts';
 import { del, put, type State } from './state.ts';
 
 /** Most that may be spent, grains. 0 means nothing, not anything. */
@@ -108,7 +108,6 @@ export interface SpendingCall {
   readonly atMs: number;
 }
 
-const DAY_MS = 86_400_000;
 /** Days that counters stay for calls which began before midnight. */
 const COUNTED_DAYS = 2;
 
@@ -304,66 +303,4 @@ function heldKey(user: string): string {
 
 function giftKey(account: string): string {
   return `gift/${account}`;
-}
-
-function budgetKey(account: string): string {
-  return `budget/${account}`;
-}
-
-function dayKey(day: number): string {
-  return `cap/${String(day).padStart(8, '0')}`;
-}
-
-function userDayKey(user: string, day: number): string {
-  return `${dayKey(day)}/user/${user}`;
-}
-
-interface Cap {
-  readonly name: string;
-  readonly scope: string;
-  readonly max: bigint;
-}
-
-/** What the owner of an account allows: by a budget, and by a grant where a DID was linked. */
-function ownCaps(
-  state: State,
-  account: string,
-  options: SpendingOptions,
-): {
-  readonly callMax: bigint;
-  readonly dayMax: bigint;
-  readonly expiresAtMs: number;
-  readonly caps: readonly Cap[];
-} {
-  const grant = grantOf(state, account);
-  const budget = state.get(budgetKey(account), amountSchema)?.amount;
-  const least = (...amounts: readonly (bigint | undefined)[]): bigint =>
-    amounts.reduce<bigint>((min, one) => (one !== undefined && one < min ? one : min), options.userDayMax);
-  return {
-    callMax: grant !== undefined && grant.callMax < options.callMax ? grant.callMax : options.callMax,
-    dayMax: least(budget, grant?.dayMax),
-    expiresAtMs: grant?.expiresAtMs ?? Number.POSITIVE_INFINITY,
-    caps:
-      grant === undefined
-        ? []
-        : [{ name: 'grant', scope: `cap/grant/${toHex(grant.nonce)}`, max: grant.max }],
-  };
-}
-
-function capsOf(
-  event: ChatEvent,
-  day: number,
-  options: SpendingOptions & { readonly account: string },
-): readonly Cap[] {
-  const { platform, place } = event;
-  const at = dayKey(day);
-  return [
-    { name: 'user', scope: userDayKey(options.account, day), max: options.userDayMax },
-    { name: 'chat', scope: `${at}/chat/${platform}:${place.chat}`, max: options.chatDayMax },
-    ...(place.guild === undefined
-      ? []
-      : [{ name: 'guild', scope: `${at}/guild/${platform}:${place.guild}`, max: options.guildDayMax }]),
-    { name: 'bridge', scope: `${at}/bridge`, max: options.bridgeDayMax },
-    { name: 'bridge-total', scope: 'cap/total', max: options.bridgeMax },
-  ];
 }

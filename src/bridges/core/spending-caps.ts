@@ -1,0 +1,77 @@
+/** The caps on spending: whose counters an event counts on, and how far each may go. */
+import { toHex } from '../../base/bytes.ts';
+import { grantOf } from './people.ts';
+import type { ChatEvent } from './platform.ts';
+import { amountSchema } from './records.ts';
+import type { SpendingOptions } from './spending.ts';
+import type { State } from './state.ts';
+
+/** One day, milliseconds. */
+export const DAY_MS = 86_400_000;
+
+/** Where the most that an account's owner wants to spend in a day stands. */
+export function budgetKey(account: string): string {
+  return `budget/${account}`;
+}
+
+/** In front of the counters of one day. */
+export function dayKey(day: number): string {
+  return `cap/${String(day).padStart(8, '0')}`;
+}
+
+/** The counter of an account and day. */
+export function userDayKey(user: string, day: number): string {
+  return `${dayKey(day)}/user/${user}`;
+}
+
+/** A cap on what is spent and held: its name, its counter, and how far that may go, grains. */
+export interface Cap {
+  readonly name: string;
+  readonly scope: string;
+  readonly max: bigint;
+}
+
+/** What the owner of an account allows: by a budget, and by a grant where a DID was linked. */
+export function ownCaps(
+  state: State,
+  account: string,
+  options: SpendingOptions,
+): {
+  readonly callMax: bigint;
+  readonly dayMax: bigint;
+  readonly expiresAtMs: number;
+  readonly caps: readonly Cap[];
+} {
+  const grant = grantOf(state, account);
+  const budget = state.get(budgetKey(account), amountSchema)?.amount;
+  const least = (...amounts: readonly (bigint | undefined)[]): bigint =>
+    amounts.reduce<bigint>((min, one) => (one !== undefined && one < min ? one : min), options.userDayMax);
+  return {
+    callMax: grant !== undefined && grant.callMax < options.callMax ? grant.callMax : options.callMax,
+    dayMax: least(budget, grant?.dayMax),
+    expiresAtMs: grant?.expiresAtMs ?? Number.POSITIVE_INFINITY,
+    caps:
+      grant === undefined
+        ? []
+        : [{ name: 'grant', scope: `cap/grant/${toHex(grant.nonce)}`, max: grant.max }],
+  };
+}
+
+/** What the operator allows, for the user, the chat, the guild and the bridge. */
+export function capsOf(
+  event: ChatEvent,
+  day: number,
+  options: SpendingOptions & { readonly account: string },
+): readonly Cap[] {
+  const { platform, place } = event;
+  const at = dayKey(day);
+  return [
+    { name: 'user', scope: userDayKey(options.account, day), max: options.userDayMax },
+    { name: 'chat', scope: `${at}/chat/${platform}:${place.chat}`, max: options.chatDayMax },
+    ...(place.guild === undefined
+      ? []
+      : [{ name: 'guild', scope: `${at}/guild/${platform}:${place.guild}`, max: options.guildDayMax }]),
+    { name: 'bridge', scope: `${at}/bridge`, max: options.bridgeDayMax },
+    { name: 'bridge-total', scope: 'cap/total', max: options.bridgeMax },
+  ];
+}
