@@ -119,7 +119,7 @@ describe('a host', () => {
     const bare = join(folder, 'bare');
     await mkdir(join(bare, 'src/agent'), { recursive: true });
     const source = new URL('../../src/', import.meta.url).pathname;
-    for (const part of ['base', 'protocol', 'agent/llama', 'agent/watermark']) {
+    for (const part of ['base', 'protocol', 'agent/llama', 'agent/tools/limits.ts', 'agent/watermark']) {
       await cp(join(source, part), join(bare, 'src', part), { recursive: true, force: true });
     }
     await mkdir(join(bare, 'node_modules'));
