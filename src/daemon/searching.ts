@@ -126,20 +126,28 @@ class Opener {
     return { name, digest: local.model.digest, withinMs, reranker: createLocalReranker(local) };
   }
 
-  /** Follows a vault, one at a time for each index. */
+  /** Follows a vault, one at a time for each index. Whoever is stopped does not wait for the others. */
   async sync(
     vault: Vault,
     index: VectorIndex | undefined,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<void> {
     if (index === undefined) return;
+    signal.throwIfAborted();
     const before = this.#syncing.get(index) ?? Promise.resolve();
     const work = before.then(() => index.sync(vault, { signal }));
     this.#syncing.set(
       index,
       work.catch(() => {}),
     );
-    await work;
+    const stopped = Promise.withResolvers<never>();
+    const stop = (): void => stopped.reject(signal.reason);
+    signal.addEventListener('abort', stop, { once: true });
+    try {
+      await Promise.race([work, stopped.promise]);
+    } finally {
+      signal.removeEventListener('abort', stop);
+    }
   }
 
   async #embedders(
@@ -249,10 +257,8 @@ class HomeSearch {
     while (!signal.aborted) {
       const before = this.#generations();
       const followed = await this.#follow();
-      const retryMs = followed ? 0 : RETRY_MS;
       for (let waitedMs = 0; !signal.aborted; waitedMs += LOOK_MS) {
-        const changed = this.#generations() !== before;
-        if (followed ? changed : waitedMs >= retryMs) break;
+        if (followed ? this.#generations() !== before : waitedMs >= RETRY_MS) break;
         await this.#sleep();
       }
       if (!followed) await this.#look();
@@ -284,6 +290,7 @@ class HomeSearch {
       for (const [i, vault] of vaults.entries()) {
         await this.#opener.sync(vault, this.#embedder.vectors[i], { signal });
       }
+      this.told('embedder', undefined);
       return true;
     });
     this.#making = false;
@@ -292,18 +299,17 @@ class HomeSearch {
       if (helping === undefined) return search.reranker === undefined;
       if (!this.#warm.has('reranker')) await helping.reranker.rank(WARMING, [WARMING], { signal });
       this.#warm.add('reranker');
+      this.told('reranker', undefined);
       return true;
     });
     if (ordered !== true) this.#reranker = undefined;
     return made === true && ordered === true;
   }
 
+  /** What comes of it; `undefined` where it fails, which is noted. */
   async #tried<T>(kind: Kind, work: () => Promise<T>): Promise<T | undefined> {
     try {
-      const done = await work();
-      const there = kind === 'embedder' ? this.#embedder : this.#reranker;
-      if (there !== undefined) this.told(kind, undefined);
-      return done;
+      return await work();
     } catch (error) {
       if (!this.#closing.signal.aborted) this.told(kind, asSaharaError(error));
       return undefined;
