@@ -49,7 +49,13 @@ export const BRIDGED: Readonly<Record<PlatformName, BridgedPlatform>> = {
       const { startTelegramBot, TELEGRAM_DEFAULTS } = await import('../bridges/telegram/bot.ts');
       const apiRoot = config.telegramApi;
       const bridge = bridgeOptions(config);
-      const bot = await startTelegramBot(parts, { ...TELEGRAM_DEFAULTS, token, apiRoot, bridge });
+      const bot = await startTelegramBot(parts, {
+        ...TELEGRAM_DEFAULTS,
+        token,
+        apiRoot,
+        stars: config.stars.map(pair).map(([stars, credit]) => ({ stars: Number(stars), credit })),
+        bridge,
+      });
       return {
         ...bot,
         trouble() {
@@ -74,6 +80,7 @@ export const BRIDGED: Readonly<Record<PlatformName, BridgedPlatform>> = {
         ...DISCORD_DEFAULTS,
         token,
         api: config.discordApi,
+        products: config.products.map(pair).map(([sku, credit]) => ({ sku, credit })),
         bridge,
       });
       const ended = Promise.withResolvers<void>();
@@ -93,6 +100,12 @@ export const BRIDGED: Readonly<Record<PlatformName, BridgedPlatform>> = {
 /** The platforms' names. */
 export const BRIDGE_NAMES: readonly PlatformName[] = ['telegram', 'discord'];
 
+/** What is sold, and the credit for it: `100=0.1`. */
+function pair(text: string): readonly [string, bigint] {
+  const [what = '', credit = ''] = text.split('=');
+  return [what, parseAmount(credit) ?? 0n];
+}
+
 /** What the configuration says to a bridge. */
 function bridgeOptions(config: BridgesConfig): BridgeOptions {
   const { callMax, userDayMax, chatDayMax, guildDayMax, dayMax, max, welcome } = config;
@@ -110,5 +123,6 @@ function bridgeOptions(config: BridgesConfig): BridgeOptions {
     },
     policy: { ...POLICY_DEFAULTS, groups, users: users.length === 0 ? 'all' : users, blocked, admins },
     agentDefault: agent === '' ? undefined : agent,
+    support: config.support,
   };
 }

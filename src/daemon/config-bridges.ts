@@ -18,6 +18,9 @@ export interface BridgesConfig {
   readonly blocked: readonly string[];
   readonly admins: readonly string[];
   readonly listen: string;
+  readonly stars: readonly string[];
+  readonly products: readonly string[];
+  readonly support: string;
   readonly telegramApi: string;
   readonly discordApi: string;
 }
@@ -34,6 +37,19 @@ const names = (about: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
   z
     .array(z.string().regex(/^(telegram|discord):-?\d{1,24}$/))
     .meta({ allowed: 'names such as telegram:12345 and discord:12345' })
+    .default([])
+    .describe(about);
+
+const prices = (pattern: RegExp, about: string): z.ZodDefault<z.ZodArray<z.ZodString>> =>
+  z
+    .array(
+      z
+        .string()
+        .regex(pattern)
+        .refine((text) => parseAmount(text.split('=')[1] ?? '') !== undefined),
+    )
+    .max(10)
+    .meta({ allowed: 'pairs such as 100=0.1' })
     .default([])
     .describe(about);
 
@@ -79,6 +95,19 @@ export const bridgesSchema: z.ZodType<BridgesConfig> = z
       .describe(
         'Where bridges on other machines may use this daemon’s agents and wallet, with the token in SAHARA_BRIDGE_TOKEN; plain HTTP. Empty: nowhere.',
       ),
+    stars: prices(
+      /^[1-9]\d{0,5}=\d[\d.]{0,30}$/,
+      'Credit that is sold on Telegram: Stars, and SAHARA for them. Empty: nothing is sold.',
+    ),
+    products: prices(
+      /^\d{5,24}=\d[\d.]{0,30}$/,
+      'Credit that is sold on Discord: a consumable SKU’s id, and SAHARA for it. Empty: nothing is sold.',
+    ),
+    support: z
+      .string()
+      .max(200)
+      .default('')
+      .describe('How people reach you about payments: /terms and /paysupport say it.'),
     telegramApi: api('https://api.telegram.org', 'Where Telegram’s Bot API is.'),
     discordApi: api('https://discord.com/api', 'Where Discord’s REST API is.'),
   })

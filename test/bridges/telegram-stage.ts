@@ -10,6 +10,7 @@ import { BRIDGE_DEFAULTS, type BridgeOptions } from '../../src/bridges/core/brid
 import type { PacerOptions } from '../../src/bridges/core/pacer.ts';
 import { createState } from '../../src/bridges/core/state.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS, type TelegramBot } from '../../src/bridges/telegram/bot.ts';
+import type { StarOffer } from '../../src/bridges/telegram/stars.ts';
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
 import {
   type FloodLimits,
@@ -59,10 +60,12 @@ export async function telegramStage(
     pace = FAST,
     limits,
     features,
+    stars = [],
   }: {
     readonly pace?: PacerOptions;
     readonly limits?: FloodLimits;
     readonly features?: TelegramFeatures;
+    readonly stars?: readonly StarOffer[];
   } = {},
 ): Promise<TelegramStage> {
   const home = await mkdtemp(join(tmpdir(), 'bridge-'));
@@ -77,6 +80,7 @@ export async function telegramStage(
         token: telegram.token,
         apiRoot: telegram.apiRoot,
         pollSeconds: 2,
+        stars,
         pace,
         bridge: options,
       },

@@ -9,6 +9,7 @@ import {
   type APIApplicationCommandAutocompleteInteraction,
   type APIApplicationCommandOptionChoice,
   type APIChatInputApplicationCommandInteraction,
+  type APIEntitlement,
   type APIMessage,
   type APIMessageApplicationCommandInteraction,
   type APIMessageComponentButtonInteraction,
@@ -19,6 +20,7 @@ import {
   ApplicationFlags,
   ChannelType,
   ComponentType,
+  EntitlementType,
   GatewayCloseCodes,
   GatewayDispatchEvents,
   type GatewayDispatchPayload,
@@ -99,6 +101,11 @@ export interface DiscordService {
   plan(faults: FaultPlan | undefined): void;
   /** Cuts the gateway connection; with `forget` the session cannot be resumed. */
   cut(forget?: boolean): void;
+  /** Someone buys a product; returns the entitlement's id. `unheard`: no dispatch says so. */
+  buy(user: string, sku: string, more?: { readonly unheard?: boolean }): string;
+  /** Discord takes a purchase back. */
+  takeBack(entitlement: string): void;
+  readonly entitlements: ReadonlyMap<string, APIEntitlement>;
   /** Sends the last `count` dispatches' events again under new numbers. */
   repeatEvents(count: number): void;
   /** Lets the tokens of all interactions so far expire. */
@@ -150,6 +157,7 @@ export async function startDiscordService(
   const nonces = new Map<string, string>();
   const calls = new Map<string, number>();
   const files = new Map<string, Uint8Array>();
+  const entitlements = new Map<string, APIEntitlement>();
   const threads = new Map<string, { readonly channel: string; readonly name: string }>();
   const threadless = new Set<string>();
   /** Channels that the bot is not in. */
@@ -345,6 +353,13 @@ export async function startDiscordService(
         },
       ];
     if (area === 'users') return [200, self];
+    if (area === 'applications' && part === 'entitlements') {
+      if (path[4] !== 'consume') return [200, [...entitlements.values()]];
+      const owned = entitlements.get(sub);
+      if (!owned || owned.consumed) throw new Refused(400, 50_097, 'Entitlement is already consumed');
+      entitlements.set(sub, { ...owned, consumed: true });
+      return [204];
+    }
     if (area === 'applications') {
       published = Array.isArray(body) ? body.map((one: { name: string }) => one.name) : [];
       return [200, []];
@@ -477,6 +492,38 @@ export async function startDiscordService(
     commands: () => published,
     threads,
     threadless,
+    entitlements,
+    buy(user, sku, more = {}) {
+      const id = snowflake();
+      const bought: APIEntitlement = {
+        id,
+        sku_id: sku,
+        user_id: user,
+        application_id: SELF,
+        type: EntitlementType.Purchase,
+        deleted: false,
+        starts_at: null,
+        ends_at: null,
+        consumed: false,
+      };
+      entitlements.set(id, bought);
+      if (!more.unheard) {
+        dispatch((s) => ({
+          op: GatewayOpcodes.Dispatch,
+          t: GatewayDispatchEvents.EntitlementCreate,
+          s,
+          d: bought,
+        }));
+      }
+      return id;
+    },
+    takeBack(id) {
+      const owned = entitlements.get(id);
+      if (!owned) throw new Error(`no entitlement ${id}`);
+      entitlements.delete(id);
+      const d = { ...owned, deleted: true };
+      dispatch((s) => ({ op: GatewayOpcodes.Dispatch, t: GatewayDispatchEvents.EntitlementDelete, s, d }));
+    },
     refusals: () => refusals,
     plan(next) {
       faults = next;

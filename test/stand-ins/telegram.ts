@@ -123,6 +123,17 @@ export interface TelegramService {
   stopDraft(chat: number): void;
   /** Types `@bot text` somewhere; resolves with what is offered. */
   inline(user: number, text: string, offset?: string): Promise<SeenInline>;
+  /** Pays an invoice; resolves with whether the bot let it through. `repeat` announces the payment twice. */
+  pay(chat: number, user: number, invoice: string, more?: { readonly repeat?: boolean }): Promise<boolean>;
+  /** Asks the bot about a payment for something it never offered. */
+  forgeCheckout(user: number, payload: string, stars: number): Promise<boolean>;
+  /** Payments by their charge id. */
+  readonly payments: ReadonlyMap<
+    string,
+    { readonly user: number; readonly stars: number; readonly refunds: number }
+  >;
+  /** Gives a payment back without the bot's asking. */
+  giveBack(chat: number, charge: string): void;
   /** Chats that refuse the bot. */
   readonly closedChats: Set<number>;
   readonly answeredCallbacks: readonly string[];
@@ -168,6 +179,12 @@ export async function startTelegramService(
   const closedChats = new Set<number>();
   const drafts = new Map<number, SeenDraft>();
   const drafted: string[] = [];
+  const invoices = new Map<string, { readonly payload: string; readonly stars: number }>();
+  const checkouts = new Map<string, PromiseWithResolvers<boolean>>();
+  const payments = new Map<
+    string,
+    { readonly user: number; readonly stars: number; readonly refunds: number; readonly payload: string }
+  >();
   const inlines = new Map<string, PromiseWithResolvers<SeenInline>>();
   const sentAt = new Map<number | 'total', number[]>();
   const watch = createWatch();
@@ -180,6 +197,22 @@ export async function startTelegramService(
   function push(update: Omit<Update, 'update_id'>): void {
     updates.push({ update_id: nextUpdate++, ...update });
     poll?.wake('ready');
+  }
+
+  function checkout(user: number, payload: string, stars: number): Promise<boolean> {
+    const id = `checkout-${nextUpdate}`;
+    const waiting = Promise.withResolvers<boolean>();
+    checkouts.set(id, waiting);
+    const from = { id: user, is_bot: false, first_name: `User ${user}`, language_code: 'en' };
+    push({
+      pre_checkout_query: { id, from, currency: 'XTR', total_amount: stars, invoice_payload: payload },
+    });
+    return waiting.promise;
+  }
+
+  function serviceMessage(chat: number, user: number): Stored['message'] {
+    const from = { id: user, is_bot: false, first_name: `User ${user}`, language_code: 'en' };
+    return { message_id: nextMessage++, date: 1, chat: chatOf(chat), from };
   }
 
   function flood(chat: number): void {
@@ -265,6 +298,32 @@ export async function startTelegramService(
       const { text, entities } = checkedText(body);
       drafts.set(chat, { id, text, entities, canStop: body.can_stop === true });
       drafted.push(text);
+      return true;
+    },
+    createInvoiceLink(body) {
+      const prices: unknown = body.prices;
+      const [price] = Array.isArray(prices) ? prices : [];
+      const stars = integer({ amount: 0, ...price }, 'amount');
+      const payload = string(body, 'payload');
+      if (string(body, 'currency') !== 'XTR' || stars < 1 || Buffer.byteLength(payload) > 128)
+        throw new Refusal(400, 'Bad Request: CURRENCY_TOTAL_AMOUNT_INVALID');
+      const url = `https://t.me/$invoice-${invoices.size + 1}`;
+      invoices.set(url, { payload, stars });
+      return url;
+    },
+    answerPreCheckoutQuery(body) {
+      const waiting = checkouts.get(string(body, 'pre_checkout_query_id'));
+      if (!waiting) throw new Refusal(400, 'Bad Request: query is too old');
+      if (body.ok !== true) string(body, 'error_message');
+      waiting.resolve(body.ok === true);
+      return true;
+    },
+    refundStarPayment(body) {
+      const charge = string(body, 'telegram_payment_charge_id');
+      const payment = payments.get(charge);
+      if (payment?.user !== integer(body, 'user_id')) throw new Refusal(400, 'Bad Request: CHARGE_ID_EMPTY');
+      if (payment.refunds > 0) throw new Refusal(400, 'Bad Request: CHARGE_ALREADY_REFUNDED');
+      payments.set(charge, { ...payment, refunds: 1 });
       return true;
     },
     answerInlineQuery(body) {
@@ -388,6 +447,7 @@ export async function startTelegramService(
     self,
     closedChats,
     drafted,
+    payments,
     draft: (chat) => drafts.get(chat),
     answeredCallbacks,
     calls,
@@ -451,6 +511,36 @@ export async function startTelegramService(
       const from = { id: user, is_bot: false, first_name: `User ${user}`, language_code: 'en' };
       push({ inline_query: { id, from, query: text, offset } });
       return waiting.promise;
+    },
+    async pay(chat, user, invoice, more = {}) {
+      const known = invoices.get(invoice);
+      if (!known) throw new Error(`no invoice ${invoice}`);
+      const { payload, stars } = known;
+      if (!(await checkout(user, payload, stars))) return false;
+      const charge = `stars-${payments.size + 1}`;
+      payments.set(charge, { user, stars, refunds: 0, payload });
+      const paid = {
+        currency: 'XTR',
+        total_amount: stars,
+        invoice_payload: payload,
+        telegram_payment_charge_id: charge,
+        provider_payment_charge_id: '',
+      };
+      for (let times = more.repeat ? 2 : 1; times > 0; times--)
+        push({ message: { ...serviceMessage(chat, user), successful_payment: paid } });
+      return true;
+    },
+    forgeCheckout: (user, payload, stars) => checkout(user, payload, stars),
+    giveBack(chat, charge) {
+      const payment = payments.get(charge);
+      if (!payment) throw new Error(`no payment ${charge}`);
+      const returned = {
+        currency: 'XTR',
+        total_amount: payment.stars,
+        invoice_payload: payment.payload,
+        telegram_payment_charge_id: charge,
+      } as const;
+      push({ message: { ...serviceMessage(chat, payment.user), refunded_payment: returned } });
     },
     repeatUpdates(count) {
       updates.unshift(...past.slice(-count));

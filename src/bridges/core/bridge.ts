@@ -43,6 +43,8 @@ export interface BridgeOptions {
   readonly policy: PolicyOptions;
   /** The agent of users who chose none: its name or DID. Default: the only one online. */
   readonly agentDefault: string | undefined;
+  /** How to reach the operator about payments, in the operator's words. Default: nothing is said. */
+  readonly support: string;
 }
 
 /** Closed to groups, and only free agents. */
@@ -50,6 +52,7 @@ export const BRIDGE_DEFAULTS: BridgeOptions = {
   spending: SPENDING_DEFAULTS,
   policy: POLICY_DEFAULTS,
   agentDefault: undefined,
+  support: '',
 };
 
 /** How a bridge is doing. */
@@ -103,7 +106,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     agentDefault: options.agentDefault,
   };
   const asking = new Map<string, string>();
-  const deciding: DecidingParts = { ...tools, policy, asking };
+  const deciding: DecidingParts = { ...tools, policy, asking, support: options.support };
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
   const cashing = cash?.keepUp(stopping.signal);

@@ -21,6 +21,7 @@ import type { AgentListing, AgentsPort, MoneyPort } from './ports.ts';
 import { type Ratings, ratingsOf } from './rating.ts';
 import type { Job, Reply } from './records.ts';
 import { joined, plain, type Rich, separated, styled } from './rich.ts';
+import { SHOP_PRIVATE, type ShopParts, shopReply } from './shop.ts';
 import { type Spending, userOf } from './spending.ts';
 import { putText, type State } from './state.ts';
 
@@ -160,6 +161,7 @@ export const PRIVATE_COMMANDS: readonly string[] = [
   'export',
   'forget',
   ...Object.keys(MONEY_COMMANDS),
+  ...SHOP_PRIVATE,
 ];
 
 /** What platforms list: each command and what it does. */
@@ -181,11 +183,13 @@ export const COMMAND_TEXTS: Readonly<Record<string, string>> = {
   forget: 'Delete your questions and answers',
   help: 'What this bot does',
   privacy: 'What is kept, and for how long',
+  terms: 'What you agree to',
+  paysupport: 'Whom to ask about payments',
 };
 
 /** The reply to a command; one that is not known gets a sentence. */
-export async function runCommand(parts: CommandParts, call: CommandCall): Promise<Reply> {
-  const about = await moneyReply(parts, call);
+export async function runCommand(parts: CommandParts & ShopParts, call: CommandCall): Promise<Reply> {
+  const about = (await moneyReply(parts, call)) ?? (await shopReply(parts, call));
   if (about !== undefined) return about;
   const command = Object.hasOwn(COMMANDS, call.event.text) ? COMMANDS[call.event.text] : undefined;
   return command?.(parts, call) ?? shown(plain(call.language.commandUnknown));

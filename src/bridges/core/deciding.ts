@@ -23,12 +23,13 @@ import type { AgentListing } from './ports.ts';
 import { type Rating, rated } from './rating.ts';
 import type { Job, Reply } from './records.ts';
 import { plain } from './rich.ts';
+import { type ShopParts, takePayment } from './shop.ts';
 import { userOf } from './spending.ts';
 import { putText } from './state.ts';
 import { turnsBefore } from './talk.ts';
 
 /** What deciding works with. */
-export interface DecidingParts extends AskingParts, CommandParts {
+export interface DecidingParts extends AskingParts, CommandParts, ShopParts {
   readonly policy: Policy;
   /** Jobs that are deciding on or making a call, and whose they are. */
   readonly asking: Map<string, string>;
@@ -40,6 +41,7 @@ export type Decision = Reply | 'asking' | undefined;
 /** Decides about a journalled event. Throws what stands in the way of a call. */
 export async function decideReply(parts: DecidingParts, job: Job, language: Language): Promise<Decision> {
   const { event } = job;
+  if (event.type === 'payment') return takePayment(parts, job, language);
   const verdict = parts.policy.judge(event);
   if (verdict.type === 'ignore') return undefined;
   if (verdict.type === 'refuse') return shown(plain(refusal(verdict, language)));

@@ -93,6 +93,19 @@ export interface Language {
   readonly formQuestion: string;
   readonly formAbout: string;
   readonly rated: string;
+  readonly shopTitle: string;
+  readonly shopNote: string;
+  readonly shopClosed: string;
+  /** A platform's price and the credit for it. */
+  offer(parts: { readonly price: string; readonly credit: string }): string;
+  bought(amount: string): string;
+  readonly refundNone: string;
+  refundSpent(amount: string): string;
+  refunded(amount: string): string;
+  /** `contact`: how to reach the operator; may be empty. */
+  terms(contact: string): string;
+  paySupport(contact: string): string;
+  readonly checkoutRefused: string;
 }
 
 /** What a grant allows. */

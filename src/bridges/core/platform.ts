@@ -4,6 +4,7 @@
  * not carried out, `token-refused`, or `platform-failed` whose fact `fault` is one of `PLATFORM_FAULTS`.
  */
 import { SaharaError } from '../../base/errors.ts';
+import type { Language } from './language.ts';
 import type { Rich } from './rich.ts';
 import type { SplitLimit } from './split.ts';
 
@@ -46,7 +47,7 @@ export interface ChatEvent {
   readonly platform: PlatformName;
   /** Names the event for good: the same update delivered again has the same. */
   readonly id: string;
-  readonly type: 'question' | 'command' | 'press';
+  readonly type: 'question' | 'command' | 'press' | 'payment';
   readonly userId: string;
   readonly userName: string;
   /** The user's language as an IETF tag, where the platform says it. */
@@ -54,9 +55,9 @@ export interface ChatEvent {
   readonly place: Place;
   /** The message to answer to; absent for a slash command. */
   readonly messageId: string | undefined;
-  /** The question; for a command its name, for a press the action. */
+  /** The question; for a command its name, for a press the action, for a payment the platform's name for it. */
   readonly text: string;
-  /** For a command what follows its name; for a press the job's key. */
+  /** For a command what follows its name; for a press the job's key; for a payment the credit, grains. */
   readonly argument: string;
   /** Text of the message that was replied to. */
   readonly quote: string;
@@ -97,10 +98,28 @@ export interface DraftRequest {
   readonly content: MessageContent;
 }
 
+/** Something that can be bought. */
+export interface ShopOffer {
+  readonly label: string;
+  /** Where it is bought. */
+  readonly url: string;
+}
+
+/** A platform's side of selling credit. */
+export interface Shop {
+  offers(event: ChatEvent, language: Language): Promise<readonly ShopOffer[]>;
+  /** Gives a payment back; one that was given back already is. Absent where the platform does that by itself. */
+  refund?(userId: string, payment: string): Promise<void>;
+  /** Told that a payment is booked. Harmless when repeated. */
+  booked?(payment: string): Promise<void>;
+}
+
 /** The verbs. */
 export interface Platform {
   readonly name: PlatformName;
   readonly limit: SplitLimit;
+  /** Absent where nothing is sold. */
+  readonly shop?: Shop | undefined;
   /** Names the sequence that a place's message ids rise in: places with the same name share one. */
   sequenceOf(place: Place): string;
   /** Tells the platform that the event was received. Harmless when repeated. */

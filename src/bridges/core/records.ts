@@ -46,7 +46,7 @@ const attachmentSchema: Schema<Attachment> = record('attachment', {
 const eventSchema: Schema<ChatEvent> = record('chat-event', {
   platform: oneOf('telegram', 'discord'),
   id,
-  type: oneOf('question', 'command', 'press'),
+  type: oneOf('question', 'command', 'press', 'payment'),
   userId: id,
   userName: text(256),
   language: text(32),
@@ -223,6 +223,24 @@ export const holdSchema: Schema<Hold> = record('hold', {
 
 /** The stored form of one amount. */
 export const amountSchema: Schema<{ readonly amount: bigint }> = record('amount', { amount: signedGrains });
+
+/** Credit that someone bought on a platform. */
+export interface Purchase {
+  /** The platform's name for the payment. */
+  readonly payment: string;
+  /** Grains. */
+  readonly amount: bigint;
+  readonly state: 'kept' | 'returning' | 'returned';
+  readonly atMs: number;
+}
+
+/** The stored form of a purchase. */
+export const purchaseSchema: Schema<Purchase> = record('purchase', {
+  payment: text(1024),
+  amount: grains,
+  state: oneOf('kept', 'returning', 'returned'),
+  atMs: uint(),
+});
 
 /** A withdrawal that the ledger has not decided yet. Amounts in grains. */
 export interface Leaving {

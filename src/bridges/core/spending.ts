@@ -62,6 +62,12 @@ export interface Spending {
   accountBalance(account: string): bigint;
   /** The entry that gives a user credit; nothing when `id` was booked before. */
   credit(user: string, amount: bigint, booking: Booking): readonly StoreOperation[];
+  /** Credit that can be spent on answers but not be paid out; nothing when `id` was booked before. */
+  give(user: string, amount: bigint, booking: Booking): readonly StoreOperation[];
+  /** Takes such credit back; what is spent of it is borne by the operator. Nothing when `id` was booked before. */
+  takeBack(user: string, amount: bigint, booking: Booking): readonly StoreOperation[];
+  /** How much of such credit is unspent. */
+  refundable(user: string): bigint;
   /**
    * Holds `amountMax` for a call. Throws `price-above-max` (cap of one call), `quota-exhausted` (fact `cap`),
    * `funds-insufficient`.
@@ -128,10 +134,12 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
   const balanceOf = (account: string): bigint => amountAt(accountKey(`user/${account}`)) + welcomeOf(account);
   const balance = (user: string): bigint => balanceOf(accountOf(state, user));
   const giftOf = (account: string): bigint => amountAt(giftKey(account)) + welcomeOf(account);
-  const payableOf = (account: string): bigint => {
-    const payable = balanceOf(account) - giftOf(account);
-    return payable > 0n ? payable : 0n;
+  /** What of the balance cannot be paid out: it is spent first, so all that is left of it counts. */
+  const refundableOf = (account: string): bigint => {
+    const gift = giftOf(account);
+    return gift < balanceOf(account) ? gift : balanceOf(account);
   };
+  const payableOf = (account: string): bigint => balanceOf(account) - refundableOf(account);
 
   function book(entry: Entry): readonly StoreOperation[] {
     if (state.get(`entry/${entry.id}`, entrySchema) !== undefined) return [];
@@ -147,6 +155,22 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
   function giftAfter(account: string, spent: bigint): StoreOperation {
     const gift = giftOf(account);
     return put(giftKey(account), amountSchema, { amount: gift > spent ? gift - spent : 0n });
+  }
+
+  /** An account with `amount` more, of which `gift` cannot be paid out. */
+  function add(
+    user: string,
+    amount: bigint,
+    { id, atMs, gift }: Booking & { readonly gift: bigint },
+  ): readonly StoreOperation[] {
+    const account = accountOf(state, user);
+    const given = welcomeOf(account);
+    const legs = [
+      { account: `user/${account}`, amount: amount + given },
+      { account: 'funding', amount: -amount - given },
+    ];
+    const booked = book({ id, legs, atMs });
+    return booked.length === 0 ? [] : [...booked, giftAfter(account, -gift)];
   }
 
   function counters(hold: Hold, change: bigint): readonly StoreOperation[] {
@@ -174,15 +198,21 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       for await (const [key] of state.entries('cap/0')) if (key < kept) stale.push(del(key));
       return stale;
     },
-    credit(user, amount, { id, atMs }) {
+    credit: (user, amount, { id, atMs }) => add(user, amount, { id: `credit:${id}`, atMs, gift: 0n }),
+    give: (user, amount, { id, atMs }) => add(user, amount, { id: `give:${id}`, atMs, gift: amount }),
+    refundable: (user) => refundableOf(accountOf(state, user)),
+    takeBack(user, amount, { id, atMs }) {
       const account = accountOf(state, user);
+      const unspent = refundableOf(account);
+      const taken = unspent < amount ? unspent : amount;
       const given = welcomeOf(account);
       const legs = [
-        { account: `user/${account}`, amount: amount + given },
-        { account: 'funding', amount: -amount - given },
+        { account: `user/${account}`, amount: given - taken },
+        { account: 'operator', amount: taken - amount },
+        { account: 'funding', amount: amount - given },
       ];
-      const booked = book({ id: `credit:${id}`, legs, atMs });
-      return booked.length === 0 ? [] : [...booked, giftAfter(account, 0n)];
+      const booked = book({ id: `take-back:${id}`, legs, atMs });
+      return booked.length === 0 ? [] : [...booked, giftAfter(account, taken)];
     },
     reserve({ key, event, amountMax, atMs }) {
       const user = userOf(event);

@@ -5,12 +5,16 @@ import type { Log } from '../../base/log.ts';
 import { createAgentIndex } from '../core/agent-index.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
 import { DISCORD_PACE, type PacerOptions, sleep } from '../core/pacer.ts';
+import type { Shop } from '../core/platform.ts';
 import type { AgentsPort, MoneyPort } from '../core/ports.ts';
+import { isBooked } from '../core/shop.ts';
+import { userOf } from '../core/spending.ts';
 import type { State } from '../core/state.ts';
 import { commandList } from './commands.ts';
 import { discordFailure } from './failures.ts';
 import { connectGateway } from './gateway.ts';
 import { createDiscordPlatform } from './platform.ts';
+import { createProductShop, entitlementEvent, openEntitlements, type ProductOffer } from './products.ts';
 
 /** What a Discord bot works with. */
 export interface DiscordBotParts {
@@ -33,6 +37,8 @@ export interface DiscordBotOptions {
   readonly fileHosts: readonly string[];
   /** Whether a question in a channel begins a thread, where the bot may. Default true. */
   readonly threads: boolean;
+  /** Credit that is sold as Discord's products. Default: none. */
+  readonly products: readonly ProductOffer[];
   readonly pace: PacerOptions;
   readonly bridge: BridgeOptions;
 }
@@ -42,6 +48,7 @@ export const DISCORD_DEFAULTS: Omit<DiscordBotOptions, 'token'> = {
   api: 'https://discord.com/api',
   fileHosts: ['cdn.discordapp.com', 'media.discordapp.net'],
   threads: true,
+  products: [],
   pace: DISCORD_PACE,
   bridge: BRIDGE_DEFAULTS,
 };
@@ -66,26 +73,34 @@ export async function startDiscordBot(
   );
   // The library leaves the response's type unknown; Discord documents it for the route.
   const self = await patiently(clock, () => rest.get(Routes.user()) as Promise<APIUser>);
+  const { products } = options;
+  const shop = createProductShop(rest, self.id, products);
   const platform = createDiscordPlatform({
     rest,
     applicationId: self.id,
     clock,
     fileHosts: options.fileHosts,
     threads: options.threads,
+    shop,
   });
   const bridge = createBridge({ ...parts, platform, pace: options.pace }, options.bridge);
   await bridge.resume();
   await rest
-    .put(Routes.applicationCommands(self.id), { body: commandList() })
+    .put(Routes.applicationCommands(self.id), { body: commandList(shop !== undefined) })
     .catch((error) => log.warn('commands not published', { code: discordFailure(error).code }));
   const { token } = options;
   const index = await createAgentIndex({ agents, clock, log });
-  const joining = { rest, token, selfId: self.id, bridge, index, clock, log };
+  const joining = { rest, token, selfId: self.id, bridge, index, products, clock, log };
   const gateway = await patiently(clock, () => connectGateway(joining)).catch(async (error: unknown) => {
     index.stop();
     await bridge.stop();
     throw error;
   });
+  if (shop !== undefined) {
+    await takeOpen({ rest, selfId: self.id, bridge, shop, products, ...parts }).catch((error) =>
+      log.error('purchases not looked for', { code: discordFailure(error).code }),
+    );
+  }
   return {
     bridge,
     async stop() {
@@ -96,6 +111,30 @@ export async function startDiscordBot(
       rest.clearHandlerSweeper();
     },
   };
+}
+
+/** Takes up purchases that no process heard of, and those that were booked and not consumed. */
+async function takeOpen({
+  rest,
+  selfId,
+  bridge,
+  shop,
+  products,
+  state,
+  clock,
+}: DiscordBotParts & {
+  readonly rest: REST;
+  readonly selfId: string;
+  readonly bridge: Bridge;
+  readonly shop: Shop;
+  readonly products: readonly ProductOffer[];
+}): Promise<void> {
+  for (const entitlement of await openEntitlements(rest, selfId)) {
+    const event = entitlementEvent(entitlement, products, { selfId, atMs: clock.nowMs() });
+    if (event === undefined) continue;
+    await bridge.receive([event]);
+    if (isBooked(state, userOf(event), entitlement.id)) await shop.booked?.(entitlement.id);
+  }
 }
 
 /** Runs a step of the start again while Discord is out of reach. */

@@ -7,6 +7,7 @@ import {
   type RESTPutAPIApplicationCommandsJSONBody,
 } from 'discord.js';
 import { COMMAND_TEXTS } from '../core/commands.ts';
+import { SHOP_TEXTS } from '../core/shop.ts';
 
 /** Name of the entry in a message's menu. */
 export const ASK_ABOUT = 'Ask about this message';
@@ -39,8 +40,9 @@ const EVERYWHERE = {
 };
 
 /** Everything to publish; it takes the place of what was published before. */
-export function commandList(): RESTPutAPIApplicationCommandsJSONBody {
-  const commands = Object.entries(COMMAND_TEXTS).map(([name, description]) => {
+export function commandList(hasShop: boolean): RESTPutAPIApplicationCommandsJSONBody {
+  const texts = { ...COMMAND_TEXTS, ...(hasShop && SHOP_TEXTS) };
+  const commands = Object.entries(texts).map(([name, description]) => {
     const argument = ARGUMENTS[name];
     const options =
       argument === undefined

@@ -7,6 +7,8 @@ import { CloseCodes, type SessionInfo, WebSocketManager, WebSocketShardEvents } 
 import {
   GatewayDispatchEvents,
   type GatewayDispatchPayload,
+  type GatewayEntitlementCreateDispatch,
+  type GatewayEntitlementDeleteDispatch,
   GatewayIntentBits,
   type REST,
   Routes,
@@ -19,6 +21,7 @@ import type { Bridge } from '../core/bridge.ts';
 import { discordEvent } from './events.ts';
 import { discordFailure } from './failures.ts';
 import { instantResponse } from './instant.ts';
+import { entitlementEvent, type ProductOffer } from './products.ts';
 
 /** What the connection works with. */
 export interface GatewayParts {
@@ -27,6 +30,8 @@ export interface GatewayParts {
   readonly selfId: string;
   readonly bridge: Bridge;
   readonly index: AgentIndex;
+  /** What is sold; empty: nothing. */
+  readonly products: readonly ProductOffer[];
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -61,7 +66,10 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
 
   async function receive(payload: GatewayDispatchPayload, shardId: number): Promise<void> {
     if (answerAtOnce(parts, payload)) return;
-    const event = discordEvent(payload, parts.selfId, parts.clock.nowMs());
+    const atMs = parts.clock.nowMs();
+    const event = isEntitlement(payload)
+      ? entitlementEvent(payload.d, parts.products, { selfId: parts.selfId, atMs })
+      : discordEvent(payload, parts.selfId, atMs);
     const session = sessions.get(shardId);
     if (event === undefined && payload.t !== GatewayDispatchEvents.Ready) return;
     const mark = session === undefined ? '' : JSON.stringify({ ...session, sequence: payload.s });
@@ -84,6 +92,16 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
       await tail;
     },
   };
+}
+
+/** A purchase was made or taken back. */
+function isEntitlement(
+  payload: GatewayDispatchPayload,
+): payload is GatewayEntitlementCreateDispatch | GatewayEntitlementDeleteDispatch {
+  return (
+    payload.t === GatewayDispatchEvents.EntitlementCreate ||
+    payload.t === GatewayDispatchEvents.EntitlementDelete
+  );
 }
 
 function markOf(shardId: number): string {

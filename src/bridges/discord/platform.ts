@@ -22,6 +22,7 @@ import {
   type PlaceRequest,
   type Platform,
   platformFailure,
+  type Shop,
 } from '../core/platform.ts';
 import { DISCORD_LIMIT, discordButtons, discordMarkdown } from './content.ts';
 import { discordFailure, isAlreadyAcknowledged, isDeadInteraction } from './failures.ts';
@@ -37,6 +38,8 @@ export interface DiscordParts {
   readonly fileHosts: readonly string[];
   /** Whether a question in a channel begins a thread. */
   readonly threads: boolean;
+  /** Absent where nothing is sold. */
+  readonly shop?: Shop | undefined;
 }
 
 type MessageBody = Required<
@@ -128,6 +131,7 @@ export function createDiscordPlatform({ rest, applicationId, clock, ...parts }: 
   return {
     name: 'discord',
     limit: DISCORD_LIMIT,
+    shop: parts.shop,
     sequenceOf: () => 'all',
     async ack(event) {
       if (event.token === '') return;

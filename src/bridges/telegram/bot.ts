@@ -9,11 +9,13 @@ import { COMMAND_TEXTS } from '../core/commands.ts';
 import { type PacerOptions, sleep, TELEGRAM_PACE } from '../core/pacer.ts';
 import { platformFailure } from '../core/platform.ts';
 import type { AgentsPort, MoneyPort } from '../core/ports.ts';
+import { SHOP_TEXTS } from '../core/shop.ts';
 import type { State } from '../core/state.ts';
 import { telegramFailure } from './failures.ts';
 import { createInstant } from './instant.ts';
 import { createTelegramPlatform } from './platform.ts';
 import { type PollLink, pollUpdates } from './poller.ts';
+import { createStarShop, type StarOffer } from './stars.ts';
 
 /** What a Telegram bot works with. */
 export interface TelegramBotParts {
@@ -34,6 +36,8 @@ export interface TelegramBotOptions {
   readonly apiRoot: string;
   /** How long one poll waits for an update, seconds. Default 25. */
   readonly pollSeconds: number;
+  /** Credit that is sold for Stars. Default: none. */
+  readonly stars: readonly StarOffer[];
   readonly pace: PacerOptions;
   readonly bridge: BridgeOptions;
 }
@@ -42,6 +46,7 @@ export interface TelegramBotOptions {
 export const TELEGRAM_DEFAULTS: Omit<TelegramBotOptions, 'token'> = {
   apiRoot: 'https://api.telegram.org',
   pollSeconds: 25,
+  stars: [],
   pace: TELEGRAM_PACE,
   bridge: BRIDGE_DEFAULTS,
 };
@@ -72,10 +77,10 @@ export async function startTelegramBot(
     fetch(`${apiRoot}/file/bot${token}/${path}`).catch(() => {
       throw platformFailure('telegram', 'uncertain', 'file not read');
     });
-  const platform = createTelegramPlatform({ api, download });
+  const platform = createTelegramPlatform({ api, download, shop: createStarShop(api, options.stars) });
   const bridge = createBridge({ ...parts, platform, pace: options.pace }, options.bridge);
   const stopping = new AbortController();
-  await publishCommands(api).catch((error) =>
+  await publishCommands(api, options.stars.length > 0).catch((error) =>
     log.warn('commands not published', { code: telegramFailure(error).code }),
   );
   // What an earlier process left is taken up after the updates that waited: a search for a lost message starts at
@@ -89,7 +94,7 @@ export async function startTelegramBot(
   };
   const index = await createAgentIndex({ agents: parts.agents, clock, log });
   const { policy } = options.bridge;
-  const onInstant = createInstant({ api, index, self, policy, log });
+  const onInstant = createInstant({ api, index, self, policy, stars: options.stars, log });
   const ended = pollUpdates(
     { api, bridge, self, clock, log },
     { timeoutSeconds: options.pollSeconds, signal: stopping.signal, onCaughtUp, onLink, onInstant },
@@ -119,7 +124,8 @@ async function whoAmI(api: Api, clock: Clock): Promise<{ readonly id: number; re
   }
 }
 
-async function publishCommands(api: Api): Promise<void> {
-  const commands = Object.entries(COMMAND_TEXTS).map(([command, description]) => ({ command, description }));
+async function publishCommands(api: Api, hasShop: boolean): Promise<void> {
+  const texts = { ...COMMAND_TEXTS, ...(hasShop && SHOP_TEXTS) };
+  const commands = Object.entries(texts).map(([command, description]) => ({ command, description }));
   await api.setMyCommands(commands);
 }

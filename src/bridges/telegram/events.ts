@@ -12,7 +12,9 @@ import type {
 import { pressedButton } from '../core/buttons.ts';
 import { clipped } from '../core/markdown.ts';
 import type { Attachment, ChatEvent, Place } from '../core/platform.ts';
+import { GIVEN_BACK, paymentEvent } from '../core/shop.ts';
 import { QUOTE_CHARACTERS_MAX } from '../limits.ts';
+import { promisedCredit } from './stars.ts';
 
 /** Who the bot is. */
 export interface TelegramSelf {
@@ -42,11 +44,26 @@ function pressEvent(query: CallbackQuery, id: string, atMs: number): ChatEvent |
   };
 }
 
+/** A payment, or one that was given back; Telegram says both as messages of who paid. */
+function starEvent(message: Message, self: TelegramSelf, atMs: number): ChatEvent | undefined {
+  const { successful_payment: paid, refunded_payment: returned, from } = message;
+  const payment = paid ?? returned;
+  if (payment === undefined || from === undefined) return undefined;
+  const event = {
+    ...emptyEvent(from, placeOf(message.chat, topicOf(message))),
+    messageId: String(message.message_id),
+    atMs,
+  };
+  const amount = paid === undefined ? GIVEN_BACK : (promisedCredit(paid) ?? 0n);
+  return paymentEvent(event, { id: payment.telegram_payment_charge_id, amount, bot: String(self.id) });
+}
+
 function messageEvent(
   message: Message,
   self: TelegramSelf,
   { id, atMs }: { readonly id: string; readonly atMs: number },
 ): ChatEvent | undefined {
+  if (message.successful_payment || message.refunded_payment) return starEvent(message, self, atMs);
   const text = message.text ?? message.caption;
   const attachments = attachmentsOf(message);
   if (!message.from || message.from.is_bot || message.sender_chat) return undefined;

@@ -12,6 +12,7 @@ import {
   type PlaceRequest,
   type Platform,
   platformFailure,
+  type Shop,
 } from '../core/platform.ts';
 import { plain } from '../core/rich.ts';
 import { FIND_WINDOW } from '../limits.ts';
@@ -24,13 +25,15 @@ export interface TelegramParts {
   readonly api: Api;
   /** Reads a file by its path on Telegram's file server; rejects without naming the token. */
   readonly download: (path: string) => Promise<Response>;
+  /** Absent where nothing is sold. */
+  readonly shop?: Shop | undefined;
 }
 
 const FOUND: MessageContent = { rich: plain('…'), buttons: [] };
 const FOUND_AGAIN: MessageContent = { rich: plain('… …'), buttons: [] };
 
 /** Telegram as the bridge's core sees it. */
-export function createTelegramPlatform({ api, download }: TelegramParts): Platform {
+export function createTelegramPlatform({ api, download, shop }: TelegramParts): Platform {
   const found = new Map<string, number>();
 
   async function edit(place: Place, messageId: number, content: MessageContent): Promise<Message | 'same'> {
@@ -101,6 +104,7 @@ export function createTelegramPlatform({ api, download }: TelegramParts): Platfo
   return {
     name: 'telegram',
     limit: TELEGRAM_LIMIT,
+    shop,
     // Supergroups and channels count for themselves; all other chats of an account share one sequence.
     sequenceOf: ({ chat }) => (chat.startsWith('-100') ? chat : 'account'),
     async ack(event) {

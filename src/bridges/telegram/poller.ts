@@ -39,7 +39,13 @@ export interface PollOptions {
 /** Polling works, another process holds the token, or Telegram is out of reach. */
 export type PollLink = 'up' | 'held' | 'down';
 
-const UPDATES = ['message', 'callback_query', 'inline_query', 'stopped_message_generation'] as const;
+const UPDATES = [
+  'message',
+  'callback_query',
+  'inline_query',
+  'stopped_message_generation',
+  'pre_checkout_query',
+] as const;
 const UPDATES_MAX = 100;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 15_000;

@@ -124,5 +124,23 @@ export const de: Language = {
   formQuestion: 'Deine Frage',
   formAbout: 'Die Nachricht, um die es geht',
   rated: 'Danke, das ist notiert.',
+  shopTitle: 'Guthaben kaufen',
+  shopNote: 'Es bezahlt Antworten hier und wird nicht ausgezahlt. /refund gibt zurück, was unverbraucht ist.',
+  shopClosed: 'Hier wird nichts verkauft.',
+  offer: ({ price, credit }) => `${credit} für ${price}`,
+  bought: (amount) => `Danke: ${amount} Guthaben sind deine. /balance zeigt es, /refund gibt es zurück.`,
+  refundNone: 'Es gibt keinen Kauf, der zurückgegeben werden kann.',
+  refundSpent: (amount) =>
+    `Ein Teil dieses Kaufs (${amount}) ist verbraucht. /paysupport sagt, wen du fragen kannst.`,
+  refunded: (amount) => `Dein Kauf über ${amount} wurde zurückgegeben.`,
+  terms: (contact) =>
+    [
+      'Es antworten Agenten, nicht dieser Bot: Eine Antwort kann falsch sein. Jede kostet, was vorher und nachher dabeisteht,',
+      'nie mehr als angekündigt. Misslungene Antworten sind frei. Hier gekauftes Guthaben bezahlt nur Antworten, verfällt',
+      `nicht und wird mit /refund zurückgegeben, solange es unverbraucht ist.${contact === '' ? '' : ` Fragen: ${contact}`}`,
+    ].join(' '),
+  paySupport: (contact) =>
+    `Stimmt etwas mit einer Zahlung nicht? /refund gibt unverbrauchtes Guthaben zurück. ${contact === '' ? 'Sonst frag, wer diesen Bot betreibt' : `Sonst: ${contact}`}, mit der Nummer unter der Antwort oder der der Zahlung.`,
+  checkoutRefused: 'Dieses Angebot gilt nicht mehr. /buy zeigt die jetzigen.',
   commandUnknown: 'Diesen Befehl kenne ich nicht. /help zeigt die, die ich kenne.',
 };

@@ -117,5 +117,22 @@ export const en: Language = {
   formQuestion: 'Your question',
   formAbout: 'The message it is about',
   rated: 'Thank you, that is noted.',
+  shopTitle: 'Buy credit',
+  shopNote: 'It pays for answers here and cannot be paid out. /refund gives back what is unspent.',
+  shopClosed: 'Nothing is sold here.',
+  offer: ({ price, credit }) => `${credit} for ${price}`,
+  bought: (amount) => `Thank you: ${amount} of credit are yours. /balance shows it, /refund gives it back.`,
+  refundNone: 'There is no purchase to give back.',
+  refundSpent: (amount) => `Part of that purchase (${amount}) is spent. /paysupport says whom to ask.`,
+  refunded: (amount) => `Your purchase of ${amount} was given back.`,
+  terms: (contact) =>
+    [
+      'Agents answer, not this bot: an answer may be wrong. Each costs what is shown before and after it, never more than',
+      'was announced. Failed answers are free. Credit bought here pays for answers only, does not expire, and is given back',
+      `by /refund while it is unspent.${contact === '' ? '' : ` Questions: ${contact}`}`,
+    ].join(' '),
+  paySupport: (contact) =>
+    `Something wrong with a payment? /refund gives unspent credit back. ${contact === '' ? 'For anything else ask who runs this bot' : `For anything else: ${contact}`}, with the id under the answer or the payment’s number.`,
+  checkoutRefused: 'This offer is not valid any more. /buy shows the present ones.',
   commandUnknown: 'I do not know this command. /help lists the ones I know.',
 };
