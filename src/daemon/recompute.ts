@@ -115,6 +115,8 @@ async function vaultsOf(
   wanted: readonly string[],
 ): Promise<readonly Vault[]> {
   const found = new Map<string, Vault>();
+  // Another vault may hold the same under other terms.
+  const refusals = new Map<string, string>();
   for (const name of await vaults.names()) {
     const vault = await vaults.open(name);
     const [key = ''] = corporaOf({ record: { corpora: [await vault.commitment()] } });
@@ -123,14 +125,13 @@ async function vaultsOf(
       () => undefined,
       asSaharaError,
     );
-    // Another vault may hold the same under other terms.
     if (refused === undefined) found.set(key, vault);
-    else if (!found.has(key)) throw new NotHere(refused.message);
+    else refusals.set(key, refused.message);
   }
   const all = wanted.flatMap((key) => found.get(key) ?? []);
-  if (all.length < wanted.length)
-    throw new NotHere('no vault here is, as it is now, what the statement commits to');
-  return all;
+  if (all.length === wanted.length) return all;
+  const [refusal] = wanted.flatMap((key) => (found.has(key) ? [] : (refusals.get(key) ?? [])));
+  throw new NotHere(refusal ?? 'no vault here is, as it is now, what the statement commits to');
 }
 
 /** What an answer's passages are found with again. */

@@ -31,4 +31,25 @@ describe('sahara verify --recompute', () => {
     expect(here).toContain('✓ record');
     expect(here).toContain('Recomputed: all comes out the same.');
   });
+
+  it('KNOW-186: repeats an answer at whoever has the vault by a grant for answering, and not by another', async () => {
+    const file = join(caller.home.root, 'granted.bundle');
+    const agents = await host.client.call('agent.list', {});
+    const agent = agents.find(({ name }) => name === 'guide')?.did ?? '';
+    await must(caller, 'ask', agent, 'What is a voucher?', '--receipt', file);
+    const { did } = await caller.client.call('status', {});
+    const [vault = ''] = (await host.client.call('vault.list', {})).map(({ name }) => name);
+    for (const [name, purpose] of [
+      ['a-label', 'label'],
+      ['answering', 'answer'],
+    ] as const) {
+      const archive = join(host.home.root, `${name}.vault`);
+      await must(host, 'vault', 'export', vault, archive, '--to', did, '--purpose', purpose);
+      await must(caller, 'vault', 'create', name);
+      await must(caller, 'vault', 'import', name, archive);
+      const told = await must(caller, 'verify', file, '--recompute');
+      if (purpose === 'label') expect(told).toMatch(/was not repeated: .* is for label and not for answer/);
+      else expect(told).toMatch(/✓ retrieval.*✓ answer.*✓ record/s);
+    }
+  });
 });
