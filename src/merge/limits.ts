@@ -31,6 +31,9 @@ export const METADATA_KEYS_MAX: number = 65_536;
 /** Most bytes of a text, and most items of an array, in GGUF metadata. */
 export const GGUF_STRING_BYTES_MAX: number = 64 * 1024 * 1024;
 
+/** Longest chat template that is taken over from a model, bytes. */
+export const CHAT_TEMPLATE_BYTES_MAX: number = 1024 * 1024;
+
 /** Most bytes of an adapter, which is held in memory whole. */
 export const ADAPTER_BYTES_MAX: number = 2 ** 31;
 /** Greatest rank of an adapter's module. */

@@ -67,8 +67,9 @@ export interface MergePlan {
   readonly files: readonly OutputFile[];
   /** The output's `config.json`; GGUF says it in its metadata. */
   readonly config?: Readonly<Record<string, unknown>>;
-  /** Files that are copied as they are. */
+  /** Files that are copied as they are, and texts that are written, by name. */
   readonly sideFiles: readonly string[];
+  readonly texts: Readonly<Record<string, string>>;
   readonly warnings: readonly string[];
   /** Bytes of tensors that are read at least once, and that are written. */
   readonly readBytes: number;
@@ -106,7 +107,8 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   });
   const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
   const side = lead && (await planSideFiles(recipe, { lead, models: opened, problems }));
-  const metadata = lead && outputMetadata(lead.checkpoint, { ...planned, dtype: recipe.dtype, problems });
+  const changes = { ...planned, dtype: recipe.dtype, template: side?.template, problems };
+  const metadata = lead && outputMetadata(lead.checkpoint, changes);
   if (problems.size > 0 || !lead || !side) throw recipeInvalid(problems);
   const { files, tasks } = describeOutput(planned.tasks, { shardBytesMax: complete.shardBytesMax, metadata });
   const body = { recipe, options: complete, files, tasks, parents: planned.parents };
@@ -117,12 +119,22 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
     ...body,
     models: opened.map(({ name, path }) => ({ name, path })),
     ...(config ? { config } : {}),
-    sideFiles: side,
+    sideFiles: side.copied,
+    texts: side.texts,
     warnings: [...warnings],
     readBytes: tasks.reduce((sum, task) => sum + inputBytes(task), 0),
     writeBytes: tasks.reduce((sum, task) => sum + task.target.sizeBytes, 0),
     workerBytesMin: tasks.reduce((most, task) => Math.max(most, neededBytes(task)), WORKER_MEMORY_BYTES_MIN),
-    id: identify({ recipe, options: complete, tasks, parents: planned.parents, config, headers, inputs }),
+    id: identify({
+      recipe,
+      options: complete,
+      tasks,
+      parents: planned.parents,
+      config,
+      headers,
+      inputs,
+      texts: side.texts,
+    }),
   };
 }
 

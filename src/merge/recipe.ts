@@ -40,6 +40,8 @@ export interface Recipe {
   readonly dtype?: WeightType;
   /** Whose tokenizer the output gets: `base`, `union`, or a model. */
   readonly tokenizerSource?: string;
+  /** How the output writes a conversation: a name, `auto`, or a template. */
+  readonly chatTemplate?: string;
   /** The text it was read from. */
   readonly text: string;
 }
@@ -88,11 +90,13 @@ const RECIPE_KEYS = [
   'dtype',
   'out_dtype',
   'tokenizer_source',
+  'tokenizer',
+  'chat_template',
   'name',
   'compat',
 ];
 // What mergekit knows and this engine does not: named, so that the answer is not "misspelt".
-const FOREIGN_KEYS = ['modules', 'tokenizer', 'chat_template'];
+const FOREIGN_KEYS = ['modules'];
 
 class RecipeReader {
   readonly problems: Set<string> = new Set();
@@ -105,7 +109,8 @@ class RecipeReader {
     this.#keys(value, { where: 'recipe', known: RECIPE_KEYS, foreign: FOREIGN_KEYS });
     const method = this.#text(value.merge_method, 'merge_method');
     const baseModel = this.#optional(value.base_model, 'base_model');
-    const tokenizerSource = this.#optional(value.tokenizer_source, 'tokenizer_source');
+    const tokenizerSource = this.#tokenizer(value);
+    const chatTemplate = this.#optional(value.chat_template, 'chat_template');
     const dtype = this.#dtype(value.out_dtype, 'out_dtype') ?? this.#dtype(value.dtype, 'dtype');
     const content = this.#content(value);
     if (method === undefined || content === undefined) return undefined;
@@ -116,8 +121,25 @@ class RecipeReader {
       parameters: { ...this.#settings(value.parameters, 'parameters'), ...this.#compat(value.compat) },
       ...(dtype === undefined ? {} : { dtype }),
       ...(tokenizerSource === undefined ? {} : { tokenizerSource }),
+      ...(chatTemplate === undefined ? {} : { chatTemplate }),
       text,
     };
+  }
+
+  // Said by a key of its own, or as part of what is said of the tokenizer.
+  #tokenizer({ tokenizer, tokenizer_source: source }: Record<string, unknown>): string | undefined {
+    if (tokenizer === undefined || tokenizer === null) return this.#optional(source, 'tokenizer_source');
+    if (source !== undefined) this.problems.add('a recipe has either tokenizer_source or tokenizer');
+    if (!isRecord(tokenizer)) {
+      this.problems.add('tokenizer is not a mapping');
+      return undefined;
+    }
+    this.#keys(tokenizer, {
+      where: 'tokenizer',
+      known: ['source'],
+      foreign: ['tokens', 'pad_to_multiple_of'],
+    });
+    return this.#optional(tokenizer.source, 'tokenizer.source') ?? 'union';
   }
 
   // Not a key of mergekit's; it holds for all methods that know it.

@@ -196,6 +196,7 @@ async function finish(
     for (const path of plan.sideFiles) await copyFile(path, join(partial, basename(path)));
     if (plan.config)
       await writeFile(join(partial, 'config.json'), `${JSON.stringify(plan.config, undefined, 2)}\n`);
+    for (const [name, text] of Object.entries(plan.texts)) await writeFile(join(partial, name), text);
     if (plan.files.length > 1) await writeFile(join(partial, INDEX_NAME), indexFile(plan.files, plan.tasks));
     await writeFile(join(partial, MANIFEST_NAME), writeManifest(manifest));
     for (const name of [...plan.files.map((file) => file.name), MANIFEST_NAME])

@@ -1,10 +1,11 @@
 /** What lies beside the weights: configuration and tokenizer. */
 import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { equalBytes } from '../base/bytes.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { planChatTemplate, TEMPLATE_KEY, TEMPLATE_NAME, TOKENIZER_CONFIG_NAME } from './chat-template.ts';
+import { type Checkpoint, readJson } from './checkpoint.ts';
 import type { WeightType } from './dtypes.ts';
-import { type GgufValue, ggufU32 } from './gguf.ts';
+import { type GgufValue, ggufText, ggufU32 } from './gguf.ts';
 import { LAYER_COUNT_KEYS } from './layers.ts';
 import { SIDE_FILE_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
@@ -24,23 +25,34 @@ export const COPIED_FILES: readonly string[] = [
 ];
 const TORCH_NAMES: Readonly<Record<string, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
+/** What stands beside the weights. */
+export interface SideFiles {
+  /** Files that are copied as they are. */
+  readonly copied: readonly string[];
+  /** Files that are written, by name. */
+  readonly texts: Readonly<Record<string, string>>;
+  /** The chat template, when it is not the lead model's. */
+  readonly template: string | undefined;
+}
+
 /**
  * The files to copy: those of the model that `tokenizer_source` names, or of the lead model. With a tokenizer source,
  * all models must have the same vocabulary, byte for byte; one that would have to be joined is reported.
  */
 export async function planSideFiles(
-  { tokenizerSource, baseModel }: Recipe,
+  { tokenizerSource, baseModel, chatTemplate }: Recipe,
   { lead, models, problems }: { lead: OpenModel; models: readonly OpenModel[]; problems: Set<string> },
-): Promise<string[]> {
+): Promise<SideFiles | undefined> {
   const name =
     tokenizerSource === 'base' || tokenizerSource === 'union' ? (baseModel ?? lead.name) : tokenizerSource;
   const source = name === undefined ? lead : models.find((model) => model.name === name);
   if (!source) {
     problems.add(`tokenizer_source: ${name} is not base, union or one of the models`);
-    return [];
+    return undefined;
   }
+  const template = await planChatTemplate(chatTemplate, { models, problems });
   // A GGUF file holds its tokenizer itself.
-  if (lead.checkpoint.metadata) return [];
+  if (lead.checkpoint.metadata) return { copied: [], texts: {}, template };
   if (tokenizerSource !== undefined) {
     for (const model of models) {
       for (const file of VOCABULARY_FILES) {
@@ -56,7 +68,19 @@ export async function planSideFiles(
     const path = join(source.checkpoint.directory, file);
     if (await sizeOf(path)) copied.push(path);
   }
-  return copied;
+  if (template === undefined) return { copied, texts: {}, template };
+  const texts = await templateTexts(source.checkpoint.directory, template);
+  return { copied: copied.filter((path) => !Object.hasOwn(texts, basename(path))), texts, template };
+}
+
+// Where a program looks for a template depends on its age: in a file of its own, or in the tokenizer's settings.
+async function templateTexts(directory: string, template: string): Promise<Record<string, string>> {
+  const settings = await readJson(join(directory, TOKENIZER_CONFIG_NAME));
+  const changed = { ...settings, chat_template: template };
+  return {
+    [TEMPLATE_NAME]: template,
+    ...(settings ? { [TOKENIZER_CONFIG_NAME]: `${JSON.stringify(changed, undefined, 2)}\n` } : {}),
+  };
 }
 
 /** The output's configuration: the lead model's, with what the merge changed. */
@@ -107,6 +131,7 @@ export function outputMetadata(
   changes: {
     readonly layers: number;
     readonly dtype: WeightType | undefined;
+    readonly template: string | undefined;
     readonly problems: Set<string>;
   },
 ): ReadonlyMap<string, GgufValue> | undefined {
@@ -124,6 +149,7 @@ export function outputMetadata(
   }
   const fileType = changes.dtype === undefined ? undefined : FILE_TYPES[changes.dtype];
   if (fileType !== undefined) changed.set('general.file_type', ggufU32(fileType));
+  if (changes.template !== undefined) changed.set(TEMPLATE_KEY, ggufText(changes.template));
   return changed;
 }
 

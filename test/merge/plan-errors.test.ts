@@ -16,11 +16,11 @@ models:
   - parameters: { weight: { a: 1 } }
 slices: []
 dtype: bfloat61
-tokenizer: {}
+modules: {}
 `;
     const expected = [
       'recipe: unknown key merge_methd; did you mean merge_method?',
-      'recipe: tokenizer is not supported',
+      'recipe: modules is not supported',
       'merge_method is missing or not a text',
       'dtype: bfloat61 is not one of float32, float16, bfloat16, q8_0, q5_1, q5_0, q4_1, q4_0',
       'a recipe has either models or slices',

@@ -1,0 +1,79 @@
+/** How the output writes a conversation: the template that a recipe names, brings along, or leaves to the models. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { nearestNames } from '../base/nearest.ts';
+import { type Checkpoint, readJson } from './checkpoint.ts';
+import { CHAT_TEMPLATE_BYTES_MAX } from './limits.ts';
+import type { OpenModel } from './plan-tensors.ts';
+
+/** File of a template beside a model's weights, and of the settings that may hold it instead. */
+export const TEMPLATE_NAME: string = 'chat_template.jinja';
+export const TOKENIZER_CONFIG_NAME: string = 'tokenizer_config.json';
+/** GGUF's key. */
+export const TEMPLATE_KEY: string = 'tokenizer.chat_template';
+
+const CHATML =
+  "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}" +
+  "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
+const LLAMA3 =
+  "{% for message in messages %}{% if loop.first %}{{ bos_token }}{% endif %}{{ '<|start_header_id|>' + message['role'] + " +
+  "'<|end_header_id|>\\n\\n' + message['content'] | trim + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}" +
+  "{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}";
+const ALPACA =
+  "{% for message in messages %}{% if message['role'] == 'system' %}{{ message['content'] + '\\n\\n' }}" +
+  "{% elif message['role'] == 'user' %}{{ '### Instruction:\\n' + message['content'] + '\\n\\n' }}" +
+  "{% else %}{{ '### Response:\\n' + message['content'] + eos_token + '\\n\\n' }}{% endif %}{% endfor %}" +
+  "{% if add_generation_prompt %}{{ '### Response:\\n' }}{% endif %}";
+const MISTRAL =
+  "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}" +
+  "{% else %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}";
+
+const NAMED: Readonly<Record<string, string>> = {
+  alpaca: ALPACA,
+  chatml: CHATML,
+  llama3: LLAMA3,
+  mistral: MISTRAL,
+};
+
+/**
+ * The template that `wanted` stands for: one of the known names, `auto` for the one that most models have, or a
+ * template itself. `undefined` when the lead model's stays. Reports what it cannot make sense of.
+ */
+export async function planChatTemplate(
+  wanted: string | undefined,
+  { models, problems }: { readonly models: readonly OpenModel[]; readonly problems: Set<string> },
+): Promise<string | undefined> {
+  if (wanted === undefined) return undefined;
+  if (Object.hasOwn(NAMED, wanted)) return NAMED[wanted];
+  if (wanted === 'auto')
+    return mostCommon(await Promise.all(models.map(({ checkpoint }) => templateOf(checkpoint))));
+  if (/\{[{%]/.test(wanted)) return wanted;
+  const known = ['auto', ...Object.keys(NAMED)];
+  const near = nearestNames(wanted, known, 1)[0];
+  problems.add(
+    `chat_template: ${wanted} is neither a template nor one of ${known.join(', ')}${near === undefined ? '' : `; did you mean ${near}?`}`,
+  );
+  return undefined;
+}
+
+async function templateOf({ directory, metadata }: Checkpoint): Promise<string | undefined> {
+  if (metadata) {
+    const value = metadata.get(TEMPLATE_KEY)?.value;
+    return typeof value === 'string' ? value : undefined;
+  }
+  const path = join(directory, TEMPLATE_NAME);
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => undefined,
+  );
+  if (size !== undefined && size <= CHAT_TEMPLATE_BYTES_MAX) return readFile(path, 'utf8');
+  const { chat_template: inner } = (await readJson(join(directory, TOKENIZER_CONFIG_NAME))) ?? {};
+  return typeof inner === 'string' ? inner : undefined;
+}
+
+// The first of those that are equally common.
+function mostCommon(templates: readonly (string | undefined)[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const each of templates) if (each !== undefined) counts.set(each, (counts.get(each) ?? 0) + 1);
+  return [...counts].sort(([, a], [, b]) => b - a)[0]?.[0];
+}

@@ -1,0 +1,261 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { makeTalkingModels } from '../../examples/merge/talking-models.ts';
+import { systemClock } from '../../src/base/clock.ts';
+import { openCheckpoint } from '../../src/merge/checkpoint.ts';
+import { runMerge } from '../../src/merge/run.ts';
+import { headerOnly, plan, problemsOf, taskOf, useModels } from './models.ts';
+
+const models = useModels();
+
+interface Sizes {
+  readonly hidden: number;
+  readonly intermediate: number;
+  readonly keys: number;
+  readonly layers: number;
+  readonly vocabulary: number;
+  /** Biases of query, key and value, as Qwen 2 has them. */
+  readonly biases?: boolean;
+  /** Whether the head is the embedding. */
+  readonly tied?: boolean;
+}
+
+const LLAMA: Sizes = { hidden: 4096, intermediate: 14336, keys: 1024, layers: 32, vocabulary: 128256 };
+const QWEN: Sizes = {
+  hidden: 3584,
+  intermediate: 18944,
+  keys: 512,
+  layers: 28,
+  vocabulary: 152064,
+  biases: true,
+};
+const QWEN_SMALL: Sizes = {
+  ...{ hidden: 1536, intermediate: 8960, keys: 256, layers: 28, vocabulary: 151936 },
+  ...{ biases: true, tied: true },
+};
+
+/** Names and shapes of a model, as its files have them. */
+function tensorsOf({
+  hidden,
+  intermediate,
+  keys,
+  layers,
+  vocabulary,
+  biases,
+  tied,
+}: Sizes): [string, number[]][] {
+  const layer: [string, number[]][] = [
+    ['input_layernorm.weight', [hidden]],
+    ['self_attn.q_proj.weight', [hidden, hidden]],
+    ['self_attn.k_proj.weight', [keys, hidden]],
+    ['self_attn.v_proj.weight', [keys, hidden]],
+    ['self_attn.o_proj.weight', [hidden, hidden]],
+    ['post_attention_layernorm.weight', [hidden]],
+    ['mlp.gate_proj.weight', [intermediate, hidden]],
+    ['mlp.up_proj.weight', [intermediate, hidden]],
+    ['mlp.down_proj.weight', [hidden, intermediate]],
+  ];
+  const bias: [string, number[]][] = [
+    ['self_attn.q_proj.bias', [hidden]],
+    ['self_attn.k_proj.bias', [keys]],
+    ['self_attn.v_proj.bias', [keys]],
+  ];
+  const each = biases ? [...layer, ...bias] : layer;
+  return [
+    ['model.embed_tokens.weight', [vocabulary, hidden]],
+    ...[...Array(layers).keys()].flatMap((i) =>
+      each.map(([name, shape]): [string, number[]] => [`model.layers.${i}.${name}`, shape]),
+    ),
+    ['model.norm.weight', [hidden]],
+    ...(tied ? [] : ([['lm_head.weight', [vocabulary, hidden]]] satisfies [string, number[]][])),
+  ];
+}
+
+async function make(sizes: Sizes, ...names: readonly string[]): Promise<void> {
+  const config = {
+    num_hidden_layers: sizes.layers,
+    vocab_size: sizes.vocabulary,
+    tie_word_embeddings: sizes.tied ?? false,
+    torch_dtype: 'bfloat16',
+  };
+  for (const name of names) {
+    await headerOnly(models.path(name), tensorsOf(sizes), config);
+    await writeFile(models.path(name, 'tokenizer.json'), '{"model":{"vocab":{}}}');
+    await writeFile(
+      models.path(name, 'tokenizer_config.json'),
+      JSON.stringify({ chat_template: '{{ messages }}' }),
+    );
+  }
+}
+
+describe('MRG-13, MRG-16: public recipes plan without change, from headers alone', () => {
+  it('for Llama 3.1 8B: a model stock with a tokenizer and a template', async () => {
+    const names = [
+      'meta-llama/Llama-3.1-8B-Instruct',
+      'NousResearch/Hermes-3-Llama-3.1-8B',
+      'allenai/Llama-3.1-Tulu-3-8B',
+      'mlabonne/Meta-Llama-3.1-8B-Instruct-abliterated',
+    ];
+    await make(LLAMA, ...names);
+    const planned = await plan(
+      models.path(),
+      `
+models:
+  - model: NousResearch/Hermes-3-Llama-3.1-8B
+  - model: allenai/Llama-3.1-Tulu-3-8B
+  - model: mlabonne/Meta-Llama-3.1-8B-Instruct-abliterated
+merge_method: model_stock
+base_model: meta-llama/Llama-3.1-8B-Instruct
+parameters:
+  normalize: false
+  int8_mask: true
+dtype: bfloat16
+tokenizer:
+  source: base
+chat_template: llama3
+`,
+    );
+    expect(planned.tasks).toHaveLength(291);
+    expect(planned.writeBytes).toBe(16_060_522_496);
+    expect(planned.readBytes).toBe(4 * planned.writeBytes);
+    expect(Object.keys(planned.texts).sort()).toEqual(['chat_template.jinja', 'tokenizer_config.json']);
+    expect(planned.sideFiles).toEqual([models.path('meta-llama/Llama-3.1-8B-Instruct', 'tokenizer.json')]);
+    expect(planned.warnings).toEqual([
+      'normalize has no effect on model_stock',
+      'int8_mask has no effect on model_stock',
+    ]);
+  });
+
+  it('for Qwen 2.5 7B: a della with gradients, biases among the tensors', async () => {
+    await make(QWEN, 'Qwen/Qwen2.5-7B', 'Qwen/Qwen2.5-7B-Instruct', 'Qwen/Qwen2.5-Coder-7B-Instruct');
+    const planned = await plan(
+      models.path(),
+      `
+merge_method: della
+base_model: Qwen/Qwen2.5-7B
+tokenizer_source: Qwen/Qwen2.5-7B-Instruct
+chat_template: auto
+dtype: float32
+out_dtype: bfloat16
+parameters:
+  lambda: 0.9
+  epsilon: 0.05
+slices:
+  - sources:
+      - model: Qwen/Qwen2.5-7B
+        layer_range: [0, 28]
+      - model: Qwen/Qwen2.5-7B-Instruct
+        layer_range: [0, 28]
+        parameters:
+          density: [0.4, 0.6, 0.8]
+          weight:
+            - filter: self_attn
+              value: [0.3, 0.7]
+            - value: 0.5
+      - model: Qwen/Qwen2.5-Coder-7B-Instruct
+        layer_range: [0, 28]
+        parameters:
+          density: 0.5
+          weight: 0.4
+`,
+    );
+    expect(planned.tasks).toHaveLength(28 * 12 + 3);
+    const bias = taskOf(planned.tasks, 'model.layers.27.self_attn.k_proj.bias');
+    expect(bias.settings).toMatchObject({ weight: [0.7, 0.4], density: [0.8, 0.5], epsilon: [0.05, 0.05] });
+    expect(bias.target.dtype).toBe('BF16');
+    expect(planned.texts['chat_template.jinja']).toBe('{{ messages }}');
+  });
+
+  it('for Qwen 2.5 1.5B, whose head is its embedding: a slerp', async () => {
+    await make(QWEN_SMALL, 'Qwen/Qwen2.5-1.5B-Instruct', 'Qwen/Qwen2.5-Coder-1.5B-Instruct');
+    const planned = await plan(
+      models.path(),
+      `
+slices:
+  - sources:
+      - model: Qwen/Qwen2.5-1.5B-Instruct
+        layer_range: [0, 28]
+      - model: Qwen/Qwen2.5-Coder-1.5B-Instruct
+        layer_range: [0, 28]
+merge_method: slerp
+base_model: Qwen/Qwen2.5-1.5B-Instruct
+parameters:
+  t:
+    - filter: self_attn
+      value: [0, 0.5, 0.3, 0.7, 1]
+    - filter: mlp
+      value: [1, 0.5, 0.7, 0.3, 0]
+    - value: 0.5
+dtype: bfloat16
+`,
+    );
+    expect(planned.tasks).toHaveLength(28 * 12 + 2);
+    expect(planned.config).toMatchObject({ tie_word_embeddings: true });
+    expect(taskOf(planned.tasks, 'model.layers.0.mlp.up_proj.weight').settings.t).toBe(1);
+  });
+});
+
+describe('MRG-42: tokenizers and chat templates', () => {
+  const recipe = (more: string): string =>
+    `merge_method: linear\nmodels: [{model: a, parameters: {weight: 1}}, {model: b, parameters: {weight: 1}}]\n${more}\n`;
+  const texts = async (more: string): Promise<Readonly<Record<string, string>>> =>
+    (await plan(models.path(), recipe(more))).texts;
+
+  it('are named, written out, or what most models have', async () => {
+    expect(await texts('')).toEqual({});
+    expect((await texts('chat_template: chatml'))['chat_template.jinja']).toContain('<|im_start|>assistant');
+    expect((await texts('chat_template: alpaca'))['chat_template.jinja']).toContain('### Response:');
+    expect((await texts('chat_template: mistral'))['chat_template.jinja']).toContain('[INST] ');
+    expect(await texts("chat_template: '{{ bos_token }}'")).toEqual({
+      'chat_template.jinja': '{{ bos_token }}',
+    });
+    expect(await texts('chat_template: auto')).toEqual({});
+    await writeFile(models.path('b', 'chat_template.jinja'), '{{ b }}');
+    expect(await texts('chat_template: auto')).toEqual({ 'chat_template.jinja': '{{ b }}' });
+    await writeFile(
+      models.path('a', 'tokenizer_config.json'),
+      '{"bos_token":"<s>","chat_template":"{{ a }}"}',
+    );
+    const { 'tokenizer_config.json': settings = '' } = await texts('chat_template: chatml');
+    expect(JSON.parse(settings)).toMatchObject({
+      bos_token: '<s>',
+      chat_template: expect.stringContaining('im_end'),
+    });
+  });
+
+  it('are written beside the weights, or into GGUF', async () => {
+    const output = models.path('templated');
+    await runMerge(
+      await plan(models.path(), recipe('chat_template: chatml')),
+      { output },
+      { clock: systemClock },
+    );
+    expect(await readFile(join(output, 'chat_template.jinja'), 'utf8')).toContain('<|im_start|>assistant');
+    await makeTalkingModels(models.path('talking'));
+    const gguf = "merge_method: passthrough\nmodels: [{model: law}]\nchat_template: '{{ messages }}'\n";
+    const planned = await plan(models.path('talking'), gguf);
+    await runMerge(planned, { output: models.path('said') }, { clock: systemClock });
+    const { metadata } = await openCheckpoint(models.path('said'));
+    expect(metadata?.get('tokenizer.chat_template')?.value).toBe('{{ messages }}');
+  });
+
+  it('are refused with the reason when they make no sense', async () => {
+    const wrong: [string, string][] = [
+      [
+        'chat_template: chatlm',
+        'is neither a template nor one of auto, alpaca, chatml, llama3, mistral; did you mean chatml?',
+      ],
+      ['tokenizer: {source: c}', 'tokenizer_source: c is not base, union or one of the models'],
+      ['tokenizer: {source: union, tokens: {}}', 'tokenizer: tokens is not supported'],
+      ['tokenizer: {sauce: union}', 'tokenizer: unknown key sauce; did you mean source?'],
+      ['tokenizer: base', 'tokenizer is not a mapping'],
+      [
+        'tokenizer: {source: base}\ntokenizer_source: base',
+        'a recipe has either tokenizer_source or tokenizer',
+      ],
+    ];
+    for (const [more, reason] of wrong)
+      expect((await problemsOf(models.path(), recipe(more))).join()).toContain(reason);
+  });
+});
