@@ -57,6 +57,8 @@ export async function openLevelStore(path: string, options: Partial<LevelStoreOp
   };
 }
 
+const END_BYTES = 8;
+
 /**
  * Has the database write ranges anew, without what was deleted or replaced. By itself it leaves alone what lies in its
  * deepest level, and there it also puts what it writes when nothing overlaps it: so the first pass empties its log, and
@@ -67,11 +69,7 @@ async function rewrite(level: Level<Uint8Array, Uint8Array>, ranges: readonly Ke
   const native = level as unknown as {
     readonly compactRange: (start: Uint8Array, end: Uint8Array) => Promise<void>;
   };
-  const around = ranges.map(({ gte, lt }): readonly [Uint8Array, Uint8Array] => [
-    justBefore(gte),
-    // The end may be a key of somebody else.
-    level.getSync(lt) === undefined ? lt : justBefore(lt),
-  ]);
+  const around = ranges.map(({ gte, lt }) => [justBefore(gte), justBefore(lt)] as const);
   const compact = async (): Promise<void> => {
     for (const [start, end] of around) await native.compactRange(start, end);
   };
@@ -81,11 +79,11 @@ async function rewrite(level: Level<Uint8Array, Uint8Array>, ranges: readonly Ke
   await level.batch(around.flat().map((key) => ({ type: 'del', key })));
 }
 
-/** A key before `key` that nobody uses: with it ends what is before. */
+/** A key before `key` and behind all others that are before it, unless they end in many bytes of 255. */
 function justBefore(key: Uint8Array): Uint8Array {
-  const last = key.at(-1);
-  if (last === undefined || last === 0) return key.subarray(0, -1);
-  return concat(key.subarray(0, -1), Uint8Array.of(last - 1), new Uint8Array(8).fill(0xff));
+  const at = key.findLastIndex((byte) => byte > 0);
+  const behind = new Uint8Array(key.length - at - 1 + END_BYTES).fill(0xff);
+  return at < 0 ? key : concat(key.subarray(0, at), Uint8Array.of((key[at] ?? 0) - 1), behind);
 }
 
 /** Longest bytes that are copied together with others. */

@@ -30,7 +30,9 @@ export interface Store {
   entries(range?: StoreRange): AsyncIterable<readonly [Uint8Array, Uint8Array]>;
   /**
    * Writes anew what is on disk of these ranges, each with both ends, so that nothing that was deleted or replaced in
-   * them before is left there. Takes as long as what lies in them and beside them. Absent where nothing is on disk.
+   * them before is left there. Takes as long as what lies in them and beside them. Meanwhile there is an empty value just
+   * before each end, under a key that ends in eight bytes of 255; one that is killed leaves it. Absent where nothing is
+   * on disk.
    */
   erase?(ranges: readonly KeySpan[]): Promise<void>;
   close(): Promise<void>;

@@ -27,9 +27,15 @@ export function itemSpans({
   ];
 }
 
-/** Ids and blinded names of all documents, ids of all passages, and vectors. */
+/**
+ * Ids and blinded names of all documents, ids of all passages, and vectors. They reach a little further than these, so
+ * that what a store puts before their ends for the time of erasing is not among them.
+ */
 export function idSpans(): KeySpan[] {
-  return [documentRange(), chunkNumberRange(), nameRange(), vectorsRange()].map(spanOf);
+  return [documentRange(), chunkNumberRange(), nameRange(), vectorsRange()].map((range) => {
+    const { gte, lt } = spanOf(range);
+    return { gte, lt: concat(lt, Uint8Array.of(1)) };
+  });
 }
 
 /** All records of a segment. */

@@ -11,6 +11,7 @@ import { prepare } from '../../src/vault/import.ts';
 import { itemKey } from '../../src/vault/item-keys.ts';
 import { chunkKey, documentKey, range, SEGMENT_TAGS } from '../../src/vault/keys.ts';
 import { vaultKeys } from '../../src/vault/sealed/key-tree.ts';
+import { idSpans, itemSpans, segmentSpans } from '../../src/vault/spans.ts';
 import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { addText, provenance } from './fixtures.ts';
 
@@ -170,6 +171,35 @@ describe('a sealed vault', () => {
     const sizeBytes = (await everything(path)).length;
     await again.eraseWords();
     expect((await everything(path)).length).toBe(sizeBytes);
+    await again.close();
+    await store.close();
+  });
+
+  it('KNOW-162: is not harmed by an erasing that was killed anywhere', async () => {
+    const { vault, store, path } = await sealedVault();
+    await addText(vault, 'gone.txt', TEXT);
+    const { document } = await addText(vault, 'stays.txt', 'Badgers stay.');
+    const before = await vault.commitment();
+    await vault.close();
+    // What a store writes down for the time of erasing, and nobody took away again.
+    const spans = [...idSpans(), ...[0, 1, 255, 256].flatMap(segmentSpans), ...itemSpans(document)];
+    for (const { gte, lt } of spans) {
+      for (const end of [gte, lt]) {
+        const at = end.findLastIndex((byte) => byte > 0);
+        const rest = new Uint8Array(end.length - at + 7).fill(0xff);
+        const key = concat(end.subarray(0, at), Uint8Array.of((end[at] ?? 0) - 1), rest);
+        await store.batch([{ type: 'put', key, value: new Uint8Array(0) }]);
+      }
+    }
+    const again = await openVault({ store, clock: systemClock }, { keys: vaultKeys(secret) });
+    expect(await again.commitment()).toEqual(before);
+    const names: string[] = [];
+    for await (const one of again.documents()) names.push(...one.names);
+    expect(names.sort()).toEqual(['gone.txt', 'stays.txt']);
+    await again.forget('gone.txt');
+    await again.eraseWords();
+    expect((await again.search({ question: 'badgers', limit: 5 })).hits).toHaveLength(1);
+    expect((await everything(path)).includes(Buffer.from(document.id))).toBe(true);
     await again.close();
     await store.close();
   });
