@@ -6,8 +6,9 @@ import { type Checkpoint, readJson } from './checkpoint.ts';
 import { CHAT_TEMPLATE_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
 
-/** File of a template beside a model's weights, and of the settings that may hold it instead. */
+/** File of a template beside a model's weights. */
 export const TEMPLATE_NAME: string = 'chat_template.jinja';
+/** File of a tokenizer's settings, which may hold the template instead. */
 export const TOKENIZER_CONFIG_NAME: string = 'tokenizer_config.json';
 /** GGUF's key. */
 export const TEMPLATE_KEY: string = 'tokenizer.chat_template';
