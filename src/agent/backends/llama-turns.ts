@@ -21,6 +21,8 @@ export async function* generateInTurns(
   { signal }: { readonly signal: AbortSignal },
 ): AsyncGenerator<HostPart> {
   let { messages } = request.prompt;
+  // As many units as the context has tokens: at about three to a token, a third of it.
+  let left = request.context.tokens;
   for (let round = 0; ; round++) {
     const open = round < TOOL_ROUNDS_MAX && tools?.open === true ? tools : undefined;
     const uses = open === undefined || open.specs.length === 0 ? {} : { tools: open.specs.map(useOf) };
@@ -35,7 +37,9 @@ export async function* generateInTurns(
     if (open === undefined || calls.length === 0) return;
     const made = calls.map((call, i) => ({ ...call, id: `${round}-${i}` }));
     const results = await open.run(made, { signal });
-    messages = [...messages, toldOf(said, calls, results)];
+    const told = toldOf(said, calls, { results, lengthMax: Math.floor(left / 2) });
+    left -= told.calls?.reduce((sum, { result }) => sum + result.length, 0) ?? 0;
+    messages = [...messages, told];
   }
 }
 
@@ -43,11 +47,28 @@ function useOf({ name, description, parameters }: ToolSpec): ToolUse {
   return { name, description, parameters: JSON.stringify(parameters) };
 }
 
-/** What a model said and called, with what came of it: data, and untrusted like everything that others wrote. */
-function toldOf(said: string, calls: readonly MadeCall[], results: readonly ToolResult[]): PromptMessage {
+/**
+ * What a model said and called, with what came of it, together at most `lengthMax` UTF-16 units: data, and untrusted
+ * like everything that others wrote.
+ */
+function toldOf(
+  said: string,
+  calls: readonly MadeCall[],
+  { results, lengthMax }: { readonly results: readonly ToolResult[]; readonly lengthMax: number },
+): PromptMessage {
+  const each = Math.floor(lengthMax / calls.length);
   const told = calls.map((call, i) => {
     const { text = '', failed = true } = results[i] ?? {};
-    return { ...call, result: failed ? `The call failed: ${text}` : text };
+    return { ...call, result: cut(failed ? `The call failed: ${text}` : text, each) };
   });
   return { role: 'assistant', content: said, calls: told };
+}
+
+const CUT = '\n[cut]';
+
+function cut(text: string, lengthMax: number): string {
+  if (text.length <= lengthMax) return text;
+  const kept = text.slice(0, Math.max(0, lengthMax - CUT.length));
+  // Never half a character.
+  return `${kept.toWellFormed().replace(/\ufffd$/, '')}${CUT}`;
 }

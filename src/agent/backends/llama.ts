@@ -163,7 +163,10 @@ class LocalModel implements LlamaBackend {
   }
 
   #prompt(request: AnswerRequest): ReturnType<typeof buildPrompt> {
-    return buildPrompt(request, this.#options.contextUnitsMax);
+    const { contextUnitsMax } = this.#options;
+    // Tools, what is called and what comes of it need room too.
+    const tools = (request.tools?.specs.length ?? 0) > 0;
+    return buildPrompt(request, tools ? Math.floor((2 * contextUnitsMax) / 3) : contextUnitsMax);
   }
 
   #target({ payer = '', withinMs }: Pick<AnswerRequest, 'payer' | 'withinMs'>): EngineTarget {

@@ -210,6 +210,25 @@ describe('calls of a local model', () => {
     expect(text).toBe('It was sent.');
   });
 
+  test('MODEL-79: long results are cut to what the context has room for', async () => {
+    const small = createLlamaBackend(
+      { engine: home.engine, dice: systemDice },
+      { name: 'small', model: modelOf('once'), contextTokens: 6_000, sequences: 1 },
+    );
+    const { signal } = new AbortController();
+    const long: Tool = {
+      name: 'order',
+      description: 'Says much.',
+      parameters: JSON.parse(ORDER.parameters),
+      run: async () => 'a'.repeat(16_000),
+    };
+    const tools = createToolbox({ tools: [long], clock: systemClock });
+    // To the fixture each letter is a token.
+    const asked = { question: 'Where?', context: [], passages: [], unitsMax: 20, tools };
+    const { text, end } = await readAnswer(small.answer(asked, { signal }));
+    expect([text, end.finish]).toEqual(['It was sent.', 'done']);
+  });
+
   test('MODEL-78: what a tool returns begins no turn and no call', async () => {
     const told = (result: string) =>
       turn('once', {

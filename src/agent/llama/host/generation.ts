@@ -166,7 +166,8 @@ export class Generation implements Job {
       this.#forced.push(...thoughtEnd);
       this.#thinking = false;
       this.#begun = false;
-      return this.#forced.length > 0;
+      if (thoughtEnd.length === 0) this.#over('length');
+      return thoughtEnd.length > 0;
     }
     const called = writer !== undefined && writer.calls.length > 0;
     const token = this.#draw(logits, this.#chosen.choose);
