@@ -2,7 +2,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openLevelStore } from '../base/level-store.ts';
-import type { Scratch } from '../ledger/engines/embedded.ts';
+import type { Scratch } from '../ledger/engines/serving.ts';
 import type { Home } from './home.ts';
 
 /** An empty store inside the home; what an earlier one left behind goes first. */
