@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import type { CallEvent, Caller, CallHandle, CallResult, CallTarget } from '../agent/caller.ts';
 import type { OpenCalls } from '../agent/open-calls.ts';
 import { toHex } from '../base/bytes.ts';
+import { timeoutSignal } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type {
   AgentListing,
@@ -45,6 +46,8 @@ export interface BridgeCallsParts extends AskingParts {
 const IDS_MAX = 4;
 /** Words of a question and its context that a price is reckoned with before the question is known. */
 const INPUT_UNITS_RECKONED = 4_096;
+/** Longest wait for a card that is not known yet, milliseconds. */
+const CARD_WAIT_MS = 2_000;
 /** Calls that were stopped before they began and are remembered. */
 const STOPPED_EARLY_MAX = 4_096;
 
@@ -71,8 +74,11 @@ class BridgeCalls implements AgentsPort {
     this.#parts = parts;
   }
 
-  async list(options: { readonly signal?: AbortSignal } = {}): Promise<readonly AgentListing[]> {
-    const { directory, agents } = this.#parts;
+  async list({ signal }: { readonly signal?: AbortSignal } = {}): Promise<readonly AgentListing[]> {
+    const { directory, agents, clock } = this.#parts;
+    // A host that hangs must not keep the others from being listed.
+    const limit = timeoutSignal(clock, CARD_WAIT_MS);
+    const options = { signal: signal ? AbortSignal.any([signal, limit]) : limit };
     const cards = await Promise.all(
       directory.agents().map(async (found) => {
         try {
@@ -243,12 +249,24 @@ class BridgeCall {
           if (!this.#isHarmless(failure)) throw failure;
           if (mended.has(target) || !MENDED_BY_MONEY.has(failure.code)) break;
           mended.add(target);
-          const { operator: payee } = cardOf(target);
-          await makeRoom(this.#parts, { payee, needed: this.#costMax(target) }, { signal });
+          await this.#setMoneyAside(target, signal);
         }
       }
     }
     throw failure ?? new SaharaError('agent-unknown', { agent: this.#request.agent });
+  }
+
+  /** The asker's money is held already: what is missing now is the operator's, which is for the operator to know. */
+  async #setMoneyAside(target: CallTarget, signal: AbortSignal): Promise<void> {
+    const { operator: payee } = cardOf(target);
+    try {
+      await makeRoom(this.#parts, { payee, needed: this.#costMax(target) }, { signal });
+    } catch (error) {
+      const { code, facts } = asSaharaError(error);
+      if (code !== 'funds-insufficient') throw error;
+      this.#parts.log.error('the operator has too little money for a call of a bridge', { ...facts });
+      throw new SaharaError('payment-required', { reason: 'the operator of this bridge cannot pay' });
+    }
   }
 
   async #call(caller: Caller, target: CallTarget, callId: Id): Promise<void> {

@@ -13,7 +13,7 @@ import type { Paying } from './paying.ts';
 
 /** What the money of bridges works with. */
 export interface BridgeMoneyParts
-  extends Pick<Core, 'ledger' | 'homeLedger' | 'wallet' | 'verifier' | 'network'> {
+  extends Pick<Core, 'ledger' | 'homeLedger' | 'wallet' | 'verifier' | 'network' | 'log'> {
   readonly paying: Paying;
   readonly config: Pick<Config, 'ledger'>;
 }
@@ -33,6 +33,10 @@ export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
       if (ledger.mode === 'light' && mayKeepWhole) await homeLedger.keepWhole({ signal });
       if (ledger.mode === 'light') throw new SaharaError('ledger-light', { what: 'Seeing deposits' });
       const head = ledger.head().height;
+      if (height !== undefined && height < ledger.base && head > height) {
+        const facts = { from: height + 1, to: ledger.base };
+        parts.log.warn('blocks are not here: what was paid in by them is not seen', facts);
+      }
       const deposits = height === undefined ? [] : await depositsAbove(parts, height, head);
       return { deposits, height: head };
     },
