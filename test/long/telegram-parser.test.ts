@@ -46,8 +46,12 @@ function withoutMarkup(text: string): string {
 
 function called(request: object): TdText {
   const answer: unknown = Reflect.apply(execute, undefined, [request]);
-  if (!(answer instanceof Object && 'text' in answer)) throw new Error(JSON.stringify(answer));
-  return { _: '', text: '', entities: [], ...answer };
+  if (!isText(answer)) throw new Error(JSON.stringify(answer));
+  return answer;
+}
+
+function isText(answer: unknown): answer is TdText {
+  return answer instanceof Object && '_' in answer && answer._ === 'formattedText';
 }
 
 function ours(rich: Rich): Pick<TdText, 'text' | 'entities'> {
