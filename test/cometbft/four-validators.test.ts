@@ -112,3 +112,23 @@ test('ENG-40: a fifth node joins by state sync, another by executing everything,
   await made.level(9);
   for (const number of [4, 5]) expect(await made.at(number).ledger.verify()).toMatchObject({ faults: [] });
 });
+
+test('a partition heals: nothing is decided by either half, and afterwards all have the same', async () => {
+  const made = await four();
+  await made.pay(0);
+  await made.level(1);
+  const away = [2, 3].map((number) => made.at(number).comet.pid() ?? 0);
+  for (const pid of away) process.kill(pid, 'SIGSTOP');
+  try {
+    const { height, headerHash } = made.at(0).ledger.head();
+    const late = made.transfer();
+    const waiting = made.at(0).ledger.submit(late, { signal: AbortSignal.timeout(3_000) });
+    await expect(waiting).rejects.toMatchObject({ code: 'cancelled' });
+    for (const { ledger } of made.nodes.values()) expect(ledger.head()).toMatchObject({ height, headerHash });
+    for (const pid of away) process.kill(pid, 'SIGCONT');
+    await made.at(0).ledger.submit(late, { signal: AbortSignal.timeout(120_000) });
+    await made.level(height + 1);
+  } finally {
+    for (const pid of away) process.kill(pid, 'SIGCONT');
+  }
+});

@@ -216,3 +216,15 @@ test('ENG-10: nothing is written before the commit, and a block that was not com
   after.height = 7;
   await expect(after.finalize()).rejects.toThrow(/one height after the other/);
 });
+
+test('ENG-32: what CometBFT may drop stays behind as far as was asked, and by default is nothing', async () => {
+  const driven = await drive(cometNetwork(), createMemoryStore(), { retainBlocks: 3 });
+  const retained = async ({ client, ...one }: DrivenLedger): Promise<bigint | undefined> => {
+    await client.ask({ finalizeBlock: { height: BigInt(one.height + 1), time: timeOf(2_000_000_000_000) } });
+    return (await client.ask({ commit: {} })).commit?.retainHeight;
+  };
+  const heights: (bigint | undefined)[] = [];
+  for (; driven.height < 5; driven.height++) heights.push(await retained(driven));
+  expect(heights).toEqual([0n, 0n, 0n, 1n, 2n]);
+  expect(await retained(await drive(cometNetwork()))).toBe(0n);
+});

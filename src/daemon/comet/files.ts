@@ -43,8 +43,9 @@ export interface CometNode {
 
 /** Bytes of one block of consensus: the ledger's own limit with room for what consensus adds. */
 const BLOCK_BYTES = 5_242_880;
-/** How long an offence may be told, blocks and nanoseconds. */
-const EVIDENCE_BLOCKS = 100_000;
+/** How long an offence may be told, blocks: as long CometBFT needs its own. */
+export const EVIDENCE_BLOCKS = 100_000;
+/** The same, nanoseconds. */
 const EVIDENCE_NS = 172_800_000_000_000;
 /** How long headers are trusted that a joining node is told of. */
 const TRUST_PERIOD = '168h0m0s';

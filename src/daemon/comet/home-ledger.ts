@@ -16,7 +16,7 @@ import { nativeSuite } from '../../protocol/suite-native.ts';
 import type { Home } from '../home.ts';
 import type { HomeLedger } from '../home-ledger.ts';
 import type { DaemonKeys } from '../keys.ts';
-import { nodeIdOf, writeCometFiles } from './files.ts';
+import { EVIDENCE_BLOCKS, nodeIdOf, writeCometFiles } from './files.ts';
 import { nodeSeedOf } from './making.ts';
 import { cometFolder, type KnownNetwork, type OwnNode } from './network-file.ts';
 import { type CometProcess, findComet, superviseComet } from './process.ts';
@@ -55,7 +55,7 @@ export async function openCometHome(
       listen: { path: abciSocketOf(home) },
     },
     network,
-    { keepBlocks: keepBlocks === 0 ? undefined : keepBlocks },
+    keepBlocks === 0 ? {} : { keepBlocks, retainBlocks: Math.max(keepBlocks, EVIDENCE_BLOCKS) },
   );
   const running = new RunningNode(parts, { network, node, program, ledger });
   try {
