@@ -294,15 +294,20 @@ function thoughtOf(wrapper: ChatWrapper): {
   };
 }
 
-/** Whether arguments stand in the form as JSON, with nothing around them that is not in its settings. */
+/** Shortest text at which a call is known: Functionary's `>>>` also begins its answers. */
+const HEAD_MIN = 5;
+
+/** Whether calls are told from answers, and arguments stand as JSON with nothing around them but the form's settings. */
 function writesPlainJson(wrapper: ChatWrapper): boolean {
   const { prefix, paramsPrefix, suffix } = wrapper.settings.functions.call;
+  const section = wrapper.settings.functions.parallelism?.call.sectionPrefix ?? '';
+  if ((textOf(section) + textOf(prefix)).trim().length < HEAD_MIN) return false;
   const name = 'example';
   const expected = [prefix, paramsPrefix, '{"a": "b"}', suffix]
-    .map((part) => (typeof part === 'string' ? part : textOf(part)))
+    .map(textOf)
     .join('')
     .replaceAll('{{functionName}}', name);
-  const at = typeof prefix === 'string' ? prefix.length : textOf(prefix).length;
+  const at = textOf(prefix).length;
   const written = textOf(wrapper.generateFunctionCall(name, { a: 'b' }));
   return written === expected.slice(0, at) + name + expected.slice(at);
 }
