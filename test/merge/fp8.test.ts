@@ -40,11 +40,11 @@ async function store(
   name: string,
   scales: Scales | undefined,
   config: object = {},
-  weights = bytes,
+  weights = { bytes, shape: [ROWS, COLUMNS] },
 ): Promise<void> {
   await mkdir(models.path(name), { recursive: true });
   const tensors = [
-    { name: 'x.weight', dtype: 'F8_E4M3', shape: [ROWS, COLUMNS], bytes: weights },
+    { name: 'x.weight', dtype: 'F8_E4M3', ...weights },
     ...(scales ? [{ dtype: 'F32', ...scales, bytes: encode(scales.values, scales.dtype ?? 'F32') }] : []),
   ];
   const layout = layOut(tensors, {});
@@ -63,7 +63,6 @@ async function widen(name: string, more = 'dtype: float32'): Promise<Float64Arra
   expect(planned.tasks.map((task) => task.name)).toEqual(['x.weight']);
   const output = models.path(`${name}-wide`);
   await runMerge(planned, { output }, { clock: systemClock });
-  expect((await verifyMerge(output, { directory: models.path() })).problems).toEqual([]);
   return readTensor(output, 'x.weight');
 }
 
@@ -119,7 +118,30 @@ describe('MRG-41: FP8', () => {
     expect(await widen('nested', 'dtype: float32')).toEqual(
       await readTensor(models.path('blocks-wide'), 'x.weight'),
     );
+    const verified = await verifyMerge(models.path('blocks-wide'), { directory: models.path() });
+    expect(verified.problems).toEqual([]);
     expect(JSON.parse(await readFile(models.path('blocks-wide', 'config.json'), 'utf8'))).toEqual({});
+  });
+
+  it('MRG-5: gives the same bytes when it does not fit into memory at once', async () => {
+    const [rows, columns] = [2048, 1100];
+    const weights = Uint8Array.from({ length: rows * columns }, (_, i) => (i * 37) % 0x7f);
+    const values = Array.from({ length: 16 * 9 }, (_, i) => 0.01 * (i + 1));
+    const scales = { name: 'x.weight_scale_inv', shape: [16, 9], values };
+    await store('wide', scales, {}, { bytes: weights, shape: [rows, columns] });
+    const recipe = 'merge_method: passthrough\nmodels: [{model: wide}]\ndtype: float32\n';
+    const planned = await plan(models.path(), recipe);
+    const hashes = [8, 64].map(async (megabytes) => {
+      const output = models.path(`wide-${megabytes}`);
+      const options = { output, workers: 1, memoryBytes: megabytes * 2 ** 20 };
+      return (await runMerge(planned, options, { clock: systemClock })).contentHash;
+    });
+    expect(new Set(await Promise.all(hashes)).size).toBe(1);
+    const { tensors } = await openCheckpoint(models.path('wide-8'));
+    const file = await readFile(models.path('wide-8', 'model.safetensors'));
+    const at = 1500 * columns + 1050;
+    const made = file.readFloatLE((tensors.get('x.weight')?.offset ?? 0) + 4 * at);
+    expect(made).toBe(Math.fround(e4m3(weights[at] ?? 0) * Math.fround(0.01 * (11 * 9 + 8 + 1))));
   });
 
   it('is kept as it is by a passthrough that names no type, scales and all', async () => {
@@ -163,7 +185,7 @@ describe('MRG-41: FP8', () => {
       'bad',
       { name: 'x.weight_scale', shape: [1], values: [1] },
       {},
-      bytes.map((byte, i) => (i === 7 ? 0xff : byte)),
+      { bytes: bytes.map((byte, i) => (i === 7 ? 0xff : byte)), shape: [ROWS, COLUMNS] },
     );
     await expect(run()).rejects.toMatchObject({ code: 'tensor-invalid', facts: { index: 7 } });
   });
