@@ -124,7 +124,7 @@ async function showWhile(
   { job, delivery, language, signal }: Asking,
   { live, ended }: { readonly live: Live; readonly ended: AbortSignal },
 ): Promise<void> {
-  const { platform, clock, log } = parts;
+  const { clock, log } = parts;
   const until = AbortSignal.any([ended, signal]);
   const key = toHex(job.key);
   let typedAtMs = Number.NEGATIVE_INFINITY;
@@ -137,7 +137,7 @@ async function showWhile(
       await delivery.show(contents, until);
       if (live.answer.text === '' && clock.monotonicMs() - typedAtMs >= TYPING_EVERY_MS) {
         typedAtMs = clock.monotonicMs();
-        await platform.typing(job.place ?? job.event.place).catch(() => undefined);
+        await delivery.typing().catch(() => undefined);
       }
     } catch (error) {
       const fault = faultOf(error);

@@ -29,6 +29,8 @@ export interface Delivery {
    * Throws what the platform says.
    */
   show(contents: readonly MessageContent[], signal: AbortSignal): Promise<void>;
+  /** Shows that the bot is at work, unless there is more to say elsewhere. */
+  typing(): Promise<void>;
   /** The same until it is done, and removes messages beyond; throws only what trying again cannot mend. */
   finish(contents: readonly MessageContent[], signal: AbortSignal): Promise<void>;
 }
@@ -183,6 +185,7 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
 
   return {
     show: showLive,
+    typing: () => pacer.spare(() => platform.typing(placeOf(current()))),
     async finish(contents, signal) {
       let form = contents;
       for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_LAST_MS)) {

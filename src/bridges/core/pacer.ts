@@ -41,6 +41,8 @@ export const DISCORD_PACE: PacerOptions = {
 export interface Pacer {
   /** Runs `task` when it is its chat's turn, again after each 429. Other failures are the caller's. */
   run<T>(chat: PacedChat, task: () => Promise<T>, options?: { readonly signal?: AbortSignal }): Promise<T>;
+  /** Runs `task` at once when no request waits or went just now, else not at all: for what may be left out. */
+  spare(task: () => Promise<void>): Promise<void>;
   /** How many 429s came so far. */
   readonly refusals: () => number;
 }
@@ -94,6 +96,12 @@ export function createPacer(parts: { readonly clock: Clock }, options: PacerOpti
 
   return {
     refusals: () => refusals,
+    async spare(task) {
+      const now = clock.monotonicMs();
+      if (total.fullAtMs > now) return;
+      total.fullAtMs = now + total.pace.intervalMs;
+      await task();
+    },
     async run(chat, task, runOptions = {}) {
       const lane = laneOf(chat);
       const before = lane.tail;
