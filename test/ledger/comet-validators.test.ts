@@ -95,3 +95,35 @@ test('ENG-20 ENG-22: a first validator that offends loses the place of the genes
   expect(all).toEqual([[viktor.publicKey, 5n]]);
   expect(driven.ledger.validators()).toHaveLength(2);
 });
+
+test('ENG-20 ENG-4: a key that is a DID of its own as well votes once, and every node knows whose it is', async () => {
+  const store = createMemoryStore();
+  driven = await DrivenLedger.open(network, store);
+  const [key, after] = [person('both'), person('after both')];
+  const transfer: Action = { type: 'transfer', to: key.publicKey, amount: 50_000n, memo: undefined };
+  await driven.block({
+    messages: [
+      by(alice, { type: 'register-identity', next: nextOf(key), policy: ALONE }),
+      by(alice, bond(3_000n)),
+      by(bob, transfer),
+    ],
+  });
+  await driven.block({ messages: [by(alice, rotate(key, after), key)] });
+  expect(await changes({ messages: [by(key, bond(20_000n))] })).toEqual([[key.publicKey, 20n]]);
+  expect(
+    driven.ledger.validators().filter((one) => one.key === key.publicKey || one.power === 20),
+  ).toHaveLength(1);
+  expect(driven.ledger.validators()).toHaveLength(3);
+  const head = async (): Promise<unknown> => {
+    await driven.finalize({ messages: [by(bob, bond(1_000n))], proposer: key });
+    return driven.finalize({
+      messages: [signAction(driven.ledger.network, bob, 1, bond(1_000n))],
+      proposer: key,
+    });
+  };
+  const before = await head();
+  await driven.close();
+  driven = await DrivenLedger.open(network, store);
+  nonces.set(bob, 1);
+  expect(await head()).toEqual(before);
+});

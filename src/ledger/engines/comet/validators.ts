@@ -118,14 +118,18 @@ export class ValidatorBook {
     this.#stakes = changed(this.#stakes, state);
   }
 
-  /** Whose consensus address this is, by a key of now or a retired one: of all who have, or had, something at stake. */
+  /**
+   * Whose consensus address this is, by a key of now or a retired one: of all who have, or had, something at stake, the
+   * lowest DID.
+   */
   didOf(address: Uint8Array): PublicKey | undefined {
     const { suite, chain, first } = this.#parts;
     const dids = [
       ...first.map(({ did }) => did),
       ...Array.from(this.#stakes.bonds.values(), ({ did }) => did),
     ];
-    return dids.find((did) => {
+    // In an order that every node has, however it came by its stakes.
+    return dids.sort(compareBytes).find((did) => {
       const known = readIdentity(chain.readState, did);
       const keys = [did, ...(known === undefined ? [] : [known.key, ...known.retired.map(({ key }) => key)])];
       return keys.some((key) => equalBytes(addressOf(suite, key), address));
@@ -148,7 +152,11 @@ export class ValidatorBook {
       power: Math.min(power, VALIDATOR_POWER_MAX),
       key: keysOf(did)?.key ?? did,
     }));
-    return chosen.sort((a, b) => b.power - a.power || compareBytes(a.did, b.did)).slice(0, VALIDATORS_MAX);
+    const sorted = chosen.sort((a, b) => b.power - a.power || compareBytes(a.did, b.did));
+    // A key of one DID may be a DID of its own: it votes once.
+    const keys = new Set<string>();
+    const distinct = sorted.filter(({ key }) => !keys.has(nameOf(key)) && keys.add(nameOf(key)));
+    return distinct.slice(0, VALIDATORS_MAX);
   }
 }
 
