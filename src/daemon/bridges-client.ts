@@ -49,7 +49,7 @@ export function createRemotePorts(
     const limit = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
     const response = await post(name, input, signal ? AbortSignal.any([signal, limit]) : limit);
     // The daemon answers by the same table; a failure has its own shape.
-    return sound(await response.json().catch(() => ({}))) as BridgeApiOutputs[K];
+    return sound(await response.json().catch(() => undefined), response) as BridgeApiOutputs[K];
   }
 
   return {
@@ -64,7 +64,7 @@ export function createRemotePorts(
         const response = await post('ask', askToWire(request), signal);
         try {
           for await (const line of linesOf(response)) {
-            yield eventFromWire(sound(JSON.parse(line)) as BridgeApiOutputs['ask']);
+            yield eventFromWire(sound(JSON.parse(line), response) as BridgeApiOutputs['ask']);
           }
         } catch (error) {
           signal?.throwIfAborted();
@@ -101,7 +101,8 @@ export function createRemotePorts(
           reference: toHex(reference),
           amount: String(amount),
         });
-        return block;
+        if (Number.isSafeInteger(block)) return block;
+        throw new SaharaError('daemon-not-running', { socket: url, reason: 'it did not say what was paid' });
       },
       async grant(text) {
         return linkGrant.decode(fromBase64((await call('grant', { text })).grant));
@@ -110,11 +111,16 @@ export function createRemotePorts(
   };
 }
 
-/** The answer, unless it is a failure, which is thrown. */
-function sound(answer: unknown): unknown {
-  if (typeof answer !== 'object' || answer === null || !('error' in answer)) return answer;
-  const failure = answer.error;
-  if (typeof failure !== 'object' || failure === null || !('code' in failure)) return answer;
+/**
+ * The answer, unless it is a failure, which is thrown. What stands between, such as a proxy whose daemon is away, says
+ * things of its own: none of them is an answer, least of all that something was paid.
+ */
+function sound(answer: unknown, { ok, status, url }: Response): unknown {
+  const failure = typeof answer === 'object' && answer !== null && 'error' in answer && answer.error;
+  if (typeof failure !== 'object' || failure === null || !('code' in failure)) {
+    if (ok && typeof answer === 'object' && answer !== null) return answer;
+    throw new SaharaError('daemon-not-running', { socket: url, reason: `what answered said ${status}` });
+  }
   const facts = 'facts' in failure && typeof failure.facts === 'object' ? failure.facts : {};
   const code = String(failure.code);
   // Facts were facts when they left the daemon; JSON keeps their types.

@@ -122,7 +122,7 @@ export function createCash(parts: CashParts): Cash {
       const account = accountOf(state, user);
       const memo = codeOf(did, account);
       if (state.getText(`code/${memo}`) === undefined) {
-        await state.update(() => ({ operations: [putText(`code/${memo}`, user)], result: undefined }));
+        await state.update(() => ({ operations: [putText(`code/${memo}`, account)], result: undefined }));
       }
       return { did, memo };
     },

@@ -96,7 +96,7 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
       const key = toHex(job.key);
       if (jobs.has(key) || find(key) !== undefined) continue;
       jobs.set(key, job);
-      operations.push(...save(job, undefined));
+      operations.push(...save(job, undefined), putText(ownKey(job), key));
       if (event.messageId !== undefined) operations.push(...seen(event.place, event.messageId));
     }
     return { operations, result: [...jobs.values()] };
@@ -136,19 +136,21 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
     },
     async forget(users) {
       const entries: string[] = [];
-      for (const prefix of users.flatMap((user) => [`history/${user}/`, `talk/${user}/`])) {
-        for await (const [entry] of state.entries(prefix)) entries.push(entry);
+      for (const user of users) {
+        for await (const [entry] of state.entries(`talk/${user}/`)) entries.push(entry);
       }
-      await state.update(() => ({
-        operations: entries.flatMap((entry) => {
-          const job = find(entry.slice(entry.lastIndexOf('/') + 1));
-          return [
-            del(entry),
-            ...(job?.phase === 'done' ? [put(`job/${toHex(job.key)}`, jobSchema, emptied(job))] : []),
-          ];
-        }),
-        result: undefined,
-      }));
+      const keys: string[] = [];
+      for (const prefix of users.flatMap((user) => [`own/${user}/`, `history/${user}/`])) {
+        for await (const [entry] of state.entries(prefix)) {
+          keys.push(entry.slice(entry.lastIndexOf('/') + 1));
+        }
+      }
+      await state.update(() => {
+        // What is not over yet stays among the user's own, so that it can be forgotten once it is.
+        const ended = [...new Set(keys)].map(find).filter((job) => job?.phase === 'done');
+        const forgotten = ended.flatMap((job) => (job === undefined ? [] : forgetting(job)));
+        return { operations: [...entries.map(del), ...forgotten], result: undefined };
+      });
     },
     async prune(nowMs, more) {
       const operations: StoreOperation[] = [...more];
@@ -189,12 +191,18 @@ function emptied(job: Job): Job {
   return { ...job, event, question: '', context: [], sources: [], reply: undefined };
 }
 
+function forgetting(job: Job): readonly StoreOperation[] {
+  const stripped = put(`job/${toHex(job.key)}`, jobSchema, emptied(job));
+  return [stripped, del(historyKey(job)), del(ownKey(job))];
+}
+
 function removed(job: Job): readonly StoreOperation[] {
   const place = job.place ?? job.event.place;
   const key = toHex(job.key);
   return [
     del(`job/${key}`),
     del(historyKey(job)),
+    del(ownKey(job)),
     ...job.slots.flatMap(({ messageId }) =>
       messageId === undefined ? [] : [del(messageKey(place, job.event.platform, messageId))],
     ),
@@ -203,8 +211,16 @@ function removed(job: Job): readonly StoreOperation[] {
 
 /** Where a question stands among its user's questions. */
 export function historyKey(job: Job): string {
-  const user = `${job.event.platform}:${job.event.userId}`;
-  return `history/${user}/${String(job.event.atMs).padStart(16, '0')}/${toHex(job.key)}`;
+  return `history/${ofUser(job)}`;
+}
+
+/** Where any job stands among what its user wrote, whether it became a call or not. */
+function ownKey(job: Job): string {
+  return `own/${ofUser(job)}`;
+}
+
+function ofUser({ event, key }: Job): string {
+  return `${event.platform}:${event.userId}/${String(event.atMs).padStart(16, '0')}/${toHex(key)}`;
 }
 
 function messageKey(place: Place, platform: string, messageId: string): string {

@@ -136,8 +136,11 @@ async function refund(parts: ShopParts, { event, key, language }: CommandCall): 
   const entry = (now: Purchase['state']) =>
     put(purchaseKey(user, payment), purchaseSchema, { ...chosen, state: now });
   const booking = { id: `${event.platform}:${payment}:${key}`, atMs: clock.nowMs() };
+  const now = (): Purchase['state'] | undefined =>
+    state.get(purchaseKey(user, payment), purchaseSchema)?.state;
   const isBegun = await state.update(() => {
-    if (chosen.state === 'returning') return { operations: [], result: true };
+    // Another command may have begun it since it was chosen, or ended it.
+    if (now() !== 'kept') return { operations: [], result: true };
     if (spending.refundable(user) < amount) return { operations: [], result: false };
     return { operations: [...spending.takeBack(user, amount, booking), entry('returning')], result: true };
   });
@@ -146,13 +149,19 @@ async function refund(parts: ShopParts, { event, key, language }: CommandCall): 
     await patiently(parts, () => give(event.userId, payment));
   } catch (error) {
     if (faultOf(error) !== 'refused') throw error;
+    const undone = { ...booking, id: `${booking.id}:undone` };
     await state.update(() => ({
-      operations: [...spending.give(user, amount, { ...booking, id: `${booking.id}:undone` }), entry('kept')],
+      operations: now() === 'returning' ? [...spending.give(user, amount, undone), entry('kept')] : [],
       result: undefined,
     }));
     return secret(language.paySupport(parts.support));
   }
-  await state.update(() => ({ operations: [entry('returned')], result: undefined }));
+  await state.update(() => {
+    // Another command that was refused may have put the credit back meanwhile.
+    const again = { ...booking, id: `${booking.id}:again` };
+    const taken = now() === 'kept' ? spending.takeBack(user, amount, again) : [];
+    return { operations: [...taken, entry('returned')], result: undefined };
+  });
   return secret(language.refunded(formatAmount(amount)));
 }
 

@@ -157,6 +157,23 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
     return put(giftKey(account), amountSchema, { amount: gift > spent ? gift - spent : 0n });
   }
 
+  /** The account that a hold was taken from; its user may have another one since. */
+  function heldFrom(key: string): string | undefined {
+    return state.get(`entry/reserve:${key}`, entrySchema)?.legs[0]?.account.slice('user/'.length);
+  }
+
+  /** What was held from one account and comes back to another is given as far as the first one's money was. */
+  function giftAlong(
+    from: string,
+    to: string,
+    { amount, paid }: { readonly amount: bigint; readonly paid: bigint },
+  ): readonly StoreOperation[] {
+    const gift = giftOf(from);
+    const given = gift < amount ? gift : amount;
+    const kept = given > paid ? given - paid : 0n;
+    return [giftAfter(from, given), giftAfter(to, given === 0n ? paid : -kept)];
+  }
+
   /** An account with `amount` more, of which `gift` cannot be paid out. */
   function add(
     user: string,
@@ -256,6 +273,7 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         throw new SaharaError('receipt-invalid', { amount: `${amount}`, held: `${hold.amount}` });
       const paid = paidBy === 'user' ? amount : 0n;
       const account = accountOf(state, hold.user);
+      const from = heldFrom(key) ?? account;
       const legs = [
         { account: 'held', amount: -hold.amount },
         { account: `user/${account}`, amount: hold.amount - paid },
@@ -267,7 +285,7 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         del(`hold/${key}`),
         put(heldKey(hold.user), amountSchema, { amount: amountAt(heldKey(hold.user)) - hold.amount }),
         ...counters(hold, amount - hold.amount),
-        giftAfter(account, paid),
+        ...(from === account ? [giftAfter(account, paid)] : giftAlong(from, account, { ...hold, paid })),
       ];
     },
     moveTo(user, did, { id, atMs }) {
