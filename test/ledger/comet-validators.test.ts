@@ -110,20 +110,11 @@ test('ENG-20 ENG-4: a key that is a DID of its own as well votes once, and every
   });
   await driven.block({ messages: [by(alice, rotate(key, after), key)] });
   expect(await changes({ messages: [by(key, bond(20_000n))] })).toEqual([[key.publicKey, 20n]]);
-  expect(
-    driven.ledger.validators().filter((one) => one.key === key.publicKey || one.power === 20),
-  ).toHaveLength(1);
   expect(driven.ledger.validators()).toHaveLength(3);
-  const head = async (): Promise<unknown> => {
-    await driven.finalize({ messages: [by(bob, bond(1_000n))], proposer: key });
-    return driven.finalize({
-      messages: [signAction(driven.ledger.network, bob, 1, bond(1_000n))],
-      proposer: key,
-    });
-  };
-  const before = await head();
+  const message = by(bob, bond(1_000n));
+  const answer = (): Promise<unknown> => driven.finalize({ messages: [message], proposer: key });
+  const before = await answer();
   await driven.close();
   driven = await DrivenLedger.open(network, store);
-  nonces.set(bob, 1);
-  expect(await head()).toEqual(before);
+  expect(await answer()).toEqual(before);
 });
