@@ -38,6 +38,8 @@ const OPENED_MAX = 32_768;
 const FORCED_MAX = 1_024;
 /** Most rules that are looked at for the shortest text of one. */
 const SHORTEST_STEPS_MAX = 20_000;
+/** Longest shortest text, UTF-16 units: a rule that demands more counts as one that never ends. */
+const SHORTEST_LENGTH_MAX = 65_536;
 
 const SHORTEST = new WeakMap<Rule, string>();
 
@@ -190,9 +192,14 @@ export function shortestOf(rule: Rule): string | undefined {
     if (one.kind === 'character') return one.sample;
     if (one.kind === 'later') return of(one.rule());
     if (one.kind === 'any') return shorter(one.rules.map(of));
-    if (one.kind === 'times') return one.min === 0 ? '' : of(one.rule)?.repeat(one.min);
+    if (one.kind === 'times') {
+      const each = one.min === 0 ? '' : of(one.rule);
+      const fits = each !== undefined && each.length * one.min <= SHORTEST_LENGTH_MAX;
+      return fits ? each.repeat(one.min) : undefined;
+    }
     const texts = one.rules.map(of);
-    return texts.includes(undefined) ? undefined : texts.join('');
+    const length = texts.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+    return texts.includes(undefined) || length > SHORTEST_LENGTH_MAX ? undefined : texts.join('');
   };
   return of(rule);
 }

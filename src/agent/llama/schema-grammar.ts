@@ -17,6 +17,10 @@ const ITEMS_MAX = 256;
 const OPEN_DEPTH_MAX = 6;
 /** How deep schemas may lie in each other without a reference. */
 const DEPTH_MAX = 64;
+/** Most fields of an object that are told apart; one with more is open. */
+const FIELDS_MAX = 512;
+/** Most schemas that are read for one tool: ways that multiply each other are more than their text says. */
+const SCHEMAS_MAX = 4_096;
 
 const text = (value: string): Rule => ({ kind: 'text', text: value });
 const all = (...rules: readonly Rule[]): Rule => ({ kind: 'all', rules });
@@ -34,12 +38,7 @@ const BACKSLASH = 0x5c;
 const DIGIT = character('0', (code) => code >= 0x30 && code <= 0x39);
 const FIRST_DIGIT = character('1', (code) => code >= 0x31 && code <= 0x39);
 const HEX = character('0', (code) => /[0-9a-f]/i.test(String.fromCodePoint(code)));
-const PLAIN = character('a', (code) => {
-  const surrogate = code >= 0xd800 && code <= 0xdfff;
-  return (
-    code >= 0x20 && code !== 0x22 && code !== BACKSLASH && code !== 0x7f && code !== 0xfffd && !surrogate
-  );
-});
+const PLAIN = character('a', isPlain);
 const ESCAPED = all(
   text('\\'),
   any(
@@ -66,6 +65,7 @@ export function ruleOfArguments(schema: unknown): Rule {
 class SchemaReader {
   readonly #root: unknown;
   readonly #named = new Map<string, Rule>();
+  #read = 0;
 
   constructor(root: unknown) {
     this.#root = root;
@@ -73,7 +73,8 @@ class SchemaReader {
 
   rule(schema: unknown, depth: number): Rule {
     const fields = fieldsOf(schema);
-    if (fields === undefined || depth > DEPTH_MAX) return openValue(OPEN_DEPTH_MAX);
+    if (fields === undefined || depth > DEPTH_MAX || ++this.#read > SCHEMAS_MAX)
+      return openOf(OPEN_DEPTH_MAX);
     if (typeof fields.$ref === 'string') return this.#named.get(fields.$ref) ?? this.#reference(fields.$ref);
     if ('const' in fields) return literal(fields.const);
     if (Array.isArray(fields.enum) && fields.enum.length > 0) return any(...fields.enum.map(literal));
@@ -87,7 +88,7 @@ class SchemaReader {
       return this.rule(joined([base, ...fields.allOf]), depth + 1);
     }
     const types = typesOf(fields);
-    if (types.length === 0) return openValue(OPEN_DEPTH_MAX);
+    if (types.length === 0) return openOf(OPEN_DEPTH_MAX);
     const [only] = types;
     if (types.length === 1 && only !== undefined) return this.#typed(only, fields, depth);
     return any(...types.map((type) => this.#typed(type, fields, depth)));
@@ -115,7 +116,7 @@ class SchemaReader {
     if (type === 'null') return NULL;
     if (type === 'array') return this.#list(fields, depth);
     if (type === 'object') return this.#object(fields, depth);
-    return openValue(OPEN_DEPTH_MAX);
+    return openOf(OPEN_DEPTH_MAX);
   }
 
   #list(fields: Fields, depth: number): Rule {
@@ -142,10 +143,12 @@ class SchemaReader {
     const names = new Set(stated.map(([name]) => name));
     const unstated = [...new Set(required)].filter((name) => !names.has(name));
     const entries = [...stated, ...unstated.map((name) => [name, true] as const)];
+    if (entries.length > FIELDS_MAX) return this.#object({}, depth);
     const more = fields.additionalProperties;
     const open =
       more === true || fieldsOf(more) !== undefined || (more === undefined && entries.length === 0);
-    const field = all(QUOTE, times(ONE, 1, 64), text('": '), this.rule(more, depth + 1));
+    const other = anotherName(entries.map(([name]) => name));
+    const field = all(QUOTE, other, text('": '), this.rule(more, depth + 1));
     /** What may come from the field at `i` on, behind others or not. */
     let behind: Rule = open ? times(all(text(', '), field), 0, ITEMS_MAX) : NOTHING;
     let anew: Rule = open ? listed(field, 0, ITEMS_MAX) : NOTHING;
@@ -192,6 +195,22 @@ function openOf(depth: number): Rule {
   const rule = OPEN.get(depth) ?? openValue(depth);
   OPEN.set(depth, rule);
   return rule;
+}
+
+function isPlain(code: number): boolean {
+  const surrogate = code >= 0xd800 && code <= 0xdfff;
+  return (
+    code >= 0x20 && code !== 0x22 && code !== BACKSLASH && code !== 0x7f && code !== 0xfffd && !surrogate
+  );
+}
+
+/** A name that is none of `others`, which stand for themselves: it begins as none of them does. */
+function anotherName(others: readonly string[]): Rule {
+  const taken = new Set(others.map((name) => name.codePointAt(0)));
+  let sample = 'a'.charCodeAt(0);
+  while (taken.has(sample) || !isPlain(sample)) sample++;
+  const first = character(String.fromCodePoint(sample), (code) => isPlain(code) && !taken.has(code));
+  return all(first, times(ONE, 0, 63));
 }
 
 function literal(value: unknown): Rule {

@@ -88,6 +88,13 @@ describe('MODEL-77: arguments by a schema', () => {
       expect(whole(of(schema), wrong), wrong).toBe(false);
   });
 
+  test('a field that the schema does not name never has the name of one that it does', () => {
+    const schema = { properties: { a: { type: 'null' } }, required: ['a'], additionalProperties: true };
+    expect(whole(of(schema), '{"a": null, "b": 1}')).toBe(true);
+    for (const twice of ['{"a": null, "a": 1}', '{"a": null, "\\u0061": 1}'])
+      expect(of(schema).accept(twice), twice).toBeUndefined();
+  });
+
   test('a schema that names itself is followed as deep as a value goes', () => {
     const tree = {
       $ref: '#/$defs/node',
@@ -103,7 +110,7 @@ describe('MODEL-77: arguments by a schema', () => {
     expect(whole(of(tree), '{"of": [{"of": []}, {"of": [{"of": []}]}]}')).toBe(true);
   });
 
-  const hostile: readonly (readonly [string, unknown])[] = [
+  const hostile: (readonly [string, unknown])[] = [
     ['that is nothing but itself', { $ref: '#' }],
     ['that never ends', { type: 'object', properties: { a: { $ref: '#' } }, required: ['a'] }],
     ['that names what is not there', { $ref: '#/__proto__/x' }],
@@ -130,9 +137,37 @@ describe('MODEL-77: arguments by a schema', () => {
       },
     ],
   ];
+  /** Read way by way it would be 2^60 schemas. */
+  const multiplied = (depth: number): unknown =>
+    depth === 0
+      ? { type: 'string' }
+      : { type: 'object', properties: { a: multiplied(depth - 1) }, required: ['a'], anyOf: [{}, {}] };
+  hostile.push(
+    ['whose ways multiply each other', multiplied(60)],
+    ['of more fields than can be told apart', manyFields(20_000)],
+    [
+      'of lists that have to be longer than any text',
+      {
+        properties: {
+          a: listOf(256, listOf(256, listOf(256, listOf(256, { type: 'string', minLength: 8_192 })))),
+        },
+        required: ['a'],
+      },
+    ],
+  );
   test.each(hostile)('a schema %s still gives an object that can be read', (_, schema) => {
     const value: unknown = JSON.parse(of(schema).shortest());
     expect(typeof value).toBe('object');
     expect(of(schema).accept('[')).toBeUndefined();
   });
 });
+
+function manyFields(count: number): object {
+  return {
+    properties: Object.fromEntries(Array.from({ length: count }, (_, i) => [`f${i}`, { type: 'null' }])),
+  };
+}
+
+function listOf(minItems: number, items: object): object {
+  return { type: 'array', minItems, items };
+}

@@ -104,6 +104,8 @@ export class Lockstep {
     if (this.#running) return;
     this.#running = true;
     while (!this.idle) {
+      // While others go on too: its sequence is somebody's who waits.
+      this.#dropPaused();
       await this.#admit();
       const active = this.#slots.filter(({ job }) => job !== undefined && !job.paused);
       if (active.length > 0) await this.#step(active);
