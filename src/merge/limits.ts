@@ -5,6 +5,8 @@ import { invariant } from '../base/errors.ts';
 export const HEADER_BYTES_MAX: number = 100_000_000;
 /** Most tensors of one model. */
 export const TENSORS_MAX: number = 1_000_000;
+/** Most instructions of a pickle, with nine more for each thing that one makes: a tensor takes about 110. */
+export const PICKLE_WORK_MAX: number = 10_000_000;
 /** Most dimensions of a tensor. */
 export const DIMENSIONS_MAX: number = 8;
 /** Most elements of one tensor: the counter hash and the histograms count in 32 bits. */

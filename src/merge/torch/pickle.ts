@@ -5,7 +5,7 @@
  */
 import { fromUtf8 } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
-import { NAME_BYTES_MAX } from '../limits.ts';
+import { NAME_BYTES_MAX, PICKLE_WORK_MAX } from '../limits.ts';
 
 /** A storage: a file `data/KEY` of the archive, elements of one type. */
 export interface PickledStorage {
@@ -68,6 +68,8 @@ const TENSOR = 'torch._utils._rebuild_tensor_v2';
 const PARAMETER = 'torch._utils._rebuild_parameter';
 const NAMES: ReadonlySet<string> = new Set([...Object.keys(STORAGES), ORDERED, TENSOR, PARAMETER]);
 const PROTOCOL_MAX = 5;
+/** What a value with a memory of its own counts beside its instruction. */
+const OBJECT_WORK = 9;
 
 /** The tensors of a pickled dictionary, by name. Fails with `tensor-invalid`, with `merge-refused` for anything else. */
 export function readPickle(bytes: Uint8Array): ReadonlyMap<string, PickledTensor> {
@@ -89,6 +91,7 @@ class Machine {
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, Value>();
   #at = 0;
+  #work = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
@@ -99,6 +102,7 @@ class Machine {
     for (;;) {
       const code = this.#byte();
       if (code === STOP) break;
+      this.#spend(1);
       const act = INSTRUCTIONS[code];
       if (!act) throw refused('an instruction that no tensor needs', `0x${code.toString(16)}`);
       act(this);
@@ -110,6 +114,7 @@ class Machine {
   }
 
   push(value: Value): void {
+    if (typeof value === 'object') this.#spend(OBJECT_WORK);
     this.#stack.push(value);
   }
 
@@ -120,7 +125,7 @@ class Machine {
 
   top(): Value {
     const value = this.pop();
-    this.push(value);
+    this.#stack.push(value);
     return value;
   }
 
@@ -141,11 +146,17 @@ class Machine {
 
   recall(place: number): void {
     if (!this.#memo.has(place)) throw invalid('it recalls what it did not keep');
-    this.push(this.#memo.get(place));
+    this.#stack.push(this.#memo.get(place));
   }
 
   nextPlace(): number {
     return this.#memo.size;
+  }
+
+  /** A byte can ask for a thousand times its own memory. */
+  #spend(work: number): void {
+    this.#work += work;
+    if (this.#work > PICKLE_WORK_MAX) throw invalid('it makes more than any tensors need');
   }
 
   #byte(): number {
