@@ -14,9 +14,11 @@ import { createLifecycle } from '../../src/daemon/lifecycle.ts';
 import { createLoopback } from '../../src/daemon/loopback.ts';
 import { findReceipt, newestReceipts, pruneReceipts, saveReceipt } from '../../src/daemon/receipts.ts';
 import { createVaultKeeper } from '../../src/daemon/vaults.ts';
+import { chunkRecord } from '../../src/vault/chunk.ts';
 import { openDocument } from '../../src/vault/copy-open.ts';
 import { documentRecord } from '../../src/vault/document.ts';
-import { documentRange } from '../../src/vault/keys.ts';
+import { chunkKey, documentRange } from '../../src/vault/keys.ts';
+import { decodePassages, documentBlocks } from '../../src/vault/passages.ts';
 import { openVault } from '../../src/vault/vault.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'sahara-parts-'));
@@ -191,6 +193,17 @@ describe('vault keeper', () => {
     for await (const [key, value] of store.entries(documentRange())) {
       const { consent: _consent, ...before } = documentRecord.decode(value);
       await store.batch([{ type: 'put', key, value: openDocument.encode(before) }]);
+      // Passages lay one by one then.
+      for (const block of documentBlocks(before)) {
+        const chunks = decodePassages((await store.get(block)) ?? new Uint8Array(0));
+        await store.batch(
+          chunks.map((chunk) => ({
+            type: 'put',
+            key: chunkKey(before.firstChunk + chunk.ordinal),
+            value: chunkRecord.encode(chunk),
+          })),
+        );
+      }
     }
     await store.close();
     const keeper = createVaultKeeper({ clock: systemClock, secrets }, { folder: place });
