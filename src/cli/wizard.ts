@@ -1,6 +1,6 @@
 /** Questions to whoever sits at the terminal, one after the other, each with what it takes and what it defaults to. */
 import { createInterface } from 'node:readline/promises';
-import type { Readable, Writable } from 'node:stream';
+import { type Readable, Writable } from 'node:stream';
 import { SaharaError } from '../base/errors.ts';
 
 /** One question. */
@@ -10,6 +10,8 @@ export interface WizardQuestion {
   readonly fallback?: string;
   /** What is wrong with an answer, if anything; it is asked again. */
   readonly fault?: (answer: string) => Promise<string | undefined> | string | undefined;
+  /** Nothing of the answer is shown while it is typed. Default false. */
+  readonly secret?: boolean;
 }
 
 /** Asks questions. */
@@ -29,7 +31,11 @@ export function createWizard(
   { input, output }: { readonly input: Readable; readonly output: Writable },
   { signal }: { readonly signal: AbortSignal },
 ): Wizard {
-  const reader = createInterface({ input, output });
+  const screen = createScreen(output);
+  // By the input: the terminal itself would echo secrets unless readline reads it key by key. Nothing typed is
+  // remembered, so that no later question brings a secret back.
+  const terminal = 'isTTY' in input && input.isTTY === true;
+  const reader = createInterface({ input, output: screen.stream, terminal, historySize: 0 });
   const lines = reader[Symbol.asyncIterator]();
   const say = (text: string): void => void output.write(`${text}\n`);
   const stopped = new Promise<never>((_, reject) => {
@@ -41,11 +47,23 @@ export function createWizard(
   // Between questions nobody waits for it.
   stopped.catch(() => {});
 
-  async function ask({ text, fallback, fault }: WizardQuestion): Promise<string> {
+  async function read(prompt: string, secret: boolean): Promise<IteratorResult<string>> {
+    reader.setPrompt(prompt);
+    reader.prompt();
+    if (!secret || !terminal) return await Promise.race([lines.next(), stopped]);
+    screen.hide(true);
+    try {
+      return await Promise.race([lines.next(), stopped]);
+    } finally {
+      screen.hide(false);
+      say('');
+    }
+  }
+
+  async function ask({ text, fallback, fault, secret = false }: WizardQuestion): Promise<string> {
+    const prompt = fallback === undefined || fallback === '' ? `${text}: ` : `${text} [${fallback}]: `;
     for (;;) {
-      reader.setPrompt(fallback === undefined || fallback === '' ? `${text}: ` : `${text} [${fallback}]: `);
-      reader.prompt();
-      const next = await Promise.race([lines.next(), stopped]);
+      const next = await read(prompt, secret);
       if (next.done) throw new SaharaError('cancelled');
       const line = next.value.trim();
       const answer = line === '' ? fallback : line;
@@ -72,5 +90,24 @@ export function createWizard(
       return choice;
     },
     close: () => reader.close(),
+  };
+}
+
+/** What readline draws on: `output`, of which nothing is written while it is hidden. */
+function createScreen(output: Writable): { readonly stream: Writable; hide(hidden: boolean): void } {
+  let hidden = false;
+  const stream = new Writable({
+    write(data, _encoding, done) {
+      if (!hidden) output.write(data);
+      done();
+    },
+  });
+  // Readline breaks long lines by the width that it finds here.
+  Object.defineProperty(stream, 'columns', { get: () => ('columns' in output ? output.columns : undefined) });
+  return {
+    stream,
+    hide: (now) => {
+      hidden = now;
+    },
   };
 }

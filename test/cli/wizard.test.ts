@@ -1,4 +1,5 @@
 import { PassThrough } from 'node:stream';
+import { stripVTControlCharacters } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { SaharaError } from '../../src/base/errors.ts';
 import { createWizard, type Wizard } from '../../src/cli/wizard.ts';
@@ -13,7 +14,11 @@ interface Seat {
 
 /** A wizard whose user has typed `lines`. */
 function seat(...lines: readonly string[]): Seat {
-  const [input, output, stop] = [new PassThrough(), new PassThrough(), new AbortController()];
+  return seatAt(new PassThrough(), lines);
+}
+
+function seatAt(input: PassThrough, lines: readonly string[] = []): Seat {
+  const [output, stop] = [new PassThrough(), new AbortController()];
   let shown = '';
   output.on('data', (data) => {
     shown += String(data);
@@ -59,6 +64,26 @@ describe('the wizard', () => {
     expect((await wizard.choose('Which?', choices)).name).toBe('tea');
     expect((await wizard.choose('Which?', choices)).name).toBe('tea');
     expect((await wizard.choose('Which?', choices)).name).toBe('coffee');
+    wizard.close();
+  });
+
+  it('shows nothing of a secret, now or later, and all of what comes after it', async () => {
+    const { wizard, input, shown } = seatAt(Object.assign(new PassThrough(), { isTTY: true }));
+    const fault = (answer: string): string | undefined =>
+      answer.startsWith('token') ? undefined : 'That is no token.';
+    const secret = wizard.ask({ text: 'Token', fault, secret: true });
+    for (const key of 'hunter2\r') input.write(key);
+    await expect.poll(shown).toContain('That is no token.');
+    for (const key of 'token-one\r') input.write(key);
+    expect(await secret).toBe('token-one');
+    const name = wizard.ask({ text: 'Name' });
+    const arrowUp = '\x1b[A';
+    for (const keys of [arrowUp, ...'bees\r']) input.write(keys);
+    expect(await name).toBe('bees');
+    const text = stripVTControlCharacters(shown());
+    expect(text).toContain('Token: ');
+    expect(text).toContain('Name: bees');
+    expect(text).not.toMatch(/hunter|token-one/);
     wizard.close();
   });
 

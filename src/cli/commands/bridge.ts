@@ -107,7 +107,7 @@ async function setup(app: App, name: string | undefined): Promise<void> {
         : guideOf(name);
     for (const line of guide.steps) terminal.note(line);
     const token = wizard
-      ? await wizard.ask({ text: 'Token', fault: (text) => guide.fault(text) })
+      ? await wizard.ask({ text: 'Token (not shown)', fault: (text) => guide.fault(text), secret: true })
       : await tokenFrom(guide);
     const stop = terminal.progress('Asking the platform');
     const report = await client.call('bridge.set', { platform: guide.name, token }, { signal }).finally(stop);
