@@ -11,7 +11,7 @@ import { readGgufLora, writeGgufLora } from '../../src/merge/adapters/gguf-lora.
 import { mergeAdapters } from '../../src/merge/adapters/merge-adapters.ts';
 import { mergeAdaptersBy } from '../../src/merge/adapters/merge-sparse.ts';
 import { runMerge } from '../../src/merge/run.ts';
-import { plan } from './models.ts';
+import { plan } from '../merge/models.ts';
 
 const PAIR = `
 models:
