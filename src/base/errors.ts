@@ -97,6 +97,7 @@ const KINDS = {
   'file-missing': 'missing',
   'backend-failed': 'unavailable',
   'backend-missing': 'unavailable',
+  'program-missing': 'unavailable',
   'tool-failed': 'unavailable',
   'context-overflow': 'input',
   'model-unknown': 'missing',

@@ -113,6 +113,7 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   | 'file-missing'
   | 'backend-failed'
   | 'backend-missing'
+  | 'program-missing'
   | 'tool-failed'
   | 'context-overflow'
   | 'model-unknown'
@@ -196,6 +197,11 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
     `The model backend ${f('backend', '')} is not installed.`,
     `${f('reason', 'Something that it needs is missing')}.`,
     'Install it or choose another backend in the manifest.',
+  ],
+  'program-missing': (f) => [
+    `${f('program', 'A program that this needs')} is not installed.`,
+    `${f('reason', 'It is neither where it was said to be nor on the path')}.`,
+    `${f('advice', 'Install it and try again')}.`,
   ],
   'tool-failed': (f) => [
     `The tool ${f('tool', '')} failed.`,

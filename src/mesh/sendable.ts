@@ -29,6 +29,7 @@ const OWN_CODES: ReadonlySet<ErrorCode> = new Set([
   'document-unreadable',
   'file-missing',
   'backend-missing',
+  'program-missing',
   'model-unknown',
   'model-exists',
   'model-in-use',

@@ -39,7 +39,7 @@ const COMMIT_MS = 200;
 /** How often it is asked whether a changed key counts yet, milliseconds. */
 const KEY_POLL_MS = 50;
 
-/** Opens the ledger of a node's home and starts its CometBFT. Throws what the engine throws, and `config-invalid`. */
+/** Opens the ledger of a node's home and starts its CometBFT. Throws what the engine throws, and `program-missing`. */
 export async function openCometHome(
   parts: CometHomeParts,
   { network, node }: { readonly network: KnownNetwork; readonly node: OwnNode },

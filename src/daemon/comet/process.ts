@@ -13,13 +13,13 @@ import type { Log } from '../../base/log.ts';
 /** The line that installs CometBFT. */
 export const COMET_INSTALL = 'go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25';
 
-/** Where the program is: `COMETBFT_BIN`, or on the path. Throws `config-invalid` with the line that installs it. */
+/** Where the program is: `COMETBFT_BIN`, or on the path. Throws `program-missing` with the line that installs it. */
 export async function findComet(environment: NodeJS.ProcessEnv): Promise<string> {
-  const named = environment.COMETBFT_BIN;
+  const named = environment.COMETBFT_BIN || undefined;
   const places =
-    named !== undefined && named !== ''
-      ? [named]
-      : (environment.PATH ?? '').split(delimiter).map((folder) => join(folder, 'cometbft'));
+    named === undefined
+      ? (environment.PATH ?? '').split(delimiter).map((folder) => join(folder, 'cometbft'))
+      : [named];
   for (const place of places) {
     const found = await access(place, constants.X_OK).then(
       () => true,
@@ -27,9 +27,13 @@ export async function findComet(environment: NodeJS.ProcessEnv): Promise<string>
     );
     if (found) return place;
   }
-  throw new SaharaError('config-invalid', {
-    option: 'COMETBFT_BIN',
-    reason: `CometBFT is not installed. Install it with Go: ${COMET_INSTALL} (or name the program in COMETBFT_BIN)`,
+  throw new SaharaError('program-missing', {
+    program: 'CometBFT',
+    reason:
+      named === undefined
+        ? 'It is not on the path'
+        : `There is no program at ${named}, which COMETBFT_BIN names`,
+    advice: `Install it with Go, ${COMET_INSTALL}, or name the program in COMETBFT_BIN`,
   });
 }
 
@@ -61,6 +65,10 @@ export const COMET_PROCESS_DEFAULTS: CometProcessOptions = {
 
 /** Lines of its log that are kept to say why it ended. */
 const LINES_KEPT = 8;
+/** Longest of them, characters. */
+const LINE_CHARS_MAX = 400;
+/** What of the environment reaches it: neither the home's passphrase, nor tokens, nor what would change its configuration. */
+const PASSED = /^(?:PATH|HOME|TMPDIR|TEMP|TMP|TZ|SYSTEMROOT|WINDIR|GO\w+|SSL_CERT_\w+)$/i;
 
 /** A supervised process. */
 export interface CometProcess {
@@ -125,7 +133,9 @@ class Supervised implements CometProcess {
 
   #start(): void {
     const { program, folder, clock, log } = this.#parts;
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => PASSED.test(name)));
     const child = spawn(program, ['start', '--home', folder, '--log_level', 'error'], {
+      env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
@@ -164,6 +174,6 @@ class Supervised implements CometProcess {
       .toString('utf8')
       .split('\n')
       .filter((line) => line.trim() !== '');
-    this.#lines = [...this.#lines, ...lines.map((line) => line.slice(0, 400))].slice(-LINES_KEPT);
+    this.#lines = [...this.#lines, ...lines.map((line) => line.slice(0, LINE_CHARS_MAX))].slice(-LINES_KEPT);
   }
 }
