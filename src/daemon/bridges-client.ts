@@ -95,6 +95,9 @@ export function createRemotePorts(
         const deposits = found.deposits.map((deposit) => ({ ...deposit, amount: BigInt(deposit.amount) }));
         return { deposits, height: found.height };
       },
+      async claim(deposit, book) {
+        return (await call('claim', { deposit, book })).ours === true;
+      },
       async pay({ reference, amount, ...order }) {
         const { block } = await call('pay', {
           ...order,

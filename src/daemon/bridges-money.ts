@@ -1,6 +1,7 @@
 /** The operator's wallet and ledger, as bridges reach them: deposits in, withdrawals out, and grants of people's own DIDs. */
-import { equalBytes, toHex } from '../base/bytes.ts';
+import { equalBytes, fromUtf8, toHex, utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
+import type { Store } from '../base/store.ts';
 import { GRANT_TYPE, readGrant } from '../bridges/core/grant.ts';
 import type { Deposit, MoneyPort } from '../bridges/core/ports.ts';
 import { type ExplorerPlace, explore } from '../ledger/explorer.ts';
@@ -15,6 +16,8 @@ import type { Paying } from './paying.ts';
 export interface BridgeMoneyParts
   extends Pick<Core, 'ledger' | 'homeLedger' | 'wallet' | 'verifier' | 'network' | 'log'> {
   readonly paying: Paying;
+  /** Which books a deposit is in; this part has it for itself. */
+  readonly claims: Store;
   readonly config: Pick<Config, 'ledger'>;
 }
 
@@ -26,6 +29,7 @@ const LOOKED_AT_ONCE = 256;
 export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
   const { ledger, homeLedger, wallet, verifier, network, paying } = parts;
   const mayKeepWhole = parts.config.ledger.mode !== 'light';
+  let claiming: Promise<unknown> = Promise.resolve();
   return {
     whoami: async () => ({ did: didOf(wallet.publicKey), network, fee: feeOf(ledger) }),
     async deposits(height, { signal = NEVER } = {}) {
@@ -39,6 +43,11 @@ export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
       }
       const deposits = height === undefined ? [] : await depositsAbove(parts, height, head);
       return { deposits, height: head };
+    },
+    claim(deposit, book) {
+      const claimed = claiming.then(() => claimFor(parts.claims, deposit, book));
+      claiming = claimed.catch(() => {});
+      return claimed;
     },
     async pay({ reference, to, amount, memo }) {
       const key = keyOf(to);
@@ -60,6 +69,13 @@ export function createBridgeMoney(parts: BridgeMoneyParts): MoneyPort {
       return grant;
     },
   };
+}
+
+async function claimFor(claims: Store, deposit: string, book: string): Promise<boolean> {
+  const known = await claims.get(utf8(deposit));
+  if (known !== undefined) return fromUtf8(known) === book;
+  await claims.batch([{ type: 'put', key: utf8(deposit), value: utf8(book) }], { sync: true });
+  return true;
 }
 
 function feeOf(ledger: BridgeMoneyParts['ledger']): bigint {

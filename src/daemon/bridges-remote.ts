@@ -114,6 +114,7 @@ function handlersOf({ agents, money }: BridgeServerParts): Handlers {
         deposits: found.deposits.map((deposit) => ({ ...deposit, amount: String(deposit.amount) })),
       };
     },
+    claim: async ({ deposit, book }) => ({ ours: await money.claim(deposit, book) }),
     pay: async ({ reference, amount, ...order }) => ({
       block: await money.pay({ ...order, reference: idOf(reference), amount: BigInt(amount) }),
     }),

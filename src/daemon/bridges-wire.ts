@@ -26,6 +26,7 @@ interface Inputs {
   readonly verify: { readonly callId: string };
   readonly whoami: Readonly<Record<string, never>>;
   readonly deposits: { readonly height?: number | undefined };
+  readonly claim: { readonly deposit: string; readonly book: string };
   readonly pay: {
     readonly reference: string;
     readonly to: string;
@@ -56,6 +57,7 @@ export const BRIDGE_API_INPUTS: { readonly [K in BridgeApiName]: z.ZodType<Input
   verify: z.strictObject({ callId }),
   whoami: z.strictObject({}),
   deposits: z.strictObject({ height: z.int().min(0).optional() }),
+  claim: z.strictObject({ deposit: z.string().regex(/^[0-9a-f]{64}$/), book: callId }),
   pay: z.strictObject({ reference: callId, to: text(128), amount: grains, memo: text(128) }),
   grant: z.strictObject({ text: text(4096) }),
 };
@@ -78,6 +80,7 @@ export interface BridgeApiOutputs {
     readonly deposits: readonly (Omit<Deposit, 'amount'> & { readonly amount: string })[];
     readonly height: number;
   };
+  readonly claim: { readonly ours: boolean };
   readonly pay: { readonly block: number };
   readonly grant: { readonly grant: string };
 }

@@ -8,14 +8,17 @@ import { type SettledBundleParts, settledBundle } from './handlers/money.ts';
 import type { Lifecycle } from './lifecycle.ts';
 
 /** What the bridges are joined to. */
-type BridgingParts = Omit<BridgeCallsParts, 'bundleOf'> & BridgeMoneyParts & SettledBundleParts;
+type BridgingParts = Omit<BridgeCallsParts, 'bundleOf'> &
+  Omit<BridgeMoneyParts, 'claims'> &
+  SettledBundleParts;
 
 /** Starts the bridges of a daemon, and serves those elsewhere where the configuration says so. Throws `port-busy`, `token-missing`. */
 export async function startBridging(parts: BridgingParts, life: Pick<Lifecycle, 'start'>): Promise<Bridges> {
   const { storeOf, environment, clock, log, config } = parts;
   const bundleOf = async (callId: string): Promise<Uint8Array> =>
     Buffer.from((await settledBundle(parts, callId)).bundle, 'base64');
-  const ports = { agents: createBridgeCalls({ ...parts, bundleOf }), money: createBridgeMoney(parts) };
+  const money = createBridgeMoney({ ...parts, claims: storeOf('deposits') });
+  const ports = { agents: createBridgeCalls({ ...parts, bundleOf }), money };
   const { listen } = config.bridges;
   if (listen !== '') {
     await life.start(

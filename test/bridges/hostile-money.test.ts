@@ -15,7 +15,7 @@ import { createSpending, SPENDING_DEFAULTS } from '../../src/bridges/core/spendi
 import { createState } from '../../src/bridges/core/state.ts';
 import { createRemotePorts } from '../../src/daemon/bridges-client.ts';
 import { didOf } from '../../src/protocol/ids.ts';
-import { createMoneyService, FEE, signerOf } from '../stand-ins/money.ts';
+import { createMoneyService, FEE, type MoneyService, signerOf } from '../stand-ins/money.ts';
 
 const AT_MS = 1_000_000;
 const DID = didOf(signerOf(9).publicKey);
@@ -47,9 +47,8 @@ const grantOf = (user: string, number: number) => ({
   ...{ did: signerOf(9).publicKey, callMax: WIDE, dayMax: WIDE, max: WIDE, issuedAtMs: 0, expiresAtMs: 9e15 },
 });
 
-function books() {
+function books(money: MoneyService = createMoneyService()) {
   const state = createState(createMemoryStore());
-  const money = createMoneyService();
   const spending = createSpending({ state }, options);
   const cash = createCash({ money, spending, state, clock: systemClock, log: silentLog });
   const write = (step: () => ReturnType<typeof spending.credit>): Promise<void> =>
@@ -102,6 +101,22 @@ test('a deposit with the memo of a shared account is that account’s, also when
   money.receive(didOf(signerOf(77).publicKey), 500n, memo);
   await cash.collect();
   expect([spending.balance('telegram:1'), spending.balance('discord:2')]).toEqual([0n, 500n]);
+});
+
+// BRG-89
+test('a deposit is credited by one of two bridges that share a wallet, whoever looks first', async () => {
+  const money = createMoneyService();
+  const homes = [books(money), books(money)];
+  for (const [i, home] of homes.entries()) {
+    await home.link('telegram:1', i);
+    await home.cash.collect();
+  }
+  const memos = await Promise.all(homes.map(async ({ cash }) => (await cash.depositCode('telegram:1')).memo));
+  expect(memos[0]).not.toBe(memos[1]);
+  money.receive(DID, 500n, '');
+  money.receive(DID, 70n, memos[1] ?? '');
+  for (let i = 0; i < 2; i++) await Promise.all(homes.map(({ cash }) => cash.collect()));
+  expect(homes.reduce((sum, { spending }) => sum + spending.balance('telegram:1'), 0n)).toBe(570n);
 });
 
 describe('two refunds at once', () => {

@@ -42,6 +42,7 @@ export function createMoneyService(): MoneyService {
   const operator = signerOf(200);
   const did = didOf(operator.publicKey);
   const deposits: Deposit[] = [];
+  const claims = new Map<string, string>();
   const paid = new Map<string, { readonly to: string; readonly amount: bigint }>();
   let plan: ((count: number) => PayFault | undefined) | undefined;
   let count = 0;
@@ -61,6 +62,10 @@ export function createMoneyService(): MoneyService {
       deposits: height === undefined ? [] : deposits.slice(height),
       height: deposits.length,
     }),
+    async claim(deposit, book) {
+      if (!claims.has(deposit)) claims.set(deposit, book);
+      return claims.get(deposit) === book;
+    },
     async pay({ reference, to, amount }) {
       if (publicKeyOf(to) === undefined) throw new SaharaError('usage');
       const key = toHex(reference);

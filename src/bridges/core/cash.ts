@@ -8,6 +8,7 @@ import { fromHex, toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, type ErrorCode, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { type Dice, systemDice } from '../../base/random.ts';
 import { sleep } from './pacer.ts';
 import { accountOf, membersOf } from './people.ts';
 import type { MoneyPort } from './ports.ts';
@@ -22,6 +23,8 @@ export interface CashParts {
   readonly state: State;
   readonly clock: Clock;
   readonly log: Log;
+  /** Default: the system's. */
+  readonly dice?: Dice;
 }
 
 /** How a withdrawal went so far. */
@@ -57,12 +60,23 @@ const LOOK_EVERY_MS = 3_000;
 /** Rounds between two tries of what is leaving. */
 const TRY_EVERY_ROUNDS = 10;
 const HEIGHT = 'deposits/height';
+const BOOK = 'deposits/book';
+const BOOK_BYTES = 16;
 /** After these a payment was not made and will not be. */
 const NEVER_PAID: readonly ErrorCode[] = ['usage', 'funds-insufficient', 'malformed', 'too-large'];
 
 /** Cash over the operator's money. */
 export function createCash(parts: CashParts): Cash {
-  const { money, spending, state, clock, log } = parts;
+  const { money, spending, state, clock, log, dice = systemDice } = parts;
+
+  /** The name of these books: other bridges of the operator see the same deposits. */
+  function book(): Promise<string> {
+    return state.update(() => {
+      const known = state.getText(BOOK);
+      const name = known ?? toHex(dice.bytes(BOOK_BYTES));
+      return { operations: known === undefined ? [putText(BOOK, name)] : [], result: name };
+    });
+  }
 
   async function collect(): Promise<void> {
     const from = state.getText(HEIGHT);
@@ -72,6 +86,10 @@ export function createCash(parts: CashParts): Cash {
         state.getText(`code/${memo.trim()}`) ?? (membersOf(state, did).length > 0 ? did : undefined);
       if (user === undefined) {
         log.warn('a deposit names nobody', { transaction: id });
+        continue;
+      }
+      if (!(await money.claim(id, await book()))) {
+        log.info('a deposit is in the books of another bridge', { transaction: id });
         continue;
       }
       await state.update(() => ({
@@ -120,7 +138,7 @@ export function createCash(parts: CashParts): Cash {
     async depositCode(user) {
       const { did } = await money.whoami();
       const account = accountOf(state, user);
-      const memo = codeOf(did, account);
+      const memo = codeOf({ did, account, book: await book() });
       if (state.getText(`code/${memo}`) === undefined) {
         await state.update(() => ({ operations: [putText(`code/${memo}`, account)], result: undefined }));
       }
@@ -177,8 +195,9 @@ export function createCash(parts: CashParts): Cash {
 }
 
 /** What a payment to `did` says so that it is for `account`: short enough to type. */
-function codeOf(did: string, account: string): string {
-  const digest = createHash('sha256').update(`sahara/bridge/deposit ${did} ${account}`).digest();
+function codeOf(parts: { readonly did: string; readonly account: string; readonly book: string }): string {
+  const { did, account, book } = parts;
+  const digest = createHash('sha256').update(`sahara/bridge/deposit ${did} ${account} ${book}`).digest();
   return `chat-${toHex(digest).slice(0, 16)}`;
 }
 

@@ -98,6 +98,8 @@ export interface MoneyPort {
     height: number | undefined,
     options?: { readonly signal?: AbortSignal },
   ): Promise<{ readonly deposits: readonly Deposit[]; readonly height: number }>;
+  /** Whether a deposit is for `book`: it is for the first that asks, and for no other then. */
+  claim(deposit: string, book: string): Promise<boolean>;
   /**
    * Pays, once for each reference, and resolves with the block that has it. Throws `tx-refused`, `usage` and
    * `funds-insufficient` when it was not paid and will not be; after anything else the outcome is unknown, and asking
