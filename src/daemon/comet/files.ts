@@ -43,7 +43,7 @@ export interface CometNode {
 
 /** Bytes of one block of consensus: the ledger's own limit with room for what consensus adds. */
 const BLOCK_BYTES = 5_242_880;
-/** How long an offence may be told, blocks: as long CometBFT needs its own. */
+/** For how many blocks of consensus an offence can be told; CometBFT needs its own blocks for as long. */
 export const EVIDENCE_BLOCKS = 100_000;
 /** The same, nanoseconds. */
 const EVIDENCE_NS = 172_800_000_000_000;

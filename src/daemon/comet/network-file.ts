@@ -73,7 +73,7 @@ export async function writeNetworkFile(path: string, network: KnownNetwork): Pro
 
 /** Reads a network's file. Throws `file-missing`, `malformed`. */
 export async function readNetworkFile(path: string): Promise<KnownNetwork> {
-  return networkIn(networkSchema, path, await read(path));
+  return networkIn(path, parsed(networkSchema, path, await read(path)));
 }
 
 /** Has a home run a node of a network from its next start on. */
@@ -93,7 +93,7 @@ export async function readOwnNode(
   });
   if (text === undefined) return undefined;
   const { network, node } = parsed(ownSchema, path, text);
-  return { network: networkIn(networkSchema, path, JSON.stringify(network)), node };
+  return { network: networkIn(path, network), node };
 }
 
 async function read(path: string): Promise<string> {
@@ -112,8 +112,7 @@ function parsed<T>(schema: z.ZodType<T>, path: string, text: string): T {
   }
 }
 
-function networkIn(schema: typeof networkSchema, path: string, text: string): KnownNetwork {
-  const found = parsed(schema, path, text);
+function networkIn(path: string, found: z.infer<typeof networkSchema>): KnownNetwork {
   const genesis = genesisIn(path, found.genesis);
   const first = found.validators.map(({ did, power }) => ({ did: keyIn(path, did), power }));
   if (!equalBytes(genesis.sequencer, firstValidatorsHash(nativeSuite, first)))

@@ -1,7 +1,6 @@
 /** What stands in the ledger, for people who look: blocks, transactions, accounts, channels, and audit files. */
 import { formatAmount } from '../../base/amount.ts';
 import { fromHex, toHex } from '../../base/bytes.ts';
-import { systemClock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { type ExplorerPlace, explore, transactionsOf } from '../../ledger/explorer.ts';
 import type { LedgerReads, TransactionSummary } from '../../ledger/ledger.ts';
@@ -78,7 +77,7 @@ export function explorerHandlers(running: Running): Pick<AdminHandlers, keyof Ex
     },
     'receipts.recompute': ({ bundle, manifest }, signal) => {
       const file = new Uint8Array(Buffer.from(bundle, 'base64'));
-      return recomputeHere({ ...running, clock: systemClock }, { file, manifest }, { signal });
+      return recomputeHere(running, { file, manifest }, { signal });
     },
     async audit({ of }, signal) {
       const file = await auditOf(running, of, signal);

@@ -93,10 +93,8 @@ export class CometApplication {
     const height = Number(request.height);
     core.demandRunning();
     invariant(height === progressIn(store) + 1, 'consensus decides on one height after the other');
-    const { timeMs, offenders } = {
-      timeMs: millisecondsOf(request.time),
-      offenders: this.#offenders(request),
-    };
+    const timeMs = millisecondsOf(request.time);
+    const offenders = this.#offenders(request);
     const makesBlock = request.txs.length > 0 || offenders.length > 0 || this.#isDue(timeMs);
     if (!makesBlock) {
       this.#pending = { height, executed: undefined, offenders };

@@ -9,8 +9,9 @@ import { equalBytes } from '../../../../base/bytes.ts';
 import { SaharaError } from '../../../../base/errors.ts';
 import type { Hash } from '../../../../protocol/ids.ts';
 import type { Suite } from '../../../../protocol/suite.ts';
-import { ADDRESS_BYTES, VALIDATORS_MAX } from '../limits.ts';
+import { VALIDATORS_MAX } from '../limits.ts';
 import { millisecondsOf } from '../proposals.ts';
+import { addressOf } from '../validators.ts';
 import { consensusHash, type Voter, voteBytes, votersHash } from './header.ts';
 
 /** A block of consensus that is believed. */
@@ -139,7 +140,7 @@ function signedPower(
   for (const [i, voter] of votersIn(light).entries()) {
     const vote = commit.signatures[i];
     if (vote?.blockIdFlag !== COMMITTED) continue;
-    const address = addressIn(suite, voter);
+    const address = addressOf(suite, voter.key);
     if (!equalBytes(vote.validatorAddress, address)) continue;
     if (!suite.verify(voter.key, voteBytes(network, commit, vote), vote.signature)) continue;
     power += voter.power;
@@ -152,7 +153,9 @@ function signedPower(
 const COMMITTED = 2;
 
 function powerOf(voters: readonly Voter[], addresses: readonly Uint8Array[], suite: Suite): bigint {
-  const signed = voters.filter((voter) => addresses.some((one) => equalBytes(one, addressIn(suite, voter))));
+  const signed = voters.filter((voter) =>
+    addresses.some((one) => equalBytes(one, addressOf(suite, voter.key))),
+  );
   return totalOf(signed);
 }
 
@@ -160,12 +163,8 @@ function totalOf(voters: readonly Voter[]): bigint {
   return voters.reduce((sum, { power }) => sum + power, 0n);
 }
 
-function addressIn(suite: Suite, { key }: Voter): Uint8Array {
-  return suite.sha256(key).subarray(0, ADDRESS_BYTES);
-}
-
 function compareAddresses(suite: Suite, a: Voter, b: Voter): number {
-  return Buffer.compare(addressIn(suite, a), addressIn(suite, b));
+  return Buffer.compare(addressOf(suite, a.key), addressOf(suite, b.key));
 }
 
 function invalid(height: number, reason: string): SaharaError {
