@@ -16,6 +16,7 @@ import { createState } from '../../src/bridges/core/state.ts';
 import { createRemotePorts } from '../../src/daemon/bridges-client.ts';
 import { didOf } from '../../src/protocol/ids.ts';
 import { createMoneyService, FEE, type MoneyService, signerOf } from '../stand-ins/money.ts';
+import { telegramStage } from './telegram-stage.ts';
 
 const AT_MS = 1_000_000;
 const DID = didOf(signerOf(9).publicKey);
@@ -131,7 +132,7 @@ describe('two refunds at once', () => {
     const event = eventOf({ userId: '1' });
     const language = languageFor('en');
     const journal = createJournal(state, { name: 'telegram', sequenceOf: () => 'x' });
-    for (const id of ['one', 'two']) {
+    for (const id of [`stx${'o'.repeat(160)}`, `stx${'t'.repeat(900)}`]) {
       const [job] = await journal.record([paymentEvent(event, { id, amount: 100n, bot: 'b' })]);
       if (job !== undefined) await takePayment(parts, job, language);
     }
@@ -171,6 +172,20 @@ describe('two refunds at once', () => {
     await Promise.all([ask('aa'), ask('bb')]);
     expect(spending.balance('telegram:1')).toBe(100n);
   });
+});
+
+// BRG-2 BRG-140
+test('an event beyond what is kept does not hold up those behind it', async () => {
+  const stage = await telegramStage();
+  try {
+    const event = { ...eventOf({ userId: '7' }), id: 'sound', text: '/help', messageId: '1' };
+    const tooLong = { ...event, id: 'x'.repeat(5_000) };
+    const file = { id: 'x', name: 'a', sizeBytes: -1 };
+    await stage.bot.bridge.receive([tooLong, { ...event, id: 'file', attachments: [file] }, event]);
+    await stage.telegram.until(() => stage.telegram.messages(7).length > 0, 'an answer');
+  } finally {
+    await stage.close();
+  }
 });
 
 // BRG-48

@@ -19,7 +19,7 @@ import { createPacer, type PacerOptions } from './pacer.ts';
 import { type ChatEvent, faultOf, type Platform } from './platform.ts';
 import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
 import type { AgentsPort, MoneyPort } from './ports.ts';
-import type { Job, Reply } from './records.ts';
+import { eventSchema, type Job, type Reply } from './records.ts';
 import { plain } from './rich.ts';
 import { createSpending, SPENDING_DEFAULTS, type SpendingOptions, userOf } from './spending.ts';
 import type { State } from './state.ts';
@@ -117,6 +117,17 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   async function prune(): Promise<void> {
     prunedAtMs = clock.nowMs();
     await journal.prune(prunedAtMs, await spending.staleCounters(prunedAtMs));
+  }
+
+  /** One that is beyond what is kept must not hold up all that come behind it: it is logged and left. */
+  function canBeKept(event: ChatEvent): boolean {
+    try {
+      eventSchema.encode(event);
+      return true;
+    } catch (error) {
+      log.error('an event cannot be kept', { event: event.id, error: asSaharaError(error).message });
+      return false;
+    }
   }
 
   function start(job: Job): void {
@@ -221,7 +232,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
 
   return {
     async receive(events, marks) {
-      for (const job of await journal.record(events, marks)) start(job);
+      for (const job of await journal.record(events.filter(canBeKept), marks)) start(job);
       if (clock.nowMs() - prunedAtMs > PRUNE_EVERY_MS) await prune();
     },
     mark: (name) => journal.mark(name),

@@ -43,7 +43,8 @@ const attachmentSchema: Schema<Attachment> = record('attachment', {
   sizeBytes: uint(),
 });
 
-const eventSchema: Schema<ChatEvent> = record('chat-event', {
+/** The stored form of an event. */
+export const eventSchema: Schema<ChatEvent> = record('chat-event', {
   platform: oneOf('telegram', 'discord'),
   id,
   type: oneOf('question', 'command', 'press', 'payment'),

@@ -3,6 +3,7 @@
  * of the journal like any other and is booked once, by the platform's name for it. What was bought can be spent on answers; it
  * cannot be paid out, and as long as it is unspent it can be given back.
  */
+import { createHash } from 'node:crypto';
 import { formatAmount } from '../../base/amount.ts';
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -31,6 +32,8 @@ export interface ShopParts {
 /** What a payment's event says in place of an amount when the platform gave the money back. */
 export const GIVEN_BACK = 'given-back';
 
+/** Longest name of a payment that stands as it is, UTF-16 units. */
+const PAYMENT_NAME_MAX = 64;
 const TRIES_MAX = 5;
 const RETRY_FIRST_MS = 500;
 
@@ -71,8 +74,14 @@ export function paymentEvent(
   payment: { readonly id: string; readonly amount: bigint | typeof GIVEN_BACK; readonly bot: string },
 ): ChatEvent {
   const which = payment.amount === GIVEN_BACK ? GIVEN_BACK : 'paid';
-  const id = `${event.platform}:${payment.bot}:${which}:${payment.id}`;
+  const id = `${event.platform}:${payment.bot}:${which}:${shortName(payment.id)}`;
   return { ...event, id, type: 'payment', text: payment.id, argument: String(payment.amount) };
+}
+
+/** A payment's name where it may be part of another: Telegram's are longer than names are here. */
+function shortName(payment: string): string {
+  if (payment.length <= PAYMENT_NAME_MAX) return payment;
+  return createHash('sha256').update(payment).digest('hex');
 }
 
 /** Whether a payment was booked. */
@@ -90,7 +99,7 @@ export async function takePayment(
   const user = userOf(event);
   const payment = event.text;
   const key = purchaseKey(user, payment);
-  const booking = { id: `${event.platform}:${payment}`, atMs: clock.nowMs() };
+  const booking = { id: `${event.platform}:${shortName(payment)}`, atMs: clock.nowMs() };
   if (event.argument === GIVEN_BACK) {
     await state.update(() => {
       const known = state.get(key, purchaseSchema);
@@ -135,7 +144,7 @@ async function refund(parts: ShopParts, { event, key, language }: CommandCall): 
   const { payment, amount } = chosen;
   const entry = (now: Purchase['state']) =>
     put(purchaseKey(user, payment), purchaseSchema, { ...chosen, state: now });
-  const booking = { id: `${event.platform}:${payment}:${key}`, atMs: clock.nowMs() };
+  const booking = { id: `${event.platform}:${shortName(payment)}:${key}`, atMs: clock.nowMs() };
   const now = (): Purchase['state'] | undefined =>
     state.get(purchaseKey(user, payment), purchaseSchema)?.state;
   const isBegun = await state.update(() => {
