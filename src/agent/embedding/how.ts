@@ -25,7 +25,7 @@ export interface SearchHow {
 
 const searchModel = record('search-model', { name: text(128), digest: bytes(32) });
 
-/** Its stored form. */
+/** Its form in the statement of an answer. */
 export const searchHow: Schema<SearchHow> = record('search-how', {
   restricted: bool,
   embedder: optional(searchModel),

@@ -51,7 +51,7 @@ export function frameHead(bytes: Uint8Array): Uint8Array {
   return u32be(bytes.length);
 }
 
-/** The stored form of what became of a file. */
+/** What became of a file, as what a frame holds. */
 export function encodeRead(read: PdfRead): Uint8Array {
   return Buffer.from(JSON.stringify(read));
 }
