@@ -2,6 +2,7 @@
 import { toHex } from '../../src/base/bytes.ts';
 import type { ClaimBody } from '../../src/protocol/actions-channel.ts';
 import type { BondRole } from '../../src/protocol/actions-stake.ts';
+import type { Genesis } from '../../src/protocol/block.ts';
 import { contradictionOf } from '../../src/protocol/evidence-build.ts';
 import type { Hash } from '../../src/protocol/ids.ts';
 import { LICENCE_PRESETS, type LicenceTerms } from '../../src/protocol/licence.ts';
@@ -60,6 +61,13 @@ const SIGNERS = new Map(
   ),
 );
 
+/** How the world begins. */
+export function worldGenesis(): Genesis {
+  const accounts = PEOPLE.map(({ publicKey: owner }) => ({ owner, balance: 1_000_000n }));
+  const faucet = { perAccount: 3_000n, supply: 12_000n };
+  return testGenesis({ accounts, faucet, parameters: RULES });
+}
+
 /** What people have made so far, and how a deed becomes a transaction. */
 export class World {
   readonly bench: Bench;
@@ -74,10 +82,8 @@ export class World {
     this.bench = bench;
   }
 
-  static async create(): Promise<World> {
-    const accounts = PEOPLE.map(({ publicKey: owner }) => ({ owner, balance: 1_000_000n }));
-    const faucet = { perAccount: 3_000n, supply: 12_000n };
-    return new World(await Bench.create(testGenesis({ accounts, faucet, parameters: RULES })));
+  static async create(genesis: Genesis = worldGenesis()): Promise<World> {
+    return new World(await Bench.create(genesis));
   }
 
   get height(): number {
