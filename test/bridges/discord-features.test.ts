@@ -1,30 +1,14 @@
 /** What only Discord has: threads, forms, the menu of a message, suggestions, and the bot as one's own. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { openLevelStore } from '../../src/base/level-store.ts';
-import { silentLog } from '../../src/base/log.ts';
-import type { Store } from '../../src/base/store.ts';
-import { createState } from '../../src/bridges/core/state.ts';
-import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { commandList } from '../../src/bridges/discord/commands.ts';
-import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
-import { type DiscordService, type SeenDiscordMessage, startDiscordService } from '../stand-ins/discord.ts';
-import { FAST, GENEROUS } from './telegram-stage.ts';
+import { type AgentService, startAgentService } from '../stand-ins/agents.ts';
+import type { DiscordService, SeenDiscordMessage } from '../stand-ins/discord.ts';
+import { type DiscordStage, discordStage } from './discord-stage.ts';
 
-let home: string;
-let store: Store;
+let stage: DiscordStage;
 let discord: DiscordService;
 let agents: AgentService;
-let bot: DiscordBot;
 
-const start = (): Promise<DiscordBot> =>
-  startDiscordBot(
-    { agents: agentsOver(agents.url), state: createState(store), clock: systemClock, log: silentLog },
-    { ...DISCORD_DEFAULTS, token: discord.token, api: discord.api, pace: FAST, bridge: GENEROUS },
-  );
 const inChannel = { user: '7', channel: '501', guild: '500' };
 const mine = { user: '7', channel: '77', guild: undefined };
 const replies = (channel: string): readonly SeenDiscordMessage[] =>
@@ -34,26 +18,17 @@ const finals = (channel: string): readonly SeenDiscordMessage[] =>
 const mention = (text: string): string => `<@${discord.self.id}> ${text}`;
 const answered = async (channel: string, count = 1): Promise<SeenDiscordMessage> => {
   await discord.until(() => finals(channel).length >= count, `answer ${count} in ${channel}`);
-  await bot.bridge.idle();
+  await stage.bot.bridge.idle();
   return finals(channel)[count - 1] as SeenDiscordMessage;
 };
 const contexts = (): readonly number[] =>
   [...agents.calls.values()].map((call) => call.request.context.length);
 
 beforeEach(async () => {
-  home = await mkdtemp(join(tmpdir(), 'bridge-'));
-  store = await openLevelStore(join(home, 'store'));
-  discord = await startDiscordService();
-  agents = await startAgentService();
-  bot = await start();
+  stage = await discordStage();
+  ({ discord, agents } = stage);
 });
-afterEach(async () => {
-  await bot.stop();
-  await discord.close();
-  await agents.close();
-  await store.close();
-  await rm(home, { recursive: true });
-});
+afterEach(() => stage.close());
 
 describe('a thread for each conversation', () => {
   // BRG-114
@@ -66,7 +41,7 @@ describe('a thread for each conversation', () => {
     await answered(asked, 2);
     discord.say(inChannel, mention('words=6 something else'));
     await discord.until(() => discord.threads.size === 2, 'a second thread');
-    await bot.bridge.idle();
+    await stage.bot.bridge.idle();
     expect(contexts()).toEqual([0, 2, 0]);
   });
 
@@ -105,8 +80,8 @@ describe('a thread for each conversation', () => {
       );
       const asked = discord.say(inChannel, mention('words=400 delay=20'));
       await discord.until(() => /w9\b/.test(replies(asked)[0]?.content ?? ''), 'the beginning');
-      await bot.stop();
-      bot = await start();
+      await stage.bot.stop();
+      stage.bot = await stage.start();
       const answer = await answered(asked);
       expect(answer.content.match(/\bw\d+/g)).toHaveLength(400);
       expect(replies(asked)).toHaveLength(1);
@@ -155,7 +130,7 @@ describe('suggestions', () => {
     expect(await discord.complete(mine, '')).toEqual(['guide', 'paid']);
     expect(await discord.complete(mine, 'for money')).toEqual(['paid']);
     expect(await discord.complete(mine, 'nobody')).toEqual([]);
-    agents = await startAgentService();
+    stage.agents = await startAgentService();
   });
 });
 
@@ -196,7 +171,7 @@ describe('what only one person may see', () => {
     discord.plan((method) => (method.startsWith('POST interactions') ? 'drop-before' : undefined));
     discord.command(inChannel, 'balance');
     await discord.until(() => (discord.calls.get('POST interactions') ?? 0) > 0, 'the acknowledgement');
-    await bot.bridge.idle();
+    await stage.bot.bridge.idle();
     expect(discord.messages('501')).toEqual([]);
   });
 });
@@ -226,7 +201,7 @@ describe('ratings', () => {
       'the refusal',
     );
     await discord.until(() => thanks() === 5, 'the thanks');
-    await bot.bridge.idle();
+    await stage.bot.bridge.idle();
     discord.command(mine, 'agents');
     await discord.until(() => replies('77').some(({ content }) => /paid/.test(content)), 'the list');
     expect(replies('77')[0]?.content).toMatch(/paid\*\* \(.* · 👍 1\/2\\?\)/);

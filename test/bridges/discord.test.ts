@@ -1,34 +1,18 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { openLevelStore } from '../../src/base/level-store.ts';
-import { silentLog } from '../../src/base/log.ts';
-import type { Store } from '../../src/base/store.ts';
 import { renderMarkdown } from '../../src/bridges/core/markdown.ts';
 import { plain, styled } from '../../src/bridges/core/rich.ts';
 import { splitRich } from '../../src/bridges/core/split.ts';
-import { createState } from '../../src/bridges/core/state.ts';
-import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { DISCORD_LIMIT, discordMarkdown } from '../../src/bridges/discord/content.ts';
-import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
-import { type DiscordService, startDiscordService } from '../stand-ins/discord.ts';
+import type { AgentService } from '../stand-ins/agents.ts';
+import type { DiscordService } from '../stand-ins/discord.ts';
+import { type DiscordStage, discordStage } from './discord-stage.ts';
 import { documents } from './documents.ts';
-import { FAST, GENEROUS } from './telegram-stage.ts';
 
-let home: string;
-let store: Store;
+let stage: DiscordStage;
 let discord: DiscordService;
 let agents: AgentService;
-let bot: DiscordBot;
 
-const start = (): Promise<DiscordBot> =>
-  startDiscordBot(
-    { agents: agentsOver(agents.url), state: createState(store), clock: systemClock, log: silentLog },
-    { ...DISCORD_DEFAULTS, token: discord.token, api: discord.api, pace: FAST, bridge: GENEROUS },
-  );
 const mine = { user: '7', channel: '77', guild: undefined };
 const replies = () => discord.messages('77').filter((message) => message.fromBot);
 const finals = () =>
@@ -36,29 +20,20 @@ const finals = () =>
 
 describe('a Discord bot', () => {
   beforeEach(async () => {
-    home = await mkdtemp(join(tmpdir(), 'bridge-'));
-    store = await openLevelStore(join(home, 'store'));
-    discord = await startDiscordService();
-    agents = await startAgentService();
-    bot = await start();
+    stage = await discordStage();
+    ({ discord, agents } = stage);
   });
-  afterEach(async () => {
-    await bot.stop();
-    await discord.close();
-    await agents.close();
-    await store.close();
-    await rm(home, { recursive: true });
-  });
+  afterEach(() => stage.close());
 
   // BRG-60
   test('that was away resumes where its journal ends and misses nothing', async () => {
     discord.say(mine, 'words=4');
     await discord.until(() => finals().length === 1, 'the first answer');
-    await bot.bridge.idle();
-    await bot.stop();
+    await stage.bot.bridge.idle();
+    await stage.bot.stop();
     discord.say(mine, 'words=5');
     discord.say(mine, 'words=6');
-    bot = await start();
+    stage.bot = await stage.start();
     await discord.until(() => finals().length === 3, 'the answers to what was missed');
     expect(discord.joins).toEqual({ identified: 1, resumed: 1 });
     expect(agents.calls.size).toBe(3);
@@ -107,14 +82,7 @@ describe('a Discord bot', () => {
   });
 
   test('refuses a wrong token', async () => {
-    const parts = {
-      agents: agentsOver(agents.url),
-      state: createState(store),
-      clock: systemClock,
-      log: silentLog,
-    };
-    const wrong = startDiscordBot(parts, { ...DISCORD_DEFAULTS, token: 'wrong', api: discord.api });
-    await expect(wrong).rejects.toMatchObject({ code: 'token-refused' });
+    await expect(stage.start('wrong')).rejects.toMatchObject({ code: 'token-refused' });
   });
 });
 

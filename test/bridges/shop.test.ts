@@ -1,20 +1,13 @@
 /** Credit for Stars and for Discord's products: bought, spent, given back, each once, whatever is lost or killed. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { systemClock } from '../../src/base/clock.ts';
-import { openLevelStore } from '../../src/base/level-store.ts';
-import { silentLog } from '../../src/base/log.ts';
-import { createMemoryStore, type Store } from '../../src/base/store.ts';
+import { createMemoryStore } from '../../src/base/store.ts';
 import { createSpending } from '../../src/bridges/core/spending.ts';
 import { createState } from '../../src/bridges/core/state.ts';
-import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/bridges/discord/bot.ts';
 import { promisedCredit } from '../../src/bridges/telegram/stars.ts';
-import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
-import { type DiscordService, startDiscordService } from '../stand-ins/discord.ts';
-import { FAST, GENEROUS, type TelegramStage, telegramStage } from './telegram-stage.ts';
+import type { DiscordService } from '../stand-ins/discord.ts';
+import { type DiscordStage, discordStage } from './discord-stage.ts';
+import { GENEROUS, type TelegramStage, telegramStage } from './telegram-stage.ts';
 
 const CREDIT = 5_000_000n;
 const welcome = 0n;
@@ -158,38 +151,14 @@ describe('where nothing is sold', () => {
 });
 
 describe("Discord's products", () => {
-  let home: string;
-  let store: Store;
+  let stage: DiscordStage;
   let discord: DiscordService;
-  let agents: AgentService;
-  let bot: DiscordBot;
-  const start = (): Promise<DiscordBot> =>
-    startDiscordBot(
-      { agents: agentsOver(agents.url), state: createState(store), clock: systemClock, log: silentLog },
-      {
-        ...DISCORD_DEFAULTS,
-        token: discord.token,
-        api: discord.api,
-        products: [{ sku: '55555', credit: CREDIT }],
-        pace: FAST,
-        bridge: poor,
-      },
-    );
-  const balance = (): bigint => bot.bridge.balanceOf('user/discord:7');
+  const balance = (): bigint => stage.bot.bridge.balanceOf('user/discord:7');
   beforeEach(async () => {
-    home = await mkdtemp(join(tmpdir(), 'bridge-'));
-    store = await openLevelStore(join(home, 'store'));
-    discord = await startDiscordService();
-    agents = await startAgentService();
-    bot = await start();
+    stage = await discordStage(poor, [{ sku: '55555', credit: CREDIT }]);
+    ({ discord } = stage);
   });
-  afterEach(async () => {
-    await bot.stop();
-    await discord.close();
-    await agents.close();
-    await store.close();
-    await rm(home, { recursive: true });
-  });
+  afterEach(() => stage.close());
 
   // BRG-145
   test('are credited once and consumed, although answers are lost; others are left alone', async () => {
@@ -200,16 +169,16 @@ describe("Discord's products", () => {
     discord.repeatEvents(2);
     const second = discord.buy('7', '55555');
     await discord.until(() => discord.entitlements.get(second)?.consumed === true, 'the second');
-    await bot.bridge.idle();
+    await stage.bot.bridge.idle();
     expect(balance()).toBe(2n * CREDIT);
     expect(discord.entitlements.get(other)?.consumed).toBe(false);
   });
 
   // BRG-145
   test('that were bought while no process listened are credited at the start', async () => {
-    await bot.stop();
+    await stage.bot.stop();
     const bought = discord.buy('7', '55555', { unheard: true });
-    bot = await start();
+    stage.bot = await stage.start();
     await discord.until(() => discord.entitlements.get(bought)?.consumed === true, 'the consumption');
     expect(balance()).toBe(CREDIT);
   });
@@ -218,7 +187,7 @@ describe("Discord's products", () => {
   test('that Discord takes back take the credit along', async () => {
     const bought = discord.buy('7', '55555');
     await discord.until(() => discord.entitlements.get(bought)?.consumed === true, 'the consumption');
-    await bot.bridge.idle();
+    await stage.bot.bridge.idle();
     discord.takeBack(bought);
     await discord.until(() => balance() === 0n, 'the credit to go');
   });
