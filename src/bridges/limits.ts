@@ -30,6 +30,8 @@ export const CONVERSATION_TURNS_MAX = 12;
 export const CONVERSATION_TURN_CHARACTERS_MAX = 4000;
 /** Most questions that `/history` lists. */
 export const HISTORY_LISTED_MAX = 10;
+/** Newest questions of a person among which `/receipt`, `/explain` and `/proof` look for the one that is meant. */
+export const QUESTIONS_SEARCHED_MAX = 1000;
 /** Most users, over all platforms, that share the account of one DID. */
 export const MEMBERS_MAX = 8;
 /** Most questions that `/export` gives. */

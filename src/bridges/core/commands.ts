@@ -6,7 +6,7 @@ import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { nearestNames } from '../../base/nearest.ts';
 import type { Receipt } from '../../protocol/payment.ts';
-import { AGENTS_LISTED_MAX, HISTORY_LISTED_MAX } from '../limits.ts';
+import { AGENTS_LISTED_MAX, HISTORY_LISTED_MAX, QUESTIONS_SEARCHED_MAX } from '../limits.ts';
 import { explainRich, receiptRich, sourcesRich } from './answer.ts';
 import { shortId } from './asking.ts';
 import type { Cash } from './cash.ts';
@@ -253,7 +253,8 @@ function historyLine(job: Job, language: Language): string {
 
 /** The caller's own answer that an id names, or the last one. */
 async function answerMeant(parts: CommandParts, { event, argument }: CommandCall): Promise<Job | undefined> {
-  const keys = await parts.journal.questionsOf(namesOf(parts.state, userOf(event)), 1000);
+  const names = namesOf(parts.state, userOf(event));
+  const keys = await parts.journal.questionsOf(names, QUESTIONS_SEARCHED_MAX);
   const wanted = argument.trim().toLowerCase();
   if (wanted !== '' && (wanted.length < 6 || fromHex(wanted.slice(0, wanted.length & ~1)) === undefined))
     return undefined;
