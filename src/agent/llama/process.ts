@@ -127,7 +127,7 @@ export class HostProcess {
       return { cancel: () => {}, pause: () => {} };
     }
     this.#requests.set(id, sink);
-    if (this.#requests.size === 1) this.#watch();
+    if (this.#requests.size - this.#paused.size === 1) this.#watch();
     this.#send({ ...request, id });
     return {
       cancel: () => {
@@ -147,7 +147,8 @@ export class HostProcess {
   #forget(id: number): void {
     this.#requests.delete(id);
     this.#paused.delete(id);
-    if (this.#requests.size === 0) this.#cancelTimer();
+    // Who is left may all be paused.
+    if (this.#requests.size === this.#paused.size) this.#cancelTimer();
   }
 
   /** How it decodes. */

@@ -11,6 +11,7 @@ import { ANSWER, END, scriptedModel } from './models.ts';
 
 const LONG = 'o'.repeat(1_000);
 const TOKENS = 600;
+const IDLE_MS = 1_000;
 
 let folder: string;
 let host: ModelHost;
@@ -23,7 +24,7 @@ beforeAll(async () => {
     { path, gpu: 'none', threads: 1, memoryBytesMax: 4e9 },
     { clock: systemClock },
     // Shorter than what a reader takes here: a host that is told to pause is not silent.
-    { idleMs: 500 },
+    { idleMs: IDLE_MS },
   );
 });
 
@@ -75,6 +76,8 @@ test('MODEL-81: nothing more is decoded for a reader that is behind, others go o
   expect(steps * LONG.length).toBeLessThan(3 * UNREAD_LENGTH_MAX);
   expect(steps).toBeLessThan(TOKENS / 2);
   expect(await lengthOf(ask(20, signal))).toBe(20 * LONG.length);
+  // That nobody but it is left is no silence either.
+  await new Promise((resolve) => setTimeout(resolve, 1.5 * IDLE_MS));
   expect(read + (await lengthOf(slow))).toBe(TOKENS * LONG.length);
 });
 
