@@ -3,30 +3,13 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
 import type { NetworkStatus } from '../../src/daemon/comet/status.ts';
 import { eventually, LOOPBACK, must } from '../e2e/support.ts';
-import { freePorts } from './support.ts';
+import { portsInRow } from './support.ts';
 
 const FLAGS = [...LOOPBACK, '--guide-host', 'never'];
 
 let peers: Peers;
 const validators: Peer[] = [];
 let port = 0;
-
-/** As many ports in a row that nobody listens at. */
-async function portsInRow(count: number): Promise<number> {
-  for (;;) {
-    const [first = 0] = await freePorts('127.0.0.1', 1);
-    const all = Array.from({ length: count }, (_, i) => first + i);
-    const free = await Promise.all(all.map((one) => isFree(one)));
-    if (free.every(Boolean) && first + count < 65_000) return first;
-  }
-}
-
-async function isFree(one: number): Promise<boolean> {
-  return freePorts('127.0.0.1', 1, one).then(
-    () => true,
-    () => false,
-  );
-}
 
 const status = async (peer: Peer): Promise<NetworkStatus> =>
   JSON.parse(await must(peer, '--json', 'network', 'status')) as NetworkStatus;

@@ -66,6 +66,23 @@ export async function freePorts(host: string, count: number, port = 0): Promise<
   return ports;
 }
 
+/** As many ports in a row that nobody listens at. */
+export async function portsInRow(count: number): Promise<number> {
+  for (;;) {
+    const [first = 0] = await freePorts('127.0.0.1', 1);
+    const all = Array.from({ length: count }, (_, i) => first + i);
+    const free = await Promise.all(all.map((one) => isFree(one)));
+    if (free.every(Boolean) && first + count < 65_000) return first;
+  }
+}
+
+async function isFree(one: number): Promise<boolean> {
+  return freePorts('127.0.0.1', 1, one).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Where one node's CometBFT is reached. */
 export interface Place {
   readonly host: string;
