@@ -23,7 +23,7 @@ import { plainItems, sealedItems } from './sealed/items.ts';
 import type { VaultKeys } from './sealed/key-tree.ts';
 import type { Embedder } from './search/embedder.ts';
 import type { CorpusStats } from './search/score.ts';
-import { type Corpus, type SearchQuery, type SearchResult, searchCorpora } from './search/search.ts';
+import type { Corpus, SearchQuery, SearchResult } from './search/search.ts';
 import { SearchIndex } from './search/search-index.ts';
 import type { VectorIndex } from './search/vectors.ts';
 import { StoredVault } from './stored-vault.ts';
@@ -129,9 +129,4 @@ export async function openVault(
   const accesses = await openAccessLog({ books, clock: parts.clock });
   const labels = await LabelBook.open(books);
   return new StoredVault({ ...parts, codec, index, items, keys, books, grants, accesses, labels }, head);
-}
-
-/** Searches several vaults as if they were one. */
-export function searchVaults(vaults: readonly Corpus[], query: SearchQuery): Promise<SearchResult> {
-  return searchCorpora(vaults, query);
 }

@@ -11,8 +11,9 @@ import { createMemoryStore } from '../../src/base/store.ts';
 import type { VaultCodec } from '../../src/vault/codec.ts';
 import { countPairs } from '../../src/vault/search/nearness.ts';
 import { lengthNorm, log2Units, saturation, termWeight } from '../../src/vault/search/score.ts';
+import { searchCorpora } from '../../src/vault/search/search.ts';
 import { analyse, questionTerms } from '../../src/vault/text/words.ts';
-import { openVault, searchVaults, type Vault } from '../../src/vault/vault.ts';
+import { openVault, type Vault } from '../../src/vault/vault.ts';
 import { addText, provenance, texts } from './fixtures.ts';
 import { readVectors } from './vectors.ts';
 
@@ -254,7 +255,7 @@ describe('ranking', () => {
       await addText(both, `${i}.txt`, text);
     }
     const query = { question: 'voucher settlement vault', limit: 12 };
-    const apart = await searchVaults([one, two], query);
+    const apart = await searchCorpora([one, two], query);
     const together = await both.search(query);
     expect(apart.hits.map(({ chunk, score }) => [chunk.text, score])).toEqual(
       together.hits.map(({ chunk, score }) => [chunk.text, score]),

@@ -1,6 +1,8 @@
 /** How a home's node stands in its network, as its CometBFT says. */
+
+import { existsSync } from 'node:fs';
 import { equalBytes } from '../../base/bytes.ts';
-import { SaharaError } from '../../base/errors.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { createCometRpc, fieldsOf } from '../../ledger/engines/comet/rpc.ts';
 import { networkNameOf } from '../../ledger/genesis.ts';
 import { didOf } from '../../protocol/ids.ts';
@@ -28,7 +30,7 @@ export interface NetworkStatus {
   readonly validators: readonly VoterRow[];
 }
 
-/** Asks the node of `home`. Throws `usage` where there is none, `peer-unreachable` where it does not run. */
+/** Asks the node of `home`. Throws `usage` where there is none, `daemon-not-running` where it does not answer. */
 export async function networkStatus(
   home: Home,
   options: { readonly signal: AbortSignal },
@@ -40,7 +42,14 @@ export async function networkStatus(
     });
   const { genesis, first } = own.network;
   const rpc = createCometRpc(fetch, `http://${own.node.rpc.host}:${own.node.rpc.port}`);
-  const { height, catchingUp } = await rpc.status(options);
+  const { height, catchingUp } = await rpc.status(options).catch((error: unknown) => {
+    const failure = asSaharaError(error);
+    if (failure.code !== 'peer-unreachable') throw failure;
+    // The node runs as long as the daemon does, and answers a little later.
+    const starting = existsSync(home.socket);
+    const facts = { home: home.root, ...(starting && { reason: 'starting' }) };
+    throw new SaharaError('daemon-not-running', facts, { cause: error });
+  });
   const peers = fieldsOf(await rpc.call('net_info', {}, options)).n_peers;
   const { validators } = fieldsOf(await rpc.call('validators', { page: '1', per_page: '100' }, options));
   const rows = (Array.isArray(validators) ? validators : []).map((one: unknown): VoterRow => {
