@@ -1,7 +1,7 @@
 /** Everything in the merge engine that can grow, and how far. */
 import { invariant } from '../base/errors.ts';
 
-/** Most bytes of a safetensors header; the format's own limit. */
+/** Most bytes of a safetensors header, the format's own limit; and of a GGUF header, an archive's directory or a pickle. */
 export const HEADER_BYTES_MAX: number = 100_000_000;
 /** Most tensors of one model. */
 export const TENSORS_MAX: number = 1_000_000;

@@ -1,6 +1,7 @@
 /** One loaded model that answers the daemon's messages. */
 import type { LlamaModel, Token } from 'node-llama-cpp';
 import { asSaharaError, SaharaError } from '../../../base/errors.ts';
+import { ARCHITECTURES } from '../architectures.ts';
 import type { Rule } from '../grammar.ts';
 import { REQUESTS_MAX } from '../limits.ts';
 import type {
@@ -24,9 +25,6 @@ import type { Lockstep } from './lockstep.ts';
 import { type Mark, TokenStream } from './stream.ts';
 
 type Library = typeof import('node-llama-cpp');
-
-/** Families that read texts and write none. */
-const ENCODERS: readonly string[] = ['bert', 'nomic-bert'];
 
 /** Parts of a service. */
 export interface ServiceParts {
@@ -120,7 +118,7 @@ export class ModelService {
   /** Models that only read texts would stop the process where it asks them for the next token. */
   #mayAnswer(): void {
     const { architecture } = this.#parts.model.fileInfo.metadata.general;
-    if (!ENCODERS.includes(architecture)) return;
+    if (!ARCHITECTURES.get(architecture)?.demands.includes('sentences')) return;
     const reason = `Models of the family ${architecture} make vectors of texts, and no answers`;
     throw new SaharaError('model-invalid', { reason });
   }
