@@ -69,7 +69,10 @@ export function pruneBetween(
 
 /** Proves records by the state of the head. */
 export async function proveState(answers: LightAnswers, keys: readonly Uint8Array[]): Promise<ProvedState> {
-  invariant(keys.length <= STATE_KEYS_ASKED_MAX, `at most ${STATE_KEYS_ASKED_MAX} records are proved together`);
+  invariant(
+    keys.length <= STATE_KEYS_ASKED_MAX,
+    `at most ${STATE_KEYS_ASKED_MAX} records are proved together`,
+  );
   const answer = await answers.state({ type: 'records', height: 0, keys });
   invariant(answer.type === 'records', 'records are answered with records');
   return { header: answer.header, entries: answer.entries };
