@@ -18,7 +18,7 @@ import { PROTOCOL_VERSION } from '../src/protocol/ids.ts';
 import { signed, signOne } from '../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../src/protocol/suite-native.ts';
 import { transaction } from '../src/protocol/transaction.ts';
-import { createConsensusLoad, isUp, startKvstore } from './cometbft/consensus-load.ts';
+import { type ConsensusLoad, createConsensusLoad, isUp, startKvstore } from './cometbft/consensus-load.ts';
 import { startNetwork, startNode } from './cometbft/nodes.ts';
 import { cometNetwork, embeddedGenesis, payers, places, quantile, type Sample } from './cometbft/shared.ts';
 import { measureStateSync, type StateSyncFigures } from './cometbft/state-sync.ts';
@@ -150,26 +150,30 @@ async function open(
   const [all, kvPlaces] = [await places(validators), await places(validators)];
   const nodes = await startNetwork({ folder, all, accounts: 0, snapshotEveryBlocks: 0 });
   const stores = await startKvstore(program, folder, kvPlaces);
-  await Promise.all([isUp(all), isUp(kvPlaces)]);
-  const [byRpc, kvstore] = [await createConsensusLoad(all), await createConsensusLoad(kvPlaces)];
-  const sign = signing(cometNetwork(validators).genesis);
-  const [sample] = sign(1, 1);
-  const [first] = nodes;
-  if (sample === undefined || first === undefined) throw new Error('nothing to measure');
-  await first.load([sample], 1);
-  const subjects: readonly Subject[] = [
-    { name: 'sahara', validators, sign, load: (messages, inFlight) => first.load(messages, inFlight) },
-    { name: 'saharaByRpc', validators, sign, load: byRpc.load },
-    { name: 'kvstore', validators, sign: pairing(sample.length), load: kvstore.load },
-  ];
-  return {
-    subjects,
-    async stop() {
-      byRpc.stop();
-      kvstore.stop();
-      await Promise.all([...nodes, ...stores].map((one) => one.stop()));
-    },
+  const loads: ConsensusLoad[] = [];
+  const stop = async (): Promise<void> => {
+    for (const one of loads) one.stop();
+    await Promise.all([...nodes, ...stores].map((one) => one.stop()));
   };
+  try {
+    await Promise.all([isUp(all), isUp(kvPlaces)]);
+    const [byRpc, kvstore] = [await createConsensusLoad(all), await createConsensusLoad(kvPlaces)];
+    loads.push(byRpc, kvstore);
+    const sign = signing(cometNetwork(validators).genesis);
+    const [sample] = sign(1, 1);
+    const [first] = nodes;
+    if (sample === undefined || first === undefined) throw new Error('nothing to measure');
+    await first.load([sample], 1);
+    const subjects: readonly Subject[] = [
+      { name: 'sahara', validators, sign, load: (messages, inFlight) => first.load(messages, inFlight) },
+      { name: 'saharaByRpc', validators, sign, load: byRpc.load },
+      { name: 'kvstore', validators, sign: pairing(sample.length), load: kvstore.load },
+    ];
+    return { subjects, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
 }
 
 function say(validators: number, name: string, { perSecond, finalMs, oneAtATimeMs }: Figures): void {
@@ -220,12 +224,15 @@ async function stateSync(folder: string): Promise<StateSyncFigures | undefined> 
 /** The program: as the environment names it, on the path, or where `scripts/install-cometbft` puts it. */
 async function found(): Promise<string | undefined> {
   const installed = fileURLToPath(new URL('../.cache/cometbft/v0.38.25/cometbft', import.meta.url));
+  const named = (process.env.COMETBFT_BIN ?? '') !== '';
   try {
-    return await findComet(process.env).catch(() => findComet({ COMETBFT_BIN: installed }));
+    return await findComet(process.env).catch((error) => {
+      if (named) throw error;
+      return findComet({ COMETBFT_BIN: installed });
+    });
   } catch {
-    console.error(
-      `\nNOTHING WAS MEASURED: CometBFT is not installed. Install it with Go: ${COMET_INSTALL}\n`,
-    );
+    const where = named ? `not at ${process.env.COMETBFT_BIN} (COMETBFT_BIN)` : 'not installed';
+    console.error(`\nNOTHING WAS MEASURED: CometBFT is ${where}. Install it with Go: ${COMET_INSTALL}\n`);
     process.exitCode = 3;
     return undefined;
   }

@@ -26,6 +26,9 @@ const running = plan.engine === 'embedded' ? await embedded() : await underComet
 const say = (answer: NodeAnswer): void => {
   process.send?.(answer);
 };
+let ending: Promise<void> | undefined;
+// Who measures may end without a word.
+process.once('disconnect', () => void end());
 process.on('message', (request: NodeRequest) => void answer(request));
 say({ height: running.ledger.head().height, sample: undefined });
 
@@ -79,11 +82,15 @@ async function underComet(): Promise<Running> {
   };
 }
 
+function end(): Promise<void> {
+  ending ??= running.stop().then(() => store.close());
+  return ending;
+}
+
 async function answer(request: NodeRequest): Promise<void> {
   const { ledger } = running;
   if (request.type === 'stop') {
-    await running.stop();
-    await store.close();
+    await end();
     process.disconnect?.();
     return;
   }
