@@ -169,11 +169,14 @@ export class CallerCall implements CallHandle {
     }
     const { out, stream } = begun;
     this.#begin(out, out.request.cover);
+    // A store that fails must not keep it from being asked: then a crash may lose it, as it does behind.
+    if (asked.kept) await this.#shared.parts.openCalls?.flushed().catch(() => {});
     this.#session.move('send');
     this.#stream = stream;
     point('caller:opening');
     this.#send(stream, { kind: CALL_FRAME.opening, body: out.bytes });
     point('caller:sent');
+    if (this.#stopping !== undefined) this.#sendStop(stream);
     return this.#follow(out, stream);
   }
 

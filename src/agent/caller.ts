@@ -105,6 +105,12 @@ export interface AskRequest {
   /** Names the call; the same id is never charged twice. Default: random. */
   readonly callId?: Id;
   /**
+   * Sends the call only once what it takes to go on with it is written, so that whoever asks again under its id after a
+   * crash always finds it. Default: that is written behind, and a crash in the first moments leaves a call that ends
+   * without its asker.
+   */
+  readonly kept?: boolean;
+  /**
    * `auto` pays where a channel is there and else uses the free quota; `once` pays by one transaction of the ledger and
    * needs no channel. Default `auto`.
    */

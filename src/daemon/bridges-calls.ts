@@ -273,7 +273,7 @@ class BridgeCall {
     const { question, context, priceMax } = this.#request;
     const isOwn = caller === this.#parts.callers.local;
     const payment = isOwn ? ({ payment: 'free' } as const) : {};
-    const handle = caller.ask({ target, question, context, priceMax, callId, ...payment });
+    const handle = caller.ask({ target, question, context, priceMax, callId, kept: true, ...payment });
     this.#handle = handle;
     if (this.#isStopped()) handle.stop();
     const watch = createStopwatch(this.#parts.clock);

@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it } from 'vitest';
 import type { CallEvent, CallHandle } from '../../src/agent/caller.ts';
 import { callTicket, readTicket } from '../../src/agent/open-calls.ts';
 import { SaharaError } from '../../src/base/errors.ts';
+import { watchPoints } from '../../src/base/points.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { CALL_FRAME, callEnding } from '../../src/protocol/call.ts';
 import { voucher as voucherSchema } from '../../src/protocol/payment.ts';
@@ -304,6 +305,39 @@ describe('a call whose host restarts', () => {
 });
 
 describe('a call whose caller restarts', () => {
+  afterEach(() => watchPoints(undefined));
+
+  it.each([true, false])(
+    'BRG-72: is sent once it is written where that is wanted (kept: %s)',
+    async (kept) => {
+      const seen: string[] = [];
+      watchPoints((label) => seen.push(label));
+      const rig = await createCallerRig();
+      const handle = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n, kept });
+      const call = await rig.agent.call();
+      await expect.poll(() => seen).toContain('caller:kept');
+      const order = seen.filter((label) => label === 'caller:kept' || label === 'caller:sent');
+      expect(order[0]).toBe(kept ? 'caller:kept' : 'caller:sent');
+      call.say('One.');
+      await call.end();
+      expect((await handle.result).text).toBe('One.');
+    },
+  );
+
+  it('a call that is stopped while it is written is sent and stopped', async () => {
+    const rig = await createCallerRig();
+    const { promise: written, resolve: write } = Promise.withResolvers<void>();
+    rig.openCalls.flushed = () => written;
+    const handle = rig.caller.ask({ target: rig.target, question: QUESTION, priceMax: 1_000n, kept: true });
+    await expect.poll(() => handle.ticket).toBeDefined();
+    handle.stop();
+    write();
+    const call = await rig.agent.call();
+    await call.until(() => call.stopped);
+    await call.end();
+    expect((await handle.result).stopped?.code).toBe('cancelled');
+  });
+
   it('CALL-47: is replayed from its beginning, goes on, and ends with one receipt', async () => {
     const { rig, call } = await ask();
     call.say(words(16));
