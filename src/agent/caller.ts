@@ -106,8 +106,8 @@ export interface AskRequest {
   readonly callId?: Id;
   /**
    * Sends the call only once what it takes to go on with it is written, so that whoever asks again under its id after a
-   * crash always finds it. Default: that is written behind, and a crash in the first moments leaves a call that ends
-   * without its asker.
+   * crash finds it; a store that cannot write holds no call up. Default: that is written behind, and a crash in the first
+   * moments leaves a call that ends without its asker.
    */
   readonly kept?: boolean;
   /**
