@@ -1,8 +1,8 @@
 /**
  * Merges against copying the same bytes, in one run: models in BF16 are made from a seed, the copy reads both and
  * writes one, and each method's wall time, processor time and rate stand beside it.
- * `node bench/merge.ts [--megabytes 64] [--rounds 3] [--mergekit]`. The last line is JSON with the ratios. With
- * `--mergekit` the same recipes go through mergekit on PyTorch in between, and both results are held against f64.
+ * `node bench/merge.ts [--megabytes 64] [--rounds 3] [--only linear,ties] [--mergekit]`. The last line is JSON with the
+ * ratios. With `--mergekit` the same recipes go through mergekit on PyTorch in between, and both results are held against f64.
  */
 import { execFileSync } from 'node:child_process';
 import { closeSync, fsyncSync, openSync, readSync, rmSync, writeSync } from 'node:fs';
@@ -23,11 +23,14 @@ const { values } = parseArgs({
     megabytes: { type: 'string', default: '64' },
     rounds: { type: 'string', default: '3' },
     mergekit: { type: 'boolean', default: false },
+    // Methods to measure, with commas; all if it is not given.
+    only: { type: 'string' },
     // Only makes the models, in this folder.
     make: { type: 'string' },
   },
 });
 const rounds = Number(values.rounds);
+const only = values.only?.split(',');
 
 // A layer of this width has 22 MB in BF16; the vocabulary has 4.
 const LAYER_MEGABYTES = 22;
@@ -134,10 +137,13 @@ async function main(): Promise<void> {
     console.log(
       `models of ${(size / 1e6).toFixed(0)} MB, ${RUN_DEFAULTS.workers} workers, median of ${rounds}`,
     );
+    // Once before anything is measured: nothing is read from disk for the first time, or still written, after that.
+    copy(files, join(root, 'out'));
     console.log('method            wall s   cpu s   GB/s in+out   of copy rate');
     const ratios: Record<string, number> = {};
     const mergekit: Record<string, Beside> = {};
     for (const [name, recipe] of Object.entries(RECIPES)) {
+      if (only?.includes(name) === false) continue;
       const plan = await planMerge(parseRecipe(recipe), { directory: root });
       const [output, foreign] = [join(root, 'out'), join(root, 'foreign')];
       const [merges, copies]: [Measure[], Measure[]] = [[], []];

@@ -6,10 +6,11 @@ import { createHash, type Hash } from 'node:crypto';
 import { invariant, SaharaError } from '../base/errors.ts';
 import { codecBytes, codecOf, decodeLane, WEIGHT_CODECS, type WeightCodec } from './dtypes.ts';
 import type { KernelInstance, Kernels } from './kernels.ts';
+import { createFiller, type FillLane, fillScratchBytes, type JoinedRows } from './joined-rows.ts';
 import { CHUNK_ELEMENTS, TILE_ELEMENTS } from './limits.ts';
 import type { Method } from './method.ts';
 import { type ApplyScales, readScales } from './scaled.ts';
-import { rowLength, type TensorIo, type TensorSource, type TensorTask } from './task.ts';
+import { contributors, isJoined, rowLength, type TensorIo, type TensorSource, type TensorTask } from './task.ts';
 
 /** A piece of the tensor: `n` elements from `index` on, in whole rows when the method asked for them. */
 export interface Tile {
@@ -36,6 +37,8 @@ export interface MemoryLayout {
   readonly sums: number;
   readonly histograms: number;
   readonly scratch: number;
+  /** Room for rows of a joined vocabulary. */
+  readonly joining: number;
   readonly lanes: number;
   readonly raw: number;
   /** Bytes that the task needs at least. */
@@ -53,14 +56,16 @@ export function layOutMemory(
   const whole = method.rows?.(task.settings) === true;
   const tile = whole ? Math.max(1, Math.floor(TILE_ELEMENTS / row)) * row : TILE_ELEMENTS;
   const models = task.models.length;
-  // The base, the models, the sum, and two to work with.
-  const laneCount = models + 4;
+  const contributions = contributors(task).length;
+  // The contributions, the base, the sum, and two to work with.
+  const laneCount = contributions + 4;
   const laneBytes = align(4 * tile + ALIGN);
   const numbers = free;
   const sums = align(numbers + 4 * models);
-  const histograms = align(sums + SUM_BYTES * (models + 2) * (models + 3));
+  const histograms = align(sums + SUM_BYTES * (contributions + 2) * (contributions + 3));
   const scratch = align(histograms + HISTOGRAM_BYTES * (method.histograms?.(models) ?? 0));
-  const lanes = align(scratch + (method.scratchBytes?.(task) ?? 0));
+  const joining = align(scratch + (method.scratchBytes?.(task) ?? 0));
+  const lanes = align(joining + (isJoined(task) ? fillScratchBytes(tile) : 0));
   const raw = align(lanes + laneCount * laneBytes);
   const perElement = elementBytes(task);
   const slack = ALIGN * (models + 3);
@@ -70,7 +75,7 @@ export function layOutMemory(
   const fits = room >= roundUp ? roundUp : Math.min(preferred, Math.floor(room / tile) * tile);
   const chunk = Math.max(tile, fits);
   const neededBytes = raw + slack + tile * perElement;
-  return { tile, chunk, laneBytes, numbers, sums, histograms, scratch, lanes, raw, neededBytes };
+  return { tile, chunk, laneBytes, numbers, sums, histograms, scratch, joining, lanes, raw, neededBytes };
 }
 
 function elementBytes(task: TensorTask): number {
@@ -89,6 +94,8 @@ interface Input {
   readonly raw: number;
   readonly hash: Hash;
   readonly applyScales: ApplyScales | undefined;
+  /** Reads a tile that is joined from several vocabularies; such a tensor has no raw bytes. */
+  readonly fill: FillLane | undefined;
 }
 
 /** Passes over one task's tensor. Made for one task and dropped with it. */
@@ -125,11 +132,18 @@ export class TensorContext {
     this.#inputs = sources.map((source) => {
       const codec = codecOf(source.dtype);
       const applyScales = source.scale && readScales(source.scale, { kernels: this.kernels, io });
-      const input = { source, codec, raw, hash: createHash('sha256'), applyScales };
+      const fill = source.rows && this.#filler(source, source.rows);
+      const input = { source, codec, raw, hash: createHash('sha256'), applyScales, fill };
       raw = align(raw + codecBytes(codec, this.layout.chunk));
       return input;
     });
     this.output = raw;
+  }
+
+  #filler(source: TensorSource, rows: JoinedRows): FillLane {
+    const { joining: scratch, tile } = this.layout;
+    const { elements } = this.task;
+    return createFiller(source, rows, { context: this, io: this.#io, scratch, tile, elements });
   }
 
   /** Models without the base. */
@@ -150,6 +164,11 @@ export class TensorContext {
   /** Address of the lane that gathers the sum of the contributions. */
   get sumLane(): number {
     return this.lane(this.models + 1);
+  }
+
+  /** Address of the lane of the `which`-th contribution: the models' own, then those of donors of rows. */
+  contribution(which: number): number {
+    return which < this.models ? this.lane(which) : this.lane(which + 4);
   }
 
   /** Address of one of two lanes to work with. */
@@ -219,7 +238,8 @@ export class TensorContext {
 
   #load({ start, n }: Chunk): void {
     if (this.#loaded === start && this.layout.chunk >= this.task.elements) return;
-    for (const { source, codec, raw, hash } of this.#inputs) {
+    for (const { source, codec, raw, hash, fill } of this.#inputs) {
+      if (fill) continue;
       const bytes = this.memory.subarray(raw, raw + codecBytes(codec, n));
       this.#io.read(source, codecBytes(codec, start), bytes);
       if (start === this.#hashed) hash.update(bytes);
@@ -229,20 +249,33 @@ export class TensorContext {
   }
 
   #decode(tile: Tile, offset: number): void {
-    const first = tile.index === this.#checked;
-    this.#inputs.forEach(({ source, codec, raw, applyScales }, position) => {
-      const dst = this.lane(position);
-      decodeLane(codec, this, { src: raw + codecBytes(codec, offset), dst, n: tile.n });
-      applyScales?.(dst, tile.n, tile.index);
-      if (!first) return;
-      const bad = this.kernels.firstBeyond(dst, tile.n, WEIGHT_CODECS.F32.largestBits);
-      if (bad >= 0) throw nonFinite(this.task.name, source.path, tile.index + bad);
-    });
-    if (first) this.#checked = tile.index + tile.n;
-    if (!this.task.base) return;
-    for (let position = 0; position < this.models; position++) {
-      this.kernels.subtract(this.lane(position), this.lane(position), this.baseLane, tile.n);
+    const { n, index } = tile;
+    const first = index === this.#checked;
+    const deltas = this.task.base !== undefined;
+    // The base before what is taken from it.
+    for (let position = this.#inputs.length - 1; position >= 0; position--) {
+      const input = this.#inputs[position];
+      if (!input) continue;
+      const { codec, applyScales, fill } = input;
+      const [src, dst] = [input.raw + codecBytes(codec, offset), this.lane(position)];
+      const delta = deltas && position < this.models;
+      if (delta && !first && !fill && input.source.dtype === 'BF16') {
+        this.kernels.decodeBf16Delta(src, dst, n, this.baseLane);
+        continue;
+      }
+      if (fill) fill(dst, n, index);
+      else decodeLane(codec, this, { src, dst, n });
+      applyScales?.(dst, n, index);
+      if (first && fill) input.hash.update(this.memory.subarray(dst, dst + 4 * n));
+      if (first) this.#check(input.source, dst, tile);
+      if (delta) this.kernels.subtract(dst, dst, this.baseLane, n);
     }
+    if (first) this.#checked = index + n;
+  }
+
+  #check({ path }: TensorSource, lane: number, { n, index }: Tile): void {
+    const bad = this.kernels.firstBeyond(lane, n, WEIGHT_CODECS.F32.largestBits);
+    if (bad >= 0) throw nonFinite(this.task.name, path, index + bad);
   }
 }
 

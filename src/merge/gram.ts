@@ -33,9 +33,13 @@ export function sumGram(context: TensorContext, lanes: readonly number[]): GramS
       pairs.push({ i, j: i + step, a, b, sum: context.sum() });
     });
   });
+  const [aa, ab, bb] = pairs;
   return {
     add: ({ n, index }) => {
-      for (const { a, b, sum } of pairs) context.kernels.dot(a, b, n, index & 7, sum);
+      // Two models are what most merges have.
+      if (aa && ab && bb && pairs.length === 3)
+        context.kernels.dotPair(ab.a, ab.b, n, index & 7, aa.sum, ab.sum, bb.sum);
+      else for (const { a, b, sum } of pairs) context.kernels.dot(a, b, n, index & 7, sum);
     },
     total: () => {
       const values: number[] = new Array(lanes.length ** 2).fill(0);

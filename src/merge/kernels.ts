@@ -31,6 +31,8 @@ export interface Kernels {
   decodeBf16: Convert;
   decodeF16: Convert;
   encodeBf16: Convert;
+  decodeBf16Delta(src: number, dst: number, n: number, base: number): void;
+  roundBf16(src: number, dst: number, n: number, change: number): void;
   encodeBf16Stochastic(src: number, dst: number, n: number, index: number, k0: number, k1: number): void;
   encodeF16: Convert;
   decodeE4M3: Convert;
@@ -58,6 +60,7 @@ export interface Kernels {
   multiply(lane: number, factors: number, n: number): void;
   firstBeyond(lane: number, n: number, limit: number): number;
   dot(a: number, b: number, n: number, phase: number, acc: number): void;
+  dotPair(a: number, b: number, n: number, phase: number, aa: number, ab: number, bb: number): void;
   absoluteSum(a: number, n: number, phase: number, acc: number): void;
   columnDot(a: number, b: number, columns: number, acc: number): void;
   hash(index: number, k0: number, k1: number): number;

@@ -4,10 +4,13 @@ import { invariant, SaharaError } from '../base/errors.ts';
 import { TensorContext, type Tile } from './context.ts';
 import { codecBytes, codecOf, decodeLane, encodeLane } from './dtypes.ts';
 import { sumGram } from './gram.ts';
+import { creditRows } from './joined-rows.ts';
 import type { KernelInstance } from './kernels.ts';
 import { METHODS } from './methods.ts';
 import {
+  contributors,
   hashKey,
+  isJoined,
   itemOf,
   ROUNDING_POSITION,
   type TensorIo,
@@ -26,10 +29,12 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
   invariant(method !== undefined, `${task.method} is a method`);
   const context = new TensorContext(instance, { method, task, io });
   const contribute = method.begin(context);
-  const { memory, output } = context;
+  const { kernels, memory, output } = context;
   const target = codecOf(task.target.dtype);
   const verbatim = isVerbatim(task);
-  const lanes = task.models.map((_model, position) => context.lane(position));
+  const lanes = contributors(task).map((_parent, which) => context.contribution(which));
+  const credited = { contributions: lanes, base: task.base && context.baseLane };
+  const joined = isJoined(task);
   const gram = sumGram(context, lanes);
   const rounding = createRounding(context);
   const baseNorm = context.sum();
@@ -37,8 +42,10 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
   context.pass(
     (tile, chunk) => {
       contribute(tile);
+      const merged = addUp(context, tile);
+      if (joined) creditRows(context, tile, credited);
       gram.add(tile);
-      const merged = addUp(context, tile, baseNorm);
+      if (task.base) kernels.dot(context.baseLane, context.baseLane, tile.n, tile.index & 7, baseNorm);
       if (!verbatim) rounding.encode(tile, merged, output + codecBytes(target, tile.index - chunk.start));
     },
     (chunk) => {
@@ -59,19 +66,19 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
 
 // One model's tensor as it is stored: block formats would not survive decoding and encoding.
 function isVerbatim({ method, settings, models, target }: TensorTask): boolean {
-  if (method !== 'passthrough' || models[0]?.dtype !== target.dtype) return false;
+  const [model] = models;
+  if (method !== 'passthrough' || model?.dtype !== target.dtype || model.rows) return false;
   return itemOf(settings, 'scale', 0) === 1;
 }
 
 // Leaves the sum of the contributions in the sum lane and returns the lane of the merged weights.
-function addUp(context: TensorContext, { n, index }: Tile, baseNorm: number): number {
+function addUp(context: TensorContext, { n }: Tile): number {
   const { kernels, models, task } = context;
   const sum = context.sumLane;
   if (models === 1) context.memory.copyWithin(sum, context.lane(0), context.lane(0) + 4 * n);
   else kernels.add(sum, context.lane(0), context.lane(1), n);
   for (let position = 2; position < models; position++) kernels.add(sum, sum, context.lane(position), n);
   if (!task.base) return sum;
-  kernels.dot(context.baseLane, context.baseLane, n, index & 7, baseNorm);
   kernels.add(context.workLane(0), context.baseLane, sum, n);
   return context.workLane(0);
 }
@@ -88,21 +95,22 @@ function createRounding(context: TensorContext): Rounder {
   const codec = codecOf(dtype);
   const stochastic = task.rounding === 'stochastic' && dtype === 'BF16';
   const { k0, k1 } = hashKey(task, ROUNDING_POSITION);
-  const back = context.workLane(1);
+  const change = context.workLane(1);
   const [error, lost, moved] = [context.sum(), context.sum(), context.sum()];
   return {
     encode: ({ n, index }, lane, raw) => {
       const beyond = kernels.firstBeyond(lane, n, codec.largestBits);
       if (beyond >= 0) throw outOfRange(task, index + beyond);
-      if (stochastic) kernels.encodeBf16Stochastic(lane, raw, n, index, k0, k1);
-      else encodeLane(codec, context, { src: lane, dst: raw, n });
-      if (dtype === 'F32') return;
-      decodeLane(codec, context, { src: raw, dst: back, n });
-      kernels.subtract(back, back, lane, n);
-      kernels.dot(back, back, n, index & 7, error);
-      if (!task.base) return;
-      kernels.dot(back, context.sumLane, n, index & 7, lost);
-      kernels.dot(context.sumLane, context.sumLane, n, index & 7, moved);
+      if (dtype === 'BF16' && !stochastic) kernels.roundBf16(lane, raw, n, change);
+      else {
+        if (stochastic) kernels.encodeBf16Stochastic(lane, raw, n, index, k0, k1);
+        else encodeLane(codec, context, { src: lane, dst: raw, n });
+        if (dtype === 'F32') return;
+        decodeLane(codec, context, { src: raw, dst: change, n });
+        kernels.subtract(change, change, lane, n);
+      }
+      if (task.base) kernels.dotPair(change, context.sumLane, n, index & 7, error, lost, moved);
+      else kernels.dot(change, change, n, index & 7, error);
     },
     measure: () => {
       const update = context.total(moved);

@@ -13,6 +13,24 @@ export function decodeBf16(src: usize, dst: usize, n: usize): void {
   for (; i < n; i++) store<u32>(dst + (i << 2), (<u32>load<u16>(src + (i << 1))) << 16);
 }
 
+// What `decodeBf16` gives, less `base`.
+export function decodeBf16Delta(src: usize, dst: usize, n: usize, base: usize): void {
+  const zero = i16x8.splat(0);
+  let i: usize = 0;
+  for (; i + 8 <= n; i += 8) {
+    const at = i << 2;
+    const v = v128.load(src + (i << 1));
+    const low = v128.shuffle<i16>(zero, v, 0, 8, 1, 9, 2, 10, 3, 11);
+    const high = v128.shuffle<i16>(zero, v, 4, 12, 5, 13, 6, 14, 7, 15);
+    v128.store(dst + at, f32x4.sub(low, v128.load(base + at)));
+    v128.store(dst + at + 16, f32x4.sub(high, v128.load(base + at + 16)));
+  }
+  for (; i < n; i++) {
+    const value = reinterpret<f32>((<u32>load<u16>(src + (i << 1))) << 16);
+    store<f32>(dst + (i << 2), value - load<f32>(base + (i << 2)));
+  }
+}
+
 // Round to nearest, ties to even; NaN stays a quiet NaN.
 @inline
 function bf16x4(bits: v128): v128 {
@@ -32,6 +50,28 @@ export function encodeBf16(src: usize, dst: usize, n: usize): void {
   for (; i < n; i++) {
     const one = bf16x4(i32x4.splat(load<i32>(src + (i << 2))));
     store<u16>(dst + (i << 1), <u16>i32x4.extract_lane(one, 0));
+  }
+}
+
+// `encodeBf16`, with what it changes left in `change`. Finite input only.
+export function roundBf16(src: usize, dst: usize, n: usize, change: usize): void {
+  const low = i32x4.splat(0xffff0000);
+  let i: usize = 0;
+  for (; i + 8 <= n; i += 8) {
+    const at = i << 2;
+    const x = v128.load(src + at);
+    const y = v128.load(src + at + 16);
+    const a = i32x4.add(x, i32x4.add(v128.and(i32x4.shr_u(x, 16), i32x4.splat(1)), i32x4.splat(0x7fff)));
+    const b = i32x4.add(y, i32x4.add(v128.and(i32x4.shr_u(y, 16), i32x4.splat(1)), i32x4.splat(0x7fff)));
+    v128.store(dst + (i << 1), v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15));
+    v128.store(change + at, f32x4.sub(v128.and(a, low), x));
+    v128.store(change + at + 16, f32x4.sub(v128.and(b, low), y));
+  }
+  for (; i < n; i++) {
+    const bits = load<u32>(src + (i << 2));
+    const rounded = bits + ((bits >> 16) & 1) + 0x7fff;
+    store<u16>(dst + (i << 1), <u16>(rounded >> 16));
+    store<f32>(change + (i << 2), reinterpret<f32>(rounded & 0xffff0000) - reinterpret<f32>(bits));
   }
 }
 

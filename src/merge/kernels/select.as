@@ -9,23 +9,44 @@ export function histogramHigh(lane: usize, n: usize, bins: usize): void {
 }
 
 export function histogramLow(lane: usize, n: usize, bins: usize, high: u32): void {
-  for (let i: usize = 0; i < n; i++) {
-    const key = load<u32>(lane + (i << 2)) & 0x7fffffff;
-    if (key >> 15 != high) continue;
-    const bin = bins + ((key & 0x7fff) << 2);
-    store<u32>(bin, load<u32>(bin) + 1);
+  const wanted = i32x4.splat(high);
+  let i: usize = 0;
+  for (; i + 4 <= n; i += 4) {
+    const key = v128.and(v128.load(lane + (i << 2)), i32x4.splat(0x7fffffff));
+    if (!v128.any_true(i32x4.eq(i32x4.shr_u(key, 15), wanted))) continue;
+    for (let j = i; j < i + 4; j++) countLow(lane, j, bins, high);
   }
+  for (; i < n; i++) countLow(lane, i, bins, high);
+}
+
+@inline
+function countLow(lane: usize, i: usize, bins: usize, high: u32): void {
+  const key = load<u32>(lane + (i << 2)) & 0x7fffffff;
+  if (key >> 15 != high) return;
+  const bin = bins + ((key & 0x7fff) << 2);
+  store<u32>(bin, load<u32>(bin) + 1);
 }
 
 // Histogram of the hashes of the elements whose key is `tied`: first their high halves, then the low halves of one.
 export function histogramTies(lane: usize, n: usize, bins: usize, tied: u32, index: u32, k0: u32, k1: u32, high: i32): void {
-  for (let i: usize = 0; i < n; i++) {
-    if ((load<u32>(lane + (i << 2)) & 0x7fffffff) != tied) continue;
-    const h = hash(index + <u32>i, k0, k1);
-    if (high >= 0 && h >> 16 != <u32>high) continue;
-    const bin = bins + ((high < 0 ? h >> 16 : h & 0xffff) << 2);
-    store<u32>(bin, load<u32>(bin) + 1);
+  const wanted = i32x4.splat(tied);
+  let i: usize = 0;
+  for (; i + 4 <= n; i += 4) {
+    const key = v128.and(v128.load(lane + (i << 2)), i32x4.splat(0x7fffffff));
+    let found = i32x4.bitmask(i32x4.eq(key, wanted));
+    for (; found != 0; found &= found - 1) countTie(index + <u32>i + ctz<u32>(found), bins, k0, k1, high);
   }
+  for (; i < n; i++) {
+    if ((load<u32>(lane + (i << 2)) & 0x7fffffff) == tied) countTie(index + <u32>i, bins, k0, k1, high);
+  }
+}
+
+@inline
+function countTie(index: u32, bins: usize, k0: u32, k1: u32, high: i32): void {
+  const h = hash(index, k0, k1);
+  if (high >= 0 && h >> 16 != <u32>high) return;
+  const bin = bins + ((high < 0 ? h >> 16 : h & 0xffff) << 2);
+  store<u32>(bin, load<u32>(bin) + 1);
 }
 
 @inline
@@ -37,16 +58,17 @@ function selected(key: u32, index: u32, k0: u32, k1: u32, tied: u32, last: u32):
 // hash up to `last`).
 export function keepSelected(lane: usize, keys: usize, n: usize, tied: u32, last: u32, index: u32, k0: u32, k1: u32): void {
   const threshold = i32x4.splat(tied);
+  const limit = i32x4.splat(last);
+  let place = i32x4.add(i32x4.splat(index), i32x4(0, 1, 2, 3));
   let i: usize = 0;
   for (; i + 4 <= n; i += 4) {
     const at = i << 2;
     const key = v128.and(v128.load(keys + at), i32x4.splat(0x7fffffff));
     const equal = i32x4.eq(key, threshold);
-    if (v128.any_true(equal)) {
-      for (let j: usize = i; j < i + 4; j++) keepOne(lane, keys, j, tied, last, index, k0, k1);
-    } else {
-      v128.store(lane + at, v128.and(v128.load(lane + at), i32x4.gt_s(key, threshold)));
-    }
+    let kept = i32x4.gt_s(key, threshold);
+    if (v128.any_true(equal)) kept = v128.or(kept, v128.and(equal, i32x4.le_u(hashx4(place, k0, k1), limit)));
+    v128.store(lane + at, v128.and(v128.load(lane + at), kept));
+    place = i32x4.add(place, i32x4.splat(4));
   }
   for (; i < n; i++) keepOne(lane, keys, i, tied, last, index, k0, k1);
 }
