@@ -5,12 +5,19 @@
 import { createHash, type Hash } from 'node:crypto';
 import { invariant, SaharaError } from '../base/errors.ts';
 import { codecBytes, codecOf, decodeLane, WEIGHT_CODECS, type WeightCodec } from './dtypes.ts';
-import type { KernelInstance, Kernels } from './kernels.ts';
 import { createFiller, type FillLane, fillScratchBytes, type JoinedRows } from './joined-rows.ts';
+import type { KernelInstance, Kernels } from './kernels.ts';
 import { CHUNK_ELEMENTS, TILE_ELEMENTS } from './limits.ts';
 import type { Method } from './method.ts';
 import { type ApplyScales, readScales } from './scaled.ts';
-import { contributors, isJoined, rowLength, type TensorIo, type TensorSource, type TensorTask } from './task.ts';
+import {
+  contributors,
+  isJoined,
+  rowLength,
+  type TensorIo,
+  type TensorSource,
+  type TensorTask,
+} from './task.ts';
 
 /** A piece of the tensor: `n` elements from `index` on, in whole rows when the method asked for them. */
 export interface Tile {

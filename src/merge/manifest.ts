@@ -6,7 +6,7 @@ import { readJson } from './checkpoint.ts';
 import { contentHash } from './merkle.ts';
 import type { MergePlan, PlanOptions } from './plan.ts';
 import { type ParentShare, shareOut } from './shares.ts';
-import type { TensorResult } from './task.ts';
+import { contributors, type TensorResult } from './task.ts';
 
 /** The manifest's file name. */
 export const MANIFEST_NAME: string = 'sahara-merge.json';
@@ -59,10 +59,11 @@ export function createManifest(
   results: ReadonlyMap<string, TensorResult>,
   modelHashes: readonly string[],
 ): MergeManifest {
-  const tensors = plan.tasks.map(({ name, shape, target, parents }) => {
+  const tensors = plan.tasks.map((task) => {
+    const { name, shape, target } = task;
     const result = results.get(name);
     if (!result) throw new SaharaError('internal', { reason: `no result for ${name}` });
-    return { name, dtype: target.dtype, shape, parents, ...result };
+    return { name, dtype: target.dtype, shape, parents: contributors(task), ...result };
   });
   const shares = shareOut(plan.parents.length, tensors);
   const { seed, rounding, shardBytesMax, noisyDeltas } = plan.options;

@@ -18,7 +18,7 @@ export interface ModelHashes {
 /** Opens the plan's models again and finds out what is left to hash. */
 export async function prepareHashes(plan: MergePlan): Promise<ModelHashes> {
   const checkpoints = await Promise.all(plan.models.map(({ path }) => openCheckpoint(path)));
-  const read = new Set(plan.tasks.flatMap(inputsOf).map(placeOf));
+  const read = new Set(plan.tasks.flatMap(inputsOf).filter(isWhole).map(placeOf));
   const stored = checkpoints.flatMap(({ tensors }: Checkpoint) => [...tensors.values()]);
   const hashed = new Map<string, string>();
   return {
@@ -27,7 +27,7 @@ export async function prepareHashes(plan: MergePlan): Promise<ModelHashes> {
     finish: (results) => {
       for (const task of plan.tasks) {
         inputsOf(task).forEach((source, i) => {
-          hashed.set(placeOf(source), results.get(task.name)?.inputs[i] ?? '');
+          if (isWhole(source)) hashed.set(placeOf(source), results.get(task.name)?.inputs[i] ?? '');
         });
       }
       return checkpoints.map(({ tensors }) =>
@@ -41,6 +41,11 @@ export async function prepareHashes(plan: MergePlan): Promise<ModelHashes> {
 
 function inputsOf({ models, base }: TensorTask): readonly TensorSource[] {
   return base ? [...models, base] : models;
+}
+
+// Of joined rows, not the stored bytes are hashed.
+function isWhole({ rows }: TensorSource): boolean {
+  return rows === undefined;
 }
 
 // A tensor and a task's source are the same bytes when they start and end alike.

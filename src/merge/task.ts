@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { utf8 } from '../base/bytes.ts';
 import { invariant } from '../base/errors.ts';
+import type { JoinedRows } from './joined-rows.ts';
 import type { ScaleSource } from './scaled.ts';
 
 /** A method's settings for one tensor: scalars, and a list for what each model has of its own. */
@@ -15,6 +16,8 @@ export interface TensorSource {
   readonly offset: number;
   /** Scales of FP8. */
   readonly scale?: ScaleSource;
+  /** Its rows in a joined vocabulary, where they are not as they are stored. */
+  readonly rows?: JoinedRows;
   /** Bytes to read; fewer than the tensor has when it is cropped to the rows that all models share. */
   readonly sizeBytes: number;
 }
@@ -43,10 +46,22 @@ export interface TensorTask {
   readonly models: readonly TensorSource[];
   /** For each of `models`, its place among the plan's parents. */
   readonly parents: readonly number[];
+  /** Parents beyond those that give rows to a joined vocabulary; their contributions follow those of `models`. */
+  readonly donors?: readonly number[];
   readonly base?: TensorSource;
   readonly target: TensorTarget;
   readonly rounding: Rounding;
   readonly seed: string;
+}
+
+/** For each contribution of a task, the parent it comes from. */
+export function contributors({ parents, donors = [] }: Pick<TensorTask, 'parents' | 'donors'>): number[] {
+  return [...parents, ...donors];
+}
+
+/** Whether any of a task's tensors is joined from several vocabularies. */
+export function isJoined({ models, base }: Pick<TensorTask, 'models' | 'base'>): boolean {
+  return [...models, ...(base ? [base] : [])].some(({ rows }) => rows !== undefined);
 }
 
 /** Length of a row: the last dimension, or everything for a vector or a scalar. */
@@ -121,7 +136,10 @@ export interface TensorIo {
 export interface TensorResult {
   /** SHA-256 of the output tensor's bytes, in hex. */
   readonly sha256: string;
-  /** SHA-256 of what was read of each model, the base's last if there is one. */
+  /**
+   * SHA-256 of what was read of each model, the base's last if there is one; of rows that were joined, of the f32 that
+   * they came to.
+   */
   readonly inputs: readonly string[];
   /** Inner products of the contributions, row by row, all of the square matrix; empty for a copy. */
   readonly gram: readonly number[];

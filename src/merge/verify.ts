@@ -13,7 +13,7 @@ import { type PoolOptions, runJobs } from './pool.ts';
 import { parseRecipe } from './recipe.ts';
 import { RUN_DEFAULTS } from './run.ts';
 import { shareOut } from './shares.ts';
-import type { TensorResult, TensorTask } from './task.ts';
+import { contributors, type TensorResult, type TensorTask } from './task.ts';
 
 /** How to verify. */
 export interface VerifyOptions extends PoolOptions {
@@ -151,7 +151,7 @@ function compare(tensor: ManifestTensor, task: TensorTask, again: TensorResult):
   if (tensor.inputs.join() !== again.inputs.join()) problems.push(`${tensor.name} was made of other inputs`);
   if (tensor.sha256 !== again.sha256) problems.push(`${tensor.name} comes out different`);
   const sameGram = tensor.gram.join() === again.gram.join() && tensor.baseNorm === again.baseNorm;
-  if (!sameGram || tensor.parents.join() !== task.parents.join()) {
+  if (!sameGram || tensor.parents.join() !== contributors(task).join()) {
     problems.push(`${tensor.name} has other contributions`);
   }
   return problems;
