@@ -11,7 +11,7 @@ import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/br
 import type { ProductOffer } from '../../src/bridges/discord/products.ts';
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
 import { type DiscordService, startDiscordService } from '../stand-ins/discord.ts';
-import { FAST, GENEROUS } from './telegram-stage.ts';
+import { FAST, GENEROUS } from './settings.ts';
 
 /** Everything that a test of the Discord bot touches. */
 export interface DiscordStage {

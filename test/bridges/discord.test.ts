@@ -56,6 +56,27 @@ describe('a Discord bot', () => {
     expect(replies()[0]?.content).toContain('w300');
   });
 
+  // BRG-146
+  test('leaves an answer as it is when stop is pressed too late or by somebody else, and tells who pressed', async () => {
+    const theirs = { ...mine, user: '8' };
+    discord.say(mine, 'words=300 delay=10');
+    await discord.until(() => /w9\b/.test(replies()[0]?.content ?? ''), 'the beginning');
+    const [growing] = replies();
+    const stop = growing?.buttons.find((data) => data.startsWith('stop:')) ?? '';
+    discord.press(theirs, growing?.id ?? '', stop);
+    await discord.until(() => finals().length === 1, 'the end');
+    discord.press(mine, growing?.id ?? '', stop);
+    const told = (user: string): string | undefined =>
+      replies().find(({ onlyFor }) => onlyFor === user)?.content;
+    await discord.until(() => told('7') !== undefined && told('8') !== undefined, 'what is told');
+    expect([told('7'), told('8')]).toEqual([
+      'That answer has already ended.',
+      'Only the person who asked can do that.',
+    ]);
+    await stage.bot.bridge.idle();
+    expect(finals().map(({ content }) => content.match(/\bw\d+/g)?.length)).toEqual([300]);
+  });
+
   // BRG-62
   test('answers in the channel when an interaction could not be acknowledged', async () => {
     discord.plan((method, count) =>

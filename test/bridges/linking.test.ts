@@ -11,7 +11,7 @@ import { type AgentService, agentsOver, startAgentService } from '../stand-ins/a
 import { type DiscordService, startDiscordService } from '../stand-ins/discord.ts';
 import { createMoneyService, grantFor, type MoneyService, signerOf } from '../stand-ins/money.ts';
 import { startTelegramService, type TelegramService } from '../stand-ins/telegram.ts';
-import { FAST, GENEROUS } from './telegram-stage.ts';
+import { FAST, GENEROUS } from './settings.ts';
 
 const HOME = signerOf(9);
 const DID = didOf(HOME.publicKey);

@@ -12,6 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { startAgentService } from '../stand-ins/agents.ts';
 import { type SeenMessage, startTelegramService } from '../stand-ins/telegram.ts';
+import type { BridgeProcessOptions } from './bridge-process.ts';
 
 const WORDS = 150;
 const PUBLISHED = {
@@ -26,8 +27,13 @@ const home = await mkdtemp(join(tmpdir(), 'load-'));
 const telegram = await startTelegramService(PUBLISHED);
 const agents = await startAgentService();
 const script = fileURLToPath(new URL('./bridge-process.ts', import.meta.url));
-const names = ['telegram', home, telegram.apiRoot, telegram.token, agents.url, 'published'];
-const bot = spawn(process.execPath, [script, ...names], { stdio: ['ignore', 'pipe', 'inherit'] });
+const options: BridgeProcessOptions = {
+  ...{ platform: 'telegram', home, api: telegram.apiRoot, token: telegram.token, agents: agents.url },
+  isPaced: true,
+};
+const bot = spawn(process.execPath, [script, JSON.stringify(options)], {
+  stdio: ['ignore', 'pipe', 'inherit'],
+});
 await once(bot.stdout, 'data');
 const idle = await usage(bot);
 const startedAt = performance.now();

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.ts';
 import { PAID_PER_CALL } from '../stand-ins/agents.ts';
 import type { Fault } from '../stand-ins/telegram.ts';
+import { GENEROUS } from './settings.ts';
 import { type BotMessage, onDiscord, onTelegram, type Stage, type Where } from './stage.ts';
-import { GENEROUS } from './telegram-stage.ts';
 
 describe.each([
   ['telegram', onTelegram],

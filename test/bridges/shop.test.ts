@@ -7,7 +7,8 @@ import { createState } from '../../src/bridges/core/state.ts';
 import { promisedCredit } from '../../src/bridges/telegram/stars.ts';
 import type { DiscordService } from '../stand-ins/discord.ts';
 import { type DiscordStage, discordStage } from './discord-stage.ts';
-import { GENEROUS, type TelegramStage, telegramStage } from './telegram-stage.ts';
+import { GENEROUS } from './settings.ts';
+import { type TelegramStage, telegramStage } from './telegram-stage.ts';
 
 const CREDIT = 5_000_000n;
 const welcome = 0n;

@@ -11,7 +11,8 @@ import { DISCORD_DEFAULTS, type DiscordBot, startDiscordBot } from '../../src/br
 import { type AgentService, agentsOver, startAgentService } from '../stand-ins/agents.ts';
 import { startDiscordService } from '../stand-ins/discord.ts';
 import type { Fault } from '../stand-ins/telegram.ts';
-import { FAST, GENEROUS, telegramStage } from './telegram-stage.ts';
+import { FAST, GENEROUS } from './settings.ts';
+import { telegramStage } from './telegram-stage.ts';
 
 /** Where someone writes: to the bot alone, or in a group of several. */
 export type Where = 'direct' | 'group' | 'closed-group';

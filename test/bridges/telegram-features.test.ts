@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { telegramEvent } from '../../src/bridges/telegram/events.ts';
 import type { SeenMessage } from '../stand-ins/telegram.ts';
-import { GENEROUS, type TelegramStage, telegramStage } from './telegram-stage.ts';
+import { GENEROUS } from './settings.ts';
+import { type TelegramStage, telegramStage } from './telegram-stage.ts';
 
 let stage: TelegramStage;
 

@@ -6,7 +6,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog } from '../../src/base/log.ts';
 import type { Store } from '../../src/base/store.ts';
-import { BRIDGE_DEFAULTS, type BridgeOptions } from '../../src/bridges/core/bridge.ts';
+import type { BridgeOptions } from '../../src/bridges/core/bridge.ts';
 import type { PacerOptions } from '../../src/bridges/core/pacer.ts';
 import { createState } from '../../src/bridges/core/state.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS, type TelegramBot } from '../../src/bridges/telegram/bot.ts';
@@ -18,29 +18,7 @@ import {
   type TelegramFeatures,
   type TelegramService,
 } from '../stand-ins/telegram.ts';
-
-/** A pace that does not slow tests down. */
-export const FAST: PacerOptions = {
-  total: { burst: 50, intervalMs: 1 },
-  direct: { burst: 10, intervalMs: 5 },
-  group: { burst: 10, intervalMs: 5 },
-};
-
-/** Money for everyone, groups open. */
-export const GENEROUS: BridgeOptions = {
-  ...BRIDGE_DEFAULTS,
-  agentDefault: 'paid',
-  spending: {
-    callMax: 10n ** 9n,
-    userDayMax: 10n ** 12n,
-    chatDayMax: 10n ** 12n,
-    guildDayMax: 10n ** 12n,
-    bridgeDayMax: 10n ** 12n,
-    bridgeMax: 10n ** 12n,
-    welcome: 10n ** 9n,
-  },
-  policy: { ...BRIDGE_DEFAULTS.policy, groups: ['telegram:-5', 'discord:500'], userBurst: 1000 },
-};
+import { FAST, GENEROUS } from './settings.ts';
 
 /** Everything that a test of the Telegram bot touches. */
 export interface TelegramStage {

@@ -6,7 +6,8 @@ import { createState } from '../../src/bridges/core/state.ts';
 import { startTelegramBot, TELEGRAM_DEFAULTS } from '../../src/bridges/telegram/bot.ts';
 import { telegramEvent } from '../../src/bridges/telegram/events.ts';
 import { agentsOver } from '../stand-ins/agents.ts';
-import { FAST, GENEROUS, type TelegramStage, telegramStage } from './telegram-stage.ts';
+import { FAST, GENEROUS } from './settings.ts';
+import { type TelegramStage, telegramStage } from './telegram-stage.ts';
 
 let stage: TelegramStage;
 

@@ -1,7 +1,8 @@
 /** One conversation as people see it on each platform: messages in the form that the platform was sent them. */
 import type { SeenMessage } from '../stand-ins/telegram.ts';
+import { GENEROUS } from './settings.ts';
 import { onDiscord } from './stage.ts';
-import { GENEROUS, telegramStage } from './telegram-stage.ts';
+import { telegramStage } from './telegram-stage.ts';
 
 /** One message of a transcript. */
 export interface Line {

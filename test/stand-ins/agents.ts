@@ -10,6 +10,7 @@ import { isErrorCode, SaharaError } from '../../src/base/errors.ts';
 import type { AgentListing, AgentsPort, AnswerEvent, AskRequest } from '../../src/bridges/core/ports.ts';
 import { didOf } from '../../src/protocol/ids.ts';
 import { chargeOf, type Finish, type Receipt, receipt as receiptSchema } from '../../src/protocol/payment.ts';
+import { jsonIn, jsonOut } from './json.ts';
 
 /** One call as the server knows it. */
 export interface ServedCall {
@@ -309,15 +310,4 @@ async function bodyOf(request: IncomingMessage): Promise<string> {
   const parts: Buffer[] = [];
   for await (const part of request) parts.push(part);
   return Buffer.concat(parts).toString();
-}
-
-function jsonOut(_key: string, value: unknown): unknown {
-  if (typeof value === 'bigint') return { $grains: String(value) };
-  return value instanceof Uint8Array ? { $bytes: toHex(value) } : value;
-}
-
-function jsonIn(_key: string, value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if ('$grains' in value) return BigInt(String(value.$grains));
-  return '$bytes' in value ? fromHex(String(value.$bytes)) : value;
 }

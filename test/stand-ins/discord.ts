@@ -92,7 +92,8 @@ export interface DiscordService {
   readonly threads: ReadonlyMap<string, { readonly channel: string; readonly name: string }>;
   /** Channels in which the bot may begin no thread. */
   readonly threadless: Set<string>;
-  messages(channel: string): readonly SeenDiscordMessage[];
+  /** Of one channel; without one, of all. */
+  messages(channel?: string): readonly SeenDiscordMessage[];
   readonly calls: ReadonlyMap<string, number>;
   readonly commands: () => readonly string[];
   /** How the gateway was joined: identified and resumed. */
@@ -465,7 +466,7 @@ export async function startDiscordService(
     dispatch((s) => ({ op: GatewayOpcodes.Dispatch, t: GatewayDispatchEvents.InteractionCreate, s, d }));
   }
 
-  function openInteraction(actor: Actor): Interaction {
+  function openInteraction(actor: Actor, about?: string): Interaction {
     if (actor.alone) foreign.add(actor.channel);
     const interaction: Interaction = {
       id: snowflake(),
@@ -473,7 +474,8 @@ export async function startDiscordService(
       openedAt: performance.now(),
       acked: undefined,
       ephemeral: false,
-      original: undefined,
+      // An update that is deferred edits the message whose button was pressed.
+      original: about,
       expired: false,
       choices: Promise.withResolvers(),
       form: Promise.withResolvers(),
@@ -578,7 +580,7 @@ export async function startDiscordService(
       return id;
     },
     press(actor, messageId, custom) {
-      const { id } = openInteraction(actor);
+      const { id } = openInteraction(actor, messageId);
       const message = stored.get(messageId)?.message;
       if (!message) throw new Error(`no message ${messageId}`);
       const data: APIMessageComponentButtonInteraction = {
@@ -645,7 +647,8 @@ export async function startDiscordService(
       interact(data);
       return id;
     },
-    messages: (channel) => [...stored.values()].filter((one) => one.channel === channel).map(seen),
+    messages: (channel) =>
+      [...stored.values()].filter((one) => channel === undefined || one.channel === channel).map(seen),
     cut(forget = false) {
       if (forget) session = 'forgotten';
       socket?.terminate();

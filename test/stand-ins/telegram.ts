@@ -85,8 +85,8 @@ export interface SeenInline {
 
 /** What the server can do. */
 export interface TelegramFeatures {
-  /** It has drafts, as servers since Bot API 9.3 do. */
-  readonly drafts: boolean;
+  /** It has drafts, as servers since Bot API 9.3 do. May change while it runs. */
+  drafts: boolean;
 }
 
 /** Someone's message. */
@@ -114,7 +114,8 @@ export interface TelegramService {
   press(chat: number, user: number, message: number, data: string): string;
   /** Sends the last `count` updates again, as after a lost offset. */
   repeatUpdates(count: number): void;
-  messages(chat: number): readonly SeenMessage[];
+  /** Of one chat; without one, of all. */
+  messages(chat?: number): readonly SeenMessage[];
   /** The draft that a chat shows now. */
   draft(chat: number): SeenDraft | undefined;
   /** Every draft text that was shown, in order. */
@@ -547,7 +548,9 @@ export async function startTelegramService(
       poll?.wake('ready');
     },
     messages: (chat) =>
-      [...stored.values()].filter((one) => one.message.chat.id === chat).map((one) => seen(one, self.id)),
+      [...stored.values()]
+        .filter((one) => chat === undefined || one.message.chat.id === chat)
+        .map((one) => seen(one, self.id)),
     remove(chat, message) {
       stored.delete(`${chat}/${message}`);
     },

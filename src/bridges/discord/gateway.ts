@@ -84,6 +84,8 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
   manager.on(WebSocketShardEvents.Error, ({ error }) => log.warn('gateway error', { reason: error.message }));
   manager.on(WebSocketShardEvents.Closed, ({ code }) => log.warn('gateway closed', { code }));
   await manager.connect();
+  // From here on a process that is killed resumes, so nothing is lost that is written to the bot.
+  await tail;
   return {
     async close() {
       // An ordinary close would end the session, and with it what Discord keeps for the next process.

@@ -3,7 +3,7 @@ import { PRIVATE_COMMANDS } from '../core/commands.ts';
 import type { ChatEvent } from '../core/platform.ts';
 
 const ALONE = 'alone:';
-const PRIVATE_PRESSES: readonly string[] = ['receipt', 'good', 'bad'];
+const PRIVATE_PRESSES: readonly string[] = ['receipt', 'good', 'bad', 'stop'];
 
 /** The stored form. `isAlone`: nobody but the person may see what comes back. */
 export function interactionToken(
@@ -27,6 +27,11 @@ export function isEphemeral(event: ChatEvent): boolean {
   return event.type === 'press'
     ? PRIVATE_PRESSES.includes(event.text)
     : PRIVATE_COMMANDS.includes(event.text);
+}
+
+/** Whether an event is acknowledged without a response of its own: what is edited then is the message with the button. */
+export function isSilent(event: ChatEvent): boolean {
+  return event.token !== '' && event.type === 'press' && event.text === 'stop';
 }
 
 /** Whether the bot can reach the place of an event by nothing but the interaction. */

@@ -26,7 +26,7 @@ import {
 } from '../core/platform.ts';
 import { DISCORD_LIMIT, discordButtons, discordMarkdown } from './content.ts';
 import { discordFailure, isAlreadyAcknowledged, isDeadInteraction } from './failures.ts';
-import { interactionOf, isAlone, isEphemeral } from './interactions.ts';
+import { interactionOf, isAlone, isEphemeral, isSilent } from './interactions.ts';
 import { createThreads } from './threads.ts';
 
 /** What the platform works with. */
@@ -136,11 +136,11 @@ export function createDiscordPlatform({ rest, applicationId, clock, ...parts }: 
     async ack(event) {
       if (event.token === '') return;
       const { id, token } = interactionOf(event);
-      const isStop = event.type === 'press' && event.text === 'stop';
-      const type = isStop
+      const type = isSilent(event)
         ? InteractionResponseType.DeferredMessageUpdate
         : InteractionResponseType.DeferredChannelMessageWithSource;
-      const body = { type, ...(isEphemeral(event) && { data: { flags: MessageFlags.Ephemeral } }) };
+      const isSecret = isEphemeral(event) && !isSilent(event);
+      const body = { type, ...(isSecret && { data: { flags: MessageFlags.Ephemeral } }) };
       try {
         await rest.post(Routes.interactionCallback(id, token), { auth: false, body });
       } catch (error) {
@@ -150,7 +150,7 @@ export function createDiscordPlatform({ rest, applicationId, clock, ...parts }: 
     async place(asked) {
       const { event, content, index } = asked;
       if (isAlive(event)) {
-        const filled = index === 0 ? await fillResponse(event, content) : undefined;
+        const filled = index === 0 && !isSilent(event) ? await fillResponse(event, content) : undefined;
         if (filled !== undefined) return filled;
         if (isEphemeral(event)) return followUp(event, content);
       }
