@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Clock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
@@ -65,6 +66,42 @@ describe('the pace', () => {
       if (direct) expect(most(times, 1000)).toBeLessThanOrEqual(3);
       else expect(most(times, 60_000)).toBeLessThanOrEqual(20);
     }
+  });
+
+  // BRG-147
+  test('holds where requests arrive, however long they and their answers are on the way', async () => {
+    const way = fc.tuple(fc.nat(4000), fc.nat(4000), fc.nat(2));
+    const requests = fc.array(fc.tuple(fc.nat(3), way), { minLength: 20, maxLength: 60 });
+    await fc.assert(
+      fc.asyncProperty(requests, async (made) => {
+        const clock = virtualClock();
+        const window = { count: 4, windowMs: 1000 };
+        const slow = { burst: 1, intervalMs: 10, window: { count: 2, windowMs: 2000 } };
+        const pacer = createPacer(
+          { clock },
+          { total: { burst: 9, intervalMs: 1, window }, direct: slow, group: slow },
+        );
+        const arrived = new Map<string, number[]>();
+        const later = (delayMs: number) => new Promise<void>((resolve) => clock.after(delayMs, resolve));
+        const runs = made.map(([chat, [there, back, more]]) => {
+          let refused = 0;
+          return pacer.run({ chat: `${chat}`, direct: true }, async (next) => {
+            for (let i = 0; i <= more; i++) {
+              if (i > 0) await next();
+              await later(there);
+              arrived.set(`${chat}`, [...(arrived.get(`${chat}`) ?? []), clock.monotonicMs()]);
+              await later(back);
+            }
+            if (more === 2 && refused++ === 0) throw new SaharaError('rate-limited', { retryAfterMs: 5 });
+          });
+        });
+        await clock.run();
+        await Promise.all(runs);
+        expect(most([...arrived.values()].flat(), 1000)).toBeLessThanOrEqual(4);
+        for (const times of arrived.values()) expect(most(times, 2000)).toBeLessThanOrEqual(2);
+      }),
+      { numRuns: 40 },
+    );
   });
 
   test('of Discord holds: five in five seconds in a channel', async () => {

@@ -60,7 +60,11 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
     }));
   }
 
-  function requestFor(index: number, content: MessageContent, after: string | undefined): PlaceRequest {
+  function requestFor(
+    index: number,
+    content: MessageContent,
+    { after, next }: Pick<PlaceRequest, 'after' | 'next'>,
+  ): PlaceRequest {
     const job = current();
     const place = placeOf(job);
     return {
@@ -72,13 +76,21 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
       index,
       after,
       isTaken: (messageId) => journal.isTaken(place, messageId),
+      next,
     };
   }
 
   /** The message that a begun slot without an id left, if any. */
-  async function findLost(index: number, content: MessageContent): Promise<string | undefined> {
+  async function findLost(
+    index: number,
+    content: MessageContent,
+    next: () => Promise<void>,
+  ): Promise<string | undefined> {
     const slot = current().slots[index];
-    return slot?.isBegun ? platform.find(requestFor(index, content, slot.after)) : undefined;
+    if (!slot?.isBegun) return undefined;
+    const found = await platform.find(requestFor(index, content, { after: slot.after, next }));
+    await next();
+    return found;
   }
 
   /** Sends a message. What was certainly not carried out leaves nothing to look for. */
@@ -98,15 +110,15 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
     const { event, ...job } = current();
     const place = job.place ?? event.place;
     // The id is journalled before the chat's next request runs: a search that another reply makes must know it.
-    const attempt = async (): Promise<void> => {
-      const lost = await findLost(index, content);
+    const attempt = async (next: () => Promise<void>): Promise<void> => {
+      const lost = await findLost(index, content, next);
       if (lost !== undefined) {
         await platform.edit(event, place, lost, content);
         return setSlot(index, { messageId: lost, isBegun: true, after: undefined });
       }
       const after = journal.lastIn(place);
       await setSlot(index, { messageId: undefined, isBegun: true, after });
-      const messageId = await sent(index, requestFor(index, content, after));
+      const messageId = await sent(index, requestFor(index, content, { after, next }));
       await setSlot(index, { messageId, isBegun: true, after });
     };
     await pacer.run(place, attempt, { signal });
@@ -173,8 +185,8 @@ export function createDelivery(parts: DeliveryParts, key: string): Delivery {
       const slot = current().slots[index];
       await pacer.run(
         place,
-        async () => {
-          const messageId = slot?.messageId ?? (await findLost(index, NOTHING));
+        async (next) => {
+          const messageId = slot?.messageId ?? (await findLost(index, NOTHING, next));
           if (messageId !== undefined) await platform.remove(place, messageId);
         },
         { signal },

@@ -88,6 +88,8 @@ export interface PlaceRequest {
   readonly after: string | undefined;
   /** Whether a message of this place is known to belong to a reply. */
   readonly isTaken: (messageId: string) => boolean;
+  /** Resolves when the platform's pace has room for one more request than the first. */
+  readonly next: () => Promise<void>;
 }
 
 /** A text that is still being written. */

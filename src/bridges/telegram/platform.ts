@@ -81,17 +81,21 @@ export function createTelegramPlatform({ api, download, shop }: TelegramParts): 
         found.delete(search);
         return String(id);
       }
+      await request.next();
     }
     found.delete(search);
     return undefined;
   }
 
   /** Whether a message answers an edit and replies to the same question. The edits show only that something comes. */
-  async function isLost({ place, replyTo }: PlaceRequest, id: number): Promise<boolean> {
+  async function isLost({ place, replyTo, next }: PlaceRequest, id: number): Promise<boolean> {
     try {
       // An edit that changes nothing does not tell what the message replies to, so the second differs.
       let edited = await edit(place, id, FOUND);
-      if (edited === 'same') edited = await edit(place, id, FOUND_AGAIN);
+      if (edited === 'same') {
+        await next();
+        edited = await edit(place, id, FOUND_AGAIN);
+      }
       if (edited === 'same') return false;
       return edited.reply_to_message?.message_id === (replyTo === undefined ? undefined : Number(replyTo));
     } catch (error) {
