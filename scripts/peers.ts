@@ -43,6 +43,8 @@ export interface Peer {
   readonly pid: number | undefined;
   /** Variables of later starts, besides those of all peers. */
   readonly environment: Record<string, string>;
+  /** The program that later starts run: the launcher of this checkout, or of another version's. */
+  launcher: string;
 }
 
 /** How a command runs. */
@@ -87,6 +89,7 @@ class LocalPeer implements Peer {
   readonly home: Home;
   readonly client: AdminClient;
   readonly environment: Record<string, string>;
+  launcher: string = LAUNCHER;
   #ended: Promise<Finished> | undefined;
   #daemon: { readonly child: ChildProcess; readonly ended: Promise<Finished> } | undefined;
 
@@ -159,7 +162,7 @@ class LocalPeer implements Peer {
     args: readonly string[],
     options: RunOptions,
   ): { readonly child: ChildProcess; readonly ended: Promise<Finished> } {
-    const child = spawn(process.execPath, [LAUNCHER, ...args], {
+    const child = spawn(process.execPath, [this.launcher, ...args], {
       env: { ...process.env, ...this.environment, ...options.environment },
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
     });

@@ -112,6 +112,7 @@ const KINDS = {
   'tx-unknown': 'missing',
   'block-invalid': 'corrupt',
   'ledger-halted': 'corrupt',
+  'upgrade-needed': 'unavailable',
   'snapshot-invalid': 'corrupt',
   'state-unproven': 'unavailable',
   'ledger-light': 'refused',

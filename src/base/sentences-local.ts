@@ -252,6 +252,7 @@ export const LEDGER_SENTENCES: SentenceTable<
   | 'tx-unknown'
   | 'block-invalid'
   | 'ledger-halted'
+  | 'upgrade-needed'
   | 'snapshot-invalid'
   | 'state-unproven'
   | 'ledger-light'
@@ -285,6 +286,11 @@ export const LEDGER_SENTENCES: SentenceTable<
     'The ledger has stopped.',
     `${f('reason', 'An invariant of it was broken')}.`,
     'Run `sahara ledger verify` and restore the last sound state.',
+  ],
+  'upgrade-needed': (f) => [
+    'The network goes on by rules that this program does not know.',
+    `From block ${f('height', 'of a coming height')} on it has version ${f('version', 'a later one')} of its rules; this program knows up to version ${f('known', 'an earlier one')}.`,
+    'Install a newer version of sahara and start it again: it goes on at this block, and nothing is lost.',
   ],
   'snapshot-invalid': (f) => [
     'The snapshot cannot be restored.',

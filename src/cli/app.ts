@@ -59,9 +59,10 @@ export function createApp(options: GlobalOptions): App {
   };
 }
 
-/** Exit codes: 1 refused or failed, 2 usage, 3 the daemon is not running, 130 stopped by the user. */
+/** Exit codes: 1 refused or failed, 2 usage, 3 the daemon is not running, 4 a newer program is needed, 130 stopped by the user. */
 export function exitCodeOf(code: ErrorCode): number {
   if (code === 'daemon-not-running') return 3;
+  if (code === 'upgrade-needed') return 4;
   if (code === 'usage' || code === 'config-invalid' || code === 'node-unsupported') return 2;
   return code === 'cancelled' ? 130 : 1;
 }

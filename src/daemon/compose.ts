@@ -7,7 +7,7 @@ import { type OpenCalls, openOpenCalls } from '../agent/open-calls.ts';
 import { openQuotaBook } from '../agent/quota.ts';
 import { equalBytes } from '../base/bytes.ts';
 import { systemClock } from '../base/clock.ts';
-import { asSaharaError } from '../base/errors.ts';
+import { asSaharaError, type SaharaError } from '../base/errors.ts';
 import { silentLog } from '../base/log.ts';
 import type { Offers } from '../mesh/offers.ts';
 import { PayerBook } from '../payment/payer-book.ts';
@@ -39,6 +39,7 @@ import { ledgerHandlers } from './handlers/ledger.ts';
 import { lineageHandlers } from './handlers/lineage.ts';
 import { modelHandlers } from './handlers/model.ts';
 import { moneyHandlers } from './handlers/money.ts';
+import { networkHandlers } from './handlers/network.ts';
 import { payHandlers } from './handlers/pay.ts';
 import { stakeHandlers } from './handlers/stake.ts';
 import { standingHandlers } from './handlers/standing.ts';
@@ -114,6 +115,8 @@ export interface Daemon {
   readonly regained: Promise<void>;
   /** Resolves when the home acts for another DID from the next start on, so the daemon is to be started anew. */
   readonly adopted: Promise<void>;
+  /** Resolves with the reason when this program cannot go on, and is to be stopped. */
+  readonly failed: Promise<SaharaError>;
   /** Stops everything in order. */
   stop(): Promise<void>;
 }
@@ -145,6 +148,7 @@ export async function startDaemon(parts: DaemonParts, options: StartOptions): Pr
       stopped: asked.promise,
       regained: running.space.regained,
       adopted: adopted.promise,
+      failed: running.homeLedger.failed ?? new Promise(() => {}),
       stop,
     };
   } catch (error) {
@@ -355,6 +359,7 @@ function handlersOf(running: Running): AdminHandlers {
     ...moneyHandlers(running),
     ...payHandlers(running),
     ...stakeHandlers(running),
+    ...networkHandlers(running),
     ...watchtowerHandlers(running),
     ...voucherKeyHandlers(running),
     ...lineageHandlers(running),

@@ -52,6 +52,8 @@ export interface HomeLedger {
   report(): LightReport | undefined;
   /** How many validators order transactions. Absent where a sequencer does. */
   readonly validators?: () => number;
+  /** Resolves with the reason when this program cannot go on with the ledger. Absent where it goes on answering. */
+  readonly failed?: Promise<SaharaError>;
   /** Two headers of one height that the sequencer signed, where a light ledger came upon them. */
   evidence(): Equivocation | undefined;
   /**

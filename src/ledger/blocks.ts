@@ -15,7 +15,7 @@ import { merkleRoot } from '../protocol/merkle.ts';
 import { type Signed, signOne } from '../protocol/signing.ts';
 import type { Signer } from '../protocol/suite.ts';
 import type { Chain } from './chain.ts';
-import { type BlockContext, endBlock, executeBlock, executeTransaction } from './execute.ts';
+import { type BlockContext, beginBlock, endBlock, executeBlock, executeTransaction } from './execute.ts';
 import { readIdentity, signerOf } from './identities.ts';
 import type { ChainHead } from './layout.ts';
 import { type Prepared, prepareTransaction } from './prepare.ts';
@@ -64,8 +64,8 @@ export function buildBlock(
 ): { readonly executed: ExecutedBlock; readonly leftOut: readonly LeftOut[] } {
   const { suite, network, chain } = parts;
   const head = chain.head();
-  const context = contextOf(parts, head.height + 1);
   const state = new State(chain.readState);
+  const context = beginBlock(contextOf(parts, head.height + 1), state);
   const transactions: Prepared[] = [];
   const results: TransactionResult[] = [];
   const leftOut: LeftOut[] = [];
@@ -201,8 +201,8 @@ export function resultsRoot(parts: BlockParts, results: readonly TransactionResu
 }
 
 function contextOf(parts: BlockParts, height: number): BlockContext {
-  const { suite, network, genesis, signatures } = parts;
-  return { suite, network, genesis, signatures, height, proposer: genesis.sequencer };
+  const { suite, network, genesis, signatures, voters } = parts;
+  return { suite, network, genesis, signatures, voters, height, proposer: genesis.sequencer };
 }
 
 /** Verifies ahead of execution, off the event loop, what execution will ask about. */

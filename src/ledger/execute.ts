@@ -12,6 +12,7 @@ import { signerOf } from './identities.ts';
 import type { Prepared } from './prepare.ts';
 import { RESULT_CODES, type ResultName, tookEffect } from './result-codes.ts';
 import { addToPool, pooledFee } from './rewards.ts';
+import { beginRules, type RuleSet } from './rules.ts';
 import type { SignatureBook } from './signatures.ts';
 import { accountOf, credit, type State } from './state.ts';
 import type { Outcome, Rules } from './transactions/context.ts';
@@ -25,19 +26,30 @@ export interface BlockContext extends Rules {
   readonly proposer: PublicKey | undefined;
 }
 
+/** A block that has begun. */
+export interface BegunBlock extends BlockContext {
+  readonly rules: RuleSet;
+}
+
 /** Executes a whole block on `state`. Results are in the order of the transactions. */
 export function executeBlock(
   context: BlockContext,
   state: State,
   transactions: readonly Prepared[],
 ): readonly TransactionResult[] {
-  const results = transactions.map((prepared) => executeTransaction(context, state, prepared));
-  endBlock(context, state);
+  const begun = beginBlock(context, state);
+  const results = transactions.map((prepared) => executeTransaction(begun, state, prepared));
+  endBlock(begun, state);
   return results;
 }
 
+/** What precedes a block's transactions: which rules hold. Throws `upgrade-needed` where this program does not know them. */
+export function beginBlock(context: BlockContext, state: State): BegunBlock {
+  return { ...context, rules: beginRules(state, context.height) };
+}
+
 /** What follows a block's transactions: what the agenda has for its height, and the supply is checked. */
-export function endBlock(context: BlockContext, state: State): void {
+export function endBlock(context: BegunBlock, state: State): void {
   workOffAgenda({ state, genesis: context.genesis, height: context.height }, AGENDA_HANDLERS);
   invariant(state.heldChange() === 0n, `block ${context.height} conserves the supply`);
 }
@@ -46,11 +58,7 @@ export function endBlock(context: BlockContext, state: State): void {
  * Executes one transaction on `state`. A refusal before the fee changes nothing (codes 1 to 15); a later one
  * takes the fee and the nonce and changes nothing else.
  */
-export function executeTransaction(
-  context: BlockContext,
-  state: State,
-  prepared: Prepared,
-): TransactionResult {
+export function executeTransaction(context: BegunBlock, state: State, prepared: Prepared): TransactionResult {
   const { content } = prepared;
   if (content.fault !== undefined) return resultOf({ result: content.fault, moved: 0n });
   const { transaction } = content;
@@ -62,8 +70,9 @@ export function executeTransaction(
   }
   const fault = takeFee(context, state, transaction);
   if (fault !== undefined) return resultOf({ result: fault, moved: 0n });
-  const { suite, network, genesis, signatures, height } = context;
-  const surroundings = { suite, network, genesis, signatures, height, state };
+  const { suite, network, genesis, signatures, height, rules } = context;
+  const { voters = () => [{ did: genesis.sequencer, power: 1 }] } = context;
+  const surroundings = { suite, network, genesis, signatures, height, rules, voters, state };
   const pooled = { left: pooledFee(context) };
   const own = { sender, nonce: transaction.nonce, pooled, ...content.opened };
   const outcome = state.attempt(

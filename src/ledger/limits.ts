@@ -21,6 +21,9 @@ export const REWARD_EPOCHS_MAX = 16;
 /** Consensus: claims that an earning names itself; all of them stand under its root. */
 export const CAUSES_LISTED_MAX = 8;
 
+/** Consensus: votes about the rules that are kept: of as many as can have one. */
+export const APPROVALS_MAX = 100;
+
 /** Transactions that wait for a block, in total. */
 export const MEMPOOL_TRANSACTIONS_MAX = 20_000;
 /** Bytes of transactions that wait for a block. */

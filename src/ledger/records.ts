@@ -6,6 +6,7 @@ import { ACCOUNT, ASSET, CHANNEL, LANE, REVENUE, VERSION } from '../protocol/sta
 import type { Action } from '../protocol/transaction.ts';
 import { AGENDA, ENDED, type Freeze } from './records-channel.ts';
 import { IDENTITIES, KEY_HOLDERS, PACES, REVOCATIONS } from './records-identity.ts';
+import { RULES } from './records-rules.ts';
 import { BACKERS, BONDS, DELEGATIONS, EARNINGS, EPOCHS, OFFENCES } from './records-stake.ts';
 
 /** A key's money and how many of its transactions were executed. */
@@ -234,6 +235,7 @@ const METERS: ReadonlyMap<number, HeldMeter> = new Map(
     meter(OFFENCES),
     meter(EPOCHS),
     meter(EARNINGS),
+    meter(RULES),
   ].map((one) => [one.tag, one]),
 );
 

@@ -140,6 +140,16 @@ const CODES = {
   'epoch-not-open': { code: 157, sentence: 'The epoch has not ended, or its rewards have expired.' },
   'reward-unknown': { code: 158, sentence: 'Nothing was earned in the epoch.' },
   'reward-collected': { code: 159, sentence: 'The reward was collected before.' },
+  'recipient-unusable': {
+    code: 160,
+    sentence: 'Nobody can ever sign with the key that would get the money: there it would be lost.',
+  },
+  'not-voter': { code: 161, sentence: 'The sender has no vote about the rules of this network.' },
+  'upgrade-version': { code: 162, sentence: 'The version is neither the next one nor one to call off.' },
+  'upgrade-height': {
+    code: 163,
+    sentence: 'The height has passed, or is not that of the upgrade that is to be called off.',
+  },
 } as const;
 
 /** The name of a result. */

@@ -40,6 +40,7 @@ import {
   REVOCATIONS,
   type RevocationRecord,
 } from './records-identity.ts';
+import { RULES, type RulesRecord } from './records-rules.ts';
 import { type StakeTables, stakeTables } from './state-stake.ts';
 
 /** Reads the committed bytes under a state key. */
@@ -163,6 +164,7 @@ export class State {
   readonly keyHolders: TableView<KeyHolderRecord>;
   readonly paces: TableView<PaceRecord>;
   readonly versions: TableView<VersionRecord>;
+  readonly rules: TableView<RulesRecord>;
   readonly stakes: StakeTables;
 
   constructor(read: StateReader) {
@@ -187,6 +189,7 @@ export class State {
     this.keyHolders = view(KEY_HOLDERS);
     this.paces = view(PACES);
     this.versions = view(VERSIONS);
+    this.rules = view(RULES);
     this.stakes = stakeTables(view);
   }
 

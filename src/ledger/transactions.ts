@@ -17,6 +17,7 @@ import { collectReward } from './transactions/reward.ts';
 import { bond, delegate, releaseBond, unbond, undelegate } from './transactions/stake.ts';
 import { topUp } from './transactions/top-up.ts';
 import { transfer } from './transactions/transfer.ts';
+import { approveUpgrade } from './transactions/upgrade.ts';
 import { setVoucherKey } from './transactions/voucher-key.ts';
 import { cancelWithdraw, requestWithdraw, withdraw } from './transactions/withdraw.ts';
 
@@ -55,6 +56,7 @@ const HANDLERS: { readonly [K in Action['type']]: Handler<K> } = {
   'release-bond': releaseBond,
   'report-double-signing': reportDoubleSigning,
   'collect-reward': collectReward,
+  'approve-upgrade': approveUpgrade,
 };
 
 /** Executes an action by its kind's handler. */

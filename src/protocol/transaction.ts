@@ -3,6 +3,7 @@ import { concat, u64be } from '../base/bytes.ts';
 import { type CollectPathAction, collectPath } from './actions-asset.ts';
 import { CHANNEL_ACTIONS, type ChannelAction, type ClaimBody, claimBody } from './actions-channel.ts';
 import { IDENTITY_ACTIONS, type IdentityAction } from './actions-identity.ts';
+import { type ApproveUpgradeAction, RULES_ACTIONS } from './actions-rules.ts';
 import { STAKE_ACTIONS, type StakeAction } from './actions-stake.ts';
 import { domainHash, type Hash, type PublicKey } from './ids.ts';
 import { type LicenceTerms, licenceTerms, type ParentRelation } from './licence.ts';
@@ -176,7 +177,8 @@ export type Action =
   | StakeAction
   | WithdrawApprovalAction
   | CollectPathAction
-  | ChannelAction;
+  | ChannelAction
+  | ApproveUpgradeAction;
 
 /** The wire form of an action. Numbers that are not listed are reserved. */
 export const action: Schema<Action> = union('action', {
@@ -217,6 +219,7 @@ export const action: Schema<Action> = union('action', {
   'collect-path': [23, collectPath],
   ...CHANNEL_ACTIONS,
   ...STAKE_ACTIONS,
+  ...RULES_ACTIONS,
 });
 
 /** The claims that an action carries, in order. */

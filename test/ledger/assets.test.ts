@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
+import { RULE_SETS } from '../../src/ledger/rules.ts';
 import { createSignatureBook } from '../../src/ledger/signatures.ts';
 import { credit, State } from '../../src/ledger/state.ts';
 import { receive } from '../../src/ledger/transactions/claim.ts';
@@ -128,7 +129,9 @@ function createRig() {
   const state = new State(() => undefined);
   const network = 'test';
   const nothingOpened = { claims: [], release: undefined, evidence: undefined, pooled: { left: 0n } };
-  const rules = { suite, network, genesis: testGenesis(), signatures: createSignatureBook(suite, network) };
+  const signatures = createSignatureBook(suite, network);
+  const [first] = RULE_SETS;
+  const rules = { suite, network, genesis: testGenesis(), signatures, rules: first, voters: () => [] };
   let nonce = 0;
   const execute = (by: Signer, what: Action) =>
     state.attempt(

@@ -241,10 +241,10 @@ test('LEDGER-11 LEDGER-24 LEDGER-88: collect, collect-path', async () => {
 test('LEDGER-11: every kind of transaction has its order tried', () => {
   const records = readFileSync(new URL('../../spec/records.md', import.meta.url), 'utf8');
   const kinds = Array.from(records.matchAll(/^\| `([a-z-]+)` \| \d+ [a-z-]+ \|/gm), ([, kind = '']) => kind);
-  const actions = kinds.slice(kinds.indexOf('transfer'), kinds.indexOf('collect-reward') + 1);
+  const actions = kinds.slice(kinds.indexOf('transfer'), kinds.indexOf('approve-upgrade') + 1);
   expect(actions.length).toBeGreaterThan(30);
-  const tried = ['order', 'channels', 'identities', 'stakes']
-    .map((part) => readFileSync(new URL(`./refusal-${part}.test.ts`, import.meta.url), 'utf8'))
+  const tried = ['refusal-order', 'refusal-channels', 'refusal-identities', 'refusal-stakes', 'upgrade']
+    .map((part) => readFileSync(new URL(`./${part}.test.ts`, import.meta.url), 'utf8'))
     .join('');
   const named = new Set(
     Array.from(tried.matchAll(/kind: '([a-z-]+)'|: (claim-batch)'/g), ([, a, b]) => a ?? b),

@@ -151,6 +151,9 @@ const ELSEWHERE: Readonly<Partial<Record<ResultName, string>>> = {
   'backers-full': 'stake.test.ts: takes 65 people',
   'faucet-absent': 'execute.test.ts: takes a network without a faucet',
   'lineage-too-deep': 'execute.test.ts: takes 66 generations',
+  'recipient-unusable': 'upgrade.test.ts: takes a later version of the rules',
+  'upgrade-height': 'upgrade.test.ts: takes a vote about the rules',
+  'upgrade-version': 'upgrade.test.ts: takes a vote about the rules',
   'versions-exhausted': 'assets.test.ts: takes 257 versions',
 };
 

@@ -179,5 +179,16 @@ const offences: readonly Act[] = [
   ]),
 ];
 
+// Under neither engine hana has a vote.
+const votes: readonly Act[] = [act(() => [[hana, { type: 'approve-upgrade', version: 2, height: 1_000 }]])];
+
 /** Block by block; mal's first transactions have to be those of `licences`. */
-export const TOUR: readonly Act[] = [...licences, ...channels, ...money, ...offences, ...keys, ...stakes];
+export const TOUR: readonly Act[] = [
+  ...licences,
+  ...channels,
+  ...money,
+  ...offences,
+  ...keys,
+  ...stakes,
+  ...votes,
+];

@@ -18,7 +18,7 @@ import { Bench, claimOf, person, signAction, suite, testGenesis } from './suppor
 /** Everybody of the world; the first two keep the rules towards each other, all others do what they like. */
 export const PEOPLE: readonly Signer[] = ['hana', 'hugo', 'mal', 'mara', 'milo', 'moss'].map(person);
 
-/** Every kind of transaction. */
+/** Every kind of transaction, but votes about the rules: who has one is another under each engine. */
 export const KINDS: readonly Action['type'][] = [
   ...(['transfer', 'faucet', 'register-asset', 'open-channel', 'top-up', 'claim', 'close-by-payee'] as const),
   ...(['request-close', 'cancel-close', 'collect', 'register-identity', 'rotate-key'] as const),

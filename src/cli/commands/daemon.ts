@@ -119,9 +119,11 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
   const report = await daemon.status();
   terminal.result(report, () => greet(app, report, daemon));
   const asking = terminal.interactive ? firstQuestion(app, report, stopping.signal) : Promise.resolve();
+  let failure: SaharaError | undefined;
   for (;;) {
     const why = await whyAnew(daemon, stopping.asked);
-    if (why === undefined) break;
+    if (why instanceof SaharaError) failure = why;
+    if (typeof why !== 'string') break;
     terminal.note(`${why}: starting anew.`);
     await daemon.stop();
     daemon = await begin();
@@ -131,13 +133,18 @@ async function runDaemon(app: App, flags: Flags): Promise<void> {
   await asking;
   terminal.note('Stopped.');
   // A library's timer or socket must not hold a daemon that has let go of everything.
-  process.exit(0);
+  systemClock.after(EXIT_MS, () => process.exit());
+  if (failure !== undefined) throw failure;
 }
 
-/** Waits until the daemon shall end; answers why it shall begin anew instead. */
-function whyAnew(daemon: Daemon, asked: Promise<void>): Promise<string | undefined> {
+/** How long a failure has to be told before the process ends, milliseconds. */
+const EXIT_MS = 100;
+
+/** Waits until the daemon shall end; answers why it cannot go on, or why it shall begin anew instead. */
+function whyAnew(daemon: Daemon, asked: Promise<void>): Promise<string | SaharaError | undefined> {
   return Promise.race([
     Promise.race([asked, daemon.stopped]).then(() => undefined),
+    daemon.failed,
     daemon.regained.then(() => 'The disk was full and has space again'),
     daemon.adopted.then(() => 'This home acts for another DID now'),
   ]);

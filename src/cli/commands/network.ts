@@ -1,11 +1,12 @@
 /** `network`: networks of several validators that do not trust each other. */
 import { systemClock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
+import type { RulesReport } from '../../daemon/admin/methods-network.ts';
 import { initNetwork, joinNetwork } from '../../daemon/comet/making.ts';
 import { findComet } from '../../daemon/comet/process.ts';
 import { networkStatus } from '../../daemon/comet/status.ts';
 import { passphraseOf } from '../../daemon/keys.ts';
-import { type App, type CommandGroup, countOption } from '../app.ts';
+import { type App, type CommandGroup, countOption, exitCodeOf, usage } from '../app.ts';
 import { showTable } from '../show.ts';
 import { shortDid } from '../terminal.ts';
 
@@ -48,6 +49,17 @@ export const networkCommands: CommandGroup = (program, run) => {
     .description('how the node of this home stands, and who votes')
     .addHelpText('after', '\nExample:\n  $ sahara network status')
     .action(run(status));
+  network
+    .command('upgrade')
+    .description('vote for the next version of the network’s rules, from a block on')
+    .option('--at <height>', 'first block of the ledger by the new rules')
+    .option('--version <number>', 'which version (default: the next one)')
+    .option('--cancel', 'vote for calling off what was decided')
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ sahara network upgrade --at 120000\n\nMore than two thirds of all votes decide; where one peer orders transactions, it alone. Whose program does not know\nthe rules by then ends before that block and says so; with a newer program it goes on there.',
+    )
+    .action(run(upgrade));
 };
 
 async function init(
@@ -81,6 +93,13 @@ async function join(app: App, file: string, options: Place): Promise<void> {
 
 async function status(app: App): Promise<void> {
   const found = await networkStatus(app.home, { signal: app.signal });
+  if ('running' in found) {
+    process.exitCode = exitCodeOf('daemon-not-running');
+    return app.terminal.result(found, () => {
+      app.terminal.line(`${found.network}: CometBFT does not run and is started again. It said last:`);
+      for (const line of found.lines) app.terminal.line(`  ${line}`);
+    });
+  }
   app.terminal.result(found, () => {
     const state = found.catchingUp ? 'catching up' : 'up to date';
     app.terminal.line(`${found.network}, consensus at ${found.height}, ${state}, ${found.peers} other nodes`);
@@ -90,7 +109,41 @@ async function status(app: App): Promise<void> {
       first ? 'since the beginning' : '',
     ]);
     showTable(app, ['votes', 'power', ''], rows);
+    showRules(app, found.rules);
   });
+}
+
+async function upgrade(
+  app: App,
+  options: { readonly at?: string; readonly version?: string; readonly cancel?: true },
+): Promise<void> {
+  const { signal } = app;
+  const before = await app.client.call('network.rules', {}, { signal });
+  const wanted = wantedUpgrade(before, options);
+  const after = await app.client.call('network.approve', wanted, { signal });
+  app.terminal.result(after, () => showRules(app, after));
+}
+
+function wantedUpgrade(
+  { version, plan }: RulesReport,
+  { at, version: named, cancel }: { readonly at?: string; readonly version?: string; readonly cancel?: true },
+): { readonly version: number; readonly height: number } {
+  if (cancel === true) {
+    if (plan === undefined) throw usage('Nothing is decided that could be called off');
+    return { version, height: plan.height };
+  }
+  if (at === undefined) throw usage('--at takes the first block by the new rules');
+  const height = /^\d{1,15}$/.test(at) ? Number(at) : 0;
+  if (height < 1) throw usage(`--at takes the height of a block, not "${at}"`);
+  return { version: named === undefined ? version + 1 : countOption('--version', named), height };
+}
+
+function showRules(app: App, { version, known, height, plan, approvals }: RulesReport): void {
+  const line = (text: string): void => app.terminal.line(text);
+  line(`Rules of version ${version} at block ${height}; this program knows up to ${known}`);
+  if (plan !== undefined) line(`Decided: version ${plan.version} from block ${plan.height} on`);
+  for (const one of approvals)
+    line(`${shortDid(one.did)} wants version ${one.version} from block ${one.height} on`);
 }
 
 function portOption(text: string): number {

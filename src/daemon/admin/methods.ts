@@ -10,6 +10,7 @@ import { BRIDGE_INPUTS, type BridgeMethods } from './methods-bridge.ts';
 import { EXPLORER_INPUTS, type ExplorerMethods } from './methods-explorer.ts';
 import { IDENTITY_INPUTS, type IdentityMethods } from './methods-identity.ts';
 import { MODEL_INPUTS, type ModelMethods, type ModelStreams } from './methods-model.ts';
+import { NETWORK_INPUTS, type NetworkMethods } from './methods-network.ts';
 import { PAY_INPUTS, type PayMethods } from './methods-pay.ts';
 import { STAKE_INPUTS, type StakeMethods } from './methods-stake.ts';
 import { VAULT_METHODS, type VaultStreamMethods, type VaultUnaryMethods } from './methods-vault.ts';
@@ -181,6 +182,8 @@ export interface UnaryMethods
   /** Drops all but the last `keep` blocks, between the blocks that come. */
   'ledger.prune': { input: { readonly keep: number }; output: PruneReport };
   pay: PayMethods['pay'];
+  'network.rules': NetworkMethods['network.rules'];
+  'network.approve': NetworkMethods['network.approve'];
   fees: StakeMethods['fees'];
   'stake.show': StakeMethods['stake.show'];
   'stake.bond': StakeMethods['stake.bond'];
@@ -316,6 +319,8 @@ export const ADMIN_METHODS: MethodTable = {
   'model.pull': stream(MODEL_INPUTS['model.pull']),
   'ledger.prune': unary(z.strictObject({ keep: z.int().min(0) })),
   pay: unary(PAY_INPUTS.pay),
+  'network.rules': unary(NETWORK_INPUTS['network.rules']),
+  'network.approve': unary(NETWORK_INPUTS['network.approve']),
   fees: unary(STAKE_INPUTS.fees),
   'stake.show': unary(STAKE_INPUTS['stake.show']),
   'stake.bond': unary(STAKE_INPUTS['stake.bond']),

@@ -4,7 +4,7 @@
  */
 import { equalBytes } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { asSaharaError } from '../../base/errors.ts';
+import { asSaharaError, type SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
 import { type CometLedger, createCometLedger } from '../../ledger/engines/comet/ledger.ts';
@@ -17,6 +17,7 @@ import type { Home } from '../home.ts';
 import type { HomeLedger } from '../home-ledger.ts';
 import type { DaemonKeys } from '../keys.ts';
 import { EVIDENCE_BLOCKS, nodeIdOf, writeCometFiles } from './files.ts';
+import { forgetWords, leaveLines, leaveWord } from './last-words.ts';
 import { nodeSeedOf } from './making.ts';
 import { cometFolder, type KnownNetwork, type OwnNode } from './network-file.ts';
 import { type CometProcess, findComet, superviseComet } from './process.ts';
@@ -45,6 +46,7 @@ export async function openCometHome(
   { network, node }: { readonly network: KnownNetwork; readonly node: OwnNode },
 ): Promise<HomeLedger> {
   const { home, clock, log, storeOf, scratch, keepBlocks } = parts;
+  const folder = cometFolder(home);
   const program = await findComet(parts.environment);
   const rpc = createCometRpc(fetch, `http://${node.rpc.host}:${node.rpc.port}`);
   const ledger = await createCometLedger(
@@ -58,21 +60,36 @@ export async function openCometHome(
     keepBlocks === 0 ? {} : { keepBlocks, retainBlocks: Math.max(keepBlocks, EVIDENCE_BLOCKS) },
   );
   const running = new RunningNode(parts, { network, node, program, ledger });
+  const failed = Promise.withResolvers<SaharaError>();
   try {
+    const needed = ledger.upgradeNeeded();
+    if (needed !== undefined) throw needed;
+    await forgetWords(folder);
     await running.start();
   } catch (error) {
     await ledger.stop();
+    await leaveWord(folder, error);
     throw error;
   }
+  ledger.onBlock(() => {
+    const needed = ledger.upgradeNeeded();
+    // The block before the first by other rules is written: this program has done all that it can.
+    if (needed === undefined) return;
+    failed.resolve(needed);
+    void running.stop();
+  });
   return {
     ledger,
     report: () => undefined,
     validators: () => ledger.validators().length,
+    failed: failed.promise,
     evidence: () => undefined,
     keepWhole: async () => undefined,
     async stop() {
       await running.stop();
       await ledger.stop();
+      await forgetWords(folder);
+      await leaveWord(folder, ledger.upgradeNeeded());
     },
   };
 }
@@ -183,6 +200,11 @@ class RunningNode {
       },
     );
     this.#votes = key;
-    this.#comet = superviseComet({ program, folder, clock, log });
+    const ended = (lines: readonly string[]): void => {
+      leaveLines(folder, lines).catch((error) =>
+        log.warn('what CometBFT said last was not kept', { error: asSaharaError(error).message }),
+      );
+    };
+    this.#comet = superviseComet({ program, folder, clock, log, ended });
   }
 }

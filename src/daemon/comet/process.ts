@@ -44,6 +44,8 @@ export interface CometProcessParts {
   readonly folder: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Is told the last lines that it wrote when it has ended by itself. */
+  readonly ended?: (lines: readonly string[]) => void;
 }
 
 /** Options of a supervised process. */
@@ -161,8 +163,9 @@ class Supervised implements CometProcess {
   }
 
   #restart(how: string): void {
-    const { clock, log } = this.#parts;
+    const { clock, log, ended } = this.#parts;
     log.warn('CometBFT ended by itself', { how, again: this.#waitMs, last: this.#lines.at(-1) ?? '' });
+    ended?.([...this.#lines, how]);
     this.#cancelRestart = clock.after(this.#waitMs, () => {
       if (!this.#stopping) this.#start();
     });

@@ -2,13 +2,21 @@
 
 import { existsSync } from 'node:fs';
 import { equalBytes } from '../../base/bytes.ts';
-import { asSaharaError, SaharaError } from '../../base/errors.ts';
-import { createCometRpc, fieldsOf } from '../../ledger/engines/comet/rpc.ts';
+import { asSaharaError, invariant, SaharaError } from '../../base/errors.ts';
+import { STATE_QUERY_PATH } from '../../ledger/engines/comet/abci.ts';
+import { type CometRpc, createCometRpc, fieldsOf } from '../../ledger/engines/comet/rpc.ts';
 import { networkNameOf } from '../../ledger/genesis.ts';
+import { stateAnswer, stateQuestion } from '../../ledger/light/messages.ts';
+import { ONLY, stateKey } from '../../ledger/records.ts';
+import { RULES } from '../../ledger/records-rules.ts';
+import { blockHeader } from '../../protocol/block.ts';
 import { didOf } from '../../protocol/ids.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
+import type { RulesReport } from '../admin/methods-network.ts';
+import { rulesReport } from '../handlers/network.ts';
 import type { Home } from '../home.ts';
-import { readOwnNode } from './network-file.ts';
+import { lastWords } from './last-words.ts';
+import { cometFolder, readOwnNode } from './network-file.ts';
 
 /** One validator. */
 export interface VoterRow {
@@ -28,13 +36,26 @@ export interface NetworkStatus {
   /** Other nodes that it is connected to. */
   readonly peers: number;
   readonly validators: readonly VoterRow[];
+  /** By which rules the network goes, as the node's own ledger has it. */
+  readonly rules: RulesReport;
 }
 
-/** Asks the node of `home`. Throws `usage` where there is none, `daemon-not-running` where it does not answer. */
+/** A node that does not run while its daemon does. */
+export interface StoppedNode {
+  readonly network: string;
+  readonly running: false;
+  /** The last lines that its CometBFT wrote. */
+  readonly lines: readonly string[];
+}
+
+/**
+ * Asks the node of `home`. Throws `usage` where there is none, `daemon-not-running` where it does not answer, and
+ * `upgrade-needed` where it ended because its program does not know the network's rules.
+ */
 export async function networkStatus(
   home: Home,
   options: { readonly signal: AbortSignal },
-): Promise<NetworkStatus> {
+): Promise<NetworkStatus | StoppedNode> {
   const own = await readOwnNode(home);
   if (own === undefined)
     throw new SaharaError('usage', {
@@ -42,14 +63,10 @@ export async function networkStatus(
     });
   const { genesis, first } = own.network;
   const rpc = createCometRpc(fetch, `http://${own.node.rpc.host}:${own.node.rpc.port}`);
-  const { height, catchingUp } = await rpc.status(options).catch((error: unknown) => {
-    const failure = asSaharaError(error);
-    if (failure.code !== 'peer-unreachable') throw failure;
-    // The node runs as long as the daemon does, and answers a little later.
-    const starting = existsSync(home.socket);
-    const facts = { home: home.root, ...(starting && { reason: 'starting' }) };
-    throw new SaharaError('daemon-not-running', facts, { cause: error });
-  });
+  const network = networkNameOf(nativeSuite, genesis);
+  const found = await rpc.status(options).catch((error: unknown) => asSaharaError(error));
+  if (found instanceof SaharaError) return whyStopped(home, network, found);
+  const { height, catchingUp } = found;
   const peers = fieldsOf(await rpc.call('net_info', {}, options)).n_peers;
   const { validators } = fieldsOf(await rpc.call('validators', { page: '1', per_page: '100' }, options));
   const rows = (Array.isArray(validators) ? validators : []).map((one: unknown): VoterRow => {
@@ -61,6 +78,27 @@ export async function networkStatus(
       first: first.some(({ did }) => equalBytes(did, key)),
     };
   });
-  const network = networkNameOf(nativeSuite, genesis);
-  return { network, height, catchingUp, peers: Number(peers), validators: rows };
+  const rules = await rulesOf(rpc, options);
+  return { network, height, catchingUp, peers: Number(peers), validators: rows, rules };
+}
+
+/** What is known of a node that does not answer. */
+async function whyStopped(home: Home, network: string, failure: SaharaError): Promise<StoppedNode> {
+  if (failure.code !== 'peer-unreachable') throw failure;
+  const { upgrade, lines } = await lastWords(cometFolder(home));
+  if (upgrade !== undefined) throw new SaharaError('upgrade-needed', upgrade, { cause: failure });
+  // The node runs as long as the daemon does, and answers a little later.
+  const starting = existsSync(home.socket);
+  if (starting && lines !== undefined) return { network, running: false, lines };
+  const facts = { home: home.root, ...(starting && { reason: 'starting' }) };
+  throw new SaharaError('daemon-not-running', facts, { cause: failure });
+}
+
+async function rulesOf(rpc: CometRpc, options: { readonly signal: AbortSignal }): Promise<RulesReport> {
+  const keys = [stateKey(RULES, ONLY)];
+  const question = stateQuestion.encode({ type: 'records', height: 0, keys });
+  const answer = stateAnswer.decode(await rpc.query(STATE_QUERY_PATH, question, options));
+  invariant(answer.type === 'records', 'records are answered with records');
+  const height = answer.header === undefined ? 0 : blockHeader.decode(answer.header.payload).height;
+  return rulesReport(answer.entries[0]?.value, height);
 }

@@ -163,6 +163,8 @@ function summaryOf(action: Action): string {
     case 'report-double-signing':
     case 'collect-reward':
       return stakeSummary(action);
+    case 'approve-upgrade':
+      return `rules of version ${action.version} from block ${action.height} on`;
     case 'approve-derivative':
     case 'withdraw-approval':
       return `asset ${shortHex(action.asset)} for ${didOf(action.licensee)}`;

@@ -12,6 +12,7 @@ import type { BlockEvent, Inclusion, LedgerHead } from '../ledger.ts';
 import type { Mempool } from '../mempool.ts';
 import { nameOf } from '../names.ts';
 import { RESULT_CODES, resultSentence } from '../result-codes.ts';
+import { unknownRules } from '../rules.ts';
 
 /** Parts of the core. */
 export interface CoreParts extends BlockParts {
@@ -79,6 +80,12 @@ class Wait implements Waiting {
 
 function nothing(): void {}
 
+/** Why no more blocks are taken, and what who asks is answered. */
+interface Halted {
+  readonly reason: string;
+  readonly error: SaharaError;
+}
+
 /** The state of a running engine. */
 export class EngineCore {
   readonly parts: CoreParts;
@@ -86,11 +93,12 @@ export class EngineCore {
   readonly stopping: AbortController = new AbortController();
   readonly #waits: Waits = new Map();
   readonly #listeners = new Set<(event: BlockEvent) => void>();
-  #halted: string | undefined;
+  #halted: Halted | undefined;
   #last: Promise<unknown> = Promise.resolve();
 
   constructor(parts: CoreParts) {
     this.parts = parts;
+    this.demandKnownRules();
   }
 
   /** Whether blocks may still be made or taken. */
@@ -100,22 +108,39 @@ export class EngineCore {
 
   head(): LedgerHead {
     const head = this.parts.chain.head();
-    return this.#halted === undefined ? head : { ...head, halted: this.#halted };
+    return this.#halted === undefined ? head : { ...head, halted: this.#halted.reason };
+  }
+
+  /** Why the next block cannot be executed by this program, if so: `upgrade-needed`. */
+  upgradeNeeded(): SaharaError | undefined {
+    return this.#halted?.error.code === 'upgrade-needed' ? this.#halted.error : undefined;
+  }
+
+  /** Halts where the block after the head has rules that this program does not know. */
+  demandKnownRules(): void {
+    const { chain } = this.parts;
+    const error = unknownRules(chain.readState, chain.head().height + 1);
+    if (error === undefined) return;
+    const { height, version, known } = error.facts;
+    this.halt(
+      `From block ${height} on the network has version ${version} of its rules; this program knows up to ${known}`,
+      error,
+    );
   }
 
   /** Throws what a ledger that takes nothing more answers. */
   demandRunning(): void {
-    if (this.#halted !== undefined) throw new SaharaError('ledger-halted', { reason: this.#halted });
+    if (this.#halted !== undefined) throw this.#halted.error;
     if (this.stopping.signal.aborted)
       throw new SaharaError('cancelled', { reason: 'the ledger has stopped' });
   }
 
   /** Takes no more blocks, for good; reads go on. */
-  halt(reason: string): void {
+  halt(reason: string, error: SaharaError = new SaharaError('ledger-halted', { reason })): void {
     if (this.#halted !== undefined) return;
-    this.#halted = reason;
+    this.#halted = { reason, error };
     this.parts.log.error('ledger halted', { reason, height: this.parts.chain.head().height });
-    this.rejectAll(new SaharaError('ledger-halted', { reason }));
+    this.rejectAll(error);
   }
 
   /** Runs `job` after all earlier ones: there is one writer. */
@@ -148,6 +173,7 @@ export class EngineCore {
       if (content.fault === undefined && inclusion) this.#leavePool(content.transaction, inclusion);
       if (inclusion) this.settle(inclusion);
     }
+    this.demandKnownRules();
     for (const listener of [...this.#listeners]) this.#tell(listener, event);
   }
 

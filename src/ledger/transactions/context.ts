@@ -5,18 +5,29 @@ import type { Suite } from '../../protocol/suite.ts';
 import type { Action } from '../../protocol/transaction.ts';
 import type { OpenedRecords } from '../prepare.ts';
 import type { ResultName } from '../result-codes.ts';
+import type { RuleSet } from '../rules.ts';
 import type { SignatureBook } from '../signatures.ts';
 import type { State } from '../state.ts';
+
+/** Somebody who has a say in which rules hold, and how much. */
+export interface Voter {
+  readonly did: PublicKey;
+  readonly power: number;
+}
 
 /** What stays the same for the whole ledger. */
 export interface Rules {
   readonly suite: Suite;
   readonly network: string;
   readonly genesis: Genesis;
+  /** Who decides about the rules, as the state before the block has it. Default: the genesis' sequencer alone. */
+  readonly voters?: (() => readonly Voter[]) | undefined;
 }
 
 /** One transaction's surroundings. */
 export interface TransactionContext extends Rules, OpenedRecords {
+  readonly rules: RuleSet;
+  readonly voters: () => readonly Voter[];
   readonly state: State;
   readonly signatures: SignatureBook;
   readonly height: number;

@@ -127,6 +127,7 @@ function others(): readonly Named[] {
     made(action, { type: 'release-bond', did: sample.filled(1), role: 'host', owner: sample.filled(2) }),
     made(action, { type: 'report-double-signing', first: settled.header, second: settled.header }),
     made(action, { type: 'collect-reward', epoch: 7, did: sample.filled(1) }),
+    made(action, { type: 'approve-upgrade', version: 2, height: 100 }),
     made(stateProof, { leaf: undefined, siblings: [] }),
     made(keyEvidence, sampleKeyEvidence()),
     made(keyEvidence, proveChannel([{ key: hot.publicKey, until: 40 }])),

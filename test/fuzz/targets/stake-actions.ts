@@ -23,5 +23,6 @@ export async function stakeActions(bench: Bench): Promise<readonly Action[]> {
       second: header(bench.network, bob, 3, { timeMs: 2 }),
     },
     { type: 'collect-reward', epoch: 0, did: bob.publicKey },
+    { type: 'approve-upgrade', version: 2, height: 100 },
   ];
 }

@@ -23,9 +23,6 @@ export interface AbciParts {
   readonly sync: StateSync;
 }
 
-/** Of the network's rules that CometBFT asks about: those of the ledger have not changed since. */
-const APP_VERSION = 1n;
-
 /** The path of ABCI queries whose data is a question of a light client (LEDGER-145 and on). */
 export const STATE_QUERY_PATH = '/sahara/state/1';
 /** Code of a query that was not answered. */
@@ -58,11 +55,11 @@ export function createAbciHandler(parts: AbciParts): (request: Request) => Promi
 }
 
 function info(application: CometApplication): ResponseInfo {
-  const { height, appHash } = application.info();
+  const { height, appHash, version } = application.info();
   return {
     data: 'sahara',
     version: '',
-    appVersion: APP_VERSION,
+    appVersion: BigInt(version),
     lastBlockHeight: BigInt(height),
     lastBlockAppHash: height === 0 ? new Uint8Array(0) : appHash,
   };

@@ -11,12 +11,14 @@ import {
   type RequestProcessProposal,
   ResponseFinalizeBlock,
 } from 'cosmjs-types/tendermint/abci/types';
+import { ConsensusParams } from 'cosmjs-types/tendermint/types/params';
 import { invariant, SaharaError } from '../../../base/errors.ts';
 import type { Store } from '../../../base/store.ts';
 import { type TransactionResult, transactionResult } from '../../../protocol/block.ts';
 import type { Hash } from '../../../protocol/ids.ts';
 import type { ExecutedBlock } from '../../blocks.ts';
 import { isPaced } from '../../pace.ts';
+import { readRules, rulesIn, versionAt } from '../../rules.ts';
 import type { EngineCore } from '../core.ts';
 import type { Checks } from './checks.ts';
 import { decisionOperations, type Offender, progressIn, progressOperation } from './decisions.ts';
@@ -48,6 +50,8 @@ export interface ApplicationInfo {
   /** Height of consensus. */
   readonly height: number;
   readonly appHash: Hash;
+  /** Version of the rules that the ledger's next block has. */
+  readonly version: number;
 }
 
 /** What the consensus connection asks. CometBFT asks for one thing at a time. */
@@ -61,7 +65,10 @@ export class CometApplication {
 
   info(): ApplicationInfo {
     const { core, store } = this.#parts;
-    return { height: progressIn(store), appHash: core.parts.chain.head().headerHash };
+    const { chain } = core.parts;
+    const { height, headerHash } = chain.head();
+    const version = versionAt(readRules(chain.readState), height + 1);
+    return { height: progressIn(store), appHash: headerHash, version };
   }
 
   /** The validators with which the chain begins. Throws `network-mismatch` for another network's chain. */
@@ -91,11 +98,12 @@ export class CometApplication {
   async finalize(request: RequestFinalizeBlock): Promise<ResponseFinalizeBlock> {
     const { core, store, validators } = this.#parts;
     const height = Number(request.height);
-    core.demandRunning();
     invariant(height === progressIn(store) + 1, 'consensus decides on one height after the other');
     const timeMs = millisecondsOf(request.time);
     const offenders = this.#offenders(request);
     const makesBlock = request.txs.length > 0 || offenders.length > 0 || this.#isDue(timeMs);
+    // What makes no block of the ledger has no rules, so consensus may go on to where an older program ends.
+    if (makesBlock || core.upgradeNeeded() === undefined) core.demandRunning();
     if (!makesBlock) {
       this.#pending = { height, executed: undefined, offenders };
       return ResponseFinalizeBlock.fromPartial({ appHash: this.info().appHash });
@@ -105,6 +113,7 @@ export class CometApplication {
       timeMs,
       proposer: validators.didOf(request.proposerAddress),
       offenders,
+      voters: () => validators.current(),
     });
     this.#pending = { height, executed, offenders };
     return {
@@ -112,6 +121,7 @@ export class CometApplication {
       appHash: executed.headerHash,
       txResults: executed.results.map(asTxResult),
       validatorUpdates: validators.changes(executed.state).map(asUpdate),
+      ...versionUpdate(executed),
     };
   }
 
@@ -145,6 +155,17 @@ export class CometApplication {
     const { parts } = this.#parts.core;
     return isPaced(parts.chain.readState, parts.chain.head().height) && !isEarly(parts, timeMs);
   }
+}
+
+/** Tells consensus that its next blocks, and with them the ledger's next one, have another version of the rules. */
+function versionUpdate({
+  header,
+  state,
+}: ExecutedBlock): Pick<ResponseFinalizeBlock, 'consensusParamUpdates'> | undefined {
+  const rules = rulesIn(state);
+  const next = versionAt(rules, header.height + 1);
+  if (next === rules.version) return undefined;
+  return { consensusParamUpdates: ConsensusParams.fromPartial({ version: { app: BigInt(next) } }) };
 }
 
 /** CometBFT's hash of results covers code, data and gas: all of them follow from the ledger's own result. */

@@ -12,6 +12,7 @@ import { executeBlock } from '../../execute.ts';
 import { type Prepared, prepareTransaction } from '../../prepare.ts';
 import { isUsed, slash } from '../../stake.ts';
 import { State } from '../../state.ts';
+import type { Voter } from '../../transactions/context.ts';
 import { doubleSigningId } from '../../transactions/double-signing.ts';
 import type { Offender } from './decisions.ts';
 
@@ -22,6 +23,8 @@ export interface DecidedBlock {
   /** Absent when nobody is known by its address: then the fees go into the reward pool. */
   readonly proposer: PublicKey | undefined;
   readonly offenders: readonly Offender[];
+  /** Who votes by the state of the head. Asked only where it matters. */
+  readonly voters: () => readonly Voter[] | Promise<readonly Voter[]>;
 }
 
 /** What a header names when nobody is known to have proposed its block. */
@@ -57,7 +60,9 @@ export async function executeDecided(parts: BlockParts, decided: DecidedBlock): 
   const height = head.height + 1;
   const state = new State(chain.readState);
   for (const offender of offenders) punish(parts, state, { ...offender, at: height });
-  const context = { suite, network, genesis, signatures, height, proposer };
+  // Finding out may take a walk over all bonds.
+  const voters = transactions.some(isVote) ? await decided.voters() : [];
+  const context = { suite, network, genesis, signatures, height, proposer, voters: () => voters };
   const results = executeBlock(context, state, transactions);
   const changes = state.changes();
   const update = chain.tree.update(changes);
@@ -77,6 +82,10 @@ export async function executeDecided(parts: BlockParts, decided: DecidedBlock): 
   const hash = headerHash(suite, unsigned.payload);
   const wire = encodeBlock(unsigned, wires);
   return { header, headerHash: hash, wire, transactions, results, state, changes, update };
+}
+
+function isVote({ content }: Prepared): boolean {
+  return content.fault === undefined && content.transaction.action.type === 'approve-upgrade';
 }
 
 function punish(

@@ -93,6 +93,8 @@ export interface CometLedger extends Ledger {
   consensusHeight(): number;
   /** Height of consensus that decided on the ledger's block of `height`; the next one's header certifies it. */
   decidedAt(height: number): number | undefined;
+  /** Why this program cannot execute the next block, once that is so: `upgrade-needed`. */
+  upgradeNeeded(): SaharaError | undefined;
 }
 
 /**
@@ -132,6 +134,7 @@ export async function createCometLedger(
     opened.now = await open();
     await validators.reread();
     checks.restart();
+    core.demandKnownRules();
   };
   const everyBlocks = settings.snapshotEveryBlocks;
   const sync = new StateSync({ core, store, shelf: parts.shelf, reopen, everyBlocks });
@@ -152,11 +155,12 @@ export async function createCometLedger(
     validators: () => validators.current(),
     consensusHeight: () => application.info().height,
     decidedAt: (height) => decisionIn(store, height)?.height,
+    upgradeNeeded: () => core.upgradeNeeded(),
     onBlock: (listener) => core.onBlock(listener),
     prove: (keys) => proveState(answers, keys),
     submit: (message, { signal } = {}) =>
       submitTo(core, admission, { message, hand: () => relay.wake(), signal }),
-    verify: replays(core, parts.scratch, decidedBlocks(store)),
+    verify: replays(core, parts.scratch, decidedBlocks(store, first)),
     prune: (keep, { signal } = {}) => pruneBetween(core, keep, signal),
     async stop() {
       core.stopping.abort();

@@ -8,12 +8,13 @@ import { prepareTransaction } from '../../prepare.ts';
 import type { BlockAuthority } from '../../verify.ts';
 import { decisionIn } from './decisions.ts';
 import { executeDecided, NOBODY } from './execution.ts';
+import { type FirstValidator, ValidatorBook } from './validators.ts';
 
 /**
  * Replays blocks that consensus decided on. That it did is not proved by them: the hash of the last header is, by what
  * CometBFT keeps, and each header names the one before.
  */
-export function decidedBlocks(store: Store): BlockAuthority {
+export function decidedBlocks(store: Store, first: readonly FirstValidator[]): BlockAuthority {
   return {
     // It was held against consensus when the ledger began from it, or was executed here.
     vouches: () => true,
@@ -28,6 +29,10 @@ export function decidedBlocks(store: Store): BlockAuthority {
         timeMs,
         proposer: equalBytes(header.proposer, NOBODY) ? undefined : header.proposer,
         offenders: decision.offenders,
+        voters: async () => {
+          const { suite, chain, genesis } = parts;
+          return (await ValidatorBook.open({ suite, chain, genesis, first })).current();
+        },
       });
       if (equalBytes(blockHeader.encode(executed.header), content.header.payload)) return executed;
       const found = shortHex(executed.header.stateRoot);
