@@ -15,7 +15,7 @@ import { PayerBook } from '../../src/payment/payer-book.ts';
 import { eagerSuite } from '../../src/protocol/eager-suite.ts';
 import { PAYMENT_ANSWER_BYTES_MAX, PAYMENT_PROTOCOL } from '../../src/protocol/payment-query.ts';
 import { createVerifier } from '../../src/protocol/signing.ts';
-import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
+import { nativeSuite as suite, swiftSuite } from '../../src/protocol/suite-native.ts';
 import { channels, keys, NETWORK, tick } from './shared.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function openCaller(
 ): Promise<Caller> {
   const store = await openLevelStore(mkdtempSync(join(tmpdir(), 'sahara-bench-caller-')));
   const operator = tick(keys.payer);
-  const verifier = createVerifier(eagerSuite(suite));
+  const verifier = createVerifier(eagerSuite(swiftSuite));
   const payer = await PayerBook.open({
     suite,
     verifier,

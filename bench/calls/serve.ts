@@ -26,7 +26,7 @@ import {
   PAYMENT_QUERY_BYTES_MAX,
 } from '../../src/protocol/payment-query.ts';
 import { createTickSigner, createVerifier, signed, signOne } from '../../src/protocol/signing.ts';
-import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
+import { nativeSuite as suite, swiftSuite } from '../../src/protocol/suite-native.ts';
 import { channels, keys, NETWORK, tick } from './shared.ts';
 
 /** A mesh node on loopback. */
@@ -55,7 +55,7 @@ export async function serveAgent(
   const at = (name: string): ReturnType<typeof prefixed> => prefixed(store, utf8(name));
   const signedCard = signOne(suite, keys.agent, NETWORK, { type: 'card', payload: cardSchema.encode(card) });
   const cardBytes = signed.encode(signedCard);
-  const verifier = createVerifier(eagerSuite(suite));
+  const verifier = createVerifier(eagerSuite(swiftSuite));
   // The book gathers a tick itself, so its signer need not wait for another.
   const operator = createTickSigner({
     suite,

@@ -34,7 +34,7 @@ import {
   type TickSigner,
   type Verifier,
 } from '../protocol/signing.ts';
-import { createSigner, nativeSuite } from '../protocol/suite-native.ts';
+import { createSigner, nativeSuite, swiftSuite } from '../protocol/suite-native.ts';
 import { systemBoot } from './boot.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
 import { openCometHome } from './comet/home-ledger.ts';
@@ -258,7 +258,7 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
     secrets: keys.vouchers,
     store: storeOf('voucher-keys'),
   });
-  const verifier = createTrustedVerifier(createVerifier(eagerSuite(nativeSuite)), trust);
+  const verifier = createTrustedVerifier(createVerifier(eagerSuite(swiftSuite)), trust);
   const operator = holding(createTickSigner({ suite: nativeSuite, signer: key, network }), key);
   const standOn = { key, trust, network, mesh, ledger, wallet, voucherKeys, verifier };
   const books = await openBooks({ ...ground, ...standOn }, life);

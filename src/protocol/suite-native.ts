@@ -10,6 +10,7 @@ import {
 import { invariant } from '../base/errors.ts';
 import { createRecent } from '../base/recent.ts';
 import { acceptableSignature } from './ed25519.ts';
+import { sodium } from './sodium.ts';
 import type { Signer, Suite } from './suite.ts';
 
 const KEYS_MAX = 10_000;
@@ -92,9 +93,21 @@ export const nativeSuite: Suite = {
   },
 };
 
-/** A signer from a 32-byte Ed25519 seed (RFC 8032 private key). */
+/**
+ * The same verdicts, sooner, by libsodium where it is there: for what peers say to each other, and never for what a
+ * block is made of.
+ */
+export const swiftSuite: Suite =
+  sodium === undefined ? nativeSuite : { ...nativeSuite, verify: sodium.verify };
+
+/** A signer from a 32-byte Ed25519 seed (RFC 8032 private key); what it signs is the same whichever library does. */
 export function createSigner(seed: Uint8Array): Signer {
   invariant(seed.length === 32, 'an Ed25519 seed has 32 bytes');
+  return sodium === undefined ? nativeSigner(seed) : sodium.signer(seed);
+}
+
+/** The same by node:crypto. */
+export function nativeSigner(seed: Uint8Array): Signer {
   const pkcs8 = Buffer.concat([Buffer.from('302e020100300506032b657004220420', 'hex'), seed]);
   const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
   const { x } = createPublicKey(key).export({ format: 'jwk' });

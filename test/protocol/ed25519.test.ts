@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { concat } from '../../src/base/bytes.ts';
 import { acceptablePoint, ED25519_ORDER, fromLittleEndian } from '../../src/protocol/ed25519.ts';
-import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
+import { sodium } from '../../src/protocol/sodium.ts';
+import { createSigner, nativeSigner, nativeSuite, swiftSuite } from '../../src/protocol/suite-native.ts';
 import { portableSuite } from '../../src/protocol/suite-portable.ts';
 
 const { Point } = ed25519;
@@ -23,15 +24,24 @@ const TORSION = (() => {
 const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const message = fc.uint8Array({ maxLength: 200 });
 
-describe('the two suites', () => {
+describe('the suites', () => {
+  it('have libsodium on the platforms that are tested', () => {
+    expect(sodium).toBeDefined();
+    expect(swiftSuite.verify).not.toBe(nativeSuite.verify);
+  });
+
   it('accept what either signs, and agree with noble on the signature itself (SIGN-1)', () => {
     fc.assert(
       fc.property(bytes32, message, (seed, text) => {
         const signer = createSigner(seed);
         const signature = signer.sign(text);
+        const plain = nativeSigner(seed);
+        expect(plain.publicKey).toEqual(signer.publicKey);
+        expect(plain.sign(text)).toEqual(signature);
         expect(signature).toEqual(ed25519.sign(text, seed));
         expect(signer.publicKey).toEqual(ed25519.getPublicKey(seed));
         expect(nativeSuite.verify(signer.publicKey, text, signature)).toBe(true);
+        expect(swiftSuite.verify(signer.publicKey, text, signature)).toBe(true);
         expect(portableSuite.verify(signer.publicKey, text, signature)).toBe(true);
       }),
       { numRuns: 30 },
@@ -53,6 +63,7 @@ describe('the two suites', () => {
         const k = fromLittleEndian(sha512(concat(commitment, key, text))) % L;
         const signature = concat(commitment, scalar32((r + k * a) % L));
         const verdict = nativeSuite.verify(key, text, signature);
+        expect(swiftSuite.verify(key, text, signature)).toBe(verdict);
         expect(portableSuite.verify(key, text, signature)).toBe(verdict);
         if (verdict) accepted++;
       }),
@@ -65,7 +76,9 @@ describe('the two suites', () => {
     const signature = fc.uint8Array({ minLength: 64, maxLength: 64 });
     fc.assert(
       fc.property(bytes32, message, signature, (key, text, noise) => {
-        expect(nativeSuite.verify(key, text, noise)).toBe(portableSuite.verify(key, text, noise));
+        const verdict = nativeSuite.verify(key, text, noise);
+        expect(swiftSuite.verify(key, text, noise)).toBe(verdict);
+        expect(portableSuite.verify(key, text, noise)).toBe(verdict);
       }),
       { numRuns: 200 },
     );

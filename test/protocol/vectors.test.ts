@@ -13,7 +13,7 @@ import { merklePath, merkleRootFrom } from '../../src/protocol/merkle.ts';
 import { receiptLeaf, receiptPath, receiptRootFrom } from '../../src/protocol/receipt-tree.ts';
 import { checkSigned, createVerifier, signed } from '../../src/protocol/signing.ts';
 import type { Suite } from '../../src/protocol/suite.ts';
-import { createSigner, nativeSuite } from '../../src/protocol/suite-native.ts';
+import { createSigner, nativeSuite, swiftSuite } from '../../src/protocol/suite-native.ts';
 import { portableSuite } from '../../src/protocol/suite-portable.ts';
 import { verifyBundle } from '../../src/protocol/verify-bundle.ts';
 import { SCHEMAS } from './schemas.ts';
@@ -21,6 +21,7 @@ import { bytesOf, type Case, vectors } from './vector-files.ts';
 
 const SUITES: readonly (readonly [string, Suite])[] = [
   ['native', nativeSuite],
+  ['swift', swiftSuite],
   ['portable', portableSuite],
 ];
 
