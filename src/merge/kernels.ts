@@ -37,6 +37,8 @@ export interface Kernels {
   encodeF16: Convert;
   decodeE4M3: Convert;
   decodeE5M2: Convert;
+  encodeE4M3: Convert;
+  encodeE5M2: Convert;
   decodeQ8_0: Convert;
   decodeQ4_0: Convert;
   decodeQ4_1: Convert;
@@ -57,6 +59,8 @@ export interface Kernels {
   subtract(dst: number, a: number, b: number, n: number): void;
   add(dst: number, a: number, b: number, n: number): void;
   scale(lane: number, n: number, factor: number): void;
+  divide(dst: number, src: number, n: number, divisor: number): void;
+  greatest(lane: number, n: number): number;
   multiply(lane: number, factors: number, n: number): void;
   firstBeyond(lane: number, n: number, limit: number): number;
   dot(a: number, b: number, n: number, phase: number, acc: number): void;

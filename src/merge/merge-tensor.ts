@@ -3,9 +3,11 @@ import { createHash } from 'node:crypto';
 import { invariant, SaharaError } from '../base/errors.ts';
 import { TensorContext, type Tile } from './context.ts';
 import { codecBytes, codecOf, decodeLane, encodeLane } from './dtypes.ts';
+import { encodeScaled, type Fp8Scales, type MergeTile, measureScales, outOfRange } from './fp8-scales.ts';
 import { sumGram } from './gram.ts';
 import { creditRows } from './joined-rows.ts';
 import type { KernelInstance } from './kernels.ts';
+import type { Method } from './method.ts';
 import { METHODS } from './methods.ts';
 import {
   contributors,
@@ -25,10 +27,12 @@ import {
  */
 export function mergeTensor(instance: KernelInstance, task: TensorTask, io: TensorIo): TensorResult {
   if (task.kind === 'copy') return copyTensor(instance, task, io);
+  if (task.kind === 'scales') return writeScales(instance, task, io);
   const method = METHODS.get(task.method);
   invariant(method !== undefined, `${task.method} is a method`);
   const context = new TensorContext(instance, { method, task, io });
-  const contribute = method.begin(context);
+  const merge = merging(context, method);
+  const scales = task.target.block && measureScales(context, merge);
   const { kernels, memory, output } = context;
   const target = codecOf(task.target.dtype);
   const verbatim = isVerbatim(task);
@@ -36,13 +40,12 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
   const credited = { contributions: lanes, base: task.base && context.baseLane };
   const joined = isJoined(task);
   const gram = sumGram(context, lanes);
-  const rounding = createRounding(context);
+  const rounding = createRounding(context, scales);
   const baseNorm = context.sum();
   const hash = createHash('sha256');
   context.pass(
     (tile, chunk) => {
-      contribute(tile);
-      const merged = addUp(context, tile);
+      const merged = merge(tile);
       if (joined) creditRows(context, tile, credited);
       gram.add(tile);
       if (task.base) kernels.dot(context.baseLane, context.baseLane, tile.n, tile.index & 7, baseNorm);
@@ -67,20 +70,40 @@ export function mergeTensor(instance: KernelInstance, task: TensorTask, io: Tens
 // One model's tensor as it is stored: block formats would not survive decoding and encoding.
 function isVerbatim({ method, settings, models, target }: TensorTask): boolean {
   const [model] = models;
-  if (method !== 'passthrough' || model?.dtype !== target.dtype || model.rows) return false;
+  if (method !== 'passthrough' || model?.dtype !== target.dtype || model.rows || target.block) return false;
   return itemOf(settings, 'scale', 0) === 1;
 }
 
-// Leaves the sum of the contributions in the sum lane and returns the lane of the merged weights.
-function addUp(context: TensorContext, { n }: Tile): number {
-  const { kernels, models, task } = context;
-  const sum = context.sumLane;
-  if (models === 1) context.memory.copyWithin(sum, context.lane(0), context.lane(0) + 4 * n);
-  else kernels.add(sum, context.lane(0), context.lane(1), n);
-  for (let position = 2; position < models; position++) kernels.add(sum, sum, context.lane(position), n);
-  if (!task.base) return sum;
-  kernels.add(context.workLane(0), context.baseLane, sum, n);
-  return context.workLane(0);
+// Leaves the contributions in their lanes, their sum in the sum lane, and the merged weights in the lane it returns.
+function merging(context: TensorContext, method: Method): MergeTile {
+  const contribute = method.begin(context);
+  const { kernels, models, task, sumLane: sum } = context;
+  return (tile) => {
+    const { n } = tile;
+    contribute(tile);
+    if (models === 1) context.memory.copyWithin(sum, context.lane(0), context.lane(0) + 4 * n);
+    else kernels.add(sum, context.lane(0), context.lane(1), n);
+    for (let position = 2; position < models; position++) kernels.add(sum, sum, context.lane(position), n);
+    if (!task.base) return sum;
+    kernels.add(context.workLane(0), context.baseLane, sum, n);
+    return context.workLane(0);
+  };
+}
+
+// The scales of another task's tensor, which are found by merging it.
+function writeScales(instance: KernelInstance, { weights, target }: TensorTask, io: TensorIo): TensorResult {
+  const method = METHODS.get(weights?.method ?? '');
+  invariant(weights !== undefined && method !== undefined, 'scales are those of a tensor that is merged');
+  const context = new TensorContext(instance, { method, task: weights, io });
+  const { values } = measureScales(context, merging(context, method));
+  const bytes = new Uint8Array(target.sizeBytes);
+  const view = new DataView(bytes.buffer);
+  values.forEach((value, i) => {
+    view.setFloat32(4 * i, value, true);
+  });
+  io.write(target, 0, bytes);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { sha256, inputs: context.inputHashes(), gram: [], baseNorm: 0, roundingNorm: 0, survival: 1 };
 }
 
 interface Rounder {
@@ -89,7 +112,7 @@ interface Rounder {
 }
 
 // Refuses what is out of the type's range, encodes, and sums up what rounding changed by reading back.
-function createRounding(context: TensorContext): Rounder {
+function createRounding(context: TensorContext, scales: Fp8Scales | undefined): Rounder {
   const { kernels, task } = context;
   const { dtype } = task.target;
   const codec = codecOf(dtype);
@@ -98,10 +121,12 @@ function createRounding(context: TensorContext): Rounder {
   const change = context.workLane(1);
   const [error, lost, moved] = [context.sum(), context.sum(), context.sum()];
   return {
-    encode: ({ n, index }, lane, raw) => {
-      const beyond = kernels.firstBeyond(lane, n, codec.largestBits);
+    encode: (tile, lane, raw) => {
+      const { n, index } = tile;
+      const beyond = scales ? -1 : kernels.firstBeyond(lane, n, codec.largestBits);
       if (beyond >= 0) throw outOfRange(task, index + beyond);
-      if (dtype === 'BF16' && !stochastic) kernels.roundBf16(lane, raw, n, change);
+      if (scales) encodeScaled(context, scales, { tile, lane, raw, change });
+      else if (dtype === 'BF16' && !stochastic) kernels.roundBf16(lane, raw, n, change);
       else {
         if (stochastic) kernels.encodeBf16Stochastic(lane, raw, n, index, k0, k1);
         else encodeLane(codec, context, { src: lane, dst: raw, n });
@@ -120,11 +145,6 @@ function createRounding(context: TensorContext): Rounder {
       };
     },
   };
-}
-
-function outOfRange(task: TensorTask, index: number): SaharaError {
-  const facts = { reason: 'result out of range of the output type', tensor: task.name };
-  return new SaharaError('tensor-invalid', { ...facts, dtype: task.target.dtype, index });
 }
 
 function copyTensor(instance: KernelInstance, task: TensorTask, io: TensorIo): TensorResult {

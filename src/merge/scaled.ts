@@ -107,19 +107,40 @@ export function readScales(
   { kernels, io }: { readonly kernels: Kernels; readonly io: TensorIo },
 ): ApplyScales {
   const values = readValues(scale, io);
-  const { shape, block, columns } = scale;
   return (lane, n, index) => {
-    for (let done = 0; done < n; ) {
-      const [row, column] = [Math.floor((index + done) / columns), (index + done) % columns];
-      const [down, across] = [Math.floor(row / block[0]), Math.floor(column / block[1])];
-      const left = Math.min((across + 1) * block[1], columns) - column;
-      const length = Math.min(shape[0] === 1 && shape[1] === 1 ? n : left, n - done);
-      const factor = values[down * shape[1] + across];
+    eachRun(scale, { n, index }, (cell, done, length) => {
+      const factor = values[cell];
       invariant(factor !== undefined, 'every weight has its scale');
       kernels.scale(lane + 4 * done, length, factor);
-      done += length;
-    }
+    });
   };
+}
+
+/** How a matrix is divided among scales. */
+export type ScaleGrid = Pick<ScaleSource, 'shape' | 'block' | 'columns'>;
+
+/** The grid of a matrix of this shape, `block` rows and columns sharing a scale. */
+export function scaleGrid([rows = 1, columns = 1]: readonly number[], block: ScaleGrid['block']): ScaleGrid {
+  return { shape: [Math.ceil(rows / block[0]), Math.ceil(columns / block[1])], block, columns };
+}
+
+/**
+ * Calls `visit` for each run of elements that share a scale, in order, among `n` from element `index` of the tensor on:
+ * with the scale's place, the elements before the run, and its length.
+ */
+export function eachRun(
+  { shape, block, columns }: ScaleGrid,
+  { n, index }: { readonly n: number; readonly index: number },
+  visit: (cell: number, done: number, length: number) => void,
+): void {
+  for (let done = 0; done < n; ) {
+    const [row, column] = [Math.floor((index + done) / columns), (index + done) % columns];
+    const [down, across] = [Math.floor(row / block[0]), Math.floor(column / block[1])];
+    const left = Math.min((across + 1) * block[1], columns) - column;
+    const length = Math.min(shape[0] === 1 && shape[1] === 1 ? n : left, n - done);
+    visit(down * shape[1] + across, done, length);
+    done += length;
+  }
 }
 
 function readValues({ path, dtype, offset, shape }: ScaleSource, io: TensorIo): Float32Array {

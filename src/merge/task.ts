@@ -28,6 +28,8 @@ export interface TensorTarget {
   readonly dtype: string;
   readonly offset: number;
   readonly sizeBytes: number;
+  /** Rows and columns that share a scale, where FP8 is written. */
+  readonly block?: readonly [number, number];
 }
 
 /** How results are rounded to the output type. */
@@ -38,8 +40,13 @@ export interface TensorTask {
   readonly name: string;
   readonly shape: readonly number[];
   readonly elements: number;
-  /** `merge` computes; `copy` moves bytes that must be the same in every model (integers, flags). */
-  readonly kind: 'merge' | 'copy';
+  /**
+   * `merge` computes; `scales` finds what `weights` is divided by in FP8; `copy` moves bytes that must be the same in
+   * every model (integers, flags).
+   */
+  readonly kind: 'merge' | 'scales' | 'copy';
+  /** Of `scales`: the task whose scales they are. */
+  readonly weights?: TensorTask;
   readonly method: string;
   readonly settings: Settings;
   /** The models in the recipe's order, without the base. */

@@ -131,3 +131,47 @@ export function decodeE5M2(src: usize, dst: usize, n: usize): void {
     store<i32>(dst + (i << 2), i32x4.extract_lane(one, 0));
   }
 }
+
+// To nearest, ties to even; what is larger than the largest number becomes that. Finite input only.
+@inline
+function toE4M3x4(bits: v128): v128 {
+  const abs = i32x4.min_s(v128.and(bits, i32x4.splat(0x7fffffff)), i32x4.splat(0x43e00000));
+  const odd = v128.and(i32x4.shr_u(abs, 20), i32x4.splat(1));
+  const biased = i32x4.sub(i32x4.add(abs, i32x4.add(odd, i32x4.splat(0x7ffff))), i32x4.splat(0x3c000000));
+  // Adding 2^14 lets the adder round a subnormal; its bits are then the difference.
+  const small = i32x4.sub(f32x4.add(abs, i32x4.splat(0x46800000)), i32x4.splat(0x46800000));
+  const body = v128.bitselect(small, i32x4.shr_u(biased, 20), i32x4.lt_s(abs, i32x4.splat(0x3c800000)));
+  return v128.or(body, v128.and(i32x4.shr_u(bits, 24), i32x4.splat(0x80)));
+}
+
+@inline
+function toE5M2x4(bits: v128): v128 {
+  const abs = i32x4.min_s(v128.and(bits, i32x4.splat(0x7fffffff)), i32x4.splat(0x47600000));
+  const odd = v128.and(i32x4.shr_u(abs, 21), i32x4.splat(1));
+  const biased = i32x4.sub(i32x4.add(abs, i32x4.add(odd, i32x4.splat(0xfffff))), i32x4.splat(0x38000000));
+  const small = i32x4.sub(f32x4.add(abs, i32x4.splat(0x43000000)), i32x4.splat(0x43000000));
+  const body = v128.bitselect(small, i32x4.shr_u(biased, 21), i32x4.lt_s(abs, i32x4.splat(0x38800000)));
+  return v128.or(body, v128.and(i32x4.shr_u(bits, 24), i32x4.splat(0x80)));
+}
+
+export function encodeE4M3(src: usize, dst: usize, n: usize): void {
+  let i: usize = 0;
+  for (; i + 8 <= n; i += 8) {
+    const low = toE4M3x4(v128.load(src + (i << 2)));
+    const high = toE4M3x4(v128.load(src + (i << 2) + 16));
+    const both = i16x8.narrow_i32x4_u(low, high);
+    store<u64>(dst + i, i64x2.extract_lane(i8x16.narrow_i16x8_u(both, both), 0));
+  }
+  for (; i < n; i++) store<u8>(dst + i, <u8>i32x4.extract_lane(toE4M3x4(i32x4.splat(load<i32>(src + (i << 2)))), 0));
+}
+
+export function encodeE5M2(src: usize, dst: usize, n: usize): void {
+  let i: usize = 0;
+  for (; i + 8 <= n; i += 8) {
+    const low = toE5M2x4(v128.load(src + (i << 2)));
+    const high = toE5M2x4(v128.load(src + (i << 2) + 16));
+    const both = i16x8.narrow_i32x4_u(low, high);
+    store<u64>(dst + i, i64x2.extract_lane(i8x16.narrow_i16x8_u(both, both), 0));
+  }
+  for (; i < n; i++) store<u8>(dst + i, <u8>i32x4.extract_lane(toE5M2x4(i32x4.splat(load<i32>(src + (i << 2)))), 0));
+}

@@ -43,6 +43,23 @@ export function multiply(lane: usize, factors: usize, n: usize): void {
   }
 }
 
+export function divide(dst: usize, src: usize, n: usize, divisor: f32): void {
+  const d = f32x4.splat(divisor);
+  let i: usize = 0;
+  for (; i + 4 <= n; i += 4) v128.store(dst + (i << 2), f32x4.div(v128.load(src + (i << 2)), d));
+  for (; i < n; i++) store<f32>(dst + (i << 2), load<f32>(src + (i << 2)) / divisor);
+}
+
+// The largest magnitude. No NaN.
+export function greatest(lane: usize, n: usize): f32 {
+  let top = f32x4.splat(0);
+  let i: usize = 0;
+  for (; i + 4 <= n; i += 4) top = f32x4.max(top, f32x4.abs(v128.load(lane + (i << 2))));
+  let most = max(max(f32x4.extract_lane(top, 0), f32x4.extract_lane(top, 1)), max(f32x4.extract_lane(top, 2), f32x4.extract_lane(top, 3)));
+  for (; i < n; i++) most = max<f32>(most, abs<f32>(load<f32>(lane + (i << 2))));
+  return most;
+}
+
 // Index of the first element whose bits without the sign are above `limit`, or -1. NaN and infinity are above all.
 export function firstBeyond(lane: usize, n: usize, limit: u32): i32 {
   const magnitude = i32x4.splat(0x7fffffff);
