@@ -1,11 +1,13 @@
 /**
  * Determinism classes that models were found to have here, kept from start to start: what computes and with which
  * library shows only in a loaded model, and loading takes as long as a model is large. A class is believed while
- * everything that it can depend on is as it was: library, processor, drivers, and how models are to be run.
+ * everything that it can depend on is as it was: library, processor, drivers, how models are to be run, and the rules
+ * by which they are.
  */
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
 import { cpus } from 'node:os';
+import { STEP_RULES } from '../agent/llama/step-rules.ts';
 import { fromUtf8, utf8 } from '../base/bytes.ts';
 import type { Store } from '../base/store.ts';
 
@@ -44,6 +46,7 @@ function machineMark(settings: string): string | undefined {
   const parts = [
     library,
     settings,
+    String(STEP_RULES),
     process.platform,
     process.arch,
     cpus()[0]?.model ?? '',

@@ -12,6 +12,7 @@ import type { EngineTarget, LlamaEngine } from '../llama/engine.ts';
 import type { ReadyMessage, WatermarkUse } from '../llama/messages.ts';
 import type { ModelSource } from '../llama/room.ts';
 import { SAMPLING_DEFAULTS, type SamplingOptions } from '../llama/sampler.ts';
+import { STEP_RULES } from '../llama/step-rules.ts';
 import type { AnswerPart, AnswerRequest, Backend } from './backend.ts';
 import { keepUnits } from './kept.ts';
 import { TOKENS_PER_UNIT } from './limits.ts';
@@ -63,7 +64,7 @@ export const LLAMA_DEFAULTS: Omit<LlamaOptions, 'name' | 'model'> = {
 export interface LlamaBackend extends Backend {
   /**
    * What has to be the same for the same request and seed to give the same answer: the release of llama.cpp, what
-   * computes, and how many are decoded together. The model and the sampling are in `model.digest`. Loads the model.
+   * computes, how many are decoded together, and the rules of steps. The model and the sampling are in `model.digest`. Loads the model.
    */
   determinismClass(options: { readonly signal: AbortSignal }): Promise<string>;
   score: NonNullable<Backend['score']>;
@@ -199,5 +200,5 @@ function digestOf({ model, adapters }: LlamaOptions, sampling: SamplingOptions):
 
 function classOf({ build, gpu, devices }: ReadyMessage, { model, sequences }: LlamaOptions): string {
   const place = gpu === 'none' ? `cpu ${arch()}` : `${gpu} ${devices.join('+')}`;
-  return `llama.cpp ${build}, ${place}, ${model.facts.quantisation}, ${sequences} together`;
+  return `llama.cpp ${build}, ${place}, ${model.facts.quantisation}, ${sequences} together, steps ${STEP_RULES}`;
 }

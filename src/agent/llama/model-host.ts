@@ -302,8 +302,12 @@ class Parts<T> {
   }
 
   async *read(signal: AbortSignal, asking: Asking): AsyncGenerator<T> {
-    const wake = (): void => this.#wake();
-    signal.addEventListener('abort', wake);
+    const stop = (): void => {
+      // At once: a reader that stands still may never ask for the next part.
+      asking.cancel();
+      this.#wake();
+    };
+    signal.addEventListener('abort', stop);
     this.#pause = (paused) => asking.pause(paused);
     try {
       for (;;) {
@@ -321,7 +325,7 @@ class Parts<T> {
           });
       }
     } finally {
-      signal.removeEventListener('abort', wake);
+      signal.removeEventListener('abort', stop);
       asking.cancel();
     }
   }

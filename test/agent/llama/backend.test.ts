@@ -75,9 +75,9 @@ describe('a local model', () => {
     expect(await said(2)).not.toBe(first);
   });
 
-  test('MODEL-28: names its determinism class', async () => {
+  test('MODEL-28, MODEL-99: names its determinism class', async () => {
     const found = await backend().determinismClass(calm());
-    expect(found).toMatch(/^llama\.cpp \S+, cpu \w+, F32, 4 together$/);
+    expect(found).toMatch(/^llama\.cpp \S+, cpu \w+, F32, 4 together, steps 2$/);
     expect(backend().model.determinism).toBe('seeded');
   });
 

@@ -90,3 +90,25 @@ test('MODEL-22, MODEL-81: a paused request that is cancelled gives its sequence 
   await expect(lengthOf(slow)).rejects.toMatchObject({ code: 'cancelled' });
   expect(await lengthOf(ask(20, new AbortController().signal, 1))).toBe(20 * LONG.length);
 });
+
+test('MODEL-22, MODEL-100: it does so at once while its reader stands still, whoever else asks in that moment', async () => {
+  const { signal } = new AbortController();
+  const stop = new AbortController();
+  const slow = ask(TOKENS, stop.signal);
+  await slow.next();
+  await restingSteps();
+  const other = ask(TOKENS, signal);
+  let read = 0;
+  const reading = (async () => {
+    for (let next = await other.next(); !next.done; next = await other.next()) {
+      read += next.value.type === 'text' ? next.value.text.length : 0;
+      // It takes its time, and is paused now and then itself.
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  })();
+  stop.abort();
+  expect(await lengthOf(ask(20, signal))).toBe(20 * LONG.length);
+  expect(read).toBeLessThan(TOKENS * LONG.length);
+  await reading;
+  await expect(slow.next()).rejects.toMatchObject({ code: 'cancelled' });
+});

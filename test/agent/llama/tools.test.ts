@@ -151,6 +151,24 @@ describe('calls of a local model', () => {
     expect(parts.at(-1)).toMatchObject({ finish: 'stop', calls: [] });
   });
 
+  test('MODEL-98: what there is only one way to write is read in one step', async () => {
+    const name = 'find_the_order_that_a_customer_asks_for_by_its_number';
+    const steps = async (): Promise<number> => {
+      const { host } = home.engine.models.find(({ path }) => path === modelOf('once').path) ?? {};
+      return (await host?.stats())?.steps.reduce((sum, count) => sum + count, 0) ?? 0;
+    };
+    const tools = [{ ...ORDER, name }];
+    const call = { name, arguments: '{"number": 7}' };
+    await turn('once', { messages: [ASK], tools });
+    const before = await steps();
+    const end = (await turn('once', { messages: [ASK], tools })).at(-1);
+    expect(end).toMatchObject({ type: 'end', finish: 'calls', calls: [call] });
+    // The scripted vocabulary has a token for each letter of the name.
+    const tokens = end?.type === 'end' ? end.tokens : 0;
+    expect(tokens).toBeGreaterThan(name.length);
+    expect((await steps()) - before).toBeLessThan(tokens / 3);
+  });
+
   test('MODEL-77: a model that would write nonsense writes what the schema allows', async () => {
     const parts = await turn('stubborn', { messages: [ASK], tools: [ORDER] });
     const [call] = parts.flatMap((part) => (part.type === 'end' ? part.calls : []));

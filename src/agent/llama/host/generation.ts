@@ -39,13 +39,14 @@ type Logits = readonly (readonly [Token, number])[];
 
 /**
  * The best scores as they are. llama.cpp's own cut to the best few comes before they are handed out: a filter behind
- * it would have the whole vocabulary sorted, which costs more than a small model's step.
+ * it would have the whole vocabulary sorted, which costs more than a small model's step. Of the best one alone no score
+ * is needed, and finding it takes one look at each.
  */
 function scores(best: number): NextOptions {
+  if (best === 1) return { generateNext: { token: true, options: { temperature: 0 } } };
   return { generateNext: { logits: true, options: { temperature: 1, topK: best, topP: 1, minP: 0 } } };
 }
 
-const BEST = scores(1);
 const MANY = scores(CANDIDATES_MAX);
 
 /** Goes on from a prompt. */
@@ -98,7 +99,6 @@ export class Generation implements Job {
 
   wanted(index: number): NextOptions | undefined {
     if (index < this.prompt.length - 1) return undefined;
-    if (this.#forced.length > 0) return BEST;
     return this.#parts.writer?.writing === true ? MANY : this.#wanted;
   }
 
@@ -106,16 +106,16 @@ export class Generation implements Job {
     this.#parts.events.started(this.prompt.length, reused);
   }
 
-  take(_index: number, { next }: ControlledEvaluateIndexOutput): Token | undefined {
-    const logits: Logits = [...(next.logits ?? [])];
-    const { writer } = this.#parts;
-    if (this.#forced.length === 0 && writer?.writing === true) this.#write(writer, logits);
-    else if (this.#forced.length === 0 && !this.#say(logits)) return undefined;
-    const token = this.#forced.shift();
-    if (token === undefined) return this.#over('calls');
-    this.#tokens.push(token);
-    this.#generated++;
-    return this.#generated < this.#parts.room ? token : this.#over('length');
+  take(_index: number, { next }: ControlledEvaluateIndexOutput): readonly Token[] | undefined {
+    const logits: Logits = next.token == null ? [...(next.logits ?? [])] : [[next.token, 0]];
+    const { writer, room } = this.#parts;
+    if (writer?.writing === true) this.#write(writer, logits);
+    else if (!this.#say(logits)) return undefined;
+    const tokens = this.#forced.splice(0).slice(0, room - this.#generated);
+    if (tokens.length === 0) return this.#over('calls');
+    this.#tokens.push(...tokens);
+    this.#generated += tokens.length;
+    return this.#generated < room ? tokens : this.#over('length');
   }
 
   end(): void {

@@ -2,7 +2,8 @@
  * Decodes many sequences of one context in step: one pass over the weights gives each of them its next token. The
  * generators of node-llama-cpp start a pass before the last of them has taken its token, so that every pass misses
  * one; and llama.cpp cuts a batch at every hole in the numbers of the sequences. Hence the loop here: a step waits
- * for all, and a request takes the lowest free sequence. Prompts are read in pieces beside the others' tokens. Results
+ * for all, and a request takes the lowest free sequence. Prompts, and what is written for a model where it has no
+ * choice, are read in pieces beside the others' tokens. Results
  * depend on how many tokens are read at once, so pieces are the same whatever was known before: they begin at
  * multiples of one length, and only whole ones are kept.
  */
@@ -24,12 +25,12 @@ export interface Job {
   readonly prompt: readonly Token[];
   /** How many tokens of it need not be read again where a sequence knows them; less than all. */
   readonly reusable: number;
-  /** What is wanted behind the token at `index` of the prompt, or behind a token that `next` gave. */
+  /** What is wanted behind the token at `index`: of the prompt, or the last one that `take` gave. */
   wanted(index: number): NextOptions | undefined;
   /** The job begins, with this much of its prompt still known from before. */
   begin(reused: number): void;
-  /** What came behind the token at `index`: the next token, or `undefined` at the end. */
-  take(index: number, output: ControlledEvaluateIndexOutput): Token | undefined;
+  /** What came behind the token at `index`: what is read next, at least one token, or `undefined` at the end. */
+  take(index: number, output: ControlledEvaluateIndexOutput): readonly Token[] | undefined;
   /** Nothing more is wanted; set by whoever cancels. */
   readonly cancelled: boolean;
   /** Nothing more is wanted just now: its reader is behind. Whoever changes it calls `wake`. */
@@ -51,8 +52,8 @@ interface Slot {
   job: Job | undefined;
   /** Tokens of the job that were read. */
   read: number;
-  /** The token to read next when the prompt is through. */
-  next: Token | undefined;
+  /** What to read next when the prompt is through. */
+  next: readonly Token[];
   /** Tokens that are known from whole pieces of a prompt. */
   known: number;
   /** The step in which it read a piece last. */
@@ -67,6 +68,8 @@ export class Lockstep {
   readonly #waiting: Job[] = [];
   #running = false;
   #steps = 0;
+  /** Something changed since the loop looked last: it may be while it looks. */
+  #changed = false;
   #wake: () => void = () => {};
 
   /** `stepped` is called after every step, when its jobs have taken what came. */
@@ -75,7 +78,7 @@ export class Lockstep {
       sequence,
       job: undefined,
       read: 0,
-      next: undefined,
+      next: [],
       known: 0,
       readAt: 0,
     }));
@@ -91,12 +94,13 @@ export class Lockstep {
   /** Runs `job` as soon as a sequence is free. */
   submit(job: Job): void {
     this.#waiting.push(job);
-    this.#wake();
+    this.wake();
     void this.#run();
   }
 
   /** Looks again at jobs that were paused, go on or are cancelled. */
   wake(): void {
+    this.#changed = true;
     this.#wake();
   }
 
@@ -104,6 +108,7 @@ export class Lockstep {
     if (this.#running) return;
     this.#running = true;
     while (!this.idle) {
+      this.#changed = false;
       // While others go on too: its sequence is somebody's who waits.
       this.#dropPaused();
       await this.#admit();
@@ -124,7 +129,7 @@ export class Lockstep {
 
   /** Until something may go on: while all are paused nothing is decoded. */
   async #woken(): Promise<void> {
-    if (this.idle) return;
+    if (this.#changed || this.idle) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
@@ -149,7 +154,7 @@ export class Lockstep {
         slot.job = job;
         slot.read = slot.sequence.nextTokenIndex;
         slot.known = slot.read;
-        slot.next = undefined;
+        slot.next = [];
         job.begin(slot.read);
       } catch (error) {
         slot.known = 0;
@@ -172,10 +177,10 @@ export class Lockstep {
 
   async #step(active: readonly Slot[]): Promise<void> {
     this.#steps++;
-    const streaming = active.filter(({ next }) => next !== undefined);
+    const streaming = active.filter(({ next }) => next.length === 1);
     let left = streaming.length > 0 ? PROMPT_TOKENS_PER_STEP : PROMPT_TOKENS_ALONE;
     const reading = active
-      .filter(({ next }) => next === undefined)
+      .filter(({ next }) => next.length !== 1)
       // Who waited longest for a piece, so that a long prompt does not hold up a short one.
       .sort((a, b) => a.readAt - b.readAt)
       .filter((slot) => {
@@ -185,10 +190,10 @@ export class Lockstep {
     const size = streaming.length + reading.length;
     this.#count.steps[size - 1] = (this.#count.steps[size - 1] ?? 0) + 1;
     const work = [
-      ...streaming.map((slot) => this.#decode(slot)),
+      ...streaming.map((slot) => this.#read(slot)),
       ...reading.map((slot) => {
         slot.readAt = this.#steps;
-        return this.#read(slot, pieceOf(slot));
+        return this.#read(slot);
       }),
     ];
     await Promise.all(work);
@@ -198,22 +203,16 @@ export class Lockstep {
     }
   }
 
-  #read(slot: Slot, count: number): Promise<void> {
-    const { job, read } = slot;
-    const items = (job?.prompt ?? [])
-      .slice(read, read + count)
-      .map((token, i): ControlledEvaluateInputItem => {
-        const wanted = job?.wanted(read + i);
-        return wanted === undefined ? token : [token, wanted];
-      });
-    return this.#evaluate(slot, items);
-  }
-
-  #decode(slot: Slot): Promise<void> {
+  #read(slot: Slot): Promise<void> {
     const { job, next, read } = slot;
-    const wanted = job?.wanted(read);
-    if (next === undefined || wanted === undefined) return Promise.resolve();
-    return this.#evaluate(slot, [[next, wanted]]);
+    if (job === undefined) return Promise.resolve();
+    const rest = next.length > 0 ? next : job.prompt.slice(read);
+    const items = rest.slice(0, pieceOf(slot)).map((token, i): ControlledEvaluateInputItem => {
+      // Behind what is written for a model only the end is of interest.
+      const wanted = next.length > 0 && i + 1 < rest.length ? undefined : job.wanted(read + i);
+      return wanted === undefined ? token : [token, wanted];
+    });
+    return this.#evaluate(slot, items);
   }
 
   async #evaluate(slot: Slot, items: ControlledEvaluateInputItem[]): Promise<void> {
@@ -223,7 +222,7 @@ export class Lockstep {
       const outputs = await sequence.controlledEvaluate(items);
       const first = slot.read;
       slot.read += items.length;
-      slot.next = undefined;
+      slot.next = slot.next.slice(items.length);
       if (slot.read <= job.prompt.length) slot.known = slot.read - (slot.read % PIECE_TOKENS);
       for (let i = 0; i < items.length; i++) {
         const output = outputs[i];
@@ -231,7 +230,7 @@ export class Lockstep {
         const next = job.take(first + i, output);
         if (next !== undefined) slot.next = next;
       }
-      const through = slot.read >= job.prompt.length && slot.next === undefined;
+      const through = slot.read >= job.prompt.length && slot.next.length === 0;
       if (through && !job.cancelled) this.#leave(slot, () => job.end());
     } catch (error) {
       slot.known = 0;
@@ -242,7 +241,7 @@ export class Lockstep {
   #leave(slot: Slot, last: (job: Job) => void): void {
     const { job } = slot;
     slot.job = undefined;
-    slot.next = undefined;
+    slot.next = [];
     if (job) last(job);
   }
 }
@@ -254,7 +253,8 @@ function knownOf({ sequence, known }: Slot, job: Job): number {
   return common - (common % PIECE_TOKENS);
 }
 
-/** Tokens of the next piece of a prompt: up to the next multiple, or to its end. */
-function pieceOf({ job, read }: Slot): number {
+/** Tokens of the next piece: of a prompt up to the next multiple, or to its end; of what is written at most as many. */
+function pieceOf({ job, next, read }: Slot): number {
+  if (next.length > 0) return Math.min(PIECE_TOKENS, next.length);
   return Math.min(PIECE_TOKENS - (read % PIECE_TOKENS), (job?.prompt.length ?? 0) - read);
 }
