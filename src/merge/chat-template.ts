@@ -1,10 +1,10 @@
 /** How the output writes a conversation: the template that a recipe names, brings along, or leaves to the models. */
-import { readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
 import { nearestNames } from '../base/nearest.ts';
-import { type Checkpoint, readJson } from './checkpoint.ts';
-import { CHAT_TEMPLATE_BYTES_MAX } from './limits.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { CHAT_TEMPLATE_BYTES_MAX, JSON_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
+import { isRecord } from './recipe-values.ts';
+import { readSide, readSideJson } from './side-folder.ts';
 
 /** File of a template beside a model's weights. */
 export const TEMPLATE_NAME: string = 'chat_template.jinja';
@@ -28,10 +28,15 @@ const ALPACA =
 const MISTRAL =
   "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}" +
   "{% else %}{{ message['content'] + eos_token }}{% endif %}{% endfor %}";
+const EXAONE =
+  "{% for message in messages %}{% if loop.first and message['role'] != 'system' %}{{ '[|system|][|endofturn|]\\n' }}{% endif %}" +
+  "{{ '[|' + message['role'] + '|]' + message['content'] }}{% if message['role'] == 'user' %}{{ '\\n' }}" +
+  "{% else %}{{ '[|endofturn|]\\n' }}{% endif %}{% endfor %}{% if add_generation_prompt %}{{ '[|assistant|]' }}{% endif %}";
 
 const NAMED: Readonly<Record<string, string>> = {
   alpaca: ALPACA,
   chatml: CHATML,
+  exaone: EXAONE,
   llama3: LLAMA3,
   mistral: MISTRAL,
 };
@@ -57,18 +62,26 @@ export async function planChatTemplate(
   return undefined;
 }
 
-async function templateOf({ directory, metadata }: Checkpoint): Promise<string | undefined> {
+async function templateOf(checkpoint: Checkpoint): Promise<string | undefined> {
+  const { metadata } = checkpoint;
   if (metadata) {
     const value = metadata.get(TEMPLATE_KEY)?.value;
     return typeof value === 'string' ? value : undefined;
   }
-  const path = join(directory, TEMPLATE_NAME);
-  const size = await stat(path).then(
-    (found) => found.size,
-    () => undefined,
-  );
-  if (size !== undefined && size <= CHAT_TEMPLATE_BYTES_MAX) return readFile(path, 'utf8');
-  const { chat_template: inner } = (await readJson(join(directory, TOKENIZER_CONFIG_NAME))) ?? {};
+  const own = await readSide(checkpoint, TEMPLATE_NAME, CHAT_TEMPLATE_BYTES_MAX);
+  if (own !== undefined) return own.trim();
+  const { chat_template: inner } =
+    (await readSideJson(checkpoint, TOKENIZER_CONFIG_NAME, JSON_BYTES_MAX)) ?? {};
+  return nameless(inner)?.trim();
+}
+
+// One template, or several with names, of which the one for plain conversations counts.
+function nameless(template: unknown): string | undefined {
+  if (typeof template === 'string') return template;
+  const named = Array.isArray(template)
+    ? template.find((each) => isRecord(each) && each.name === 'default')
+    : undefined;
+  const inner: unknown = isRecord(named) ? named.template : undefined;
   return typeof inner === 'string' ? inner : undefined;
 }
 

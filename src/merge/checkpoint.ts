@@ -10,6 +10,7 @@ import { type GgufHeader, GgufTruncated, type GgufValue, parseGguf } from './ggu
 import { HEADER_BYTES_MAX, JSON_BYTES_MAX, SHARDS_MAX } from './limits.ts';
 import { headerLength, PREFIX_BYTES, parseHeader, type TensorEntry } from './safetensors.ts';
 import { findScale, isScaled, type ScaleSource } from './scaled.ts';
+import type { SideFolder } from './side-folder.ts';
 import { readTorch } from './torch/torch-file.ts';
 import type { ByteSource } from './torch/zip.ts';
 
@@ -21,8 +22,7 @@ export interface StoredTensor extends TensorEntry {
 }
 
 /** What the headers of a model say. */
-export interface Checkpoint {
-  readonly directory: string;
+export interface Checkpoint extends SideFolder {
   readonly tensors: ReadonlyMap<string, StoredTensor>;
   /** `config.json`, or empty when there is none. */
   readonly config: Readonly<Record<string, unknown>>;

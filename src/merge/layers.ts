@@ -55,6 +55,7 @@ function tensorCount(group: ReadonlyMap<number, readonly string[]>): number {
 const EMBEDDING = /(^|\.)(token_embd|embed_tokens|wte|tok_embeddings|word_embeddings|embed_in)\.weight$/;
 const BEFORE_LAYERS = /(^|\.)(embed\w*|token_embd|position_embd|\w+_embeddings?|wte|wpe)(\.|$)/;
 const HEAD = /(^|\.)(lm_head|embed_out|output)\.weight$/;
+const HEAD_BIAS = /(^|\.)(lm_head|embed_out)\.bias$/;
 
 /** Whether a tensor outside the layers comes before them: embeddings of tokens and positions. */
 export function isBeforeLayers(name: string): boolean {
@@ -64,6 +65,11 @@ export function isBeforeLayers(name: string): boolean {
 /** Whether a tensor has one row per token of the vocabulary. */
 export function isVocabulary(name: string): boolean {
   return EMBEDDING.test(name) || HEAD.test(name);
+}
+
+/** Whether a tensor has one number, or row, per token, so that it changes with the vocabulary. */
+export function isPerToken(name: string, shape: readonly number[]): boolean {
+  return (isVocabulary(name) && shape.length === 2) || (HEAD_BIAS.test(name) && shape.length === 1);
 }
 
 /** The tensor that stands in for a tied output head that is not stored, if `name` is one. */

@@ -28,6 +28,13 @@ export const PROBLEMS_MAX: number = 100;
 /** Most bytes of a tokenizer or configuration file that is compared or copied beside the weights. */
 export const SIDE_FILE_BYTES_MAX: number = 256 * 1024 * 1024;
 
+/** Most bytes of a tokenizer that is joined with others. */
+export const TOKENIZER_BYTES_MAX: number = 128 * 1024 * 1024;
+/** Greatest number of a token in a joined vocabulary. */
+export const TOKEN_ID_MAX: number = 2 ** 24 - 2;
+/** Most rows of an embedding in a joined vocabulary. */
+export const VOCABULARY_ROWS_MAX: number = 2 ** 24;
+
 /** Most metadata keys of a GGUF file. */
 export const METADATA_KEYS_MAX: number = 65_536;
 /** Most bytes of a text, and most items of an array, in GGUF metadata. */

@@ -1,6 +1,8 @@
 /** The manifest beside a merge, `sahara-merge.json`: all that is needed to check it, repeat it, and pay for it. */
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import { readJson } from './checkpoint.ts';
 import { contentHash } from './merkle.ts';
@@ -47,6 +49,8 @@ export interface MergeManifest {
   readonly models: readonly ManifestModel[];
   readonly parents: readonly ManifestParent[];
   readonly warnings: readonly string[];
+  /** SHA-256, in hex, of the files that were written beside the weights because no model has them: a joined tokenizer. */
+  readonly files?: Readonly<Record<string, string>>;
   readonly tensors: readonly ManifestTensor[];
 }
 
@@ -75,8 +79,22 @@ export function createManifest(
     models: plan.models.map(({ name }, i) => ({ name, contentHash: modelHashes[i] ?? '' })),
     parents: shares.map((share, i) => ({ model: plan.parents[i] ?? 0, ...share })),
     warnings: [...plan.warnings, ...roundingWarning(tensors)],
+    ...(Object.keys(plan.texts).length > 0 ? { files: hashTexts(plan.texts) } : {}),
     tensors,
   };
+}
+
+/** SHA-256 of texts, by name. */
+export function hashTexts(texts: Readonly<Record<string, string>>): Record<string, string> {
+  const names = Object.keys(texts).sort();
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      createHash('sha256')
+        .update(utf8(texts[name] ?? ''))
+        .digest('hex'),
+    ]),
+  );
 }
 
 function roundingWarning(tensors: readonly ManifestTensor[]): string[] {
@@ -119,6 +137,7 @@ function isManifest(value: unknown): value is MergeManifest {
     isListOf(models, (model) => isRecord(model) && isText(model.name) && isText(model.contentHash)) &&
     isListOf(parents, isParent) &&
     isListOf(warnings, isText) &&
+    (value.files === undefined || (isRecord(value.files) && Object.entries(value.files).every(isFileHash))) &&
     isListOf(tensors, isTensor) &&
     hasSoundTensors(value)
   );
@@ -156,6 +175,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function isListOf(value: unknown, fits: (item: unknown) => boolean): boolean {
   return Array.isArray(value) && value.every(fits);
+}
+
+function isFileHash([name, hash]: [string, unknown]): boolean {
+  return /^[\w.-]+$/.test(name) && isHash(hash);
 }
 
 function isText(value: unknown): boolean {

