@@ -2,9 +2,9 @@
 import { createServer } from 'node:net';
 import { utf8 } from '../../src/base/bytes.ts';
 import type { CometNetwork } from '../../src/ledger/engines/comet/ledger.ts';
-import { firstValidatorsHash } from '../../src/ledger/engines/comet/validators.ts';
 import { createGenesis } from '../../src/ledger/genesis.ts';
 import type { Genesis } from '../../src/protocol/block.ts';
+import { firstValidatorsHash } from '../../src/protocol/consensus.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { createSigner, nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 

@@ -1,9 +1,9 @@
 /** A node that joins by state sync a ledger of many accounts: how long it takes, and how many bytes come. */
 import { join } from 'node:path';
 import { toHex } from '../../src/base/bytes.ts';
-import { consensusHash } from '../../src/ledger/engines/comet/light/header.ts';
-import { fetchLightBlock } from '../../src/ledger/engines/comet/light/json.ts';
+import { fetchConsensusBlock } from '../../src/ledger/engines/comet/light/json.ts';
 import { createCometRpc, fieldsOf } from '../../src/ledger/engines/comet/rpc.ts';
+import { consensusHash } from '../../src/protocol/consensus-bytes.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import { isUp } from './consensus-load.ts';
 import { startNetwork, startNode } from './nodes.ts';
@@ -42,11 +42,10 @@ export async function measureStateSync(
   // Blocks after it, for the headers that prove it.
   for (let i = 0; i < 4; i++) await seed.load([sign()], 1);
   const url = `http://${place.host}:${place.rpc}`;
-  const { signedHeader } = await fetchLightBlock(createCometRpc(fetch, url), 2, {
-    signal: AbortSignal.timeout(10_000),
-  });
-  if (signedHeader?.header === undefined) throw new Error('no header');
-  const hash = toHex(consensusHash(suite, signedHeader.header)).toUpperCase();
+  const rpc = createCometRpc(fetch, url);
+  const waiting = { signal: AbortSignal.timeout(10_000) };
+  const { header } = await fetchConsensusBlock(rpc, 2, waiting);
+  const hash = toHex(consensusHash(suite, (await rpc.status(waiting)).network, header)).toUpperCase();
   const target = await seed.height();
   const startMs = performance.now();
   const joining = await startNode({

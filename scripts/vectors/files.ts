@@ -1,5 +1,6 @@
 import { budgetVectors } from './budget.ts';
 import { bundleVectors } from './bundle.ts';
+import { consensusVectors } from './consensus.ts';
 import { contentVectors } from './content.ts';
 import { ed25519Vectors } from './ed25519.ts';
 import { encodingVectors, recordVectors } from './encoding.ts';
@@ -26,6 +27,7 @@ export function vectorFiles(): ReadonlyMap<string, string> {
     ['certificate.json', vectorText(certificateVectors())],
     ['merkle.json', vectorText(merkleVectors())],
     ['receipt-tree.json', vectorText(receiptTreeVectors())],
+    ['consensus.json', vectorText(consensusVectors())],
     ['content.json', vectorText(contentVectors())],
     ['budget.json', vectorText(budgetVectors())],
     ['bundle.json', vectorText(bundleVectors())],

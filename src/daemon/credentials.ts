@@ -9,6 +9,7 @@ import { identityKey } from '../ledger/identities.ts';
 import { ASSETS, REVENUES, stateKey } from '../ledger/records.ts';
 import { IDENTITIES } from '../ledger/records-identity.ts';
 import { block, blockHeader, genesis as genesisSchema, networkOf } from '../protocol/block.ts';
+import { certifiedHeader, openCertified } from '../protocol/certified-header.ts';
 import {
   checkProof,
   isObject,
@@ -20,7 +21,6 @@ import {
 import { didOf, type Hash, type PublicKey, publicKeyOf } from '../protocol/ids.ts';
 import { charge } from '../protocol/payment.ts';
 import { dueToOwners } from '../protocol/revenue.ts';
-import { checkSigned, signed as signedSchema } from '../protocol/signing.ts';
 import { stateProof, verifyStateProof } from '../protocol/state-proof.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { claimsOf, transaction } from '../protocol/transaction.ts';
@@ -87,7 +87,7 @@ export async function issueCredential(
       {
         type: 'SaharaStateProof',
         genesis: base64(choice.genesis),
-        header: base64(signedSchema.encode(header)),
+        header: base64(certifiedHeader.encode(header)),
         records: proofs.map(({ value, proof }) => ({
           ...(value !== undefined && { value: base64(value) }),
           proof: base64(stateProof.encode(proof)),
@@ -250,12 +250,14 @@ function readEvidence(document: JsonObject): {
   if (!isObject(first)) throw refused('It comes without evidence');
   const genesisBytes = bytesAt(first, 'genesis');
   const network = networkOf(nativeSuite, genesisBytes);
-  const message = signedSchema.decode(bytesAt(first, 'header'));
+  const message = certifiedHeader.decode(bytesAt(first, 'header'));
   const { sequencer } = genesisSchema.decode(genesisBytes);
-  if (checkSigned(nativeSuite, network, 'block-header', sequencer, message)) {
-    throw refused('The network’s sequencer did not sign its block');
-  }
-  const { height, stateRoot } = blockHeader.decode(message.payload);
+  const { height, stateRoot } = openCertified(
+    nativeSuite,
+    { network, sequencer },
+    message,
+    'its block',
+  ).header;
   const records = first.records;
   if (!Array.isArray(records) || records.length !== 3) throw refused('Its evidence proves no records');
   return {

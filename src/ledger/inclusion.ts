@@ -1,11 +1,12 @@
 /** Checks offline that a transaction is in a network's ledger. */
 
 import { equalBytes } from '../base/bytes.ts';
+import { asSaharaError } from '../base/errors.ts';
 import { type BlockHeader, blockHeader, transactionResult } from '../protocol/block.ts';
-import type { PublicKey } from '../protocol/ids.ts';
+import { certifiedHeader, type NetworkRoot, openCertified } from '../protocol/certified-header.ts';
 import { merklePath, merkleRootFrom } from '../protocol/merkle.ts';
 import { record, type Schema } from '../protocol/schema.ts';
-import { checkSigned, signed } from '../protocol/signing.ts';
+import { signed } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
 import type { InclusionProof } from './ledger.ts';
 
@@ -15,27 +16,31 @@ export const inclusionProof: Schema<InclusionProof> = record('inclusion-proof', 
   result: transactionResult,
   transactionPath: merklePath,
   resultPath: merklePath,
-  header: signed,
+  header: certifiedHeader,
 });
 
-/** What is wrong with an inclusion proof. */
+/** What is wrong with an inclusion proof; `header-signature`: nobody who counts stands behind its block. */
 export type InclusionFault = 'header-signature' | 'header-network' | 'transaction-path' | 'result-path';
 
 /** The header that a proof leads to, or what is wrong with the proof. `malformed` when the header is no header. */
 export function checkInclusion(
   suite: Suite,
-  trusted: { readonly network: string; readonly sequencer: PublicKey },
+  root: NetworkRoot,
   proof: InclusionProof,
 ): BlockHeader | InclusionFault {
-  const { network, sequencer } = trusted;
-  if (checkSigned(suite, network, 'block-header', sequencer, proof.header)) return 'header-signature';
   const header = blockHeader.decode(proof.header.payload);
-  if (header.network !== network || !equalBytes(header.proposer, sequencer)) return 'header-network';
+  if (header.network !== root.network) return 'header-network';
+  try {
+    openCertified(suite, root, proof.header);
+  } catch (error) {
+    if (asSaharaError(error).code !== 'bundle-invalid') throw error;
+    return 'header-signature';
+  }
   return checkPaths(suite, header, proof) ?? header;
 }
 
 /** What is wrong with the paths of a proof under a header that is believed, if anything. */
-export function checkPaths(
+function checkPaths(
   suite: Suite,
   header: BlockHeader,
   proof: InclusionProof,

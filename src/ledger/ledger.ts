@@ -2,6 +2,7 @@
 
 import type { BondRole } from '../protocol/actions-stake.ts';
 import type { Genesis, TransactionResult } from '../protocol/block.ts';
+import type { CertifiedHeader } from '../protocol/certified-header.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import type { LicenceTerms } from '../protocol/licence.ts';
 import type { MerklePath } from '../protocol/merkle.ts';
@@ -124,7 +125,7 @@ export interface InclusionProof {
   readonly result: TransactionResult;
   readonly transactionPath: MerklePath;
   readonly resultPath: MerklePath;
-  readonly header: Signed;
+  readonly header: CertifiedHeader;
 }
 
 /** What the state holds under one key, or that it holds nothing. */
@@ -133,10 +134,10 @@ export interface ProvedEntry {
   readonly proof: StateProof;
 }
 
-/** What the state of a signed header holds under some keys, in their order. */
+/** What the state of a certified header holds under some keys, in their order. */
 export interface ProvedState {
   /** Absent before the first block: then the genesis' own state holds it. */
-  readonly header: Signed | undefined;
+  readonly header: CertifiedHeader | undefined;
   readonly entries: readonly ProvedEntry[];
 }
 

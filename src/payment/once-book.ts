@@ -1,5 +1,5 @@
 /**
- * Payments of single calls at their payee. A payment proves itself: a block that the sequencer signed has it, and it
+ * Payments of single calls at their payee. A payment proves itself: a block that the network certified has it, and it
  * names payer, payee, asset, amount and call. What is left to remember is which of them have had their answer, for as
  * long as they can be presented.
  */
@@ -19,7 +19,7 @@ export interface OnceBookParts {
   readonly suite: Suite;
   readonly clock: Clock;
   readonly network: string;
-  /** Whose blocks count. */
+  /** Whose blocks count: a key, or the hash of the validators with whom the network began. */
   readonly sequencer: PublicKey;
   /** The calls whose payments have had their answer; the book has it for itself. */
   readonly used: ReplayStore;
@@ -59,7 +59,7 @@ export function createOnceBook(parts: OnceBookParts): OnceBook {
   };
 }
 
-/** The header of the block that has a payment. Whose signature the transaction has, the sequencer has checked. */
+/** The header of the block that has a payment. Whose signature the transaction has, who ordered it has checked. */
 function headerOf({ suite, network, sequencer }: OnceBookParts, payment: CallPayment): BlockHeader {
   let found: ReturnType<typeof checkInclusion>;
   try {

@@ -1,10 +1,11 @@
 /**
  * An audit file: what the ledger says of one call, one asset or one DID, in one file that anybody can check without a
- * network. It holds records of the state with their proofs, all against one header that the network's sequencer signed,
+ * network. It holds records of the state with their proofs, all against one header that the network's sequencer signed, or its validators decided on,
  * and transactions that caused them with proofs of their own. Nothing in it counts because its maker says so.
  */
 import { type TransactionResult, transactionResult } from './block.ts';
 import { GENESIS_BYTES_MAX } from './bundle.ts';
+import { type CertifiedHeader, certifiedHeader } from './certified-header.ts';
 import { malformed } from './codec.ts';
 import type { Hash, PublicKey } from './ids.ts';
 import {
@@ -101,7 +102,7 @@ export interface AuditedTransaction {
   readonly result: TransactionResult;
   readonly transactionPath: MerklePath;
   readonly resultPath: MerklePath;
-  readonly header: Signed;
+  readonly header: CertifiedHeader;
 }
 
 /** An audit file. */
@@ -110,7 +111,7 @@ export interface Audit {
   /** The network's genesis in its wire form. */
   readonly genesis: Uint8Array;
   /** Whose state root every record is proved against. */
-  readonly header: Signed;
+  readonly header: CertifiedHeader;
   readonly subject: AuditSubject;
   /** In the order of their keys, each once. */
   readonly records: readonly AuditRecord[];
@@ -125,7 +126,7 @@ const RECORD_BYTES_MAX = 131_072;
 export const audit: Schema<Audit> = record('audit', {
   format: text(32),
   genesis: bytesUpTo(GENESIS_BYTES_MAX),
-  header: signed,
+  header: certifiedHeader,
   subject: auditSubject,
   records: list(
     record('audit-record', {
@@ -141,7 +142,7 @@ export const audit: Schema<Audit> = record('audit', {
       result: transactionResult,
       transactionPath: merklePath,
       resultPath: merklePath,
-      header: signed,
+      header: certifiedHeader,
     }),
     AUDIT_CLAIMS_MAX,
   ),

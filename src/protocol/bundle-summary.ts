@@ -5,6 +5,7 @@ import type { Card } from './card.ts';
 import { didOf } from './ids.ts';
 import type { Receipt, ReceiptShare } from './payment.ts';
 import type { Answer } from './verify-answer.ts';
+import type { Decision } from './verify-consensus.ts';
 import type { ReceiptContext } from './verify-receipt.ts';
 
 /** What one earner of the call got, and who contributed through it. */
@@ -34,6 +35,8 @@ export interface BundleSummary {
     | {
         readonly height: number;
         readonly timeMs: number;
+        /** How much of the validators decided on the block; absent where a sequencer signed it. */
+        readonly decision: Decision | undefined;
         /** A claim of many calls, or the payment of this one alone. */
         readonly by: 'claim' | 'payment';
         /** Hex id of that transaction. */

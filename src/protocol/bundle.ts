@@ -13,6 +13,7 @@ import {
   type Source,
   source,
 } from './call.ts';
+import { certifiedHeader } from './certified-header.ts';
 import { malformed } from './codec.ts';
 import { type KeyEvidence, keyEvidence } from './key-evidence.ts';
 import { BUNDLE_BYTES_MAX, CHECKPOINTS_MAX, DELIVERIES_MAX, KEY_HEIGHTS_MAX } from './limits.ts';
@@ -67,7 +68,7 @@ const settlement: Schema<Settlement> = record('settlement', {
   result: transactionResult,
   transactionPath: merklePath,
   resultPath: merklePath,
-  header: signed,
+  header: certifiedHeader,
   receiptPath: optional(receiptPath),
 });
 

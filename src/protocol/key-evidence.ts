@@ -1,19 +1,24 @@
 /**
  * Key evidence: which keys signed for some DIDs, and the vouchers of some channels, at one height of the ledger, provable
  * offline. It is the identity record of each DID and the record of each channel, with its state proof against one header
- * that the network's sequencer signed. Whoever follows the ledger, or asks it as a light client, can make it at any time,
+ * that the network's sequencer signed, or its validators decided on. Whoever follows the ledger, or asks it as a light client, can make it at any time,
  * without blocks of the past.
  *
  * It says nothing of later heights, and nothing of DIDs that it does not list: those stand for themselves.
  */
 import { concat, equalBytes, toHex } from '../base/bytes.ts';
-import { type BlockHeader, blockHeader } from './block.ts';
-import { must, mustMatch } from './evidence.ts';
+import type { BlockHeader } from './block.ts';
+import {
+  type CertifiedHeader,
+  certifiedHeader,
+  type NetworkRoot,
+  openCertified,
+} from './certified-header.ts';
+import { must } from './evidence.ts';
 import { IDENTITY_TAG, type IdentityRecord, identityRecord, signersIn } from './identity.ts';
 import type { Hash, PublicKey } from './ids.ts';
 import { KEY_EVIDENCE_CHANNELS_MAX, KEY_EVIDENCE_DIDS_MAX } from './limits.ts';
 import { bytes, later, list, record, type Schema } from './schema.ts';
-import { checkSigned, type Signed, signed } from './signing.ts';
 import { type StateProof, stateProof, verifyStateProof } from './state-proof.ts';
 import { CHANNEL, keyOfState, type StateOf } from './state-records.ts';
 import type { Suite } from './suite.ts';
@@ -34,7 +39,7 @@ export interface ProvedChannel {
 
 /** Which keys sign for some DIDs, and the vouchers of some channels, at the height of `header`. */
 export interface KeyEvidence {
-  readonly header: Signed;
+  readonly header: CertifiedHeader;
   /** Each DID once. */
   readonly identities: readonly ProvedKeys[];
   /** Each channel once; absent: none. */
@@ -43,7 +48,7 @@ export interface KeyEvidence {
 
 /** The wire form of key evidence. */
 export const keyEvidence: Schema<KeyEvidence> = record('key-evidence', {
-  header: signed,
+  header: certifiedHeader,
   identities: list(
     record('proved-keys', { did: bytes(32), record: identityRecord, proof: stateProof }),
     KEY_EVIDENCE_DIDS_MAX,
@@ -101,22 +106,12 @@ export function identityStateKey(did: PublicKey): Uint8Array {
 }
 
 /**
- * Checks key evidence of a network against its sequencer's key. Throws `bundle-invalid` with a reason in words; faults
- * in this order: the header's version, network, proposer and signature; then for each DID, that it is listed before,
- * and its proof; then the same for each channel. `malformed` for a header that is none.
+ * Checks key evidence of a network. Throws `bundle-invalid` with a reason in words; faults in this order: those of the
+ * header (`openCertified`); then for each DID, that it is listed before, and its proof; then the same for each channel.
+ * `malformed` for a header that is none.
  */
-export function openKeyEvidence(
-  suite: Suite,
-  evidence: KeyEvidence,
-  trusted: { readonly network: string; readonly sequencer: PublicKey },
-): KnownKeys {
-  const { network, sequencer } = trusted;
-  const header = blockHeader.decode(evidence.header.payload);
-  must(header.version === 1, 'the block of the keys is of another version');
-  must(header.network === network, 'the block of the keys is of another network');
-  mustMatch(header.proposer, sequencer, 'the block of the keys is not of the network’s sequencer');
-  const fault = checkSigned(suite, network, 'block-header', sequencer, evidence.header);
-  must(fault === undefined, "the signature of the keys' block does not match");
+export function openKeyEvidence(suite: Suite, evidence: KeyEvidence, root: NetworkRoot): KnownKeys {
+  const { header } = openCertified(suite, root, evidence.header, 'the block of the keys');
   const known = new Map<string, IdentityRecord>();
   for (const { did, record: held, proof } of evidence.identities) {
     const name = toHex(did);
@@ -175,15 +170,11 @@ function openChannels(
  * Checks key evidence of several heights, each as `openKeyEvidence` does, and that the heights rise. What counts at one of
  * them counts; `formerOf` tells of keys that count at none.
  */
-export function openKeysAtHeights(
-  suite: Suite,
-  all: readonly KeyEvidence[],
-  trusted: { readonly network: string; readonly sequencer: PublicKey },
-): KnownKeys {
+export function openKeysAtHeights(suite: Suite, all: readonly KeyEvidence[], root: NetworkRoot): KnownKeys {
   must(all.length > 0, 'keys are stated for no block');
   const known: KnownKeys[] = [];
   for (const evidence of all) {
-    const next = openKeyEvidence(suite, evidence, trusted);
+    const next = openKeyEvidence(suite, evidence, root);
     must(next.height > (known.at(-1)?.height ?? -1), 'the blocks of the keys do not rise');
     known.push(next);
   }

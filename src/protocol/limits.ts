@@ -126,3 +126,9 @@ export const AUDIT_CLAIMS_MAX = 64;
 export const AUDIT_LISTED_MAX = 128;
 /** Most assets of a lineage, or versions of an asset, in one audit file. */
 export const AUDIT_LINEAGE_MAX = 256;
+/** Most validators of a network at a time. */
+export const VALIDATORS_MAX = 100;
+/** The most that one validator counts: with all of them, well below what CometBFT adds up. */
+export const VALIDATOR_POWER_MAX = 1_000_000_000_000_000;
+/** Most blocks of consensus by which one header is certified. */
+export const CONSENSUS_BLOCKS_MAX = 64;

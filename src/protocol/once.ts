@@ -6,6 +6,7 @@
 import { equalBytes, utf8 } from '../base/bytes.ts';
 import { type TransactionResult, transactionResult } from './block.ts';
 import type { Card } from './card.ts';
+import { type CertifiedHeader, certifiedHeader } from './certified-header.ts';
 import type { Envelope } from './envelope.ts';
 import type { Id, PublicKey } from './ids.ts';
 import { type MerklePath, merklePath } from './merkle.ts';
@@ -32,8 +33,8 @@ export interface CallPayment {
   readonly transactionPath: MerklePath;
   /** From the result's wire form to the header's `resultsRoot`. */
   readonly resultPath: MerklePath;
-  /** Signed by the proposer. */
-  readonly header: Signed;
+  /** Of its block, with what makes it believed. */
+  readonly header: CertifiedHeader;
 }
 
 /** The wire form of a payment. */
@@ -42,7 +43,7 @@ export const callPayment: Schema<CallPayment> = record('call-payment', {
   result: transactionResult,
   transactionPath: merklePath,
   resultPath: merklePath,
-  header: signed,
+  header: certifiedHeader,
 });
 
 /** Why a call cannot be paid by one transaction, in words; `undefined` when it can (CALL-141). */

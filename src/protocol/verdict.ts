@@ -1,5 +1,6 @@
 /** How a file of proofs is judged: checks run in a fixed order and stop at the first that fails; what passed is told. */
 import { type ErrorCode, SaharaError } from '../base/errors.ts';
+import type { NamedBlock } from './certified-header.ts';
 
 /** What one check found. */
 export interface VerdictStep<C extends string> {
@@ -15,6 +16,17 @@ export interface Verdict<C extends string, S> {
   readonly steps: readonly VerdictStep<C>[];
   /** Present only when every check passed. */
   readonly summary: S | undefined;
+}
+
+/** What a file is verified against. */
+export interface Expectation {
+  /** Full name of the network that it must be of. Default: whichever its genesis makes. */
+  readonly network?: string;
+  /**
+   * A block of consensus that the verifier knows by itself. Every proof by consensus then has to come by way of it, so
+   * that it rests on who voted at that time, not on those with whom the network began. Default: none.
+   */
+  readonly through?: NamedBlock | undefined;
 }
 
 /** Runs one check: what `work` answers, with words about it. */

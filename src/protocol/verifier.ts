@@ -5,11 +5,12 @@
 import { looksLikeAudit } from './audit.ts';
 import { explainBill, explainReceipt } from './explain.ts';
 import { portableSuite } from './suite-portable.ts';
+import type { Expectation } from './verdict.ts';
 import { type AuditVerdict, verifyAudit } from './verify-audit.ts';
-import { type BundleExpectation, type BundleVerdict, verifyBundle } from './verify-bundle.ts';
+import { type BundleVerdict, verifyBundle } from './verify-bundle.ts';
 
 /** Verifies the evidence bundle or audit file in `file`, whichever it says that it is. Never throws for what a file holds. */
-export function verify(file: Uint8Array, expected: BundleExpectation = {}): BundleVerdict | AuditVerdict {
+export function verify(file: Uint8Array, expected: Expectation = {}): BundleVerdict | AuditVerdict {
   return looksLikeAudit(file)
     ? verifyAudit(portableSuite, file, expected)
     : verifyBundle(portableSuite, file, expected);

@@ -6,15 +6,15 @@ import { equalBytes, toHex } from '../base/bytes.ts';
 import { type Audit, type AuditedTransaction, type AuditSubject, readAudit } from './audit.ts';
 import { type AuditContext, type AuditFindings, AuditReader, keysOf } from './audit-reader.ts';
 import { tellSubject } from './audit-subjects.ts';
+import { type BlockHeader, type Genesis, genesis, networkOf, transactionResult } from './block.ts';
 import {
-  type BlockHeader,
-  blockHeader,
-  type Genesis,
-  genesis,
-  networkOf,
-  transactionResult,
-} from './block.ts';
-import { must, mustMatch } from './evidence.ts';
+  type CertifiedHeader,
+  certifiedBy,
+  type NamedBlock,
+  type OpenedHeader,
+  openCertified,
+} from './certified-header.ts';
+import { must } from './evidence.ts';
 import { counted } from './explain.ts';
 import { didOf, type PublicKey } from './ids.ts';
 import { type MerklePath, merkleRootFrom } from './merkle.ts';
@@ -24,7 +24,7 @@ import { verifyStateProof } from './state-proof.ts';
 import { CHANNEL } from './state-records.ts';
 import type { Suite } from './suite.ts';
 import { claimsOf, type Transaction, transaction } from './transaction.ts';
-import { judge, type RunCheck, type Verdict } from './verdict.ts';
+import { type Expectation, judge, type RunCheck, type Verdict } from './verdict.ts';
 
 /** The checks, in the order in which they run. */
 export type AuditCheck = 'audit' | 'network' | 'block' | 'records' | 'subject' | 'transactions' | 'whole';
@@ -41,25 +41,22 @@ export interface AuditSummary extends AuditFindings {
 /** The verdict on an audit file. */
 export type AuditVerdict = Verdict<AuditCheck, AuditSummary>;
 
-/** Verifies the audit in `file`; `network` is the full name of the one that it must be of. Never throws for what a file holds. */
-export function verifyAudit(
-  suite: Suite,
-  file: Uint8Array,
-  expected: { readonly network?: string } = {},
-): AuditVerdict {
+/** Verifies the audit in `file`. Never throws for what a file holds. */
+export function verifyAudit(suite: Suite, file: Uint8Array, expected: Expectation = {}): AuditVerdict {
   return judge<AuditCheck, AuditSummary>('audit', (run) => runChecks({ suite, run, expected }, file));
 }
 
 interface Work {
   readonly suite: Suite;
   readonly run: RunCheck<AuditCheck>;
-  readonly expected: { readonly network?: string };
+  readonly expected: Expectation;
 }
 
 interface Trusted {
   readonly suite: Suite;
   readonly network: string;
   readonly genesis: Genesis;
+  readonly through: NamedBlock | undefined;
 }
 
 function runChecks(work: Work, file: Uint8Array): AuditSummary {
@@ -68,8 +65,8 @@ function runChecks(work: Work, file: Uint8Array): AuditSummary {
   const trusted = run('network', () => networkStep(work, read));
   const { network } = trusted;
   const header = run('block', () => {
-    const opened = openHeader(trusted, read.header);
-    return [opened, `block ${opened.height}, signed by the network’s sequencer`];
+    const opened = openHeader(trusted, read.header, 'the block');
+    return [opened.header, `block ${opened.header.height}, ${certifiedBy(opened)}`];
   });
   const { height, timeMs } = header;
   const reader = run('records', () => recordsStep(suite, header, read));
@@ -102,17 +99,15 @@ function networkStep({ suite, expected }: Work, read: Audit): readonly [Trusted,
   const network = networkOf(suite, read.genesis);
   const { network: wanted = network } = expected;
   must(network === wanted, `it is of ${network}, not of ${wanted}`);
-  return [{ suite, network, genesis: genesis.decode(read.genesis) }, network];
+  return [{ suite, network, genesis: genesis.decode(read.genesis), through: expected.through }, network];
 }
 
-function openHeader({ suite, network, genesis: { sequencer } }: Trusted, message: Signed): BlockHeader {
-  const header = blockHeader.decode(message.payload);
-  must(header.version === 1, 'a block is of another version');
-  must(header.network === network, 'a block is of another network');
-  mustMatch(header.proposer, sequencer, 'a block is not of the network’s sequencer');
-  const fault = checkSigned(suite, network, 'block-header', sequencer, message);
-  must(fault === undefined, "a block's signature does not match");
-  return header;
+function openHeader(
+  { suite, network, genesis: { sequencer }, through }: Trusted,
+  message: CertifiedHeader,
+  what: string,
+): OpenedHeader {
+  return openCertified(suite, { network, sequencer, through }, message, what);
 }
 
 function recordsStep(suite: Suite, header: BlockHeader, read: Audit): readonly [AuditReader, string] {
@@ -197,7 +192,7 @@ function openTransaction(
   one: AuditedTransaction,
 ): { readonly header: BlockHeader; readonly sent: Transaction } {
   const { suite, network } = trusted;
-  const header = openHeader(trusted, one.header);
+  const { header } = openHeader(trusted, one.header, 'a transaction’s block');
   const leads = (leaf: Uint8Array, path: MerklePath, root: Uint8Array): boolean => {
     const found = merkleRootFrom(suite, leaf, path);
     return found !== undefined && equalBytes(found, root);

@@ -12,6 +12,7 @@ import { type BundleSummary, summaryOf } from './bundle-summary.ts';
 import { callRequest } from './call.ts';
 import { type Card, card } from './card.ts';
 import { certificateChain, verifyChain } from './certificate.ts';
+import { certifiedBy } from './certified-header.ts';
 import { type Envelope, envelope, openEnvelope } from './envelope.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
 import { counted } from './explain.ts';
@@ -31,7 +32,7 @@ import { charge, type Receipt, receipt, voucher } from './payment.ts';
 import { checkSigned, type Signed, signed, signedBytes } from './signing.ts';
 import type { Suite } from './suite.ts';
 import { transactionId } from './transaction.ts';
-import { judge, type RunCheck, type Verdict } from './verdict.ts';
+import { type Expectation, judge, type RunCheck, type Verdict } from './verdict.ts';
 import { type Answer, checkCitations, readAnswer } from './verify-answer.ts';
 import { checkCheckpoints } from './verify-checkpoints.ts';
 import { checkOffer } from './verify-offer.ts';
@@ -85,25 +86,15 @@ export type BundleCheck =
 /** The verdict on a bundle. */
 export type BundleVerdict = Verdict<BundleCheck, BundleSummary>;
 
-/** What a bundle is verified against. */
-export interface BundleExpectation {
-  /** Full name of the network that it must be of. Default: whichever its genesis makes. */
-  readonly network?: string;
-}
-
 /** Verifies the bundle in `file`. Never throws for what a file holds. */
-export function verifyBundle(
-  suite: Suite,
-  file: Uint8Array,
-  expected: BundleExpectation = {},
-): BundleVerdict {
+export function verifyBundle(suite: Suite, file: Uint8Array, expected: Expectation = {}): BundleVerdict {
   return judge<BundleCheck, BundleSummary>('bundle', (run) => runChecks({ suite, run, expected }, file));
 }
 
 interface Work {
   readonly suite: Suite;
   readonly run: RunCheck<BundleCheck>;
-  readonly expected: BundleExpectation;
+  readonly expected: Expectation;
 }
 
 function runChecks(work: Work, file: Uint8Array): BundleSummary {
@@ -293,7 +284,7 @@ function oncePaymentStep(
 }
 
 function settlementSteps(
-  { suite: plain, run }: Work,
+  { suite: plain, run, expected }: Work,
   evidence: Bundle,
   known: Pick<SettlementContext, 'suite' | 'network' | 'card' | 'receipt'>,
 ): BundleSummary['settlement'] {
@@ -301,12 +292,13 @@ function settlementSteps(
   if (settled === undefined) return undefined;
   const start: Genesis = genesis.decode(evidence.genesis);
   const receiptPayload = evidence.ending.receipt.payload;
-  const context: SettlementContext = { genesis: start, receiptPayload, ...known };
+  const { through } = expected;
+  const context: SettlementContext = { genesis: start, through, receiptPayload, ...known };
   const once = isOnce(envelopeOf(evidence));
-  const header = run('block', () => {
+  const { header, decided } = run('block', () => {
     must(once || known.receipt.channel !== undefined, 'a free call is not settled');
     const read = readHeader(settled, context);
-    return [read, `block ${read.height} is signed by the sequencer`];
+    return [read, `block ${read.header.height}, ${certifiedBy(read)}`];
   });
   const sent = run('inclusion', () => [
     checkInclusion(settled, header, context),
@@ -315,6 +307,7 @@ function settlementSteps(
   const found = {
     height: header.height,
     timeMs: header.timeMs,
+    decision: decided?.decision,
     transaction: toHex(transactionId(plain, known.network, settled.transaction.payload)),
   };
   if (once) {
@@ -340,13 +333,13 @@ function settlementSteps(
 }
 
 function keysStep(
-  { suite }: Work,
+  { suite, expected }: Work,
   evidence: Bundle,
   keys: readonly KeyEvidence[],
 ): readonly [KnownKeys, string] {
   const network = networkOf(suite, evidence.genesis);
   const { sequencer } = genesis.decode(evidence.genesis);
-  const known = openKeysAtHeights(suite, keys, { network, sequencer });
+  const known = openKeysAtHeights(suite, keys, { network, sequencer, through: expected.through });
   const channels = new Set(keys.flatMap((one) => (one.channels ?? []).map(({ channel }) => toHex(channel))));
   const whose = `those of ${counted(known.count, 'DID')}${channels.size > 0 ? ` and ${counted(channels.size, 'channel')}` : ''}`;
   return [

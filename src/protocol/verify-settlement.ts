@@ -1,9 +1,10 @@
 /** Checks of how a call was settled: a signed block holds a claim that counts the receipt and pays its earners. */
 import { equalBytes, toHex } from '../base/bytes.ts';
 import type { ClaimBody } from './actions-channel.ts';
-import { type BlockHeader, blockHeader, type Genesis, transactionResult } from './block.ts';
+import { type BlockHeader, type Genesis, transactionResult } from './block.ts';
 import type { Settlement } from './bundle.ts';
 import type { Card } from './card.ts';
+import { type NamedBlock, type OpenedHeader, openCertified } from './certified-header.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
 import type { KeyedSuite } from './key-evidence.ts';
 import { CLAIM_ASSETS_MAX } from './limits.ts';
@@ -29,23 +30,20 @@ export interface SettlementContext {
   readonly suite: KeyedSuite;
   readonly network: string;
   readonly genesis: Genesis;
+  /** A block of consensus by way of which the proof has to come, where one is named. */
+  readonly through?: NamedBlock | undefined;
   readonly card: Card;
   readonly receipt: Receipt;
   /** The receipt as it was signed. */
   readonly receiptPayload: Uint8Array;
 }
 
-/** The header, when the network's sequencer signed it. Throws `malformed` or `bundle-invalid`. */
-export function readHeader(settlement: Settlement, context: SettlementContext): BlockHeader {
-  const header = blockHeader.decode(settlement.header.payload);
-  // The sequencer's key is the genesis' for ever.
+/** The header, when it is certified. Throws `malformed` or `bundle-invalid`. */
+export function readHeader(settlement: Settlement, context: SettlementContext): OpenedHeader {
+  const { network, genesis, through } = context;
+  // The sequencer's key is the genesis' for ever, and validators' keys are no DIDs.
   const { plain } = context.suite;
-  must(header.version === 1, 'the block is of another version');
-  must(header.network === context.network, 'the block is of another network');
-  mustMatch(header.proposer, context.genesis.sequencer, 'the block is not of the network’s sequencer');
-  const fault = checkSigned(plain, context.network, 'block-header', header.proposer, settlement.header);
-  if (fault) refuse("the block's signature does not match");
-  return header;
+  return openCertified(plain, { network, sequencer: genesis.sequencer, through }, settlement.header);
 }
 
 /** Checks that transaction and result stand at the same place of the block, and that it took effect. */

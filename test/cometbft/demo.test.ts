@@ -40,29 +40,35 @@ async function begin(): Promise<StatusReport> {
   return hosting;
 }
 
-test('the demo’s steps hold under four validators: documents, a paid answer, the claim, and every grain of it', async () => {
+test('RCPT-85, RCPT-92: the demo’s steps hold under four validators, and a bundle proves the settlement with all of them stopped', async () => {
   const [host, contributor, caller] = [at(0), at(1), at(2)];
   const hosting = await begin();
   await publish(host, contributor);
   const end = await ask(caller, 'How does a payee get paid if the payer disappears?');
   await settle(host);
   await earnings({ host, contributor, end, hosting });
-
-  // Every daemon has the same ledger, and the bundle proves the call with all of them stopped; but not its settlement.
-  const roots = await eventually('one root', async () => {
-    const all = await Promise.all(validators.map(({ client }) => client.call('ledger.status', {})));
-    const found = new Set(all.map(({ height, stateRoot }) => `${height} ${stateRoot}`));
-    return found.size === 1 ? found : undefined;
-  });
-  expect(roots.size).toBe(1);
   const file = join(caller.home.root, 'call.bundle');
-  await must(caller, ['bundle', end.callId, file]);
+  await eventually('the settlement is in the bundle', async () => {
+    await must(caller, ['bundle', end.callId, file]);
+    return 'settlement' in (JSON.parse((await must(caller, ['verify', file, '--json'])).stdout) as object)
+      ? true
+      : undefined;
+  });
+  const audit = join(caller.home.root, 'call.audit');
+  await must(caller, ['audit', end.callId, '--out', audit]);
   await peers.stop();
+
   const verdict = JSON.parse((await must(caller, ['verify', file, '--json'])).stdout) as object;
-  expect(verdict).toMatchObject({ callId: end.callId });
-  expect(verdict).not.toHaveProperty('settlement');
+  expect(verdict).toMatchObject({
+    callId: end.callId,
+    settlement: { by: 'claim', decision: { voters: 4, powerOfAll: '40' } },
+  });
   const { stdout } = await must(caller, ['verify', file]);
   const checked = [...stdout.matchAll(/✓ (\w+)/g)].map(([, name]) => name);
-  expect(checked).toEqual(expect.arrayContaining(['question', 'answer', 'citations', 'receipt', 'shares']));
-  for (const name of ['block', 'inclusion', 'claim', 'counted', 'split']) expect(checked).not.toContain(name);
+  expect(checked).toEqual(
+    expect.arrayContaining(['question', 'receipt', 'block', 'inclusion', 'claim', 'counted', 'split']),
+  );
+  expect(stdout).toMatch(/block \d+, decided by [34] of 4 validators, who count [34]0 of 40/);
+  expect(stdout).toContain('no third of them ever signed anything false');
+  expect((await must(caller, ['verify', audit])).stdout).toMatch(/decided by [34] of 4 validators/);
 });

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { ledgerConforms } from '../ledger/ledger-conforms.ts';
-import { judgeByGenesis, places, startNode, testFolder, testNetwork } from './support.ts';
+import { places, startNode, testFolder, testNetwork } from './support.ts';
 
 ledgerConforms('CometBFT, one validator', async () => {
   const folder = await testFolder();
@@ -9,7 +9,6 @@ ledgerConforms('CometBFT, one validator', async () => {
   const node = await startNode({ network, number: 0, all: await places(1), folder: folder.path });
   return {
     ledger: node.ledger,
-    judge: (proof) => judgeByGenesis(node, network, proof),
     async close() {
       await node.stop();
       await folder.remove();

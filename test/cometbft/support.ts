@@ -5,7 +5,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
-import { asSaharaError } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createMemoryStore, type Store } from '../../src/base/store.ts';
 import { type CometNode, nodeIdOf, writeCometFiles } from '../../src/daemon/comet/files.ts';
@@ -16,19 +15,9 @@ import {
   type CometNetwork,
   createCometLedger,
 } from '../../src/ledger/engines/comet/ledger.ts';
-import {
-  type CometLightParts,
-  checkCertifiedInclusion,
-  createCometLight,
-} from '../../src/ledger/engines/comet/light/client.ts';
-import { fetchLightBlock } from '../../src/ledger/engines/comet/light/json.ts';
-import { trustedBeginning } from '../../src/ledger/engines/comet/light/verify.ts';
 import { type CometRpc, createCometRpc } from '../../src/ledger/engines/comet/rpc.ts';
-import { firstValidatorsHash } from '../../src/ledger/engines/comet/validators.ts';
 import { type GenesisOptions, networkNameOf } from '../../src/ledger/genesis.ts';
-import type { InclusionFault } from '../../src/ledger/inclusion.ts';
-import type { InclusionProof } from '../../src/ledger/ledger.ts';
-import { type BlockHeader, blockHeader } from '../../src/protocol/block.ts';
+import { firstValidatorsHash } from '../../src/protocol/consensus.ts';
 import { createSigner } from '../../src/protocol/suite-native.ts';
 import { suite, testGenesis } from '../ledger/support.ts';
 
@@ -174,38 +163,4 @@ export async function startNode(setup: NodeSetup): Promise<TestNode> {
 export async function testFolder(): Promise<{ readonly path: string; remove(): Promise<void> }> {
   const path = await mkdtemp(join(tmpdir(), 'sahara-comet-'));
   return { path, remove: () => rm(path, { recursive: true, force: true, maxRetries: 3 }) };
-}
-
-/** What somebody with the genesis alone, and this node to ask, believes of a proof. */
-export async function judgeByGenesis(
-  { ledger, rpc }: Pick<TestNode, 'ledger' | 'rpc'>,
-  { genesis, first }: CometNetwork,
-  proof: InclusionProof,
-): Promise<BlockHeader | InclusionFault> {
-  const { network } = ledger;
-  const parts = { suite, network, clock: systemClock, fetch: blocksOf(rpc) };
-  const voters = first.map(({ did, power }) => ({ key: did, power: BigInt(power) }));
-  // The tests' genesis is as old as it is: what is judged here is not its age.
-  const trustMs = 100 * 365 * 86_400_000;
-  const beginning = trustedBeginning(parts, { voters, timeMs: genesis.createdAtMs });
-  const light = createCometLight(parts, beginning, { trustMs });
-  const { height } = blockHeader.decode(proof.header.payload);
-  const trusted = await light.advance((ledger.decidedAt(height) ?? 0) + 1, {
-    signal: AbortSignal.timeout(20_000),
-  });
-  return checkCertifiedInclusion(parts, trusted, proof);
-}
-
-/** Blocks of consensus from a node, as soon as it has them. */
-export function blocksOf(rpc: CometRpc): CometLightParts['fetch'] {
-  return async (height, options) => {
-    for (;;) {
-      try {
-        return await fetchLightBlock(rpc, height, options);
-      } catch (error) {
-        if (asSaharaError(error).code !== 'peer-unreachable' || options.signal.aborted) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    }
-  };
 }

@@ -17,8 +17,9 @@ import {
   createCometLedger,
 } from '../../src/ledger/engines/comet/ledger.ts';
 import { createCometRpc } from '../../src/ledger/engines/comet/rpc.ts';
-import { addressOf, firstValidatorsHash } from '../../src/ledger/engines/comet/validators.ts';
 import type { GenesisOptions } from '../../src/ledger/genesis.ts';
+import { firstValidatorsHash } from '../../src/protocol/consensus.ts';
+import { addressOf } from '../../src/protocol/consensus-bytes.ts';
 import { type Signed, signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { person, suite, testGenesis } from './support.ts';

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { toHex } from '../../src/base/bytes.ts';
-import { checkInclusion, type InclusionFault, inclusionProof } from '../../src/ledger/inclusion.ts';
+import { checkInclusion, inclusionProof } from '../../src/ledger/inclusion.ts';
 import type { BlockEvent, InclusionProof, Ledger } from '../../src/ledger/ledger.ts';
 import { ACCOUNTS, stateKey } from '../../src/ledger/records.ts';
-import { type BlockHeader, blockHeader } from '../../src/protocol/block.ts';
+import { blockHeader } from '../../src/protocol/block.ts';
+import { certifiedHeader, openCertified } from '../../src/protocol/certified-header.ts';
 import type { Hash } from '../../src/protocol/ids.ts';
 import { signOne } from '../../src/protocol/signing.ts';
 import { verifyStateProof } from '../../src/protocol/state-proof.ts';
@@ -14,8 +15,6 @@ import { alice, bob, carol, claimOf, START, signAction, suite } from './support.
 /** A running ledger under test, with what it takes to end it. */
 export interface LedgerUnderTest {
   readonly ledger: Ledger;
-  /** Judges a proof by what somebody trusts who has only the network's genesis. Default: the sequencer's signature. */
-  readonly judge?: (proof: InclusionProof) => Promise<BlockHeader | InclusionFault>;
   close(): Promise<void>;
 }
 
@@ -120,20 +119,22 @@ export function ledgerConforms(name: string, create: () => Promise<LedgerUnderTe
       );
       const places = await Promise.all(messages.map((message) => ledger.submit(message)));
       const trusted = { network: ledger.network, sequencer: ledger.genesis.sequencer };
-      const judge =
-        running?.judge ?? (async (proof: InclusionProof) => checkInclusion(suite, trusted, proof));
+      // What somebody believes who has the network's genesis and nothing else.
+      const judge = (proof: InclusionProof) => checkInclusion(suite, trusted, proof);
       for (const [i, { id, height }] of places.entries()) {
         const made = await ledger.proof(id);
         expect(made?.transaction).toEqual(messages[i]);
         if (made === undefined) continue;
         const proof = inclusionProof.decode(inclusionProof.encode(made));
-        expect(await judge(proof)).toMatchObject({ height });
+        expect(judge(proof)).toMatchObject({ height });
         const other = { ...proof, result: { code: 17, moved: 0n } };
-        expect(await judge(other)).toBe('result-path');
+        expect(judge(other)).toBe('result-path');
         const swapped = { ...proof, transaction: messages[(i + 1) % 5] ?? proof.transaction };
-        expect(await judge(swapped)).toBe('transaction-path');
+        expect(judge(swapped)).toBe('transaction-path');
         const forged = { ...proof, header: signedBy(bob, ledger, proof) };
-        expect(await judge(forged)).toBe('header-signature');
+        expect(judge(forged)).toBe('header-signature');
+        const { payload } = forged.header;
+        expect(judge({ ...proof, header: { ...proof.header, payload } })).toBe('header-signature');
       }
       expect(await ledger.proof(new Uint8Array(32))).toBeUndefined();
     });
@@ -151,6 +152,28 @@ export function ledgerConforms(name: string, create: () => Promise<LedgerUnderTe
       expect(
         verifyStateProof(suite, ledger.head().stateRoot, { key: absent, ...nothing }, nothing.proof),
       ).toBe(true);
+    });
+
+    test('LEDGER-32, ENG-30: what the state holds is proved to who has the genesis alone, and that it holds nothing', async () => {
+      const ledger = await open();
+      await ledger.submit(sign(ledger, alice, 0, transfer(bob, 5n)));
+      const keys = [bob.publicKey, new Uint8Array(32).fill(3)].map((key) => stateKey(ACCOUNTS, key));
+      const { header, entries } = await ledger.prove(keys);
+      if (header === undefined) throw new RangeError('no header');
+      const root = { network: ledger.network, sequencer: ledger.genesis.sequencer };
+      const copy = certifiedHeader.decode(certifiedHeader.encode(header));
+      const { stateRoot } = openCertified(suite, root, copy).header;
+      expect(entries.map(({ value }) => value && ACCOUNTS.schema.decode(value).balance)).toEqual([
+        START + 5n,
+        undefined,
+      ]);
+      for (const [i, { value, proof }] of entries.entries()) {
+        const key = keys[i] ?? new Uint8Array(0);
+        expect(verifyStateProof(suite, stateRoot, { key, value }, proof)).toBe(true);
+        expect(verifyStateProof(suite, stateRoot, { key, value: Uint8Array.of(1) }, proof)).toBe(false);
+      }
+      const other = { ...root, sequencer: suite.sha256(root.sequencer) };
+      expect(() => openCertified(suite, other, copy)).toThrow('bundle-invalid');
     });
 
     test('LEDGER-22: a closing channel ends by itself, without further transactions', async () => {

@@ -7,6 +7,7 @@ import { bundle } from '../../src/protocol/bundle.ts';
 import { callEnding, callOpening, callRequest, delta, progress, source } from '../../src/protocol/call.ts';
 import { advert, card, priceSchedule } from '../../src/protocol/card.ts';
 import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
+import { certifiedHeader } from '../../src/protocol/certified-header.ts';
 import {
   callChild,
   callResume,
@@ -14,6 +15,7 @@ import {
   checkpoint,
   resumeRequest,
 } from '../../src/protocol/checkpoint.ts';
+import { consensusBlock, consensusProof, firstValidators } from '../../src/protocol/consensus.ts';
 import { chunkProof, contentProof } from '../../src/protocol/content.ts';
 import { envelope } from '../../src/protocol/envelope.ts';
 import { evidence } from '../../src/protocol/evidence-channel.ts';
@@ -88,6 +90,10 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   keyEvidence,
   genesis,
   blockHeader,
+  certifiedHeader,
+  consensusProof,
+  firstValidators,
+  consensusBlock,
   block,
   transactionResult,
   transaction,

@@ -1,6 +1,7 @@
 /** `audit`: one file that proves what the ledger says of a call, an asset or a DID. */
 import { writeFile } from 'node:fs/promises';
 import { nativeSuite } from '../../protocol/suite-native.ts';
+import type { Expectation } from '../../protocol/verdict.ts';
 import { type AuditVerdict, verifyAudit } from '../../protocol/verify-audit.ts';
 import type { App, CommandGroup } from '../app.ts';
 import { clip, printable } from '../terminal.ts';
@@ -37,11 +38,11 @@ async function write(app: App, of: string, { out }: { readonly out: string }): P
 export function showAudit(
   app: App,
   file: Uint8Array,
-  options: { readonly name: string; readonly network?: string },
+  options: { readonly name: string; readonly expected: Expectation },
 ): void {
   const { terminal } = app;
-  const { name, network } = options;
-  const verdict = verifyAudit(nativeSuite, file, network === undefined ? {} : { network });
+  const { name, expected } = options;
+  const verdict = verifyAudit(nativeSuite, file, expected);
   terminal.result(verdict, () => showVerdict(app, verdict, name));
   if (!verdict.ok) process.exitCode = 1;
 }

@@ -1,15 +1,20 @@
 /** `verify` and `explain`: proof without a network, and the arithmetic in words. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { fromHex } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { looksLikeAudit } from '../../protocol/audit.ts';
 import { billLines, readTree } from '../../protocol/bill.ts';
 import { type Bundle, readBundle } from '../../protocol/bundle.ts';
+import type { BundleSummary } from '../../protocol/bundle-summary.ts';
+import type { NamedBlock } from '../../protocol/certified-header.ts';
 import { envelope } from '../../protocol/envelope.ts';
 import { explainBill, explainReceipt } from '../../protocol/explain.ts';
 import { receipt } from '../../protocol/payment.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
+import type { Expectation } from '../../protocol/verdict.ts';
 import { readAnswer } from '../../protocol/verify-answer.ts';
 import { type BundleVerdict, verifyBundle } from '../../protocol/verify-bundle.ts';
+import type { Decision } from '../../protocol/verify-consensus.ts';
 import type { App, CommandGroup } from '../app.ts';
 import { EVIDENCE_ARGUMENT, readEvidence } from '../evidence.ts';
 import { amount } from '../show.ts';
@@ -18,6 +23,10 @@ import { showAudit } from './audit.ts';
 
 /** Longest place of a fault that is shown, characters. */
 const DETAIL_MAX = 240;
+
+/** What a settlement that validators decided on rests on. */
+const TRUSTED =
+  'That rests on the validators with whom the network began, to whom its name commits, and on those who followed them: that no third of them ever signed anything false, also after they had left. To rest it on those of a later block, name one that you know: --through HEIGHT:HASH.';
 
 interface RecomputeReport {
   readonly steps: readonly { readonly check: string; readonly ok: boolean; readonly detail: string }[];
@@ -28,6 +37,7 @@ interface VerifyOptions {
   readonly recompute?: boolean;
   readonly manifest?: string;
   readonly network?: string;
+  readonly through?: string;
 }
 
 /** Proof without a network. */
@@ -39,6 +49,10 @@ export const proofCommands: CommandGroup = (program, run) => {
     )
     .argument('<bundle>', EVIDENCE_ARGUMENT)
     .option('--network <name>', 'full name of the network that it must be of')
+    .option(
+      '--through <height:hash>',
+      'a block of consensus that you know: what validators decided has to be proved by way of it',
+    )
     .option('--recompute', 'also repeat who earned and, with the vaults of a running daemon, the answer')
     .option('--manifest <file>', "with --recompute: the agent's manifest, where it is not hosted here")
     .addHelpText(
@@ -62,22 +76,38 @@ export const proofCommands: CommandGroup = (program, run) => {
 };
 
 async function verify(app: App, name: string, options: VerifyOptions): Promise<void> {
+  const expected = expectationOf(options);
   const file = await readEvidence(app, name);
   if (looksLikeAudit(file)) {
-    showAudit(app, file, { name, ...options });
+    showAudit(app, file, { name, expected });
     return;
   }
-  const verdict = verifyBundle(
-    nativeSuite,
-    file,
-    options.network === undefined ? {} : { network: options.network },
-  );
+  const verdict = verifyBundle(nativeSuite, file, expected);
   const again = verdict.ok && options.recompute ? await recompute(app, file, options.manifest) : undefined;
   app.terminal.result({ ...plain(verdict), ...(again && { recomputed: again }) }, () => {
     show(app, verdict, name);
     if (again !== undefined) showRecomputed(app, again);
   });
   if (!verdict.ok || again?.steps.some(({ ok }) => !ok)) process.exitCode = 1;
+}
+
+/** What a file is held against. Throws `usage`. */
+function expectationOf({ network, through }: VerifyOptions): Expectation {
+  return {
+    ...(network !== undefined && { network }),
+    ...(through !== undefined && { through: blockIn(through) }),
+  };
+}
+
+/** The block of consensus that somebody names. Throws `usage`. */
+function blockIn(text: string): NamedBlock {
+  const [, height, hex = ''] = /^([1-9]\d{0,14}):([0-9A-Fa-f]{64})$/.exec(text) ?? [];
+  const hash = fromHex(hex);
+  if (height === undefined || hash === undefined)
+    throw new SaharaError('usage', {
+      reason: 'A block of consensus is named by its height and the 64 digits of its hash, as 120:9f2c…',
+    });
+  return { height: Number(height), hash };
 }
 
 /** Repeats who earned from the file, and the answer where a daemon runs that has the vaults. */
@@ -149,9 +179,18 @@ function plain(verdict: BundleVerdict): object {
         contributors: share.contributors,
       })),
       ...(summary.settlement && {
-        settlement: { ...summary.settlement, chargeTotal: String(summary.settlement.chargeTotal) },
+        settlement: settlementOf(summary.settlement),
       }),
     }),
+  };
+}
+
+function settlementOf({ decision, chargeTotal, ...rest }: NonNullable<BundleSummary['settlement']>): object {
+  const { power, powerOfAll, ...counts } = decision ?? {};
+  return {
+    ...rest,
+    chargeTotal: String(chargeTotal),
+    ...(decision && { decision: { ...counts, power: String(power), powerOfAll: String(powerOfAll) } }),
   };
 }
 
@@ -169,13 +208,20 @@ function show({ terminal }: App, verdict: BundleVerdict, name: string): void {
     return;
   }
   const settled = summary.settlement
-    ? `${summary.settlement.by === 'payment' ? 'paid by one transaction' : 'settled'} in block ${summary.settlement.height}`
+    ? `${summary.settlement.by === 'payment' ? 'paid by one transaction' : 'settled'} in block ${summary.settlement.height}${decidedBy(summary.settlement.decision)}`
     : summary.receipt.amount === 0n
       ? 'free'
       : 'not settled yet';
   terminal.line(
     `${terminal.paint('green', 'Proved')}: ${clip(summary.agentName, 40)} answered “${clip(summary.question, 80)}” for ${amount(String(summary.receipt.amount))}, ${settled}.`,
   );
+  if (summary.settlement?.decision !== undefined) terminal.line(TRUSTED);
+}
+
+function decidedBy(decision: Decision | undefined): string {
+  if (decision === undefined) return '';
+  const { signed, voters, power, powerOfAll } = decision;
+  return `, on which ${signed} of ${voters} validators decided, who count ${power} of ${powerOfAll}`;
 }
 
 /** Reads a bundle. Throws `bundle-invalid` for a file that is none. */

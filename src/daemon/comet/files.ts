@@ -6,7 +6,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../../base/bytes.ts';
 import { asSaharaError } from '../../base/errors.ts';
-import { addressOf, type FirstValidator } from '../../ledger/engines/comet/validators.ts';
+import type { FirstValidator } from '../../protocol/consensus.ts';
+import { addressOf } from '../../protocol/consensus-bytes.ts';
 import { TRANSACTION_BYTES_MAX } from '../../protocol/limits.ts';
 import { createSigner, nativeSuite } from '../../protocol/suite-native.ts';
 

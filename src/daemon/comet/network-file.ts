@@ -8,11 +8,11 @@ import { z } from 'zod';
 import { equalBytes, fromHex, toHex } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { CometNetwork } from '../../ledger/engines/comet/ledger.ts';
-import { VALIDATOR_POWER_MAX, VALIDATORS_MAX } from '../../ledger/engines/comet/limits.ts';
-import { firstValidatorsHash } from '../../ledger/engines/comet/validators.ts';
 import { genesisFault } from '../../ledger/genesis.ts';
 import { type Genesis, genesis as genesisSchema } from '../../protocol/block.ts';
+import { firstValidatorsHash } from '../../protocol/consensus.ts';
 import { didOf, type PublicKey, publicKeyOf } from '../../protocol/ids.ts';
+import { VALIDATOR_POWER_MAX, VALIDATORS_MAX } from '../../protocol/limits.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import type { Home } from '../home.ts';
 

@@ -1,6 +1,6 @@
 /** How a node that keeps the ledger answers light clients. */
 import { SaharaError } from '../../base/errors.ts';
-import type { Signed } from '../../protocol/signing.ts';
+import type { CertifiedHeader } from '../../protocol/certified-header.ts';
 import type { BlockParts } from '../blocks.ts';
 import { BLOCK_REQUESTS_SERVED_MAX, HEADERS_ANSWER_BYTES_MAX, STATE_ANSWER_BYTES_MAX } from '../limits.ts';
 import { listKindOf } from '../listings.ts';
@@ -23,7 +23,7 @@ const STATE_QUESTION_BYTES_MAX = 65_536;
 
 /** Answers for light clients. */
 export interface LightAnswers {
-  headers(question: HeadersQuestion): Promise<readonly Signed[]>;
+  headers(question: HeadersQuestion): Promise<readonly CertifiedHeader[]>;
   state(question: StateQuestion): Promise<StateAnswer>;
 }
 
@@ -36,7 +36,7 @@ export function createLightAnswers(
   const queries = createQueries(parts);
   return {
     async headers({ fromHeight, count }) {
-      const found: Signed[] = [];
+      const found: CertifiedHeader[] = [];
       const last = Math.min(chain.head().height, Math.max(fromHeight, chain.base) + count - 1);
       // Blocks up to the base are not here; what was asked for may be among them.
       for (let height = Math.max(1, fromHeight, chain.base); height <= last; height++) {

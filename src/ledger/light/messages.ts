@@ -1,4 +1,5 @@
 /** What a light client asks and what a node answers: signed headers, and proofs against the state root of one. */
+import { type CertifiedHeader, certifiedHeader } from '../../protocol/certified-header.ts';
 import {
   bytes,
   bytesUpTo,
@@ -11,7 +12,6 @@ import {
   uint,
   union,
 } from '../../protocol/schema.ts';
-import { type Signed, signed } from '../../protocol/signing.ts';
 import { type StateProof, stateProof } from '../../protocol/state-proof.ts';
 import { inclusionProof } from '../inclusion.ts';
 import type { InclusionProof } from '../ledger.ts';
@@ -41,8 +41,14 @@ export const headersQuestion: Schema<HeadersQuestion> = record('headers-question
   count: uint(HEADERS_ANSWERED_MAX),
 });
 
-/** The wire form of the answer: consecutive headers from the height asked for, as far as the node has them. */
-export const headersAnswer: Schema<readonly Signed[]> = schema('headers', list(signed, HEADERS_ANSWERED_MAX));
+/**
+ * The wire form of the answer: consecutive headers from the height asked for, as far as the node has them. Where validators
+ * decide, the last one has the proof of that, which commits to all before it.
+ */
+export const headersAnswer: Schema<readonly CertifiedHeader[]> = schema(
+  'headers',
+  list(certifiedHeader, HEADERS_ANSWERED_MAX),
+);
 
 /** What is to be proved. Numbers that are not here are reserved. */
 export type StateQuestion =
@@ -84,7 +90,7 @@ export type StateAnswer =
   /** In the order of the keys, against the state root of the header; without one, of the genesis. */
   | {
       readonly type: 'records';
-      readonly header: Signed | undefined;
+      readonly header: CertifiedHeader | undefined;
       readonly entries: readonly ProvedEntry[];
     }
   /** Without a proof the node does not know the transaction. */
@@ -96,7 +102,7 @@ export const stateAnswer: Schema<StateAnswer> = union('state-answer', {
   records: [
     1,
     record('records-answer', {
-      header: optional(signed),
+      header: optional(certifiedHeader),
       entries: list(
         record('proved-entry', { value: optional(bytesUpTo(STATE_RECORD_BYTES_MAX)), proof: stateProof }),
         STATE_KEYS_ASKED_MAX,

@@ -1,6 +1,6 @@
 /** What proves something by itself: evidence bundles, certificates, cards and adverts, genesis. */
 
-import { toHex } from '../../../src/base/bytes.ts';
+import { fromHex, toHex } from '../../../src/base/bytes.ts';
 import { SaharaError } from '../../../src/base/errors.ts';
 import { genesisFault } from '../../../src/ledger/genesis.ts';
 import { createDirectoryState } from '../../../src/mesh/directory-state.ts';
@@ -9,18 +9,28 @@ import { genesis, networkOf } from '../../../src/protocol/block.ts';
 import { bundle, readBundle } from '../../../src/protocol/bundle.ts';
 import { advert } from '../../../src/protocol/card.ts';
 import { certificateChain, verifyChain } from '../../../src/protocol/certificate.ts';
+import { certifiedHeader, openCertified } from '../../../src/protocol/certified-header.ts';
 import { envelope, openEnvelope } from '../../../src/protocol/envelope.ts';
 import { AUDIT_BYTES_MAX, BUNDLE_BYTES_MAX } from '../../../src/protocol/limits.ts';
 import { signed } from '../../../src/protocol/signing.ts';
+import type { Suite } from '../../../src/protocol/suite.ts';
 import { portableSuite } from '../../../src/protocol/suite-portable.ts';
 import { verifyAudit } from '../../../src/protocol/verify-audit.ts';
 import { verifyBundle } from '../../../src/protocol/verify-bundle.ts';
 import * as sample from '../../protocol/sample.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
-import { vectorBytes } from '../corpus.ts';
+import { vectorBytes, vectorFile } from '../corpus.ts';
 import { type Random, randomOf } from '../random.ts';
 import { changedRecord } from '../records.ts';
 import { checkWeight, decodeStrictly, holds, type TargetMaker } from '../target.ts';
+
+interface Case {
+  readonly network: string;
+  readonly sequencer: string;
+  readonly header: string;
+}
+
+const bytesOf = (hex: string): Uint8Array => fromHex(hex) ?? new Uint8Array(0);
 
 /** Bends a bundle; half of the time what it holds is signed again, so that later checks are reached too. */
 function bendBundle(seed: Uint8Array, random: Random, corpus: readonly Uint8Array[]): Uint8Array {
@@ -137,6 +147,29 @@ function takeGenesis(input: Uint8Array): void {
   if (fault !== undefined) throw new SaharaError('config-invalid', { reason: fault });
 }
 
+const decided = (vectorFile('consensus') as { readonly valid: readonly Case[] }).valid.filter(({ network }) =>
+  network.startsWith('made'),
+);
+const known = new Set(decided.map(({ header }) => toHex(certifiedHeader.decode(bytesOf(header)).payload)));
+const root = { network: decided[0]?.network ?? '', sequencer: bytesOf(decided[0]?.sequencer ?? '') };
+
+/** Votes may be left out, as long as enough are there; another header is certified by nobody. */
+function takeCertified(input: Uint8Array): void {
+  const message = decodeStrictly(certifiedHeader, input);
+  const judge = (suite: Suite): string => {
+    try {
+      return JSON.stringify(openCertified(suite, root, message).decided?.height);
+    } catch (error) {
+      if (error instanceof SaharaError) return error.message;
+      throw error;
+    }
+  };
+  const said = judge(sample.suite);
+  if (randomOf(input).once(8)) holds(judge(portableSuite) === said, 'two verifiers disagree');
+  openCertified(sample.suite, root, message);
+  holds(known.has(toHex(message.payload)), 'a header that no validator decided on');
+}
+
 const told = sample.tell(sample.sampleStory());
 const adverts = sampleBytes()
   .filter(({ name }) => name === 'advert')
@@ -162,6 +195,7 @@ const PLAIN: readonly Plain[] = [
   },
   { name: 'advert', corpus: adverts.map((said) => advert.encode(said)), take: takeAdvert },
   { name: 'genesis', corpus: [sample.genesisBytes], take: takeGenesis },
+  { name: 'decided', corpus: vectorBytes('consensus', ['header']), take: takeCertified },
 ];
 
 /** Evidence. */

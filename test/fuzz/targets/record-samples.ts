@@ -9,6 +9,8 @@ import { block, blockHeader, genesis, transactionResult } from '../../../src/pro
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
 import { priceSchedule } from '../../../src/protocol/card.ts';
+import { certifiedHeader } from '../../../src/protocol/certified-header.ts';
+import { consensusBlock, consensusProof, firstValidators } from '../../../src/protocol/consensus.ts';
 import { type ChunkProof, chunkProof, contentProof } from '../../../src/protocol/content.ts';
 import { evidence } from '../../../src/protocol/evidence-channel.ts';
 import { identityRecord, recoveryPolicy } from '../../../src/protocol/identity.ts';
@@ -35,7 +37,7 @@ import * as sample from '../../protocol/sample.ts';
 import { hot, proveChannel, sampleKeyEvidence } from '../../protocol/sample-keys.ts';
 import { sampleBytes } from '../../protocol/samples.ts';
 import { SCHEMAS } from '../../protocol/schemas.ts';
-import { vectorFile } from '../corpus.ts';
+import { vectorBytes, vectorFile } from '../corpus.ts';
 import { channelSamples, evidenceSamples, sampleClaims } from './channel-samples.ts';
 
 /** A record with sound encodings of it. */
@@ -99,6 +101,8 @@ function others(): readonly Named[] {
   };
   const leaves = [1n, 2n, 3n].map((sum) => receiptLeaf(sample.suite, utf8('receipt'), sum));
   const texts = ['a', 'b', 'c'].map(utf8);
+  const certified = vectorBytes('consensus', ['header']).map((wire) => certifiedHeader.decode(wire));
+  const proofs = certified.flatMap(({ consensus }) => consensus ?? []);
   const query = {
     network: sample.network,
     payer: sample.payer.publicKey,
@@ -114,6 +118,10 @@ function others(): readonly Named[] {
   });
   return [
     made(callPayment, settled),
+    ...certified.map((one) => made(certifiedHeader, one)),
+    ...proofs.map((one) => made(consensusProof, one)),
+    ...proofs.flatMap(({ blocks }) => blocks.map((one) => made(consensusBlock, one))),
+    ...proofs.slice(0, 2).map(({ first }) => made(firstValidators, first)),
     made(signed, told.opening.envelope),
     made(signed, { ...told.card, sides: 1, siblings: [sample.filled(3)] }),
     made(priceSchedule, sample.sampleCard.price),

@@ -103,7 +103,7 @@ for section in re.split('^## ', (SPEC / 'records.md').read_text(), flags=re.M)[1
     cells = [[c.strip() for c in row.split('|')[1:4]] for row in rows.split('\n') if row.startswith('| `')]
     RECORDS[name.strip()] = ('| kind | number' in rows, [(c[0].strip('`'), c[1]) for c in cells])
 RECORDS['cancel-recovery'] = (False, [])
-ALIASES = {'certificate-chain': 'list(4) of signed', 'attribution': 'list(256) of asset-amount'}
+ALIASES = {'certificate-chain': 'list(4) of signed', 'attribution': 'list(256) of asset-amount', 'first-validators': 'list(100) of first-validator'}
 
 def typed(kind, v):
     if kind in ALIASES:
@@ -259,6 +259,77 @@ def proved(root, key, value, p):
         h = H(b'JMT::IntrnalNode', s, h) if right else H(b'JMT::IntrnalNode', h, s)
     must(h == root)
 
+# RCPT-85 to RCPT-91
+def varint(n):
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+def number_at(field, n):
+    return varint(field << 3) + varint(n) if n else b''
+
+def fixed_at(field, n):
+    return varint(field << 3 | 1) + n.to_bytes(8, 'little') if n else b''
+
+def message_at(field, raw):
+    return varint(field << 3 | 2) + varint(len(raw)) + raw
+
+def bytes_at(field, raw):
+    return message_at(field, raw) if raw else b''
+
+def time_of(t):
+    return number_at(1, t['seconds']) + number_at(2, t['nanos'])
+
+def block_id(hashed, parts):
+    return bytes_at(1, hashed) + message_at(2, number_at(1, parts['total']) + bytes_at(2, parts['hash']))
+
+def voters_hash(voters):
+    return grown([message_at(1, bytes_at(1, v['key'])) + number_at(2, v['power']) for v in voters])
+
+def consensus_hash(network, h):
+    names = ['lastCommitHash', 'dataHash', 'votersHash', 'nextVotersHash', 'rulesHash', 'appHash', 'lastResultsHash', 'evidenceHash', 'proposer']
+    parts = [number_at(1, h['blockVersion']) + number_at(2, h['appVersion']), bytes_at(1, network.encode()), number_at(1, h['height']), time_of(h['time']), block_id(h['lastBlockHash'], h['lastBlockParts'])]
+    return grown(parts + [bytes_at(1, h[n]) for n in names])
+
+def decided(network, p, sequencer, through):
+    must(H(domain('', 'first-validators'), encode([[f['did'], f['power']] for f in p['first']])) == sequencer)
+    voters = sorted(({'key': f['did'], 'power': f['power']} for f in p['first']), key=lambda v: (-v['power'], H(v['key'])[:20]))
+    height, after, named, met = (0, (-1, 0), voters_hash(voters), through is None)
+    must(p['blocks'])
+    for b in p['blocks']:
+        h, said = (b['header'], b['voters'])
+        must(h['height'] > height and said and len(b['votes']) == len(said))
+        must(len({v['key'] for v in said}) == len(said) and all(v['power'] for v in said))
+        must(h['votersHash'] == voters_hash(said))
+        hashed, signed = (consensus_hash(network, h), {})
+        for v, vote in zip(said, b['votes']):
+            if vote is None:
+                continue
+            about = number_at(1, 2) + fixed_at(2, h['height']) + fixed_at(3, b['round']) + message_at(4, block_id(hashed, b['parts'])) + message_at(5, time_of(vote['time'])) + bytes_at(6, network.encode())
+            must(verifies(v['key'], varint(len(about)) + about, vote['signature']))
+            signed[v['key']] = v['power']
+        now = (h['time']['seconds'], h['time']['nanos'] // 10 ** 6)
+        must(now >= after)
+        if h['height'] == height + 1:
+            must(h['votersHash'] == named)
+        else:
+            must(3 * sum(v['power'] for v in voters if v['key'] in signed) > sum(v['power'] for v in voters))
+        must(3 * sum(signed.values()) > 2 * sum(v['power'] for v in said))
+        height, after, named, voters = (h['height'], now, h['nextVotersHash'], said)
+        met = met or (height, hashed) == through
+    must(met)
+    return (h['appHash'], height, (len(signed), len(said), sum(signed.values()), sum(v['power'] for v in said)))
+
+def certified(network, sequencer, m, through=None):
+    hd = record('block-header', m['payload'])
+    must((hd['version'], hd['network']) == (1, network))
+    if m['consensus'] is None:
+        must(hd['proposer'] == sequencer)
+        must(fault(network, 'block-header', sequencer, m) is None)
+        return (hd, None)
+    must((m['signature'], m['sides'], m['siblings']) == (b'', 0, []))
+    app, height, votes = decided(network, m['consensus'], sequencer, through)
+    must(app == H(b'sahara/1/block', m['payload']))
+    return (hd, (height, votes))
+
 def keys(all, raw, network, sequencer):
     SIGNERS.clear()
     VOUCHER_KEYS.clear()
@@ -270,11 +341,9 @@ def keys(all, raw, network, sequencer):
         last = keys_at(b, r, network, sequencer, last)
 
 def keys_at(b, raw, network, sequencer, last):
-    hd = record('block-header', b['header']['payload'])
+    hd, _ = certified(network, sequencer, b['header'])
     must(hd['height'] > last)
     here = {}
-    must((hd['version'], hd['network'], hd['proposer']) == (1, network, sequencer))
-    must(fault(network, 'block-header', sequencer, b['header']) is None)
     for said, (_, value, _) in zip(b['identities'], raw[1]):
         must(said['did'] not in here)
         proved(hd['stateRoot'], bytes([16]) + said['did'], encode(value), said['proof'])
@@ -613,11 +682,7 @@ def bundle(data, network):
     if s is None:
         return r
     must(paid or once)
-    hd = record('block-header', s['header']['payload'])
-    must(hd['version'] == 1)
-    must(hd['network'] == network)
-    must(hd['proposer'] == g['sequencer'])
-    must(fault(network, 'block-header', g['sequencer'], s['header']) is None)
+    hd, _ = certified(network, g['sequencer'], s['header'])
     must(merkle(wire(s['transaction']), s['transactionPath']) == hd['transactionsRoot'])
     must(merkle(encode([s['result']['code'], s['result']['moved']]), s['resultPath']) == hd['resultsRoot'])
     must(all((s['transactionPath'][k] == s['resultPath'][k] for k in ('index', 'count'))))
@@ -1072,10 +1137,7 @@ class Audited:
         must(self.asked == set(self.state))
 
     def header(self, m):
-        hd = record('block-header', m['payload'])
-        must((hd['version'], hd['network'], hd['proposer']) == (1, self.network, self.sequencer))
-        must(fault(self.network, 'block-header', self.sequencer, m) is None)
-        return hd
+        return certified(self.network, self.sequencer, m)[0]
 
     def read(self, tag, key):
         key = bytes([tag]) + key
@@ -1209,6 +1271,13 @@ class Audited:
         else:
             must(said['sender'] == s['did'] or any((c['channel'] in self.channels for c in claims)))
         self.read(16, said['sender'])
+
+def by_consensus(c):
+    through = c.get('through') and (c['through']['height'], hx(c['through']['hash']))
+    hd, (height, votes) = certified(c['network'], hx(c['sequencer']), record('certified-header', hx(c['header'])), through)
+    must((hd['height'], height, votes) == (c['height'], c['decidedAt'], (c['signed'], c['voters'], c['power'], c['powerOfAll'])))
+
+each('consensus', lambda c, g: by_consensus(c))
 AUDIT = vectors('audit')
 each('audit', lambda c, g: Audited(hx(c['hex'])).check(c.get('network') or AUDIT['valid'][0]['network']))
 print(f'{checked} vectors, {len(FAILED)} disagreements')

@@ -9,6 +9,7 @@ import { SaharaError } from '../../../base/errors.ts';
 import type { Log } from '../../../base/log.ts';
 import type { Store } from '../../../base/store.ts';
 import type { Genesis } from '../../../protocol/block.ts';
+import { type FirstValidator, firstValidatorsHash } from '../../../protocol/consensus.ts';
 import type { Hash } from '../../../protocol/ids.ts';
 import type { Suite } from '../../../protocol/suite.ts';
 import { type Chain, openChain } from '../../chain.ts';
@@ -25,14 +26,17 @@ import { EngineCore } from '../core.ts';
 import { proveState, pruneBetween, replays, type Scratch, submitTo } from '../serving.ts';
 import { createAbciHandler } from './abci.ts';
 import { CometApplication } from './application.ts';
+import { Certifier } from './certify.ts';
 import { Checks } from './checks.ts';
 import { decisionIn } from './decisions.ts';
+import type { FetchBlock } from './light/client.ts';
+import { fetchConsensusBlock } from './light/json.ts';
 import { Relay } from './relay.ts';
 import { decidedBlocks } from './replay.ts';
 import type { CometRpc } from './rpc.ts';
 import { type AbciAddress, createAbciServer } from './server.ts';
 import { StateSync } from './state-sync.ts';
-import { type FirstValidator, firstValidatorsHash, type Validator, ValidatorBook } from './validators.ts';
+import { type Validator, ValidatorBook } from './validators.ts';
 
 /** Parts of a ledger under CometBFT. */
 export interface CometLedgerParts {
@@ -142,8 +146,14 @@ export async function createCometLedger(
   const answer = createAbciHandler({ application, checks, answers, sync });
   const server = await createAbciServer({ answer, log }, parts.listen);
   const relay = new Relay(core, parts.rpc, settings);
+  const decidedAt = (height: number): number | undefined => decisionIn(store, height)?.height;
+  const fetch: FetchBlock = (height, waiting) => fetchConsensusBlock(parts.rpc, height, waiting);
+  const certifier = new Certifier({ suite, clock, network, first, fetch, decidedAt });
+  const queries = createQueries(core.parts);
+  const either = (signal?: AbortSignal): AbortSignal =>
+    signal ? AbortSignal.any([signal, core.stopping.signal]) : core.stopping.signal;
   return {
-    ...createQueries(core.parts),
+    ...queries,
     network,
     genesis,
     mode: 'follower',
@@ -154,10 +164,13 @@ export async function createCometLedger(
     head: () => core.head(),
     validators: () => validators.current(),
     consensusHeight: () => application.info().height,
-    decidedAt: (height) => decisionIn(store, height)?.height,
+    decidedAt,
     upgradeNeeded: () => core.upgradeNeeded(),
     onBlock: (listener) => core.onBlock(listener),
-    prove: (keys) => proveState(answers, keys),
+    proof: async (id) => certifier.inclusion(await queries.proof(id), either()),
+    settled: async (sought, { signal } = {}) =>
+      certifier.inclusion(await queries.settled(sought), either(signal)),
+    prove: async (keys, { signal } = {}) => certifier.state(await proveState(answers, keys), either(signal)),
     submit: (message, { signal } = {}) =>
       submitTo(core, admission, { message, hand: () => relay.wake(), signal }),
     verify: replays(core, parts.scratch, decidedBlocks(store, first)),

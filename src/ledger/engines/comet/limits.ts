@@ -1,9 +1,5 @@
 /** Limits of the engine under CometBFT. Those marked "consensus" stand in `spec/engines.md`. */
 
-/** Consensus: validators that take part at a time. */
-export const VALIDATORS_MAX = 100;
-/** Consensus: the most that one validator counts: with all of them, well below what CometBFT adds up. */
-export const VALIDATOR_POWER_MAX = 1_000_000_000_000_000;
 /** Bytes of one ABCI message: more than a block with its evidence, or a chunk of a snapshot, ever takes. */
 export const FRAME_BYTES_MAX = 33_554_432;
 /** Connections to one ABCI socket: CometBFT has four, and as many again while it restarts. */
@@ -14,8 +10,6 @@ export const REQUESTS_WAITING_MAX = 256;
 export const OFFENCES_PER_BLOCK_MAX = 1_024;
 /** Transactions that were checked lately, so that a block that brings them does not verify them again. */
 export const CHECKED_TRANSACTIONS_MAX = 20_000;
-/** Bytes of a consensus address: the first of the SHA-256 of its key. */
-export const ADDRESS_BYTES = 20;
 /** Bytes of a snapshot's manifest: CometBFT carries it beside the snapshot's name, in messages of at most 4,000,000. */
 export const SNAPSHOT_MANIFEST_BYTES_MAX = 3_900_000;
 /** Blocks of consensus by way of which a light client comes to one. */

@@ -2,13 +2,14 @@
 import { equalBytes } from '../../../base/bytes.ts';
 import type { Store } from '../../../base/store.ts';
 import { blockHeader } from '../../../protocol/block.ts';
+import type { FirstValidator } from '../../../protocol/consensus.ts';
 import { shortHex } from '../../../protocol/ids.ts';
 import { BlockFault } from '../../blocks.ts';
 import { prepareTransaction } from '../../prepare.ts';
 import type { BlockAuthority } from '../../verify.ts';
 import { decisionIn } from './decisions.ts';
 import { executeDecided, NOBODY } from './execution.ts';
-import { type FirstValidator, ValidatorBook } from './validators.ts';
+import { ValidatorBook } from './validators.ts';
 
 /**
  * Replays blocks that consensus decided on. That it did is not proved by them: the hash of the last header is, by what

@@ -5,9 +5,11 @@
  */
 import { compareBytes, equalBytes } from '../../../base/bytes.ts';
 import { BOND_ROLES } from '../../../protocol/actions-stake.ts';
+import type { FirstValidator } from '../../../protocol/consensus.ts';
+import { addressOf } from '../../../protocol/consensus-bytes.ts';
 import type { IdentityRecord } from '../../../protocol/identity.ts';
-import { domain, type Hash, type PublicKey } from '../../../protocol/ids.ts';
-import { bytes, list, record, type Schema, schema, uint } from '../../../protocol/schema.ts';
+import type { PublicKey } from '../../../protocol/ids.ts';
+import { VALIDATOR_POWER_MAX, VALIDATORS_MAX } from '../../../protocol/limits.ts';
 import type { Suite } from '../../../protocol/suite.ts';
 import type { Chain } from '../../chain.ts';
 import { readIdentity } from '../../identities.ts';
@@ -16,27 +18,6 @@ import { BONDS, type BondRecord, OFFENCES } from '../../records-stake.ts';
 import type { StakeRules } from '../../rewards.ts';
 import { stands } from '../../stake.ts';
 import type { State } from '../../state.ts';
-import { ADDRESS_BYTES, VALIDATOR_POWER_MAX, VALIDATORS_MAX } from './limits.ts';
-
-/** A validator with which a network begins. */
-export interface FirstValidator {
-  readonly did: PublicKey;
-  readonly power: number;
-}
-
-/** The wire form of the validators with which a network begins. */
-export const firstValidators: Schema<readonly FirstValidator[]> = schema(
-  'first-validators',
-  list(record('first-validator', { did: bytes(32), power: uint(VALIDATOR_POWER_MAX) }), VALIDATORS_MAX),
-);
-
-/**
- * What the genesis of such a network names where others name their sequencer: a hash, so that nobody has its key, and
- * the network's name says with whom it began.
- */
-export function firstValidatorsHash(suite: Suite, first: readonly FirstValidator[]): Hash {
-  return suite.sha256(domain('', 'first-validators'), firstValidators.encode(first));
-}
 
 /** Who votes, with which key and weight. */
 export interface Validator extends FirstValidator {
@@ -47,11 +28,6 @@ export interface Validator extends FirstValidator {
 export interface PowerChange {
   readonly key: PublicKey;
   readonly power: number;
-}
-
-/** The consensus address of a key. */
-export function addressOf(suite: Suite, key: PublicKey): Uint8Array {
-  return suite.sha256(key).subarray(0, ADDRESS_BYTES);
 }
 
 interface Stakes {

@@ -1,106 +1,71 @@
 /**
- * Follows a chain under CometBFT by its headers alone: from a block that is trusted to any later one, by way of blocks
- * between where too few voters stayed. What the ledger proves is believed by the header that such a block certifies.
+ * Follows a chain under CometBFT by its headers alone: from a block that is believed to any later one, by way of blocks
+ * between where too few voters stayed.
  */
-import type { LightBlock } from 'cosmjs-types/tendermint/types/types';
-import { equalBytes } from '../../../../base/bytes.ts';
-import type { Clock } from '../../../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../../../base/errors.ts';
-import { type BlockHeader, blockHeader, headerHash } from '../../../../protocol/block.ts';
-import type { Signed } from '../../../../protocol/signing.ts';
-import { checkPaths, type InclusionFault } from '../../../inclusion.ts';
-import type { InclusionProof } from '../../../ledger.ts';
-import { LIGHT_STEPS_MAX } from '../limits.ts';
+import type { ConsensusBlock } from '../../../../protocol/consensus.ts';
 import {
-  LIGHT_RULES_DEFAULTS,
-  type LightParts,
-  type LightRules,
+  type ConsensusContext,
+  followBlock,
   type TrustedBlock,
-  verifyLightBlock,
-} from './verify.ts';
+  type TrustRules,
+} from '../../../../protocol/verify-consensus.ts';
+import { LIGHT_STEPS_MAX } from '../limits.ts';
 
-/** Parts of a light client. */
-export interface CometLightParts extends LightParts {
-  readonly clock: Clock;
-  /** A block of consensus with its votes and voters, from some node. Nothing of it is trusted. */
-  readonly fetch: (height: number, options: { readonly signal: AbortSignal }) => Promise<LightBlock>;
-}
+/** Asks some node for a block of consensus. Nothing of it is trusted. */
+export type FetchBlock = (
+  height: number,
+  options: { readonly signal: AbortSignal },
+) => Promise<ConsensusBlock>;
 
-/** A light client. */
-export interface CometLight {
-  /** The latest block that it believes. */
+/** A block on the way, as it came and as it is believed. */
+export interface Step {
+  readonly block: ConsensusBlock;
   readonly trusted: TrustedBlock;
-  /**
-   * Comes to believe the block of `height`, which is later than the one trusted. Rejects with `block-invalid`,
-   * `state-unproven` when no way leads there, and what `fetch` rejects with.
-   */
-  advance(height: number, options: { readonly signal: AbortSignal }): Promise<TrustedBlock>;
-}
-
-/** A light client that begins with `trusted`. */
-export function createCometLight(
-  parts: CometLightParts,
-  trusted: TrustedBlock,
-  rules: Partial<LightRules> = {},
-): CometLight {
-  const all = { ...LIGHT_RULES_DEFAULTS, ...rules };
-  let latest = trusted;
-  return {
-    get trusted() {
-      return latest;
-    },
-    async advance(height, options) {
-      for (let steps = 0; latest.height < height; steps++) {
-        if (steps === LIGHT_STEPS_MAX)
-          throw new SaharaError('state-unproven', { reason: 'Too many blocks between' });
-        latest = await towards(parts, latest, { height, rules: all, ...options });
-      }
-      return latest;
-    },
-  };
-}
-
-interface Aim {
-  readonly height: number;
-  readonly rules: LightRules;
-  readonly signal: AbortSignal;
-}
-
-/** The farthest block on the way to the aim that follows from `from`: each try goes half as far as the one before. */
-async function towards(parts: CometLightParts, from: TrustedBlock, aim: Aim): Promise<TrustedBlock> {
-  const nowMs = parts.clock.nowMs();
-  for (let height = aim.height; ; height = from.height + Math.floor((height - from.height) / 2)) {
-    const light = await parts.fetch(height, { signal: aim.signal });
-    try {
-      return verifyLightBlock(parts, from, light, { ...aim.rules, nowMs });
-    } catch (error) {
-      const between = height - from.height > 1 && from.timeMs + aim.rules.trustMs > nowMs;
-      if (!between || asSaharaError(error).code !== 'state-unproven') throw error;
-    }
-  }
 }
 
 /**
- * The header of the ledger that a trusted block certifies: it is the application's hash of every block of consensus
- * from the next one on, until the ledger's next block. `undefined` when it certifies another.
+ * The blocks that lead from `from` to that of `height`, which is later: as few as there need be, each believed by the one
+ * before. Rejects with `block-invalid`, with `state-unproven` when no way leads there, and what `fetch` rejects with.
+ * Without `rules` nothing is asked about how old anything is.
  */
-export function certifiedHeader(
-  { suite, network }: LightParts,
-  trusted: TrustedBlock,
-  { payload }: Signed,
-): BlockHeader | undefined {
-  if (!equalBytes(headerHash(suite, payload), trusted.appHash)) return undefined;
-  const header = blockHeader.decode(payload);
-  return header.network === network ? header : undefined;
+export async function stepsTo(
+  parts: ConsensusContext & { readonly fetch: FetchBlock },
+  from: TrustedBlock,
+  aim: {
+    readonly height: number;
+    readonly rules?: TrustRules & { readonly nowMs: number };
+    readonly signal: AbortSignal;
+  },
+): Promise<readonly Step[]> {
+  const steps: Step[] = [];
+  for (let latest = from; latest.height < aim.height; ) {
+    if (steps.length === LIGHT_STEPS_MAX)
+      throw new SaharaError('state-unproven', { reason: 'too many blocks between' });
+    const step = await farthest(parts, latest, aim);
+    latest = step.trusted;
+    steps.push(step);
+  }
+  return steps;
 }
 
-/** The header that an inclusion proof leads to by what a trusted block certifies, or what is wrong with the proof. */
-export function checkCertifiedInclusion(
-  parts: LightParts,
-  trusted: TrustedBlock,
-  proof: InclusionProof,
-): BlockHeader | InclusionFault {
-  const header = certifiedHeader(parts, trusted, proof.header);
-  if (header === undefined) return 'header-signature';
-  return checkPaths(parts.suite, header, proof) ?? header;
+/** The farthest block on the way to the aim that follows from `from`: each try goes half as far as the one before. */
+async function farthest(
+  parts: ConsensusContext & { readonly fetch: FetchBlock },
+  from: TrustedBlock,
+  { height: to, rules, signal }: Parameters<typeof stepsTo>[2],
+): Promise<Step> {
+  for (let height = to; ; height = from.height + Math.floor((height - from.height) / 2)) {
+    const block = await parts.fetch(height, { signal });
+    if (block.header.height !== height)
+      throw new SaharaError('block-invalid', { height, reason: 'another block came than was asked for' });
+    try {
+      return { block, trusted: followBlock(parts, from, block, rules) };
+    } catch (error) {
+      const { code, facts } = asSaharaError(error);
+      // Only where too few voters stayed do blocks between help; then it is said of the block that was tried.
+      const between = code === 'state-unproven' && facts.height === height && height - from.height > 1;
+      if (!between) throw error;
+    }
+  }
 }

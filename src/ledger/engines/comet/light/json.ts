@@ -1,99 +1,92 @@
 /** Blocks of consensus as a node's RPC answers them, brought into the form in which they are checked and kept. */
-import type { Timestamp } from 'cosmjs-types/google/protobuf/timestamp';
-import { BlockID, Commit, Header, LightBlock } from 'cosmjs-types/tendermint/types/types';
 import { malformed } from '../../../../protocol/codec.ts';
-import { VALIDATORS_MAX } from '../limits.ts';
+import type {
+  ConsensusBlock,
+  ConsensusHeader,
+  ConsensusParts,
+  ConsensusTime,
+  ConsensusVote,
+  Voter,
+} from '../../../../protocol/consensus.ts';
+import { VALIDATORS_MAX } from '../../../../protocol/limits.ts';
 import { type CometRpc, fieldsOf } from '../rpc.ts';
+
+/** The flag of a vote for the block, rather than for none. */
+const COMMITTED = 2;
 
 /**
  * Asks a node for the block of `height` with its votes and its voters. Nothing of it is verified. Rejects with
  * `peer-unreachable`, also while there is no such block, `malformed` and `cancelled`.
  */
-export async function fetchLightBlock(
+export async function fetchConsensusBlock(
   rpc: CometRpc,
   height: number,
   options: { readonly signal: AbortSignal },
-): Promise<LightBlock> {
+): Promise<ConsensusBlock> {
   const at = String(height);
-  const signed = fieldsOf(fieldsOf(await rpc.call('commit', { height: at }, options)).signed_header);
+  const { header, commit } = fieldsOf(
+    fieldsOf(await rpc.call('commit', { height: at }, options)).signed_header,
+  );
   const page = { height: at, page: '1', per_page: String(VALIDATORS_MAX) };
   const { validators } = fieldsOf(await rpc.call('validators', page, options));
-  return LightBlock.fromPartial({
-    signedHeader: { header: headerIn(signed.header), commit: commitIn(signed.commit) },
-    validatorSet: { validators: listIn(validators).map(validatorIn) },
-  });
+  const { round, block_id, signatures } = fieldsOf(commit);
+  return {
+    header: headerIn(header),
+    round: integer(String(round)),
+    parts: partsIn(fieldsOf(block_id).parts),
+    voters: listIn(validators).map(voterIn),
+    votes: listIn(signatures).map(voteIn),
+  };
 }
 
-function headerIn(value: unknown): Header {
+function headerIn(value: unknown): ConsensusHeader {
   const fields = fieldsOf(value);
   const version = fieldsOf(fields.version);
-  return Header.fromPartial({
-    version: { block: integer(version.block ?? '0'), app: integer(version.app ?? '0') },
-    chainId: text(fields.chain_id),
+  const last = fieldsOf(fields.last_block_id);
+  return {
+    blockVersion: integer(version.block ?? '0'),
+    appVersion: integer(version.app ?? '0'),
     height: integer(fields.height),
     time: timeIn(fields.time),
-    lastBlockId: blockIdIn(fields.last_block_id),
+    lastBlockHash: hex(last.hash),
+    lastBlockParts: partsIn(last.parts),
     lastCommitHash: hex(fields.last_commit_hash),
     dataHash: hex(fields.data_hash),
-    validatorsHash: hex(fields.validators_hash),
-    nextValidatorsHash: hex(fields.next_validators_hash),
-    consensusHash: hex(fields.consensus_hash),
-    appHash: hex(fields.app_hash),
+    votersHash: hash(fields.validators_hash),
+    nextVotersHash: hash(fields.next_validators_hash),
+    rulesHash: hex(fields.consensus_hash),
+    appHash: hash(fields.app_hash),
     lastResultsHash: hex(fields.last_results_hash),
     evidenceHash: hex(fields.evidence_hash),
-    proposerAddress: hex(fields.proposer_address),
-  });
-}
-
-function commitIn(value: unknown): Commit {
-  const fields = fieldsOf(value);
-  return Commit.fromPartial({
-    height: integer(fields.height),
-    round: Number(fields.round),
-    blockId: blockIdIn(fields.block_id),
-    signatures: listIn(fields.signatures).map((one) => {
-      const vote = fieldsOf(one);
-      return {
-        blockIdFlag: Number(vote.block_id_flag),
-        validatorAddress: hex(vote.validator_address),
-        timestamp: timeIn(vote.timestamp),
-        signature: vote.signature === null ? new Uint8Array(0) : base64(vote.signature),
-      };
-    }),
-  });
-}
-
-function blockIdIn(value: unknown): BlockID {
-  const { hash, parts } = fieldsOf(value);
-  const { total, hash: partsHash } = fieldsOf(parts);
-  return BlockID.fromPartial({
-    hash: hex(hash),
-    partSetHeader: { total: Number(total ?? 0), hash: hex(partsHash) },
-  });
-}
-
-function validatorIn(value: unknown): {
-  readonly address: Uint8Array;
-  readonly pubKey: { readonly ed25519: Uint8Array };
-  readonly votingPower: bigint;
-} {
-  const fields = fieldsOf(value);
-  const key = base64(fieldsOf(fields.pub_key).value);
-  return {
-    address: hex(fields.address),
-    pubKey: { ed25519: key },
-    votingPower: integer(fields.voting_power),
+    proposer: hex(fields.proposer_address),
   };
+}
+
+/** A vote for the block; none where its voter was away, or voted for no block. */
+function voteIn(value: unknown): ConsensusVote | undefined {
+  const vote = fieldsOf(value);
+  if (vote.block_id_flag !== COMMITTED) return undefined;
+  return { time: timeIn(vote.timestamp), signature: base64(vote.signature, 64) };
+}
+
+function partsIn(value: unknown): ConsensusParts {
+  const { total, hash: of } = fieldsOf(value);
+  return { total: integer(String(total ?? 0)), hash: hex(of) };
+}
+
+function voterIn(value: unknown): Voter {
+  const { pub_key, voting_power } = fieldsOf(value);
+  return { key: base64(fieldsOf(pub_key).value, 32), power: integer(voting_power) };
 }
 
 const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/;
 
 /** A time with all its nanoseconds, which a date would lose. */
-function timeIn(value: unknown): Timestamp {
-  const found = TIME.exec(text(value));
+function timeIn(value: unknown): ConsensusTime {
+  const found = TIME.exec(typeof value === 'string' ? value : '');
   const seconds = found === null ? Number.NaN : Date.parse(`${found[1]}Z`) / 1000;
-  if (!Number.isSafeInteger(seconds)) throw malformed('time of consensus');
-  return { seconds: BigInt(seconds), nanos: Number((found?.[2] ?? '').padEnd(9, '0')) };
+  if (!Number.isSafeInteger(seconds) || seconds < 0) throw malformed('time of consensus');
+  return { seconds, nanos: Number((found?.[2] ?? '').padEnd(9, '0')) };
 }
 
 function listIn(value: unknown): readonly unknown[] {
@@ -101,24 +94,27 @@ function listIn(value: unknown): readonly unknown[] {
   return value;
 }
 
-function text(value: unknown): string {
-  if (typeof value !== 'string') throw malformed('text expected');
-  return value;
+function integer(value: unknown): number {
+  const found = typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : Number.NaN;
+  if (!Number.isSafeInteger(found)) throw malformed('integer expected');
+  return found;
 }
 
-function integer(value: unknown): bigint {
-  if (typeof value !== 'string' || !/^\d{1,19}$/.test(value)) throw malformed('integer expected');
-  return BigInt(value);
+function hash(value: unknown): Uint8Array {
+  const found = hex(value);
+  if (found.length !== 32) throw malformed('hash expected');
+  return found;
 }
 
 function hex(value: unknown): Uint8Array {
-  if (typeof value !== 'string' || !/^(?:[0-9A-Fa-f]{2}){0,64}$/.test(value))
+  if (typeof value !== 'string' || !/^(?:[0-9A-Fa-f]{2}){0,32}$/.test(value))
     throw malformed('hexadecimal expected');
   return new Uint8Array(Buffer.from(value, 'hex'));
 }
 
-function base64(value: unknown): Uint8Array {
-  if (typeof value !== 'string' || !/^[0-9A-Za-z+/]{0,128}={0,2}$/.test(value))
-    throw malformed('base64 expected');
-  return new Uint8Array(Buffer.from(value, 'base64'));
+function base64(value: unknown, length: number): Uint8Array {
+  const text = typeof value === 'string' && /^[0-9A-Za-z+/]{0,128}={0,2}$/.test(value) ? value : '';
+  const found = new Uint8Array(Buffer.from(text, 'base64'));
+  if (found.length !== length) throw malformed('base64 expected');
+  return found;
 }
