@@ -11,7 +11,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { COMET_INSTALL, findComet } from '../src/daemon/comet/process.ts';
+import { findComet } from '../src/daemon/comet/process.ts';
+import { COMET_INSTALL, COMET_VERSIONS } from '../src/daemon/comet/version.ts';
 import { networkNameOf } from '../src/ledger/genesis.ts';
 import type { Genesis } from '../src/protocol/block.ts';
 import { PROTOCOL_VERSION } from '../src/protocol/ids.ts';
@@ -223,7 +224,9 @@ async function stateSync(folder: string): Promise<StateSyncFigures | undefined> 
 
 /** The program: as the environment names it, on the path, or where `scripts/install-cometbft` puts it. */
 async function found(): Promise<string | undefined> {
-  const installed = fileURLToPath(new URL('../.cache/cometbft/v0.38.25/cometbft', import.meta.url));
+  const installed = fileURLToPath(
+    new URL(`../.cache/cometbft/${COMET_VERSIONS[0]}/cometbft`, import.meta.url),
+  );
   const named = (process.env.COMETBFT_BIN ?? '') !== '';
   try {
     return await findComet(process.env).catch((error) => {

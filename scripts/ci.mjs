@@ -29,7 +29,7 @@ const STEPS = [
   { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 40, vitest: true, again: true },
   { name: 'interop build', command: 'scripts/build-interop-go.sh', minutes: 10, needs: withoutGo },
   { name: 'long', command: 'npm run --silent test:long --', minutes: 15, vitest: true, again: true },
-  { name: 'cometbft install', command: 'scripts/install-cometbft', minutes: 10, needs: withoutGo },
+  { name: 'cometbft install', command: 'scripts/install-cometbft all', minutes: 30, needs: withoutGo },
   {
     name: 'cometbft',
     command: 'npm run --silent test:cometbft --',

@@ -2,6 +2,7 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
 import type { NetworkStatus } from '../../src/daemon/comet/status.ts';
+import { COMET_INSTALL } from '../../src/daemon/comet/version.ts';
 import { eventually, LOOPBACK, must } from '../e2e/support.ts';
 import { portsInRow } from './support.ts';
 
@@ -103,5 +104,5 @@ test('who has no CometBFT is told the line that installs it', async () => {
   const environment = { COMETBFT_BIN: '/nowhere/cometbft' };
   const made = await other.sahara(['network', 'init', '--validators', '1'], { environment });
   expect(made.code).not.toBe(0);
-  expect(made.stderr).toContain('go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25');
+  expect(made.stderr).toContain(COMET_INSTALL);
 });

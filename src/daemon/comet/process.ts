@@ -9,9 +9,7 @@ import { delimiter, join } from 'node:path';
 import { type Clock, every } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-
-/** The line that installs CometBFT. */
-export const COMET_INSTALL = 'go install github.com/cometbft/cometbft/cmd/cometbft@v0.38.25';
+import { COMET_INSTALL } from './version.ts';
 
 /** Where the program is: `COMETBFT_BIN`, or on the path. Throws `program-missing` with the line that installs it. */
 export async function findComet(environment: NodeJS.ProcessEnv): Promise<string> {
