@@ -1,126 +1,212 @@
 /**
- * Tokens per second of local models through this project's engine, against the plain generators of node-llama-cpp, in
- * the same run on the same model of noise (about 31 million weights, or 0.3 with `--model tiny`), one thread each.
- * The engine pays for its queue, its process and its sampler; the generators have none of that. Rounds take turns, so
- * that both see the same machine. Usage: node bench/agents.ts [--tokens 32] [--rounds 2] [--model mid|tiny]
+ * Tokens per second of local models through this project's engine, against the plain generators of node-llama-cpp and
+ * against llama.cpp alone, in the same run. Two models of noise: one with the shape, the vocabulary and the quantised
+ * weights of a small one that people run, and one that is so small that nearly all of it is overhead. The engine pays
+ * for its queue, its process and its sampler; the others have none of that. Rounds take turns, so that all see the same
+ * machine; where that is busy, processor time is what can be compared.
+ * Usage: node bench/agents.ts [--models real,tiny] [--gpu none|cuda|vulkan|metal|auto] [--tokens 16] [--rounds 2]
+ *        [--threads 1] [--weights Q8_0|Q4_0]
  */
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { createLlamaEngine, type LlamaEngine } from '../src/agent/llama/engine.ts';
 import { checkGguf } from '../src/agent/llama/gguf-check.ts';
+import type { GpuChoice, ReadyMessage } from '../src/agent/llama/messages.ts';
 import type { ModelSource } from '../src/agent/llama/room.ts';
 import { SAMPLING_DEFAULTS } from '../src/agent/llama/sampler.ts';
 import { systemClock } from '../src/base/clock.ts';
-import { writeGguf } from '../test/agent/llama/gguf-writer.ts';
-import { noiseModel } from '../test/agent/llama/models.ts';
+import { asSaharaError, SaharaError } from '../src/base/errors.ts';
+import { best, CONTEXT_TOKENS, type Measured, measure, promptOf, SEQUENCES } from './agents/measure.ts';
+import { type NoiseShape, writeNoise } from './agents/noise-file.ts';
+import type { OtherSidesOptions, OtherSidesRound } from './agents/other-sides.ts';
 
 const { values } = parseArgs({
   options: {
-    tokens: { type: 'string', default: '32' },
+    models: { type: 'string' },
+    gpu: { type: 'string', default: 'none' },
+    tokens: { type: 'string' },
     rounds: { type: 'string', default: '2' },
-    model: { type: 'string', default: 'mid' },
-    plain: { type: 'string' },
+    threads: { type: 'string', default: '1' },
+    weights: { type: 'string', default: 'Q8_0' },
   },
 });
-const tokens = Number(values.tokens);
-const rounds = Number(values.rounds);
-const SEQUENCES = [1, 4, 16];
-const CONTEXT_TOKENS = 512;
-const SIZES = {
-  mid: { width: 512, layers: 8, feedForward: 1_536, heads: 8, words: 4_096 },
-  tiny: { width: 64, layers: 2, feedForward: 256, heads: 4, words: 256 },
-} as const;
 
-/** What one round of so many at once gave. */
-interface Measured {
-  readonly tokensPerSecond: number;
-  /** To the first token of the first of them, milliseconds. */
-  readonly firstMs: number;
-  /** Processor time of the process with the model for each token, milliseconds. */
-  readonly processorMs: number;
+/** Sizes, and how many tokens of each are enough for a measurement on a processor. */
+const SHAPES: Readonly<Record<string, Omit<NoiseShape, 'weights'> & { readonly tokens: number }>> = {
+  /** Two layers: what is measured is everything but the model. */
+  tiny: { width: 64, layers: 2, feedForward: 256, heads: 4, keyHeads: 4, words: 256, tokens: 64 },
+  /** SmolLM2-360M, with the vocabulary of Llama 2. */
+  real: { width: 960, layers: 32, feedForward: 2_560, heads: 15, keyHeads: 5, words: 32_000, tokens: 16 },
+  /** Llama 2 7B. For graphics processors: 4 or 7 GB. */
+  large: { width: 4_096, layers: 32, feedForward: 11_008, heads: 32, keyHeads: 32, words: 32_000, tokens: 4 },
+};
+const GPUS: readonly GpuChoice[] = ['none', 'cuda', 'vulkan', 'metal', 'auto'];
+const SIDES = ['engine', 'plain', 'bare'] as const;
+/** Tokens on a graphics processor, whatever the size. */
+const GPU_TOKENS = 128;
+const MEMORY_BYTES = 32e9;
+
+const HINT =
+  'A checkout is without the binaries for graphics processors: npm run gpu -- cuda (or vulkan, metal) brings them.';
+
+type Side = (typeof SIDES)[number];
+
+interface Run {
+  readonly gpu: GpuChoice;
+  readonly tokens: number;
+  readonly rounds: number;
+  readonly threads: number;
 }
 
-/** A prompt of its own for each, and another one in each round: nothing is known from before. */
-const promptOf = (round: number, i: number): string => `${round} ${i}?`;
-
-async function measure(
-  count: number,
-  processor: () => Promise<number>,
-  run: (i: number, first: () => void) => Promise<number>,
-): Promise<Measured> {
-  const before = await processor();
-  const began = performance.now();
-  let firstMs = Number.POSITIVE_INFINITY;
-  const first = (): void => {
-    firstMs = Math.min(firstMs, performance.now() - began);
-  };
-  const generated = await Promise.all(Array.from({ length: count }, (_, i) => run(i, first)));
-  const seconds = (performance.now() - began) / 1_000;
-  const all = generated.reduce((a, b) => a + b, 0);
-  return { tokensPerSecond: all / seconds, firstMs, processorMs: ((await processor()) - before) / all };
+async function main(): Promise<void> {
+  const gpu = GPUS.find((one) => one === values.gpu);
+  const names = (values.models ?? (gpu === 'none' ? 'real,tiny' : 'real,large')).split(',');
+  const weights = values.weights === 'Q4_0' ? 'Q4_0' : 'Q8_0';
+  const run = { rounds: Number(values.rounds), threads: Number(values.threads) };
+  const tokens = values.tokens === undefined ? undefined : Number(values.tokens);
+  const whole = [...Object.values(run), tokens ?? 1].every((one) => Number.isSafeInteger(one) && one > 0);
+  if (gpu === undefined || !whole || names.some((name) => SHAPES[name] === undefined)) {
+    console.error(
+      `Known are --models ${Object.keys(SHAPES)}, --gpu ${GPUS}; the rest are whole numbers above 0`,
+    );
+    process.exitCode = 1;
+    return;
+  }
+  const line: Record<string, unknown> = { bench: 'agents', gpu, weights };
+  for (const name of names) {
+    const shape = SHAPES[name];
+    if (shape === undefined) continue;
+    const folder = await mkdtemp(join(tmpdir(), 'sahara-bench-'));
+    const path = join(folder, 'noise.gguf');
+    try {
+      await writeNoise(path, { ...shape, weights });
+      const each = tokens ?? (gpu === 'none' ? shape.tokens : GPU_TOKENS);
+      line[name] = await compare(name, path, { ...run, tokens: each, gpu });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    if (line[name] === undefined) {
+      process.exitCode = 1;
+      break;
+    }
+  }
+  console.log(JSON.stringify(line));
 }
 
-/** The generators of node-llama-cpp, in a process of their own as well. Asked by messages `[round, sequences]`. */
-async function servePlain(path: string): Promise<void> {
-  const { getLlama } = await import('node-llama-cpp');
-  const llama = await getLlama({ gpu: false, build: 'never', maxThreads: 1 });
-  const model = await llama.loadModel({ modelPath: path });
-  const contexts = new Map(
-    await Promise.all(
-      SEQUENCES.map(async (sequences) => {
-        const context = await model.createContext({ sequences, contextSize: CONTEXT_TOKENS, threads: 1 });
-        return [sequences, Array.from({ length: sequences }, () => context.getSequence())] as const;
-      }),
-    ),
-  );
-  process.on('disconnect', () => process.exit());
-  process.on('message', async ([round, sequences]: [number, number]) => {
-    const all = contexts.get(sequences) ?? [];
-    const processor = async (): Promise<number> => {
-      const { user, system } = process.cpuUsage();
-      return (user + system) / 1_000;
-    };
-    const found = await measure(sequences, processor, async (i, first) => {
-      const sequence = all[i];
-      if (sequence === undefined) return 0;
-      await sequence.clearHistory();
-      const prompt = model.tokenize(promptOf(round, i));
-      let count = 0;
-      for await (const _ of sequence.evaluate(prompt, { temperature: 0, yieldEogToken: true })) {
-        first();
-        if (++count >= tokens) break;
-      }
-      return count;
+/** Measures one model. Nothing comes of it where it cannot be loaded; why is said. */
+async function compare(name: string, path: string, run: Run): Promise<Record<string, number> | undefined> {
+  const { digest, facts } = await checkGguf(path, { signal: new AbortController().signal });
+  const model: ModelSource = { path, digest, facts };
+  const engine = createLlamaEngine({ clock: systemClock }, { ...run, memoryBytes: MEMORY_BYTES });
+  try {
+    const ready = await engine.ready(requestOf(model, run, { round: 0, sequences: 1, i: 0 }), {
+      signal: new AbortController().signal,
     });
-    process.send?.(found);
-  });
-  process.send?.('ready');
+    if (run.gpu !== 'none' && ready.gpu === 'none') {
+      throw new SaharaError('backend-missing', { reason: 'node-llama-cpp finds no graphics processor here' });
+    }
+    console.log(
+      `${name}: ${(facts.parameters / 1e6).toFixed(1)} million weights in ${facts.quantisation}, ${facts.vocabulary} tokens to choose from; ` +
+        `${run.tokens} tokens each, ${placeOf(ready)}, threads: ${run.threads}`,
+    );
+    const found = await rounds(engine, model, run);
+    const { steps = [] } = (await engine.models[0]?.host.stats()) ?? {};
+    console.log(`   sequences in a step of the engine, by how often: ${steps.join(' ')}`);
+    return report(found);
+  } catch (error) {
+    const { message, facts: why } = asSaharaError(error);
+    console.error(`Not measured: ${typeof why.reason === 'string' ? why.reason : message}`);
+    if (run.gpu !== 'none') console.error(HINT);
+    return undefined;
+  } finally {
+    await engine.close();
+  }
+}
+
+function placeOf({ gpu, devices }: ReadyMessage): string {
+  return gpu === 'none' ? 'on the processor' : `on ${gpu} (${devices.join(', ')})`;
+}
+
+async function rounds(
+  engine: LlamaEngine,
+  model: ModelSource,
+  run: Run,
+): Promise<ReadonlyMap<string, Measured>> {
+  const { tokens, gpu, threads } = run;
+  const options: OtherSidesOptions = { path: model.path, tokens, gpu, threads };
+  const file = new URL('./agents/other-sides.ts', import.meta.url);
+  const others = fork(file, [JSON.stringify(options)]);
+  const told = async <T>(): Promise<T> => {
+    const [message] = await once(others, 'message');
+    if (typeof message === 'object' && message !== null && 'error' in message)
+      throw new Error(String(message.error));
+    return message;
+  };
+  const ask = (asked: OtherSidesRound): Promise<Measured> => {
+    others.send(asked);
+    return told<Measured>();
+  };
+  try {
+    await told<string>();
+    const found = new Map<string, Measured>();
+    // The first round loads and warms up.
+    for (let round = 0; round <= run.rounds; round++) {
+      for (const sequences of SEQUENCES) {
+        for (const side of turnsOf(round)) {
+          const one =
+            side === 'engine'
+              ? await throughEngine(engine, model, run, { round, sequences })
+              : await ask({ side, round, sequences });
+          const place = `${side} ${sequences}`;
+          if (round > 0) found.set(place, best(found.get(place), one));
+        }
+      }
+    }
+    return found;
+  } finally {
+    others.disconnect();
+  }
+}
+
+/** Another one begins in each round. */
+function turnsOf(round: number): readonly Side[] {
+  const first = round % SIDES.length;
+  return [...SIDES.slice(first), ...SIDES.slice(0, first)];
+}
+
+function requestOf(
+  model: ModelSource,
+  { tokens }: Run,
+  { round, sequences, i }: { readonly round: number; readonly sequences: number; readonly i: number },
+) {
+  return {
+    model,
+    adapters: [],
+    context: { tokens: CONTEXT_TOKENS, sequences },
+    payer: String(i),
+    weight: 1,
+    prompt: { kind: 'text', text: promptOf(round, i) },
+    sampling: SAMPLING_DEFAULTS,
+    tokensMax: tokens,
+    stops: [],
+  } as const;
 }
 
 function throughEngine(
   engine: LlamaEngine,
   model: ModelSource,
-  round: number,
-  sequences: number,
+  run: Run,
+  { round, sequences }: { readonly round: number; readonly sequences: number },
 ): Promise<Measured> {
   const processor = async (): Promise<number> =>
     (await engine.models.find(({ path }) => path === model.path)?.host.stats())?.processorMs ?? 0;
   return measure(sequences, processor, async (i, first) => {
     let count = 0;
-    const request = {
-      model,
-      adapters: [],
-      context: { tokens: CONTEXT_TOKENS, sequences },
-      payer: String(i),
-      weight: 1,
-      prompt: { kind: 'text', text: promptOf(round, i) },
-      sampling: SAMPLING_DEFAULTS,
-      tokensMax: tokens,
-      stops: [],
-    } as const;
+    const request = requestOf(model, run, { round, sequences, i });
     for await (const part of engine.generate(request, { signal: new AbortController().signal })) {
       if (part.type === 'text') first();
       if (part.type === 'end') count = part.tokens;
@@ -129,74 +215,32 @@ function throughEngine(
   });
 }
 
-async function main(): Promise<void> {
-  const size = values.model === 'tiny' ? SIZES.tiny : SIZES.mid;
-  const folder = await mkdtemp(join(tmpdir(), 'sahara-bench-'));
-  const path = await writeGguf(join(folder, 'noise.gguf'), noiseModel({ ...size, fluent: true }));
-  const { digest, facts } = await checkGguf(path, { signal: new AbortController().signal });
-  console.log(`${(facts.parameters / 1e6).toFixed(1)} million weights, ${tokens} tokens each, one thread`);
-  const engine = createLlamaEngine({ clock: systemClock }, { gpu: 'none', threads: 1, memoryBytes: 4e9 });
-  const plain = fork(import.meta.filename, ['--plain', path, '--tokens', String(tokens)]);
-  const told = <T>(): Promise<T> =>
-    new Promise((resolve) => plain.once('message', (message) => resolve(message as T)));
-  const model = { path, digest, facts };
-  try {
-    await told<string>();
-    const best = new Map<string, Measured>();
-    const keep = (name: string, found: Measured): void => {
-      const known = best.get(name);
-      best.set(name, {
-        tokensPerSecond: Math.max(known?.tokensPerSecond ?? 0, found.tokensPerSecond),
-        firstMs: Math.min(known?.firstMs ?? Number.POSITIVE_INFINITY, found.firstMs),
-        processorMs: Math.min(known?.processorMs ?? Number.POSITIVE_INFINITY, found.processorMs),
-      });
-    };
-    for (let round = 0; round <= rounds; round++) {
-      for (const sequences of SEQUENCES) {
-        const ours = await throughEngine(engine, model, round, sequences);
-        plain.send([round, sequences]);
-        const theirs = await told<Measured>();
-        // The first round loads and warms up.
-        if (round === 0) continue;
-        keep(`engine ${sequences}`, ours);
-        keep(`plain ${sequences}`, theirs);
-      }
-    }
-    const line = report(best);
-    const { steps = [] } = (await engine.models[0]?.host.stats()) ?? {};
-    const decoded = steps.reduce((sum, count, i) => sum + count * (i + 1), 0);
-    const passes = steps.reduce((sum, count) => sum + count, 0);
-    console.log(
-      `sequences in a step of the engine, by how often: ${steps.join(' ')}; ${(decoded / passes).toFixed(1)} on average`,
-    );
-    console.log(line);
-  } finally {
-    plain.disconnect();
-    await engine.close();
-    await rm(folder, { recursive: true });
-  }
-}
-
-/** Says how fast both were; gives the ratios as a line of JSON. */
-function report(best: ReadonlyMap<string, Measured>): string {
+/** Says how fast all were; gives the ratios. */
+function report(found: ReadonlyMap<string, Measured>): Record<string, number> {
   const ratios: Record<string, number> = {};
+  const put = (name: string, value: number): void => {
+    ratios[name] = Number(value.toFixed(3));
+  };
   for (const sequences of SEQUENCES) {
-    const ours = best.get(`engine ${sequences}`);
-    const theirs = best.get(`plain ${sequences}`);
-    if (ours === undefined || theirs === undefined) continue;
-    const ratio = ours.tokensPerSecond / theirs.tokensPerSecond;
-    const work = theirs.processorMs / ours.processorMs;
-    const laterMs = ours.firstMs - theirs.firstMs;
+    const [engine, plain, bare] = SIDES.map((side) => found.get(`${side} ${sequences}`));
+    if (engine === undefined || plain === undefined || bare === undefined) continue;
+    const said = ({ tokensPerSecond, firstMs, processorMs }: Measured): string =>
+      `${tokensPerSecond.toFixed(0)} tokens/s, first after ${firstMs.toFixed(1)} ms, ${processorMs.toFixed(2)} ms of processor a token`;
+    const at = String(sequences).padStart(2);
+    console.log(`${at} at once: engine ${said(engine)}`);
+    console.log(`           plain generators ${said(plain)}`);
+    console.log(`           llama.cpp alone ${said(bare)}`);
+    put(`tokens_ratio_${sequences}`, engine.tokensPerSecond / plain.tokensPerSecond);
+    put(`processor_ratio_${sequences}`, plain.processorMs / engine.processorMs);
+    put(`bare_ratio_${sequences}`, bare.processorMs / engine.processorMs);
+    put(`ceiling_${sequences}`, plain.processorMs / bare.processorMs);
+    put(`first_later_ms_${sequences}`, engine.firstMs - plain.firstMs);
     console.log(
-      `${String(sequences).padStart(2)} at once: engine ${ours.tokensPerSecond.toFixed(0)} tokens/s, first after ${ours.firstMs.toFixed(0)} ms; ` +
-        `plain ${theirs.tokensPerSecond.toFixed(0)} tokens/s, first after ${theirs.firstMs.toFixed(0)} ms; ${ratio.toFixed(2)} times, ${work.toFixed(2)} by processor time (${ours.processorMs.toFixed(1)} and ${theirs.processorMs.toFixed(1)} ms a token)`,
+      `           ${ratios[`tokens_ratio_${sequences}`]} times the plain generators, ${ratios[`processor_ratio_${sequences}`]} by processor time ` +
+        `(llama.cpp alone: ${ratios[`ceiling_${sequences}`]}); first token ${ratios[`first_later_ms_${sequences}`]} ms later`,
     );
-    ratios[`tokens_ratio_${sequences}`] = Number(ratio.toFixed(3));
-    ratios[`processor_ratio_${sequences}`] = Number(work.toFixed(3));
-    ratios[`first_later_ms_${sequences}`] = Number(laterMs.toFixed(1));
   }
-  return JSON.stringify({ bench: 'agents', model: values.model, ...ratios });
+  return ratios;
 }
 
-if (values.plain === undefined) await main();
-else await servePlain(values.plain);
+await main();

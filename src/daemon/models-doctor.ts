@@ -14,7 +14,7 @@ export async function findModels(models: Models, config: Config['models']): Prom
   const files = (await models.store.list()).length;
   const { trouble } = models;
   if (trouble !== undefined) {
-    const next = `${INSTALL}, where this program is installed, brings what models need.`;
+    const next = withoutBinary(config.gpu);
     return { name, state: 'fault', found: explainError(trouble), next };
   }
   const { loaded } = await models.report();
@@ -43,6 +43,14 @@ function isInstalled(): boolean {
   } catch {
     return false;
   }
+}
+
+/** What to do where nothing of the library runs. */
+function withoutBinary(gpu: Config['models']['gpu']): string {
+  if (!isInstalled() || gpu === 'none' || gpu === 'auto') {
+    return `${INSTALL}, where this program is installed, brings what models need.`;
+  }
+  return noGraphics()[1] ?? 'With models.gpu: auto models run on what there is, here the processor.';
 }
 
 /** Why no graphics processor is used, as far as it shows, and what to do. */

@@ -44,7 +44,8 @@ async function load(message: LoadMessage): Promise<void> {
         logger: (level, text) => process.stderr.write(`[${level}] ${text}\n`),
       })
       .catch((error: unknown) => {
-        const reason = `No binary of node-llama-cpp runs here with ${message.gpu}: ${asSaharaError(error).message}`;
+        const place = message.gpu === 'none' ? 'the processor' : message.gpu;
+        const reason = `no binary of node-llama-cpp for ${place} runs here`;
         throw new SaharaError('backend-missing', { backend: 'llama', reason }, { cause: error });
       });
     const model = await llama.loadModel({ modelPath: message.path });
