@@ -208,7 +208,9 @@ export class HostCall implements LineOwner {
     const gate = this.#host.gateOf(read.hosted);
     gate.check(ticket.turn);
     const meter = meterFor(read, terms);
-    const lease = await leaseFor(parts, { read, terms, meter, peerId: this.#line.peerId });
+    const { peerId } = this.#line;
+    const { signal } = this.#abort;
+    const lease = await leaseFor(parts, { read, terms, meter, peerId, signal });
     const cancelDeadline = parts.clock.after(terms.deadlineMs, () => this.#stop('deadline'));
     let entered = false;
     try {

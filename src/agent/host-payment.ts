@@ -36,9 +36,11 @@ export async function leaseFor(
     readonly terms: CallTerms;
     readonly meter: Meter | undefined;
     readonly peerId: string;
+    /** Aborts when the call is given up. */
+    readonly signal: AbortSignal;
   },
 ): Promise<PayeeLease | undefined> {
-  const { read, terms, meter, peerId } = call;
+  const { read, terms, meter, peerId, signal } = call;
   const { card } = terms.hosted;
   if (terms.amountMax === 0n) return undefined;
   if (read.once !== undefined) {
@@ -59,6 +61,7 @@ export async function leaseFor(
     agentAsset: card.asset,
     amountMax: meter.cover,
     holdMs: terms.deadlineMs + HOLD_GRACE_MS,
+    signal,
   });
   point('host:leased');
   return lease;

@@ -73,6 +73,8 @@ export interface AdmissionRequest {
   readonly holdMs: number;
   /** The call was taken before a restart: neither a channel that closes nor the voucher's own end undoes that. */
   readonly taken?: boolean;
+  /** Ends the wait for a channel that the ledger does not have yet. */
+  readonly signal?: AbortSignal;
 }
 
 /** A receipt without what the book adds: its channel, lane and place among the lane's receipts. */

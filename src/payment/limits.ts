@@ -4,6 +4,11 @@ import { CLAIM_ASSETS_MAX, RECEIPT_ASSETS_MAX } from '../protocol/limits.ts';
 
 /** Lanes of one channel that a payer uses in turn: what was at stake on one that its payee left may still be claimed. */
 export const PAYER_LANES_MAX = 8;
+/** How long a payee looks again for a channel that its ledger does not have yet, milliseconds. */
+export const CHANNEL_WAIT_MS = 3_000;
+/** Calls that wait for channels at a time, and those of one payer; further ones are refused at once. */
+export const CHANNEL_WAITERS_MAX = 64;
+export const CHANNEL_WAITERS_PER_PAYER_MAX = 4;
 /** Calls that hold a part of one channel at a time. */
 export const LEASES_PER_CHANNEL_MAX = 4_096;
 /** Channels whose state is held in memory; the least lately used ones without leases leave. */

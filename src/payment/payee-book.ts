@@ -15,6 +15,7 @@ import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import { release as releaseSchema } from '../protocol/payment.ts';
 import type { Signed, TickSigner, Verifier } from '../protocol/signing.ts';
 import type { Suite } from '../protocol/suite.ts';
+import { ChannelWait } from './channel-wait.ts';
 import { Journal } from './journal.ts';
 import { ENDED_REMEMBERED } from './limits.ts';
 import type { HeldVoucher, Hold, PayeeLane } from './payee-lane.ts';
@@ -22,7 +23,7 @@ import { PayeeLanes } from './payee-lanes.ts';
 import { type PayeeDraft, PayeeTicks } from './payee-ticks.ts';
 import type { ChannelInfo, ChannelView } from './ports.ts';
 import { bookKey, type EndingRecord, endingRecord } from './records.ts';
-import { checkVoucher } from './voucher-check.ts';
+import { checkVoucher, type VoucherCheckParts } from './voucher-check.ts';
 import { covers, type VoucherSigner, voucherSigner, voucherSignerLate } from './voucher-signer.ts';
 
 /** Parts of a payee's book. */
@@ -86,6 +87,8 @@ export interface PayeeAdmission {
   readonly holdMs: number;
   /** The call was taken before a restart: neither a channel that closes nor the voucher's own end undoes that. */
   readonly taken?: boolean;
+  /** Ends the wait for a channel that the ledger does not have yet (PAY-79). */
+  readonly signal?: AbortSignal;
 }
 
 /** A part of a channel held for one call. Ends by `commit`, `release` or its time. */
@@ -118,6 +121,7 @@ export class PayeeBook {
   // Calls charged last, which the store may not have yet.
   readonly #ended = new Set<string>();
   readonly #ticks: PayeeTicks;
+  readonly #opened: VoucherCheckParts;
   readonly #onCharge = new Set<(lane: PayeeLane) => void>();
 
   constructor(parts: PayeeBookParts, options: Partial<PayeeBookOptions> = {}) {
@@ -125,6 +129,7 @@ export class PayeeBook {
     this.#options = { ...PAYEE_BOOK_DEFAULTS, ...options };
     this.#journal = new Journal(parts);
     this.#lanes = new PayeeLanes(parts, this.#journal);
+    this.#opened = { ...parts, wait: new ChannelWait(parts) };
     this.#ticks = new PayeeTicks(parts, this.#journal, this.#options.endingsKept);
   }
 
@@ -146,7 +151,7 @@ export class PayeeBook {
   async admit(request: PayeeAdmission): Promise<PayeeHold> {
     const failure = this.#ticks.failure ?? this.#journal.failure;
     if (failure) throw failure;
-    const { terms, channel } = await checkVoucher(this.#parts, request);
+    const { terms, channel } = await checkVoucher(this.#opened, request);
     const lane = await this.#lanes.of(channel.id, terms.lane, channel.payer);
     if (!lane.room.hasPlaceIn(channel)) {
       throw new SaharaError('channel-closing', { reason: 'no room for another lane', limit: LANES_MAX });

@@ -4,6 +4,7 @@ import { SaharaError } from '../base/errors.ts';
 import type { PublicKey } from '../protocol/ids.ts';
 import { type Voucher, voucher as voucherSchema } from '../protocol/payment.ts';
 import type { Signed } from '../protocol/signing.ts';
+import type { ChannelWait } from './channel-wait.ts';
 import type { ChannelInfo, ChannelView } from './ports.ts';
 
 /** What a voucher is checked with. */
@@ -15,6 +16,8 @@ export interface VoucherCheckParts {
   readonly operator: { readonly publicKey: PublicKey };
   /** The lane that is served. Default 0. */
   readonly lane?: number;
+  /** Where a channel that is not there is looked for again. Default: it is not. */
+  readonly wait?: ChannelWait;
 }
 
 /**
@@ -25,7 +28,12 @@ export interface VoucherCheckParts {
  */
 export async function checkVoucher(
   parts: VoucherCheckParts,
-  offered: { readonly payer: PublicKey; readonly voucher: Signed; readonly taken?: boolean },
+  offered: {
+    readonly payer: PublicKey;
+    readonly voucher: Signed;
+    readonly taken?: boolean;
+    readonly signal?: AbortSignal | undefined;
+  },
 ): Promise<{ readonly terms: Voucher; readonly channel: ChannelInfo }> {
   const terms = decoded(offered.voucher);
   if (terms.network !== parts.network) throw invalid('another network');
@@ -33,7 +41,8 @@ export async function checkVoucher(
     throw new SaharaError('voucher-stale', { reason: 'another lane is served', lane: terms.lane });
   }
   const found = parts.channels.channel(terms.channel);
-  const channel = found instanceof Promise ? await found : found;
+  const known = found instanceof Promise ? await found : found;
+  const channel = known ?? (await lateChannel(parts, terms, offered));
   if (channel === undefined) throw new SaharaError('channel-unknown');
   if (!equalBytes(channel.payee, parts.operator.publicKey)) throw invalid('another payee');
   if (!equalBytes(channel.payer, offered.payer)) throw invalid('another payer');
@@ -46,6 +55,15 @@ export async function checkVoucher(
     throw new SaharaError('voucher-invalid', { reason: 'over the deposit', ...facts });
   }
   return { terms, channel };
+}
+
+/** A channel that the ledger did not have, if it comes in time (PAY-79). */
+async function lateChannel(
+  { wait }: VoucherCheckParts,
+  { channel }: Voucher,
+  offered: { readonly payer: PublicKey; readonly taken?: boolean; readonly signal?: AbortSignal | undefined },
+): Promise<ChannelInfo | undefined> {
+  return offered.taken ? undefined : wait?.find({ channel, payer: offered.payer }, offered.signal);
 }
 
 function decoded(offered: Signed): Voucher {
