@@ -233,7 +233,8 @@ export async function readJson(path: string): Promise<Readonly<Record<string, un
   throw new SaharaError('tensor-invalid', { reason: 'is not a JSON object', path });
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Whether there is a file or folder at `path`. */
+export async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,

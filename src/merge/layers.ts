@@ -52,6 +52,11 @@ function tensorCount(group: ReadonlyMap<number, readonly string[]>): number {
   return [...group.values()].reduce((sum, names) => sum + names.length, 0);
 }
 
+/** Whether a tensor's name has the number of a layer in it. */
+export function isLayered(name: string): boolean {
+  return NUMBERED.test(name);
+}
+
 const EMBEDDING = /(^|\.)(token_embd|embed_tokens|wte|tok_embeddings|word_embeddings|embed_in)\.weight$/;
 const BEFORE_LAYERS = /(^|\.)(embed\w*|token_embd|position_embd|\w+_embeddings?|wte|wpe)(\.|$)/;
 const HEAD = /(^|\.)(lm_head|embed_out|output)\.weight$/;

@@ -4,7 +4,7 @@ import { nearestNames } from '../base/nearest.ts';
 import type { Method, Parameter } from './method.ts';
 import { METHODS } from './methods.ts';
 import type { PlanParts } from './plan-tensors.ts';
-import type { Recipe } from './recipe.ts';
+import { placesOf, type Recipe } from './recipe.ts';
 import { evaluate, type Scalar, type SettingMap } from './settings.ts';
 import type { Settings } from './task.ts';
 
@@ -26,11 +26,9 @@ export function checkSettings(recipe: Recipe, { method, report }: PlanParts): vo
   const known = new Set(
     [...METHODS.values()].flatMap(({ parameters }) => parameters.map(({ name }) => name)),
   );
-  const entries =
-    'models' in recipe.content
-      ? recipe.content.models
-      : recipe.content.slices.flatMap((slice) => [slice, ...slice.sources]);
-  const names = new Set([recipe, ...entries].flatMap(({ parameters }) => Object.keys(parameters)));
+  const names = new Set(
+    [recipe, ...placesOf(recipe.content)].flatMap(({ parameters }) => Object.keys(parameters)),
+  );
   for (const name of names) {
     if (used.has(name)) continue;
     if (known.has(name) || IGNORED.includes(name)) {

@@ -3,14 +3,14 @@ import { invariant } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Checkpoint, StoredTensor } from './checkpoint.ts';
 import { byteLength, codecOf, isMeasured, isWeightType, isWritable } from './dtypes.ts';
-import { findLayers, isBeforeLayers, isPerToken, isVocabulary, type LayerNames, tiedTo } from './layers.ts';
+import { isBeforeLayers, isPerToken, isVocabulary, tiedTo } from './layers.ts';
 import type { Method } from './method.ts';
 import type { PlanOptions } from './plan.ts';
 import { type JoinedTensor, joinTensor } from './plan-joined.ts';
 import { checkSettings, resolveSettings } from './plan-settings.ts';
-import type { Recipe, RecipeSlice } from './recipe.ts';
+import { type PlannedModule, planSlices, type Slice, type Source } from './plan-slices.ts';
+import type { Recipe } from './recipe.ts';
 import { isScale } from './scaled.ts';
-import type { SettingMap } from './settings.ts';
 import { itemOf, type Settings, type TensorSource, type TensorTask } from './task.ts';
 import type { VocabularyPlan } from './tokenizers/rows.ts';
 
@@ -43,23 +43,12 @@ export interface PlannedTensors {
   /** Tasks without a place in a file yet: `target.path` is empty. */
   readonly tasks: readonly TensorTask[];
   readonly parents: readonly number[];
+  /** Layers of the first module. */
   readonly layers: number;
+  /** Layers of each module, by where the lead model's configuration says how many. */
+  readonly counts: ReadonlyMap<string, number>;
   /** Rows of the embedding when they are not those of the lead model. */
   readonly vocabulary: number | undefined;
-}
-
-interface Source {
-  readonly model: number;
-  readonly layers: LayerNames;
-  readonly from: number;
-  readonly parameters: SettingMap;
-}
-
-interface Slice {
-  readonly sources: readonly Source[];
-  readonly base: Source | undefined;
-  readonly count: number;
-  readonly parameters: SettingMap;
 }
 
 /** Makes the tasks, or reports why not. */
@@ -82,88 +71,29 @@ class Planner {
 
   plan(): PlannedTensors {
     checkSettings(this.#recipe, this.#parts);
-    const slices = this.#slices();
-    const [first, last] = [slices[0], slices.at(-1)];
-    if (first && last && this.#parts.report.problems.size === 0) {
-      this.#outside(first, (name) => isBeforeLayers(name));
-      let layer = 0;
-      for (const slice of slices) {
-        for (let i = 0; i < slice.count; i++) this.#layer(slice, i, layer++);
-      }
-      this.#outside(last, (name) => !isBeforeLayers(name));
-    }
-    const layers = slices.reduce((sum, { count }) => sum + count, 0);
-    return { tasks: this.#tasks, parents: this.#parents, layers, vocabulary: this.#vocabulary };
-  }
-
-  #slices(): Slice[] {
-    const { content } = this.#recipe;
-    const all = this.#parts.models.map(({ checkpoint }) => findLayers(checkpoint));
-    if ('slices' in content) {
-      return content.slices.map((slice, i) => this.#slice(slice, { all, where: `slices[${i}]` }));
-    }
-    const entries = content.models.map(({ model, parameters }) =>
-      this.#source({ model, parameters, from: 0 }, all),
+    const modules = planSlices(this.#recipe, this.#parts);
+    for (const { sources } of modules.flatMap(({ slices }) => slices))
+      for (const { model } of sources) this.#parent(model);
+    if (this.#parts.report.problems.size === 0) for (const module of modules) this.#module(module);
+    const counts = modules.flatMap(({ countKey, layers }): [string, number][] =>
+      countKey === undefined ? [] : [[countKey, layers]],
     );
-    const counts = new Set(all.map(({ count }) => count));
-    if (counts.size > 1)
-      this.#problem(`the models have different numbers of layers: ${[...counts].join(', ')}`);
-    const count = all[0]?.count ?? 0;
-    return [this.#complete({ sources: entries, count, parameters: {}, where: 'models' }, all)];
+    return {
+      tasks: this.#tasks,
+      parents: this.#parents,
+      layers: modules[0]?.layers ?? 0,
+      counts: new Map(counts),
+      vocabulary: this.#vocabulary,
+    };
   }
 
-  #slice(slice: RecipeSlice, { all, where }: { all: readonly LayerNames[]; where: string }): Slice {
-    const sources = slice.sources.map(({ model, parameters, layerRange: [from, to] }) => {
-      const source = this.#source({ model, parameters, from }, all);
-      if (to > source.layers.count)
-        this.#problem(`${where}: ${model} has ${source.layers.count} layers, not ${to}`);
-      return source;
-    });
-    const [range] = slice.sources;
-    const count = range ? range.layerRange[1] - range.layerRange[0] : 0;
-    return this.#complete({ sources, count, parameters: slice.parameters, where }, all);
-  }
-
-  #source(
-    entry: { model: string; parameters: SettingMap; from: number },
-    all: readonly LayerNames[],
-  ): Source {
-    const model = this.#index(entry.model);
-    const layers = all[model];
-    invariant(layers !== undefined, 'every model was opened');
-    return { model, layers, from: entry.from, parameters: entry.parameters };
-  }
-
-  // Takes the base out of the sources, or puts it first, as the method wants it.
-  #complete(
-    slice: { sources: readonly Source[]; count: number; parameters: SettingMap; where: string },
-    all: readonly LayerNames[],
-  ): Slice {
-    const { method } = this.#parts;
-    const { baseModel } = this.#recipe;
-    const { sources, count, parameters, where } = slice;
-    const index = baseModel === undefined ? undefined : this.#index(baseModel);
-    const named = sources.find(({ model }) => model === index);
-    let base: Source | undefined;
-    let models = sources;
-    if (method.base === 'required' || method.base === 'optional') {
-      if (baseModel !== undefined) {
-        base = named ?? this.#source({ model: baseModel, parameters: {}, from: sources[0]?.from ?? 0 }, all);
-        models = sources.filter((source) => source !== named);
-      } else if (method.base === 'required') this.#problem(`${method.name} needs base_model`);
-    } else if (method.base === 'first') {
-      if (!named) this.#problem(`${where}: ${method.name} needs base_model to be one of the models`);
-      else models = [named, ...sources.filter((source) => source !== named)];
-    }
-    const { min, max } = method.models;
-    if (models.length < min || models.length > max) {
-      const wanted = min === max ? `${min}` : `${min} to ${max}`;
-      this.#problem(
-        `${where}: ${method.name} takes ${wanted} models${base ? ' besides the base' : ''}, not ${models.length}`,
-      );
-    }
-    for (const { model } of models) this.#parent(model);
-    return { sources: models, base, count, parameters };
+  #module({ slices }: PlannedModule): void {
+    const [first, last] = [slices[0], slices.at(-1)];
+    if (!first || !last) return;
+    this.#outside(first, (name) => isBeforeLayers(name));
+    let layer = 0;
+    for (const slice of slices) for (let i = 0; i < slice.count; i++) this.#layer(slice, i, layer++);
+    this.#outside(last, (name) => !isBeforeLayers(name));
   }
 
   #layer(slice: Slice, index: number, output: number): void {
@@ -196,12 +126,8 @@ class Planner {
     if (joined === 'impossible') return;
     const shape = joined?.shape ?? this.#shape(name, [...models, ...base]);
     if (!shape) return;
-    const maps = slice.sources.map(({ parameters }) => [
-      parameters,
-      slice.parameters,
-      this.#recipe.parameters,
-    ]);
-    const shared = [slice.parameters, this.#recipe.parameters];
+    const { shared } = slice;
+    const maps = slice.sources.map(({ parameters }) => [parameters, ...shared]);
     const labels = slice.sources.map(({ model }) => this.#parts.models[model]?.name ?? '');
     const where = { name, progress, maps, shared, labels };
     const settings = resolveSettings(method, where, this.#parts.report.problems);
@@ -348,8 +274,7 @@ class Planner {
     if (!plan || !isPerToken(name, tensors[0]?.shape ?? [])) return undefined;
     const everyone = slice.base ? [...slice.sources, slice.base] : slice.sources;
     const sources = tensors.map((tensor, i) => ({ model: everyone[i]?.model ?? 0, tensor }));
-    const base = this.#recipe.baseModel === undefined ? -1 : this.#index(this.#recipe.baseModel);
-    const place = sources.findIndex(({ model }) => model === base);
+    const place = sources.findIndex(({ model }) => model === slice.baseModel);
     const joined = joinTensor(name, {
       plan,
       models,
@@ -366,10 +291,6 @@ class Planner {
   #parent(model: number): number {
     const known = this.#parents.indexOf(model);
     return known >= 0 ? known : this.#parents.push(model) - 1;
-  }
-
-  #index(name: string): number {
-    return this.#parts.models.findIndex((model) => model.name === name);
   }
 
   #problem(text: string): void {

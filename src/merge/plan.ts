@@ -8,15 +8,16 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { toHex, utf8 } from '../base/bytes.ts';
 import { asSaharaError, invariant } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
-import { openCheckpoint } from './checkpoint.ts';
+import { exists, openCheckpoint } from './checkpoint.ts';
 import { layOutMemory } from './context.ts';
 import { fp8Config, writeFp8 } from './fp8-output.ts';
 import { JSON_BYTES_MAX, MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
 import { METHODS } from './methods.ts';
 import { describeOutput, type OutputFile } from './output-layout.ts';
-import { type OpenModel, planTensors } from './plan-tensors.ts';
+import { type OpenModel, planTensors, type Report } from './plan-tensors.ts';
 import { type PlannedVocabulary, planVocabulary } from './plan-vocabulary.ts';
-import { type Recipe, recipeInvalid } from './recipe.ts';
+import { modelsOf, type Recipe, recipeInvalid } from './recipe.ts';
+import { ADAPTER_REFUSED } from './recipe-values.ts';
 import { outputConfig, outputMetadata, planSideFiles } from './side-files.ts';
 import { readSideJson } from './side-folder.ts';
 import type { Rounding, TensorTask } from './task.ts';
@@ -97,9 +98,9 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
     const near = nearestNames(recipe.method, METHODS.keys(), 1)[0];
     problems.add(`unknown method ${recipe.method}${near === undefined ? '' : `; did you mean ${near}?`}`);
   }
-  const names = modelNames(recipe);
+  const names = modelsOf(recipe);
   if (names.length > MODELS_MAX) throw recipeInvalid([...problems, `more than ${MODELS_MAX} models`]);
-  const opened = await openAll(names, { ...complete, problems });
+  const opened = await openAll(names, { ...complete, problems, warnings });
   const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
   if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');
   if (!method || problems.size > 0) throw recipeInvalid(problems);
@@ -152,27 +153,35 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   };
 }
 
-function modelNames({ content, baseModel }: Recipe): string[] {
-  const entries = 'models' in content ? content.models : content.slices.flatMap(({ sources }) => sources);
-  return [
-    ...new Set([...entries.map(({ model }) => model), ...(baseModel === undefined ? [] : [baseModel])]),
-  ];
-}
-
 async function openAll(
   names: readonly string[],
-  where: Pick<PlanOptions, 'directory' | 'places'> & { readonly problems: Set<string> },
+  where: Pick<PlanOptions, 'directory' | 'places'> & Report,
 ): Promise<OpenModel[]> {
-  const { problems } = where;
+  const { problems, warnings } = where;
   const opened: OpenModel[] = [];
   for (const name of names) {
-    const path = placeOf(name, where);
+    const path = await findModel(name, { ...where, warnings });
     const checkpoint = await openCheckpoint(path).catch(async (error: unknown): Promise<undefined> => {
-      problems.add(`${name}: ${await failureText(error, path)}`);
+      const missing = asSaharaError(error).code === 'file-missing';
+      problems.add(
+        `${name}: ${missing && name.includes('+') ? ADAPTER_REFUSED : await failureText(error, path)}`,
+      );
     });
     if (checkpoint) opened.push({ name, path, checkpoint });
   }
   return opened;
+}
+
+// `PATH@REVISION` is a folder of that name, or else of the name without the revision.
+async function findModel(
+  name: string,
+  where: Pick<PlanOptions, 'directory' | 'places'> & Pick<Report, 'warnings'>,
+): Promise<string> {
+  const path = placeOf(name, where);
+  const plain = /^(.+)@[^@/]+$/.exec(name)?.[1];
+  if (plain === undefined || (await exists(path))) return path;
+  where.warnings.add(`${name}: models are folders here, which have no revisions: ${plain} is taken as it is`);
+  return placeOf(plain, where);
 }
 
 function placeOf(name: string, { directory, places }: Pick<PlanOptions, 'directory' | 'places'>): string {

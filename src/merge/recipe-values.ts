@@ -29,24 +29,13 @@ export class ValueReader {
   readonly problems: Set<string> = new Set();
   readonly notes: Set<string> = new Set();
 
-  /** Notes keys that are not known; `refused` are known to mergekit, each with why it is not taken. */
+  /** Notes keys that are not known. */
   keys(
     value: Record<string, unknown>,
-    of: {
-      readonly where: string;
-      readonly known: readonly string[];
-      readonly refused?: Readonly<Record<string, string>>;
-    },
+    { where, known }: { readonly where: string; readonly known: readonly string[] },
   ): void {
-    const { where, known, refused = {} } = of;
     for (const key of Object.keys(value)) {
-      if (known.includes(key)) continue;
-      const why = Object.hasOwn(refused, key) ? refused[key] : undefined;
-      this.problems.add(
-        why === undefined
-          ? `${where}: unknown key ${key}${meant(key, known)}`
-          : `${where}: ${key} is not supported: ${why}`,
-      );
+      if (!known.includes(key)) this.problems.add(`${where}: unknown key ${key}${meant(key, known)}`);
     }
   }
 

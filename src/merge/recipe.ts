@@ -7,7 +7,7 @@ import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { WeightType } from './dtypes.ts';
 import type { Fp8Output } from './fp8-output.ts';
-import { MODELS_MAX, PROBLEMS_MAX, RECIPE_BYTES_MAX, SLICES_MAX } from './limits.ts';
+import { MODELS_MAX, MODULES_MAX, PROBLEMS_MAX, RECIPE_BYTES_MAX, SLICES_MAX } from './limits.ts';
 import { type RecipeTokenizer, readTokenizer } from './recipe-tokenizer.ts';
 import { readTypes } from './recipe-types.ts';
 import { isAbsent, isRecord, ValueReader } from './recipe-values.ts';
@@ -34,12 +34,43 @@ export interface RecipeSlice {
   readonly parameters: SettingMap;
 }
 
+/** What a recipe, or a part of it, takes: whole models, or slices of them. */
+export type RecipeStack =
+  | { readonly models: readonly RecipeModel[] }
+  | { readonly slices: readonly RecipeSlice[] };
+
+/** What a recipe says of a part of models that have several, with settings of its own. */
+export interface RecipeModule {
+  readonly name: string;
+  readonly content: RecipeStack;
+  readonly parameters: SettingMap;
+}
+
+/** What a recipe takes. */
+export type RecipeContent = RecipeStack | { readonly modules: readonly RecipeModule[] };
+
+/** Everything that has settings in a recipe, but for the recipe itself. */
+export function placesOf(content: RecipeContent): readonly { readonly parameters: SettingMap }[] {
+  if ('modules' in content) return content.modules.flatMap((module) => [module, ...placesOf(module.content)]);
+  return 'models' in content ? content.models : content.slices.flatMap((slice) => [slice, ...slice.sources]);
+}
+
+/** The names of all models of a recipe, in its order, bases last. */
+export function modelsOf({ content, baseModel }: Pick<Recipe, 'content' | 'baseModel'>): readonly string[] {
+  const stacks = 'modules' in content ? content.modules.map((module) => module.content) : [content];
+  const slices = stacks.flatMap((stack) => ('slices' in stack ? stack.slices : []));
+  const entries = stacks.flatMap((stack) =>
+    'models' in stack ? stack.models : stack.slices.flatMap(({ sources }) => sources),
+  );
+  const bases = [...slices.map((slice) => slice.baseModel), baseModel].filter((name) => name !== undefined);
+  return [...new Set([...entries.map(({ model }) => model), ...bases])];
+}
+
 /** A recipe that is well-formed; whether its models fit together is the planner's question. */
 export interface Recipe {
   readonly method: string;
   readonly baseModel?: string;
-  /** Whole models, or slices of them. */
-  readonly content: { readonly models: readonly RecipeModel[] } | { readonly slices: readonly RecipeSlice[] };
+  readonly content: RecipeContent;
   readonly parameters: SettingMap;
   /** Type of the output: `out_dtype`, or else `dtype`, or else that of the inputs. */
   readonly dtype?: WeightType;
@@ -94,6 +125,7 @@ const RECIPE_KEYS = [
   'merge_method',
   'models',
   'slices',
+  'modules',
   'base_model',
   'parameters',
   'dtype',
@@ -105,7 +137,6 @@ const RECIPE_KEYS = [
   'name',
   'compat',
 ];
-const FOREIGN_KEYS = { modules: 'not built' };
 
 class RecipeReader {
   readonly #values = new ValueReader();
@@ -120,7 +151,7 @@ class RecipeReader {
       values.problems.add('a recipe is a mapping of keys to values');
       return undefined;
     }
-    values.keys(value, { where: 'recipe', known: RECIPE_KEYS, refused: FOREIGN_KEYS });
+    values.keys(value, { where: 'recipe', known: RECIPE_KEYS });
     const method = values.text(value.merge_method, 'merge_method');
     const baseModel = this.#base(value.base_model, 'base_model');
     const tokenizer = readTokenizer(value, values);
@@ -154,15 +185,41 @@ class RecipeReader {
     return { compat: 'mergekit' };
   }
 
-  #content(value: Record<string, unknown>): Recipe['content'] | undefined {
-    const { models, slices } = value;
-    if (isAbsent(models) === isAbsent(slices)) {
-      this.#values.problems.add('a recipe has either models or slices');
+  #content(value: Record<string, unknown>): RecipeContent | undefined {
+    const given = ['models', 'slices', 'modules'].filter((key) => !isAbsent(value[key]));
+    if (given.length !== 1) {
+      this.#values.problems.add('a recipe has either models or slices, or modules');
       return undefined;
     }
+    if (isAbsent(value.modules)) return this.#stack(value, '');
+    if (!isRecord(value.modules)) {
+      this.#values.problems.add('modules is not a mapping');
+      return undefined;
+    }
+    const list = this.#values.list(Object.entries(value.modules), 'modules', MODULES_MAX);
+    return {
+      modules: list.flatMap((entry) => {
+        const [name, item]: unknown[] = Array.isArray(entry) ? entry : [];
+        return this.#module(String(name), item);
+      }),
+    };
+  }
+
+  #module(name: string, value: unknown): RecipeModule[] {
+    const values = this.#values;
+    const where = `modules.${name}`;
+    if (!isRecord(value)) return values.wrong(`${where} is not a mapping`);
+    values.keys(value, { where, known: ['models', 'slices', 'parameters'] });
+    if (isAbsent(value.models) === isAbsent(value.slices))
+      return values.wrong(`${where} has either models or slices`);
+    const parameters = values.settings(value.parameters, `${where}.parameters`);
+    return [{ name, content: this.#stack(value, `${where}.`), parameters }];
+  }
+
+  #stack({ models, slices }: Record<string, unknown>, where: string): RecipeStack {
     return isAbsent(models)
-      ? { slices: this.#slices(slices, 'slices') }
-      : { models: this.#models(models, 'models') };
+      ? { slices: this.#slices(slices, `${where}slices`) }
+      : { models: this.#models(models, `${where}models`) };
   }
 
   #models(value: unknown, where: string): RecipeModel[] {

@@ -3,7 +3,6 @@ import { planChatTemplate, TEMPLATE_KEY, TEMPLATE_NAME, TOKENIZER_CONFIG_NAME } 
 import type { Checkpoint } from './checkpoint.ts';
 import type { WeightType } from './dtypes.ts';
 import { type GgufValue, ggufText, ggufU32 } from './gguf.ts';
-import { LAYER_COUNT_KEYS } from './layers.ts';
 import { JSON_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
 import { type PlannedVocabulary, VOCABULARY_FILES } from './plan-vocabulary.ts';
@@ -94,7 +93,7 @@ export function outputConfig(
   lead: Readonly<Record<string, unknown>>,
   changes: {
     readonly tasks: readonly TensorTask[];
-    readonly layers: number;
+    readonly counts: ReadonlyMap<string, number>;
     readonly vocabulary: number | undefined;
     /** Where the tokens are not the lead model's. */
     readonly tokens: Renumbering | undefined;
@@ -107,7 +106,7 @@ export function outputConfig(
     changes.tasks.some(({ target }) => isScaled(target.dtype)),
   ];
   if (read && !written) delete config.quantization_config;
-  for (const key of LAYER_COUNT_KEYS) if (typeof config[key] === 'number') config[key] = changes.layers;
+  for (const [key, count] of changes.counts) setCount(config, key, count);
   if (changes.vocabulary !== undefined) setRows(config, changes.vocabulary);
   const dtypes = new Set(
     changes.tasks.filter(({ kind }) => kind === 'merge').map(({ target }) => target.dtype),
@@ -116,6 +115,14 @@ export function outputConfig(
   const name = dtype === undefined || dtypes.size > 1 ? undefined : TORCH_NAMES[dtype];
   for (const key of ['torch_dtype', 'dtype']) if (name !== undefined && key in config) config[key] = name;
   return config;
+}
+
+// What a part is nested in is one level above it.
+function setCount(config: Record<string, unknown>, key: string, count: number): void {
+  const [outer = '', inner] = key.split('.');
+  const nested = config[outer];
+  if (inner === undefined) config[outer] = count;
+  else if (isRecord(nested)) config[outer] = { ...nested, [inner]: count };
 }
 
 // Models of several parts keep what is said of their text in a part of their configuration.
