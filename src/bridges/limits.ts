@@ -54,6 +54,12 @@ export const KEPT_MS: number = 30 * 86_400_000;
 export const RATED_USERS_MAX = 10_000;
 /** Most chats whose pace is followed in memory. */
 export const PACED_CHATS_MAX = 10_000;
+/** How long an agent is not asked that took money and delivered nothing, milliseconds: ten minutes, doubled each time. */
+export const AGENT_PAUSE_FIRST_MS = 600_000;
+/** The longest such pause, milliseconds: a day. */
+export const AGENT_PAUSE_LAST_MS = 86_400_000;
+/** How long after a pause the next one counts as another one, milliseconds: a week. */
+export const AGENT_PAUSES_KEPT_MS: number = 7 * 86_400_000;
 /** Message ids after the question that are searched for a message whose sending was never confirmed. */
 export const FIND_WINDOW = 24;
 

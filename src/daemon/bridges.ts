@@ -10,6 +10,7 @@ import type { Log } from '../base/log.ts';
 import type { Store } from '../base/store.ts';
 import type { BotCheck } from '../bridges/core/check.ts';
 import { sleep } from '../bridges/core/pacer.ts';
+import { pausedAgents } from '../bridges/core/pausing.ts';
 import type { PlatformName } from '../bridges/core/platform.ts';
 import type { AgentsPort, MoneyPort } from '../bridges/core/ports.ts';
 import { createState, type State } from '../bridges/core/state.ts';
@@ -122,7 +123,8 @@ class BridgeKeeper implements Bridges {
   async check(platform: PlatformName): Promise<BotCheck> {
     const token = (await this.#kept(platform)) ?? this.#given(platform);
     if (token === undefined) throw this.#missing(platform);
-    const { findings, ...bot } = await BRIDGED[platform].check(token, this.#config);
+    const { findings: told, ...bot } = await BRIDGED[platform].check(token, this.#config);
+    const findings = [...told, ...(await this.#pauses())];
     const entry = this.#entries.get(platform);
     const trouble = entry?.bot?.trouble();
     if (entry?.state === 'off')
@@ -135,8 +137,18 @@ class BridgeKeeper implements Bridges {
       };
     if (trouble !== undefined) return { ...bot, findings: [...findings, { state: 'fault', found: trouble }] };
     const up = entry?.state === 'running';
-    const told = up ? 'the bridge runs here' : `the bridge is ${entry?.state ?? 'not started'}`;
-    return { ...bot, findings: [...findings, { state: up ? 'ok' : 'note', found: told }] };
+    const runs = up ? 'the bridge runs here' : `the bridge is ${entry?.state ?? 'not started'}`;
+    return { ...bot, findings: [...findings, { state: up ? 'ok' : 'note', found: runs }] };
+  }
+
+  /** Agents that took money for nothing. */
+  async #pauses(): Promise<BotCheck['findings']> {
+    const paused = await pausedAgents(this.#state, this.#parts.clock.nowMs());
+    return paused.map(({ agent, untilMs }) => ({
+      state: 'note',
+      found: `${agent} took money for nothing and is not asked before ${new Date(untilMs).toISOString()}`,
+      next: 'Nothing: it is asked again after that. The log says how much it took.',
+    }));
   }
 
   async stop(): Promise<void> {

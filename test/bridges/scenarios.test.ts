@@ -1,7 +1,8 @@
 /** What both bots do, told once and run on each. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { formatAmount } from '../../src/base/amount.ts';
 import { utf8 } from '../../src/base/bytes.ts';
-import { PAID_PER_CALL } from '../stand-ins/agents.ts';
+import { PAID_MAX, PAID_PER_CALL, TOOK_ANYWAY } from '../stand-ins/agents.ts';
 import type { Fault } from '../stand-ins/telegram.ts';
 import { GENEROUS } from './settings.ts';
 import { type BotMessage, onDiscord, onTelegram, type Stage, type Where } from './stage.ts';
@@ -194,12 +195,68 @@ describe.each([
   });
 
   // BRG-33
-  test('does not pay for an answer that failed', async () => {
+  test('pays for what came of an answer that broke off, and is told so', async () => {
     stage.ask(7, 'direct', 'words=5 finish=failed');
-    await answered(7, 'direct');
-    expect(stage.bridge().balanceOf(`user/${stage.name}:7`)).toBe(GENEROUS.spending.welcome);
-    expect(stage.bridge().balanceOf('operator')).toBe(-stage.agents.charged());
+    const answer = await answered(7, 'direct');
+    const charged = PAID_PER_CALL + 50n;
+    expect(answer.text.replaceAll('\\', '')).toContain(
+      'w5\n\n[ended early: 5 units were delivered, and 0.00000105 SAHARA charged for them]',
+    );
+    expect(answer.text).toContain('0.00000105 SAHARA');
+    expect(stage.bridge().balanceOf(`user/${stage.name}:7`)).toBe(GENEROUS.spending.welcome - charged);
+    expect(stage.bridge().balanceOf('operator')).toBe(0n);
   });
+
+  // BRG-33 BRG-148
+  test.each(['silent greedy', 'silent greedy finish=failed', 'words=5 finish=failed unreceipted'])(
+    'pays nothing to an agent that charges for “%s”, which is not asked again for a while',
+    async (how) => {
+      stage.ask(7, 'direct', how);
+      await answered(7, 'direct');
+      const taken = stage.agents.charged();
+      expect(taken).toBeGreaterThan(0n);
+      expect(stage.bridge().balanceOf(`user/${stage.name}:7`)).toBe(GENEROUS.spending.welcome);
+      expect(stage.bridge().balanceOf('operator')).toBe(-taken);
+      for (const user of [7, 8]) {
+        stage.ask(user, 'direct', how);
+        await shows(user, 'direct', /took money without an answer/);
+      }
+      expect(stage.agents.calls.size).toBe(1);
+      stage.command(7, 'direct', 'agent', 'guide');
+      await shows(7, 'direct', /now go to guide/);
+      stage.ask(7, 'direct', 'words=4');
+      await shows(7, 'direct', /w4\b[\s\S]*free/);
+    },
+  );
+
+  // BRG-33 BRG-148
+  test.each([
+    ['charged', TOOK_ANYWAY, TOOK_ANYWAY],
+    ['unknown', 0n, PAID_MAX],
+  ])(
+    'pays nothing for a call of which it is %s what was taken; caps count it',
+    async (outcome, booked, counted) => {
+      stage.ask(7, 'direct', `error=deadline-exceeded outcome=${outcome}`);
+      await shows(7, 'direct', /took too long, so nothing was charged/);
+      await stage.bridge().idle();
+      expect(stage.bridge().balanceOf(`user/${stage.name}:7`)).toBe(GENEROUS.spending.welcome);
+      expect(stage.bridge().balanceOf('operator')).toBe(-booked);
+      stage.command(7, 'direct', 'balance');
+      const pattern = new RegExp(`Spent or held today: ${formatAmount(counted).replace('.', '\\.')}`);
+      await stage.until(
+        () =>
+          pattern.test(
+            [...stage.shown(7, 'direct'), ...stage.secret(7, 'direct')]
+              .map(({ text }) => text)
+              .join('\n')
+              .replaceAll('\\', ''),
+          ),
+        String(pattern),
+      );
+      stage.ask(7, 'direct', 'words=4');
+      await shows(7, 'direct', /took money without an answer/);
+    },
+  );
 
   test('is told when the chosen agent went away', async () => {
     stage.agents.online.delete('paid');

@@ -1,7 +1,8 @@
 /**
  * A server of agents for tests, over real HTTP: deterministic answers as NDJSON, idempotent by call id, with
  * receipts whose shares sum. Words in the question steer it: `words=40` how many words, `delay=5` milliseconds between
- * events, `break=3` cuts the first connection after three events, `error=overloaded`, `finish=failed`, `as=markdown`.
+ * events, `break=3` cuts the first connection after three events, `error=overloaded` (with `outcome=unknown` or `charged`), `finish=failed`, `as=markdown`; `silent`
+ * says nothing, `greedy` charges for that, `unreceipted` leaves no receipt.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -111,7 +112,8 @@ export async function startAgentService(): Promise<AgentService> {
 
   async function ask(request: ServedCall['request'], response: ServerResponse): Promise<void> {
     const error = /error=([a-z-]+)/.exec(request.question)?.[1];
-    if (error) return void response.writeHead(409).end(error);
+    const outcome = /outcome=(\w+)/.exec(request.question)?.[1] ?? '';
+    if (error) return void response.writeHead(409).end(`${error} ${outcome}`);
     const call = calls.get(request.callId) ?? begin(request);
     if (JSON.stringify(call.request, jsonOut) !== JSON.stringify(request, jsonOut)) {
       conflicts += 1;
@@ -146,6 +148,8 @@ export async function startAgentService(): Promise<AgentService> {
       return void response.end();
     }
     if (call?.charged === undefined) return void response.writeHead(404).end();
+    if (path === 'receipt' && /unreceipted/.test(call.request.question))
+      return void response.writeHead(404).end();
     if (path === 'receipt') return void response.end(receiptSchema.encode(receiptOf(call)));
     if (path === 'verify') return void response.end(JSON.stringify({ valid: true, checks: 7 }));
     response.writeHead(404).end();
@@ -206,8 +210,13 @@ export function agentsOver(url: string): AgentsPort {
   };
 }
 
-function refusalOf(code: string): SaharaError {
-  return new SaharaError(isErrorCode(code) ? code : 'internal');
+/** Grains that an agent took of which `outcome=charged` says so. */
+export const TOOK_ANYWAY = 77n;
+
+function refusalOf(told: string): SaharaError {
+  const [code = '', outcome = ''] = told.split(' ');
+  const facts = outcome === '' ? {} : { outcome, amount: String(TOOK_ANYWAY) };
+  return new SaharaError(isErrorCode(code) ? code : 'internal', facts);
 }
 
 async function* linesOf(response: Response): AsyncIterable<string> {
@@ -241,6 +250,7 @@ function answerTo(question: string): readonly AnswerEvent[] {
       licence: 'CC-BY-4.0',
     },
   };
+  if (/silent/.test(question)) return [source];
   const citation = { start: 0, end: utf8(opening).length - 2, source: 0, sourceStart: 0, sourceEnd: 11 };
   return [source, ...events, { type: 'citation', citation }];
 }
@@ -259,8 +269,12 @@ function wordsOf(call: Running): number {
   return text.match(/\bw\d+/g)?.length ?? 0;
 }
 
+/** What was delivered is paid for; where nothing was, nothing is, unless the question says `greedy`. */
 function amountOf(call: Running): bigint {
-  return call.request.agent === LISTED[1]?.did ? PAID_PER_CALL + PAID_PER_WORD * BigInt(wordsOf(call)) : 0n;
+  const isOwed = call.events.some(({ type }) => type === 'text') || /greedy/.test(call.request.question);
+  return isOwed && call.request.agent === LISTED[1]?.did
+    ? PAID_PER_CALL + PAID_PER_WORD * BigInt(wordsOf(call))
+    : 0n;
 }
 
 function receiptOf(call: Running): Receipt {
@@ -271,7 +285,8 @@ function receiptOf(call: Running): Receipt {
   const amount = chargeOf(price, 1, wordsOf(call));
   const half = amount / 2n;
   const zero = new Uint8Array(32);
-  const finish: Finish = call.cancelled ? 'cancelled' : 'done';
+  const ended = /finish=failed/.test(call.request.question) ? 'failed' : 'done';
+  const finish: Finish = call.cancelled ? 'cancelled' : ended;
   return {
     version: 1,
     network: 'test',

@@ -33,7 +33,7 @@ export function liveRich(answer: LiveAnswer, agentName: string, language: Langua
 /** An ended answer: text with source numbers, sources, price and the id of its receipt. */
 export function endedRich(
   answer: LiveAnswer,
-  parts: { readonly agentName: string; readonly amount: bigint; readonly id: string },
+  parts: { readonly agentName: string; readonly amount: bigint; readonly units: number; readonly id: string },
   language: Language,
 ): Rich {
   const finish = answer.ending?.finish;
@@ -43,9 +43,11 @@ export function endedRich(
   if (body.text !== '') notes.push(body);
   if (marked.length > ANSWER_TEXT_MAX) notes.push(plain(language.cutShort));
   if (finish === 'cancelled') notes.push(plain(language.stopped));
-  if (finish === 'failed') notes.push(plain(language.failures.broken));
-  if (body.text === '' && finish !== 'cancelled' && finish !== 'failed')
-    notes.push(plain(language.nothingFound));
+  const isBroken = finish === 'failed' || finish === undefined;
+  if (isBroken && parts.amount > 0n)
+    notes.push(plain(language.endedEarly({ units: parts.units, amount: formatAmount(parts.amount) })));
+  else if (isBroken) notes.push(plain(language.failures.broken));
+  if (body.text === '' && finish !== 'cancelled' && !isBroken) notes.push(plain(language.nothingFound));
   if (answer.sources.length > 0) notes.push(sourceLine(answer.sources, language));
   const amount = parts.amount === 0n ? language.free : formatAmount(parts.amount);
   notes.push(plain(language.cost({ amount, agent: parts.agentName, id: parts.id })));

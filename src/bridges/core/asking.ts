@@ -4,33 +4,21 @@
  */
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { explainError } from '../../base/error-text.ts';
 import { asSaharaError, type ErrorCode, SaharaError } from '../../base/errors.ts';
-import type { Log } from '../../base/log.ts';
 import { CITATIONS_MAX, SOURCES_MAX } from '../../protocol/limits.ts';
-import { endedRich, type LiveAnswer, liveRich, newAnswer, shownSource } from './answer.ts';
+import { type LiveAnswer, liveRich, newAnswer } from './answer.ts';
 import type { Delivery } from './delivery.ts';
-import type { Journal } from './journal.ts';
-import { failureSentence, type Language } from './language.ts';
+import type { Language } from './language.ts';
 import { sleep } from './pacer.ts';
 import { type Button, faultOf, type MessageContent, type Platform } from './platform.ts';
-import type { AgentsPort, AnswerEvent } from './ports.ts';
-import type { Job, Reply } from './records.ts';
-import { joined, plain, type Rich } from './rich.ts';
-import type { Spending } from './spending.ts';
+import type { AnswerEvent } from './ports.ts';
+import type { Job } from './records.ts';
+import { type SettlingParts, settleAnswer } from './settling.ts';
 import { splitRich } from './split.ts';
-import type { State } from './state.ts';
-import { addTurn } from './talk.ts';
 
 /** What asking works with. */
-export interface AskingParts {
-  readonly agents: AgentsPort;
-  readonly journal: Journal;
-  readonly spending: Spending;
-  readonly state: State;
+export interface AskingParts extends SettlingParts {
   readonly platform: Platform;
-  readonly clock: Clock;
-  readonly log: Log;
 }
 
 /** One asking: the job, how to show it, in which language. */
@@ -68,7 +56,7 @@ export async function askAndSettle(parts: AskingParts, asking: Asking): Promise<
     live.wake.resolve();
     await showing;
   }
-  await settle(parts, asking, { answer: live.answer, failure });
+  await settleAnswer(parts, asking, { answer: live.answer, failure });
 }
 
 interface Live {
@@ -158,68 +146,6 @@ async function restUntil(wake: Promise<void>, clock: Clock, signal: AbortSignal)
   );
   await Promise.race([wake, resting]);
   awake.abort();
-}
-
-/** Ends the hold, decides the reply and remembers the turn, all in one batch. */
-async function settle(
-  parts: AskingParts,
-  { job, language }: Asking,
-  { answer, failure }: { readonly answer: LiveAnswer; readonly failure: SaharaError | undefined },
-): Promise<void> {
-  const { journal, spending, state, clock } = parts;
-  const key = toHex(job.key);
-  const finish = answer.ending?.finish;
-  const charged = answer.ending?.amount ?? 0n;
-  const isSound = failure === undefined && charged <= job.amountMax;
-  const borne = isSound ? 0n : await chargedAnyway(parts, job);
-  await journal.change(key, () => {
-    const atMs = clock.nowMs();
-    if (!isSound) {
-      const error = failure ?? new SaharaError('receipt-invalid', { amount: `${charged}` });
-      parts.log.warn('call failed', { job: key, code: error.code, explained: explainError(error) });
-      return {
-        job: { phase: 'replied', amount: 0n, reply: failureReply(error, key, language) },
-        operations: spending.settle(key, borne, { paidBy: 'operator', atMs }),
-        result: undefined,
-      };
-    }
-    const amount = finish === 'failed' ? 0n : charged;
-    const rich = endedRich(answer, { agentName: job.agentName, amount, id: shortId(key) }, language);
-    const hasSources = answer.sources.length > 0;
-    const reply: Reply = {
-      rich,
-      buttons: ['retry', ...(hasSources ? (['sources'] as const) : []), 'receipt', 'good', 'bad'],
-      isPrivate: false,
-    };
-    const turn = { question: job.question, answer: answer.text };
-    const place = job.place ?? job.event.place;
-    return {
-      job: { phase: 'replied', amount, reply, sources: answer.sources.map(shownSource) },
-      operations: [
-        ...spending.settle(key, charged, { paidBy: finish === 'failed' ? 'operator' : 'user', atMs }),
-        ...(answer.text === '' ? [] : [addTurn(state, { ...job.event, place }, turn)]),
-      ],
-      result: undefined,
-    };
-  });
-}
-
-/** What the agent took for a call whose end never came, as far as a receipt says so: the operator bears it. */
-async function chargedAnyway({ agents }: AskingParts, job: Job): Promise<bigint> {
-  const receipt = await agents.receipt(job.key).catch(() => undefined);
-  return receipt !== undefined && receipt.amount <= job.amountMax ? receipt.amount : 0n;
-}
-
-/** The reply to a failure: one sentence, and the id that finds it in the logs. */
-export function failureReply(error: SaharaError, key: string, language: Language): Reply {
-  const sentence = language.failures[failureSentence(error)];
-  const rich: Rich = joined(plain(sentence), ` ${language.failureId(shortId(key))}`);
-  return { rich, buttons: ['retry'], isPrivate: false };
-}
-
-/** The part of a job's key that people see. */
-export function shortId(key: string): string {
-  return key.slice(0, 12);
 }
 
 /** A button of a job. */

@@ -6,7 +6,7 @@ import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { type AskingParts, askAndSettle, buttonFor, contentsOf, failureReply } from './asking.ts';
+import { type AskingParts, askAndSettle, buttonFor, contentsOf } from './asking.ts';
 import { createCash } from './cash.ts';
 import { type CommandParts, shown } from './commands.ts';
 import { openConversation } from './conversing.ts';
@@ -21,6 +21,7 @@ import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
 import type { AgentsPort, MoneyPort } from './ports.ts';
 import { eventSchema, type Job, type Reply } from './records.ts';
 import { plain } from './rich.ts';
+import { failureReply } from './settling.ts';
 import { createSpending, SPENDING_DEFAULTS, type SpendingOptions, userOf } from './spending.ts';
 import type { State } from './state.ts';
 

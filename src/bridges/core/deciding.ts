@@ -16,6 +16,7 @@ import {
 } from './commands.ts';
 import { historyKey } from './journal.ts';
 import type { Language } from './language.ts';
+import { pausedUntil } from './pausing.ts';
 import { accountOf } from './people.ts';
 import type { Platform } from './platform.ts';
 import type { Policy, PolicyVerdict } from './policy.ts';
@@ -116,6 +117,12 @@ async function question(
   parts.asking.set(key, user);
   try {
     const agent = await agentFor(parts, job, asked);
+    const until = agent && pausedUntil(parts.state, agent.did, parts.clock.nowMs());
+    if (agent !== undefined && until !== undefined) {
+      parts.asking.delete(key);
+      const time = new Date(until).toISOString().slice(0, 16).replace('T', ' ');
+      return shown(plain(language.agentPaused({ agent: agent.name, until: time })));
+    }
     if (agent !== undefined) {
       await holdMoney(parts, { job, agent, asked });
       return 'asking';

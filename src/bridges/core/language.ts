@@ -29,6 +29,10 @@ export interface Language {
   failureId(id: string): string;
   thinking(agent: string): string;
   readonly stopped: string;
+  /** An answer that broke off: units that were delivered, and what they cost. */
+  endedEarly(parts: { readonly units: number; readonly amount: string }): string;
+  /** `until`: a time, UTC. */
+  agentPaused(parts: { readonly agent: string; readonly until: string }): string;
   readonly cutShort: string;
   readonly nothingFound: string;
   cost(parts: { readonly amount: string; readonly agent: string; readonly id: string }): string;

@@ -259,3 +259,12 @@ export const leavingSchema: Schema<Leaving> = record('leaving', {
   amount: grains,
   fee: grains,
 });
+
+/** How often an agent took money for nothing, and until when it is not asked. */
+export interface AgentPause {
+  readonly times: number;
+  readonly untilMs: number;
+}
+
+/** The stored form of a pause. */
+export const agentPauseSchema: Schema<AgentPause> = record('agent-pause', { times: u32, untilMs: uint() });

@@ -73,11 +73,18 @@ export interface Spending {
    * `funds-insufficient`.
    */
   reserve(call: SpendingCall): readonly StoreOperation[];
-  /** Ends a hold: `amount` went to the agent, paid by the user or, for a failed answer, by the operator. */
+  /**
+   * Ends a hold: `amount` went to the agent, paid by the user or, where nothing was delivered, by the operator. Caps count
+   * `counted`; default: the amount.
+   */
   settle(
     key: string,
     amount: bigint,
-    ending: { readonly paidBy: 'user' | 'operator'; readonly atMs: number },
+    ending: {
+      readonly paidBy: 'user' | 'operator';
+      readonly atMs: number;
+      readonly counted?: bigint;
+    },
   ): readonly StoreOperation[];
   /** Books what a user has as that of the account `did`, which the user is about to join. */
   moveTo(user: string, did: string, booking: Booking): readonly StoreOperation[];
@@ -266,7 +273,7 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         giftAfter(account, 0n),
       ];
     },
-    settle(key, amount, { paidBy, atMs }) {
+    settle(key, amount, { paidBy, atMs, counted = amount }) {
       const hold = state.get(`hold/${key}`, holdSchema);
       if (hold === undefined) return [];
       if (amount > hold.amount)
@@ -284,7 +291,7 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         ...book({ id: `settle:${key}`, legs, atMs }),
         del(`hold/${key}`),
         put(heldKey(hold.user), amountSchema, { amount: amountAt(heldKey(hold.user)) - hold.amount }),
-        ...counters(hold, amount - hold.amount),
+        ...counters(hold, counted - hold.amount),
         ...(from === account ? [giftAfter(account, paid)] : giftAlong(from, account, { ...hold, paid })),
       ];
     },

@@ -35,6 +35,10 @@ export const de: Language = {
   failureId: (id) => `Falls es wieder vorkommt, nenne dem Betreiber diese Kennung: ${id}`,
   thinking: (agent) => `${agent} wird gefragt …`,
   stopped: '[angehalten]',
+  endedEarly: ({ units, amount }) =>
+    `[vorzeitig beendet: ${units} ${units === 1 ? 'Einheit wurde' : 'Einheiten wurden'} geliefert und dafür ${amount} berechnet]`,
+  agentPaused: ({ agent, until }) =>
+    `${agent} hat Geld genommen, ohne zu antworten; ich frage ihn erst ab ${until} UTC wieder. /agents zeigt die anderen.`,
   cutShort: '[Der Rest ist zu lang, um hier gezeigt zu werden.]',
   nothingFound: 'In den Dokumenten dieses Agenten fand sich dazu nichts.',
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
@@ -136,7 +140,7 @@ export const de: Language = {
   terms: (contact) =>
     [
       'Es antworten Agenten, nicht dieser Bot: Eine Antwort kann falsch sein. Jede kostet, was vorher und nachher dabeisteht,',
-      'nie mehr als angekündigt. Misslungene Antworten sind frei. Hier gekauftes Guthaben bezahlt nur Antworten, verfällt',
+      'nie mehr als angekündigt. Von einer Antwort, die abbricht, wird bezahlt, was geliefert wurde, sonst nichts. Hier gekauftes Guthaben bezahlt nur Antworten, verfällt',
       `nicht und wird mit /refund zurückgegeben, solange es unverbraucht ist.${contact === '' ? '' : ` Fragen: ${contact}`}`,
     ].join(' '),
   paySupport: (contact) =>

@@ -32,6 +32,10 @@ export const en: Language = {
   failureId: (id) => `If it happens again, give the operator this id: ${id}`,
   thinking: (agent) => `Asking ${agent} …`,
   stopped: '[stopped]',
+  endedEarly: ({ units, amount }) =>
+    `[ended early: ${units} unit${units === 1 ? ' was' : 's were'} delivered, and ${amount} charged for ${units === 1 ? 'it' : 'them'}]`,
+  agentPaused: ({ agent, until }) =>
+    `${agent} took money without an answer, so I do not ask it before ${until} UTC. /agents lists the others.`,
   cutShort: '[The rest is too long to be shown here.]',
   nothingFound: 'Nothing was found in the documents of this agent about that.',
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
@@ -128,7 +132,7 @@ export const en: Language = {
   terms: (contact) =>
     [
       'Agents answer, not this bot: an answer may be wrong. Each costs what is shown before and after it, never more than',
-      'was announced. Failed answers are free. Credit bought here pays for answers only, does not expire, and is given back',
+      'was announced. What an answer that breaks off delivered is paid, and nothing else of it. Credit bought here pays for answers only, does not expire, and is given back',
       `by /refund while it is unspent.${contact === '' ? '' : ` Questions: ${contact}`}`,
     ].join(' '),
   paySupport: (contact) =>
