@@ -1,5 +1,6 @@
 /** The part of a manifest that says what a model may use while it answers (AGENT-20). */
 import { PPM } from '../protocol/limits.ts';
+import { isTooWide } from './llama/schema-width.ts';
 import {
   fields,
   given,
@@ -144,6 +145,9 @@ function readParameters(place: Place): ParameterSchema {
     parameterCheck(schema);
   } catch {
     throw invalid(place, 'a JSON schema of an object', 'one that cannot be used');
+  }
+  if (isTooWide(schema)) {
+    throw invalid(place, 'a JSON schema that can be followed', 'hundreds of alternatives that begin alike');
   }
   return schema;
 }

@@ -147,6 +147,10 @@ describe('manifests', () => {
       ['[{ function: "a b", about: x, run: [a] }]', 'tools[0].function'],
       ['[{ function: f, about: x, run: [] }]', 'tools[0].run'],
       ['[{ function: f, about: x, run: [a], parameters: { type: string } }]', 'tools[0].parameters'],
+      [
+        `[{ function: f, about: x, run: [a], parameters: { type: object, properties: { a: { anyOf: [${'{ type: string }, '.repeat(300)}] } } } }]`,
+        'tools[0].parameters',
+      ],
       ['[{ function: f, about: x, run: [a], url: "http://a/" }]', 'tools[0].url'],
       ['[{ mcp: m }]', 'tools[0]'],
       ['[{ mcp: m, command: [a], url: "http://a/" }]', 'tools[0]'],

@@ -41,6 +41,29 @@ const SHORTEST_STEPS_MAX = 20_000;
 /** Longest shortest text, UTF-16 units: a rule that demands more counts as one that never ends. */
 const SHORTEST_LENGTH_MAX = 65_536;
 
+/** How many rules are looked at, and how many may be. */
+export class Work {
+  readonly #max: number;
+  #taken = 0;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Whether no more may be looked at. */
+  get spent(): boolean {
+    return this.#taken >= this.#max;
+  }
+
+  take(count: number): void {
+    this.#taken += count;
+  }
+}
+
 const SHORTEST = new WeakMap<Rule, string>();
 
 /** How far something has come along a rule. A value: `accept` gives another. */
@@ -48,6 +71,8 @@ export class Matcher {
   readonly #heads: readonly Head[];
   /** Whether it may end here. */
   readonly ends: boolean;
+  /** What was found behind one more character: many texts that are tried begin alike. */
+  readonly #behind = new Map<string, Matcher | undefined>();
 
   private constructor(heads: readonly Head[], ends: boolean) {
     this.#heads = heads;
@@ -66,11 +91,27 @@ export class Matcher {
     return this.#heads.length === 0;
   }
 
-  /** The place behind `text`, or `undefined` where that may not be said. */
-  accept(text: string): Matcher | undefined {
+  /** What may come next: of each kind of character one. */
+  get samples(): ReadonlySet<string> {
+    return new Set(
+      this.#heads.map(({ rule, at }) =>
+        rule.kind === 'text' ? (charactersOf(rule.text)[at] ?? '') : rule.sample,
+      ),
+    );
+  }
+
+  /** Where it is, as far as that decides what comes next. */
+  get place(): string {
+    const heads = this.#heads.map(({ rule, at }) => `${numberOf(rule)}.${at}`);
+    return `${heads.length} ${[...new Set(heads)].join(' ')}`;
+  }
+
+  /** The place behind `text`, or `undefined` where that may not be said, or where that takes more than `work`. */
+  accept(text: string, work?: Work): Matcher | undefined {
     let at: Matcher = this;
     for (const character of text) {
-      const next = at.#step(character);
+      if (work?.spent) return undefined;
+      const next = at.#step(character, work);
       if (next === undefined) return undefined;
       at = next;
     }
@@ -101,7 +142,14 @@ export class Matcher {
     return shorter(texts) ?? '';
   }
 
-  #step(character: string): Matcher | undefined {
+  #step(character: string, work?: Work): Matcher | undefined {
+    if (this.#behind.has(character)) return this.#behind.get(character);
+    const behind = this.#opened(character, work);
+    this.#behind.set(character, behind);
+    return behind;
+  }
+
+  #opened(character: string, work: Work | undefined): Matcher | undefined {
     const code = character.codePointAt(0) ?? 0;
     const opened = new Opening();
     for (const { rule, at, next } of this.#heads) {
@@ -115,6 +163,7 @@ export class Matcher {
       else opened.go(next);
     }
     const { heads, ends } = opened;
+    work?.take(this.#heads.length + opened.steps);
     return heads.length === 0 && !ends ? undefined : new Matcher(heads, ends);
   }
 
@@ -133,7 +182,8 @@ export class Matcher {
 class Opening {
   readonly heads: Head[] = [];
   ends = false;
-  #steps = 0;
+  /** Rules that were opened. */
+  steps = 0;
   /** Rules that are being opened, with what is behind them: whoever comes again has found nothing new. */
   readonly #open = new Map<Rule, Set<Rest>>();
 
@@ -142,7 +192,7 @@ class Opening {
   }
 
   open(rule: Rule, next: Rest): void {
-    if (++this.#steps > OPENED_MAX || shortestOf(rule) === undefined) return;
+    if (++this.steps > OPENED_MAX || shortestOf(rule) === undefined) return;
     const known = this.#open.get(rule);
     if (known?.has(next)) return;
     if (known) known.add(next);
@@ -215,6 +265,16 @@ function shortestRest(rest: Rest): string {
         .join('');
   }
   return text;
+}
+
+const NUMBERS = new WeakMap<Rule, number>();
+let numbers = 0;
+
+/** A number of its own for each rule. */
+function numberOf(rule: Rule): number {
+  const known = NUMBERS.get(rule) ?? ++numbers;
+  NUMBERS.set(rule, known);
+  return known;
 }
 
 function shorter(texts: readonly (string | undefined)[]): string | undefined {

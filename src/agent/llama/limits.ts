@@ -57,6 +57,12 @@ export const THOUGHT_TOKENS_MAX: number = 4_096;
 export const CALL_TOKENS_MAX: number = 4_096;
 /** Longest arguments of a call before they are ended in the shortest way, UTF-16 units. */
 export const CALL_LENGTH_MAX: number = 8_192;
+/** Most rules of a grammar that are looked at for one token, over all that it could be. */
+export const RULES_PER_TOKEN_MAX: number = 65_536;
+/** Most rules that one character of a tool's arguments may be looked up in: a schema with more is refused. */
+export const RULES_PER_CHARACTER_MAX: number = 1_024;
+/** Rules that are looked at to find that out. */
+export const RULES_EXPLORED_MAX: number = 200_000;
 /** Text that waits for its reader before its sequence is paused, UTF-16 units. */
 export const UNREAD_LENGTH_MAX: number = 65_536;
 

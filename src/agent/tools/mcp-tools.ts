@@ -6,6 +6,7 @@ import type { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
 import type { JsonSchemaValidator, jsonSchemaValidator } from '@modelcontextprotocol/sdk/validation/types.js';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
+import { isTooWide } from '../llama/schema-width.ts';
 import { TOOL_ABOUT_BYTES_MAX, TOOL_CALL_MS_MAX, TOOL_SCHEMA_BYTES_MAX, TOOLS_MAX } from './limits.ts';
 import { type ParameterSchema, TOOL_NAME, type Tool } from './tool.ts';
 import { parameterCheck } from './toolbox.ts';
@@ -108,6 +109,9 @@ function toolOf(server: string, client: Client, { name, description = '', inputS
     throw failed(server, `the schema of ${name} is too large`);
   const parameters = withoutPatterns(inputSchema);
   parameterCheck(parameters);
+  if (isTooWide(parameters)) {
+    throw failed(server, `the schema of ${name} has hundreds of alternatives that begin alike`);
+  }
   return {
     name,
     description: description.slice(0, TOOL_ABOUT_BYTES_MAX),

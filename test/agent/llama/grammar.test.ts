@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { Matcher } from '../../../src/agent/llama/grammar.ts';
+import { Matcher, Work } from '../../../src/agent/llama/grammar.ts';
+import { RULES_PER_TOKEN_MAX } from '../../../src/agent/llama/limits.ts';
 import { ruleOfArguments } from '../../../src/agent/llama/schema-grammar.ts';
+import { isTooWide } from '../../../src/agent/llama/schema-width.ts';
 import { parameterCheck } from '../../../src/agent/tools/toolbox.ts';
 
 const of = (schema: unknown): Matcher => Matcher.of(ruleOfArguments(schema));
@@ -159,6 +161,47 @@ describe('MODEL-77: arguments by a schema', () => {
     const value: unknown = JSON.parse(of(schema).shortest());
     expect(typeof value).toBe('object');
     expect(of(schema).accept('[')).toBeUndefined();
+  });
+});
+
+describe('alternatives that begin alike', () => {
+  const ways = (count: number, way: (i: number) => object): object => ({
+    type: 'object',
+    properties: {
+      list: { type: 'array', items: { anyOf: Array.from({ length: count }, (_, i) => way(i)) } },
+    },
+  });
+  const texts = (count: number): object => ways(count, () => ({ type: 'string' }));
+
+  test('MODEL-102: are refused by the hundred, however the schema has them', () => {
+    expect(isTooWide(texts(300))).toBe(true);
+    const nested = ways(60, () => ({
+      type: 'array',
+      items: { anyOf: Array.from({ length: 5 }, () => ({ type: 'string' })) },
+    }));
+    expect(isTooWide(nested)).toBe(true);
+    expect(isTooWide({ ...manyFields(500), type: 'object' })).toBe(true);
+  });
+
+  test('MODEL-102: are nothing where they tell themselves apart, or are few', () => {
+    expect(isTooWide(texts(20))).toBe(false);
+    expect(isTooWide(ways(400, (i) => ({ const: `Europe/Place ${i}` })))).toBe(false);
+    expect(isTooWide({ type: 'object', additionalProperties: true, ...manyFields(100) })).toBe(false);
+    expect(isTooWide({ type: 'object' })).toBe(false);
+    expect(isTooWide({ $ref: '#' })).toBe(false);
+  });
+
+  test('MODEL-101: cost no more than a token may, and what is not looked at is not allowed', () => {
+    const at = of(texts(300)).accept('{"list": ["');
+    const work = new Work(RULES_PER_TOKEN_MAX);
+    const candidates = Array.from({ length: 256 }, (_, i) => `w${i} and so on`);
+    const allowed = candidates.filter((text) => at?.accept(text, work) !== undefined);
+    expect(allowed.length).toBeGreaterThan(0);
+    expect(allowed).toEqual(candidates.slice(0, allowed.length));
+    expect(allowed.length).toBeLessThan(candidates.length);
+    // The last character that was looked up may go beyond it.
+    expect(work.taken).toBeLessThan(1.1 * RULES_PER_TOKEN_MAX);
+    expect(of(texts(20)).accept('{"list": ["w"]}', new Work(RULES_PER_TOKEN_MAX))?.ends).toBe(true);
   });
 });
 

@@ -93,6 +93,22 @@ describe('a server of tools', () => {
     await kit.close();
   });
 
+  it('MODEL-102: whose schemas have hundreds of alternatives that begin alike is refused, and says so', async () => {
+    const wide = PATTERNED.replace(
+      'inputSchema, outputSchema',
+      "inputSchema: { type: 'object', properties: { a: { anyOf: Array(300).fill({ type: 'string' }) } } }",
+    );
+    const server = createMcpServer(
+      { name: 'wide', place: { command: [process.execPath, '-e', wide] }, allow: undefined },
+      environment,
+    );
+    await expect(server.tools({ signal })).rejects.toMatchObject({
+      code: 'tool-failed',
+      facts: { reason: expect.stringContaining('alternatives') },
+    });
+    await server.close();
+  });
+
   it('AGENT-22: that is not there, or lacks what the manifest names, is refused', async () => {
     const of = (place: McpPlace, allow?: readonly string[]) =>
       createMcpServer({ name: 'orders', place, allow }, environment);

@@ -4,7 +4,7 @@
  * whatever model wrote it; what it is worth is judged by whoever runs it.
  */
 import type { Token } from 'node-llama-cpp';
-import { Matcher, type Rule } from '../grammar.ts';
+import { Matcher, type Rule, type Work } from '../grammar.ts';
 import { CALL_LENGTH_MAX } from '../limits.ts';
 import type { MadeCall } from '../messages.ts';
 
@@ -78,15 +78,15 @@ export class CallWriter {
     return this.#goOn();
   }
 
-  /** Whether a token may come next. */
-  allows(token: Token, before: readonly Token[]): boolean {
+  /** Whether a token may come next, as far as `work` reaches. */
+  allows(token: Token, before: readonly Token[], work: Work): boolean {
     const text = this.#parts.textOf([...this.#pending, token], before);
     const whole = wholeOf(text);
     if (text === '' || whole.includes('\ufffd')) return false;
-    const behind = this.#matcher?.accept(whole);
+    const behind = this.#matcher?.accept(whole, work);
     if (whole.length === text.length) return behind !== undefined;
     // It begins a character: any beyond ASCII is as good as any other.
-    return this.#pending.length + 1 < CHARACTER_TOKENS_MAX && behind?.accept('\u{e9}') !== undefined;
+    return this.#pending.length + 1 < CHARACTER_TOKENS_MAX && behind?.accept('\u{e9}', work) !== undefined;
   }
 
   /** Takes a token that is allowed; what is written for the model behind it. */

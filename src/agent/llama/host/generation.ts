@@ -2,7 +2,14 @@
 import type { ControlledEvaluateIndexOutput, Token } from 'node-llama-cpp';
 import type { SaharaError } from '../../../base/errors.ts';
 import { TOOL_CALLS_MAX } from '../../tools/limits.ts';
-import { CALL_TOKENS_MAX, CANDIDATES_MAX, PARTIAL_TOKENS_MAX, THOUGHT_TOKENS_MAX } from '../limits.ts';
+import { Work } from '../grammar.ts';
+import {
+  CALL_TOKENS_MAX,
+  CANDIDATES_MAX,
+  PARTIAL_TOKENS_MAX,
+  RULES_PER_TOKEN_MAX,
+  THOUGHT_TOKENS_MAX,
+} from '../limits.ts';
 import type { GenerateMessage, HostFinish, MadeCall, TextKind } from '../messages.ts';
 import { candidatesOf, candidatesWanted, drawToken, randomOf, type SamplingOptions } from '../sampler.ts';
 import type { CallHead, CallWriter } from './calling.ts';
@@ -140,8 +147,9 @@ export class Generation implements Job {
     const ordered = logits.toSorted((a, b) => b[1] - a[1] || a[0] - b[0]);
     const drawn = this.#sampling.temperature > 0;
     const allowed: (readonly [Token, number])[] = [];
+    const work = new Work(RULES_PER_TOKEN_MAX);
     for (const one of this.#called < CALL_TOKENS_MAX ? ordered : []) {
-      if (writer.allows(one[0], before)) allowed.push(one);
+      if (writer.allows(one[0], before, work)) allowed.push(one);
       if (allowed.length > 0 && !drawn) break;
     }
     const [best] = allowed;
