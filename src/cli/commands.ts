@@ -1,5 +1,6 @@
 /** Every group of commands, in the order of `sahara --help`. */
 import type { CommandGroup } from './app.ts';
+import { adapterCommands } from './commands/adapter.ts';
 import { agentCommands } from './commands/agent.ts';
 import { agentsCommands } from './commands/agents.ts';
 import { askCommands } from './commands/ask.ts';
@@ -51,6 +52,7 @@ export const COMMAND_GROUPS: readonly CommandGroup[] = [
   assetCommands,
   licenceCommands,
   mergeCommands,
+  adapterCommands,
   proofCommands,
   auditCommands,
   whosaidCommands,

@@ -14,6 +14,7 @@ import { INDEX_NAME } from '../output-layout.ts';
 import { COPIED_FILES } from '../side-files.ts';
 import { toGgufNames } from './gguf-names.ts';
 import type { LowRank } from './low-rank.ts';
+import { headsOf } from './model-heads.ts';
 import type { Adapter } from './peft.ts';
 
 /** What to bake into what. */
@@ -24,6 +25,8 @@ export interface BakeInput {
   readonly adapter: Adapter;
   /** Folder to make; it must not exist. */
   readonly output: string;
+  /** Hears how many modules are done, of how many. */
+  readonly onProgress?: (done: number, modules: number) => void;
 }
 
 /**
@@ -32,7 +35,7 @@ export interface BakeInput {
  * a result that the type cannot hold, `disk-full`, `cancelled`. Nothing stands under the final name unless all is well.
  */
 export async function bakeAdapter(
-  { model, adapter, output }: BakeInput,
+  { model, adapter, output, onProgress }: BakeInput,
   signal?: AbortSignal,
 ): Promise<void> {
   const checkpoint = await openCheckpoint(model);
@@ -46,8 +49,9 @@ export async function bakeAdapter(
   try {
     await copyModel(checkpoint, partial);
     const instance = createKernels(MEMORY_BYTES);
-    for (const patch of patches) {
+    for (const [done, patch] of patches.entries()) {
       if (signal?.aborted) throw new SaharaError('cancelled');
+      onProgress?.(done, patches.length);
       await applyPatch(patch, { instance, path: join(partial, nameOf(checkpoint, patch.tensor.path)) });
     }
     await rename(partial, target);
@@ -66,16 +70,15 @@ interface Patch {
 function fitNames({ metadata }: Checkpoint, adapter: Adapter): Adapter {
   if (!metadata) {
     if (adapter.architecture === undefined) return adapter;
-    const reason = 'an adapter with names of GGUF, a model in safetensors: fromGgufNames names it anew';
+    const reason = 'an adapter with names of GGUF, a model in safetensors';
     throw new SaharaError('merge-refused', { reason });
   }
-  const architecture = String(metadata.get('general.architecture')?.value);
-  const heads = metadata.get(`${architecture}.attention.head_count`)?.value;
-  const headsKv = metadata.get(`${architecture}.attention.head_count_kv`)?.value ?? heads;
-  if (typeof heads !== 'number' || typeof headsKv !== 'number') {
+  const heads = headsOf({ metadata, config: {} });
+  if (heads === undefined) {
+    const architecture = String(metadata.get('general.architecture')?.value);
     throw new SaharaError('merge-refused', { reason: 'the model does not state its heads', architecture });
   }
-  return toGgufNames(adapter, { architecture, heads, headsKv });
+  return toGgufNames(adapter, heads);
 }
 
 function match({ tensors }: Checkpoint, { modules }: Adapter): Patch[] {

@@ -23,6 +23,8 @@ export interface ExtractInput {
   readonly rank: number;
   /** Only modules whose name this takes. Default: every matrix in the layers, none outside them. */
   readonly modules?: (name: string) => boolean;
+  /** Hears how many tensors were looked at, of how many. */
+  readonly onProgress?: (done: number, tensors: number) => void;
 }
 
 /** An extracted adapter. */
@@ -42,7 +44,9 @@ export async function extractAdapter(input: ExtractInput, signal?: AbortSignal):
   const modules = new Map<string, LowRank>();
   const lostEnergy = new Map<string, number>();
   const instance = createKernels(MEMORY_BYTES);
-  for (const tensor of tuned?.tensors.values() ?? []) {
+  const tensors = [...(tuned?.tensors.values() ?? [])];
+  for (const [done, tensor] of tensors.entries()) {
+    input.onProgress?.(done, tensors.length);
     const [, module] = /^(.+)\.weight$/.exec(tensor.name) ?? [];
     const other = base?.tensors.get(tensor.name);
     if (module === undefined || !chosen(module) || !other || !isPair(tensor, other)) continue;
