@@ -54,6 +54,10 @@ export const KEPT_MS: number = 30 * 86_400_000;
 export const RATED_USERS_MAX = 10_000;
 /** Most chats whose pace is followed in memory. */
 export const PACED_CHATS_MAX = 10_000;
+/** How long the next message is taken for the amount of a budget after somebody chose to write one, milliseconds: ten minutes. */
+export const BUDGET_FORM_MS = 600_000;
+/** Messages that are no amount until that is given up. */
+export const BUDGET_FORM_TRIES_MAX = 3;
 /** How long an agent is not asked that took money and delivered nothing, milliseconds: ten minutes, doubled each time. */
 export const AGENT_PAUSE_FIRST_MS = 600_000;
 /** The longest such pause, milliseconds: a day. */

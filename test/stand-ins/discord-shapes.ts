@@ -128,6 +128,8 @@ function contextOf({ guild, alone }: Actor): InteractionContextType {
 export interface SeenForm {
   readonly id: string;
   readonly title: string;
+  /** What it says above its fields. */
+  readonly words: string;
   /** What is filled in already, by the name of the field. */
   readonly fields: ReadonlyMap<string, string>;
 }
@@ -145,7 +147,15 @@ export function formOf(body: Body): SeenForm {
     components,
   } = { custom_id: '', title: '', components: [], ...(data instanceof Object && data) };
   const fields = new Map<string, string>();
+  let words = '';
   for (const part of Array.isArray(components) ? components : []) {
+    const shown = { type: 0, content: '', ...fieldsOf(part) };
+    if (shown.type === ComponentType.TextDisplay) {
+      if (shown.content === '' || shown.content.length > 4000)
+        throw new Refused(400, 50_035, 'Invalid Form Body: content');
+      words += shown.content;
+      continue;
+    }
     const { type, label, component } = { type: 0, label: '', component: {}, ...fieldsOf(part) };
     const {
       custom_id: name,
@@ -165,7 +175,7 @@ export function formOf(body: Body): SeenForm {
   }
   if (id === '' || title === '' || title.length > 45 || fields.size === 0 || fields.size > 5)
     throw new Refused(400, 50_035, 'Invalid Form Body: form');
-  return { id, title, fields };
+  return { id, title, words, fields };
 }
 
 /** The text of a message to send, or a refusal; one that could ping is refused too. */

@@ -84,8 +84,8 @@ export interface DiscordService {
   press(actor: Actor, message: string, data: string): string;
   /** What is offered while an agent's name is typed. */
   complete(actor: Actor, typed: string): Promise<readonly string[]>;
-  /** Opens a form by `/ask` without a question, or by the menu of a message. */
-  openForm(actor: Actor, about?: string): Promise<SeenForm>;
+  /** Opens a form by `/ask` without a question, or by the menu of a message; or by another command. */
+  openForm(actor: Actor, about?: string, name?: string): Promise<SeenForm>;
   /** Sends a form; returns the interaction's id. */
   sendForm(actor: Actor, form: string, fields: Readonly<Record<string, string>>): string;
   /** Threads by their id: where they were begun, and their names. */
@@ -607,7 +607,7 @@ export async function startDiscordService(
       interact(data);
       return interaction.choices.promise;
     },
-    openForm(actor, about) {
+    openForm(actor, about, name = 'ask') {
       const interaction = openInteraction(actor);
       const base = {
         ...interactionOf(interaction.id, actor),
@@ -616,7 +616,7 @@ export async function startDiscordService(
       const message = about === undefined ? undefined : stored.get(about)?.message;
       const data: APIChatInputApplicationCommandInteraction | APIMessageApplicationCommandInteraction =
         message === undefined
-          ? { ...base, data: { id: '1', name: 'ask', type: ApplicationCommandType.ChatInput } }
+          ? { ...base, data: { id: '1', name, type: ApplicationCommandType.ChatInput } }
           : {
               ...base,
               data: {

@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type AskingParts, askAndSettle, buttonFor, contentsOf } from './asking.ts';
+import { type BudgetView, budgetView } from './budget.ts';
 import { createCash } from './cash.ts';
 import { type CommandParts, shown } from './commands.ts';
 import { openConversation } from './conversing.ts';
@@ -78,6 +79,10 @@ export interface Bridge {
   stop(): Promise<void>;
   /** Gives a user (`telegram:123`) credit, once for each id. */
   credit(user: string, amount: bigint, id: string): Promise<void>;
+  /** What a form for the budget of an event's user shows. */
+  budget(event: ChatEvent): BudgetView;
+  /** Most that a user (`telegram:123`) wants to spend in a day, grains. */
+  budgetOf(user: string): bigint | undefined;
   /** A balance of the books, grains. */
   balanceOf(account: string): bigint;
   health(): BridgeHealth;
@@ -258,6 +263,8 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
         operations: spending.credit(user, amount, { id, atMs: clock.nowMs() }),
         result: undefined,
       })),
+    budget: (event) => budgetView(spending, event, languageFor(event.language)),
+    budgetOf: (user) => spending.budgetOf(user),
     balanceOf: (account) => spending.accountBalance(account),
     health: () => ({ running: running.size, refusals: pacer.refusals() }),
   };

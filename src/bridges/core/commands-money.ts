@@ -1,4 +1,4 @@
-/** Commands about a user's own money: paying in, being paid out, a budget, and linking a DID of one's own. */
+/** Commands about a user's own money: paying in, being paid out, and linking a DID of one's own. */
 import { formatAmount, parseAmount } from '../../base/amount.ts';
 import { equalBytes, fromHex, toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
@@ -35,20 +35,6 @@ export const MONEY_COMMANDS: Readonly<Record<string, MoneyCommand>> = {
     return joined(`${language.deposit}\n`, styled(`sahara pay ${did} 1 --memo ${memo}`, 'code'));
   },
   withdraw,
-  async budget({ spending, state }, { event, argument, language }) {
-    if (argument !== '') {
-      const isOff = /^(off|none|aus)$/i.test(argument);
-      const amount = isOff ? undefined : parseAmount(argument);
-      if (amount === undefined && !isOff) return plain(language.budgetHow);
-      await state.update(() => ({
-        operations: spending.setBudget(userOf(event), amount),
-        result: undefined,
-      }));
-    }
-    const { budget, spentToday } = spending.standing(event);
-    const max = budget === undefined ? undefined : formatAmount(budget);
-    return plain(language.budgetNow({ max, spentToday: formatAmount(spentToday) }));
-  },
   link: (parts, call) => (call.argument === '' ? giveCode(parts, call) : takeGrant(parts, call)),
   unlink,
 };

@@ -8,6 +8,7 @@ import { nearestNames } from '../../base/nearest.ts';
 import type { Receipt } from '../../protocol/payment.ts';
 import { AGENTS_LISTED_MAX, HISTORY_LISTED_MAX, QUESTIONS_SEARCHED_MAX } from '../limits.ts';
 import { explainRich, receiptRich, sourcesRich } from './answer.ts';
+import { type BudgetParts, budgetReply } from './budget.ts';
 import type { Cash } from './cash.ts';
 import { MONEY_COMMANDS, moneyReply } from './commands-money.ts';
 import { exportOf } from './export.ts';
@@ -48,7 +49,7 @@ export interface CommandCall {
   readonly language: Language;
 }
 
-type Command = (parts: CommandParts, call: CommandCall) => Promise<Reply>;
+type Command = (parts: CommandParts & BudgetParts, call: CommandCall) => Promise<Reply>;
 
 /** Every command but `/ask`, which makes a call. */
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -105,6 +106,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       ),
     );
   },
+  budget: budgetReply,
   receipt: async (parts, call) => {
     const found = await lastReceipt(parts, call);
     return secret(
@@ -154,6 +156,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
 /** Commands whose reply only the person may read. */
 export const PRIVATE_COMMANDS: readonly string[] = [
   'balance',
+  'budget',
   'receipt',
   'explain',
   'proof',

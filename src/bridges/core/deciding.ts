@@ -5,6 +5,7 @@ import { QUESTION_BYTES_MAX } from '../../protocol/limits.ts';
 import { JOBS_RUNNING_MAX, QUESTIONS_PER_USER_MAX } from '../limits.ts';
 import type { AskingParts } from './asking.ts';
 import { attachmentText } from './attachments.ts';
+import { budgetPress, budgetWritten } from './budget.ts';
 import {
   type CommandParts,
   chosenAgent,
@@ -47,6 +48,10 @@ export async function decideReply(parts: DecidingParts, job: Job, language: Lang
   if (verdict.type === 'ignore') return undefined;
   if (verdict.type === 'refuse') return shown(plain(refusal(verdict, language)));
   if (event.type === 'press') return press(parts, job, language);
+  if (event.type === 'question') {
+    const written = await budgetWritten(parts, job, language);
+    if (written) return written;
+  }
   if (event.type === 'question') return question(parts, job, { text: event.text, language });
   if (event.text === 'ask') return question(parts, job, { text: event.argument, language });
   return runCommand(parts, { event, key: toHex(job.key), argument: event.argument.trim(), language });
@@ -79,7 +84,7 @@ async function press(parts: DecidingParts, job: Job, language: Language): Promis
     case 'bad':
       return rate(parts, target, { rating: event.text, language });
     default:
-      return shown(plain(language.commandUnknown));
+      return (await budgetPress(parts, job, language)) ?? shown(plain(language.commandUnknown));
   }
 }
 

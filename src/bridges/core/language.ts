@@ -66,6 +66,16 @@ export interface Language {
   readonly withdrawUnderWay: string;
   readonly withdrawRefused: string;
   readonly budgetHow: string;
+  /** What the operator allows anyway. */
+  budgetLimits(parts: { readonly callMax: string; readonly dayMax: string }): string;
+  /** Under it: buttons with parts of the limit. */
+  readonly budgetAsk: string;
+  /** The next message is the amount. */
+  readonly budgetAmount: string;
+  readonly budgetAgain: string;
+  readonly budgetGivenUp: string;
+  /** The limit is lower than the budget. */
+  budgetAbove(dayMax: string): string;
   /** `max`: absent without a budget. */
   budgetNow(parts: { readonly max: string | undefined; readonly spentToday: string }): string;
   /** What to do with the command that follows. */
@@ -96,6 +106,8 @@ export interface Language {
   readonly formTitle: string;
   readonly formQuestion: string;
   readonly formAbout: string;
+  readonly formBudget: string;
+  readonly formBudgetField: string;
   readonly rated: string;
   readonly shopTitle: string;
   readonly shopNote: string;

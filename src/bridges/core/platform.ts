@@ -29,7 +29,20 @@ export interface Attachment {
 }
 
 /** What a button does. */
-export const BUTTON_ACTIONS = ['stop', 'retry', 'sources', 'receipt', 'good', 'bad'] as const;
+export const BUTTON_ACTIONS = [
+  'stop',
+  'retry',
+  'sources',
+  'receipt',
+  'good',
+  'bad',
+  // Of a budget: parts of the limit, an amount that is written, or none any more.
+  'quarter',
+  'half',
+  'whole',
+  'other',
+  'unset',
+] as const;
 
 /** What a button does. */
 export type ButtonAction = (typeof BUTTON_ACTIONS)[number];
@@ -122,6 +135,8 @@ export interface Platform {
   readonly limit: SplitLimit;
   /** Absent where nothing is sold. */
   readonly shop?: Shop | undefined;
+  /** Whether it shows forms, so that nothing needs to be asked by messages. */
+  readonly hasForms: boolean;
   /** Names the sequence that a place's message ids rise in: places with the same name share one. */
   sequenceOf(place: Place): string;
   /** Tells the platform that the event was received. Harmless when repeated. */

@@ -260,6 +260,22 @@ export const leavingSchema: Schema<Leaving> = record('leaving', {
   fee: grains,
 });
 
+/** Somebody is to write the amount of a budget. */
+export interface BudgetForm {
+  readonly untilMs: number;
+  /** Messages so far. */
+  readonly tries: number;
+  /** The job that ended it, hexadecimal; empty while it is open. */
+  readonly takenBy: string;
+}
+
+/** The stored form of it. */
+export const budgetFormSchema: Schema<BudgetForm> = record('budget-form', {
+  untilMs: uint(),
+  tries: u32,
+  takenBy: text(64),
+});
+
 /** How often an agent took money for nothing, and until when it is not asked. */
 export interface AgentPause {
   readonly times: number;

@@ -31,6 +31,20 @@ export interface Cap {
   readonly max: bigint;
 }
 
+/** Most for an answer and for a day, whatever the budget: what the operator allows, and a grant where a DID was linked. Grains. */
+export function allowed(
+  state: State,
+  account: string,
+  options: SpendingOptions,
+): { readonly callMax: bigint; readonly dayMax: bigint } {
+  const grant = grantOf(state, account);
+  const least = (a: bigint, b = a): bigint => (b < a ? b : a);
+  return {
+    callMax: least(options.callMax, grant?.callMax),
+    dayMax: least(options.userDayMax, grant?.dayMax),
+  };
+}
+
 /** What the owner of an account allows: by a budget, and by a grant where a DID was linked. */
 export function ownCaps(
   state: State,
@@ -44,11 +58,10 @@ export function ownCaps(
 } {
   const grant = grantOf(state, account);
   const budget = state.get(budgetKey(account), amountSchema)?.amount;
-  const least = (...amounts: readonly (bigint | undefined)[]): bigint =>
-    amounts.reduce<bigint>((min, one) => (one !== undefined && one < min ? one : min), options.userDayMax);
+  const { callMax, dayMax } = allowed(state, account, options);
   return {
-    callMax: grant !== undefined && grant.callMax < options.callMax ? grant.callMax : options.callMax,
-    dayMax: least(budget, grant?.dayMax),
+    callMax,
+    dayMax: budget !== undefined && budget < dayMax ? budget : dayMax,
     expiresAtMs: grant?.expiresAtMs ?? Number.POSITIVE_INFINITY,
     caps:
       grant === undefined

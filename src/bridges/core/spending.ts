@@ -12,7 +12,7 @@ import type { StoreOperation } from '../../base/store.ts';
 import { accountOf, namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
 import { amountSchema, type Entry, entrySchema, type Hold, holdSchema } from './records.ts';
-import { budgetKey, capsOf, DAY_MS, dayKey, ownCaps, userDayKey } from './spending-caps.ts';
+import { allowed, budgetKey, capsOf, DAY_MS, dayKey, ownCaps, userDayKey } from './spending-caps.ts';
 import { del, put, type State } from './state.ts';
 
 /** Most that may be spent, grains. 0 means nothing, not anything. */
@@ -55,6 +55,9 @@ export interface Spending {
     readonly spentToday: bigint;
     /** What can be paid out: the balance without what the operator gave. */
     readonly payable: bigint;
+    /** Most for an answer and for a day that the operator and the user's own grant allow. */
+    readonly callMax: bigint;
+    readonly dayMax: bigint;
     /** Most that the user wants to spend in a day; absent: what the operator allows. */
     readonly budget: bigint | undefined;
   };
@@ -101,6 +104,8 @@ export interface Spending {
   /** Whether what left under an id came back to its user. */
   wasGivenBack(id: string): boolean;
   /** Most that a user wants to spend in a day; `undefined`: what the operator allows. */
+  budgetOf(user: string): bigint | undefined;
+  /** The write that changes it. */
   setBudget(user: string, amount: bigint | undefined): readonly StoreOperation[];
   /** The writes that drop the counters of days that are over. */
   staleCounters(nowMs: number): Promise<readonly StoreOperation[]>;
@@ -213,6 +218,7 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         spentToday: amountAt(userDayKey(account, day)),
         payable: payableOf(account),
         budget: state.get(budgetKey(account), amountSchema)?.amount,
+        ...allowed(state, account, options),
       };
     },
     accountBalance: (account) => amountAt(accountKey(account)),
@@ -341,6 +347,7 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       const legs = state.get(`entry/left:${id}`, entrySchema)?.legs ?? [];
       return legs.some(({ account }) => account.startsWith('user/'));
     },
+    budgetOf: (user) => state.get(budgetKey(accountOf(state, user)), amountSchema)?.amount,
     setBudget(user, amount) {
       const key = budgetKey(accountOf(state, user));
       return [amount === undefined ? del(key) : put(key, amountSchema, { amount })];

@@ -17,7 +17,7 @@ import { pressedButton } from '../core/buttons.ts';
 import { clipped } from '../core/markdown.ts';
 import type { ChatEvent } from '../core/platform.ts';
 import { ATTACHMENTS_MAX, QUOTE_CHARACTERS_MAX } from '../limits.ts';
-import { ASK_FORM, askedInForm } from './instant.ts';
+import { ASK_FORM, askedInForm, BUDGET_FORM, budgetInForm } from './instant.ts';
 import { interactionToken } from './interactions.ts';
 
 /** Longest address of an attachment that is kept. */
@@ -74,6 +74,10 @@ function commandEvent(interaction: APIApplicationCommandInteraction, atMs: numbe
 }
 
 function formEvent(interaction: APIModalSubmitInteraction, atMs: number): ChatEvent | undefined {
+  if (interaction.data.custom_id === BUDGET_FORM) {
+    const argument = budgetInForm(interaction.data);
+    return interactionEvent(interaction, { type: 'command', text: 'budget', argument, atMs });
+  }
   if (interaction.data.custom_id !== ASK_FORM) return undefined;
   const { text, quote } = askedInForm(interaction.data);
   return interactionEvent(interaction, { type: 'command', text: 'ask', argument: text, quote, atMs });

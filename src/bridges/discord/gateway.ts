@@ -119,10 +119,16 @@ function sessionOf(mark: string | undefined, shardId: number): SessionInfo | und
 }
 
 /** Answers what must be answered at once and is not journalled. It holds nothing else up, and is not repeated. */
-function answerAtOnce({ rest, index, log }: GatewayParts, payload: GatewayDispatchPayload): boolean {
+function answerAtOnce(
+  { rest, index, bridge, selfId, clock, log }: GatewayParts,
+  payload: GatewayDispatchPayload,
+): boolean {
   if (payload.t !== GatewayDispatchEvents.InteractionCreate) return false;
   const { id, token } = payload.d;
-  const body = instantResponse(payload.d, index);
+  const body = instantResponse(payload.d, index, () => {
+    const event = discordEvent(payload, selfId, clock.nowMs());
+    return event && bridge.budget(event);
+  });
   if (body === undefined) return false;
   rest
     .post(Routes.interactionCallback(id, token), { auth: false, body })

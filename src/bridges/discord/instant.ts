@@ -17,6 +17,7 @@ import {
   TextInputStyle,
 } from 'discord.js';
 import type { AgentIndex } from '../core/agent-index.ts';
+import type { BudgetView } from '../core/budget.ts';
 import type { Language } from '../core/language.ts';
 import { languageFor } from '../core/languages.ts';
 import { clipped } from '../core/markdown.ts';
@@ -28,13 +29,21 @@ const CHOICES_MAX = 25;
 const FIELD_CHARACTERS_MAX = 4000;
 /** Name of the form for a question. */
 export const ASK_FORM = 'ask';
+/** Name of the form for a budget. */
+export const BUDGET_FORM = 'budget';
+const BUDGET_FIELD = 'amount';
+const AMOUNT_CHARACTERS_MAX = 32;
 const QUESTION_FIELD = 'question';
 const ABOUT_FIELD = 'about';
 
-/** The response to an interaction that wants one at once; `undefined` for those that the journal takes. */
+/**
+ * The response to an interaction that wants one at once; `undefined` for those that the journal takes. `budgetOf`: the budget of
+ * whoever it came from.
+ */
 export function instantResponse(
   interaction: GatewayInteractionCreateDispatchData,
   index: AgentIndex,
+  budgetOf: () => BudgetView | undefined,
 ): APIInteractionResponse | undefined {
   if (interaction.type === InteractionType.ApplicationCommandAutocomplete) {
     const choices = index
@@ -48,11 +57,46 @@ export function instantResponse(
   const language = languageFor(locale);
   if (data.type === ApplicationCommandType.Message && data.name === ASK_ABOUT)
     return askForm(language, data.resolved.messages[data.target_id]?.content ?? '');
-  if (data.type !== ApplicationCommandType.ChatInput || data.name !== 'ask') return undefined;
-  const hasQuestion = data.options?.some(
+  if (data.type !== ApplicationCommandType.ChatInput) return undefined;
+  const hasArgument = data.options?.some(
     (option) => option.type === ApplicationCommandOptionType.String && option.value.trim() !== '',
   );
-  return hasQuestion ? undefined : askForm(language, undefined);
+  if (hasArgument) return undefined;
+  if (data.name === 'ask') return askForm(language, undefined);
+  const budget = data.name === 'budget' ? budgetOf() : undefined;
+  return budget && budgetForm(language, budget);
+}
+
+/** The form for a budget: what holds now in words, and the present value in its field. */
+function budgetForm(language: Language, { value, about }: BudgetView): APIModalInteractionResponse {
+  return {
+    type: InteractionResponseType.Modal,
+    data: {
+      custom_id: BUDGET_FORM,
+      title: language.formBudget,
+      components: [
+        { type: ComponentType.TextDisplay, content: clipped(about, FIELD_CHARACTERS_MAX) },
+        {
+          type: ComponentType.Label,
+          label: language.formBudgetField,
+          component: {
+            type: ComponentType.TextInput,
+            custom_id: BUDGET_FIELD,
+            style: TextInputStyle.Short,
+            max_length: AMOUNT_CHARACTERS_MAX,
+            required: true,
+            placeholder: '0.1',
+            ...(value !== '' && { value }),
+          },
+        },
+      ],
+    },
+  };
+}
+
+/** What someone wrote into the form for a budget. */
+export function budgetInForm(form: APIModalSubmission): string {
+  return valuesOf(form).get(BUDGET_FIELD) ?? '';
 }
 
 /** The form for a question. `about`: the message that it is about. */
@@ -91,15 +135,20 @@ function askForm(language: Language, about: string | undefined): APIModalInterac
 
 /** What someone wrote into the form for a question. */
 export function askedInForm(form: APIModalSubmission): { readonly text: string; readonly quote: string } {
+  const values = valuesOf(form);
+  return {
+    text: values.get(QUESTION_FIELD) ?? '',
+    quote: clipped(values.get(ABOUT_FIELD) ?? '', QUOTE_CHARACTERS_MAX),
+  };
+}
+
+function valuesOf(form: APIModalSubmission): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (const part of form.components) {
     if (part.type === ComponentType.Label && part.component.type === ComponentType.TextInput)
       values.set(part.component.custom_id, part.component.value);
   }
-  return {
-    text: values.get(QUESTION_FIELD) ?? '',
-    quote: clipped(values.get(ABOUT_FIELD) ?? '', QUOTE_CHARACTERS_MAX),
-  };
+  return values;
 }
 
 function typedText(interaction: APIApplicationCommandAutocompleteInteraction): string {

@@ -132,6 +132,7 @@ export function createDiscordPlatform({ rest, applicationId, clock, ...parts }: 
     name: 'discord',
     limit: DISCORD_LIMIT,
     shop: parts.shop,
+    hasForms: true,
     sequenceOf: () => 'all',
     async ack(event) {
       if (event.token === '') return;

@@ -109,6 +109,7 @@ export function createTelegramPlatform({ api, download, shop }: TelegramParts): 
     name: 'telegram',
     limit: TELEGRAM_LIMIT,
     shop,
+    hasForms: false,
     // Supergroups and channels count for themselves; all other chats of an account share one sequence.
     sequenceOf: ({ chat }) => (chat.startsWith('-100') ? chat : 'account'),
     async ack(event) {

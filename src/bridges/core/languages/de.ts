@@ -10,6 +10,11 @@ export const de: Language = {
     receipt: 'Beleg',
     good: '👍',
     bad: '👎',
+    quarter: '¼ des Limits',
+    half: '½',
+    whole: 'Alles',
+    other: 'Anderer Betrag',
+    unset: 'Kein Budget',
   },
   failures: {
     'agent-unknown': 'Dieser Agent ist gerade nicht online. /agents zeigt, wer es ist.',
@@ -96,6 +101,14 @@ export const de: Language = {
   budgetHow: 'Sag, was du an einem Tag höchstens ausgeben willst, etwa /budget 0.1, oder /budget aus.',
   budgetNow: ({ max, spentToday }) =>
     `${max === undefined ? 'Du hast kein Budget gesetzt; es gelten die Grenzen dieses Bots.' : `Du gibst höchstens ${max} an einem Tag aus.`} Heute ausgegeben oder vorgemerkt: ${spentToday}.`,
+  budgetLimits: ({ callMax, dayMax }) =>
+    `Was du auch einstellst: Dieser Bot gibt höchstens ${callMax} für eine Antwort aus und ${dayMax} für dich an einem Tag.`,
+  budgetAsk: 'Wie viel davon willst du an einem Tag ausgeben?',
+  budgetAmount:
+    'Schreib den Betrag in SAHARA als deine nächste Nachricht, etwa 0.1, oder „aus“. Sie ist keine Frage an einen Agenten.',
+  budgetAgain: 'Das ist kein Betrag. Schreib eine Zahl wie 0.1, oder „aus“.',
+  budgetGivenUp: 'Auch das ist kein Betrag; dein Budget bleibt, wie es war. /budget beginnt von vorn.',
+  budgetAbove: (dayMax) => `Das liegt über dem Limit, also gelten ${dayMax}.`,
   linkHow:
     'Führe die folgenden Worte aus, wo dein eigener Peer läuft. Er gibt eine Erlaubnis mit Grenzen aus, die du wählst; sende sie mir mit /link im direkten Chat. Nur der neueste Code zählt, und einmal.',
   linked: ({ did, callMax, dayMax, max, until }) =>
@@ -126,6 +139,8 @@ export const de: Language = {
   alreadyDone: 'Diese Antwort ist schon zu Ende.',
   formTitle: 'Fragen',
   formQuestion: 'Deine Frage',
+  formBudget: 'Dein Budget',
+  formBudgetField: 'Höchstens am Tag, in SAHARA, oder „aus“',
   formAbout: 'Die Nachricht, um die es geht',
   rated: 'Danke, das ist notiert.',
   shopTitle: 'Guthaben kaufen',

@@ -10,6 +10,11 @@ export const en: Language = {
     receipt: 'Receipt',
     good: '👍',
     bad: '👎',
+    quarter: '¼ of the limit',
+    half: '½',
+    whole: 'All of it',
+    other: 'Another amount',
+    unset: 'No budget',
   },
   failures: {
     'agent-unknown': 'That agent is not online now. /agents lists those that are.',
@@ -91,6 +96,14 @@ export const en: Language = {
   budgetHow: 'Say the most that you want to spend in a day, such as /budget 0.1, or /budget off.',
   budgetNow: ({ max, spentToday }) =>
     `${max === undefined ? 'You have set no budget; the limits of this bot hold.' : `You spend at most ${max} in a day.`} Spent or held today: ${spentToday}.`,
+  budgetLimits: ({ callMax, dayMax }) =>
+    `Whatever you set, this bot spends at most ${callMax} for one answer and ${dayMax} for you in a day.`,
+  budgetAsk: 'How much of that do you want to spend in a day?',
+  budgetAmount:
+    'Write the amount in SAHARA as your next message, such as 0.1, or “off”. It is no question to an agent.',
+  budgetAgain: 'That is no amount. Write a number such as 0.1, or “off”.',
+  budgetGivenUp: 'That is no amount either, so your budget stays as it was. /budget begins again.',
+  budgetAbove: (dayMax) => `That is above the limit, so ${dayMax} is what holds.`,
   linkHow:
     'Run the words that follow where your own peer runs. It prints a grant with limits that you choose; send me that with /link in a direct chat. Only the newest code counts, and once.',
   linked: ({ did, callMax, dayMax, max, until }) =>
@@ -119,6 +132,8 @@ export const en: Language = {
   alreadyDone: 'That answer has already ended.',
   formTitle: 'Ask',
   formQuestion: 'Your question',
+  formBudget: 'Your budget',
+  formBudgetField: 'Most in a day, in SAHARA, or “off”',
   formAbout: 'The message it is about',
   rated: 'Thank you, that is noted.',
   shopTitle: 'Buy credit',
