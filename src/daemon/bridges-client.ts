@@ -16,6 +16,8 @@ import {
 
 /** Longest wait for an answer that is no stream, milliseconds: a payment waits for its block. */
 const ANSWER_TIMEOUT_MS = 60_000;
+/** Longest line of an answer, UTF-16 units: a whole answer that is told again comes as one. */
+const LINE_CHARACTERS_MAX = 8_388_608;
 
 /** The ports of the daemon at `url`, which asks for `token`. Failures to reach it are `daemon-not-running`. */
 export function createRemotePorts(
@@ -137,6 +139,7 @@ async function* linesOf(response: Response): AsyncGenerator<string> {
     const all = (rest + decoder.decode(part, { stream: true })).split('\n');
     rest = all.pop() ?? '';
     for (const line of all) if (line !== '') yield line;
+    if (rest.length > LINE_CHARACTERS_MAX) throw new SaharaError('too-large', { max: LINE_CHARACTERS_MAX });
   }
   if (rest !== '') yield rest;
 }

@@ -55,6 +55,78 @@ function books(options: SpendingOptions) {
   return { state, spending, reserve, settle, credit };
 }
 
+describe('credit that the platform takes back', () => {
+  const poor = { ...rich, welcome: 0n };
+
+  // BRG-143
+  test('while calls hold it is taken when they end, but for what they cost; what was paid in stays', async () => {
+    const { state, spending, reserve, settle, credit } = books(poor);
+    const me = event('1', 'a');
+    const write = (step: () => ReturnType<typeof spending.give>) =>
+      state.update(() => ({ operations: step(), result: undefined }));
+    await write(() => spending.give('discord:1', 100n, { id: 'bought', atMs: 0 }));
+    await credit('discord:1', 100n, 'paid in');
+    await reserve('aa', me, 90n);
+    await reserve('bb', me, 60n);
+    await write(() => spending.takeBack('discord:1', 100n, { id: 'bought', atMs: 0 }));
+    expect(spending.standing(me)).toMatchObject({ balance: 0n, held: 150n });
+    expect(spending.accountBalance('operator')).toBe(-50n);
+    await settle('aa', 30n);
+    expect(spending.standing(me)).toMatchObject({ balance: 40n, payable: 40n });
+    await settle('bb', 0n);
+    expect(spending.standing(me)).toMatchObject({ balance: 100n, payable: 100n });
+    expect(spending.accountBalance('operator')).toBe(-30n);
+    await write(() => spending.give('discord:1', 20n, { id: 'bought later', atMs: 0 }));
+    await reserve('cc', me, 100n);
+    await settle('cc', 0n);
+    expect(spending.standing(me)).toMatchObject({ balance: 120n, payable: 100n });
+  });
+
+  // BRG-34 BRG-143
+  test('leaves no balance below 0, and the asker without what was taken, whatever is held and spent', async () => {
+    const call = fc.record({ max: fc.bigInt(0n, 100n), part: fc.nat(100) });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.bigInt(1n, 150n),
+        fc.array(call, { maxLength: 3 }),
+        fc.nat(3),
+        async (gift, calls, at) => {
+          const { state, spending, reserve, settle } = books(poor);
+          const me = event('1', 'a');
+          await state.update(() => ({
+            operations: spending.give('discord:1', gift, { id: 'bought', atMs: 0 }),
+            result: undefined,
+          }));
+          const begun: [string, bigint][] = [];
+          for (const [i, { max, part }] of calls.entries()) {
+            const key = `${i}`;
+            const isHeld = await reserve(key, me, max).then(
+              () => true,
+              () => false,
+            );
+            if (isHeld) begun.push([key, (max * BigInt(part)) / 100n]);
+          }
+          let spent = 0n;
+          const takeBack = () =>
+            state.update(() => ({
+              operations: spending.takeBack('discord:1', gift, { id: 'bought', atMs: 0 }),
+              result: undefined,
+            }));
+          for (const [i, [key, amount]] of begun.entries()) {
+            if (i === at) await takeBack();
+            await settle(key, amount);
+            spent += amount;
+            expect(spending.balance('discord:1')).toBeGreaterThanOrEqual(0n);
+          }
+          if (at >= begun.length) await takeBack();
+          expect(spending.balance('discord:1')).toBe(0n);
+          expect(spending.accountBalance('operator')).toBe(-spent);
+        },
+      ),
+    );
+  });
+});
+
 describe('the spending book', () => {
   // BRG-30
   test('what is held comes back but for the exact price', async () => {

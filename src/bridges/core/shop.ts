@@ -103,7 +103,10 @@ export async function takePayment(
   if (event.argument === GIVEN_BACK) {
     await state.update(() => {
       const known = state.get(key, purchaseSchema);
-      if (known?.state !== 'kept') return { operations: [], result: undefined };
+      // Jobs run side by side: one that is heard of first as taken back is booked no more.
+      const unheard: Purchase = { payment, amount: 0n, state: 'returned', atMs: event.atMs };
+      if (known === undefined) return { operations: [put(key, purchaseSchema, unheard)], result: undefined };
+      if (known.state !== 'kept') return { operations: [], result: undefined };
       const operations = [
         ...spending.takeBack(user, known.amount, booking),
         put(key, purchaseSchema, { ...known, state: 'returned' }),

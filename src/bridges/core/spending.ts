@@ -67,7 +67,7 @@ export interface Spending {
   credit(user: string, amount: bigint, booking: Booking): readonly StoreOperation[];
   /** Credit that can be spent on answers but not be paid out; nothing when `id` was booked before. */
   give(user: string, amount: bigint, booking: Booking): readonly StoreOperation[];
-  /** Takes such credit back; what is spent of it is borne by the operator. Nothing when `id` was booked before. */
+  /** Takes such credit back, what calls hold of it when they end; what is spent of it is borne by the operator. Nothing when `id` was booked before. */
   takeBack(user: string, amount: bigint, booking: Booking): readonly StoreOperation[];
   /** How much of such credit is unspent. */
   refundable(user: string): bigint;
@@ -169,6 +169,16 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
     return put(giftKey(account), amountSchema, { amount: gift > spent ? gift - spent : 0n });
   }
 
+  const owedBy = (account: string): bigint => amountAt(owedKey(account));
+  const heldOf = (user: string): bigint =>
+    namesOf(state, user).reduce((sum, name) => sum + amountAt(heldKey(name)), 0n);
+
+  /** What of a hold that ends is for credit that was taken back while it was held: at most what is left of the credit. */
+  function dueAt(account: string, hold: Hold, paid: bigint): bigint {
+    const given = giftOf(account) > paid ? giftOf(account) - paid : 0n;
+    return [owedBy(account), hold.amount - paid, given].reduce((least, one) => (one < least ? one : least));
+  }
+
   /** The account that a hold was taken from; its user may have another one since. */
   function heldFrom(key: string): string | undefined {
     return state.get(`entry/reserve:${key}`, entrySchema)?.legs[0]?.account.slice('user/'.length);
@@ -211,10 +221,9 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
     standing(event) {
       const account = accountOf(state, userOf(event));
       const day = Math.floor(event.atMs / DAY_MS);
-      const held = namesOf(state, userOf(event)).map((name) => amountAt(heldKey(name)));
       return {
         balance: balanceOf(account),
-        held: held.reduce((sum, amount) => sum + amount, 0n),
+        held: heldOf(userOf(event)),
         spentToday: amountAt(userDayKey(account, day)),
         payable: payableOf(account),
         budget: state.get(budgetKey(account), amountSchema)?.amount,
@@ -242,7 +251,13 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         { account: 'funding', amount: amount - given },
       ];
       const booked = book({ id: `take-back:${id}`, legs, atMs });
-      return booked.length === 0 ? [] : [...booked, giftAfter(account, taken)];
+      if (booked.length === 0) return [];
+      // What running calls hold of it comes back later, and is taken then.
+      const held = heldOf(user);
+      const missing = amount - taken;
+      const owed = owedBy(account) + missing;
+      const due = put(owedKey(account), amountSchema, { amount: owed < held ? owed : held });
+      return [...booked, giftAfter(account, taken), due];
     },
     reserve({ key, event, amountMax, atMs }) {
       const user = userOf(event);
@@ -287,18 +302,24 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       const paid = paidBy === 'user' ? amount : 0n;
       const account = accountOf(state, hold.user);
       const from = heldFrom(key) ?? account;
+      const due = dueAt(from, hold, paid);
       const legs = [
         { account: 'held', amount: -hold.amount },
-        { account: `user/${account}`, amount: hold.amount - paid },
-        { account: 'operator', amount: paid - amount },
+        { account: `user/${account}`, amount: hold.amount - paid - due },
+        { account: 'operator', amount: paid + due - amount },
         { account: 'agents', amount },
       ];
+      const gone = paid + due;
+      const owed = heldOf(hold.user) > hold.amount ? owedBy(from) - due : 0n;
       return [
         ...book({ id: `settle:${key}`, legs, atMs }),
         del(`hold/${key}`),
         put(heldKey(hold.user), amountSchema, { amount: amountAt(heldKey(hold.user)) - hold.amount }),
         ...counters(hold, counted - hold.amount),
-        ...(from === account ? [giftAfter(account, paid)] : giftAlong(from, account, { ...hold, paid })),
+        ...(owedBy(from) === 0n ? [] : [put(owedKey(from), amountSchema, { amount: owed })]),
+        ...(from === account
+          ? [giftAfter(account, gone)]
+          : giftAlong(from, account, { ...hold, paid: gone })),
       ];
     },
     moveTo(user, did, { id, atMs }) {
@@ -361,6 +382,11 @@ function accountKey(account: string): string {
 
 function heldKey(user: string): string {
   return `held/${user}`;
+}
+
+/** What is to come back of credit that was taken back while calls held it. */
+function owedKey(account: string): string {
+  return `owed/${account}`;
 }
 
 function giftKey(account: string): string {
