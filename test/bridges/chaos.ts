@@ -52,6 +52,8 @@ const PAY_FAULTS: readonly PayFault[] = ['lost-before', 'lost-after', 'refused']
 const DEADLY = /^(send|edit|delete|answer|refund|POST|PATCH|DELETE|PUT)/;
 /** Longest life, milliseconds: what it was to end at may never come. */
 const LIFE_MS = 1500;
+/** Kills between two lines about how far it is. */
+const PROGRESS_EVERY = 50;
 /** People by what they do; their numbers tell. */
 const ASKER = 1_000_000;
 const SAVER = 2_000_000;
@@ -95,6 +97,8 @@ export async function runChaos({ platform, kills, seed }: ChaosOptions): Promise
   for (let round = 0; round < kills; round++) {
     world.arena.turn(round);
     await live(world);
+    if ((round + 1) % PROGRESS_EVERY === 0)
+      process.stderr.write(`${platform}: ${round + 1} kills, ${world.questions.length} questions\n`);
   }
   const wrong = await end(world);
   const { arena, questions, home } = world;
