@@ -1,8 +1,13 @@
-"""Runs mergekit on every recipe in a folder: NAME.yaml becomes the model out/NAME. Called by merge-goldens.ts."""
+"""Runs mergekit on every recipe in a folder: NAME.yaml becomes the model out/NAME. Called by merge-goldens.ts.
 
+`ram` came after the release: `MERGEKIT_RAM` names a copy of its file as mergekit's repository has it at RAM_COMMIT."""
+
+import hashlib
 import importlib.metadata
 import json
+import os
 import pathlib
+import runpy
 import sys
 
 import torch
@@ -12,6 +17,8 @@ from mergekit.merge import run_merge
 from mergekit.options import MergeOptions
 from mergekit.sparsify import RescaleNorm, SparsificationMethod, sparsify
 
+RAM_COMMIT = "57b95c58366dfc460ff23de20b9eb053023c7c1f"
+RAM_SHA256 = "2721a6288837abeed53d2b69f9fd0ee872db1d845d0564515cf367353b2ed3ab"
 ROWS, COLUMNS, DRAWS, DECILES = 32, 64, 200, 8
 
 
@@ -32,6 +39,14 @@ def statistics(method, density, epsilon):
 
 
 folder = pathlib.Path(sys.argv[1])
+versions = {name: importlib.metadata.version(name) for name in ["mergekit", "torch", "transformers", "numpy"]}
+ram = os.environ.get("MERGEKIT_RAM")
+if ram is not None:
+    found = hashlib.sha256(pathlib.Path(ram).read_bytes()).hexdigest()
+    if found != RAM_SHA256:
+        raise SystemExit(f"MERGEKIT_RAM is not mergekit/merge_methods/ram.py of {RAM_COMMIT}")
+    runpy.run_path(ram)
+    versions["ram"] = f"mergekit at {RAM_COMMIT}"
 failed = {}
 for path in sorted(folder.glob("*.yaml")):
     config = MergeConfiguration.model_validate(yaml.safe_load(path.read_text()))
@@ -40,7 +55,6 @@ for path in sorted(folder.glob("*.yaml")):
         run_merge(config, out_path=str(folder / "out" / path.stem), options=options)
     except Exception as error:  # what mergekit cannot do is an outcome too
         failed[path.stem] = f"{type(error).__name__}: {error}"
-versions = {name: importlib.metadata.version(name) for name in ["mergekit", "torch", "transformers", "numpy"]}
 drawn = {
     "dare_linear": statistics(SparsificationMethod.random, 0.3, 0),
     "della_linear": statistics(SparsificationMethod.della_magprune, 0.4, 0.2),

@@ -5,11 +5,12 @@ import { describe, expect, it } from 'vitest';
 import { concat, toHex } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { openCheckpoint } from '../../src/merge/checkpoint.ts';
+import { ggufText } from '../../src/merge/gguf.ts';
 import { createKernels } from '../../src/merge/kernels.ts';
 import { runMerge } from '../../src/merge/run.ts';
 import { layOut } from '../../src/merge/safetensors.ts';
 import { verifyMerge } from '../../src/merge/verify.ts';
-import { readTensor } from './gguf-models.ts';
+import { readTensor, writeModel } from './gguf-models.ts';
 import { plan, problemsOf, useModels } from './models.ts';
 import { encode } from './support.ts';
 
@@ -322,6 +323,18 @@ describe('MRG-62: what is wrong with a recipe for FP8', () => {
     ['dtype: flaot32\nout_dtype: float8_e5m2', /dtype: flaot32 is not one of .*did you mean float32\?/],
   ])('%s', async (types, problem) => {
     expect((await problemsOf(models.path(), `${LINEAR}${types}\n`)).join('; ')).toMatch(problem);
+  });
+
+  it('models of GGUF', async () => {
+    const tensors = [
+      { name: 'blk.0.attn_q.weight', dtype: 'F16', shape: [2, 32], values: new Float32Array(64) },
+    ];
+    const metadata = new Map([['general.architecture', ggufText('llama')]]);
+    await writeModel(models.path('small.gguf'), { metadata, tensors });
+    const recipe = 'merge_method: passthrough\nmodels: [{model: small.gguf}]\nout_dtype: float8_e4m3fn\n';
+    expect(await problemsOf(models.path(), recipe)).toEqual([
+      'out_dtype: FP8 is a type of safetensors, the models are GGUF',
+    ]);
   });
 
   it('a result that f32 cannot hold ends the merge, naming tensor and index', async () => {

@@ -33,7 +33,7 @@ const onBase = (method: string, more = '', each = ''): string =>
 const plain = (method: string, models: readonly string[], more = ''): string =>
   `merge_method: ${method}\nmodels: [${models.map((name) => `{model: ${name}}`).join(', ')}]\ndtype: float32\n${more}`;
 
-/** Recipes by name. At the densities of `ties` no deltas tie for the last place, which mergekit gives by chance. `ram` is not in the release of mergekit that they were made with. All are float32, so that mergekit's own arithmetic is not what is measured. */
+/** Recipes by name. At the densities of `ties` no deltas tie for the last place, which mergekit gives by chance. `ram` is from the commit that the goldens name, later than the release. All are float32, so that mergekit's own arithmetic is not what is measured. */
 export const GOLDEN_RECIPES: Readonly<Record<string, string>> = {
   linear: pair('linear'),
   linear_plain: pair('linear', 'parameters: {normalize: false}\n'),
@@ -64,6 +64,9 @@ dtype: float32
     'parameters: {normalize: false, rescale: true, lambda: 0.9}\n',
     ', density: 0.34',
   ),
+  // Where everything is kept nothing is left to chance.
+  dare_linear_all: onBase('dare_linear', '', ', density: 1.0'),
+  dare_ties_all: onBase('dare_ties', 'parameters: {normalize: true}\n', ', density: 1.0'),
   breadcrumbs: onBase('breadcrumbs', '', ', density: 0.6, gamma: 0.15'),
   breadcrumbs_ties: onBase('breadcrumbs_ties', '', ', density: 0.6, gamma: 0.15'),
   breadcrumbs_few: onBase('breadcrumbs', '', ', density: 0.6, gamma: 0.01'),
@@ -74,6 +77,7 @@ dtype: float32
     'base_model: base\nparameters: {filter_wise: true}\n',
   ),
   sce: plain('sce', ['a', 'b', 'c'], 'base_model: base\nparameters: {select_topk: 0.4}\n'),
+  ram: plain('ram', ['a', 'b', 'c'], 'base_model: base\nparameters: {epsilon: 0.006}\n'),
   nearswap:
     'merge_method: nearswap\nbase_model: a\nmodels: [{model: b}]\nparameters: {t: 0.005}\ndtype: float32\n',
   arcee_fusion: 'merge_method: arcee_fusion\nbase_model: base\nmodels: [{model: a}]\ndtype: float32\n',
