@@ -222,7 +222,7 @@ async function recorded(): Promise<readonly Judged[]> {
   };
   const call = async (method: string, params: object): Promise<unknown> =>
     run.blocks[String((params as { readonly height: string }).height)]?.[method];
-  const rpc = { call, broadcast: never, query: never, status: never };
+  const rpc = { call, broadcast: never, broadcastAll: never, query: never, status: never };
   const { signal } = new AbortController();
   const { header } = inclusionProof.decode(bytesOf(run.proof));
   const all = Array.from({ length: run.decidedAt + 1 }, (_, i) => i + 1);

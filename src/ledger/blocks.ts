@@ -45,6 +45,8 @@ export interface BlockParts extends Rules {
   readonly chain: Chain;
   /** A transaction that was verified before, by its id. */
   readonly recall: (id: Hash) => Prepared | undefined;
+  /** The same by its bytes, where they are looked at often. */
+  readonly recallBytes?: (bytes: Uint8Array) => Prepared | undefined;
 }
 
 /** A transaction that a proposer left out because it could not even pay its fee. */

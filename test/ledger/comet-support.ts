@@ -91,12 +91,12 @@ export class DrivenLedger {
   static async open(
     network: CometNetwork,
     store: Store = createMemoryStore(),
-    options: Partial<CometLedgerOptions> & { readonly shelf?: Store } = {},
+    options: Partial<CometLedgerOptions> & { readonly shelf?: Store; readonly url?: string } = {},
   ): Promise<DrivenLedger> {
-    const { shelf = createMemoryStore() } = options;
+    const { shelf = createMemoryStore(), url = 'http://127.0.0.1:1' } = options;
     const folder = await mkdtemp(join(tmpdir(), 'sahara-abci-'));
-    // Nobody answers there: nothing is handed in by these tests.
-    const rpc = createCometRpc(fetch, 'http://127.0.0.1:1');
+    // Unless a test says where, nobody answers: nothing is handed in.
+    const rpc = createCometRpc(fetch, url);
     const parts = { store, shelf, suite, clock: systemClock, log: silentLog, rpc };
     const listen = { path: join(folder, 'abci.sock') };
     const ledger = await createCometLedger({ ...parts, listen }, network, options);

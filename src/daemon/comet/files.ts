@@ -6,6 +6,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../../base/bytes.ts';
 import { asSaharaError } from '../../base/errors.ts';
+import { RELAY_BATCH_MAX } from '../../ledger/engines/comet/limits.ts';
 import type { FirstValidator } from '../../protocol/consensus.ts';
 import { addressOf } from '../../protocol/consensus-bytes.ts';
 import { TRANSACTION_BYTES_MAX } from '../../protocol/limits.ts';
@@ -134,7 +135,11 @@ function configToml(node: CometNode): string {
   const { p2p, rpc, stateSync } = node;
   const sections: Readonly<Record<string, Readonly<Record<string, string | number | boolean>>>> = {
     '': { proxy_app: node.abciAddress, abci: 'socket', moniker: 'sahara', db_backend: 'goleveldb' },
-    rpc: { laddr: `tcp://${rpc.host}:${rpc.port}`, max_body_bytes: 1_000_000 },
+    rpc: {
+      laddr: `tcp://${rpc.host}:${rpc.port}`,
+      max_body_bytes: 1_000_000,
+      max_request_batch_size: RELAY_BATCH_MAX,
+    },
     p2p: {
       laddr: `tcp://${p2p.host}:${p2p.port}`,
       external_address: `${p2p.host}:${p2p.port}`,

@@ -37,6 +37,8 @@ export function unsignedHeader(header: BlockHeader): Signed {
 
 /** Bytes of consensus as a transaction. Bytes that are none make one that every node refuses for the same reason. */
 export function prepareBytes(parts: BlockParts, bytes: Uint8Array): Prepared {
+  const same = parts.recallBytes?.(bytes);
+  if (same !== undefined) return same;
   const prepared = prepareTransaction(parts.suite, parts.network, signedIn(bytes));
   const known = parts.recall(prepared.id);
   return known !== undefined && Buffer.compare(known.wire, prepared.wire) === 0 ? known : prepared;

@@ -3,6 +3,7 @@
  * executes what they decided by the state machine of the embedded engine. This is one node's part: the application that
  * its CometBFT asks, what it hands in, and what it answers about the ledger.
  */
+import type { Request } from 'cosmjs-types/tendermint/abci/types';
 import { equalBytes } from '../../../base/bytes.ts';
 import type { Clock } from '../../../base/clock.ts';
 import { SaharaError } from '../../../base/errors.ts';
@@ -122,7 +123,9 @@ export async function createCometLedger(
   const signatures = createSignatureBook(suite, network);
   const recall = (id: Hash): Prepared | undefined => checks.recall(id) ?? admission.recall(id);
   const pool = createMempool(settings.mempool);
-  const core = new EngineCore({ suite, network, genesis, signatures, chain, recall, clock, log, pool });
+  const recallBytes = (bytes: Uint8Array): Prepared | undefined => checks.recallBytes(bytes);
+  const blocks = { suite, network, genesis, signatures, chain, recall, recallBytes };
+  const core = new EngineCore({ ...blocks, clock, log, pool });
   const admission = new Admission(core, { makesBlocks: false });
   const checks = new Checks(core.parts);
   const validators = await ValidatorBook.open({ suite, chain, genesis, first });
@@ -144,7 +147,10 @@ export async function createCometLedger(
   const sync = new StateSync({ core, store, shelf: parts.shelf, reopen, everyBlocks });
   core.onBlock(({ height }) => sync.noteBlock(height));
   const answer = createAbciHandler({ application, checks, answers, sync });
-  const server = await createAbciServer({ answer, log }, parts.listen);
+  const foresee = ({ checkTx }: Request): void => {
+    if (checkTx !== undefined) checks.foresee(checkTx.tx);
+  };
+  const server = await createAbciServer({ answer, foresee, log }, parts.listen);
   const relay = new Relay(core, parts.rpc, settings);
   const decidedAt = (height: number): number | undefined => decisionIn(store, height)?.height;
   const fetch: FetchBlock = (height, waiting) => fetchConsensusBlock(parts.rpc, height, waiting);

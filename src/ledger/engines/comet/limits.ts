@@ -14,3 +14,9 @@ export const CHECKED_TRANSACTIONS_MAX = 20_000;
 export const SNAPSHOT_MANIFEST_BYTES_MAX = 3_900_000;
 /** Blocks of consensus by way of which a light client comes to one. */
 export const LIGHT_STEPS_MAX = 1_024;
+/** Requests with transactions to CometBFT's RPC at a time: a sender's are always in the same one of them. */
+export const RELAY_REQUESTS_MAX = 4;
+/** Transactions of one such request. */
+export const RELAY_BATCH_MAX = 128;
+/** Their bytes: in base64, with what is around them, less than CometBFT's RPC takes. */
+export const RELAY_BATCH_BYTES_MAX = 600_000;

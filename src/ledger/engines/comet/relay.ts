@@ -1,23 +1,34 @@
 /**
- * Hands what waits in this node's pool to CometBFT, each sender's transactions in the order of their numbers, until a
- * block has them; and asks for the block that nothing else asks for while delays run. Whatever gets lost on the way, with
- * a node that was restarted or a full mempool, is handed in again as the same bytes.
+ * Hands what waits in this node's pool to CometBFT, many in one request, each sender's transactions in the order of
+ * their numbers, until a block has them; and asks for the block that nothing else asks for while delays run. Whatever gets
+ * lost on the way, with a node that was restarted or a full mempool, is handed in again as the same bytes.
  */
 import { every } from '../../../base/clock.ts';
-import { asSaharaError } from '../../../base/errors.ts';
+import { asSaharaError, SaharaError } from '../../../base/errors.ts';
 import { nameOf } from '../../names.ts';
 import { isPaced } from '../../pace.ts';
+import type { Prepared } from '../../prepare.ts';
 import { nonceOf } from '../../records.ts';
 import type { EngineCore } from '../core.ts';
-import type { CometRpc } from './rpc.ts';
+import { RELAY_BATCH_BYTES_MAX, RELAY_BATCH_MAX, RELAY_REQUESTS_MAX } from './limits.ts';
+import type { Broadcast, CometRpc } from './rpc.ts';
 import { encodeTick } from './ticks.ts';
 
 /** Options of a relay. */
 export interface RelayOptions {
-  /** How often what waits is handed in again, milliseconds. */
+  /** How long a block has time to come with what was handed in before that is handed in again, milliseconds; twice as long each time. */
   readonly repeatMs: number;
   /** Most transactions that are handed in before the first of them is in a block. */
   readonly inFlightMax: number;
+}
+
+/** How many times as long as the first time is waited at most. */
+const REPEAT_FACTOR_MAX = 8;
+
+/** When something was handed in, and how long that is to do. */
+interface Handed {
+  readonly againAtMs: number;
+  readonly waitMs: number;
 }
 
 /** Hands transactions on. */
@@ -25,8 +36,8 @@ export class Relay {
   readonly #core: EngineCore;
   readonly #rpc: CometRpc;
   readonly #options: RelayOptions;
-  /** Ids of what the node has had since the last repetition. */
-  #handed = new Set<string>();
+  /** What the node was handed and no block has yet, by id. */
+  readonly #handed = new Map<string, Handed>();
   #working: Promise<void> | undefined;
   #again = false;
   #cancelTick: (() => void) | undefined;
@@ -38,7 +49,8 @@ export class Relay {
     this.#options = options;
     this.#leaving = [
       every(core.parts.clock, options.repeatMs, () => this.#repeat()),
-      core.onBlock(() => {
+      core.onBlock(({ inclusions }) => {
+        for (const { id } of inclusions) this.#handed.delete(nameOf(id));
         this.wake();
         this.arm();
       }),
@@ -64,7 +76,7 @@ export class Relay {
     const dueMs = Math.min(blockIntervalMs, Math.max(1, timeMs + blockIntervalMs - clock.nowMs()));
     this.#cancelTick = clock.after(dueMs, () => {
       this.#cancelTick = undefined;
-      void this.#hand(encodeTick(height)).finally(() => this.arm());
+      void this.#send([encodeTick(height)]).finally(() => this.arm());
     });
   }
 
@@ -76,37 +88,93 @@ export class Relay {
   }
 
   #repeat(): void {
-    this.#handed = new Set();
-    if (this.#core.parts.pool.size > 0) this.wake();
+    const { pool } = this.#core.parts;
+    // Of what was displaced or expired nobody hears here.
+    if (pool.size === 0) this.#handed.clear();
+    else this.wake();
   }
 
   async #work(): Promise<void> {
     while (this.#again && this.#core.running) {
       this.#again = false;
-      const { pool, chain } = this.#core.parts;
-      const ready = pool.ready(this.#options.inFlightMax, (sender) => nonceOf(chain.readState, sender));
-      const stuck = new Set<string>();
-      for (const { id, wire, content } of ready) {
-        const sender = content.fault === undefined ? nameOf(content.transaction.sender) : '';
-        if (this.#handed.has(nameOf(id)) || stuck.has(sender)) continue;
-        if (!this.#core.running) return;
-        // Later ones of a sender have no place before an earlier one.
-        if (await this.#hand(wire)) this.#handed.add(nameOf(id));
-        else stuck.add(sender);
+      await Promise.all(this.#lanes().map((lane) => this.#handOn(lane)));
+    }
+  }
+
+  /** What is to be handed in now, in rows that are independent of each other. */
+  #lanes(): readonly (readonly Prepared[])[] {
+    const { pool, chain, clock } = this.#core.parts;
+    const nowMs = clock.monotonicMs();
+    const ready = pool.ready(this.#options.inFlightMax, (sender) => nonceOf(chain.readState, sender));
+    const lanes: Prepared[][] = Array.from({ length: RELAY_REQUESTS_MAX }, () => []);
+    for (const one of ready) {
+      const handed = this.#handed.get(nameOf(one.id));
+      if (handed !== undefined && nowMs < handed.againAtMs) continue;
+      lanes[(senderOf(one)[0] ?? 0) % RELAY_REQUESTS_MAX]?.push(one);
+    }
+    return lanes.filter(({ length }) => length > 0);
+  }
+
+  /** Hands a row on, request by request. Later ones of a sender have no place before an earlier one. */
+  async #handOn(lane: readonly Prepared[]): Promise<void> {
+    const stuck = new Set<string>();
+    let rest = lane;
+    while (rest.length > 0 && this.#core.running) {
+      const batch = firstOf(rest);
+      rest = rest.slice(batch.length);
+      const sent = batch.filter((one) => !stuck.has(nameOf(senderOf(one))));
+      const outcomes = await this.#send(sent.map(({ wire }) => wire));
+      for (const [i, one] of sent.entries()) {
+        if (outcomes[i]?.kind === 'waiting') this.#remember(one);
+        else stuck.add(nameOf(senderOf(one)));
       }
     }
   }
 
-  /** Whether the node has it now. */
-  async #hand(bytes: Uint8Array): Promise<boolean> {
+  #remember({ id }: Prepared): void {
+    const { clock, chain } = this.#core.parts;
+    const name = nameOf(id);
+    // A block may have come with it while the node answered.
+    if (chain.lookup(id) !== undefined) return;
+    const { repeatMs } = this.#options;
+    const before = this.#handed.get(name)?.waitMs ?? repeatMs / 2;
+    const waitMs = Math.min(2 * before, REPEAT_FACTOR_MAX * repeatMs);
+    this.#handed.set(name, { againAtMs: clock.monotonicMs() + waitMs, waitMs });
+  }
+
+  /** What the node said of each; nothing where it did not answer. */
+  async #send(transactions: readonly Uint8Array[]): Promise<readonly (Broadcast | undefined)[]> {
     const { log } = this.#core.parts;
+    if (transactions.length === 0) return [];
     try {
-      const outcome = await this.#rpc.broadcast(bytes, { signal: this.#core.stopping.signal });
-      if (outcome.kind === 'refused') log.debug('CometBFT does not take it yet', { code: outcome.code });
-      return outcome.kind === 'waiting';
+      const outcomes = await this.#rpc.broadcastAll(transactions, { signal: this.#core.stopping.signal });
+      return outcomes.map((outcome) => {
+        if (outcome instanceof SaharaError) {
+          log.debug('CometBFT does not take it', { error: outcome.message });
+          return undefined;
+        }
+        if (outcome.kind === 'refused') log.debug('CometBFT does not take it yet', { code: outcome.code });
+        return outcome;
+      });
     } catch (error) {
       if (this.#core.running) log.debug('CometBFT does not answer', { error: asSaharaError(error).message });
-      return false;
+      return [];
     }
   }
+}
+
+function senderOf({ content }: Prepared): Uint8Array {
+  return content.fault === undefined ? content.transaction.sender : new Uint8Array(0);
+}
+
+/** As many from the beginning as one request takes, at least one. */
+function firstOf(row: readonly Prepared[]): readonly Prepared[] {
+  let bytes = 0;
+  let count = 0;
+  for (const { wire } of row) {
+    bytes += wire.length;
+    if (count === RELAY_BATCH_MAX || (count > 0 && bytes > RELAY_BATCH_BYTES_MAX)) break;
+    count++;
+  }
+  return row.slice(0, count);
 }

@@ -31,6 +31,11 @@ export interface CometStatus {
 /** A node's RPC. Everything rejects with `peer-unreachable` when the node does not answer as it should. */
 export interface CometRpc {
   broadcast(transaction: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Broadcast>;
+  /** The same for several in one request, which the node takes in this order; an error stands in the place of each that it is about. */
+  broadcastAll(
+    transactions: readonly Uint8Array[],
+    options: { readonly signal: AbortSignal },
+  ): Promise<readonly (Broadcast | SaharaError)[]>;
   /** Asks the application of the node: the answer's bytes. */
   query(path: string, data: Uint8Array, options: { readonly signal: AbortSignal }): Promise<Uint8Array>;
   status(options: { readonly signal: AbortSignal }): Promise<CometStatus>;
@@ -40,12 +45,13 @@ export interface CometRpc {
 
 /** Most bytes of an answer. */
 const ANSWER_BYTES_MAX = 33_554_432;
+const SILENT = 'it did not say what became of a transaction';
 const ALREADY_THERE = /tx already exists in cache/;
 
 /** The RPC at `url`, such as `http://127.0.0.1:26657`. */
 export function createCometRpc(post: HttpPost, url: string): CometRpc {
-  const call: CometRpc['call'] = async (method, params, { signal }) => {
-    const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method, params });
+  const send = async (message: object, signal: AbortSignal): Promise<unknown> => {
+    const body = JSON.stringify(message);
     const headers = { 'content-type': 'application/json' };
     const text = await post(url, { method: 'POST', headers, body, signal }).then(
       (response) => response.text(),
@@ -55,26 +61,30 @@ export function createCometRpc(post: HttpPost, url: string): CometRpc {
       },
     );
     if (text.length > ANSWER_BYTES_MAX) throw unreachable(url, 'its answer is too large');
-    const answer = fieldsOf(parsed(url, text));
-    if (answer.error !== undefined) {
-      const { message, data } = fieldsOf(answer.error);
-      throw unreachable(url, `${String(message)} ${String(data ?? '')}`.trim());
-    }
-    return answer.result;
+    return parsed(url, text);
+  };
+  const call: CometRpc['call'] = async (method, params, { signal }) => {
+    const result = resultIn(url, await send({ jsonrpc: '2.0', id: 1, method, params }, signal));
+    if (result instanceof SaharaError) throw result;
+    return result;
+  };
+  const broadcastAll: CometRpc['broadcastAll'] = async (transactions, { signal }) => {
+    const requests = transactions.map((bytes, id) => {
+      const tx = Buffer.from(bytes).toString('base64');
+      return { jsonrpc: '2.0', id, method: 'broadcast_tx_sync', params: { tx } };
+    });
+    const answer = await send(requests, signal);
+    // One answer alone stands for itself.
+    const all = new Map((Array.isArray(answer) ? answer : [answer]).map((one) => [fieldsOf(one).id, one]));
+    return transactions.map((_, id) => outcomeOf(url, all.get(id)));
   };
   return {
     call,
+    broadcastAll,
     async broadcast(transaction, options) {
-      const tx = Buffer.from(transaction).toString('base64');
-      try {
-        const { code } = fieldsOf(await call('broadcast_tx_sync', { tx }, options));
-        if (code === 0) return { kind: 'waiting' };
-        if (typeof code === 'number') return { kind: 'refused', code };
-      } catch (error) {
-        if (ALREADY_THERE.test(String(asSaharaError(error).facts.reason))) return { kind: 'waiting' };
-        throw error;
-      }
-      throw unreachable(url, 'it did not say what became of a transaction');
+      const [outcome] = await broadcastAll([transaction], options);
+      if (outcome === undefined || outcome instanceof SaharaError) throw outcome ?? unreachable(url, SILENT);
+      return outcome;
     },
     async query(path, data, options) {
       const params = { path, data: Buffer.from(data).toString('hex') };
@@ -96,6 +106,23 @@ export function createCometRpc(post: HttpPost, url: string): CometRpc {
       };
     },
   };
+}
+
+/** What an answer brings, or why it is none. */
+function resultIn(url: string, answer: unknown): unknown {
+  const { error, result } = fieldsOf(answer);
+  if (error === undefined) return result;
+  const { message, data } = fieldsOf(error);
+  return unreachable(url, `${String(message)} ${String(data ?? '')}`.trim());
+}
+
+function outcomeOf(url: string, answer: unknown): Broadcast | SaharaError {
+  const result = resultIn(url, answer);
+  if (result instanceof SaharaError)
+    return ALREADY_THERE.test(String(result.facts.reason)) ? { kind: 'waiting' } : result;
+  const { code } = fieldsOf(result);
+  if (typeof code !== 'number') return unreachable(url, SILENT);
+  return code === 0 ? { kind: 'waiting' } : { kind: 'refused', code };
 }
 
 function parsed(url: string, text: string): unknown {

@@ -19,6 +19,8 @@ export type AbciAddress = { readonly path: string } | { readonly host: string; r
 export interface AbciServerParts {
   /** Answers one request. Called for one request of a connection at a time. */
   readonly answer: (request: Request) => Promise<Response>;
+  /** Is told of each request as soon as it is here, while those before it are answered. */
+  readonly foresee?: (request: Request) => void;
   readonly log: Log;
 }
 
@@ -79,8 +81,9 @@ class Connection {
   readonly #parts: AbciServerParts;
   readonly #socket: Socket;
   readonly #frames = new FrameReader();
-  readonly #waiting: Uint8Array[] = [];
+  readonly #waiting: Request[] = [];
   #working: Promise<void> | undefined;
+  #gathering = false;
 
   constructor(parts: AbciServerParts, socket: Socket) {
     this.#parts = parts;
@@ -102,7 +105,11 @@ class Connection {
 
   #take(piece: Uint8Array): void {
     try {
-      this.#waiting.push(...this.#frames.take(piece));
+      for (const frame of this.#frames.take(piece)) {
+        const request = Request.decode(frame);
+        this.#waiting.push(request);
+        this.#parts.foresee?.(request);
+      }
     } catch (error) {
       this.#drop(error);
       return;
@@ -114,24 +121,25 @@ class Connection {
   }
 
   async #work(): Promise<void> {
-    for (let frame = this.#waiting.shift(); frame !== undefined; frame = this.#waiting.shift()) {
-      const request = this.#read(frame);
-      if (request === undefined) return;
-      const response = await this.#answer(request);
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
+      const response = await this.#answer(next);
       if (this.#socket.destroyed) return;
+      this.#gather();
       const more = this.#socket.write(encodeFrame(Response.encode(response).finish()));
       if (!more) await drained(this.#socket);
       if (this.#waiting.length <= REQUESTS_WAITING_MAX && this.#socket.isPaused()) this.#socket.resume();
     }
   }
 
-  #read(frame: Uint8Array): Request | undefined {
-    try {
-      return Request.decode(frame);
-    } catch (error) {
-      this.#drop(error);
-      return undefined;
-    }
+  /** Answers that are ready in one turn of the loop go out together. */
+  #gather(): void {
+    if (this.#gathering) return;
+    this.#gathering = true;
+    this.#socket.cork();
+    process.nextTick(() => {
+      this.#gathering = false;
+      this.#socket.uncork();
+    });
   }
 
   async #answer(request: Request): Promise<Response> {
