@@ -86,7 +86,7 @@ function measuring(tensor: StoredTensor, found: readonly StoredTensor[]): Tensor
     method: 'linear',
     settings: {},
     models: sources.slice(0, -1),
-    parents: [],
+    parents: sources.slice(0, -1).map((_source, i) => i),
     ...(base ? { base } : {}),
     target: { path: '', dtype: tensor.dtype, offset: 0, sizeBytes: tensor.sizeBytes },
     rounding: 'nearest',
