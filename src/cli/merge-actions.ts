@@ -6,11 +6,14 @@ import type { MergeAnswer } from '../daemon/admin/methods-merge.ts';
 import { keepWish, keptWish, type RegistrationWish } from '../daemon/merge-assets.ts';
 import {
   demandPossible,
+  mergedModels,
   mergeOf,
   type PreparedMerge,
   performMerge,
   placesOf,
   prepareMerge,
+  stagesOf,
+  tidyStages,
 } from '../daemon/merging.ts';
 import { type App, usage } from './app.ts';
 import { bytesOption, type MeansOptions, meansOption } from './merge-options.ts';
@@ -23,7 +26,14 @@ import {
   wishOf,
   withoutAsset,
 } from './merge-register.ts';
-import { bytesText, secondsText, showAnswer, showMerge, showShares } from './show-merge.ts';
+import {
+  bytesText,
+  secondsText,
+  showAnswer,
+  showMerge,
+  showShares,
+  showThroughStages,
+} from './show-merge.ts';
 /** Options of `merge`. */
 export interface MergeOptions extends MeansOptions, RegisterOptions {
   readonly out?: string;
@@ -31,6 +41,7 @@ export interface MergeOptions extends MeansOptions, RegisterOptions {
   readonly seed?: string;
   readonly rounding?: string;
   readonly fileSize?: string;
+  readonly stagesSize?: string;
   readonly noisyDeltas?: boolean;
   readonly dryRun?: boolean;
   readonly resume?: boolean;
@@ -61,10 +72,14 @@ export async function mergeModels(
     ...meansOption(options),
     plan: {
       directory: options.models,
+      stagesDirectory: `${out}.stages`,
       rounding,
       noisyDeltas: options.noisyDeltas === true,
       ...(options.seed !== undefined && { seed: options.seed }),
       ...(options.fileSize !== undefined && { shardBytesMax: bytesOption('--file-size', options.fileSize) }),
+      ...(options.stagesSize !== undefined && {
+        stageBytesMax: bytesOption('--stages-size', options.stagesSize),
+      }),
     },
   } as const;
   const prepared = await prepareMerge(wished, systemClock);
@@ -77,7 +92,7 @@ export async function mergeModels(
   if (prepared.forecast !== undefined && prepared.there !== 'all') {
     if (prepared.there === 'nothing' && !app.terminal.json) showMerge(app, prepared);
     await perform(app, { plan, forecast: prepared.forecast, out });
-  }
+  } else await tidyStages(plan);
   await finish(app, out, { wish });
 }
 
@@ -115,6 +130,9 @@ async function dryRun(
       })),
       models: plan.models,
       warnings: plan.warnings,
+      stages: stagesOf(plan).map(({ name, plan: { recipe, tasks } }) => {
+        return { name, method: recipe.method, tensors: tasks.length };
+      }),
       readBytes: plan.readBytes,
     }),
     ...(forecast && { forecast }),
@@ -158,12 +176,8 @@ async function dryLicence(
   }
 }
 
-function forecastModels({ plan, forecast }: PreparedMerge): readonly SharedModel[] {
-  if (plan === undefined || forecast === undefined) return [];
-  return plan.models.map(({ name, path }, i) => {
-    const place = plan.parents.indexOf(i);
-    return { name, path, share: forecast.shares[place] ?? 0 };
-  });
+function forecastModels({ forecast }: PreparedMerge): readonly SharedModel[] {
+  return forecast?.models ?? [];
 }
 
 async function perform(
@@ -178,12 +192,14 @@ async function perform(
       {
         output: of.out,
         signal,
-        onProgress({ tensorsDone, tensors, bytesDone, bytes, bytesPerSecond, secondsLeft }) {
+        onProgress({ stage, tensorsDone, tensors, bytesDone, bytes, bytesPerSecond, secondsLeft }) {
           const percent = bytes === 0 ? 100 : Math.floor((100 * bytesDone) / bytes);
           const left = secondsLeft === undefined ? '' : `, ${secondsText(secondsLeft)} left`;
-          const line = `${percent} %, ${tensorsDone} of ${tensors} tensors, ${bytesText(bytesPerSecond)}/s${left}`;
+          const what = stage === undefined ? '' : `${stage}: `;
+          const line = `${what}${percent} %, ${tensorsDone} of ${tensors} tensors, ${bytesText(bytesPerSecond)}/s${left}`;
           terminal.live(line);
           // Where nothing can be replaced, every tenth is a line.
+          if (percent < told) told = 0;
           if (process.stderr.isTTY || percent < told + 10) return;
           told = percent - (percent % 10);
           terminal.note(line);
@@ -208,7 +224,7 @@ async function finish(
   out: string,
   { wish }: { readonly wish: RegistrationWish | undefined },
 ): Promise<void> {
-  const { models, contentHash, warnings, rows } = await finished(out);
+  const { manifest, models, contentHash, warnings, rows } = await finished(out);
   const registered =
     wish === undefined
       ? undefined
@@ -216,12 +232,14 @@ async function finish(
           app.terminal.note(`The merge is whole in ${out}; sahara merge register ${out} registers it.`);
           throw error;
         });
-  const report = { output: out, contentHash, parents: rows, warnings, ...registered };
+  const through = manifest.stages === undefined ? {} : { models };
+  const report = { output: out, contentHash, parents: rows, ...through, warnings, ...registered };
   app.terminal.result(report, () => {
     const { terminal } = app;
     terminal.line(`${terminal.paint('green', out)} is merged: ${contentHash}`);
     for (const warning of warnings) terminal.line(`${terminal.paint('yellow', 'note')}  ${warning}`);
     showShares(app, rows);
+    if (manifest.stages !== undefined) showThroughStages(app, models);
     if (registered !== undefined) showRegistered(app, registered);
   });
 }
@@ -233,8 +251,7 @@ async function finished(out: string, places: Readonly<Record<string, string>> = 
     model: manifest.models[model]?.name ?? '',
     ...share,
   }));
-  const models = manifest.models.map(({ name }, i): SharedModel => {
-    const share = manifest.parents.find(({ model }) => model === i)?.sharePpm ?? 0;
+  const models = mergedModels(manifest).map(({ name, sharePpm: share }): SharedModel => {
     const path = Object.hasOwn(places, name) ? places[name] : undefined;
     return { name, share, ...(path !== undefined && { path }) };
   });

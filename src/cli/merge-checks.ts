@@ -1,9 +1,9 @@
 /** What `merge verify`, `merge explain` and `merge shares` do. Loaded when they are, because the engine is large. */
-import { checkMerge, explainClaim, mergeOf } from '../daemon/merging.ts';
+import { checkMerge, explainClaim, mergedModels, mergeOf } from '../daemon/merging.ts';
 import { type App, countOption } from './app.ts';
 import { type MeansOptions, meansOption } from './merge-options.ts';
 import { showTable } from './show.ts';
-import { showShares } from './show-merge.ts';
+import { showShares, showThroughStages } from './show-merge.ts';
 import { plainName, plural, printable } from './terminal.ts';
 
 /** Options of `merge verify`. */
@@ -87,10 +87,16 @@ export async function shares(app: App, folder: string): Promise<void> {
     model: manifest.models[model]?.name ?? '',
     ...share,
   }));
-  app.terminal.result({ contentHash: manifest.contentHash, parents: rows, ok: sharesHold }, () => {
-    showShares(app, rows);
-    if (!sharesHold)
-      app.terminal.line(app.terminal.paint('red', 'They are not those that follow from the merge.'));
-  });
+  const models = mergedModels(manifest).map(({ name, sharePpm: share }) => ({ name, share }));
+  const through = manifest.stages === undefined ? {} : { models };
+  app.terminal.result(
+    { contentHash: manifest.contentHash, parents: rows, ...through, ok: sharesHold },
+    () => {
+      showShares(app, rows);
+      if (manifest.stages !== undefined) showThroughStages(app, models);
+      if (!sharesHold)
+        app.terminal.line(app.terminal.paint('red', 'They are not those that follow from the merge.'));
+    },
+  );
   if (!sharesHold) process.exitCode = 1;
 }

@@ -1,6 +1,6 @@
 /** How merges look to a person. */
 import type { MergeAnswer } from '../daemon/admin/methods-merge.ts';
-import type { PreparedMerge } from '../daemon/merging.ts';
+import { type PreparedMerge, stagesOf } from '../daemon/merging.ts';
 import type { App } from './app.ts';
 import { showTable } from './show.ts';
 import { showPlan } from './show-assets.ts';
@@ -36,14 +36,21 @@ export function showMerge(app: App, { plan, forecast, problems }: PreparedMerge)
   if (plan !== undefined && forecast !== undefined) {
     const merged = plan.tasks.filter(({ kind }) => kind === 'merge').length;
     const types = [...new Set(plan.tasks.map(({ target }) => target.dtype))].join(', ');
+    const stages = stagesOf(plan);
+    for (const { name, plan: own } of stages)
+      terminal.line(
+        `stage    ${printable(name)}: ${own.recipe.method}, ${plural(own.tasks.length, 'tensor')}`,
+      );
     terminal.line(`method   ${plan.recipe.method}`);
     const copied = plan.tasks.length - merged;
     const asIs = copied > 0 ? `, ${copied} of them copied` : '';
     const files = plan.files.length > 1 ? ` in ${plural(plan.files.length, 'file')}` : '';
     terminal.line(`tensors  ${plan.tasks.length}${asIs}; ${types}${files}`);
     terminal.line(`memory   ${bytesText(forecast.memoryBytes)} for ${plural(forecast.workers, 'worker')}`);
+    const { diskBytes, stageBytes, readBytes, freeBytes } = forecast;
+    const staged = stageBytes > 0 ? ` (${bytesText(stageBytes)} of them for stages, until all is done)` : '';
     terminal.line(
-      `disk     ${bytesText(forecast.diskBytes)} to write, ${bytesText(plan.readBytes)} to read, ${bytesText(forecast.freeBytes)} free`,
+      `disk     ${bytesText(diskBytes)} to write${staged}, ${bytesText(readBytes)} to read, ${bytesText(freeBytes)} free`,
     );
     if (forecast.seconds !== undefined) {
       terminal.line(
@@ -70,6 +77,16 @@ export function showAnswer(app: App, { plan, parts }: MergeAnswer, measured: boo
   if (!measured && parts.length > 0) {
     app.terminal.line('Parts are forecast from the weights of the recipe; the merge measures them.');
   }
+}
+
+/** What the models that no stage made have of a merge. */
+export function showThroughStages(
+  app: App,
+  models: readonly { readonly name: string; readonly share: number }[],
+): void {
+  app.terminal.line('Through the stages:');
+  for (const { name, share } of models)
+    if (share > 0) app.terminal.line(`  ${plainName(name, 48)}  ${ppmText(share)}`);
 }
 
 /** Who made how much of a merge. */

@@ -5,9 +5,11 @@ import type { Clock } from '../base/clock.ts';
 import { byteLength, codecOf, isWeightType } from '../merge/dtypes.ts';
 import { createKernels } from '../merge/kernels.ts';
 import { WORKER_MEMORY_BYTES_MAX, WORKER_MEMORY_BYTES_MIN } from '../merge/limits.ts';
+import { ancestorsOf, type Lineage } from '../merge/lineage.ts';
 import { mergeTensor } from '../merge/merge-tensor.ts';
 import type { MergePlan } from '../merge/plan.ts';
 import { toPpm } from '../merge/shares.ts';
+import { allStages, outputBytes } from '../merge/stages.ts';
 import { rowLength, type TensorIo, type TensorTask } from '../merge/task.ts';
 
 /** What a merge will take. */
@@ -15,16 +17,27 @@ export interface MergeForecast {
   /** Bytes that the workers have together. */
   readonly memoryBytes: number;
   readonly workers: number;
-  /** Bytes that will be written, and that the disk has free. */
+  /** Bytes that will be on the disk at most, stages included, and that the disk has free. */
   readonly diskBytes: number;
+  /** Of these, what stages take until the whole is done. */
+  readonly stageBytes: number;
+  /** Bytes of tensors that are read at least once. */
+  readonly readBytes: number;
   readonly freeBytes: number;
   /** Seconds of computing, with the disk keeping up; absent where nothing is computed. */
   readonly seconds?: number;
   /**
-   * Parts per million of each of the plan's parents, as if all had changed as much and in unlike directions. Measured
-   * ones are known after the merge.
+   * Every model that no stage makes, with the part of the whole that is its own in parts per million, as if all had
+   * changed as much and in unlike directions. Measured ones are known after the merge.
    */
-  readonly shares: readonly number[];
+  readonly models: readonly ForecastModel[];
+}
+
+/** A model and what it will have of a merge. */
+export interface ForecastModel {
+  readonly name: string;
+  readonly path: string;
+  readonly share: number;
 }
 
 /** What a merge may use. */
@@ -44,29 +57,31 @@ export async function forecastMerge(
   clock: Clock,
 ): Promise<{ readonly forecast: MergeForecast; readonly problems: readonly string[] }> {
   const problems: string[] = [];
-  const least = Math.max(WORKER_MEMORY_BYTES_MIN, plan.workerBytesMin);
+  const plans = [...allStages(plan).map((stage) => stage.plan), plan];
+  const least = Math.max(WORKER_MEMORY_BYTES_MIN, ...plans.map(({ workerBytesMin }) => workerBytesMin));
   const workers = Math.min(means.workers, Math.floor(means.memoryBytes / least));
   if (least > WORKER_MEMORY_BYTES_MAX) {
     problems.push(`a row is too long for this method: a worker would need ${least} bytes of memory`);
   } else if (workers < 1) {
     problems.push(`${means.memoryBytes} bytes of memory are too few: this merge needs at least ${least}`);
   }
-  const diskBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const diskBytes = plans.reduce((sum, each) => sum + outputBytes(each), 0);
   const freeBytes = await freeBytesAt(means.output);
   if (freeBytes < diskBytes) {
     problems.push(`the disk is too small: the output takes ${diskBytes} bytes and ${freeBytes} are free`);
   }
-  const secondsPerByte = problems.length > 0 ? undefined : measure(plan, clock);
-  const bytes = plan.readBytes + plan.writeBytes;
+  const seconds = problems.length > 0 ? undefined : secondsOf(plans, clock);
   return {
     problems,
     forecast: {
       memoryBytes: Math.max(1, workers) * Math.floor(means.memoryBytes / Math.max(1, workers)),
       workers: Math.max(1, workers),
       diskBytes,
+      stageBytes: diskBytes - outputBytes(plan),
+      readBytes: plans.reduce((sum, { readBytes }) => sum + readBytes, 0),
       freeBytes,
-      ...(secondsPerByte !== undefined && { seconds: (bytes * secondsPerByte) / Math.max(1, workers) }),
-      shares: forecastShares(plan),
+      ...(seconds !== undefined && { seconds: seconds / Math.max(1, workers) }),
+      models: forecastModels(plan),
     },
   };
 }
@@ -78,6 +93,34 @@ async function freeBytesAt(output: string): Promise<number> {
     if (found !== undefined) return found.bavail * found.bsize;
     if (folder === dirname(folder)) return 0;
   }
+}
+
+/** Seconds of one worker; `undefined` where nothing is computed, or it cannot be measured. */
+function secondsOf(plans: readonly MergePlan[], clock: Clock): number | undefined {
+  const each = plans.map((plan) => {
+    const secondsPerByte = measure(plan, clock);
+    return secondsPerByte && secondsPerByte * (plan.readBytes + plan.writeBytes);
+  });
+  const known = each.filter((seconds) => seconds !== undefined);
+  return known.length === 0 ? undefined : known.reduce((sum, seconds) => sum + seconds, 0);
+}
+
+function forecastModels(plan: MergePlan): readonly ForecastModel[] {
+  const paths = new Map<string, string>();
+  const lineage = (of: MergePlan): Lineage => {
+    const shares = forecastShares(of);
+    return {
+      models: of.models.map(({ name, path }, i) => {
+        const stage = of.stages.find((each) => each.path === path);
+        if (!stage) paths.set(name, path);
+        const sharePpm = shares[of.parents.indexOf(i)] ?? 0;
+        return { name, sharePpm, ...(stage && { stage: lineage(stage.plan) }) };
+      }),
+    };
+  };
+  return ancestorsOf(lineage(plan)).map(({ name, sharePpm }) => {
+    return { name, path: paths.get(name) ?? name, share: sharePpm };
+  });
 }
 
 /** A part's value is quadratic in its weight, see `merge/shares.ts`. */

@@ -10,11 +10,13 @@ import { nearestNames } from '../base/nearest.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import { type Explanation, explainMerge } from '../merge/explain.ts';
 import { WORKERS_MAX } from '../merge/limits.ts';
+import { type Ancestor, ancestorsOf, lineageOf } from '../merge/lineage.ts';
 import { type MergeManifest, readManifest } from '../merge/manifest.ts';
 import { type MergePlan, type PlanOptions, planMerge } from '../merge/plan.ts';
 import { parseRecipe } from '../merge/recipe.ts';
-import { type MergeProgress, RUN_DEFAULTS, runMerge, unfinishedMerge } from '../merge/run.ts';
+import { type MergeProgress, RUN_DEFAULTS, removeStages, runMerge, unfinishedMerge } from '../merge/run.ts';
 import { shareOut } from '../merge/shares.ts';
+import { allStages, type PlannedStage } from '../merge/stages.ts';
 import { type Verification, verifyMerge } from '../merge/verify.ts';
 import { forecastMerge, type MergeForecast } from './merge-forecast.ts';
 
@@ -125,14 +127,34 @@ export function performMerge(
   return runMerge(plan, { ...options, workers, memoryBytes }, { clock });
 }
 
+/** The stages of a plan, in the order in which they are merged. */
+export function stagesOf(plan: MergePlan): readonly PlannedStage[] {
+  return allStages(plan);
+}
+
+/** Removes what stages of a finished merge left, where it was ended between the two. */
+export function tidyStages(plan: MergePlan): Promise<void> {
+  return removeStages(plan);
+}
+
+/** The models of a merge that no stage made, with what each has of it. */
+export function mergedModels(manifest: MergeManifest): readonly Ancestor[] {
+  return ancestorsOf(lineageOf(manifest));
+}
+
 /** The manifest of a finished merge, and whether its shares are those that follow from its matrices. */
 export async function mergeOf(
   directory: string,
 ): Promise<{ readonly manifest: MergeManifest; readonly sharesHold: boolean }> {
   const manifest = await readManifest(resolve(directory));
-  const shares = shareOut(manifest.parents.length, manifest.tensors);
-  const sharesHold = manifest.parents.every(({ sharePpm }, i) => shares[i]?.sharePpm === sharePpm);
+  const sharesHold = holds(manifest);
   return { manifest, sharesHold };
+}
+
+function holds({ parents, tensors, stages = [] }: MergeManifest): boolean {
+  const shares = shareOut(parents.length, tensors);
+  const own = parents.every(({ sharePpm }, i) => shares[i]?.sharePpm === sharePpm);
+  return own && stages.every(({ manifest }) => holds(manifest));
 }
 
 /** How to check a merge. */
@@ -180,10 +202,10 @@ function sampleOf(names: readonly string[], count: number, dice: Dice): readonly
 
 /** Where models lie, by the names that the recipe has for them. Throws `usage`. */
 export function placesOf(
-  { models }: Pick<MergeManifest, 'models'>,
+  manifest: MergeManifest,
   parents: readonly string[],
 ): Readonly<Record<string, string>> {
-  const names = models.map(({ name }) => name);
+  const names = mergedModels(manifest).map(({ name }) => name);
   return Object.fromEntries(
     parents.map((text): [string, string] => {
       const [, name, path] = /^([^=]+)=(.+)$/.exec(text) ?? [];

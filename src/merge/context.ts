@@ -10,14 +10,7 @@ import type { KernelInstance, Kernels } from './kernels.ts';
 import { CHUNK_ELEMENTS, TILE_ELEMENTS } from './limits.ts';
 import type { Method } from './method.ts';
 import { type ApplyScales, readScales } from './scaled.ts';
-import {
-  contributors,
-  isJoined,
-  rowLength,
-  type TensorIo,
-  type TensorSource,
-  type TensorTask,
-} from './task.ts';
+import { isJoined, rowLength, type TensorIo, type TensorSource, type TensorTask } from './task.ts';
 
 /** A piece of the tensor: `n` elements from `index` on, in whole rows when the method asked for them. */
 export interface Tile {
@@ -63,7 +56,7 @@ export function layOutMemory(
   const whole = method.rows?.(task.settings) === true;
   const tile = whole ? Math.max(1, Math.floor(TILE_ELEMENTS / row)) * row : TILE_ELEMENTS;
   const models = task.models.length;
-  const contributions = contributors(task).length;
+  const contributions = models + (task.donors?.length ?? 0);
   // The contributions, the base, the sum, and two to work with.
   const laneCount = contributions + 4;
   const laneBytes = align(4 * tile + ALIGN);

@@ -23,6 +23,8 @@ export const RECIPE_BYTES_MAX: number = 1024 * 1024;
 export const MODELS_MAX: number = 64;
 /** Most parts of models that a recipe speaks of. */
 export const MODULES_MAX: number = 64;
+/** Most documents of a recipe: stages and the output. */
+export const STAGES_MAX: number = 64;
 /** Most slices of a recipe. */
 export const SLICES_MAX: number = 4_096;
 /** Most errors that one plan lists. */

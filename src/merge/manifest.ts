@@ -45,13 +45,22 @@ export interface MergeManifest {
   readonly contentHash: string;
   /** The recipe's text. */
   readonly recipe: string;
-  readonly options: Omit<PlanOptions, 'directory' | 'places'>;
+  readonly options: Pick<PlanOptions, 'seed' | 'rounding' | 'shardBytesMax' | 'noisyDeltas'>;
   readonly models: readonly ManifestModel[];
   readonly parents: readonly ManifestParent[];
   readonly warnings: readonly string[];
   /** SHA-256, in hex, of the files that were written beside the weights because no model has them: a joined tokenizer. */
   readonly files?: Readonly<Record<string, string>>;
   readonly tensors: readonly ManifestTensor[];
+  /** The manifests of those models that were merged first, by name. */
+  readonly stages?: readonly ManifestStage[];
+}
+
+/** A model that was merged first. */
+export interface ManifestStage {
+  /** As the recipe names it. */
+  readonly name: string;
+  readonly manifest: MergeManifest;
 }
 
 // Below it, most of what the parents changed is lost to rounding, and someone should know.
@@ -61,7 +70,7 @@ const SURVIVAL_LEAST = 0.5;
 export function createManifest(
   plan: MergePlan,
   results: ReadonlyMap<string, TensorResult>,
-  modelHashes: readonly string[],
+  { modelHashes, stages }: { modelHashes: readonly string[]; stages: readonly ManifestStage[] },
 ): MergeManifest {
   const tensors = plan.tasks.map((task) => {
     const { name, shape, target } = task;
@@ -81,6 +90,7 @@ export function createManifest(
     warnings: [...plan.warnings, ...roundingWarning(tensors)],
     ...(Object.keys(plan.texts).length > 0 ? { files: hashTexts(plan.texts) } : {}),
     tensors,
+    ...(stages.length > 0 ? { stages } : {}),
   };
 }
 
@@ -139,8 +149,13 @@ function isManifest(value: unknown): value is MergeManifest {
     isListOf(warnings, isText) &&
     (value.files === undefined || (isRecord(value.files) && Object.entries(value.files).every(isFileHash))) &&
     isListOf(tensors, isTensor) &&
+    (value.stages === undefined || isListOf(value.stages, isStage)) &&
     hasSoundTensors(value)
   );
+}
+
+function isStage(value: unknown): boolean {
+  return isRecord(value) && isText(value.name) && isManifest(value.manifest);
 }
 
 // Every contribution belongs to a parent that is listed, every tensor stands once.

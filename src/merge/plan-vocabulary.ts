@@ -24,8 +24,8 @@ export interface VocabularyParts {
   readonly models: readonly OpenModel[];
   readonly lead: OpenModel;
   readonly report: Report;
-  /** Folder of a tokenizer that is none of the models'. */
-  readonly place: (name: string) => string;
+  /** Where a tokenizer lies that is none of the models'. */
+  readonly place: (name: string) => SideFolder;
 }
 
 /** The tokens of the output. */
@@ -48,9 +48,7 @@ export async function planVocabulary(
   const known = models.find(({ name }) => name === wanted.source);
   const ofLead = wanted.source === 'union' || wanted.source === 'base';
   const owner = ofLead ? lead.name : wanted.source;
-  const folder: SideFolder = ofLead
-    ? lead.checkpoint
-    : (known?.checkpoint ?? { directory: place(wanted.source) });
+  const folder: SideFolder = ofLead ? lead.checkpoint : (known?.checkpoint ?? place(wanted.source));
   if (models.some(({ checkpoint }) => checkpoint.metadata)) return checkGguf(wanted, parts);
   if (!ofLead && !known && !(await hasVocabulary(folder))) {
     const names = ['base', 'union', ...models.map(({ name }) => name)];

@@ -19,7 +19,8 @@ import { type PlannedVocabulary, planVocabulary } from './plan-vocabulary.ts';
 import { modelsOf, type Recipe, recipeInvalid } from './recipe.ts';
 import { ADAPTER_REFUSED } from './recipe-values.ts';
 import { outputConfig, outputMetadata, planSideFiles } from './side-files.ts';
-import { readSideJson } from './side-folder.ts';
+import { readSideJson, type SideFolder } from './side-folder.ts';
+import { allStages, outputBytes, type PlannedStage, stageCheckpoint, stagePath } from './stages.ts';
 import type { Rounding, TensorTask } from './task.ts';
 import type { Renumbering } from './tokenizers/files.ts';
 
@@ -38,6 +39,10 @@ export interface PlanOptions {
    * 5,000,000,000. GGUF output is one file.
    */
   readonly shardBytesMax: number;
+  /** Folder for the outputs of stages, which are removed when the whole is done. Default: `sahara-stages`. */
+  readonly stagesDirectory: string;
+  /** Most bytes that the outputs of stages take together. Default 1,000,000,000,000. */
+  readonly stageBytesMax: number;
   /** Take deltas of block-quantised models even where noise drowns them. Default no. */
   readonly noisyDeltas: boolean;
 }
@@ -49,6 +54,8 @@ export const PLAN_DEFAULTS: PlanOptions = {
   seed: '0',
   rounding: 'nearest',
   shardBytesMax: 5_000_000_000,
+  stagesDirectory: 'sahara-stages',
+  stageBytesMax: 1_000_000_000_000,
   noisyDeltas: false,
 };
 
@@ -64,6 +71,8 @@ export interface PlanModel {
 export interface MergePlan {
   readonly recipe: Recipe;
   readonly options: PlanOptions;
+  /** Those of its models that are merged first. */
+  readonly stages: readonly PlannedStage[];
   /** Every model that is read, in the order the recipe names them. */
   readonly models: readonly PlanModel[];
   /** The models that contribute, as places in `models`. Shares are theirs. */
@@ -86,11 +95,63 @@ export interface MergePlan {
 }
 
 /**
- * Plans `recipe`. Reads the models' headers and configuration, nothing else. Fails with `recipe-invalid`, `problems`
- * listing everything that stands in the way.
+ * Plans `recipe` and its stages. Reads the models' headers and configuration, nothing else. Fails with
+ * `recipe-invalid`, `problems` listing everything that stands in the way.
  */
 export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = {}): Promise<MergePlan> {
   const complete = { ...PLAN_DEFAULTS, ...options };
+  const problems: string[] = [];
+  const stages: StageMap = new Map();
+  const several = recipe.stages.length > 0;
+  const plan = await planWith(recipe, { options: complete, stages, problems, several });
+  if (!plan || problems.length > 0) throw recipeInvalid(problems);
+  const bytes = allStages(plan).reduce((sum, stage) => sum + outputBytes(stage.plan), 0);
+  if (bytes > complete.stageBytesMax)
+    throw recipeInvalid([`the stages take ${bytes} bytes, more than the ${complete.stageBytesMax} they may`]);
+  const noted = allStages(plan).flatMap((stage) =>
+    stage.plan.warnings.map((each) => `${stage.name}: ${each}`),
+  );
+  return { ...plan, warnings: [...noted, ...plan.warnings] };
+}
+
+/** Stages by their recipes; `undefined` for one that cannot be planned. */
+type StageMap = Map<Recipe, PlannedStage | undefined>;
+
+interface Planning {
+  readonly options: PlanOptions;
+  readonly stages: StageMap;
+  /** Of all stages, with their names where there are several. */
+  readonly problems: string[];
+  readonly several: boolean;
+}
+
+async function planWith(recipe: Recipe, planning: Planning): Promise<MergePlan | undefined> {
+  const { options, stages, problems, several } = planning;
+  const own = new Map<string, PlannedStage | undefined>();
+  for (const stage of recipe.stages) {
+    const { name = '' } = stage;
+    if (!stages.has(stage)) {
+      const plan = await planWith(stage, planning);
+      stages.set(stage, plan && { name, path: stagePath(name, plan, options), plan });
+    }
+    own.set(name, stages.get(stage));
+  }
+  try {
+    return await planOne(recipe, options, own);
+  } catch (error) {
+    const failure = asSaharaError(error);
+    if (failure.code !== 'recipe-invalid' || !Array.isArray(failure.facts.problems)) throw error;
+    const where = several ? `${recipe.name ?? 'output'}: ` : '';
+    problems.push(...failure.facts.problems.map((problem) => `${where}${String(problem)}`));
+    return undefined;
+  }
+}
+
+async function planOne(
+  recipe: Recipe,
+  complete: PlanOptions,
+  stages: ReadonlyMap<string, PlannedStage | undefined>,
+): Promise<MergePlan> {
   const problems = new Set<string>();
   const warnings = new Set<string>();
   const method = METHODS.get(recipe.method);
@@ -100,15 +161,19 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   }
   const names = modelsOf(recipe);
   if (names.length > MODELS_MAX) throw recipeInvalid([...problems, `more than ${MODELS_MAX} models`]);
-  const opened = await openAll(names, { ...complete, problems, warnings });
+  const opened = await openAll(names, { ...complete, problems, warnings, stages });
   const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
   if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');
-  if (!method || problems.size > 0) throw recipeInvalid(problems);
+  if (!method || problems.size > 0 || opened.length < names.length) throw recipeInvalid(problems);
   const report = { problems, warnings };
   for (const note of recipe.notes) warnings.add(note);
   const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
   invariant(lead !== undefined, 'every model was opened');
-  const parts = { models: opened, lead, report, place: (name: string) => placeOf(name, complete) };
+  const place = (name: string): SideFolder => {
+    const stage = stages.get(name);
+    return stage ? stageCheckpoint(stage) : { directory: placeOf(name, complete) };
+  };
+  const parts = { models: opened, lead, report, place };
   const vocabulary = recipe.tokenizer && (await planVocabulary(recipe.tokenizer, parts));
   const planned = planTensors(recipe, {
     method,
@@ -132,6 +197,7 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
   const inputs = opened.map(({ checkpoint }) => checkpoint.files);
   return {
     ...body,
+    stages: [...stages.values()].filter((stage) => stage !== undefined),
     models: opened.map(({ name, path }) => ({ name, path })),
     ...(config ? { config: fp8 ? { ...config, quantization_config: fp8Config(tasks, fp8) } : config } : {}),
     sideFiles: side.copied,
@@ -155,11 +221,16 @@ export async function planMerge(recipe: Recipe, options: Partial<PlanOptions> = 
 
 async function openAll(
   names: readonly string[],
-  where: Pick<PlanOptions, 'directory' | 'places'> & Report,
+  where: Pick<PlanOptions, 'directory' | 'places'> &
+    Report & { readonly stages: ReadonlyMap<string, PlannedStage | undefined> },
 ): Promise<OpenModel[]> {
-  const { problems, warnings } = where;
+  const { problems, warnings, stages } = where;
   const opened: OpenModel[] = [];
   for (const name of names) {
+    const stage = stages.get(name);
+    if (stage) opened.push({ name, path: stage.path, checkpoint: stageCheckpoint(stage) });
+    // What is wrong with a stage is told where it is planned.
+    if (stages.has(name)) continue;
     const path = await findModel(name, { ...where, warnings });
     const checkpoint = await openCheckpoint(path).catch(async (error: unknown): Promise<undefined> => {
       const missing = asSaharaError(error).code === 'file-missing';

@@ -2,12 +2,13 @@
  * Recipes: what to merge and how, in mergekit's YAML, read as it is. Everything wrong with a recipe is told at once,
  * each with its place and, for a misspelt name, the nearest right one.
  */
-import { parseDocument } from 'yaml';
+import { parseAllDocuments, parseDocument } from 'yaml';
 import { utf8 } from '../base/bytes.ts';
 import { SaharaError } from '../base/errors.ts';
 import type { WeightType } from './dtypes.ts';
 import type { Fp8Output } from './fp8-output.ts';
 import { MODELS_MAX, MODULES_MAX, PROBLEMS_MAX, RECIPE_BYTES_MAX, SLICES_MAX } from './limits.ts';
+import { joinDocuments, type RecipeDocument } from './recipe-documents.ts';
 import { type RecipeTokenizer, readTokenizer } from './recipe-tokenizer.ts';
 import { readTypes } from './recipe-types.ts';
 import { isAbsent, isRecord, ValueReader } from './recipe-values.ts';
@@ -68,6 +69,10 @@ export function modelsOf({ content, baseModel }: Pick<Recipe, 'content' | 'baseM
 
 /** A recipe that is well-formed; whether its models fit together is the planner's question. */
 export interface Recipe {
+  /** What other documents call its output. */
+  readonly name?: string;
+  /** Recipes of the models that stages make; the output's refer to them by name. */
+  readonly stages: readonly Recipe[];
   readonly method: string;
   readonly baseModel?: string;
   readonly content: RecipeContent;
@@ -82,7 +87,7 @@ export interface Recipe {
   readonly chatTemplate?: string;
   /** What is worth knowing about it. */
   readonly notes: readonly string[];
-  /** The text it was read from. */
+  /** The text it was read from, with that of its stages. */
   readonly text: string;
 }
 
@@ -91,21 +96,46 @@ export function recipeInvalid(problems: Iterable<string>): SaharaError {
   return new SaharaError('recipe-invalid', { problems: [...problems].slice(0, PROBLEMS_MAX) });
 }
 
-/** Reads a recipe. Fails with `recipe-invalid`, `problems` listing everything that is wrong. */
+/**
+ * Reads a recipe of one document, or of several, see `recipe-documents.ts`. Fails with `recipe-invalid`, `problems`
+ * listing everything that is wrong.
+ */
 export function parseRecipe(text: string): Recipe {
   if (utf8(text).length > RECIPE_BYTES_MAX)
     throw new SaharaError('too-large', { bytesMax: RECIPE_BYTES_MAX });
-  const document = parsed(text);
-  if (document.errors.length > 0) throw recipeInvalid(document.errors.map((error) => error.message));
-  const reader = new RecipeReader();
-  const recipe = reader.recipe(toValue(document), text);
-  if (!recipe || reader.problems.size > 0) throw recipeInvalid(reader.problems);
-  return recipe;
+  const documents = parsed(text);
+  const errors = documents.flatMap((document) => document.errors);
+  if (errors.length > 0) throw recipeInvalid(errors.map((error) => error.message));
+  const values = documents.map((document) => ({ document, value: toValue(document) }));
+  // What stands before a first or after a last mark is no document.
+  const given = values.filter(({ value }) => values.length === 1 || value !== null);
+  const problems: string[] = [];
+  const read = given.flatMap(({ document, value }, i): RecipeDocument[] => {
+    const reader = new RecipeReader();
+    const recipe = reader.recipe(value, text);
+    const name = isRecord(value) && typeof value.name === 'string' ? value.name : `document ${i + 1}`;
+    const where = given.length > 1 ? `${name}: ` : '';
+    problems.push(...[...reader.problems].map((problem) => `${where}${problem}`));
+    const own =
+      given.length > 1
+        ? String(document)
+            .replace(/^---\n/, '')
+            .trimEnd()
+        : text;
+    return recipe ? [{ recipe, text: own }] : [];
+  });
+  if (problems.length > 0 || read.length < given.length) throw recipeInvalid(problems);
+  const joined = joinDocuments(read);
+  if (joined.problems.length > 0 || !joined.recipe) throw recipeInvalid(joined.problems);
+  return joined.recipe;
 }
 
-function parsed(text: string): ReturnType<typeof parseDocument> {
+type YamlDocument = ReturnType<typeof parseDocument>;
+
+function parsed(text: string): readonly YamlDocument[] {
   try {
-    return parseDocument(text, { uniqueKeys: true });
+    const found = parseAllDocuments(text, { uniqueKeys: true });
+    return 'empty' in found ? [parseDocument(text)] : found;
   } catch (error) {
     // The parser out of stack on absurd nesting: the text's fault.
     if (error instanceof RangeError) throw recipeInvalid(['it is nested too deeply']);
@@ -113,7 +143,7 @@ function parsed(text: string): ReturnType<typeof parseDocument> {
   }
 }
 
-function toValue(document: ReturnType<typeof parseDocument>): unknown {
+function toValue(document: YamlDocument): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {
@@ -145,13 +175,14 @@ class RecipeReader {
     return this.#values.problems;
   }
 
-  recipe(value: unknown, text: string): Recipe | undefined {
+  recipe(value: unknown, text: string): Omit<Recipe, 'stages'> | undefined {
     const values = this.#values;
     if (!isRecord(value)) {
       values.problems.add('a recipe is a mapping of keys to values');
       return undefined;
     }
     values.keys(value, { where: 'recipe', known: RECIPE_KEYS });
+    const name = values.optional(value.name, 'name');
     const method = values.text(value.merge_method, 'merge_method');
     const baseModel = this.#base(value.base_model, 'base_model');
     const tokenizer = readTokenizer(value, values);
@@ -160,6 +191,7 @@ class RecipeReader {
     const content = this.#content(value);
     if (method === undefined || content === undefined) return undefined;
     return {
+      ...(name === undefined ? {} : { name }),
       method,
       ...baseModel,
       content,

@@ -2,23 +2,33 @@
  * Doing a planned merge. Everything is written into `OUTPUT.partial` and renamed at the end, so that the final name
  * never stands for something unfinished; a merge that was cancelled, killed or ran out of disk goes on from there.
  */
-import { copyFile, mkdir, open, readdir, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, open, readdir, rename, rm, rmdir, statfs, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { Clock } from '../base/clock.ts';
 import { SaharaError } from '../base/errors.ts';
+import { exists } from './checkpoint.ts';
 import { ioError } from './io.ts';
 import { type Job, jobBytes } from './jobs.ts';
 import { appendJournal, readJournal, startJournal } from './journal.ts';
-import { createManifest, MANIFEST_NAME, type MergeManifest, writeManifest } from './manifest.ts';
+import {
+  createManifest,
+  MANIFEST_NAME,
+  type MergeManifest,
+  readManifest,
+  writeManifest,
+} from './manifest.ts';
 import { prepareHashes } from './model-hashes.ts';
 import { INDEX_NAME, indexFile, type OutputFile } from './output-layout.ts';
 import type { MergePlan } from './plan.ts';
 import { type PoolOptions, runJobs } from './pool.ts';
+import { allStages, outputBytes } from './stages.ts';
 import type { TensorResult } from './task.ts';
 
 /** How far a merge is. */
 export interface MergeProgress {
+  /** The stage that is being merged; absent for the output itself. */
+  readonly stage?: string;
   readonly tensorsDone: number;
   readonly tensors: number;
   /** Bytes read and written, of those that have to be. */
@@ -46,9 +56,10 @@ const JOURNAL_NAME = 'journal.ndjson';
 const LAYING_OUT = 'laying out';
 
 /**
- * Runs `plan` and returns the manifest that it also writes. Fails with `merge-refused` when the output exists or
- * memory is too small, `disk-full`, `file-missing`, `tensor-invalid` (bad data, naming tensor and file), `cancelled`;
- * in all these cases what is done stays in `OUTPUT.partial` and the same plan goes on from it.
+ * Runs `plan`, its stages first, and returns the manifest that it also writes. Fails with `merge-refused` when the
+ * output exists or memory is too small, `disk-full`, `file-missing`, `tensor-invalid` (bad data, naming tensor and
+ * file), `cancelled`; in all these cases what is done stays in `OUTPUT.partial` and in the folder of the stages, and the
+ * same plan goes on from it.
  */
 export async function runMerge(
   plan: MergePlan,
@@ -57,12 +68,55 @@ export async function runMerge(
 ): Promise<MergeManifest> {
   const complete: RunOptions = { ...RUN_DEFAULTS, ...options };
   const output = resolve(complete.output);
-  const partial = `${output}.partial`;
   if (await exists(output))
     throw new SaharaError('merge-refused', { reason: 'the output exists', path: output });
-  const results = await prepare(plan, { partial, options: complete });
-  const modelHashes = await work(plan, { partial, options: complete, results, clock: parts.clock });
-  const manifest = createManifest(plan, results, modelHashes);
+  await makeStages(plan, { ...complete, spareBytes: outputBytes(plan) }, parts);
+  const manifest = await runOne(plan, { ...complete, output }, parts);
+  await removeStages(plan);
+  return manifest;
+}
+
+/** Merges the stages of `plan` that are not there yet, with at least `spareBytes` of the disk left for what follows. */
+export async function makeStages(
+  plan: Pick<MergePlan, 'stages'>,
+  options: Omit<RunOptions, 'output'> & { readonly spareBytes: number },
+  parts: { readonly clock: Clock },
+): Promise<void> {
+  const stages = allStages(plan);
+  const there = await Promise.all(stages.map(({ path }) => exists(path)));
+  const missing = stages.filter((_stage, i) => !there[i]);
+  for (const [i, { name, path, plan: own }] of missing.entries()) {
+    const later = missing.slice(i + 1).reduce((sum, stage) => sum + outputBytes(stage.plan), 0);
+    const { onProgress } = options;
+    const told = onProgress && {
+      onProgress: (progress: MergeProgress) => onProgress({ stage: name, ...progress }),
+    };
+    await runOne(own, { ...options, ...told, output: path, spareBytes: options.spareBytes + later }, parts);
+  }
+}
+
+/** Removes what the stages of `plan` left, and their folder when nothing else is in it. */
+export async function removeStages(plan: Pick<MergePlan, 'stages'>): Promise<void> {
+  for (const { path } of allStages(plan)) {
+    for (const each of [path, `${path}.partial`]) await rm(each, { recursive: true, force: true });
+    // Not empty, or gone already: both are fine.
+    await rmdir(dirname(path)).catch(() => {});
+  }
+}
+
+async function runOne(
+  plan: MergePlan,
+  options: RunOptions & { readonly spareBytes?: number },
+  { clock }: { readonly clock: Clock },
+): Promise<MergeManifest> {
+  const { output } = options;
+  const partial = `${output}.partial`;
+  const results = await prepare(plan, { partial, options });
+  const modelHashes = await work(plan, { partial, options, results, clock });
+  const stages = await Promise.all(
+    plan.stages.map(async ({ name, path }) => ({ name, manifest: await readManifest(path) })),
+  );
+  const manifest = createManifest(plan, results, { modelHashes, stages });
   await finish(plan, { partial, output, manifest });
   return manifest;
 }
@@ -72,23 +126,26 @@ export async function runMerge(
  * `runMerge` would start over or refuse.
  */
 export async function unfinishedMerge(
-  plan: Pick<MergePlan, 'id'>,
+  plan: Pick<MergePlan, 'id' | 'stages'>,
   output: string,
 ): Promise<'none' | 'same' | 'other'> {
   const partial = `${resolve(output)}.partial`;
-  if (!(await exists(partial))) return 'none';
+  if (!(await exists(partial))) {
+    const paths = allStages(plan).flatMap(({ path }) => [path, `${path}.partial`]);
+    return (await Promise.all(paths.map(exists))).includes(true) ? 'same' : 'none';
+  }
   const journal = join(partial, JOURNAL_NAME);
   if ((await readJournal(journal, plan.id)) !== undefined) return 'same';
   return (await readJournal(journal, LAYING_OUT)) === undefined ? 'other' : 'same';
 }
 
-interface Stage {
+interface Work {
   readonly partial: string;
-  readonly options: RunOptions;
+  readonly options: RunOptions & { readonly spareBytes?: number };
 }
 
 // Lays out the files, or finds out what is left to do of those that a run before laid out.
-async function prepare(plan: MergePlan, { partial, options }: Stage): Promise<Map<string, TensorResult>> {
+async function prepare(plan: MergePlan, { partial, options }: Work): Promise<Map<string, TensorResult>> {
   const journal = join(partial, JOURNAL_NAME);
   const entries = await readJournal(journal, plan.id);
   if (entries !== undefined)
@@ -102,7 +159,7 @@ async function prepare(plan: MergePlan, { partial, options }: Stage): Promise<Ma
   }
   await rm(partial, { recursive: true, force: true });
   await mkdir(partial, { recursive: true });
-  await checkSpace(plan, partial);
+  await checkSpace(plan, { partial, options });
   // First under no plan's name, so that a crash among the files leaves a folder that is known and started over.
   await startJournal(journal, LAYING_OUT);
   for (const file of plan.files) await layOutFile(join(partial, file.name), file);
@@ -124,9 +181,9 @@ async function layOutFile(path: string, { header, sizeBytes }: OutputFile): Prom
   }
 }
 
-async function checkSpace(plan: MergePlan, partial: string): Promise<void> {
+async function checkSpace(plan: MergePlan, { partial, options }: Work): Promise<void> {
   const { bavail, bsize } = await statfs(partial);
-  const neededBytes = plan.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+  const neededBytes = outputBytes(plan) + (options.spareBytes ?? 0);
   if (bavail * bsize < neededBytes) {
     throw new SaharaError('disk-full', { path: partial, neededBytes, freeBytes: bavail * bsize });
   }
@@ -135,7 +192,7 @@ async function checkSpace(plan: MergePlan, partial: string): Promise<void> {
 // A tensor whose bytes are not those that its journal line names did not reach the disk, and is done again.
 async function keepSound(
   plan: MergePlan,
-  { partial, options }: Stage,
+  { partial, options }: Work,
   journaled: ReadonlyMap<string, TensorResult>,
 ): Promise<Map<string, TensorResult>> {
   const sound = new Map<string, TensorResult>();
@@ -153,7 +210,7 @@ async function keepSound(
 // Merges what is missing and hashes what no task reads whole; returns the models' content hashes.
 async function work(
   plan: MergePlan,
-  { partial, options, results, clock }: Stage & { results: Map<string, TensorResult>; clock: Clock },
+  { partial, options, results, clock }: Work & { results: Map<string, TensorResult>; clock: Clock },
 ): Promise<string[]> {
   const hashes = await prepareHashes(plan);
   const missing = plan.tasks.filter(({ name }) => !results.has(name));
@@ -216,11 +273,4 @@ async function sync(path: string): Promise<void> {
   } finally {
     await file.close();
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

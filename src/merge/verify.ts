@@ -4,15 +4,23 @@
  */
 import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { systemClock } from '../base/clock.ts';
 import { openCheckpoint } from './checkpoint.ts';
 import type { Job } from './jobs.ts';
-import { hashTexts, type ManifestTensor, type MergeManifest, readManifest } from './manifest.ts';
+import {
+  hashTexts,
+  type ManifestStage,
+  type ManifestTensor,
+  type MergeManifest,
+  readManifest,
+  writeManifest,
+} from './manifest.ts';
 import { contentHash } from './merkle.ts';
 import { prepareHashes } from './model-hashes.ts';
 import { type MergePlan, planMerge } from './plan.ts';
 import { type PoolOptions, runJobs } from './pool.ts';
 import { parseRecipe } from './recipe.ts';
-import { RUN_DEFAULTS } from './run.ts';
+import { makeStages, RUN_DEFAULTS, removeStages } from './run.ts';
 import { shareOut } from './shares.ts';
 import { contributors, type TensorResult, type TensorTask } from './task.ts';
 
@@ -22,6 +30,8 @@ export interface VerifyOptions extends PoolOptions {
   readonly directory?: string;
   /** Where models lie that are not where their name says: folder or file by name. */
   readonly places?: Readonly<Record<string, string>>;
+  /** Folder for stages that are merged again, removed afterwards. Default: `OUTPUT.verifying`. */
+  readonly stagesDirectory: string;
   /** Only these tensors are checked. Default: all. */
   readonly tensors?: readonly string[];
 }
@@ -45,17 +55,19 @@ export async function verifyMerge(
   output: string,
   options: Partial<VerifyOptions> = {},
 ): Promise<Verification> {
-  const complete: VerifyOptions = { ...RUN_DEFAULTS, ...options };
+  const complete: VerifyOptions = {
+    ...RUN_DEFAULTS,
+    stagesDirectory: `${resolve(output)}.verifying`,
+    ...options,
+  };
   const manifest = await readManifest(resolve(output));
   const chosen = new Set(complete.tensors ?? manifest.tensors.map(({ name }) => name));
   const known = manifest.tensors.filter(({ name }) => chosen.has(name));
   const problems = [...chosen]
     .filter((name) => !known.some((tensor) => tensor.name === name))
     .map((name) => `no tensor ${name}`);
-  if (contentHash(manifest.tensors) !== manifest.contentHash)
-    problems.push('the content hash is not that of the tensors');
   problems.push(
-    ...checkShares(manifest),
+    ...checkStatement(manifest, ''),
     ...(await checkTexts(resolve(output), manifest)),
     ...(await checkFiles(resolve(output), { known, manifest, options: complete })),
   );
@@ -64,13 +76,23 @@ export async function verifyMerge(
   return { manifest, checked: known.length, repeated, problems };
 }
 
-function checkShares({ parents, tensors }: MergeManifest): string[] {
+// What follows from a manifest alone, and from those of its stages.
+function checkStatement(manifest: MergeManifest, where: string): string[] {
+  const { contentHash: stated, models, parents, tensors, stages = [] } = manifest;
+  const problems: string[] = [];
+  if (contentHash(tensors) !== stated) problems.push(`${where}the content hash is not that of the tensors`);
   const shares = shareOut(parents.length, tensors);
-  return parents.flatMap(({ model, sharePpm }, i) =>
-    shares[i]?.sharePpm === sharePpm
-      ? []
-      : [`the share of model ${model} is ${shares[i]?.sharePpm} ppm, not ${sharePpm}`],
-  );
+  parents.forEach(({ model, sharePpm }, i) => {
+    const made = shares[i]?.sharePpm;
+    if (made !== sharePpm)
+      problems.push(`${where}the share of model ${model} is ${made} ppm, not ${sharePpm}`);
+  });
+  for (const { name, manifest: stage } of stages) {
+    if (models.find((model) => model.name === name)?.contentHash !== stage.contentHash)
+      problems.push(`${where}${name} is not what its stage made`);
+    problems.push(...checkStatement(stage, `${where}${name}: `));
+  }
+  return problems;
 }
 
 async function checkTexts(output: string, { files = {} }: MergeManifest): Promise<string[]> {
@@ -116,9 +138,38 @@ async function repeat(
   manifest: MergeManifest,
   { known, problems, options }: Check & { readonly problems: string[] },
 ): Promise<number> {
-  const { directory = '.', places = {}, tensors } = options;
-  const plan = await planMerge(parseRecipe(manifest.recipe), { ...manifest.options, directory, places });
+  const { directory = '.', places = {}, stagesDirectory } = options;
+  const where = { directory, places, stagesDirectory, stageBytesMax: Infinity };
+  const plan = await planMerge(parseRecipe(manifest.recipe), { ...manifest.options, ...where });
   problems.push(...comparePlan(manifest, { plan, known }));
+  try {
+    await makeStages(plan, { ...options, spareBytes: 0 }, { clock: systemClock });
+    problems.push(...(await compareStages(plan, manifest)));
+    return await repeatTensors(plan, { manifest, known, problems, options });
+  } finally {
+    await removeStages(plan);
+  }
+}
+
+async function compareStages(plan: MergePlan, { stages = [] }: MergeManifest): Promise<string[]> {
+  const made = await Promise.all(
+    plan.stages.map(async ({ name, path }) => ({ name, manifest: await readManifest(path) })),
+  );
+  const names = new Set([...made, ...stages].map(({ name }) => name));
+  const of = (list: readonly ManifestStage[], wanted: string): string => {
+    const found = list.find(({ name }) => name === wanted);
+    return found ? writeManifest(found.manifest) : '';
+  };
+  return [...names]
+    .filter((name) => of(made, name) !== of(stages, name))
+    .map((name) => `stage ${name} comes out different`);
+}
+
+async function repeatTensors(
+  plan: MergePlan,
+  { manifest, known, problems, options }: Check & { manifest: MergeManifest; problems: string[] },
+): Promise<number> {
+  const { tensors } = options;
   const wanted = new Map(known.map((tensor) => [tensor.name, tensor]));
   const merges = plan.tasks
     .filter(({ name }) => wanted.has(name))

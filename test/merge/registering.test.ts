@@ -98,8 +98,9 @@ describe('planning a merge for somebody', () => {
     const written = plan?.files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
     expect(forecast).toMatchObject({ workers: 1, memoryBytes: MEANS.memoryBytes, diskBytes: written });
     expect(forecast?.seconds).toBeGreaterThan(0);
-    expect(forecast?.shares.reduce((sum, ppm) => sum + ppm, 0)).toBe(PPM);
-    expect(forecast?.shares[0]).toBeGreaterThan(forecast?.shares[1] ?? PPM);
+    const shares = new Map(forecast?.models.map(({ name, share }) => [name, share]));
+    expect([...shares.values()].reduce((sum, ppm) => sum + ppm, 0)).toBe(PPM);
+    expect(shares.get('a')).toBeGreaterThan(shares.get('b') ?? PPM);
   });
 
   it('says everything that is wrong at once, with the nearest right name', async () => {

@@ -18,6 +18,7 @@ export const mergeCommands: CommandGroup = (program, run) => {
     .option('--seed <text>', 'seed of random choices and ties')
     .option('--rounding <how>', 'nearest or stochastic')
     .option('--file-size <size>', 'most bytes of tensors in one file, such as 5GB')
+    .option('--stages-size <size>', 'most bytes that stages of a recipe take until all is done, such as 50GB')
     .option('--noisy-deltas', 'take deltas of quantised models even where noise drowns them')
     .option('--dry-run', 'only say what would come out, what it takes, and whether it may be made')
     .option('--resume', 'go on with an unfinished merge')
