@@ -7,7 +7,7 @@ import { type Caller, type CallerOptions, createCaller } from '../../src/agent/c
 import type { CallTransport } from '../../src/agent/ports.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
-import { openLevelStore } from '../../src/base/level-store.ts';
+import { BUSY_STORE, openLevelStore } from '../../src/base/level-store.ts';
 import { systemDice as dice } from '../../src/base/random.ts';
 import { prefixed } from '../../src/base/store.ts';
 import type { Mesh } from '../../src/mesh/interface.ts';
@@ -27,7 +27,7 @@ export async function openCaller(
   payee: string,
   { transport = mesh, ...options }: Partial<CallerOptions> & { readonly transport?: CallTransport } = {},
 ): Promise<Caller> {
-  const store = await openLevelStore(mkdtempSync(join(tmpdir(), 'sahara-bench-caller-')));
+  const store = await openLevelStore(mkdtempSync(join(tmpdir(), 'sahara-bench-caller-')), BUSY_STORE);
   const operator = tick(keys.payer);
   const verifier = createVerifier(eagerSuite(swiftSuite));
   const payer = await PayerBook.open({

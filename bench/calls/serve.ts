@@ -8,7 +8,7 @@ import type { Answerer, CallStream } from '../../src/agent/ports.ts';
 import { openQuotaBook } from '../../src/agent/quota.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock as clock } from '../../src/base/clock.ts';
-import { openLevelStore } from '../../src/base/level-store.ts';
+import { BUSY_STORE, openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog as log } from '../../src/base/log.ts';
 import { systemDice as dice } from '../../src/base/random.ts';
 import { openReplayStore } from '../../src/base/replay.ts';
@@ -51,7 +51,7 @@ export async function serveAgent(
 ): Promise<{ readonly address: string; readonly card: string }> {
   const node = await openMesh();
   const path = mkdtempSync(join(tmpdir(), 'sahara-bench-host-'));
-  const store = await openLevelStore(path);
+  const store = await openLevelStore(path, BUSY_STORE);
   const at = (name: string): ReturnType<typeof prefixed> => prefixed(store, utf8(name));
   const signedCard = signOne(suite, keys.agent, NETWORK, { type: 'card', payload: cardSchema.encode(card) });
   const cardBytes = signed.encode(signedCard);

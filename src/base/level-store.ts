@@ -6,13 +6,36 @@ import type { KeySpan, Store, StoreOperation } from './store.ts';
 /** How a store is kept. */
 export interface LevelStoreOptions {
   /**
-   * Files of the database that are open at a time, 2 MiB each. An open one is mapped into memory, where what was read of
+   * Files of the database that are open at a time, `fileBytes` each. An open one is mapped into memory, where what was read of
    * it counts as this process's until the system needs the room. Default 1,000, minimum 64.
    */
   readonly openFilesMax: number;
+  /** What is gathered in memory before it is sorted into files, bytes; twice as much may be held. Default 4 MiB. */
+  readonly writeBufferBytes: number;
+  /** Size of a file of the database. Default 2 MiB. */
+  readonly fileBytes: number;
+  /** Whether what is written is compressed. Default true. */
+  readonly compressed: boolean;
 }
 
-const LEVEL_STORE_DEFAULTS: LevelStoreOptions = { openFilesMax: 1000 };
+const MIB = 1_048_576;
+
+const LEVEL_STORE_DEFAULTS: LevelStoreOptions = {
+  openFilesMax: 1000,
+  writeBufferBytes: 4 * MIB,
+  fileBytes: 2 * MIB,
+  compressed: true,
+};
+
+/**
+ * A store that every call writes to, mostly signatures and hashes under names of no order: they hardly get smaller, and
+ * each sorting of a small part of them writes most of the others anew.
+ */
+export const BUSY_STORE: Partial<LevelStoreOptions> = {
+  writeBufferBytes: 16 * MIB,
+  fileBytes: 8 * MIB,
+  compressed: false,
+};
 
 /**
  * Opens (or creates) a store in the folder `path`.
@@ -20,11 +43,14 @@ const LEVEL_STORE_DEFAULTS: LevelStoreOptions = { openFilesMax: 1000 };
  * `store-corrupt` when it cannot be read; also later `disk-full`.
  */
 export async function openLevelStore(path: string, options: Partial<LevelStoreOptions> = {}): Promise<Store> {
-  const { openFilesMax } = { ...LEVEL_STORE_DEFAULTS, ...options };
+  const { openFilesMax, writeBufferBytes, fileBytes, compressed } = { ...LEVEL_STORE_DEFAULTS, ...options };
   const level = new Level<Uint8Array, Uint8Array>(path, {
     keyEncoding: 'view',
     valueEncoding: 'view',
     maxOpenFiles: openFilesMax,
+    writeBufferSize: writeBufferBytes,
+    maxFileSize: fileBytes,
+    compression: compressed,
   });
   try {
     await level.open();

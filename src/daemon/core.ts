@@ -7,7 +7,7 @@ import { openStanding, type StandingBook } from '../agent/standing.ts';
 import { parseAmount } from '../base/amount.ts';
 import { equalBytes, toHex, utf8 } from '../base/bytes.ts';
 import { type Clock, systemClock } from '../base/clock.ts';
-import { openLevelStore } from '../base/level-store.ts';
+import { BUSY_STORE, openLevelStore } from '../base/level-store.ts';
 import { createLog, type Log } from '../base/log.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import { openReplayStore, type ReplayStore } from '../base/replay.ts';
@@ -138,7 +138,7 @@ export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<G
   const store = await life.start(
     'store',
     () =>
-      openLevelStore(home.store).catch((error: unknown) => {
+      openLevelStore(home.store, BUSY_STORE).catch((error: unknown) => {
         throw homeInUse(home, error);
       }),
     (open) => open.close(),
