@@ -104,6 +104,7 @@ try {
   }
   await ranked('judged', await judgedCollection(), folder);
   await ranked('held', await judgedCollection('judged-held'), folder);
+  await ranked('fresh', await judgedCollection('judged-fresh'), folder);
   if (values.beir !== undefined) await ranked('beir', await readBeir(values.beir), folder);
   const [ours, mini, fts] = timings;
   if (ours === undefined || mini === undefined || fts === undefined) throw new Error('three engines ran');

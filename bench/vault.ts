@@ -3,8 +3,9 @@
  * verifies and forgets: at once a document's key and passages, later its words in the index (`eraseWordsMs`). Of memory, what
  * is mapped from files is told apart where the system does: it goes when the system needs the room. `node bench/vault.ts --chunks 1000000` writes them into a new folder (`--folder DIR` to choose,
  * kept with `--keep`). The same passages into an unsealed vault, first, give the ratio that sealing costs; with fewer of
- * them (`--plain-share 0.1`) that ratio counts merges of the index too, of which a larger one has more. The last line is
- * one JSON line.
+ * them (`--plain-share 0.1`) that ratio counts merges of the index too, of which a larger one has more; with none of them
+ * (`0`) there is none. With `--most 700` it fails, at the end, if it ever took more memory than so many MiB, all counted.
+ * The last line is one JSON line.
  */
 import { readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
@@ -13,7 +14,9 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../src/base/clock.ts';
 import { openLevelStore } from '../src/base/level-store.ts';
+import { BATCH_CHUNKS_MAX, VAULT_FILES_MAX } from '../src/vault/limits.ts';
 import { vaultKeys } from '../src/vault/sealed/key-tree.ts';
+import type { PreparedDocument } from '../src/vault/transaction.ts';
 import { openVault, type Vault } from '../src/vault/vault.ts';
 
 const { values } = parseArgs({
@@ -22,6 +25,7 @@ const { values } = parseArgs({
     folder: { type: 'string' },
     keep: { type: 'boolean', default: false },
     'plain-share': { type: 'string', default: '1' },
+    most: { type: 'string' },
   },
 });
 const chunksWanted = Number(values.chunks);
@@ -30,6 +34,8 @@ const WORDS = 60;
 const VOCABULARY = 60_000;
 const provenance = { contributor: new Uint8Array(32).fill(1), contribution: undefined, licence: '' };
 const keys = vaultKeys(new Uint8Array(32).fill(9));
+/** As the daemon opens its vaults. */
+const FILES = { openFilesMax: VAULT_FILES_MAX };
 
 /** A word by its rank: rare ranks by far more often, as in a language. */
 function wordOf(draw: number): string {
@@ -54,6 +60,8 @@ function passages(first: number): { title: string; text: string; start: number; 
 const rss = (): number => Math.round(process.memoryUsage().rss / 1_048_576);
 let rssMost = 0;
 let ownMost = 0;
+/** Memory after each step of 100,000 passages, or of a tenth of fewer, MiB. */
+let rssSteps: number[] = [];
 
 /** Notes the greatest memory so far: all of it, and without what is mapped from files. */
 function look(): void {
@@ -67,6 +75,7 @@ async function fill(vault: Vault, count: number): Promise<{ cpuSeconds: number; 
   const began = process.cpuUsage();
   let textBytes = 0;
   let told = 0;
+  let batch: PreparedDocument[] = [];
   for (let at = 0; at < count; at += DOCUMENT_CHUNKS) {
     const chunks = passages(at);
     const bytes = chunks.reduce((sum, { text }) => sum + text.length, 0);
@@ -75,11 +84,16 @@ async function fill(vault: Vault, count: number): Promise<{ cpuSeconds: number; 
     new DataView(contentHash.buffer).setUint32(0, at);
     const extracted = { mediaType: 'text/plain', chunks };
     const sizes = { sizeBytes: bytes, textBytes: bytes };
-    await vault.keep([{ name: `d${at}`, contentHash, ...sizes, provenance, consent: '', extracted }]);
+    batch.push({ name: `d${at}`, contentHash, ...sizes, provenance, consent: '', extracted });
+    // As the import of a folder does.
+    if (batch.length * DOCUMENT_CHUNKS < BATCH_CHUNKS_MAX && at + DOCUMENT_CHUNKS < count) continue;
+    await vault.keep(batch);
+    batch = [];
     look();
-    if (at - told >= count / 10) {
+    if (at - told >= Math.min(100_000, count / 10)) {
       told = at;
-      process.stderr.write(`${at} passages, ${rss()} MiB\n`);
+      rssSteps.push(rss());
+      process.stderr.write(`${at} passages, ${rss()} MiB, at most ${rssMost}, ${ownMost} of it its own\n`);
     }
   }
   const { user, system } = process.cpuUsage(began);
@@ -101,7 +115,7 @@ async function timed<T>(work: () => Promise<T>): Promise<readonly [value: T, ms:
 const root = values.folder ?? (await mkdtemp(join(tmpdir(), 'sahara-bench-vault-')));
 try {
   const plainCount = Math.round(chunksWanted * Number(values['plain-share']));
-  const plainStore = await openLevelStore(join(root, 'plain'));
+  const plainStore = await openLevelStore(join(root, 'plain'), FILES);
   const plain = await openVault({ store: plainStore, clock: systemClock });
   const unsealed = await fill(plain, plainCount);
   await plain.close();
@@ -109,13 +123,14 @@ try {
 
   state = 1;
   const path = join(root, 'sealed');
-  let store = await openLevelStore(path);
+  rssSteps = [];
+  let store = await openLevelStore(path, FILES);
   let vault = await openVault({ store, clock: systemClock }, { keys });
   const filled = await fill(vault, chunksWanted);
   await vault.close();
   await store.close();
   const sizeBytes = await sizeOf(path);
-  store = await openLevelStore(path);
+  store = await openLevelStore(path, FILES);
   const [opened, openMs] = await timed(() => openVault({ store, clock: systemClock }, { keys }));
   vault = opened;
   const queries: number[] = [];
@@ -139,9 +154,13 @@ try {
     chunks: chunksWanted,
     cpuMicrosecondsPerChunk: perChunk(filled, chunksWanted),
     chunksPerCpuSecond: Math.round(chunksWanted / filled.cpuSeconds),
-    sealedToPlain: Math.round((perChunk(filled, chunksWanted) / perChunk(unsealed, plainCount)) * 100) / 100,
+    ...(plainCount > 0 && {
+      sealedToPlain:
+        Math.round((perChunk(filled, chunksWanted) / perChunk(unsealed, plainCount)) * 100) / 100,
+    }),
     diskToText: Math.round((sizeBytes / filled.textBytes) * 100) / 100,
     rssMostMiB: rssMost,
+    rssStepsMiB: rssSteps,
     ...(ownMost > 0 && { ownMostMiB: ownMost }),
     openMs,
     queryMedianMs: queries[25],
@@ -151,6 +170,10 @@ try {
     eraseWordsMs,
   };
   process.stdout.write(`${JSON.stringify(report)}\n`);
+  if (rssMost > Number(values.most ?? Number.POSITIVE_INFINITY)) {
+    process.stderr.write(`${rssMost} MiB are more than the ${values.most} that were allowed\n`);
+    process.exitCode = 1;
+  }
 } finally {
   if (!values.keep) await rm(root, { recursive: true, force: true });
 }

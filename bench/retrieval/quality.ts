@@ -68,9 +68,16 @@ export interface Judged {
 
 /**
  * The judged sets: the first one, a further one to tune on, one that was written at once before the rules that it measures
- * were changed and that none was tuned on, and one in Chinese and Japanese.
+ * were changed and that none was tuned on, one in Chinese and Japanese, one in eight languages to tune on, and one in ten
+ * that was written before the rules for languages were and that none was tuned on.
  */
-export type JudgedName = 'judged' | 'judged-tuned' | 'judged-held' | 'judged-east-asian';
+export type JudgedName =
+  | 'judged'
+  | 'judged-tuned'
+  | 'judged-held'
+  | 'judged-east-asian'
+  | 'judged-languages'
+  | 'judged-fresh';
 
 /** Reads a judged set. */
 export async function readJudged(name: JudgedName = 'judged'): Promise<Judged> {

@@ -2,6 +2,7 @@
 import { utf8 } from '../base/bytes.ts';
 import type { Citation } from '../protocol/call.ts';
 import { PPM } from '../protocol/limits.ts';
+import { type Language, languageOf } from '../vault/text/language.ts';
 import { unitsOf } from '../vault/text/sentences.ts';
 import { analyse } from '../vault/text/words.ts';
 
@@ -31,13 +32,14 @@ export function groundednessOf(answer: DeliveredAnswer): Groundedness {
   let sentences = 0;
   let grounded = 0;
   let first: string | undefined;
+  const language = languageOf(answer.text);
   for (const { start, end } of unitsOf(answer.text)) {
     const sentence = answer.text.slice(start, end);
-    const terms = termsOf(sentence);
+    const terms = termsOf(sentence, language);
     if (terms.size === 0) continue;
     sentences++;
     const from = utf8(answer.text.slice(0, start)).length;
-    const known = citedTerms(answer, from, from + utf8(sentence).length);
+    const known = citedTerms(answer, { from, to: from + utf8(sentence).length, language });
     const held = [...terms].filter((term) => known.has(term)).length;
     if (held * PPM >= terms.size * TERMS_MIN_PPM) grounded++;
     else first ??= sentence;
@@ -47,16 +49,23 @@ export function groundednessOf(answer: DeliveredAnswer): Groundedness {
 }
 
 /** The terms of all spans that the answer cites for the bytes from `from` to `to`. */
-function citedTerms(answer: DeliveredAnswer, from: number, to: number): ReadonlySet<string> {
+function citedTerms(
+  answer: DeliveredAnswer,
+  {
+    from,
+    to,
+    language,
+  }: { readonly from: number; readonly to: number; readonly language: Language | undefined },
+): ReadonlySet<string> {
   const terms = new Set<string>();
   for (const { start, end, source, sourceStart, sourceEnd } of answer.citations) {
     if (end <= from || start >= to) continue;
     const bytes = utf8(answer.sources[source] ?? '').subarray(sourceStart, sourceEnd);
-    for (const term of termsOf(new TextDecoder().decode(bytes))) terms.add(term);
+    for (const term of termsOf(new TextDecoder().decode(bytes), language)) terms.add(term);
   }
   return terms;
 }
 
-function termsOf(text: string): Set<string> {
-  return new Set(analyse(text).map(({ term }) => term));
+function termsOf(text: string, language: Language | undefined): Set<string> {
+  return new Set(analyse(text, language).map(({ term }) => term));
 }

@@ -35,7 +35,7 @@ export function checkPolicy(
     throw new SaharaError('too-large', { what: 'question', sizeBytes, sizeBytesMax });
   const words = new Set(analyse(call.question).map(({ term }) => term));
   for (const topic of refusedTopics) {
-    const terms = analyse(topic).map(({ term }) => term);
+    const terms = analyse(topic, 'en').map(({ term }) => term);
     if (terms.length > 0 && terms.every((term) => words.has(term))) {
       throw new SaharaError('caller-refused', { topic, reason: 'the agent does not speak about this topic' });
     }

@@ -23,7 +23,15 @@ export async function startKnowledge(
   });
   const vaults = await life.start(
     'vaults',
-    () => createVaultKeeper({ clock, secrets: keys.vaults }, { folder: home.vaults }),
+    () =>
+      createVaultKeeper(
+        { clock, secrets: keys.vaults },
+        {
+          folder: home.vaults,
+          onRenewal: (vault, { chunks, of }) =>
+            log.info('search index is written anew', { vault, passages: chunks, of }),
+        },
+      ),
     (keeper) => keeper.close(),
   );
   const watching = await life.start(

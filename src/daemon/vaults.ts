@@ -11,6 +11,7 @@ import { openLevelStore } from '../base/level-store.ts';
 import { nearestNames } from '../base/nearest.ts';
 import type { Store } from '../base/store.ts';
 import { VAULT_FILES_MAX } from '../vault/limits.ts';
+import type { RenewalProgress } from '../vault/renewal.ts';
 import { vaultKeys } from '../vault/sealed/key-tree.ts';
 import { openVault, type Vault } from '../vault/vault.ts';
 import type { VaultSecrets } from './keys.ts';
@@ -43,9 +44,14 @@ interface OpenVault {
 /** A keeper of the vaults under `folder`. */
 export function createVaultKeeper(
   parts: { readonly clock: Clock; readonly secrets: VaultSecrets },
-  options: { readonly folder: string },
+  options: {
+    readonly folder: string;
+    /** Is told how far the search index of a vault is written anew by the present rules. Default: nobody is. */
+    readonly onRenewal?: (vault: string, progress: RenewalProgress) => void;
+  },
 ): VaultKeeper {
   const opened = new Map<string, Promise<OpenVault>>();
+  const closing = new AbortController();
 
   const finished = finishSealing(options.folder);
 
@@ -64,7 +70,9 @@ export function createVaultKeeper(
     if (secret === undefined) throw new SaharaError('key-missing', { name: `vault.${name}`, path });
     const store = await openLevelStore(path, { openFilesMax: VAULT_FILES_MAX });
     try {
-      return { store, vault: await openVault({ store, clock: parts.clock }, { keys: vaultKeys(secret) }) };
+      const onRenewal = (progress: RenewalProgress): void => options.onRenewal?.(name, progress);
+      const settings = { keys: vaultKeys(secret), onRenewal, signal: closing.signal };
+      return { store, vault: await openVault({ store, clock: parts.clock }, settings) };
     } catch (error) {
       await store.close();
       throw error;
@@ -119,6 +127,7 @@ export function createVaultKeeper(
       await rm(join(options.folder, name), { recursive: true, force: true });
     },
     async close() {
+      closing.abort();
       for (const name of [...opened.keys()]) await closeOne(name);
     },
   };

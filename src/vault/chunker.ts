@@ -6,8 +6,8 @@
 import { utf8 } from '../base/bytes.ts';
 import { type Extracted, layOut, oneLine, type PlacedBlock } from './blocks.ts';
 import { CHUNK_BYTES_MAX, CHUNK_WORDS_TARGET, TITLE_BYTES_MAX } from './limits.ts';
+import { countWords } from './text/scan.ts';
 import { itemsOf, linesOf, type Span, sentences } from './text/sentences.ts';
-import { countWords } from './text/words.ts';
 
 /** A passage before it has an owner. Offsets are UTF-8 bytes of the extracted text, end excluded. */
 interface RawChunk {

@@ -25,7 +25,24 @@ export interface Head {
   readonly segments: readonly SegmentInfo[];
   /** Segments with words of forgotten documents, which are still to be written anew, or are gone but not from the disk. */
   readonly erasing?: readonly number[] | undefined;
+  /** How far the index is written anew by other rules. */
+  readonly renewal?: Renewal | undefined;
 }
+
+/** An index that is being written beside the one that is there. */
+interface Renewal {
+  /** The rules that it is written by. */
+  readonly analysis: number;
+  /** The chunk number up to which it is written, excluded. */
+  readonly next: number;
+  readonly lengthTotal: number;
+  readonly segments: readonly SegmentInfo[];
+}
+
+const segmentList = list(
+  record('segment', { number: u32, first: u32, last: u32, chunks: u32 }),
+  SEGMENTS_MAX,
+);
 
 /** The stored form of a head. */
 export const headRecord: Schema<Head> = record('vault-head', {
@@ -37,8 +54,11 @@ export const headRecord: Schema<Head> = record('vault-head', {
   documents: uint(),
   chunks: uint(),
   lengthTotal: uint(),
-  segments: list(record('segment', { number: u32, first: u32, last: u32, chunks: u32 }), SEGMENTS_MAX),
+  segments: segmentList,
   erasing: later(list(u32, SEGMENTS_MAX)),
+  renewal: later(
+    record('vault-renewal', { analysis: uint(255), next: u32, lengthTotal: uint(), segments: segmentList }),
+  ),
 });
 
 /** Numbers of segments as a head lists them; absent where there are none. */
@@ -59,9 +79,9 @@ export const EMPTY_HEAD: Head = {
   segments: [],
 };
 
-/** Refuses a head that this version cannot serve: `store-corrupt` with what to do. */
+/** Refuses a head that this version cannot serve: `store-corrupt` with what to do. An index of older rules is written anew. */
 export function checkHead(head: Head): Head {
-  if (head.layout === LAYOUT_VERSION && head.analysis === ANALYSIS_VERSION) return head;
+  if (head.layout === LAYOUT_VERSION && head.analysis <= ANALYSIS_VERSION) return head;
   const reason = `the vault was written as layout ${head.layout}, analysis ${head.analysis}`;
   const advice = 'open it with the version that wrote it, or import its documents into a new vault';
   throw new SaharaError('store-corrupt', { reason, advice });

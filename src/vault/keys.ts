@@ -49,6 +49,11 @@ export function chunkKey(number: number): Uint8Array {
   return concat(CHUNK, u32be(number));
 }
 
+/** Blocks of chunks from a number on. */
+export function chunksFrom(number: number): StoreRange {
+  return { ...range(CHUNK), gte: chunkKey(number) };
+}
+
 /** One place where a chunk of this id stands: the same passage may stand in several documents. */
 export function chunkNumberKey(id: Uint8Array, number: number): Uint8Array {
   return concat(CHUNK_NUMBER, id, u32be(number));

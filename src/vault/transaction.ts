@@ -60,6 +60,8 @@ export class Transaction {
   readonly #parts: VaultParts;
   readonly #head: Head;
   readonly #overlay = new Map<string, StoreOperation>();
+  /** Where new chunks stand, which nothing here reads; what is deleted of them is in the overlay and comes behind. */
+  readonly #fresh: StoreOperation[] = [];
   readonly #added = new Map<number, IndexedChunk>();
   readonly #removed = new Set<number>();
   readonly #erasing: Set<number>;
@@ -120,7 +122,7 @@ export class Transaction {
   async commit(): Promise<Committed | undefined> {
     if (this.#overlay.size === 0) return undefined;
     const { store, codec, index } = this.#parts;
-    const operations = [...this.#overlay.values()];
+    const operations = [...this.#fresh, ...this.#overlay.values()];
     const removed = [...this.#removed].sort((a, b) => a - b);
     operations.push(...index.removalOperations(removed), ...(await vectorRemovals(store, removed)));
     const chunks = [...this.#added.values()];
@@ -169,7 +171,7 @@ export class Transaction {
     }
     for (const { id: chunk, title, text } of chunks) {
       const number = this.#nextChunk++;
-      this.#keep(chunkNumberKey(chunk, number), NOTHING);
+      this.#fresh.push({ type: 'put', key: chunkNumberKey(chunk, number), value: NOTHING });
       this.#added.set(number, { number, title, text });
     }
     this.#documents++;

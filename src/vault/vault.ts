@@ -18,6 +18,7 @@ import { checkHead, EMPTY_HEAD, headRecord } from './head.ts';
 import type { ImportEvent, ImportOptions, ImportTarget, SourceDocument } from './import.ts';
 import { HEAD_KEY } from './keys.ts';
 import { LabelBook } from './labels.ts';
+import { type RenewalProgress, renewIndex } from './renewal.ts';
 import { sealedCodec } from './sealed/codec.ts';
 import { plainItems, sealedItems } from './sealed/items.ts';
 import type { VaultKeys } from './sealed/key-tree.ts';
@@ -39,6 +40,10 @@ export interface VaultOptions {
   readonly dice: Dice;
   /** Memory for decoded postings, bytes. Default 64 MiB, minimum 0. */
   readonly postingsCacheBytes: number;
+  /** Is told how far an index of older rules is written anew, before each step. Default: nobody is. */
+  readonly onRenewal: ((progress: RenewalProgress) => void) | undefined;
+  /** Stops that; the next start goes on there. Default: nothing does. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /** What `openVault` uses where nothing is said. */
@@ -47,6 +52,8 @@ const VAULT_DEFAULTS: VaultOptions = {
   codec: plainCodec,
   dice: systemDice,
   postingsCacheBytes: 67_108_864,
+  onRenewal: undefined,
+  signal: undefined,
 };
 
 /** What a vault holds. */
@@ -110,18 +117,21 @@ export interface Vault extends Corpus, ImportTarget {
 }
 
 /**
- * Opens the vault in `store`, empty when nothing is there. Nothing else may write into `store` meanwhile.
+ * Opens the vault in `store`, empty when nothing is there. Nothing else may write into `store` meanwhile. An index whose
+ * terms were made by older rules is written anew first, which takes as long as importing the passages.
  * Errors: `store-corrupt` when what is there is damaged or of another version.
  */
 export async function openVault(
   parts: { readonly store: Store; readonly clock: Clock },
   options: Partial<VaultOptions> = {},
 ): Promise<Vault> {
-  const { keys, dice, postingsCacheBytes, ...given } = { ...VAULT_DEFAULTS, ...options };
+  const { keys, dice, postingsCacheBytes, onRenewal, signal, ...given } = { ...VAULT_DEFAULTS, ...options };
   const codec = keys === undefined ? given.codec : sealedCodec({ keys, dice });
   const items = keys === undefined ? plainItems(codec) : sealedItems({ keys, dice });
   const stored = await parts.store.get(HEAD_KEY);
-  const head = stored === undefined ? EMPTY_HEAD : checkHead(headRecord.decode(codec.open(HEAD_KEY, stored)));
+  const found =
+    stored === undefined ? EMPTY_HEAD : checkHead(headRecord.decode(codec.open(HEAD_KEY, stored)));
+  const head = await renewIndex({ store: parts.store, codec, items }, found, { onRenewal, signal });
   const index = new SearchIndex(parts.store, codec, postingsCacheBytes);
   await index.load(head.segments);
   const books = createBooks({ store: parts.store, codec });

@@ -274,6 +274,21 @@ describe('words and kinds', () => {
     );
   });
 
+  test.each([
+    ['Kann ich meinen Hund mitbringen?', 'Hunde bleiben an der Leine.', true],
+    ['Quand ouvre la piscine ?', 'La piscine est ouverte du lundi au vendredi.', true],
+    ['¿Cuánto cuesta la entrada?', 'La entrada a la torre vale cuatro euros para los adultos.', true],
+    ['¿Cuánto cuesta la entrada?', 'La entrada está detrás de la torre.', false],
+    ['Quanti vagoni ha il treno?', 'Il treno ha nove vagoni.', true],
+    ['Hoe vaak rijdt de bus?', 'De bus rijdt elke dag.', true],
+    ['Когда закрываются ворота?', 'Ворота закрываются в полночь.', true],
+    ['What does a tripod cost?', 'A tripod is steady.', false],
+    ['May I bring my dog?', 'Dogs stay on a lead.', true],
+  ])('KNOW-192, KNOW-194: "%s" of "%s": %s', async (question, text, answered) => {
+    const { end } = await ask(question, [passage(text)]);
+    expect(end.finish).toBe(answered ? 'done' : 'nothing-found');
+  });
+
   test('KNOW-23: a refusal is in the language of the question', async () => {
     const said = async (question: string) => (await ask(question, [passage('Nothing of it.')])).text;
     expect(await said('Wie hoch ist die Miete?')).toBe('In meinen Dokumenten steht keine Antwort darauf.');

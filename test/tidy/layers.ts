@@ -20,6 +20,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
 export const OWNERS: readonly (readonly [library: RegExp, owners: readonly string[]])[] = [
   [/^(libp2p|@libp2p\/.*|@multiformats\/.*|@chainsafe\/.*|uint8arraylist|datastore-.*)$/, ['mesh/']],
   [/^it-pipe$/, ['vault/']],
+  [/^@orama\/stemmers\//, ['vault/text/']],
   // The names of keys and the ids of content share its base58btc.
   [/^multiformats(\/.*)?$/, ['protocol/ids.ts', 'mesh/']],
   [/^(level|abstract-level)$/, ['base/level-store.ts']],

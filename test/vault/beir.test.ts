@@ -71,7 +71,7 @@ describe('a folder in the form of BEIR', () => {
     expect(quality.recallAt20).toBeCloseTo((1 + 0 + 1) / 3, 12);
   });
 
-  test.each(['judged', 'judged-held'] as const)(
+  test.each(['judged', 'judged-held', 'judged-fresh'] as const)(
     'of the set %s gives what the set itself gives, at least nine tenths, and no less than a hundredth below a plain BM25',
     async (name) => {
       const set = await judgedCollection(name);

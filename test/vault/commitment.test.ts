@@ -92,7 +92,7 @@ describe('commitment', () => {
         commitmentHash(base),
         commitmentHash({ ...base, lengthTotal: base.lengthTotal + 1 }),
         commitmentHash({ ...base, chunks: base.chunks + 1 }),
-        commitmentHash({ ...base, analysis: 2 }),
+        commitmentHash({ ...base, analysis: base.analysis + 1 }),
         commitmentHash({ ...base, termRoot: base.chunkRoot }),
       ].map((hash) => Buffer.from(hash).toString('hex')),
     );

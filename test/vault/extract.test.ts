@@ -4,8 +4,8 @@ import { extractDocument } from '../../src/vault/extract/extract.ts';
 import { extractMarkdown } from '../../src/vault/extract/markdown.ts';
 import { extractPlain } from '../../src/vault/extract/plain.ts';
 import { CHUNK_BYTES_MAX, MARKDOWN_BYTES_MAX } from '../../src/vault/limits.ts';
+import { countWords } from '../../src/vault/text/scan.ts';
 import { unitsOf } from '../../src/vault/text/sentences.ts';
-import { countWords } from '../../src/vault/text/words.ts';
 import { makePdf } from './fixtures.ts';
 
 const extract = (name: string, body: string | Uint8Array, mediaType?: string) =>

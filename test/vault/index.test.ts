@@ -9,8 +9,9 @@ import {
   decodeDirectory,
   decodeTerms,
   encodeDirectory,
-  encodeTerms,
   entryOf,
+  type PlacedEntry,
+  TermBlockWriter,
 } from '../../src/vault/search/dictionary.ts';
 import { Lru } from '../../src/vault/search/lru.ts';
 import { PAGE_BYTES, PageWriter, readStretch } from '../../src/vault/search/pages.ts';
@@ -27,6 +28,15 @@ import { buildSegment } from '../../src/vault/search/segment.ts';
 import { VarintReader, VarintWriter } from '../../src/vault/search/varint.ts';
 import { openVault } from '../../src/vault/vault.ts';
 import { addText } from './fixtures.ts';
+
+function encodeTerms(entries: readonly PlacedEntry[]): Uint8Array {
+  const block = new TermBlockWriter();
+  block.begin(entries[0]?.postingsAt ?? 0, entries[0]?.positionsAt ?? 0);
+  for (const { term, chunks, postingsBytes, positionsBytes } of entries) {
+    block.add(term, chunks, { postings: postingsBytes, positions: positionsBytes });
+  }
+  return block.finish();
+}
 
 describe('stored forms', () => {
   test('varints, dictionaries and directories come back as they went', () => {

@@ -1,11 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { EAST_ASIAN_RANGES } from '../../src/protocol/scripts.ts';
 import { editDistance, editsMax } from '../../src/vault/search/fuzzy.ts';
+import { languageOf } from '../../src/vault/text/language.ts';
+import { countWords } from '../../src/vault/text/scan.ts';
 import { blocksOf, sentences, unitsOf } from '../../src/vault/text/sentences.ts';
-import { IRREGULAR, stem } from '../../src/vault/text/stem.ts';
+import { SMALL_WORDS } from '../../src/vault/text/small-words.ts';
+import { IRREGULAR, NO_SUPERLATIVE, STEMMERS, stem } from '../../src/vault/text/stem.ts';
 import { QUESTION_WORDS, STOPWORDS } from '../../src/vault/text/stopwords.ts';
-import { analyse, countWords, fold, questionTerms } from '../../src/vault/text/words.ts';
-import { readVectors } from './vectors.ts';
+import { analyse, fold, questionTerms, questionTokens } from '../../src/vault/text/words.ts';
+import { readVectors, type Vectors } from './vectors.ts';
 
 const terms = (text: string): string =>
   analyse(text)
@@ -59,6 +62,7 @@ describe('words', () => {
     readonly stopwords: readonly string[];
     readonly questionWords: readonly string[];
     readonly irregular: Readonly<Record<string, string>>;
+    readonly noSuperlative: readonly string[];
     readonly eastAsian: readonly (readonly number[])[];
   }
 
@@ -67,6 +71,7 @@ describe('words', () => {
     expect([...STOPWORDS].sort()).toEqual(words.stopwords);
     expect([...QUESTION_WORDS].sort()).toEqual(words.questionWords);
     expect(Object.fromEntries(IRREGULAR)).toEqual(words.irregular);
+    expect([...NO_SUPERLATIVE].sort()).toEqual(words.noSuperlative);
     expect(EAST_ASIAN_RANGES).toEqual(words.eastAsian);
   });
 
@@ -74,6 +79,53 @@ describe('words', () => {
     const { valid, invalid } = readVectors<{ word: string; stem: string }>('words');
     for (const vector of valid) expect(stem(vector.word), vector.word).toBe(vector.stem);
     for (const vector of invalid) expect(stem(vector.word), vector.word).not.toBe(vector.stem);
+  });
+
+  interface Languages
+    extends Vectors<{
+      text: string;
+      language: string | null;
+      terms: [string, number][];
+      question: string[];
+    }> {
+    readonly smallWords: Readonly<Record<string, string>>;
+    readonly forms: Readonly<Record<string, string>>;
+  }
+  const languages = readVectors<never>('languages') as unknown as Languages;
+
+  test('KNOW-191, KNOW-192: small words and forms of languages are those of the spec', () => {
+    for (const [language, small] of Object.entries(SMALL_WORDS)) {
+      if (language !== 'en') expect([...small].sort().join(' ')).toBe(languages.smallWords[language]);
+    }
+    for (const [language, { forms }] of Object.entries(STEMMERS)) {
+      const listed = [...forms].map((pair) => pair.join(' ')).sort();
+      expect(listed.join(', ')).toBe(languages.forms[language]);
+    }
+    expect(Object.keys(languages.forms)).toEqual(Object.keys(STEMMERS));
+  });
+
+  test.each(languages.valid)(
+    'KNOW-191, KNOW-192: vector $text',
+    ({ text, language, terms: expected, question }) => {
+      expect(languageOf(text) ?? null).toBe(language);
+      expect(analyse(text).map(({ term, position }) => [term, position])).toEqual(expected);
+      expect(questionTerms(text)).toEqual(question);
+    },
+  );
+
+  test('KNOW-191: a text that says too little of its language has none', () => {
+    for (const { text, language } of languages.invalid) expect(languageOf(text)).not.toBe(language);
+    expect(languageOf('')).toBeUndefined();
+  });
+
+  test('KNOW-192: a question finds the words of a text in its language, and every text has the terms of English', () => {
+    const held = (text: string): string[] => analyse(text).map(({ term }) => term);
+    const german = held('Die Hecken werden im Herbst von den Mitgliedern geschnitten.');
+    expect(questionTerms('Wann ist die Hecke zu schneiden?').filter((term) => german.includes(term))).toEqual(
+      ['heck'],
+    );
+    expect(german).toEqual(expect.arrayContaining(held('Hecken Herbst')));
+    expect(questionTokens('de la', 'Que dit la phrase « de la » dans le texte ?')).toEqual([]);
   });
 
   test('counts words for the size of chunks', () => {

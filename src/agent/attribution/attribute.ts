@@ -16,6 +16,7 @@ import {
   termWeight,
 } from '../../vault/search/score.ts';
 import { chunkLength } from '../../vault/search/segment.ts';
+import { languageOf } from '../../vault/text/language.ts';
 import { analyse, questionTerms } from '../../vault/text/words.ts';
 import { apportion } from './apportion.ts';
 import { groupNearDuplicates, wordSequence } from './duplicates.ts';
@@ -151,8 +152,9 @@ function countTerms(passage: CitedPassage): {
   readonly length: number;
 } {
   const occurrences = new Map<string, number>();
-  const text = analyse(passage.text);
-  const title = analyse(passage.title);
+  const language = languageOf(passage.text);
+  const text = analyse(passage.text, language);
+  const title = analyse(passage.title, language);
   for (const { term } of text) occurrences.set(term, (occurrences.get(term) ?? 0) + 1);
   for (const { term } of title) occurrences.set(term, (occurrences.get(term) ?? 0) + TITLE_WEIGHT);
   return { occurrences, length: chunkLength(title.length, text.length) };

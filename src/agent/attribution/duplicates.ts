@@ -2,11 +2,11 @@
 import { analyse } from '../../vault/text/words.ts';
 import { SHINGLE_WORDS } from './limits.ts';
 
-/** The words of a text as index terms, one for each position: the whole of a compound word. */
+/** The words of a text as the terms that texts of all languages have, one for each position: the whole of a compound word. */
 export function wordSequence(text: string): string[] {
   const words: string[] = [];
   let last = -1;
-  for (const { term, position } of analyse(text)) {
+  for (const { term, position } of analyse(text, 'en')) {
     if (position === last) words[words.length - 1] = term;
     else words.push(term);
     last = position;

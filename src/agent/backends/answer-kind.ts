@@ -1,8 +1,22 @@
 /**
  * What kind of thing would answer a question, told by how it is asked, and whether a text has one: an amount of money, a
  * length, a weight, a temperature, a stretch of time, how often, when, or any number. What has none of that kind does not
- * answer, however many words it shares. English, and numbers and times in Chinese and Japanese; otherwise any text will do.
+ * answer, however many words it shares. English, the languages of `kind-words.ts`, and numbers and times in Chinese and
+ * Japanese; otherwise any text will do.
  */
+import { fold } from '../../vault/text/words.ts';
+import {
+  MOMENT_WORDS,
+  MONEY_ASKED,
+  MONEY_WORDS,
+  NUMBER_ASKED,
+  NUMBER_WORDS,
+  OFTEN_ASKED,
+  OFTEN_WORDS,
+  SPAN_ASKED,
+  SPAN_WORDS,
+  TIME_ASKED,
+} from './kind-words.ts';
 
 /** A kind of answer; `undefined`: anything. */
 export type AnswerKind =
@@ -38,6 +52,8 @@ const OFTEN =
 interface Kind {
   readonly kind: Exclude<AnswerKind, undefined>;
   readonly asked: RegExp;
+  /** The same in other languages, of a folded question. */
+  readonly askedElsewhere?: RegExp;
   readonly has: (text: string) => boolean;
 }
 
@@ -46,7 +62,8 @@ const KINDS: readonly Kind[] = [
   {
     kind: 'money',
     asked: /\b(?:what|how much)\b.*\b(?:costs?|price|fee|fare|rent|pay|paid|charged?)\b/iu,
-    has: (text) => MONEY.test(text),
+    askedElsewhere: MONEY_ASKED,
+    has: (text) => MONEY.test(text) || MONEY_WORDS.test(fold(text)),
   },
   {
     kind: 'heat',
@@ -57,13 +74,15 @@ const KINDS: readonly Kind[] = [
   {
     kind: 'often',
     asked: /\bhow (?:often|frequently)\b|\bhow many times\b/iu,
-    has: (text) => OFTEN.test(text) || DIGITS.test(text),
+    askedElsewhere: OFTEN_ASKED,
+    has: (text) => OFTEN.test(text) || OFTEN_WORDS.test(fold(text)) || isNumber(text),
   },
   {
     kind: 'span',
     asked:
       /\bhow (?:long|old|soon|late|early|much time|far (?:ahead|in advance))\b|\bfor how (?:long|many)\b/iu,
-    has: (text) => SPAN.test(text) || LENGTH.test(text),
+    askedElsewhere: SPAN_ASKED,
+    has: (text) => isSpan(text) || LENGTH.test(text),
   },
   {
     kind: 'length',
@@ -73,20 +92,24 @@ const KINDS: readonly Kind[] = [
   {
     kind: 'time',
     asked:
-      /\bwhen\b|\b(?:what|which) (?:time|day|date|year|month|week|hour)\b|\u4ec0\u4e48\u65f6\u5019|\u4f55\u65f6|\u51e0\u70b9|\u3044\u3064|\u4f55\u6642|\u4f55\u65e5|\u4f55\u66dc\u65e5/iu,
-    has: (text) => isMoment(text) || CONJUNCTION.test(text) || SPAN.test(text),
+      /^(?:and |so |please |tell me |but )*when\b|\b(?:since|until|till|from|by) when\b|\b(?:what|which) (?:time|days?|date|year|months?|week|hours?)\b|\u4ec0\u4e48\u65f6\u5019|\u4f55\u65f6|\u51e0\u70b9|\u3044\u3064|\u4f55\u6642|\u4f55\u65e5|\u4f55\u66dc\u65e5/iu,
+    askedElsewhere: TIME_ASKED,
+    has: (text) => isMoment(text) || CONJUNCTION.test(text) || isSpan(text),
   },
   {
     kind: 'number',
     asked:
       /\bhow (?:many|much|fast|slow|large|big|small|strong|loud)\b|\bwhat (?:number|percentage|share|size)\b|\u591a\u5c11|\u51e0|\u591a[\u4e45\u957f\u6df1\u9ad8\u5927\u8fdc\u91cd\u5bbd]|\u3044\u304f\u3089|\u3044\u304f\u3064|\u4f55[\u518a\u679a\u672c\u4eba\u5206\u5ea6\u968e\u56de\u6b73\u5186\u500b\u53f0\u756a]|\u3069\u306e\u304f\u3089\u3044|\u3069\u308c\u304f\u3089\u3044/iu,
-    has: (text) => DIGITS.test(text),
+    askedElsewhere: NUMBER_ASKED,
+    has: isNumber,
   },
 ];
 
 /** The kind of thing that a question asks for. */
 export function kindAsked(question: string): AnswerKind {
-  return KINDS.find(({ asked }) => asked.test(question))?.kind;
+  const folded = fold(question).replace(/^[^\p{L}]+/u, '');
+  return KINDS.find(({ asked, askedElsewhere }) => asked.test(question) || askedElsewhere?.test(folded))
+    ?.kind;
 }
 
 /** Whether a text has a thing of a kind. */
@@ -101,5 +124,13 @@ export function hasTelling(kind: AnswerKind, text: string): boolean {
 }
 
 function isMoment(text: string): boolean {
-  return MOMENT.test(text) || YEAR_OR_CLOCK.test(text);
+  return MOMENT.test(text) || YEAR_OR_CLOCK.test(text) || MOMENT_WORDS.test(fold(text));
+}
+
+function isSpan(text: string): boolean {
+  return SPAN.test(text) || SPAN_WORDS.test(fold(text));
+}
+
+function isNumber(text: string): boolean {
+  return DIGITS.test(text) || NUMBER_WORDS.test(fold(text));
 }

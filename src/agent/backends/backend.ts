@@ -45,6 +45,8 @@ export interface Passage {
 
 /** A word of the question and what it weighs, in 1/65536 bit. */
 export interface WeightedTerm {
+  /** The word of the question that `term` stands for, where that one occurs nowhere. */
+  readonly corrects?: string;
   readonly term: string;
   readonly weight: number;
 }
@@ -111,7 +113,11 @@ export function requestParts(result: {
     // What a correction weighs less for the search it does not for what has to be answered.
     terms: result.terms
       .filter((term) => isAsked(term))
-      .map(({ term, weight, share }) => ({ term, weight: Math.floor((weight * 256) / share) })),
+      .map(({ term, weight, share, corrects }) => ({
+        term,
+        weight: Math.floor((weight * 256) / share),
+        ...(corrects !== undefined && { corrects }),
+      })),
   };
 }
 

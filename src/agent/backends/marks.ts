@@ -3,6 +3,7 @@
  * become citations, but only where the passage does support the statement: a model may name any number it likes.
  */
 import { utf8 } from '../../base/bytes.ts';
+import { languageOf } from '../../vault/text/language.ts';
 import { sentences } from '../../vault/text/sentences.ts';
 import { analyse } from '../../vault/text/words.ts';
 import type { AnswerCitation, AnswerPart, Passage } from './backend.ts';
@@ -106,15 +107,18 @@ function supportingSpan(
   statement: string,
   passage: Passage,
 ): { readonly passageStart: number; readonly passageEnd: number } | undefined {
-  const wanted = new Set(analyse(statement).map(({ term }) => term));
-  const held = new Set(analyse(`${passage.title}\n${passage.text}`).map(({ term }) => term));
+  const language = languageOf(passage.text);
+  const wanted = new Set(analyse(statement, language).map(({ term }) => term));
+  const held = new Set(analyse(`${passage.title}\n${passage.text}`, language).map(({ term }) => term));
   const common = [...wanted].filter((term) => held.has(term)).length;
   if (wanted.size === 0 || 2 * common < wanted.size) return undefined;
   if (common < Math.min(COMMON_TERMS_MIN, wanted.size)) return undefined;
   let best: { start: number; end: number } | undefined;
   let most = 0;
   for (const span of sentences(passage.text)) {
-    const terms = new Set(analyse(passage.text.slice(span.start, span.end)).map(({ term }) => term));
+    const terms = new Set(
+      analyse(passage.text.slice(span.start, span.end), language).map(({ term }) => term),
+    );
     const shared = [...wanted].filter((term) => terms.has(term)).length;
     if (shared > most) [best, most] = [span, shared];
   }

@@ -2,10 +2,11 @@
  * What a question asks for, read once: its terms with what they weigh for an answer, which of them only say how it is
  * asked, and what kind of thing would answer it. Rules and lists are normative (`spec/knowledge.md`).
  */
-import { analyse, questionTerms } from '../../vault/text/words.ts';
+import { type Language, languageOf } from '../../vault/text/language.ts';
+import { questionTerms, questionTokens, termsAsked } from '../../vault/text/words.ts';
 import { type AnswerKind, kindAsked } from './answer-kind.ts';
 import type { WeightedTerm } from './backend.ts';
-import { isPair, MAKE, sameWord, saysMake } from './same-words.ts';
+import { isPair, MAKE, saysMake } from './same-words.ts';
 
 /** A term as it is asked for. */
 export interface AskedTerm {
@@ -29,11 +30,37 @@ export interface AskedQuestion {
  * Words that say how something is asked rather than about what: an answer seldom repeats them. They weigh a quarter
  * where anything else is asked.
  */
-const ASKING_TERMS: ReadonlySet<string> = new Set(
-  analyse(
-    'another big compute decide deep determine difference do does far find heavy high kind large long many need often old place size sort tall type use used version work',
-  ).map(({ term }) => sameWord(term)),
-);
+const ASKING_WORDS: Readonly<Partial<Record<Language, string>>> = {
+  en: `allow another become big bring buy call come compute cost date day decide deep determine difference do does far find get
+    give go happen heavy high hour keep kind large long many may month name need often old order place possible price put say size sort
+    stand start take tall tell time type use used version want week work year`,
+  de: `alt befinden bekommen bringen mitbringen mitnehmen benotigen brauchen breit erhalten erlaubt finden geben gehen genau geschehen gibt gross haufig heissen
+    heißen hoch jahr kommen kosten kostet lang lange liegen machen moglich monat oft passieren preis schnell schwer stehen stunde tag tage
+    teuer tief tun uhr uhrzeit viel viele weit woche zeit`,
+  fr: `annee appeler arriver autoriser besoin combien couter coute coutent date devenir faire grand heure jour jours long mois obtenir payer
+    possible prix profond recevoir semaine temps tarif trouver utiliser`,
+  es: `alto ano antelacion costar cuesta cuestan dia dias encontrar fecha hacer hora horas llamar mes meses pagar pasar permitir poner precio recibir
+    semana tamano tiempo usar valer vale veces`,
+  it: `anno arrivare bisogna chiamare costare costa costano fare giorno giorni grande mese mesi ora ore pagare permettere portare prezzo ricevere
+    servire settimana succedere succede tempo trovare usare`,
+  pt: `acontecer ano chamar custar custa custam dia dias encontrar fazer hora horas levar mes meses pagar preco receber semana tamanho
+    tempo usar valer`,
+  nl: `betalen dag dagen diep gebeuren gebeurt groot heten hoog jaar keer kosten kost krijgen kunnen laat lang maand mogen prijs staan tijd
+    toegestaan uur vaak vinden week worden`,
+  ru: `время год день дни дням какой месяц можно найти находиться находится неделя плата получить стоит стоить стоимость цена час часа
+    разрешено составляет`,
+};
+const ASKING_TERMS = new Map<Language | undefined, ReadonlySet<string>>();
+
+/** Stems of the asking words of a language; of English where there is none. */
+function askingTerms(language: Language | undefined): ReadonlySet<string> {
+  const known = ASKING_TERMS.get(language);
+  if (known !== undefined) return known;
+  const words = (language && ASKING_WORDS[language]) ?? ASKING_WORDS.en ?? '';
+  const stems = new Set(words.split(/\s+/).flatMap((word) => termsAsked(word, language)));
+  ASKING_TERMS.set(language, stems);
+  return stems;
+}
 const ASKING_PART = 4;
 /** East Asian characters of grammar: kana, and those of questions and of structure. */
 const GRAMMAR =
@@ -52,28 +79,30 @@ const ASKED_CHARACTERS_MAX = 1_000;
 /** Reads a question with the weights of the search, or all alike without them. */
 export function readQuestion(question: string, weighed: readonly WeightedTerm[] | undefined): AskedQuestion {
   const beginning = question.slice(0, ASKED_CHARACTERS_MAX);
-  const all =
+  const all: readonly WeightedTerm[] =
     weighed !== undefined && weighed.length > 0
       ? weighed
       : questionTerms(question).map((term) => ({ term, weight: 65_536 }));
+  const asking = askingTerms(languageOf(question));
   const verb = termsAt(HOW_LONG_VERB, beginning);
-  const manner = new Set([...verb, ...termsAt(HOW_ADJECTIVE, beginning)]);
-  const asks = (term: string): boolean =>
-    ASKING_TERMS.has(sameWord(term)) || manner.has(term) || grammarIn(term) > 0;
-  const whole = all.every(({ term }) => asks(term));
+  const how = new Set([...verb, ...termsAt(HOW_ADJECTIVE, beginning)]);
+  const asks = (term: string): boolean => asking.has(term) || how.has(term) || grammarIn(term) > 0;
+  const whole = all.every(({ term, corrects }) => asks(corrects ?? term));
   const groups = groupsOf(question, asks);
   const terms = new Map<string, AskedTerm>();
-  for (const { term, weight } of all) {
-    const asking = !whole && asks(term);
-    const part = !asking ? 1 : grammarIn(term) === 2 ? GRAMMAR_PART : ASKING_PART;
+  for (const { term: found, weight, corrects } of all) {
+    // How something is asked is known by the word as it was asked.
+    const term = corrects !== undefined && asks(corrects) ? corrects : found;
+    const manner = !whole && asks(term);
+    const part = !manner ? 1 : grammarIn(term) === 2 ? GRAMMAR_PART : ASKING_PART;
     // Beside a character of grammar the other one is what is asked.
-    const same = asking && grammarIn(term) === 1 ? contentOf(term) : sameWord(term);
+    const same = manner && grammarIn(term) === 1 ? contentOf(term) : term;
     const known = terms.get(same);
     const group = groups.get(term) ?? -1 - terms.size;
     terms.set(same, {
       term: same,
       weight: Math.max(known?.weight ?? 0, Math.floor(weight / part)),
-      asking,
+      asking: manner,
       group,
       verb: verb.has(term),
     });
@@ -107,7 +136,7 @@ export function isGrammar(character: string): boolean {
 
 /** The terms of the word that a pattern finds. */
 function termsAt(pattern: RegExp, question: string): ReadonlySet<string> {
-  return new Set(analyse(pattern.exec(question)?.[1] ?? '').map(({ term }) => term));
+  return new Set(questionTokens(pattern.exec(question)?.[1] ?? '', question).map(({ term }) => term));
 }
 
 /** East Asian pairs that follow each other without grammar between them, by the position of their first one. */
@@ -115,7 +144,7 @@ function groupsOf(question: string, asks: (term: string) => boolean): ReadonlyMa
   const groups = new Map<string, number>();
   let group = 0;
   let last = -2;
-  for (const { term, position } of analyse(question)) {
+  for (const { term, position } of questionTokens(question)) {
     if (!isPair(term) || asks(term)) continue;
     if (position !== last + 1) group = position;
     last = position;

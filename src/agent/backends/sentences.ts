@@ -3,13 +3,14 @@
  * same. `spec/knowledge.md` is normative; millionths throughout.
  */
 
-import { languageOf } from '../../vault/text/language.ts';
+import { type Language, languageOf } from '../../vault/text/language.ts';
+import { countWords } from '../../vault/text/scan.ts';
 import { type Unit, unitsOf } from '../../vault/text/sentences.ts';
-import { analyse, countWords } from '../../vault/text/words.ts';
+import { analyse, questionTokens } from '../../vault/text/words.ts';
 import { hasKind, hasTelling } from './answer-kind.ts';
 import type { Passage } from './backend.ts';
 import { type AskedQuestion, type AskedTerm, isGrammar } from './question.ts';
-import { isPair, sameWord, sameWords } from './same-words.ts';
+import { heldTerms, isPair } from './same-words.ts';
 
 /** One millionth is the unit of scores. */
 export const WHOLE = 1_000_000;
@@ -82,7 +83,8 @@ export function candidatesOf(
       const text = passage.text.slice(unit.start, unit.end);
       const near = [sets[position - 1], sets[position + 1], title];
       const kindHeld = hasTelling(asked.kind, text);
-      const measured = measure(asked, { own, title, near, everywhere, parted, kindHeld });
+      const kindThere = asked.kind !== undefined && hasKind(asked.kind, text);
+      const measured = measure(asked, { own, title, near, everywhere, parted, kindHeld, kindThere });
       const { coverage, around } = measured;
       const context = Math.floor((NEIGHBOUR_NUMERATOR * around) / NEIGHBOUR_DENOMINATOR);
       const shaped = Math.floor((1000 * (coverage + context)) / lengthDivisor(countWords(text)));
@@ -120,15 +122,18 @@ interface Surroundings {
   readonly everywhere: readonly Terms[];
   readonly parted: Terms;
   readonly kindHeld: boolean;
+  readonly kindThere: boolean;
 }
 
 /** Shares of the question's weight that a unit covers, floored to millionths. */
 function measure(
   asked: AskedQuestion,
-  { own, title, near, everywhere, parted, kindHeld }: Surroundings,
+  { own, title, near, everywhere, parted, kindHeld, kindThere }: Surroundings,
 ): { readonly coverage: number; readonly titled: number; readonly around: number; readonly support: number } {
   const here = (term: string): boolean => own.has(term) || title.has(term);
-  const terms = asked.terms.filter((term) => here(term.term) || !isSeam(term, asked, here));
+  const terms = asked.terms.filter(
+    (term) => here(term.term) || !((term.asking && kindThere) || isSeam(term, asked, here)),
+  );
   const total = Math.max(
     1,
     terms.reduce((sum, { weight }) => sum + weight, 0),
@@ -136,14 +141,16 @@ function measure(
   const share = (held: (term: string) => boolean): number =>
     Math.floor((WHOLE * terms.reduce((sum, { term, weight }) => sum + (held(term) ? weight : 0), 0)) / total);
   const coverage = share((term) => own.has(term));
-  const titled = share(here) - coverage;
-  const around = share((term) => own.has(term) || near.some((set) => set?.has(term))) - coverage;
+  const titled = share((term) => here(term)) - coverage;
+  const around = share((term) => here(term) || near.some((set) => set?.has(term))) - coverage;
   const topical = terms.filter(({ asking }) => !asking);
   const groups = new Set(topical.map(({ group }) => group)).size;
   const telling = kindHeld || terms.some(({ term, verb }) => verb && own.has(term));
   const held =
     new Set(topical.filter(({ term }) => here(term)).map(({ group }) => group)).size + (telling ? 1 : 0);
-  if (held < Math.min(TERMS_MIN, groups)) return { coverage, titled, around, support: 0 };
+  // Of one thing alone nothing tells that it is what was asked, unless what was asked for is there.
+  const lacksKind = asked.kind !== undefined && !kindThere && groups < TERMS_MIN;
+  if (held < Math.min(TERMS_MIN, groups) || lacksKind) return { coverage, titled, around, support: 0 };
   const apart = share((term) => parted.has(term));
   const beside = Math.floor(titled / TITLE_PART) + Math.floor((around - titled) / BESIDE_PART);
   const lacking = WHOLE - share((term) => everywhere.some((set) => set.has(term)));
@@ -178,8 +185,9 @@ interface ReadPassage {
 
 function readPassage({ title, text }: Passage): ReadPassage {
   const units = unitsOf(text);
-  const sets = units.map((unit) => termSet(text.slice(unit.start, unit.end)));
-  const above = termSet(title);
+  const language = languageOf(text);
+  const sets = units.map((unit) => termSet(text.slice(unit.start, unit.end), language));
+  const above = termSet(title, language);
   const titles = units.map((unit) => {
     const head = unit.kind === 'row' ? units.findIndex(({ block }) => block === unit.block) : -1;
     return head < 0 ? above : new Set([...above, ...(sets[head] ?? [])]);
@@ -206,9 +214,7 @@ function partedTerms(
       ),
     );
   const topical = new Set(asked.terms.flatMap(({ term, asking }) => (asking ? [] : [term])));
-  const tokens = analyse(question)
-    .map(({ term, position }) => ({ term: sameWord(term), position }))
-    .filter(({ term }) => topical.has(term) && together([term]));
+  const tokens = questionTokens(question).filter(({ term }) => topical.has(term) && together([term]));
   for (const { term, position } of tokens) {
     const before = tokens.find((other) => other.position === position - 1);
     // A term that stands apart itself is not held against the one behind it.
@@ -240,8 +246,8 @@ export function lengthDivisor(words: number): number {
   return Number(integerRoot(integerRoot(scaled)));
 }
 
-function termSet(text: string): ReadonlySet<string> {
-  return new Set(sameWords(text));
+function termSet(text: string, language: Language | undefined): ReadonlySet<string> {
+  return new Set(heldTerms(text, language));
 }
 
 const NUMBER = /\p{N}/u;
@@ -290,7 +296,8 @@ function asksDefinition(question: string): boolean {
 
 /** A definition of what was asked: "X is ..." or a row about X of a table of two columns, where X is in the question. */
 function defines(question: string, passage: Passage, unit: Unit, text: string): boolean {
-  const wanted = termSet(question);
+  const language = languageOf(question);
+  const wanted = termSet(question, language);
   if (unit.kind === 'row') {
     const [, cell = '', meaning = '', ...more] = text.split('|');
     // A table of more columns lists properties, not meanings.
@@ -299,7 +306,7 @@ function defines(question: string, passage: Passage, unit: Unit, text: string): 
     const words = question.toLowerCase().split(/[^\p{L}\p{N}]+/u);
     return (
       words.includes(named) &&
-      wanted.has(sameWord(analyse(named)[0]?.term ?? '')) &&
+      wanted.has(analyse(named, language)[0]?.term ?? '') &&
       countWords(meaning) >= WORDS_MIN
     );
   }
@@ -307,7 +314,7 @@ function defines(question: string, passage: Passage, unit: Unit, text: string): 
   if (match === null) return false;
   const [subject = ''] = match[0].split(BEHIND_HEAD);
   const pronoun = /^(?:it|this|that|they)\b/i.test(text);
-  const head = analyse(subject).at(-1);
-  const known = pronoun ? termSet(passage.title) : new Set(head === undefined ? [] : [sameWord(head.term)]);
+  const head = analyse(subject, language).at(-1);
+  const known = pronoun ? termSet(passage.title, language) : new Set(head === undefined ? [] : [head.term]);
   return [...wanted].some((term) => known.has(term));
 }

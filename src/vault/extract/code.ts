@@ -6,7 +6,7 @@
  */
 import type { Block, Extracted } from '../blocks.ts';
 import { CHUNK_WORDS_TARGET } from '../limits.ts';
-import { countWords } from '../text/words.ts';
+import { countWords } from '../text/scan.ts';
 
 /** Longest first line of a unit that its title shows, characters. */
 const SIGNATURE_CHARACTERS_MAX = 96;

@@ -1,5 +1,5 @@
 /** The codec that leaves nothing readable on disk: names and terms stand blinded in keys, values sealed. */
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey } from 'node:crypto';
 import { SaharaError } from '../../base/errors.ts';
 import type { Dice } from '../../base/random.ts';
 import type { VaultCodec } from '../codec.ts';
@@ -12,7 +12,11 @@ const BLIND_BYTES = 16;
 /** Seals by the keys of one vault. What does not open is `store-corrupt`. */
 export function sealedCodec(parts: { readonly keys: VaultKeys; readonly dice: Dice }): VaultCodec {
   const { keys, dice } = parts;
-  const blinding = { name: keys.names, term: derive(indexKey(keys), 'terms') };
+  // Keys as the library wants them: making them anew each time costs more than the hash.
+  const blinding = {
+    name: createSecretKey(keys.names),
+    term: createSecretKey(derive(indexKey(keys), 'terms')),
+  };
   const ofIndex = derive(indexKey(keys), 'index-records');
   const indexTags = new Set(SEGMENT_TAGS.map(([tag]) => tag));
   const keyFor = (key: Uint8Array): Uint8Array => (indexTags.has(key[0]) ? ofIndex : keys.records);

@@ -30,24 +30,55 @@ export function compareTerms(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** The stored form of sorted entries, whose stretches lie one behind the other. */
-export function encodeTerms(entries: readonly PlacedEntry[]): Uint8Array {
-  const writer = new VarintWriter();
-  writer.uint(entries.length);
-  writer.uint(entries[0]?.postingsAt ?? 0);
-  writer.uint(entries[0]?.positionsAt ?? 0);
-  let last = '';
-  for (const { term, chunks, postingsBytes, positionsBytes } of entries) {
-    const shared = sharedStart(last, term);
-    // What is shared is counted in bytes and never ends inside a character.
-    writer.uint(textBytes(term.slice(0, shared)));
-    writer.text(term.slice(shared));
-    writer.uint(chunks);
-    writer.uint(postingsBytes);
-    writer.uint(positionsBytes);
-    last = term;
+/** Writes a block of sorted entries, whose stretches lie one behind the other, in memory that the next block uses again. */
+export class TermBlockWriter {
+  readonly #head = new VarintWriter();
+  readonly #entries = new VarintWriter();
+  #first: string | undefined;
+  #last = '';
+  #count = 0;
+
+  /** Entries so far. */
+  get count(): number {
+    return this.#count;
   }
-  return writer.finish();
+
+  /** The first term; `undefined` in an empty block. */
+  get first(): string | undefined {
+    return this.#first;
+  }
+
+  /** Begins a block whose first stretches begin there. */
+  begin(postingsAt: number, positionsAt: number): void {
+    for (const writer of [this.#head, this.#entries]) writer.clear();
+    this.#head.uint(postingsAt);
+    this.#head.uint(positionsAt);
+    this.#first = undefined;
+    this.#last = '';
+    this.#count = 0;
+  }
+
+  /** One more term: how many chunks hold it, and the bytes of its two stretches. */
+  add(term: string, chunks: number, bytes: { readonly postings: number; readonly positions: number }): void {
+    this.#first ??= term;
+    const writer = this.#entries;
+    const shared = sharedStart(this.#last, term);
+    // What is shared is counted in bytes and never ends inside a character.
+    writer.uint(textBytes(term, shared));
+    writer.text(term, shared);
+    writer.uint(chunks);
+    writer.uint(bytes.postings);
+    writer.uint(bytes.positions);
+    this.#last = term;
+    this.#count++;
+  }
+
+  /** The stored form. */
+  finish(): Uint8Array {
+    const count = new VarintWriter();
+    count.uint(this.#count);
+    return concat(count.finish(), this.#head.finish(), this.#entries.finish());
+  }
 }
 
 /** The entries of a stored form; what follows them is padding. */

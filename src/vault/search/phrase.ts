@@ -1,5 +1,5 @@
 /** Phrases: what stands between quotation marks in a question must stand in a passage as it is. */
-import { analyse } from '../text/words.ts';
+import { questionTokens } from '../text/words.ts';
 import { indexOfChunk, type Positions, type Postings, positionsAt } from './postings.ts';
 
 /** Most phrases of one question. */
@@ -22,7 +22,7 @@ export type Phrase = readonly PhraseTerm[];
 export function phrasesOf(question: string): Phrase[] {
   const phrases: Phrase[] = [];
   for (const [, straight, angled, cornered] of question.matchAll(QUOTED)) {
-    const tokens = analyse(straight ?? angled ?? cornered ?? '').slice(0, PHRASE_TERMS_MAX);
+    const tokens = questionTokens(straight ?? angled ?? cornered ?? '', question).slice(0, PHRASE_TERMS_MAX);
     const [first] = tokens;
     if (first === undefined) continue;
     phrases.push(tokens.map(({ term, position }) => ({ term, offset: position - first.position })));

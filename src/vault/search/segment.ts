@@ -2,7 +2,7 @@
 import type { StoreOperation } from '../../base/store.ts';
 import type { VaultCodec } from '../codec.ts';
 import { directoryKey, lengthsKey, pageKey, termsKey, tombstonesKey } from '../keys.ts';
-import { DICTIONARY_BLOCK_TERMS, encodeDirectory, encodeTerms, type PlacedEntry } from './dictionary.ts';
+import { DICTIONARY_BLOCK_TERMS, encodeDirectory, TermBlockWriter } from './dictionary.ts';
 import { PageWriter } from './pages.ts';
 import { PostingsEncoder } from './postings.ts';
 import { TokenList } from './tokens.ts';
@@ -44,7 +44,7 @@ export function buildSegment(
   const tokens = new TokenList();
   const lengths: (readonly [number, number])[] = [];
   for (const [index, { number, title, text }] of chunks.entries()) {
-    lengths.push([number, chunkLength(tokens.addTitle(index, title), tokens.addText(index, text))]);
+    lengths.push([number, chunkLength(...tokens.add(index, title, text))]);
   }
   const operations: StoreOperation[] = [];
   const writer = new SegmentWriter(segment, codec, (operation) => operations.push(operation));
@@ -63,7 +63,7 @@ export class SegmentWriter {
   readonly #postingsPages: PageWriter;
   readonly #positionsPages: PageWriter;
   readonly #firsts: string[] = [];
-  #entries: PlacedEntry[] = [];
+  readonly #block = new TermBlockWriter();
 
   constructor(segment: number, codec: VaultCodec, put: (operation: StoreOperation) => void) {
     this.#segment = segment;
@@ -101,13 +101,13 @@ export class SegmentWriter {
     if (chunks === 0) return;
     const postings = this.#postings.take();
     const positions = this.#positions.finish();
-    const place = { postingsAt: this.#postingsPages.length, positionsAt: this.#positionsPages.length };
+    const block = this.#block;
+    if (block.count === 0) block.begin(this.#postingsPages.length, this.#positionsPages.length);
     this.#postingsPages.write(postings);
     this.#positionsPages.write(positions);
-    const sizes = { postingsBytes: postings.length, positionsBytes: positions.length };
+    block.add(term, chunks, { postings: postings.length, positions: positions.length });
     this.#positions.clear();
-    this.#entries.push({ term, chunks, ...place, ...sizes });
-    if (this.#entries.length === DICTIONARY_BLOCK_TERMS) this.#closeBlock();
+    if (block.count === DICTIONARY_BLOCK_TERMS) this.#closeBlock();
   }
 
   /** Ends the segment. */
@@ -120,11 +120,11 @@ export class SegmentWriter {
   }
 
   #closeBlock(): void {
-    const [first] = this.#entries;
+    const { first } = this.#block;
     if (first === undefined) return;
-    this.#record(termsKey(this.#segment, this.#firsts.length), encodeTerms(this.#entries));
-    this.#firsts.push(first.term);
-    this.#entries = [];
+    this.#record(termsKey(this.#segment, this.#firsts.length), this.#block.finish());
+    this.#firsts.push(first);
+    this.#block.begin(0, 0);
   }
 
   #record(key: Uint8Array, value: Uint8Array): void {

@@ -2,8 +2,9 @@
  * All tokens of some chunks in flat arrays, given back term by term: millions of small objects would cost more. Words
  * and terms are numbered by a lexicon that goes from one list to the next.
  */
+import { type Language, LanguageCounts, languageOfScript } from '../text/language.ts';
 import { LEXICON_WORDS_MAX, Lexicon } from '../text/lexicon.ts';
-import { scanWords } from '../text/words.ts';
+import { scanWords, type WordVisitor } from '../text/scan.ts';
 import { OCCURRENCES_MAX } from './postings.ts';
 import type { SegmentWriter } from './segment.ts';
 
@@ -23,20 +24,25 @@ export class TokenList {
   #chunk: Uint32Array = new Uint32Array(ROOM);
   #position: Uint32Array = new Uint32Array(ROOM);
   #length = 0;
+  /** Words of the text that is being read, or -1 less the number of a term, and their positions. */
+  #word: Int32Array = new Int32Array(ROOM);
+  #at: Uint32Array = new Uint32Array(ROOM);
+  #words = 0;
+  readonly #counted = new LanguageCounts();
 
   constructor() {
     if (shared.size >= LEXICON_WORDS_MAX) shared = new Lexicon();
     this.#lexicon = shared;
   }
 
-  /** Adds a text; answers how many tokens it has. */
-  addText(chunk: number, text: string): number {
-    return this.#add(chunk, text, true);
-  }
-
-  /** The same for a title, whose positions do not count. */
-  addTitle(chunk: number, title: string): number {
-    return this.#add(chunk, title, false);
+  /** Adds a chunk, its terms in the language of its text; answers how many tokens title and text have. */
+  add(chunk: number, title: string, text: string): readonly [title: number, text: number] {
+    this.#counted.clear();
+    this.#scan(text);
+    const language = languageOfScript(text) ?? this.#counted.language();
+    const inText = this.#take(chunk, language, true);
+    this.#scan(title);
+    return [this.#take(chunk, language, false), inText];
   }
 
   /** Writes every term in byte order with its chunks in theirs. */
@@ -66,21 +72,44 @@ export class TokenList {
     }
   }
 
-  #add(chunk: number, text: string, hasPositions: boolean): number {
+  /** Notes the words of a text. */
+  #scan(text: string): void {
+    this.#words = 0;
+    scanWords(text, this.#visitor);
+  }
+
+  readonly #visitor: WordVisitor = {
+    span: (span, at) => this.#note(this.#lexicon.wordOfSpan(span), at),
+    word: (word, at) => this.#note(this.#lexicon.wordOf(word), at),
+    pair: (pair, at) => this.#place(-1 - this.#lexicon.numberOf(pair), at),
+  };
+
+  #note(word: number, at: number): void {
+    this.#counted.add(this.#lexicon.bitsOf(word));
+    this.#place(word, at);
+  }
+
+  #place(word: number, at: number): void {
+    if (this.#words === this.#word.length) {
+      this.#word = Int32Array.from({ length: 2 * this.#words }, (_, i) => this.#word[i] ?? 0);
+      this.#at = resized(this.#at, 2 * this.#words);
+    }
+    this.#word[this.#words] = word;
+    this.#at[this.#words++] = at;
+  }
+
+  /** Adds the terms of the words that were noted. */
+  #take(chunk: number, language: Language | undefined, hasPositions: boolean): number {
     const before = this.#length;
     const lexicon = this.#lexicon;
-    scanWords(text, {
-      span: (span, at) => {
-        const position = hasPositions ? at : IN_TITLE;
-        const found = lexicon.ofSpan(span);
-        if (found >= 0) this.#push(found, chunk, position);
-        else for (const term of lexicon.several(found)) this.#push(term, chunk, position);
-      },
-      word: (word, terms, at) => {
-        const position = hasPositions ? at : IN_TITLE;
-        for (const term of lexicon.ofWord(word, terms)) this.#push(term, chunk, position);
-      },
-    });
+    const terms = lexicon.inLanguage(language);
+    for (let i = 0; i < this.#words; i++) {
+      const word = this.#word[i] ?? 0;
+      const position = hasPositions ? (this.#at[i] ?? 0) : IN_TITLE;
+      const found = word < 0 ? -1 - word : lexicon.termOf(word, language, terms);
+      if (found >= 0) this.#push(found, chunk, position);
+      else for (const term of lexicon.several(found)) this.#push(term, chunk, position);
+    }
     return this.#length - before;
   }
 

@@ -32,17 +32,17 @@ export class VarintWriter {
     this.#length += bytes.length;
   }
 
-  /** A text with its length in bytes before it. */
-  text(text: string): void {
-    if (!isAscii(text)) {
-      const encoded = utf8(text);
+  /** A text, from its character `from` on, with its length in bytes before it. */
+  text(text: string, from = 0): void {
+    if (!isAscii(text, from, text.length)) {
+      const encoded = utf8(text.slice(from));
       this.uint(encoded.length);
       this.raw(encoded);
       return;
     }
-    this.uint(text.length);
-    this.#reserve(text.length);
-    for (let i = 0; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i);
+    this.uint(text.length - from);
+    this.#reserve(text.length - from);
+    for (let i = from; i < text.length; i++) this.#bytes[this.#length++] = text.charCodeAt(i);
   }
 
   /** Begins anew in the same memory: what `finish` gave before is overwritten. */
@@ -112,13 +112,13 @@ export class VarintReader {
   }
 }
 
-/** Bytes of a text in UTF-8. */
-export function textBytes(text: string): number {
-  return isAscii(text) ? text.length : utf8(text).length;
+/** Bytes of a text in UTF-8, up to its character `to`. */
+export function textBytes(text: string, to: number): number {
+  return isAscii(text, 0, to) ? to : utf8(text.slice(0, to)).length;
 }
 
-function isAscii(text: string): boolean {
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) >= 0x80) return false;
+function isAscii(text: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) if (text.charCodeAt(i) >= 0x80) return false;
   return true;
 }
 

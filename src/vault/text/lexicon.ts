@@ -1,15 +1,18 @@
 /**
- * Numbers for the terms of an index, and the terms of each word that was seen: most of a text is a few thousand
- * different words, and of a word in a text of ASCII not even a text of its own is made to find it.
+ * Numbers for the words and terms of an index, and the terms of each word that was seen, by language: most of a text is a
+ * few thousand different words, and of a word in a text of ASCII not even a text of its own is made to find it.
  */
 import { compareTerms } from '../search/dictionary.ts';
-import { type Span, termsOf } from './words.ts';
+import { type Language, languageBits } from './language.ts';
+import { latin1, type Span } from './scan.ts';
+import { termsOf } from './words.ts';
 
 /** Words that a lexicon is kept for; then a new one begins. */
 export const LEXICON_WORDS_MAX = 65_536;
 const SLOTS_MIN = 4096;
-/** A slot is four numbers side by side: hash, where the word's bytes begin, how many they are (0: empty), and its terms. */
+/** A slot is four numbers side by side: hash, where the word's bytes begin, how many they are (0: empty), and its number. */
 const SLOT = 4;
+const ROOM = 4096;
 
 /** Words and terms, numbered in the order in which they came. */
 export class Lexicon {
@@ -20,21 +23,26 @@ export class Lexicon {
   #bytes: Uint8Array = new Uint8Array(8 * SLOTS_MIN);
   #bytesUsed = 0;
   #slots: Int32Array = new Int32Array(SLOT * SLOTS_MIN);
-  #words = 0;
+  #spans = 0;
+  /** The words by their numbers, and what each says of the language of its text. */
+  readonly #words: string[] = [];
+  #bits: Uint8Array = new Uint8Array(ROOM);
+  readonly #others = new Map<string, number>();
+  /** For each language by word one more than the term's number, or a negative number for `several`; 0: not asked yet. */
+  readonly #found = new Map<Language | undefined, Int32Array>();
   /** Terms of words that have none or several. */
   readonly #lists: (readonly number[])[] = [];
-  readonly #others = new Map<string, readonly number[]>();
   /** Numbers of the terms in byte order, of those that were there when they were sorted last. */
   #sorted: Uint32Array = new Uint32Array(0);
   #ranks: Uint32Array = new Uint32Array(0);
 
   /** How many words it knows. */
   get size(): number {
-    return this.#words + this.#others.size;
+    return this.#words.length;
   }
 
-  /** The number of a word's term, a word of ASCII; if it has none or several, a negative number for `several`. */
-  ofSpan(span: Span): number {
+  /** The number of a word of ASCII. */
+  wordOfSpan(span: Span): number {
     const slots = this.#slots;
     const hash = span.hash ^ (span.hash >>> 15);
     const mask = slots.length - 1;
@@ -44,25 +52,67 @@ export class Lexicon {
     }
   }
 
-  /** The terms that a negative number of `ofSpan` stands for. */
+  /** The number of any other word. */
+  wordOf(word: string): number {
+    const known = this.#others.get(word);
+    if (known !== undefined) return known;
+    const number = this.#newWord(word);
+    this.#others.set(word, number);
+    return number;
+  }
+
+  /** What a word says of the language of its text; see `languageBits`. */
+  bitsOf(word: number): number {
+    return this.#bits[word] ?? 0;
+  }
+
+  /** The terms of words in a language, by the numbers of the words: read a number by `termOf`. */
+  inLanguage(language: Language | undefined): Int32Array {
+    const kept = this.#found.get(language);
+    if (kept !== undefined && kept.length >= this.#words.length) return kept;
+    const grown = new Int32Array(Math.max(ROOM, 2 * this.#words.length));
+    if (kept !== undefined) grown.set(kept);
+    this.#found.set(language, grown);
+    return grown;
+  }
+
+  /** The number of a word's term in a language; if it has none or several, a negative number for `several`. `found` is that of `inLanguage`. */
+  termOf(word: number, language: Language | undefined, found: Int32Array): number {
+    const known = found[word] ?? 0;
+    if (known !== 0) return known > 0 ? known - 1 : known;
+    const numbers = termsOf(this.#words[word] ?? '', language).map((term) => this.numberOf(term));
+    const [only] = numbers;
+    if (numbers.length === 1 && only !== undefined) {
+      found[word] = only + 1;
+      return only;
+    }
+    const list = -this.#lists.push(numbers);
+    found[word] = list;
+    return list;
+  }
+
+  /** The terms that a negative number of `termOf` stands for. */
   several(number: number): readonly number[] {
     return this.#lists[-1 - number] ?? [];
   }
 
-  /** Numbers of the terms of any other word. */
-  ofWord(word: string, terms: readonly string[]): readonly number[] {
-    const known = this.#others.get(word);
+  /** The number of a term. */
+  numberOf(term: string): number {
+    const known = this.#numbers.get(term);
     if (known !== undefined) return known;
-    const numbers = terms.map((term) => this.#numberOf(term));
-    this.#others.set(word, numbers);
-    return numbers;
+    this.#numbers.set(term, this.terms.length);
+    return this.terms.push(term) - 1;
   }
 
   /** The numbers `used` in the byte order of their terms. */
   inOrder(used: readonly number[]): Uint32Array {
     this.#sort();
-    const ranks = Uint32Array.from(used, (number) => this.#ranks[number] ?? 0).sort();
-    return ranks.map((rank) => this.#sorted[rank] ?? 0);
+    const [ranks, sorted] = [this.#ranks, this.#sorted];
+    const order = new Uint32Array(used.length);
+    for (let i = 0; i < used.length; i++) order[i] = ranks[used[i] ?? 0] ?? 0;
+    order.sort();
+    for (let i = 0; i < order.length; i++) order[i] = sorted[order[i] ?? 0] ?? 0;
+    return order;
   }
 
   #stands(slot: number, { bytes, start, end }: Span): boolean {
@@ -75,28 +125,30 @@ export class Lexicon {
   }
 
   #learn({ bytes, start, end }: Span, hash: number, slot: number): number {
-    const word = bytes.subarray(start, end);
-    const numbers = termsOf(Buffer.from(word).toString('latin1')).map((term) => this.#numberOf(term));
-    const [only] = numbers;
-    const found = numbers.length === 1 && only !== undefined ? only : -this.#lists.push(numbers);
-    if (this.#bytesUsed + word.length > this.#bytes.length) {
-      const grown = new Uint8Array(2 * (this.#bytesUsed + word.length));
+    const length = end - start;
+    if (this.#bytesUsed + length > this.#bytes.length) {
+      const grown = new Uint8Array(2 * (this.#bytesUsed + length));
       grown.set(this.#bytes);
       this.#bytes = grown;
     }
-    this.#bytes.set(word, this.#bytesUsed);
-    this.#slots.set([hash, this.#bytesUsed, word.length, found], slot);
-    this.#bytesUsed += word.length;
-    this.#words++;
-    if (2 * SLOT * this.#words >= this.#slots.length) this.#slots = doubled(this.#slots);
-    return found;
+    this.#bytes.set(bytes.subarray(start, end), this.#bytesUsed);
+    const number = this.#newWord(latin1(bytes, start, end));
+    this.#slots.set([hash, this.#bytesUsed, length, number], slot);
+    this.#bytesUsed += length;
+    this.#spans++;
+    if (2 * SLOT * this.#spans >= this.#slots.length) this.#slots = doubled(this.#slots);
+    return number;
   }
 
-  #numberOf(term: string): number {
-    const known = this.#numbers.get(term);
-    if (known !== undefined) return known;
-    this.#numbers.set(term, this.terms.length);
-    return this.terms.push(term) - 1;
+  #newWord(word: string): number {
+    const number = this.#words.push(word) - 1;
+    if (number >= this.#bits.length) {
+      const grown = new Uint8Array(2 * this.#bits.length);
+      grown.set(this.#bits);
+      this.#bits = grown;
+    }
+    this.#bits[number] = languageBits(word);
+    return number;
   }
 
   /** Puts the terms that came since the last time among those that are sorted. */

@@ -1,6 +1,6 @@
 /** Where sentences begin and end, by a fixed rule that is the same on every machine. */
 
-import { countWords } from './words.ts';
+import { countWords } from './scan.ts';
 
 /** A part of a text, UTF-16 indexes, end excluded. */
 export interface Span {
