@@ -4,12 +4,17 @@
  */
 import { toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
+import { invariant } from '../base/errors.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import { CHANNEL_WAIT_MS, CHANNEL_WAITERS_MAX, CHANNEL_WAITERS_PER_PAYER_MAX } from './limits.ts';
 import type { ChannelInfo, ChannelView } from './ports.ts';
 
-/** First pause before the channel is looked for again, milliseconds; doubled each time. */
-const FIRST_PAUSE_MS = 50;
+/** The pauses before the channel is looked for again, milliseconds: by number, whatever a clock says meanwhile. */
+const PAUSES_MS = [50, 100, 200, 400, 800, 1_450];
+invariant(
+  PAUSES_MS.reduce((sum, pauseMs) => sum + pauseMs, 0) === CHANNEL_WAIT_MS,
+  'a channel is looked for as long as is said',
+);
 
 /** A channel that is looked for, and who says that it pays on it. */
 export interface WantedChannel {
@@ -46,14 +51,13 @@ export class ChannelWait {
 
   async #look(channel: Hash, signal: AbortSignal | undefined): Promise<ChannelInfo | undefined> {
     const { channels, clock } = this.#parts;
-    const untilMs = clock.monotonicMs() + CHANNEL_WAIT_MS;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs *= 2) {
-      const leftMs = untilMs - clock.monotonicMs();
-      if (leftMs <= 0 || signal?.aborted) return undefined;
-      await pause(clock, Math.min(pauseMs, leftMs), signal);
+    for (const pauseMs of PAUSES_MS) {
+      if (signal?.aborted) return undefined;
+      await pause(clock, pauseMs, signal);
       const found = await channels.channel(channel);
       if (found !== undefined) return found;
     }
+    return undefined;
   }
 }
 
