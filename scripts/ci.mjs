@@ -41,6 +41,12 @@ const STEPS = [
   { name: 'start', command: 'node scripts/smoke-start.mjs', minutes: 4 },
   { name: 'package', command: 'node scripts/smoke-package.mjs', minutes: 6 },
   { name: 'demo', command: 'npm run --silent demo', minutes: 5 },
+  {
+    name: 'demo on validators',
+    command: 'npm run --silent demo -- --validators 4',
+    minutes: 8,
+    needs: withoutGo,
+  },
   { name: 'resume demo', command: 'npm run --silent demo:resume', minutes: 5 },
   { name: 'lineage demo', command: 'npm run --silent demo:lineage', minutes: 6 },
   { name: 'examples', command: 'npm run --silent examples', minutes: 8 },

@@ -1,11 +1,17 @@
 /**
  * The whole line with three peers in three processes: a host with an agent and the ledger, a contributor who owns
- * some of the agent's documents, and a caller who asks and pays. `npm run demo -- "question"`. Every claim that it
- * prints is checked; it exits 0 only when all of them hold.
+ * some of the agent's documents, and a caller who asks and pays. `npm run demo -- "question"`. With `--validators 4` the
+ * ledger is ordered by as many validators under CometBFT instead of by the host; all else is the same. Every claim that
+ * it prints is checked; it exits 0 only when all of them hold.
  */
+import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 import { formatAmount } from '../src/base/amount.ts';
 import type { AskEnd, StatusReport } from '../src/daemon/admin/types.ts';
+import { portsInRow } from '../test/cometbft/ports.ts';
+import { beginNetwork } from './demo-network.ts';
 import { ask, bold, chapter, check, earnings, must, publish, settle, until } from './demo-steps.ts';
 import { createPeers, type Peer, type Peers } from './peers.ts';
 
@@ -21,16 +27,20 @@ const LOCAL = [
   'never',
 ];
 
-process.exitCode = await demo(process.argv.slice(2).join(' ').trim() || DEFAULT_QUESTION);
+const { values, positionals } = parseArgs({
+  options: { validators: { type: 'string', default: '0' } },
+  allowPositionals: true,
+});
+process.exitCode = await demo(positionals.join(' ').trim() || DEFAULT_QUESTION, Number(values.validators));
 
-async function demo(question: string): Promise<number> {
-  const peers = await createPeers();
+async function demo(question: string, validators: number): Promise<number> {
+  const peers = await createPeers(validators > 0 ? cometOf() : {});
   const interrupted = (): void => {
     void peers.clear().finally(() => process.exit(130));
   };
   process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
   try {
-    await play(peers, question);
+    await play(peers, question, validators);
     return 0;
   } catch (error) {
     console.error(`\nThe demo failed: ${error instanceof Error ? error.message : String(error)}`);
@@ -40,13 +50,25 @@ async function demo(question: string): Promise<number> {
   }
 }
 
-async function play(peers: Peers, question: string): Promise<void> {
-  const [host, contributor, caller] = [
-    await peers.add('host'),
-    await peers.add('contributor'),
-    await peers.add('caller'),
-  ];
-  const hosting = await begin(host, contributor, caller);
+/** Where CometBFT is, which the demo builds where it is not on this machine yet. */
+function cometOf(): Readonly<Record<string, string>> {
+  if (process.env.COMETBFT_BIN !== undefined) return {};
+  const script = fileURLToPath(new URL('install-cometbft', import.meta.url));
+  const { status, stdout, stderr } = spawnSync(script, { encoding: 'utf8' });
+  check(status === 0, `CometBFT is there: ${stderr.trim()}`);
+  return { COMETBFT_BIN: stdout.trim() };
+}
+
+interface Cast {
+  readonly host: Peer;
+  readonly contributor: Peer;
+  readonly caller: Peer;
+  readonly hosting: StatusReport;
+}
+
+async function play(peers: Peers, question: string, validators: number): Promise<void> {
+  const cast = validators > 0 ? await beginAmong(peers, validators) : await begin(peers);
+  const { host, contributor, caller, hosting } = cast;
   await publish(host, contributor);
   const end = await ask(caller, question);
   await settle(host);
@@ -54,7 +76,30 @@ async function play(peers: Peers, question: string): Promise<void> {
   await prove(peers, caller, end);
 }
 
-async function begin(host: Peer, contributor: Peer, caller: Peer): Promise<StatusReport> {
+async function beginAmong(peers: Peers, count: number): Promise<Cast> {
+  chapter(1, `${count} validators start, each a process of its own, and a caller who runs no node`);
+  const port = await portsInRow(2 * count);
+  const begun = await beginNetwork(peers, { validators: count, port, flags: LOCAL });
+  const { validators, caller, hosting } = begun;
+  const [host, contributor] = validators;
+  check(host !== undefined && contributor !== undefined, 'there are two validators or more');
+  const calling = await caller.client.call('status', {});
+  console.log(`   ${count} validators order the ledger of ${hosting.ledger.network}`);
+  console.log(`   host         ${hosting.did}, one of them; the contributor is another`);
+  console.log(
+    `   caller       ${calling.did}  has ${formatAmount(BigInt(calling.balance))}, ledger: ${calling.ledger.role}`,
+  );
+  check(
+    calling.ledger.role === 'light',
+    'the caller keeps no ledger: validators prove to it what they decided',
+  );
+  return { host, contributor, caller, hosting };
+}
+
+async function begin(peers: Peers): Promise<Cast> {
+  const host = await peers.add('host');
+  const contributor = await peers.add('contributor');
+  const caller = await peers.add('caller');
   chapter(1, 'Three peers start, each a process of its own');
   const hosting = await host.start(...LOCAL);
   const [address] = hosting.addresses;
@@ -72,7 +117,7 @@ async function begin(host: Peer, contributor: Peer, caller: Peer): Promise<Statu
     calling.ledger.role === 'light',
     'the caller keeps no ledger: it has its own records proved by its peers',
   );
-  return hosting;
+  return { host, contributor, caller, hosting };
 }
 
 async function prove(peers: Peers, caller: Peer, end: AskEnd): Promise<void> {

@@ -38,6 +38,7 @@ import { createSigner, nativeSuite, swiftSuite } from '../protocol/suite-native.
 import { systemBoot } from './boot.ts';
 import { claimPollMs, startClaiming } from './claiming.ts';
 import { openCometHome } from './comet/home-ledger.ts';
+import { joinedLightly } from './comet/light-home.ts';
 import { readOwnNode } from './comet/network-file.ts';
 import type { Config } from './config-schema.ts';
 import type { FaultHandling } from './faults.ts';
@@ -218,17 +219,18 @@ export async function startCore(ground: Ground, life: Lifecycle, options: StartO
   const scratch = (): ReturnType<typeof openScratch> => openScratch(home);
   const homeLedger = await life.start(
     'ledger',
-    () =>
+    async () =>
       ownNode === undefined
         ? openHomeLedger({
             ...{ home, config, clock, log, mesh, mark, storeOf, scratch },
             genesis: genesisSchema.decode(choice.genesis),
             operator: keys.operator,
             network: sync,
+            joined: await joinedLightly(storeOf('network')),
           })
         : openCometHome(
             {
-              ...{ home, clock, log, keys, storeOf, scratch },
+              ...{ home, clock, log, keys, storeOf, scratch, peers: sync },
               environment: ground.environment,
               keepBlocks: config.ledger.keepBlocks,
             },

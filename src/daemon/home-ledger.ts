@@ -12,6 +12,7 @@ import { prefixed, type Store } from '../base/store.ts';
 import { createEmbeddedLedger, type EmbeddedLedgerParts } from '../ledger/engines/embedded.ts';
 import type { BlockEvent, Ledger } from '../ledger/ledger.ts';
 import { createLightClient, type LightClient } from '../ledger/light/client.ts';
+import { beganByConsensus } from '../ledger/light/consensus.ts';
 import type { Equivocation } from '../ledger/light/headers.ts';
 import { createLightLedger, type LightLedger, type LightReport } from '../ledger/light/ledger.ts';
 import type { HeadMark } from '../ledger/mark.ts';
@@ -22,6 +23,7 @@ import type { LedgerMesh } from '../ledger/sync.ts';
 import { block, blockHeader, type Genesis, genesis as genesisSchema, headerHash } from '../protocol/block.ts';
 import type { Signer } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
+import type { LightJoining } from './comet/light-home.ts';
 import type { Config } from './config-schema.ts';
 import type { Home } from './home.ts';
 
@@ -38,6 +40,8 @@ export interface HomeLedgerParts {
   readonly network: LedgerNetwork;
   readonly mark: HeadMark;
   readonly storeOf: (name: string) => Store;
+  /** Where a person said that validators order the network's transactions: the block of consensus that was named, if one was. */
+  readonly joined?: LightJoining | undefined;
   /** Blocks from which on a snapshot is fetched when the home begins to keep the whole ledger. Default 4,096. */
   readonly snapshotFromBlocks?: number;
   /** Where a ledger that is replayed may write. */
@@ -105,6 +109,8 @@ async function beganWhole(store: Store): Promise<boolean> {
 /** Opens the ledger of a home. Throws what the engines throw, and `config-invalid`. */
 export async function openHomeLedger(parts: HomeLedgerParts): Promise<HomeLedger> {
   const light = !(await keepsWhole(parts));
+  if (!light && (parts.joined !== undefined || beganByConsensus(prefixed(parts.storeOf(LIGHT), HEADERS))))
+    throw byValidators();
   const opened = light ? await openLight(parts) : await openWhole(parts);
   return new Switching(parts, opened);
 }
@@ -117,10 +123,21 @@ function openLight({
   mesh,
   network,
   storeOf,
+  joined,
 }: HomeLedgerParts): Promise<LightLedger> {
   const owner = operator.publicKey;
   const store = storeOf(LIGHT);
-  return createLightLedger({ suite: nativeSuite, store, clock, log, owner, mesh, network }, genesis);
+  const parts = { suite: nativeSuite, store, clock, log, owner, mesh, network, named: joined?.named };
+  return createLightLedger(parts, genesis);
+}
+
+/** Where validators decide, blocks pass between their nodes alone. */
+function byValidators(): SaharaError {
+  return new SaharaError('config-invalid', {
+    option: 'ledger.mode',
+    reason:
+      'validators order the transactions of this network, and whoever hosts agents or keeps the whole ledger runs a node: stop this daemon, and run: sahara network join FILE',
+  });
 }
 
 async function openWhole(parts: HomeLedgerParts): Promise<Ledger> {
@@ -165,6 +182,7 @@ class Switching implements HomeLedger {
   async keepWhole({ signal }: { readonly signal: AbortSignal }): Promise<number | undefined> {
     const light = this.#light;
     if (light === undefined) return undefined;
+    if (light.report().consensus !== undefined || this.#parts.joined !== undefined) throw byValidators();
     if (this.#parts.config.ledger.mode === 'light')
       throw new SaharaError('config-invalid', {
         option: 'ledger.mode',

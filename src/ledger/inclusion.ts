@@ -40,7 +40,7 @@ export function checkInclusion(
 }
 
 /** What is wrong with the paths of a proof under a header that is believed, if anything. */
-function checkPaths(
+export function checkPaths(
   suite: Suite,
   header: BlockHeader,
   proof: InclusionProof,

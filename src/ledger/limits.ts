@@ -81,8 +81,8 @@ export const STATE_RECORD_BYTES_MAX = 1_048_576;
 
 /** Most headers of one answer. */
 export const HEADERS_ANSWERED_MAX = 256;
-/** Most bytes of an answer with headers: each takes less than 1,024. */
-export const HEADERS_ANSWER_BYTES_MAX = 262_144;
+/** Most bytes of an answer with headers: each takes less than 1,024, and a proof of what validators decided less than the rest. */
+export const HEADERS_ANSWER_BYTES_MAX = 2_097_152;
 /** Most records that one question wants proved: a channel and all its lanes, and room. */
 export const STATE_KEYS_ASKED_MAX = 128;
 /** Most records that are proved at one head: 256 channels with all their lanes. */

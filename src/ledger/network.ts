@@ -1,6 +1,6 @@
 /** What a ledger needs of a network: to hear and tell of transactions and blocks, and to ask for blocks it missed. */
+import { type CertifiedHeader, certifiedHeader } from '../protocol/certified-header.ts';
 import { bytesUpTo, record, type Schema, union } from '../protocol/schema.ts';
-import { type Signed, signed } from '../protocol/signing.ts';
 import type { LightAnswers } from './light/answers.ts';
 import { GOSSIP_BODY_BYTES_MAX } from './limits.ts';
 import type { SnapshotMaking } from './snapshot-transfer.ts';
@@ -8,9 +8,9 @@ import type { SnapshotMaking } from './snapshot-transfer.ts';
 /** What a neighbour's message deserves: pass on, drop without blame, or drop with blame. */
 export type Verdict = 'accept' | 'ignore' | 'reject';
 
-/** News of a block: its signed header, and the whole block when it was small enough to travel along. */
+/** News of a block: its certified header, and the whole block when it was small enough to travel along. */
 export interface BlockNews {
-  readonly header: Signed;
+  readonly header: CertifiedHeader;
   readonly block: Uint8Array | undefined;
 }
 
@@ -20,6 +20,8 @@ export interface LedgerNetwork {
   publishTransaction(transaction: Uint8Array): void;
   /** Tells that a block, in its wire form, was written. */
   publishBlock(block: Uint8Array): void;
+  /** Tells of a block by its header alone, where that is small enough to be gossiped with what certifies it. */
+  announce?(header: CertifiedHeader): void;
   /**
    * Consecutive blocks from a height upwards, from some peer that has them; none when nobody answers with any.
    * What comes is not verified. Asking again asks another peer first.
@@ -42,10 +44,10 @@ export interface LedgerNetwork {
 /** News of a block on the wire. Numbers that are not here are reserved. */
 export type BlockMessage =
   | { readonly type: 'block'; readonly block: Uint8Array }
-  | { readonly type: 'announcement'; readonly header: Signed };
+  | { readonly type: 'announcement'; readonly header: CertifiedHeader };
 
 /** The wire form of news: a small block whole, a larger one as its header. */
 export const blockMessage: Schema<BlockMessage> = union('block-message', {
   block: [1, record('block-whole', { block: bytesUpTo(GOSSIP_BODY_BYTES_MAX) })],
-  announcement: [2, record('block-announcement', { header: signed })],
+  announcement: [2, record('block-announcement', { header: certifiedHeader })],
 });

@@ -125,6 +125,10 @@ export function createLedgerSync(
       );
     },
     publishBlock: (wire) => news.publish(messageOf(wire)),
+    announce(header) {
+      const message = blockMessage.encode({ type: 'announcement', header });
+      if (message.length <= GOSSIP_BYTES_MAX) news.publish(message);
+    },
     async fetchBlocks(fromHeight, { signal }) {
       for (const { peerId } of nextPeers(mesh, PEERS_ASKED_MAX, turn++)) {
         signal.throwIfAborted();

@@ -4,7 +4,7 @@ import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
 import type { NetworkStatus } from '../../src/daemon/comet/status.ts';
 import { COMET_INSTALL } from '../../src/daemon/comet/version.ts';
 import { eventually, LOOPBACK, must } from '../e2e/support.ts';
-import { portsInRow } from './support.ts';
+import { portsInRow } from './ports.ts';
 
 const FLAGS = [...LOOPBACK, '--guide-host', 'never'];
 

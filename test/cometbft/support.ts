@@ -1,6 +1,5 @@
 /** Nodes of a network under CometBFT: the ledger in this process, the real program beside it. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { utf8 } from '../../src/base/bytes.ts';
@@ -20,6 +19,7 @@ import { type GenesisOptions, networkNameOf } from '../../src/ledger/genesis.ts'
 import { firstValidatorsHash } from '../../src/protocol/consensus.ts';
 import { createSigner } from '../../src/protocol/suite-native.ts';
 import { suite, testGenesis } from '../ledger/support.ts';
+import { freePorts } from './ports.ts';
 
 /** The program, as `scripts/install-cometbft` or the environment names it. */
 export const program: string = process.env.COMETBFT_BIN ?? '';
@@ -36,40 +36,6 @@ export function testNetwork(validators: number, options: GenesisOptions = {}): C
     power: 10,
   }));
   return { genesis: { ...testGenesis(options), sequencer: firstValidatorsHash(suite, first) }, first };
-}
-
-/** Ports that nobody listens at; or this one, if nobody does. */
-export async function freePorts(host: string, count: number, port = 0): Promise<readonly number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(port, host, resolve);
-      });
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as { port: number }).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
-}
-
-/** As many ports in a row that nobody listens at. */
-export async function portsInRow(count: number): Promise<number> {
-  for (;;) {
-    const [first = 0] = await freePorts('127.0.0.1', 1);
-    const all = Array.from({ length: count }, (_, i) => first + i);
-    const free = await Promise.all(all.map((one) => isFree(one)));
-    if (free.every(Boolean) && first + count < 65_000) return first;
-  }
-}
-
-async function isFree(one: number): Promise<boolean> {
-  return freePorts('127.0.0.1', 1, one).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Where one node's CometBFT is reached. */

@@ -8,7 +8,7 @@ import type { NetworkStatus } from '../../src/daemon/comet/status.ts';
 import { createCometRpc, fieldsOf } from '../../src/ledger/engines/comet/rpc.ts';
 import { didOf } from '../../src/protocol/ids.ts';
 import { eventually, LOOPBACK, must } from '../e2e/support.ts';
-import { portsInRow } from './support.ts';
+import { portsInRow } from './ports.ts';
 
 const FLAGS = [...LOOPBACK, '--guide-host', 'never'];
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));

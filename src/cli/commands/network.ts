@@ -1,14 +1,17 @@
 /** `network`: networks of several validators that do not trust each other. */
 import { systemClock } from '../../base/clock.ts';
-import { SaharaError } from '../../base/errors.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { RulesReport } from '../../daemon/admin/methods-network.ts';
+import { joinLightly } from '../../daemon/comet/light-home.ts';
 import { initNetwork, joinNetwork } from '../../daemon/comet/making.ts';
+import { readOwnNode } from '../../daemon/comet/network-file.ts';
 import { findComet } from '../../daemon/comet/process.ts';
 import { networkStatus } from '../../daemon/comet/status.ts';
 import { passphraseOf } from '../../daemon/keys.ts';
 import { type App, type CommandGroup, countOption, exitCodeOf, usage } from '../app.ts';
+import { blockIn } from '../named-block.ts';
 import { showTable } from '../show.ts';
-import { shortDid } from '../terminal.ts';
+import { plural, shortDid } from '../terminal.ts';
 
 interface Place {
   readonly host: string;
@@ -35,13 +38,20 @@ export const networkCommands: CommandGroup = (program, run) => {
     .action(run(init));
   network
     .command('join')
-    .description('make this home, before its first start, a node of a network')
+    .description(
+      'make this home a node of a network, or, with --light, a home that believes its validators without one',
+    )
     .argument('<file>', 'the network’s file, as `network init` wrote it')
     .option('--host <address>', 'address at which other nodes reach this one', '127.0.0.1')
     .option('--port <port>', 'first of its two ports', '26656')
+    .option('--light', 'no node and no CometBFT: the home calls agents and believes what is proved to it')
+    .option(
+      '--trust <height:hash>',
+      'with --light: a block of consensus, of this week, from somebody you trust; needed once a network is older than a week',
+    )
     .addHelpText(
       'after',
-      '\nExample:\n  $ SAHARA_HOME=~/.sahara-five sahara network join network/network.json --port 26670\n\nThe node executes every block. It votes once its operator has a bond as a validator:\nsahara stake bond 10 --role validator',
+      '\nExample:\n  $ sahara network join network/network.json --light\n  $ sahara up --bootstrap ADDRESS\n\n  $ SAHARA_HOME=~/.sahara-five sahara network join network/network.json --port 26670\n\nThe node executes every block. It votes once its operator has a bond as a validator:\nsahara stake bond 10 --role validator',
     )
     .action(run(join));
   network
@@ -83,7 +93,14 @@ async function init(
   });
 }
 
-async function join(app: App, file: string, options: Place): Promise<void> {
+async function join(
+  app: App,
+  file: string,
+  options: Place & { readonly light?: true; readonly trust?: string },
+): Promise<void> {
+  if (options.light === true) return joinLight(app, file, options.trust);
+  if (options.trust !== undefined)
+    throw usage('--trust goes with --light: a node executes every block itself');
   await findComet(app.environment);
   const joined = await joinNetwork(app.home, file, { host: options.host, port: portOption(options.port) });
   app.terminal.result(joined, () =>
@@ -91,7 +108,45 @@ async function join(app: App, file: string, options: Place): Promise<void> {
   );
 }
 
+async function joinLight(app: App, file: string, trust: string | undefined): Promise<void> {
+  const named = trust === undefined ? undefined : blockIn('--trust', trust);
+  const joined = await joinLightly(app.home, file, named);
+  app.terminal.result(joined, () =>
+    app.terminal.line(
+      `${joined.home} believes the validators of ${joined.network} from its next start on, and runs no node. Start it with the address of a node’s daemon, which that one’s status tells:  sahara up --bootstrap ADDRESS`,
+    ),
+  );
+}
+
+/** What a home without a node believes; `false` where it has one, or is of no such network. */
+async function lightStatus(app: App): Promise<boolean> {
+  if ((await readOwnNode(app.home)) !== undefined) return false;
+  const report = await app.client
+    .call('ledger.status', {}, { signal: app.signal })
+    .catch((error: unknown) => {
+      if (asSaharaError(error).code === 'daemon-not-running') return undefined;
+      throw error;
+    });
+  const { light } = report ?? {};
+  if (report === undefined || (light?.consensus ?? light?.warning) === undefined) return false;
+  const { consensus, warning } = light ?? {};
+  const found = { network: report.network, light: true, height: report.height, consensus, warning };
+  app.terminal.result(found, () => {
+    if (warning !== undefined) app.terminal.line(`${report.network}, light. ${warning}`);
+    if (consensus === undefined) return;
+    const { height, hash, validators, untilMs } = consensus;
+    app.terminal.line(
+      `${report.network}, light: ledger at ${report.height}, by block ${height} of consensus of ${plural(validators, 'validator')}`,
+    );
+    app.terminal.line(
+      `Others are believed by it until ${new Date(untilMs).toISOString()}. Its name: ${height}:${hash}`,
+    );
+  });
+  return true;
+}
+
 async function status(app: App): Promise<void> {
+  if (await lightStatus(app)) return;
   const found = await networkStatus(app.home, { signal: app.signal });
   if ('running' in found) {
     process.exitCode = exitCodeOf('daemon-not-running');
@@ -109,6 +164,7 @@ async function status(app: App): Promise<void> {
       first ? 'since the beginning' : '',
     ]);
     showTable(app, ['votes', 'power', ''], rows);
+    if (found.block !== undefined) app.terminal.line(`Its last block’s name: ${found.block}`);
     showRules(app, found.rules);
   });
 }

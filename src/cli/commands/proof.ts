@@ -1,12 +1,10 @@
 /** `verify` and `explain`: proof without a network, and the arithmetic in words. */
 import { readFile, writeFile } from 'node:fs/promises';
-import { fromHex } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { looksLikeAudit } from '../../protocol/audit.ts';
 import { billLines, readTree } from '../../protocol/bill.ts';
 import { type Bundle, readBundle } from '../../protocol/bundle.ts';
 import type { BundleSummary } from '../../protocol/bundle-summary.ts';
-import type { NamedBlock } from '../../protocol/certified-header.ts';
 import { envelope } from '../../protocol/envelope.ts';
 import { explainBill, explainReceipt } from '../../protocol/explain.ts';
 import { receipt } from '../../protocol/payment.ts';
@@ -17,6 +15,7 @@ import { type BundleVerdict, verifyBundle } from '../../protocol/verify-bundle.t
 import type { Decision } from '../../protocol/verify-consensus.ts';
 import type { App, CommandGroup } from '../app.ts';
 import { EVIDENCE_ARGUMENT, readEvidence } from '../evidence.ts';
+import { blockIn } from '../named-block.ts';
 import { amount } from '../show.ts';
 import { clip, printable, shortId } from '../terminal.ts';
 import { showAudit } from './audit.ts';
@@ -95,19 +94,8 @@ async function verify(app: App, name: string, options: VerifyOptions): Promise<v
 function expectationOf({ network, through }: VerifyOptions): Expectation {
   return {
     ...(network !== undefined && { network }),
-    ...(through !== undefined && { through: blockIn(through) }),
+    ...(through !== undefined && { through: blockIn('--through', through) }),
   };
-}
-
-/** The block of consensus that somebody names. Throws `usage`. */
-function blockIn(text: string): NamedBlock {
-  const [, height, hex = ''] = /^([1-9]\d{0,14}):([0-9A-Fa-f]{64})$/.exec(text) ?? [];
-  const hash = fromHex(hex);
-  if (height === undefined || hash === undefined)
-    throw new SaharaError('usage', {
-      reason: 'A block of consensus is named by its height and the 64 digits of its hash, as 120:9f2c…',
-    });
-  return { height: Number(height), hash };
 }
 
 /** Repeats who earned from the file, and the answer where a daemon runs that has the vaults. */

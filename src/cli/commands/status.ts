@@ -112,13 +112,18 @@ function ledgerLine({ role, height, headHash }: LedgerReport): string {
 /** What a light client knows, and by whom. */
 function lightRows({ light }: LedgerReport): readonly (readonly [string, string])[] {
   if (light === undefined) return [];
-  const { headerHeight, provedHeight, channels, peers, warning, evidence } = light;
+  const { headerHeight, provedHeight, channels, peers, warning, evidence, consensus } = light;
   const rows: (readonly [string, string])[] = [
     [
       'proofs',
       `own records at block ${provedHeight} of ${headerHeight}, ${plural(channels, 'channel')}; ${peers.answering} of ${plural(peers.connected, 'peer')} answer`,
     ],
   ];
+  if (consensus !== undefined)
+    rows.push([
+      'validators',
+      `${consensus.validators}, believed by block ${consensus.height} of consensus until ${new Date(consensus.untilMs).toISOString().slice(0, 16)}Z`,
+    ]);
   if (warning !== undefined) rows.push(['warning', warning]);
   if (evidence !== undefined) rows.push(['evidence', `two headers of one height: ${evidence.join(' and ')}`]);
   return rows;

@@ -11,6 +11,7 @@ import { type CometLedger, createCometLedger } from '../../ledger/engines/comet/
 import { createCometRpc } from '../../ledger/engines/comet/rpc.ts';
 import type { EmbeddedLedgerParts } from '../../ledger/engines/embedded.ts';
 import { networkNameOf } from '../../ledger/genesis.ts';
+import type { LedgerNetwork } from '../../ledger/network.ts';
 import type { PublicKey } from '../../protocol/ids.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import type { Home } from '../home.ts';
@@ -28,6 +29,8 @@ export interface CometHomeParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly keys: DaemonKeys;
+  /** Other peers of the network, among them light homes. */
+  readonly peers: LedgerNetwork;
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly storeOf: (name: string) => Store;
   readonly scratch: NonNullable<EmbeddedLedgerParts['scratch']>;
@@ -51,7 +54,7 @@ export async function openCometHome(
   const rpc = createCometRpc(fetch, `http://${node.rpc.host}:${node.rpc.port}`);
   const ledger = await createCometLedger(
     {
-      ...{ clock, log, rpc, scratch, suite: nativeSuite },
+      ...{ clock, log, rpc, scratch, suite: nativeSuite, network: parts.peers },
       store: storeOf('ledger'),
       shelf: storeOf('shelf'),
       listen: { path: abciSocketOf(home) },

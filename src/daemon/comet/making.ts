@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { utf8 } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { openLevelStore } from '../../base/level-store.ts';
-import { prefixed } from '../../base/store.ts';
+import { prefixed, type Store } from '../../base/store.ts';
 import { createGenesis, networkNameOf } from '../../ledger/genesis.ts';
 import { genesis as genesisSchema } from '../../protocol/block.ts';
 import { firstValidatorsHash } from '../../protocol/consensus.ts';
@@ -111,16 +111,21 @@ async function takeUp(home: Home, network: KnownNetwork, node: OwnNode): Promise
   });
 }
 
-async function withNetworkStore(
+/** Works on the part of a home's store that holds its network, while nothing else has it open. Throws `home-in-use`. */
+export async function withNetworkStore(
   home: Home,
-  work: (known: Uint8Array | undefined, keep: (genesis: Uint8Array) => Promise<void>) => Promise<void>,
+  work: (
+    known: Uint8Array | undefined,
+    keep: (genesis: Uint8Array) => Promise<void>,
+    part: Store,
+  ) => Promise<void>,
 ): Promise<void> {
   const store = await openLevelStore(home.store).catch((error: unknown) => {
     throw homeInUse(home, error);
   });
   try {
     const part = prefixed(store, utf8('network/'));
-    await work(await knownNetwork(part), (genesis) => keepNetwork(part, genesis));
+    await work(await knownNetwork(part), (genesis) => keepNetwork(part, genesis), part);
   } finally {
     await store.close();
   }

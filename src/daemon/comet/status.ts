@@ -32,6 +32,8 @@ export interface NetworkStatus {
   readonly network: string;
   /** Height of consensus. */
   readonly height: number;
+  /** Its last block as people name it to each other: height and hash. Absent before the first. */
+  readonly block?: string;
   readonly catchingUp: boolean;
   /** Other nodes that it is connected to. */
   readonly peers: number;
@@ -79,7 +81,11 @@ export async function networkStatus(
     };
   });
   const rules = await rulesOf(rpc, options);
-  return { network, height, catchingUp, peers: Number(peers), validators: rows, rules };
+  const { latest_block_height: at, latest_block_hash: hash } = fieldsOf(
+    fieldsOf(await rpc.call('status', {}, options)).sync_info,
+  );
+  const block = at === '0' ? {} : { block: `${String(at)}:${String(hash).toLowerCase()}` };
+  return { network, height, ...block, catchingUp, peers: Number(peers), validators: rows, rules };
 }
 
 /** What is known of a node that does not answer. */

@@ -72,7 +72,7 @@ export function serveLight(mesh: Pick<LedgerMesh, 'serve'>, answers: LightAnswer
   const concurrencyMax = BLOCK_REQUESTS_SERVED_MAX;
   const leaving = [
     mesh.serve(HEADERS_PROTOCOL, {
-      requestBytesMax: 32,
+      requestBytesMax: 48,
       answerBytesMax: HEADERS_ANSWER_BYTES_MAX,
       concurrencyMax,
       handle: async (body) => headersAnswer.encode(await answers.headers(headersQuestion.decode(body))),

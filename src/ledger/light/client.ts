@@ -1,7 +1,7 @@
 import type { Store } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
+import type { CertifiedHeader } from '../../protocol/certified-header.ts';
 import type { Hash, PublicKey } from '../../protocol/ids.ts';
-import type { Signed } from '../../protocol/signing.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import type { ClaimSought } from '../claim-index.ts';
 import type { Asset, Channel, Inclusion, InclusionProof, LedgerHead, ProvedState } from '../ledger.ts';
@@ -9,7 +9,8 @@ import type { ListKind } from '../listings.ts';
 import { type Account, accountIn, assetIn, channelIn, type ReadRecord } from '../queries.ts';
 import { GRANTS, type GrantRecord, licenseeId } from '../records.ts';
 import type { LedgerMesh } from '../sync.ts';
-import type { Equivocation } from './headers.ts';
+import type { TrustSettings } from './consensus.ts';
+import type { Equivocation, HeaderChain } from './headers.ts';
 import type { LightPeersReport } from './peers.ts';
 
 import { Prover } from './prover.ts';
@@ -22,6 +23,8 @@ export interface LightClientParts {
   readonly ask: Pick<LedgerMesh, 'peers' | 'request'>;
   /** Its own: keeps the latest header, and evidence. */
   readonly store: Store;
+  /** Where a clock is to judge what validators decided. Absent: nothing is too old to be believed. */
+  readonly trust?: TrustSettings | undefined;
 }
 
 /** Options of a light client. */
@@ -51,8 +54,8 @@ interface Waiting {
 
 /**
  * Answers with proofs only. Every question goes to up to 8 peers, another one first each time, until one proves its
- * answer. Rejects with `state-unproven` and the last peer's reason when none did, with `ledger-halted` once the
- * sequencer said two things, and with `cancelled`.
+ * answer. Rejects with `state-unproven` and the last peer's reason when none did, with `ledger-halted` once two blocks of
+ * one height were certified, and with `cancelled`.
  */
 export interface LightClient {
   readonly network: string;
@@ -62,13 +65,15 @@ export interface LightClient {
   head(): LedgerHead;
   /** The two headers that halted it. */
   evidence(): Equivocation | undefined;
+  /** What is believed of consensus, where validators decide. */
+  readonly consensus: HeaderChain['consensus'];
   /** Follows the headers of up to 8 peers to the latest; those that fail are passed over if one answers. */
   follow(options?: Waiting): Promise<LedgerHead>;
   /**
    * Judges a header that came by itself, without taking it: whether it is later than all that is known. Throws
    * `block-invalid` when it is none of this network's, and `ledger-halted` when it contradicts the latest one.
    */
-  hear(header: Signed): Promise<'later' | 'known'>;
+  hear(header: CertifiedHeader): Promise<'later' | 'known'>;
   /** How the connected peers answered lately. */
   peers(): LightPeersReport;
   account(key: PublicKey, options?: Waiting): Promise<Proved<Account>>;
@@ -109,6 +114,7 @@ export function createLightClient(
     start: chain.start,
     head: () => chain.head(),
     evidence: () => chain.evidence(),
+    consensus: chain.consensus,
     follow: ({ signal } = {}) => client.follow(signal),
     hear: (header) => client.hear(header),
     peers: () => client.peers.report(),

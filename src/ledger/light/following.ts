@@ -82,7 +82,7 @@ export class Following {
     parts: LightLedgerParts,
     kept: { readonly genesis: Genesis; readonly settings: LightLedgerOptions; readonly sent: Sent },
   ) {
-    const { suite, store, clock, mesh, network } = parts;
+    const { suite, store, clock, mesh, network, named } = parts;
     const { genesis, settings, sent } = kept;
     this.#parts = parts;
     this.#genesis = genesis;
@@ -90,7 +90,7 @@ export class Following {
     this.sent = sent;
     this.#lately = new Lately(clock);
     this.client = createLightClient(
-      { suite, genesis, ask: mesh, store: prefixed(store, Uint8Array.of(1)) },
+      { suite, genesis, ask: mesh, store: prefixed(store, Uint8Array.of(1)), trust: { clock, named } },
       { requestTimeoutMs: settings.requestTimeoutMs },
     );
     const start = new Map<string, Followed>();
@@ -218,6 +218,7 @@ export class Following {
       return 'accept';
     } catch (error) {
       const { code } = asSaharaError(error);
+      if (code === 'state-unproven') this.#look(); // Who is asked shows the way past changed voters.
       return code === 'malformed' || code === 'block-invalid' ? 'reject' : 'ignore';
     }
   }

@@ -1,38 +1,46 @@
 /**
  * The chain of headers as a light client knows it: the latest one that it verified, kept on disk. A run of headers
- * is taken by its links and the signature under its last one, which commits to all before it. Two headers of one
- * height, both signed by the sequencer, end it for good: both are kept as evidence.
+ * is taken by its links and what certifies its last one, which commits to all before it: the sequencer's signature, or
+ * what validators decided. Two certified headers of one height end it for good: both are kept as evidence.
  */
 import { equalBytes } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { point } from '../../base/points.ts';
 import type { Store } from '../../base/store.ts';
 import { type BlockHeader, blockHeader, type Genesis, headerHash } from '../../protocol/block.ts';
+import { type CertifiedHeader, certifiedHeader } from '../../protocol/certified-header.ts';
 import { type Hash, PROTOCOL_VERSION } from '../../protocol/ids.ts';
 import { record, type Schema } from '../../protocol/schema.ts';
-import { checkSigned, type Signed, signed } from '../../protocol/signing.ts';
+import { checkSigned } from '../../protocol/signing.ts';
 import type { Suite } from '../../protocol/suite.ts';
+import type { TrustedBlock } from '../../protocol/verify-consensus.ts';
 import { applyGenesis, networkNameOf } from '../genesis.ts';
 import type { LedgerHead } from '../ledger.ts';
 import { State } from '../state.ts';
 import { createStateTree } from '../tree.ts';
+import { ConsensusTrust, type TrustSettings } from './consensus.ts';
 
 const LATEST = Uint8Array.of(1);
 const EVIDENCE = Uint8Array.of(2);
 
-/** Two headers of one height, both signed by the sequencer. */
+/** Two headers of one height, both certified. */
 export interface Equivocation {
-  readonly one: Signed;
-  readonly other: Signed;
+  readonly one: CertifiedHeader;
+  readonly other: CertifiedHeader;
 }
 
-const equivocation: Schema<Equivocation> = record('equivocation', { one: signed, other: signed });
+const equivocation: Schema<Equivocation> = record('equivocation', {
+  one: certifiedHeader,
+  other: certifiedHeader,
+});
 
-/** A header that the sequencer signed. */
+/** A header of this network. */
 export interface OpenedHeader {
-  readonly message: Signed;
+  readonly message: CertifiedHeader;
   readonly header: BlockHeader;
   readonly hash: Hash;
+  /** The block of consensus that certifies it, where validators decide and it was asked for. */
+  readonly decided?: TrustedBlock;
 }
 
 /** The latest verified header. */
@@ -43,10 +51,15 @@ export interface HeaderChain {
   head(): LedgerHead;
   /** The header of the head; `undefined` before the first block. */
   latest(): OpenedHeader | undefined;
-  /** The proof that the sequencer said two things, once it is known. */
+  /** What is believed of consensus. */
+  readonly consensus: Pick<ConsensusTrust, 'latest' | 'from' | 'untilMs'>;
+  /** The proof that two blocks of one height were certified, once it is known. */
   evidence(): Equivocation | undefined;
-  /** The header of `message` if it is this network's and the sequencer signed it. Throws `block-invalid`. */
-  open(message: Signed): OpenedHeader;
+  /**
+   * The header of `message` if it is this network's and certified. Throws `block-invalid`, and `state-unproven` when what
+   * is believed of consensus does not lead to what certifies it.
+   */
+  open(message: CertifiedHeader): OpenedHeader;
   /** Halts unless two headers of one height are the same. Throws `ledger-halted`. */
   same(one: OpenedHeader, other: OpenedHeader): Promise<void>;
   /**
@@ -54,7 +67,7 @@ export interface HeaderChain {
    * before. With `target`, the run's header of
    * that height has to be it; answers whether it came. Throws `block-invalid`, `ledger-halted`.
    */
-  take(run: readonly Signed[], target?: OpenedHeader): Promise<boolean>;
+  take(run: readonly CertifiedHeader[], target?: OpenedHeader): Promise<boolean>;
 }
 
 /** Opens the chain of headers in `store`. Throws `network-mismatch` when it holds another network's. */
@@ -62,36 +75,50 @@ export function openHeaderChain(parts: {
   readonly suite: Suite;
   readonly genesis: Genesis;
   readonly store: Store;
+  /** Where a clock is to judge what validators decided. */
+  readonly trust?: TrustSettings | undefined;
 }): HeaderChain {
   const { suite, genesis, store } = parts;
   const network = networkNameOf(suite, genesis);
+  const consensus = new ConsensusTrust({ suite, genesis, network, store }, parts.trust);
   const start: LedgerHead = {
     height: 0,
     headerHash: new Uint8Array(32),
     stateRoot: genesisRoot(suite, genesis),
     timeMs: genesis.createdAtMs,
   };
-  const read = (message: Signed): OpenedHeader => {
+  // Where validators decide, the header that they certified commits to who proposed those before.
+  const read = (message: CertifiedHeader, decided: boolean): OpenedHeader => {
     const header = blockHeader.decode(message.payload);
     const ours = header.version === PROTOCOL_VERSION && header.network === network && header.height > 0;
-    if (!ours || !equalBytes(header.proposer, genesis.sequencer))
+    if (!ours || (!decided && !equalBytes(header.proposer, genesis.sequencer)))
       throw invalid(header.height, 'It is no header of this network');
     return { message, header, hash: headerHash(suite, message.payload) };
   };
-  const open = (message: Signed): OpenedHeader => {
-    const opened = read(message);
+  const open = (message: CertifiedHeader): OpenedHeader => {
+    const opened = read(message, message.consensus !== undefined);
+    if (message.consensus !== undefined) {
+      const known = latest !== undefined && equalBytes(latest.hash, opened.hash);
+      if (known) return opened;
+      const decided = consensus.judge(message, message.consensus, opened.header.height);
+      return decided === undefined ? opened : { ...opened, decided };
+    }
     if (checkSigned(suite, network, 'block-header', genesis.sequencer, message))
       throw invalid(opened.header.height, 'The sequencer did not sign its header');
     return opened;
   };
-  let latest = readLatest(store, open);
+  let latest: OpenedHeader | undefined;
+  // What validators decided was judged when it was taken, by what was believed then.
+  latest = readLatest(store, (message) =>
+    message.consensus === undefined ? open(message) : read(message, true),
+  );
   const stored = store.getSync(EVIDENCE);
   let evidence = stored && equivocation.decode(stored);
 
   const head = (): LedgerHead => {
     const { header, hash } = latest ?? {};
     const at = header && hash ? { ...pick(header), headerHash: hash } : start;
-    return evidence === undefined ? at : { ...at, halted: REASON };
+    return evidence === undefined ? at : { ...at, halted: reasonOf(evidence) };
   };
   const same = async (one: OpenedHeader, other: OpenedHeader): Promise<void> => {
     if (equalBytes(one.hash, other.hash)) return;
@@ -99,7 +126,7 @@ export function openHeaderChain(parts: {
     const both = { one: open(one.message).message, other: open(other.message).message };
     evidence ??= both;
     await store.batch([{ type: 'put', key: EVIDENCE, value: equivocation.encode(evidence) }], { sync: true });
-    throw new SaharaError('ledger-halted', { reason: REASON, height: one.header.height });
+    throw new SaharaError('ledger-halted', { reason: reasonOf(evidence), height: one.header.height });
   };
   return {
     network,
@@ -107,10 +134,12 @@ export function openHeaderChain(parts: {
     head,
     latest: () => latest,
     evidence: () => evidence,
+    consensus,
     open,
     same,
     async take(run, target) {
-      const [first, ...others] = run.map(read);
+      const decided = run.at(-1)?.consensus !== undefined;
+      const [first, ...others] = run.map((one) => read(one, decided));
       if (first === undefined) return false;
       const known = latest;
       const at = head();
@@ -131,10 +160,14 @@ export function openHeaderChain(parts: {
         if (!jumps || header !== first.header) demandLink(before, header);
         before = { ...pick(header), headerHash: hash };
       }
-      open(last.message);
+      const certified = open(last.message);
+      if (decided && certified.decided === undefined)
+        throw invalid(last.header.height, 'It was decided on before the block of consensus that is believed');
       const reached = following.find(({ header }) => header.height === target?.header.height);
       if (target && reached) await same(target, reached);
-      await store.batch([{ type: 'put', key: LATEST, value: signed.encode(last.message) }], { sync: true });
+      const stored = { type: 'put' as const, key: LATEST, value: certifiedHeader.encode(last.message) };
+      const believed = certified.decided ? consensus.adopt(certified.decided) : [];
+      await store.batch([stored, ...believed], { sync: true });
       point('light:headed');
       latest = last;
       return target !== undefined && reached !== undefined;
@@ -142,7 +175,11 @@ export function openHeaderChain(parts: {
   };
 }
 
-const REASON = 'The sequencer signed two different blocks of one height';
+function reasonOf({ one }: Equivocation): string {
+  return one.consensus === undefined
+    ? 'The sequencer signed two different blocks of one height'
+    : 'Validators decided on two different blocks of one height: a third of them or more lied';
+}
 
 function pick({ height, stateRoot, timeMs }: BlockHeader): Omit<LedgerHead, 'headerHash'> {
   return { height, stateRoot, timeMs };
@@ -160,11 +197,14 @@ function invalid(height: number, reason: string): SaharaError {
   return new SaharaError('block-invalid', { height, reason });
 }
 
-function readLatest(store: Store, open: (message: Signed) => OpenedHeader): OpenedHeader | undefined {
+function readLatest(
+  store: Store,
+  open: (message: CertifiedHeader) => OpenedHeader,
+): OpenedHeader | undefined {
   const stored = store.getSync(LATEST);
   if (stored === undefined) return undefined;
   try {
-    return open(signed.decode(stored));
+    return open(certifiedHeader.decode(stored));
   } catch (error) {
     throw new SaharaError(
       'network-mismatch',

@@ -9,6 +9,7 @@ import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
+import type { NamedBlock } from '../../protocol/certified-header.ts';
 import type { PublicKey } from '../../protocol/ids.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import { supplyOf } from '../genesis.ts';
@@ -34,6 +35,8 @@ export interface LightLedgerParts {
   readonly mesh: Pick<LedgerMesh, 'peers' | 'request'>;
   /** News of blocks, and where transactions go. */
   readonly network: Pick<LedgerNetwork, 'publishTransaction' | 'onBlock' | 'onPeer'>;
+  /** A block of consensus that a person names, where validators decide: what is believed begins there. */
+  readonly named?: NamedBlock | undefined;
 }
 
 /** Options of a light ledger. */
@@ -66,7 +69,17 @@ export interface LightReport {
   readonly channels: number;
   /** What a person should know: nobody answers, or what is answered does not hold. */
   readonly warning?: string;
-  /** Hashes of two headers of one height that the sequencer signed, in hexadecimal. */
+  /** What is believed of consensus, where validators decide. */
+  readonly consensus?: {
+    /** Of the latest block that is believed. */
+    readonly height: number;
+    readonly hash: string;
+    readonly timeMs: number;
+    readonly validators: number;
+    /** Until then others are believed by it, milliseconds since 1970. */
+    readonly untilMs: number;
+  };
+  /** Hashes of two certified headers of one height, in hexadecimal. */
   readonly evidence?: readonly string[];
 }
 
@@ -74,7 +87,7 @@ export interface LightReport {
 export interface LightLedger extends Ledger {
   readonly mode: 'light';
   report(): LightReport;
-  /** Two headers of one height that the sequencer signed, once they are known. */
+  /** Two certified headers of one height, once they are known. */
   evidence(): Equivocation | undefined;
   /** Hears no more news of blocks, for somebody else listens now; it goes on asking. */
   leaveNews(): void;

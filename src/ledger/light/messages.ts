@@ -3,6 +3,7 @@ import { type CertifiedHeader, certifiedHeader } from '../../protocol/certified-
 import {
   bytes,
   bytesUpTo,
+  later,
   list,
   optional,
   record,
@@ -33,12 +34,15 @@ export const STATE_PROTOCOL = '/sahara/state/1';
 export interface HeadersQuestion {
   readonly fromHeight: number;
   readonly count: number;
+  /** A height of consensus: the proof of the last header begins with its block. Absent: with the genesis' validators. */
+  readonly consensusFrom?: number | undefined;
 }
 
 /** The wire form of a question for headers. */
 export const headersQuestion: Schema<HeadersQuestion> = record('headers-question', {
   fromHeight: uint(),
   count: uint(HEADERS_ANSWERED_MAX),
+  consensusFrom: later(uint()),
 });
 
 /**

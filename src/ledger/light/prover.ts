@@ -1,13 +1,13 @@
 /** The asking half of a light client: one question at a time goes from peer to peer until one proves its answer. */
 import { equalBytes } from '../../base/bytes.ts';
 import { asSaharaError, invariant, SaharaError } from '../../base/errors.ts';
+import type { CertifiedHeader } from '../../protocol/certified-header.ts';
 import type { Hash } from '../../protocol/ids.ts';
 import { LINEAGE_DEPTH_MAX } from '../../protocol/limits.ts';
-import type { Signed } from '../../protocol/signing.ts';
 import { verifyStateProof } from '../../protocol/state-proof.ts';
 import { transactionId } from '../../protocol/transaction.ts';
 import { type ClaimSought, chargeFor } from '../claim-index.ts';
-import { checkInclusion } from '../inclusion.ts';
+import { checkPaths } from '../inclusion.ts';
 import type { InclusionProof, LedgerHead, ProvedState } from '../ledger.ts';
 import {
   HEADERS_ANSWER_BYTES_MAX,
@@ -49,6 +49,12 @@ interface ProvedValues {
 
 type ProvedAnswer = ProvedValues & ProvedState;
 
+/** Whom an answer came from. */
+interface Asked {
+  readonly peerId: string;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Asks peers, and believes what they prove. */
 export class Prover {
   readonly chain: HeaderChain;
@@ -68,7 +74,7 @@ export class Prover {
     );
   }
 
-  async hear(message: Signed): Promise<'later' | 'known'> {
+  async hear(message: CertifiedHeader): Promise<'later' | 'known'> {
     this.#demandRunning();
     const opened = this.chain.open(message);
     const known = this.chain.latest();
@@ -128,7 +134,7 @@ export class Prover {
     return this.#known(signal, async (peerId) => {
       const answer = await this.#ask(peerId, { type: 'inclusion', id }, signal);
       if (answer.type !== 'inclusion') throw wrong('It answered another question');
-      return answer.proof && this.#checkInclusion(id, answer.proof);
+      return answer.proof && this.#checkInclusion(id, answer.proof, { peerId, signal });
     });
   }
 
@@ -143,7 +149,7 @@ export class Prover {
       const terms = content.fault === undefined && chargeFor(content.transaction.action, sought);
       const counts = terms !== undefined && terms !== false && proof.result.code === 0;
       if (!counts) throw wrong('It proved another claim');
-      return (await this.#checkInclusion(id, proof)).proof;
+      return (await this.#checkInclusion(id, proof, { peerId, signal })).proof;
     });
   }
 
@@ -179,17 +185,33 @@ export class Prover {
     return undefined;
   }
 
-  async #checkInclusion(id: Hash, proof: InclusionProof): Promise<ProvedInclusion> {
-    const { suite, genesis } = this.#parts;
-    const { network } = this.chain;
-    const checked = checkInclusion(suite, { network, sequencer: genesis.sequencer }, proof);
-    if (typeof checked === 'string') throw wrong(`Its proof fails: ${checked}`);
-    if (!equalBytes(transactionId(suite, network, proof.transaction.payload), id))
+  async #checkInclusion(id: Hash, proof: InclusionProof, from: Asked): Promise<ProvedInclusion> {
+    const { suite } = this.#parts;
+    const opened = await this.#open(proof.header, from).catch((error: unknown) => {
+      const { code, facts } = asSaharaError(error);
+      if (code !== 'block-invalid') throw error;
+      throw wrong(`Its proof fails: ${facts.reason}`);
+    });
+    const fault = checkPaths(suite, opened.header, proof);
+    if (fault !== undefined) throw wrong(`Its proof fails: ${fault}`);
+    if (!equalBytes(transactionId(suite, this.chain.network, proof.transaction.payload), id))
       throw wrong('It proved another transaction');
     const known = this.chain.latest();
-    if (known?.header.height === checked.height) await this.chain.same(known, this.chain.open(proof.header));
+    const { height } = opened.header;
+    if (known?.header.height === height) await this.chain.same(known, opened);
     const { index } = proof.transactionPath;
-    return { inclusion: { id, height: checked.height, index, result: proof.result }, proof };
+    return { inclusion: { id, height, index, result: proof.result }, proof };
+  }
+
+  /** The header of an answer. Where what is believed of consensus does not lead there, the peer is followed first. */
+  async #open(message: CertifiedHeader, { peerId, signal }: Asked): Promise<OpenedHeader> {
+    try {
+      return this.chain.open(message);
+    } catch (error) {
+      if (message.consensus === undefined || asSaharaError(error).code !== 'state-unproven') throw error;
+    }
+    await this.#followPeer(peerId, undefined, signal);
+    return this.chain.open(message);
   }
 
   /** Asks peer by peer until one proves its answer. */
@@ -254,7 +276,7 @@ export class Prover {
       const answer = await this.#ask(peerId, { type: 'records', height, keys }, signal);
       if (answer.type !== 'records' || answer.entries.length !== keys.length)
         throw wrong('It answered another question');
-      const header = answer.header && this.chain.open(answer.header);
+      const header = answer.header && (await this.#open(answer.header, { peerId, signal }));
       if ((header?.header.height ?? 0) < height) throw wrong('Its state is older than what is known');
       const head = await this.#headOf(peerId, header, signal);
       if (head === undefined && overtaken < OVERTAKEN_MAX) continue;
@@ -313,7 +335,8 @@ export class Prover {
       for (;;) {
         const { height } = this.chain.head();
         if (target !== undefined && height >= target.header.height) return met;
-        const question = { fromHeight: Math.max(1, height), count: HEADERS_ANSWERED_MAX };
+        const consensusFrom = this.chain.consensus.from;
+        const question = { fromHeight: Math.max(1, height), count: HEADERS_ANSWERED_MAX, consensusFrom };
         const answer = await this.#parts.ask.request(
           peerId,
           HEADERS_PROTOCOL,

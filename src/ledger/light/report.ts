@@ -38,6 +38,7 @@ export function reportOf(
   const { client, suite, nowMs } = parts;
   const ago = proved.atMs === undefined ? undefined : Math.round(nowMs - proved.atMs);
   const evidence = client.evidence();
+  const { latest, untilMs } = client.consensus;
   const peers = client.peers();
   const warning = warningOf(ago, { proved, patienceMs, peers });
   return {
@@ -46,6 +47,15 @@ export function reportOf(
     ...(ago !== undefined && { provedAgoMs: ago }),
     peers,
     channels,
+    ...(latest !== undefined && {
+      consensus: {
+        height: latest.height,
+        hash: toHex(latest.hash),
+        timeMs: latest.timeMs,
+        validators: latest.voters.length,
+        untilMs: untilMs ?? latest.timeMs,
+      },
+    }),
     ...(warning !== undefined && { warning }),
     ...(evidence && {
       evidence: [evidence.one, evidence.other].map(({ payload }) => toHex(suite.sha256(payload))),

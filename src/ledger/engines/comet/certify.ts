@@ -12,7 +12,7 @@ import type { ConsensusProof, FirstValidator } from '../../../protocol/consensus
 import { CONSENSUS_BLOCKS_MAX } from '../../../protocol/limits.ts';
 import type { Signed } from '../../../protocol/signing.ts';
 import type { Suite } from '../../../protocol/suite.ts';
-import { trustedBeginning } from '../../../protocol/verify-consensus.ts';
+import { openBlock, trustedBeginning } from '../../../protocol/verify-consensus.ts';
 import type { InclusionProof, ProvedState } from '../../ledger.ts';
 import type { LightAnswers } from '../../light/answers.ts';
 import { type FetchBlock, type Step, stepsTo } from './light/client.ts';
@@ -50,19 +50,36 @@ export class Certifier {
 
   /** The header of a block of the ledger with what proves it. Rejects with `state-unproven` and `cancelled`. */
   async header(message: Signed, signal: AbortSignal): Promise<CertifiedHeader> {
-    const { height } = blockHeader.decode(message.payload);
-    const known = this.#known.get(String(height));
+    const name = String(blockHeader.decode(message.payload).height);
+    const known = this.#known.get(name);
     if (known !== undefined) return { ...message, consensus: known };
+    const consensus = await this.#prove(message, signal, (height) => this.#proofOf(height, signal));
+    this.#known.set(name, consensus);
+    return { ...message, consensus };
+  }
+
+  /** The same for somebody who believes a block of consensus: the proof begins with that. */
+  async #headerFrom(message: Signed, from: number, signal: AbortSignal): Promise<CertifiedHeader> {
+    const consensus = await this.#prove(message, signal, (height) => this.#proofFrom(from, height, signal));
+    return { ...message, consensus };
+  }
+
+  async #prove(
+    message: Signed,
+    signal: AbortSignal,
+    proof: (height: number) => Promise<ConsensusProof>,
+  ): Promise<ConsensusProof> {
+    const { height } = blockHeader.decode(message.payload);
     const decided = this.#parts.decidedAt(height);
     if (decided === undefined)
       throw unproven(height, 'it is not known here which block of consensus made it');
-    const consensus = await this.#proofOf(decided + 1, signal).catch((error: unknown) => {
+    try {
+      return await proof(decided + 1);
+    } catch (error) {
       if (signal.aborted) throw new SaharaError('cancelled');
       const { facts, message: text } = asSaharaError(error);
       throw unproven(height, String(facts.reason ?? text), error);
-    });
-    this.#known.set(String(height), consensus);
-    return { ...message, consensus };
+    }
   }
 
   /** An inclusion with its header certified. */
@@ -84,7 +101,11 @@ export class Certifier {
       headers: async (question) => {
         const run = await plain.headers(question);
         const last = run.at(-1);
-        return last === undefined ? run : [...run.slice(0, -1), await this.header(last, signal)];
+        if (last === undefined) return run;
+        const { consensusFrom: from } = question;
+        const certified =
+          from === undefined ? this.header(last, signal) : this.#headerFrom(last, from, signal);
+        return [...run.slice(0, -1), await certified];
       },
       state: async (question) => {
         const answer = await plain.state(question);
@@ -106,9 +127,18 @@ export class Certifier {
     if (before.length === this.#ways.length && steps.length > 1)
       this.#ways = [...before, ...steps.slice(0, -1)];
     const blocks = [...before, ...steps].map(({ block }) => block);
-    if (blocks.length > CONSENSUS_BLOCKS_MAX)
-      throw new SaharaError('state-unproven', { reason: 'its validators changed too often for one proof' });
-    return { first, blocks };
+    return bounded({ first, blocks });
+  }
+
+  async #proofFrom(from: number, height: number, signal: AbortSignal): Promise<ConsensusProof> {
+    const { suite, network, first } = this.#parts;
+    const fetch: FetchBlock = (at, options) => this.#await(at, options.signal);
+    const begun = await fetch(from, { signal });
+    // Until the ledger's next block, every later block of consensus certifies the same header.
+    if (from >= height) return { first, blocks: [begun] };
+    const start = openBlock({ suite, network }, begun);
+    const steps = await stepsTo({ suite, network, fetch }, start, { height, signal });
+    return bounded({ first, blocks: [begun, ...steps.map(({ block }) => block)] });
   }
 
   /** A block of consensus, once this node's CometBFT has it. */
@@ -125,6 +155,11 @@ export class Certifier {
       await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
     }
   }
+}
+
+function bounded(proof: ConsensusProof): ConsensusProof {
+  if (proof.blocks.length <= CONSENSUS_BLOCKS_MAX) return proof;
+  throw new SaharaError('state-unproven', { reason: 'its validators changed too often for one proof' });
 }
 
 function unproven(height: number, reason: string, cause?: unknown): SaharaError {

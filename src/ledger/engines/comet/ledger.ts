@@ -18,6 +18,7 @@ import { networkNameOf } from '../../genesis.ts';
 import type { Ledger } from '../../ledger.ts';
 import { createLightAnswers } from '../../light/answers.ts';
 import { createMempool, type MempoolOptions } from '../../mempool.ts';
+import type { LedgerNetwork } from '../../network.ts';
 import type { Prepared } from '../../prepare.ts';
 import { createQueries } from '../../queries.ts';
 import { createSignatureBook } from '../../signatures.ts';
@@ -32,6 +33,7 @@ import { Checks } from './checks.ts';
 import { decisionIn } from './decisions.ts';
 import type { FetchBlock } from './light/client.ts';
 import { fetchConsensusBlock } from './light/json.ts';
+import { joinPeers } from './peers.ts';
 import { Relay } from './relay.ts';
 import { decidedBlocks } from './replay.ts';
 import type { CometRpc } from './rpc.ts';
@@ -50,6 +52,8 @@ export interface CometLedgerParts {
   readonly log: Log;
   /** The RPC of this node's CometBFT. */
   readonly rpc: CometRpc;
+  /** Other peers of the network, among them light homes, which this node serves. Absent: none. */
+  readonly network?: LedgerNetwork;
   /** Where this node's CometBFT finds the application. */
   readonly listen: AbciAddress;
   /** Room for one replay of the whole ledger at a time. Default: in memory. */
@@ -158,6 +162,8 @@ export async function createCometLedger(
   const queries = createQueries(core.parts);
   const either = (signal?: AbortSignal): AbortSignal =>
     signal ? AbortSignal.any([signal, core.stopping.signal]) : core.stopping.signal;
+  const joined =
+    parts.network && joinPeers(core, { admission, certifier, answers, relay, network: parts.network });
   return {
     ...queries,
     network,
@@ -183,6 +189,7 @@ export async function createCometLedger(
     prune: (keep, { signal } = {}) => pruneBetween(core, keep, signal),
     async stop() {
       core.stopping.abort();
+      joined?.();
       await relay.stop();
       await server.close();
       await sync.idle();

@@ -1,0 +1,15 @@
+/** Blocks of consensus as people name them to each other: `120:9f2c…`. */
+import { fromHex } from '../base/bytes.ts';
+import type { NamedBlock } from '../protocol/certified-header.ts';
+import { usage } from './app.ts';
+
+/** The block that an option names. Throws `usage`. */
+export function blockIn(option: string, text: string): NamedBlock {
+  const [, height, hex = ''] = /^([1-9]\d{0,14}):([0-9A-Fa-f]{64})$/.exec(text) ?? [];
+  const hash = fromHex(hex);
+  if (height === undefined || hash === undefined)
+    throw usage(
+      `${option} takes a block of consensus by its height and the 64 digits of its hash, as 120:9f2c…`,
+    );
+  return { height: Number(height), hash };
+}
