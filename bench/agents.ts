@@ -3,7 +3,8 @@
  * against llama.cpp alone, in the same run. Two models of noise: one with the shape, the vocabulary and the quantised
  * weights of a small one that people run, and one that is so small that nearly all of it is overhead. The engine pays
  * for its queue, its process and its sampler; the others have none of that. Rounds take turns, so that all see the same
- * machine; where that is busy, processor time is what can be compared.
+ * machine; where that is busy, processor time is what can be compared. With the tiny one also what a small tenant waits
+ * for while another floods the model.
  * Usage: node bench/agents.ts [--models real,tiny] [--gpu none|cuda|vulkan|metal|auto] [--tokens 16] [--rounds 2]
  *        [--threads 1] [--weights Q8_0|Q4_0]
  */
@@ -20,6 +21,7 @@ import type { ModelSource } from '../src/agent/llama/room.ts';
 import { SAMPLING_DEFAULTS } from '../src/agent/llama/sampler.ts';
 import { systemClock } from '../src/base/clock.ts';
 import { asSaharaError, SaharaError } from '../src/base/errors.ts';
+import { FLOOD_QUEUE, flood } from './agents/flood.ts';
 import { best, CONTEXT_TOKENS, type Measured, measure, promptOf, SEQUENCES } from './agents/measure.ts';
 import { type NoiseShape, writeNoise } from './agents/noise-file.ts';
 import type { OtherSidesOptions, OtherSidesRound } from './agents/other-sides.ts';
@@ -101,7 +103,10 @@ async function main(): Promise<void> {
 async function compare(name: string, path: string, run: Run): Promise<Record<string, number> | undefined> {
   const { digest, facts } = await checkGguf(path, { signal: new AbortController().signal });
   const model: ModelSource = { path, digest, facts };
-  const engine = createLlamaEngine({ clock: systemClock }, { ...run, memoryBytes: MEMORY_BYTES });
+  const engine = createLlamaEngine(
+    { clock: systemClock },
+    { ...run, memoryBytes: MEMORY_BYTES, queuePerPayerMax: FLOOD_QUEUE },
+  );
   try {
     const ready = await engine.ready(requestOf(model, run, { round: 0, sequences: 1, i: 0 }), {
       signal: new AbortController().signal,
@@ -116,7 +121,9 @@ async function compare(name: string, path: string, run: Run): Promise<Record<str
     const found = await rounds(engine, model, run);
     const { steps = [] } = (await engine.models[0]?.host.stats()) ?? {};
     console.log(`   sequences in a step of the engine, by how often: ${steps.join(' ')}`);
-    return report(found);
+    const ratios = report(found);
+    if (name === 'tiny') ratios.flood_ratio = await ofFlood(engine, model);
+    return ratios;
   } catch (error) {
     const { message, facts: why } = asSaharaError(error);
     console.error(`Not measured: ${typeof why.reason === 'string' ? why.reason : message}`);
@@ -125,6 +132,15 @@ async function compare(name: string, path: string, run: Run): Promise<Record<str
   } finally {
     await engine.close();
   }
+}
+
+/** What a small tenant waits for under a flood, as a part of what it would where the first come is the first served. */
+async function ofFlood(engine: LlamaEngine, model: ModelSource): Promise<number> {
+  const { fairMs, fifoMs, ratio } = await flood(engine, model);
+  console.log(
+    `   a small tenant under a flood: ${fairMs.toFixed(1)} ms in the median; first come, first served: ${fifoMs.toFixed(1)} ms; ${ratio.toFixed(3)} of it`,
+  );
+  return Number(ratio.toFixed(3));
 }
 
 function placeOf({ gpu, devices }: ReadyMessage): string {

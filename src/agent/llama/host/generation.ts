@@ -1,5 +1,5 @@
 /** One turn of a model: its thoughts, its answer and its calls, until the model, a stop or a limit ends it. */
-import type { ControlledEvaluateIndexOutput, Token } from 'node-llama-cpp';
+import type { Token } from 'node-llama-cpp';
 import type { SaharaError } from '../../../base/errors.ts';
 import { TOOL_CALLS_MAX } from '../../tools/limits.ts';
 import { Work } from '../grammar.ts';
@@ -15,7 +15,8 @@ import { candidatesOf, candidatesWanted, drawToken, randomOf, type SamplingOptio
 import type { CallHead, CallWriter } from './calling.ts';
 import { type Chosen, chooserOf } from './choosers.ts';
 import type { JobEvents } from './jobs.ts';
-import type { Job, NextOptions } from './lockstep.ts';
+import type { GoingOnJob } from './lockstep.ts';
+import type { Scores } from './next-scores.ts';
 import type { StreamPiece, TokenStream } from './stream.ts';
 
 /** What a generation tells besides. */
@@ -42,22 +43,8 @@ export interface GenerationParts {
   readonly events: GenerationEvents;
 }
 
-type Logits = readonly (readonly [Token, number])[];
-
-/**
- * The best scores as they are. llama.cpp's own cut to the best few comes before they are handed out: a filter behind
- * it would have the whole vocabulary sorted, which costs more than a small model's step. Of the best one alone no score
- * is needed, and finding it takes one look at each.
- */
-function scores(best: number): NextOptions {
-  if (best === 1) return { generateNext: { token: true, options: { temperature: 0 } } };
-  return { generateNext: { logits: true, options: { temperature: 1, topK: best, topP: 1, minP: 0 } } };
-}
-
-const MANY = scores(CANDIDATES_MAX);
-
 /** Goes on from a prompt. */
-export class Generation implements Job {
+export class Generation implements GoingOnJob {
   readonly prompt: readonly Token[];
   readonly reusable: number;
   cancelled = false;
@@ -66,7 +53,7 @@ export class Generation implements Job {
   readonly #sampling: SamplingOptions;
   readonly #tokensMax: number;
   readonly #chosen: Chosen;
-  readonly #wanted: NextOptions;
+  readonly #wanted: number;
   readonly #random: () => number;
   readonly #tokens: Token[];
   /** What is written for the model next. */
@@ -96,7 +83,7 @@ export class Generation implements Job {
     this.#sampling = request.sampling;
     this.#tokensMax = request.tokensMax;
     this.#chosen = chooserOf(request);
-    this.#wanted = scores(candidatesWanted(request.sampling, this.#chosen.wantsMany));
+    this.#wanted = candidatesWanted(request.sampling, this.#chosen.wantsMany);
     this.#random = randomOf(request.sampling.seed);
     this.#tokens = [...parts.prompt];
     this.#thinking = parts.thinking;
@@ -104,20 +91,18 @@ export class Generation implements Job {
     this.#thoughtMax = Math.min(THOUGHT_TOKENS_MAX, Math.floor(parts.room / 2));
   }
 
-  wanted(index: number): NextOptions | undefined {
-    if (index < this.prompt.length - 1) return undefined;
-    return this.#parts.writer?.writing === true ? MANY : this.#wanted;
+  get best(): number {
+    return this.#parts.writer?.writing === true ? CANDIDATES_MAX : this.#wanted;
   }
 
   begin(reused: number): void {
     this.#parts.events.started(this.prompt.length, reused);
   }
 
-  take(_index: number, { next }: ControlledEvaluateIndexOutput): readonly Token[] | undefined {
-    const logits: Logits = next.token == null ? [...(next.logits ?? [])] : [[next.token, 0]];
+  next(scores: Scores): readonly Token[] | undefined {
     const { writer, room } = this.#parts;
-    if (writer?.writing === true) this.#write(writer, logits);
-    else if (!this.#say(logits)) return undefined;
+    if (writer?.writing === true) this.#write(writer, scores);
+    else if (!this.#say(scores)) return undefined;
     const tokens = this.#forced.splice(0).slice(0, room - this.#generated);
     if (tokens.length === 0) return this.#over('calls');
     this.#tokens.push(...tokens);
@@ -142,9 +127,9 @@ export class Generation implements Job {
   }
 
   /** The next token of a call: the best that its grammar allows, or what ends it. */
-  #write(writer: CallWriter, logits: Logits): void {
+  #write(writer: CallWriter, scores: Scores): void {
     const before = this.#tokens.slice(-PARTIAL_TOKENS_MAX);
-    const ordered = logits.toSorted((a, b) => b[1] - a[1] || a[0] - b[0]);
+    const ordered = scores.toSorted((a, b) => b[1] - a[1] || a[0] - b[0]);
     const drawn = this.#sampling.temperature > 0;
     const allowed: (readonly [Token, number])[] = [];
     const work = new Work(RULES_PER_TOKEN_MAX);
@@ -168,7 +153,7 @@ export class Generation implements Job {
   }
 
   /** The next token of thoughts or answer; whether it goes on. */
-  #say(logits: Logits): boolean {
+  #say(scores: Scores): boolean {
     const { stream, isEnd, writer, thoughtEnd } = this.#parts;
     if (this.#thinking && ++this.#thought > this.#thoughtMax) {
       this.#forced.push(...thoughtEnd);
@@ -178,7 +163,7 @@ export class Generation implements Job {
       return thoughtEnd.length > 0;
     }
     const called = writer !== undefined && writer.calls.length > 0;
-    const token = this.#draw(logits, this.#chosen.choose);
+    const token = this.#draw(scores, this.#chosen.choose);
     if (isEnd(token)) {
       this.#over(called ? 'calls' : 'stop');
       return false;
@@ -263,8 +248,8 @@ export class Generation implements Job {
     events.text(shown, tokens, 'answer');
   }
 
-  #draw(logits: Logits, choose: Chosen['choose']): Token {
-    const candidates = candidatesOf(logits, this.#sampling);
+  #draw(scores: Scores, choose: Chosen['choose']): Token {
+    const candidates = candidatesOf(scores, this.#sampling);
     const context = { tokens: this.#tokens, generated: this.#generated, random: this.#random };
     // Tokens are numbers with a brand that this project does not carry around.
     return choose(candidates, context) as Token;

@@ -1,7 +1,7 @@
 /** How probable an answer is; and what jobs of any kind tell. */
 import type { ControlledEvaluateIndexOutput, Token } from 'node-llama-cpp';
 import type { SaharaError } from '../../../base/errors.ts';
-import type { Job, NextOptions } from './lockstep.ts';
+import type { LookingJob, NextOptions } from './lockstep.ts';
 
 /** What a job tells. */
 export interface JobEvents {
@@ -20,7 +20,7 @@ export interface ScoringParts {
 const LOG_PROBABILITY_MIN = -1e6;
 
 /** Tells how probable each token of an answer is behind the prompt and the tokens before it. */
-export class Scoring implements Job {
+export class Scoring implements LookingJob {
   readonly prompt: readonly Token[];
   readonly reusable: number;
   cancelled = false;
@@ -51,13 +51,12 @@ export class Scoring implements Job {
     this.#parts.events.started(this.prompt.length, reused);
   }
 
-  take(index: number, { next }: ControlledEvaluateIndexOutput): undefined {
+  take(index: number, { next }: ControlledEvaluateIndexOutput): void {
     const token = this.#behind(index);
     const logit = token === undefined ? undefined : next.logits?.get(token);
     const best = Math.max(...(next.logits?.values() ?? [0]));
     const found = (logit ?? Number.NEGATIVE_INFINITY) - best - Math.log(next.totalLogitWeight ?? 1);
     this.#found.push(Math.max(LOG_PROBABILITY_MIN, Math.min(0, found)));
-    return undefined;
   }
 
   end(): void {

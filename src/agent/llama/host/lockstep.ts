@@ -15,22 +15,37 @@ import type {
 } from 'node-llama-cpp';
 import { asSaharaError, type SaharaError } from '../../../base/errors.ts';
 import { PIECE_TOKENS, PROMPT_TOKENS_ALONE, PROMPT_TOKENS_PER_STEP } from '../limits.ts';
+import { NextScores, type Scores } from './next-scores.ts';
 
 /** What is asked of the model behind a token. */
 export type NextOptions = Extract<ControlledEvaluateInputItem, readonly unknown[]>[1];
 
-/** Something that runs on a sequence. All calls come in step order. */
-export interface Job {
+/** Something that runs on a sequence: it looks at its prompt, or goes on behind it. All calls come in step order. */
+export type Job = LookingJob | GoingOnJob;
+
+/** A job that looks at what the model makes of a text. */
+export interface LookingJob extends AnyJob {
+  /** What is wanted behind the token at `index`. */
+  wanted(index: number): NextOptions | undefined;
+  /** What came behind the token at `index`. */
+  take(index: number, output: ControlledEvaluateIndexOutput): void;
+}
+
+/** A job that goes on behind its prompt. */
+export interface GoingOnJob extends AnyJob {
+  /** How many of the best scores are wanted behind what is read next. */
+  readonly best: number;
+  /** What came behind all that was read: what is read next, at least one token, or `undefined` at the end. */
+  next(scores: Scores): readonly Token[] | undefined;
+}
+
+interface AnyJob {
   /** What is read first; not empty. */
   readonly prompt: readonly Token[];
   /** How many tokens of it need not be read again where a sequence knows them; less than all. */
   readonly reusable: number;
-  /** What is wanted behind the token at `index`: of the prompt, or the last one that `take` gave. */
-  wanted(index: number): NextOptions | undefined;
   /** The job begins, with this much of its prompt still known from before. */
   begin(reused: number): void;
-  /** What came behind the token at `index`: what is read next, at least one token, or `undefined` at the end. */
-  take(index: number, output: ControlledEvaluateIndexOutput): readonly Token[] | undefined;
   /** Nothing more is wanted; set by whoever cancels. */
   readonly cancelled: boolean;
   /** Nothing more is wanted just now: its reader is behind. Whoever changes it calls `wake`. */
@@ -49,6 +64,7 @@ export interface LockstepCount {
 
 interface Slot {
   readonly sequence: LlamaContextSequence;
+  readonly scores: NextScores;
   job: Job | undefined;
   /** Tokens of the job that were read. */
   read: number;
@@ -76,6 +92,7 @@ export class Lockstep {
   constructor(sequences: readonly LlamaContextSequence[], count: LockstepCount, stepped: () => void) {
     this.#slots = sequences.map((sequence) => ({
       sequence,
+      scores: new NextScores(sequence),
       job: undefined,
       read: 0,
       next: [],
@@ -203,32 +220,25 @@ export class Lockstep {
     }
   }
 
-  #read(slot: Slot): Promise<void> {
-    const { job, next, read } = slot;
-    if (job === undefined) return Promise.resolve();
-    const rest = next.length > 0 ? next : job.prompt.slice(read);
-    const items = rest.slice(0, pieceOf(slot)).map((token, i): ControlledEvaluateInputItem => {
-      // Behind what is written for a model only the end is of interest.
-      const wanted = next.length > 0 && i + 1 < rest.length ? undefined : job.wanted(read + i);
-      return wanted === undefined ? token : [token, wanted];
-    });
-    return this.#evaluate(slot, items);
-  }
-
-  async #evaluate(slot: Slot, items: ControlledEvaluateInputItem[]): Promise<void> {
-    const { job, sequence } = slot;
+  /** Reads the next piece, and has its job look at what comes behind it. */
+  async #read(slot: Slot): Promise<void> {
+    const { job } = slot;
     if (job === undefined) return;
+    const rest = slot.next.length > 0 ? slot.next : job.prompt.slice(slot.read);
+    const piece = rest.slice(0, pieceOf(slot));
     try {
-      const outputs = await sequence.controlledEvaluate(items);
-      const first = slot.read;
-      slot.read += items.length;
-      slot.next = slot.next.slice(items.length);
-      if (slot.read <= job.prompt.length) slot.known = slot.read - (slot.read % PIECE_TOKENS);
-      for (let i = 0; i < items.length; i++) {
-        const output = outputs[i];
-        if (output === undefined || job.cancelled) continue;
-        const next = job.take(first + i, output);
-        if (next !== undefined) slot.next = next;
+      if ('next' in job && piece.length === rest.length) {
+        const scores = await slot.scores.behind(piece, job.best);
+        behind(slot, piece.length);
+        slot.next = (job.cancelled ? undefined : job.next(scores)) ?? [];
+      } else {
+        const first = slot.read;
+        const outputs = await this.#look(slot, piece);
+        behind(slot, piece.length);
+        for (let i = 0; i < piece.length && 'take' in job && !job.cancelled; i++) {
+          const output = outputs[i];
+          if (output !== undefined) job.take(first + i, output);
+        }
       }
       const through = slot.read >= job.prompt.length && slot.next.length === 0;
       if (through && !job.cancelled) this.#leave(slot, () => job.end());
@@ -238,12 +248,31 @@ export class Lockstep {
     }
   }
 
+  #look(
+    { job, sequence, read }: Slot,
+    piece: readonly Token[],
+  ): Promise<readonly (ControlledEvaluateIndexOutput | undefined)[]> {
+    const items = piece.map((token, i): ControlledEvaluateInputItem => {
+      const wanted = job !== undefined && 'take' in job ? job.wanted(read + i) : undefined;
+      return wanted === undefined ? token : [token, wanted];
+    });
+    return sequence.controlledEvaluate(items);
+  }
+
   #leave(slot: Slot, last: (job: Job) => void): void {
     const { job } = slot;
     slot.job = undefined;
     slot.next = [];
+    slot.scores.end();
     if (job) last(job);
   }
+}
+
+/** So many more tokens are read. */
+function behind(slot: Slot, count: number): void {
+  slot.read += count;
+  slot.next = slot.next.slice(count);
+  if (slot.read <= (slot.job?.prompt.length ?? 0)) slot.known = slot.read - (slot.read % PIECE_TOKENS);
 }
 
 /** Tokens of a job's prompt that a sequence need not read: those of whole pieces, as it would read them. */
