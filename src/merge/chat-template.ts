@@ -1,9 +1,8 @@
 /** How the output writes a conversation: the template that a recipe names, brings along, or leaves to the models. */
-import { nearestNames } from '../base/nearest.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { CHAT_TEMPLATE_BYTES_MAX, JSON_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
-import { isRecord } from './recipe-values.ts';
+import { isRecord, meant } from './recipe-values.ts';
 import { readSide, readSideJson } from './side-folder.ts';
 
 /** File of a template beside a model's weights. */
@@ -41,25 +40,29 @@ const NAMED: Readonly<Record<string, string>> = {
   mistral: MISTRAL,
 };
 
+/** Reports a `chat_template` that is neither a known name nor a template. */
+export function checkChatTemplate(wanted: string | undefined, problems: Set<string>): void {
+  if (wanted === undefined || wanted === AUTO || Object.hasOwn(NAMED, wanted) || JINJA.test(wanted)) return;
+  const known = [AUTO, ...Object.keys(NAMED)];
+  problems.add(
+    `chat_template: ${wanted} is neither a template nor one of ${known.join(', ')}${meant(wanted, known)}`,
+  );
+}
+
+const AUTO = 'auto';
+const JINJA = /\{[{%]/;
+
 /**
- * The template that `wanted` stands for: one of the known names, `auto` for the one that most models have, or a
- * template itself. `undefined` when the lead model's stays. Reports what it cannot make sense of.
+ * The template that `wanted`, which has been checked, stands for: one of the known names, `auto` for the one that most
+ * models have, or a template itself. `undefined` when the lead model's stays.
  */
 export async function planChatTemplate(
   wanted: string | undefined,
-  { models, problems }: { readonly models: readonly OpenModel[]; readonly problems: Set<string> },
+  models: readonly OpenModel[],
 ): Promise<string | undefined> {
-  if (wanted === undefined) return undefined;
-  if (Object.hasOwn(NAMED, wanted)) return NAMED[wanted];
-  if (wanted === 'auto')
-    return mostCommon(await Promise.all(models.map(({ checkpoint }) => templateOf(checkpoint))));
-  if (/\{[{%]/.test(wanted)) return wanted;
-  const known = ['auto', ...Object.keys(NAMED)];
-  const near = nearestNames(wanted, known, 1)[0];
-  problems.add(
-    `chat_template: ${wanted} is neither a template nor one of ${known.join(', ')}${near === undefined ? '' : `; did you mean ${near}?`}`,
-  );
-  return undefined;
+  if (wanted === undefined || Object.hasOwn(NAMED, wanted)) return wanted && NAMED[wanted];
+  if (wanted !== AUTO) return wanted;
+  return mostCommon(await Promise.all(models.map(({ checkpoint }) => templateOf(checkpoint))));
 }
 
 async function templateOf(checkpoint: Checkpoint): Promise<string | undefined> {

@@ -4,7 +4,7 @@ import { nearestNames } from '../base/nearest.ts';
 import type { Method, Parameter } from './method.ts';
 import { METHODS } from './methods.ts';
 import type { PlanParts } from './plan-tensors.ts';
-import { placesOf, type Recipe } from './recipe.ts';
+import { placesOf, type Recipe } from './recipe-content.ts';
 import { evaluate, type Scalar, type SettingMap } from './settings.ts';
 import type { Settings } from './task.ts';
 
@@ -15,7 +15,10 @@ const RANDOM = ['dare_linear', 'dare_ties', 'della', 'della_linear'];
 const IGNORED = ['int8_mask'];
 
 /** Reports settings that no method knows, and warns of those that this one does not use. */
-export function checkSettings(recipe: Recipe, { method, report }: PlanParts): void {
+export function checkSettings(
+  recipe: Recipe,
+  { method, report }: Pick<PlanParts, 'method' | 'report'>,
+): void {
   const used = new Set(method.parameters.map(({ name }) => name));
   if (recipe.parameters.compat !== undefined) {
     if (RANDOM.includes(method.name))

@@ -3,7 +3,7 @@ import { invariant } from '../base/errors.ts';
 import type { LayerNames } from './layers.ts';
 import { countIn, findModule, layersOf, type ModelModule, modulesOf, WHOLE } from './modules.ts';
 import type { PlanParts } from './plan-tensors.ts';
-import type { Recipe, RecipeContent, RecipeSlice } from './recipe.ts';
+import type { Recipe, RecipeContent, RecipeSlice } from './recipe-content.ts';
 import { meant } from './recipe-values.ts';
 import type { SettingMap } from './settings.ts';
 

@@ -7,9 +7,9 @@ import { isBeforeLayers, isPerToken, isVocabulary, tiedTo } from './layers.ts';
 import type { Method } from './method.ts';
 import type { PlanOptions } from './plan.ts';
 import { type JoinedTensor, joinTensor } from './plan-joined.ts';
-import { checkSettings, resolveSettings } from './plan-settings.ts';
+import { resolveSettings } from './plan-settings.ts';
 import { type PlannedModule, planSlices, type Slice, type Source } from './plan-slices.ts';
-import type { Recipe } from './recipe.ts';
+import type { Recipe } from './recipe-content.ts';
 import { isScale } from './scaled.ts';
 import { itemOf, type Settings, type TensorSource, type TensorTask } from './task.ts';
 import type { VocabularyPlan } from './tokenizers/rows.ts';
@@ -70,7 +70,6 @@ class Planner {
   }
 
   plan(): PlannedTensors {
-    checkSettings(this.#recipe, this.#parts);
     const modules = planSlices(this.#recipe, this.#parts);
     for (const { sources } of modules.flatMap(({ slices }) => slices))
       for (const { model } of sources) this.#parent(model);

@@ -8,15 +8,18 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { toHex, utf8 } from '../base/bytes.ts';
 import { asSaharaError, invariant } from '../base/errors.ts';
 import { nearestNames } from '../base/nearest.ts';
+import { checkChatTemplate } from './chat-template.ts';
 import { exists, openCheckpoint } from './checkpoint.ts';
 import { layOutMemory } from './context.ts';
 import { fp8Config, writeFp8 } from './fp8-output.ts';
 import { JSON_BYTES_MAX, MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
 import { METHODS } from './methods.ts';
 import { describeOutput, type OutputFile } from './output-layout.ts';
+import { checkSettings } from './plan-settings.ts';
 import { type OpenModel, planTensors, type Report } from './plan-tensors.ts';
 import { type PlannedVocabulary, planVocabulary } from './plan-vocabulary.ts';
-import { modelsOf, type Recipe, recipeInvalid } from './recipe.ts';
+import { recipeInvalid } from './recipe.ts';
+import { modelsOf, type Recipe } from './recipe-content.ts';
 import { ADAPTER_REFUSED } from './recipe-values.ts';
 import { outputConfig, outputMetadata, planSideFiles } from './side-files.ts';
 import { readSideJson, type SideFolder } from './side-folder.ts';
@@ -164,9 +167,12 @@ async function planOne(
   const opened = await openAll(names, { ...complete, problems, warnings, stages });
   const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
   if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');
-  if (!method || problems.size > 0 || opened.length < names.length) throw recipeInvalid(problems);
   const report = { problems, warnings };
   for (const note of recipe.notes) warnings.add(note);
+  // What can be said without the models, also where some are missing.
+  if (method) checkSettings(recipe, { method, report });
+  checkChatTemplate(recipe.chatTemplate, problems);
+  if (!method || problems.size > 0 || opened.length < names.length) throw recipeInvalid(problems);
   const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
   invariant(lead !== undefined, 'every model was opened');
   const place = (name: string): SideFolder => {
@@ -182,7 +188,7 @@ async function planOne(
     report,
     vocabulary: vocabulary?.rows,
   });
-  const side = await planSideFiles(recipe, { lead, models: opened, problems, vocabulary });
+  const side = await planSideFiles(recipe, { lead, models: opened, vocabulary });
   const changes = { ...planned, dtype: recipe.dtype, template: side.template, problems };
   const metadata = outputMetadata(lead.checkpoint, changes);
   const tokens = await renumbering(vocabulary, { lead, models: opened, warnings });

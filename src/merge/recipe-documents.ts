@@ -3,7 +3,7 @@
  * a name, or else the last, is the output.
  */
 import { STAGES_MAX } from './limits.ts';
-import { modelsOf, type Recipe } from './recipe.ts';
+import { modelsOf, type Recipe } from './recipe-content.ts';
 import { meant } from './recipe-values.ts';
 
 /** A document as it was read, without what it refers to. */

@@ -6,7 +6,7 @@ import { type GgufValue, ggufText, ggufU32 } from './gguf.ts';
 import { JSON_BYTES_MAX } from './limits.ts';
 import type { OpenModel } from './plan-tensors.ts';
 import { type PlannedVocabulary, VOCABULARY_FILES } from './plan-vocabulary.ts';
-import type { Recipe } from './recipe.ts';
+import type { Recipe } from './recipe-content.ts';
 import { isRecord } from './recipe-values.ts';
 import { isScaled } from './scaled.ts';
 import { findSide, readSideJson, type SideFolder } from './side-folder.ts';
@@ -46,12 +46,11 @@ export async function planSideFiles(
   parts: {
     readonly lead: OpenModel;
     readonly models: readonly OpenModel[];
-    readonly problems: Set<string>;
     readonly vocabulary: PlannedVocabulary | undefined;
   },
 ): Promise<SideFiles> {
-  const { lead, models, problems, vocabulary } = parts;
-  const template = await planChatTemplate(chatTemplate, { models, problems });
+  const { lead, models, vocabulary } = parts;
+  const template = await planChatTemplate(chatTemplate, models);
   // A GGUF file holds its tokenizer itself.
   if (lead.checkpoint.metadata) return { copied: [], texts: {}, template };
   const folder = vocabulary?.folder ?? lead.checkpoint;

@@ -17,10 +17,12 @@ import {
   demandPossible,
   explainClaim,
   type MergeWish,
+  mergedModels,
   mergeOf,
   performMerge,
   placesOf,
   prepareMerge,
+  stagesOf,
 } from '../../src/daemon/merging.ts';
 import { TIES, useModels } from './models.ts';
 
@@ -101,6 +103,34 @@ describe('planning a merge for somebody', () => {
     const shares = new Map(forecast?.models.map(({ name, share }) => [name, share]));
     expect([...shares.values()].reduce((sum, ppm) => sum + ppm, 0)).toBe(PPM);
     expect(shares.get('a')).toBeGreaterThan(shares.get('b') ?? PPM);
+  });
+
+  it('MRG-47, MRG-48: forecasts stages with the rest, and finds what they left', async () => {
+    const stages = { directory: models.path(), stagesDirectory: models.path('staged.stages') };
+    const recipe = `name: tied\n${TIES.trim()}\n---\nmerge_method: passthrough\nmodels: [{model: tied}]\n`;
+    const wish = await wishFor('staged', recipe, { plan: stages });
+    const { plan, forecast, problems, there } = await prepareMerge(wish, systemClock);
+    expect([problems, there]).toEqual([[], 'nothing']);
+    if (!plan || !forecast) throw new Error('no plan');
+    expect(stagesOf(plan).map(({ name }) => name)).toEqual(['tied']);
+    expect(forecast.diskBytes).toBe(2 * forecast.stageBytes);
+    expect(forecast.models.map(({ name, path }) => [name, path])).toEqual(
+      ['base', 'a', 'b'].map((name) => [name, models.path(name)]),
+    );
+    const cancelled = new AbortController();
+    const onProgress = ({ stage }: { readonly stage?: string }): void => {
+      if (stage === undefined) cancelled.abort();
+    };
+    const options = { output: models.path('staged'), signal: cancelled.signal, onProgress };
+    await expect(performMerge({ plan, forecast }, options, systemClock)).rejects.toThrow(/cancelled/);
+    expect((await prepareMerge(wish, systemClock)).problems.join()).toMatch(/holds a part of this merge/);
+    const again = await prepareMerge({ ...wish, resume: true }, systemClock);
+    expect([again.problems, again.there]).toEqual([[], 'part']);
+    const whole = { output: models.path('staged'), signal, onProgress: () => {} };
+    const manifest = await performMerge({ plan: demandPossible(again), forecast }, whole, systemClock);
+    expect(mergedModels(manifest).map(({ name }) => name)).toEqual(['base', 'a', 'b']);
+    expect((await mergeOf(models.path('staged'))).sharesHold).toBe(true);
+    expect(placesOf(manifest, [`a=${models.path('a')}`])).toEqual({ a: models.path('a') });
   });
 
   it('says everything that is wrong at once, with the nearest right name', async () => {

@@ -173,6 +173,16 @@ describe('MRG-47: recipes in several documents', () => {
       'tied: a: density is 2, not a number from 0 to 1',
       expect.stringMatching(/^lawyers\/both: cc: file-missing.*did you mean c\?$/),
     ]);
+    const all = STAGED.replace('model: c', 'model: cc')
+      .replace('t: 0.4', 'tt: 0.4, lamda: 1')
+      .replace('parameters: { normalize: true }', 'parameters: { normalise: true }');
+    expect(await problemsOf(models.path(), `${all}chat_template: chatlm\n`)).toEqual([
+      'tied: unknown setting normalise; did you mean normalize?',
+      expect.stringMatching(/^lawyers\/both: cc: file-missing/),
+      'output: unknown setting tt; did you mean t?',
+      'output: unknown setting lamda',
+      expect.stringMatching(/^output: chat_template: chatlm is neither .*did you mean chatml\?$/),
+    ]);
     const later = STAGED.replace('t: 0.4', 't: 1.4').replace('merge_method: slerp', 'merge_method: slerpy');
     expect(await problemsOf(models.path(), later)).toEqual([
       'output: unknown method slerpy; did you mean slerp?',
