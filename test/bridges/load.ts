@@ -1,6 +1,7 @@
 /**
  * Many conversations at once against Telegram's published limits: `node test/bridges/load.ts --chats 500`. Prints one
- * JSON line: 429s, lost words, processor time for each question in the bot's process, resident memory.
+ * JSON line: 429s, lost words, how long the first text takes, processor time in the bot's process for each question and for each
+ * update (a message that came in, or a request that went out), resident memory.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -15,6 +16,8 @@ import { type SeenMessage, startTelegramService } from '../stand-ins/telegram.ts
 import type { BridgeProcessOptions } from './bridge-process.ts';
 
 const WORDS = 150;
+/** People who ask one after the other, before all at once. */
+const ALONE = 10;
 const PUBLISHED = {
   direct: { count: 3, windowMs: 1000 },
   group: { count: 20, windowMs: 60_000 },
@@ -35,7 +38,9 @@ const bot = spawn(process.execPath, [script, JSON.stringify(options)], {
   stdio: ['ignore', 'pipe', 'inherit'],
 });
 await once(bot.stdout, 'data');
+const firstTextMs = await firstTexts();
 const idle = await usage(bot);
+const before = requests();
 const startedAt = performance.now();
 for (let i = 0; i < chats; i++)
   telegram.say({ chat: 1000 + i, user: 1000 + i, text: `words=${WORDS} delay=400` });
@@ -58,7 +63,9 @@ const report = {
   refusals429: telegram.floods(),
   chatsWithLostOrRepeatedWords: lost,
   cpuMsPerQuestion: Number(((end.cpuMs - idle.cpuMs) / chats).toFixed(2)),
-  cpuMsPerRequest: Number(((end.cpuMs - idle.cpuMs) / requests()).toFixed(2)),
+  cpuMsPerUpdate: Number(((end.cpuMs - idle.cpuMs) / (chats + requests() - before)).toFixed(2)),
+  firstTextMsMedian: firstTextMs[Math.floor(firstTextMs.length / 2)],
+  firstTextMsMost: firstTextMs.at(-1),
   residentMiBIdle: Math.round(idle.residentBytes / 2 ** 20),
   residentMiBPeak: Math.round(peak.residentBytes / 2 ** 20),
 };
@@ -69,6 +76,28 @@ await telegram.close();
 await agents.close();
 await rm(home, { recursive: true });
 process.exitCode = lost === 0 && report.refusals429 === 0 ? 0 : 1;
+
+/**
+ * How long after the first word is there somebody who asks alone sees one, milliseconds, rising. The agent says nothing for
+ * half a second, so that the bot shows that it asks, and its next look at the chat is paced.
+ */
+async function firstTexts(): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (let chat = 1; chat <= ALONE; chat++) {
+    telegram.say({ chat, user: chat, text: `words=40 delay=500 topic=alone${chat}` });
+    let saidAt: number | undefined;
+    for (;;) {
+      const call = [...agents.calls.values()].find(({ request }) =>
+        request.question.endsWith(`alone${chat}`),
+      );
+      if (call?.events.some((event) => event.type === 'text')) saidAt ??= performance.now();
+      if (saidAt !== undefined && replies(chat).some(({ text }) => text.includes('Answer to'))) break;
+      await pause(5);
+    }
+    found.push(Math.round(performance.now() - saidAt));
+  }
+  return found.sort((a, b) => a - b);
+}
 
 function replies(chat: number): readonly SeenMessage[] {
   return telegram.messages(chat).filter((message) => message.fromBot);

@@ -19,7 +19,6 @@ import { historyKey } from './journal.ts';
 import type { Language } from './language.ts';
 import { pausedUntil } from './pausing.ts';
 import { accountOf } from './people.ts';
-import type { Platform } from './platform.ts';
 import type { Policy, PolicyVerdict } from './policy.ts';
 import type { AgentListing } from './ports.ts';
 import { type Rating, rated } from './rating.ts';
@@ -115,7 +114,7 @@ async function question(
 ): Promise<Decision> {
   const key = toHex(job.key);
   const user = userOf(job.event);
-  const asked = await wholeQuestion(parts.platform, job, text);
+  const asked = await wholeQuestion(parts, job, text);
   if (asked.trim() === '') return shown(plain(language.askWhat));
   const running = [...parts.asking.values()].filter((other) => other === user).length;
   if (running >= QUESTIONS_PER_USER_MAX) return shown(plain(language.tooMany));
@@ -172,13 +171,13 @@ function holdMoney(
 }
 
 /** The question with what it quotes and the text files that came along. */
-async function wholeQuestion(platform: Platform, { event }: Job, text: string): Promise<string> {
+async function wholeQuestion(parts: DecidingParts, { event }: Job, text: string): Promise<string> {
   if (event.type === 'press') return text;
   const quoted = event.quote
     .split('\n')
     .map((line) => `> ${line}`)
     .join('\n');
-  const parts = event.quote === '' ? [text] : [quoted, text];
-  for (const file of event.attachments) parts.push(await attachmentText(platform, file));
-  return parts.filter((part) => part !== '').join('\n\n');
+  const pieces = event.quote === '' ? [text] : [quoted, text];
+  for (const file of event.attachments) pieces.push(await attachmentText(parts, file));
+  return pieces.filter((part) => part !== '').join('\n\n');
 }

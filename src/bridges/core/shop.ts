@@ -7,11 +7,10 @@ import { createHash } from 'node:crypto';
 import { formatAmount } from '../../base/amount.ts';
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { CommandCall } from './commands.ts';
 import type { Language } from './language.ts';
-import { sleep } from './pacer.ts';
+import { patiently } from './patience.ts';
 import { type ChatEvent, faultOf, type Platform } from './platform.ts';
 import { type Job, type Purchase, purchaseSchema, type Reply } from './records.ts';
 import { joined, plain, separated, styled } from './rich.ts';
@@ -34,15 +33,14 @@ export const GIVEN_BACK = 'given-back';
 
 /** Longest name of a payment that stands as it is, UTF-16 units. */
 const PAYMENT_NAME_MAX = 64;
-const TRIES_MAX = 5;
-const RETRY_FIRST_MS = 500;
 
 type ShopCommand = (parts: ShopParts, call: CommandCall) => Promise<Reply>;
 
 /** Commands about buying credit, and what sellers have to say. */
 const SHOP_COMMANDS: Readonly<Record<string, ShopCommand>> = {
-  async buy({ platform }, { event, language }) {
-    const offers = (await platform.shop?.offers(event, language)) ?? [];
+  async buy(parts, { event, language }) {
+    const { shop } = parts.platform;
+    const offers = shop ? await patiently(parts, () => shop.offers(event, language)) : [];
     if (offers.length === 0) return secret(language.shopClosed);
     const lines = offers.map(({ label, url }) => joined('• ', styled(label, 'link', { url })));
     const reply = separated([styled(language.shopTitle, 'bold'), ...lines, plain(language.shopNote)], '\n');
@@ -175,22 +173,6 @@ async function refund(parts: ShopParts, { event, key, language }: CommandCall): 
     return { operations: [...taken, entry('returned')], result: undefined };
   });
   return secret(language.refunded(formatAmount(amount)));
-}
-
-/** Runs what may be repeated again while the platform gives no answer. */
-async function patiently({ clock, log }: ShopParts, step: () => Promise<void>): Promise<void> {
-  for (let tried = 1, waitMs = RETRY_FIRST_MS; ; tried++, waitMs *= 2) {
-    try {
-      return await step();
-    } catch (error) {
-      const failure = asSaharaError(error);
-      const isLimited = failure.code === 'rate-limited';
-      if (tried === TRIES_MAX || (!isLimited && faultOf(error) !== 'uncertain')) throw error;
-      log.warn('payment step repeated', { code: failure.code });
-      const asked = failure.facts.retryAfterMs;
-      await sleep(clock, typeof asked === 'number' ? asked : waitMs);
-    }
-  }
 }
 
 /** A user's purchases, newest first. */

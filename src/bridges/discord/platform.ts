@@ -197,7 +197,9 @@ async function fetchFile(
   const url = URL.parse(address);
   if (url === null || !hosts.includes(url.host)) throw new SaharaError('document-unreadable');
   const response = await fetch(url, { redirect: 'error' }).catch(() => undefined);
-  if (!response?.ok || response.body === null) throw new SaharaError('document-unreadable');
+  if (response === undefined || response.status >= 500)
+    throw platformFailure('discord', 'uncertain', 'file not read');
+  if (!response.ok || response.body === null) throw new SaharaError('document-unreadable');
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of response.body) {

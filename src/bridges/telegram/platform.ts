@@ -160,6 +160,7 @@ export function createTelegramPlatform({ api, download, shop }: TelegramParts): 
 }
 
 async function bytesOf(response: Response, sizeBytesMax: number): Promise<Uint8Array> {
+  if (response.status >= 500) throw platformFailure('telegram', 'uncertain', 'file not read');
   if (!response.ok || response.body === null) throw new SaharaError('document-unreadable');
   const parts: Uint8Array[] = [];
   let size = 0;
