@@ -37,6 +37,15 @@ function newSpace(): Space {
   return { bytes, view: new DataView(bytes.buffer) };
 }
 
+const encoder = new TextEncoder();
+const passingBytes = new Uint8Array(3 * SPACE_BYTES);
+
+/** The bytes of a text, good until the next one: an array of its own for each would cost more than encoding it. */
+function passing(value: string): Uint8Array {
+  if (value.length > SPACE_BYTES) return utf8(value);
+  return passingBytes.subarray(0, encoder.encodeInto(value, passingBytes).written);
+}
+
 /** Appends canonical encodings to a growing buffer. */
 export class Writer {
   #bytes: Uint8Array<ArrayBuffer>;
@@ -68,7 +77,7 @@ export class Writer {
 
   /** A text of at most `max` UTF-8 bytes. Lone surrogates are written as U+FFFD. */
   text(value: string, max: number = Number.MAX_SAFE_INTEGER): void {
-    const encoded = utf8(value);
+    const encoded = passing(value);
     if (encoded.length > max) unwritable(`text of ${encoded.length} bytes, at most ${max}`);
     this.#head(TEXT, encoded.length);
     this.#append(encoded);

@@ -1,5 +1,6 @@
 /** The sorted terms of a segment, front-coded in blocks: how often each occurs, and where its postings stand. */
-import { concat, fromUtf8, utf8 } from '../../base/bytes.ts';
+import { concat, fromUtf8 } from '../../base/bytes.ts';
+import { TERM_CHARACTERS_MAX } from '../limits.ts';
 import { textBytes, VarintReader, VarintWriter } from './varint.ts';
 
 /** A term and how many chunks of the segment held it when it was written. */
@@ -88,10 +89,10 @@ export function decodeTerms(stored: Uint8Array): PlacedEntry[] {
   let postingsAt = reader.uint();
   let positionsAt = reader.uint();
   const entries: PlacedEntry[] = [];
-  let term = '';
+  const last = new LastTerm();
   for (let i = 0; i < count; i++) {
     const shared = reader.uint();
-    term = joined(term, shared, reader.raw(reader.uint()));
+    const term = last.next(shared, reader.raw(reader.uint()));
     const chunks = reader.uint();
     const postingsBytes = reader.uint();
     const positionsBytes = reader.uint();
@@ -102,19 +103,22 @@ export function decodeTerms(stored: Uint8Array): PlacedEntry[] {
   return entries;
 }
 
-/** The first `shared` bytes of a term and `rest` behind them. Most are ASCII, where bytes are characters. */
-function joined(term: string, shared: number, rest: Uint8Array): string {
-  let end = '';
-  for (const byte of rest) {
-    if (byte >= 0x80) return joinedBytes(term, shared, rest);
-    end += String.fromCharCode(byte);
-  }
-  for (let i = 0; i < shared; i++) if (term.charCodeAt(i) >= 0x80) return joinedBytes(term, shared, rest);
-  return term.slice(0, shared) + end;
-}
+/** The bytes of the term that was read last: texts that are put together out of others are slow to compare. */
+class LastTerm {
+  #bytes = Buffer.alloc(4 * TERM_CHARACTERS_MAX);
+  /** Where its first byte that is no ASCII stands; its end where there is none. */
+  #ascii = 0;
 
-function joinedBytes(term: string, shared: number, rest: Uint8Array): string {
-  return fromUtf8(concat(utf8(term).subarray(0, shared), rest)) ?? '';
+  /** The term of its first `shared` bytes and `rest`. */
+  next(shared: number, rest: Uint8Array): string {
+    const length = shared + rest.length;
+    if (length > this.#bytes.length) this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(length)]);
+    this.#ascii = Math.min(this.#ascii, shared);
+    this.#bytes.set(rest, shared);
+    while (this.#ascii < length && (this.#bytes[this.#ascii] ?? 0) < 0x80) this.#ascii++;
+    const all = this.#bytes.subarray(0, length);
+    return this.#ascii >= length ? all.toString('latin1') : (fromUtf8(all) ?? '');
+  }
 }
 
 /** The stored form of a directory: the first term of each block of a dictionary. */
