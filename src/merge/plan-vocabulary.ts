@@ -89,7 +89,10 @@ function join(
   const owner = named.find(({ name }) => name === owned.name) ?? { ...owned, rows: Infinity };
   const ordered = [...(first ? [first] : []), ...named.filter((each) => each !== first)];
   const tokens = joinVocabularies(wanted, { lead: owner, models: ordered });
-  if (tokens.rows > VOCABULARY_ROWS_MAX) report.problems.add(`the vocabulary has ${tokens.rows} tokens`);
+  if (tokens.rows > VOCABULARY_ROWS_MAX) {
+    report.problems.add(`tokenizer: ${tokens.rows} rows are more than ${VOCABULARY_ROWS_MAX}`);
+    return {};
+  }
   const wishes = new Map<number, RowWish>();
   for (const { token, origin, force } of wanted.tokens) {
     const where = `tokenizer.tokens.${token}`;

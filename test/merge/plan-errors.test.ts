@@ -113,7 +113,9 @@ parameters: { normalize: maybe }
     expect(await problemsOf(models.path(), linear('a'))).toEqual([
       'linear: weights that are normalised must not sum to 0',
     ]);
-    expect((await problemsOf(models.path(), linear('a+lora')))[0]).toMatch(/^a\+lora: an adapter in a recipe/);
+    expect((await problemsOf(models.path(), linear('a+lora')))[0]).toMatch(
+      /^a\+lora: an adapter in a recipe/,
+    );
     const source = (model: string): string => `${linear(model).replace('-1', '1')}\ntokenizer_source: union`;
     await writeFile(models.path('a', 'tokenizer.model'), 'x');
     await writeFile(models.path('b', 'tokenizer.model'), 'x');

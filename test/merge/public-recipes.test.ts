@@ -5,6 +5,7 @@ import { makeTalkingModels } from '../../examples/merge/talking-models.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { openCheckpoint } from '../../src/merge/checkpoint.ts';
 import { runMerge } from '../../src/merge/run.ts';
+import { allStages } from '../../src/merge/stages.ts';
 import { headerOnly, plan, problemsOf, taskOf, useModels } from './models.ts';
 
 const models = useModels();
@@ -277,6 +278,110 @@ dtype: bfloat16
     expect(planned.tasks).toHaveLength(28 * 12 + 2);
     expect(planned.config).toMatchObject({ tie_word_embeddings: true });
     expect(taskOf(planned.tasks, 'model.layers.0.mlp.up_proj.weight').settings.t).toBe(1);
+  });
+});
+
+describe('MRG-46, MRG-47: public recipes of several parts and several stages plan from headers alone', () => {
+  it('for Mistral 7B: stages that use stages, the output last and nameless', async () => {
+    const names = [
+      'mistralai/Mistral-7B-v0.1',
+      'BioMistral/BioMistral-7B',
+      'NousResearch/Hermes-2-Pro-Mistral-7B',
+    ];
+    await make(MISTRAL, ...names);
+    const planned = await plan(
+      models.path(),
+      `
+name: first-merge
+merge_method: linear
+models:
+  - model: mistralai/Mistral-7B-v0.1
+  - model: BioMistral/BioMistral-7B
+parameters:
+  weight: 0.5
+dtype: bfloat16
+---
+name: second-merge
+merge_method: slerp
+base_model: first-merge  # a merge before
+models:
+  - model: first-merge
+  - model: NousResearch/Hermes-2-Pro-Mistral-7B
+parameters:
+  t:
+    - filter: mlp
+      value: [0.1, 0.9]
+    - value: 0.5
+dtype: bfloat16
+---
+# without a name: the output
+merge_method: dare_ties
+base_model: mistralai/Mistral-7B-v0.1
+models:
+  - model: first-merge
+    parameters: {density: 0.6, weight: 0.5}
+  - model: second-merge
+    parameters: {density: 0.55, weight: 0.56}
+dtype: bfloat16
+tokenizer_source: base
+`,
+    );
+    expect(planned.tasks).toHaveLength(291);
+    expect(allStages(planned).map(({ name, plan: { writeBytes } }) => [name, writeBytes])).toEqual([
+      ['first-merge', 14_483_464_192],
+      ['second-merge', 14_483_464_192],
+    ]);
+    expect(planned.readBytes).toBe(3 * planned.writeBytes);
+  });
+
+  it('for Qwen 2 VL 7B: the text merged, what sees taken from one', async () => {
+    const vision: [string, number[]][] = [
+      ['visual.patch_embed.proj.weight', [1280, 3, 2, 14, 14]],
+      ...[...Array(32).keys()].flatMap((i): [string, number[]][] => [
+        [`visual.blocks.${i}.norm1.weight`, [1280]],
+        [`visual.blocks.${i}.attn.qkv.weight`, [3840, 1280]],
+        [`visual.blocks.${i}.mlp.fc1.weight`, [5120, 1280]],
+      ]),
+      ['visual.merger.ln_q.weight', [1280]],
+      ['visual.merger.mlp.0.weight', [5120, 5120]],
+    ];
+    const config = { num_hidden_layers: 28, vision_config: { depth: 32 }, vocab_size: 152064 };
+    for (const name of ['Qwen/Qwen2-VL-7B', 'Qwen/Qwen2-VL-7B-Instruct'])
+      await headerOnly(models.path(name), [...tensorsOf(QWEN), ...vision], config);
+    const planned = await plan(
+      models.path(),
+      `
+merge_method: slerp
+base_model: Qwen/Qwen2-VL-7B
+modules:
+  text_decoder:
+    slices:
+      - sources:
+          - {model: Qwen/Qwen2-VL-7B, layer_range: [0, 28]}
+          - {model: Qwen/Qwen2-VL-7B-Instruct, layer_range: [0, 28]}
+    parameters:
+      t: [0, 0.5, 1]
+  vision_tower:
+    models:
+      - model: Qwen/Qwen2-VL-7B
+      - model: Qwen/Qwen2-VL-7B-Instruct
+    parameters:
+      t: 1
+  multi_modal_projector:
+    models:
+      - model: Qwen/Qwen2-VL-7B
+      - model: Qwen/Qwen2-VL-7B-Instruct
+    parameters:
+      t: 1
+dtype: bfloat16
+`,
+    );
+    expect(planned.tasks).toHaveLength(28 * 12 + 3 + vision.length);
+    expect(planned.config).toMatchObject(config);
+    const t = (name: string): unknown => taskOf(planned.tasks, name).settings.t;
+    expect(t('model.layers.27.mlp.up_proj.weight')).toBe(1);
+    expect(t('model.layers.0.mlp.up_proj.weight')).toBe(0);
+    expect(t('visual.blocks.0.attn.qkv.weight')).toBe(1);
   });
 });
 

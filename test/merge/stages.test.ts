@@ -271,4 +271,43 @@ models: [{model: pair}]
     expect(planned.stages[0]?.plan.tasks).toHaveLength(planned.tasks.length);
     expect(contentHash).toMatch(/^[0-9a-f]{64}$/);
   });
+
+  it('are of FP8 with scales where a recipe asks for it', async () => {
+    const recipe = `
+name: small
+merge_method: linear
+models: [{model: a, parameters: {weight: 1}}, {model: b, parameters: {weight: 1}}]
+out_dtype: float8_e4m3fn
+---
+merge_method: linear
+models: [{model: small, parameters: {weight: 1}}, {model: c, parameters: {weight: 1}}]
+dtype: bfloat16
+`;
+    const planned = await staged(recipe);
+    expect(taskOf(planned.tasks, 'model.layers.0.mlp.up_proj.weight').models[0]?.scale).toBeDefined();
+    const { tensors } = await runMerge(planned, { output: models.path('small') }, { clock: systemClock });
+    expect(tensors).toHaveLength(21);
+  });
+});
+
+describe('MRG-43: vocabularies of GGUF', () => {
+  it('are not joined: they must be the same', async () => {
+    await makeTalkingModels(models.path('speaking'));
+    const recipe = (more: string): string =>
+      `merge_method: linear\nmodels: [{model: law, parameters: {weight: 1}}, {model: medicine, parameters: {weight: 1}}]\n${more}\n`;
+    expect(await problemsOf(models.path('speaking'), recipe('tokenizer_source: union'))).toEqual([]);
+    const more = 'tokenizer: {source: base, tokens: {x: {source: law}}}';
+    expect(await problemsOf(models.path('speaking'), recipe(more))).toEqual([
+      'tokenizer.tokens is for models in safetensors, not in GGUF',
+    ]);
+    const path = models.path('speaking', 'medicine', 'model.gguf');
+    const bytes = await readFile(path);
+    const key = bytes.indexOf('tokenizer.ggml.tokens');
+    // Type, count, and the first token's length stand between; its text is made another.
+    bytes[key + 'tokenizer.ggml.tokens'.length + 4 + 4 + 8 + 8] = 0x7e;
+    await writeFile(path, bytes);
+    expect(await problemsOf(models.path('speaking'), recipe('tokenizer_source: union'))).toEqual([
+      'tokenizer: the tokens of medicine and law differ; vocabularies of GGUF are not joined, those of safetensors are',
+    ]);
+  });
 });
