@@ -259,7 +259,9 @@ export class TensorContext {
       const { codec, applyScales, fill } = input;
       const [src, dst] = [input.raw + codecBytes(codec, offset), this.lane(position)];
       const delta = deltas && position < this.models;
-      if (delta && !first && !fill && input.source.dtype === 'BF16') {
+      const plain = !fill && input.source.dtype === 'BF16';
+      const sound = !first || (plain && this.kernels.finiteBf16(src, n) !== 0);
+      if (delta && plain && sound) {
         this.kernels.decodeBf16Delta(src, dst, n, this.baseLane);
         continue;
       }
@@ -267,7 +269,7 @@ export class TensorContext {
       else decodeLane(codec, this, { src, dst, n });
       applyScales?.(dst, n, index);
       if (first && fill) input.hash.update(this.memory.subarray(dst, dst + 4 * n));
-      if (first) this.#check(input.source, dst, tile);
+      if (!sound) this.#check(input.source, dst, tile);
       if (delta) this.kernels.subtract(dst, dst, this.baseLane, n);
     }
     if (first) this.#checked = index + n;

@@ -32,7 +32,10 @@ export interface Kernels {
   decodeF16: Convert;
   encodeBf16: Convert;
   decodeBf16Delta(src: number, dst: number, n: number, base: number): void;
-  roundBf16(src: number, dst: number, n: number, change: number): void;
+  /** 1 when all fit. */
+  roundBf16(src: number, dst: number, n: number, change: number): number;
+  /** 1 when all are finite. */
+  finiteBf16(src: number, n: number): number;
   encodeBf16Stochastic(src: number, dst: number, n: number, index: number, k0: number, k1: number): void;
   encodeF16: Convert;
   decodeE4M3: Convert;

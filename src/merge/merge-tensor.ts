@@ -123,11 +123,15 @@ function createRounding(context: TensorContext, scales: Fp8Scales | undefined): 
   return {
     encode: (tile, lane, raw) => {
       const { n, index } = tile;
-      const beyond = scales ? -1 : kernels.firstBeyond(lane, n, codec.largestBits);
-      if (beyond >= 0) throw outOfRange(task, index + beyond);
+      const demandFit = (): void => {
+        const beyond = kernels.firstBeyond(lane, n, codec.largestBits);
+        if (beyond >= 0) throw outOfRange(task, index + beyond);
+      };
       if (scales) encodeScaled(context, scales, { tile, lane, raw, change });
-      else if (dtype === 'BF16' && !stochastic) kernels.roundBf16(lane, raw, n, change);
-      else {
+      else if (dtype === 'BF16' && !stochastic) {
+        if (!kernels.roundBf16(lane, raw, n, change)) demandFit();
+      } else {
+        demandFit();
         if (stochastic) kernels.encodeBf16Stochastic(lane, raw, n, index, k0, k1);
         else encodeLane(codec, context, { src: lane, dst: raw, n });
         if (dtype === 'F32') return;

@@ -53,9 +53,10 @@ export function encodeBf16(src: usize, dst: usize, n: usize): void {
   }
 }
 
-// `encodeBf16`, with what it changes left in `change`. Finite input only.
-export function roundBf16(src: usize, dst: usize, n: usize, change: usize): void {
+// `encodeBf16`, with what it changes left in `change`, of finite input; whether none is above what BF16 holds.
+export function roundBf16(src: usize, dst: usize, n: usize, change: usize): bool {
   const low = i32x4.splat(0xffff0000);
+  let top = i32x4.splat(0);
   let i: usize = 0;
   for (; i + 8 <= n; i += 8) {
     const at = i << 2;
@@ -66,13 +67,28 @@ export function roundBf16(src: usize, dst: usize, n: usize, change: usize): void
     v128.store(dst + (i << 1), v128.shuffle<i16>(a, b, 1, 3, 5, 7, 9, 11, 13, 15));
     v128.store(change + at, f32x4.sub(v128.and(a, low), x));
     v128.store(change + at + 16, f32x4.sub(v128.and(b, low), y));
+    top = i32x4.max_u(top, i32x4.max_u(i32x4.shl(x, 1), i32x4.shl(y, 1)));
   }
+  let fits = !v128.any_true(i32x4.gt_u(top, i32x4.splat(0xfefefffe)));
   for (; i < n; i++) {
     const bits = load<u32>(src + (i << 2));
     const rounded = bits + ((bits >> 16) & 1) + 0x7fff;
     store<u16>(dst + (i << 1), <u16>(rounded >> 16));
     store<f32>(change + (i << 2), reinterpret<f32>(rounded & 0xffff0000) - reinterpret<f32>(bits));
+    fits = fits && bits << 1 <= 0xfefefffe;
   }
+  return fits;
+}
+
+// Whether no number is infinite and none is NaN.
+export function finiteBf16(src: usize, n: usize): bool {
+  const magnitude = i16x8.splat(0x7fff);
+  let top = i16x8.splat(0);
+  let i: usize = 0;
+  for (; i + 8 <= n; i += 8) top = i16x8.max_s(top, v128.and(v128.load(src + (i << 1)), magnitude));
+  let finite = !v128.any_true(i16x8.gt_s(top, i16x8.splat(0x7f7f)));
+  for (; i < n; i++) finite = finite && (load<u16>(src + (i << 1)) & 0x7fff) <= 0x7f7f;
+  return finite;
 }
 
 // Rounds up with a probability equal to the fraction cut off, drawn from the counter hash. Finite input only.
