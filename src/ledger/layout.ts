@@ -21,6 +21,8 @@ export const STATE: Uint8Array = Uint8Array.of(0x10);
 export const PAGES: Uint8Array = Uint8Array.of(0x11);
 /** Lists for queries. */
 export const LISTS: Uint8Array = Uint8Array.of(0x12);
+/** While a tree is built over many records: hashes of their values by hashes of their keys. */
+export const HASHED: Uint8Array = Uint8Array.of(0x13);
 /** Blocks by height. */
 export const BLOCKS: Uint8Array = Uint8Array.of(0x20);
 /** Results by height. */

@@ -13,7 +13,7 @@ import { supplyOf } from './genesis.ts';
 import { BASE, chainBase, chainHead, GENESIS, HEAD, PAGES, STATE } from './layout.ts';
 import type { SnapshotEntry } from './snapshot-form.ts';
 import { STEP_RECORDS, writeRecords } from './snapshot-restore.ts';
-import { createStateTree } from './tree.ts';
+import { buildTree } from './tree-build.ts';
 
 /** What is rewound, and into what. */
 export interface RewindParts {
@@ -77,18 +77,18 @@ async function rebuild(
   header: Signed,
   signal: AbortSignal | undefined,
 ): Promise<bigint> {
-  const tree = createStateTree(suite, (path) => scratch.getSync(concat(PAGES, path)));
+  const parts = { suite, store: scratch };
   let held = 0n;
   let records: SnapshotEntry[] = [];
   for await (const [key, value] of scratch.entries({ gte: STATE, lt: PAGES })) {
     records.push({ key: key.slice(STATE.length), value });
     if (records.length < STEP_RECORDS) continue;
     demandGoingOn(signal);
-    held += await writeRecords(scratch, tree, records);
+    held += await writeRecords(parts, records);
     records = [];
   }
-  held += await writeRecords(scratch, tree, records);
-  const root = tree.root();
+  held += await writeRecords(parts, records);
+  const root = await buildTree(parts, signal);
   const { stateRoot } = blockHeader.decode(header.payload);
   if (!equalBytes(root, stateRoot))
     throw corrupt(chain.base, `its state gives the root ${toHex(root)}, its header says ${toHex(stateRoot)}`);

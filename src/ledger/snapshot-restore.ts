@@ -25,7 +25,6 @@ import {
   GENESIS,
   HEAD,
   LISTS,
-  PAGES,
   RESTORING,
   STATE,
 } from './layout.ts';
@@ -40,7 +39,8 @@ import {
   snapshotManifest,
 } from './snapshot-form.ts';
 import { State } from './state.ts';
-import { createStateTree, type StateTree, underPrefix } from './tree.ts';
+import { underPrefix } from './tree.ts';
+import { type BuildParts, buildTree, hashedOperations } from './tree-build.ts';
 
 /** What a snapshot is restored into. */
 export interface RestoreParts {
@@ -148,7 +148,6 @@ async function restoreRecords(
   { manifest, header, source }: Restoring,
   signal: AbortSignal | undefined,
 ): Promise<bigint> {
-  const tree = createStateTree(suite, (path) => store.getSync(concat(PAGES, path)));
   let held = 0n;
   let last: Uint8Array | undefined;
   for (const index of manifest.chunks.keys()) {
@@ -160,10 +159,10 @@ async function restoreRecords(
     }
     for (let at = 0; at < records.length; at += STEP_RECORDS) {
       if (signal?.aborted) throw new SaharaError('cancelled');
-      held += await writeRecords(store, tree, records.slice(at, at + STEP_RECORDS));
+      held += await writeRecords({ suite, store }, records.slice(at, at + STEP_RECORDS));
     }
   }
-  const root = tree.root();
+  const root = await buildTree({ suite, store }, signal);
   if (!equalBytes(root, header.stateRoot))
     throw badSnapshot(
       `Its records give the state root ${toHex(root)}, its header says ${toHex(header.stateRoot)}`,
@@ -204,10 +203,9 @@ function decodeChunk(index: number, chunk: Uint8Array): readonly SnapshotEntry[]
   }
 }
 
-/** Writes records, which come in the order of their keys, with their part of tree and lists; answers the money in them. */
+/** Writes records with their lists, and puts down their hashes for `buildTree`; answers the money in them. */
 export async function writeRecords(
-  store: Store,
-  tree: StateTree,
+  { suite, store }: BuildParts,
   records: readonly SnapshotEntry[],
 ): Promise<bigint> {
   const state = new State(() => undefined);
@@ -215,17 +213,15 @@ export async function writeRecords(
     if (!loaded(state, key, value))
       throw badSnapshot(`The record ${toHex(key)} is none that the ledger knows`);
   }
-  const update = tree.update(records);
   const operations: readonly StoreOperation[] = [
     ...records.map(({ key, value }) => ({ type: 'put' as const, key: concat(STATE, key), value })),
-    ...underPrefix(PAGES, tree.operations(update)),
+    ...hashedOperations(suite, records),
     ...underPrefix(
       LISTS,
       listOperations((key) => store.getSync(concat(LISTS, key)), state),
     ),
   ];
   await store.batch(operations, { sync: true });
-  tree.adopt(update);
   return state.heldChange();
 }
 

@@ -43,6 +43,8 @@ export interface StateTree {
   root(): Hash;
   /** The tree after `changes`, of which each key appears once. */
   update(changes: readonly StateChange[]): TreeUpdate;
+  /** The same by the hashes of keys and values. */
+  updateLeaves(leaves: readonly TreeLeaf[]): TreeUpdate;
   /** Store operations that make an update last; keys are paths. */
   operations(update: TreeUpdate): readonly StoreOperation[];
   /** Takes an update that was written. */
@@ -51,7 +53,8 @@ export interface StateTree {
   prove(key: Uint8Array): StateProof;
 }
 
-interface Item {
+/** A leaf that changes. */
+export interface TreeLeaf {
   readonly keyHash: Hash;
   /** Absent: delete. */
   readonly valueHash: Hash | undefined;
@@ -74,17 +77,22 @@ export function createStateTree(
     return page;
   };
 
+  const updateLeaves: StateTree['updateLeaves'] = (leaves) => {
+    const pages = new Map<string, Page | undefined>();
+    const node = updatePage({ suite, load, pages }, '', leaves, true);
+    return { root: node?.hash.slice() ?? PLACEHOLDER, pages };
+  };
+
   return {
     root: () => pageNode(load(''))?.hash.slice() ?? PLACEHOLDER,
-    update(changes) {
-      const items = changes.map(({ key, value }) => ({
-        keyHash: suite.sha256(key),
-        valueHash: value === undefined ? undefined : suite.sha256(value),
-      }));
-      const pages = new Map<string, Page | undefined>();
-      const node = updatePage({ suite, load, pages }, '', items, true);
-      return { root: node?.hash.slice() ?? PLACEHOLDER, pages };
-    },
+    update: (changes) =>
+      updateLeaves(
+        changes.map(({ key, value }) => ({
+          keyHash: suite.sha256(key),
+          valueHash: value === undefined ? undefined : suite.sha256(value),
+        })),
+      ),
+    updateLeaves,
     operations: ({ pages }) =>
       [...pages].map(([path, page]) => {
         const key = bytesOf(path);
@@ -110,11 +118,11 @@ interface Update {
 function updatePage(
   update: Update,
   path: string,
-  items: readonly Item[],
+  items: readonly TreeLeaf[],
   stored: boolean,
 ): TreeNode | undefined {
   const before = stored ? update.load(path) : EMPTY_PAGE;
-  const groups = new Map<number, Item[]>();
+  const groups = new Map<number, TreeLeaf[]>();
   for (const item of items) {
     const slot = nibbleAt(item.keyHash, path.length);
     const group = groups.get(slot);
@@ -137,7 +145,7 @@ function updateSlot(
   update: Update,
   path: string,
   before: TreeNode | undefined,
-  items: readonly Item[],
+  items: readonly TreeLeaf[],
 ): TreeNode | undefined {
   if (before?.kind === 'inner') return updatePage(update, path, items, true);
   const [only] = items;
