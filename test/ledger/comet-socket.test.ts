@@ -29,6 +29,18 @@ test('ENG-11: messages are the same in whatever pieces they come', () => {
   );
 });
 
+test('ENG-11: a large message is the same byte by byte, and what was handed out stays as it is', () => {
+  const message = Uint8Array.from({ length: 2 * 1_048_576 }, (_, i) => i % 251);
+  const next = new Uint8Array(300).fill(7);
+  const reader = new FrameReader();
+  const found: Uint8Array[] = [];
+  for (const byte of Buffer.concat([encodeFrame(message), encodeFrame(next)]))
+    found.push(...reader.take(Uint8Array.of(byte)));
+  expect(found.length).toBe(2);
+  expect(Buffer.compare(found[0] ?? next, message)).toBe(0);
+  expect(found[1]).toEqual(next);
+});
+
 test('ENG-11: a length that is too large, or has no end, is refused before anything is held', () => {
   const tooLarge = encodeFrame(new Uint8Array(65)).subarray(0, 1);
   expect(() => new FrameReader(64).take(tooLarge)).toThrow(/frame of 65 bytes/);

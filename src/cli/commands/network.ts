@@ -44,6 +44,10 @@ export const networkCommands: CommandGroup = (program, run) => {
     .argument('<file>', 'the network’s file, as `network init` wrote it')
     .option('--host <address>', 'address at which other nodes reach this one', '127.0.0.1')
     .option('--port <port>', 'first of its two ports', '26656')
+    .option(
+      '--snapshot <addresses...>',
+      'begin with a snapshot instead of executing every block: RPC addresses of two nodes or more, which have to say the same',
+    )
     .option('--light', 'no node and no CometBFT: the home calls agents and believes what is proved to it')
     .option(
       '--trust <height:hash>',
@@ -51,7 +55,7 @@ export const networkCommands: CommandGroup = (program, run) => {
     )
     .addHelpText(
       'after',
-      '\nExample:\n  $ sahara network join network/network.json --light\n  $ sahara up --bootstrap ADDRESS\n\n  $ SAHARA_HOME=~/.sahara-five sahara network join network/network.json --port 26670\n\nThe node executes every block. It votes once its operator has a bond as a validator:\nsahara stake bond 10 --role validator',
+      '\nExample:\n  $ sahara network join network/network.json --light\n  $ sahara up --bootstrap ADDRESS\n\n  $ SAHARA_HOME=~/.sahara-five sahara network join network/network.json --port 26670\n  $ sahara network join network.json --snapshot http://192.0.2.7:26657 http://192.0.2.8:26657\n\nThe node executes every block. It votes once its operator has a bond as a validator:\nsahara stake bond 10 --role validator',
     )
     .action(run(join));
   network
@@ -96,16 +100,26 @@ async function init(
 async function join(
   app: App,
   file: string,
-  options: Place & { readonly light?: true; readonly trust?: string },
+  options: Place & { readonly light?: true; readonly trust?: string; readonly snapshot?: readonly string[] },
 ): Promise<void> {
+  if (options.light === true && options.snapshot !== undefined)
+    throw usage('--snapshot is for nodes: with --light there is none');
   if (options.light === true) return joinLight(app, file, options.trust);
   if (options.trust !== undefined)
     throw usage('--trust goes with --light: a node executes every block itself');
   await findComet(app.environment);
-  const joined = await joinNetwork(app.home, file, { host: options.host, port: portOption(options.port) });
-  app.terminal.result(joined, () =>
-    app.terminal.line(`${joined.home} is a node of ${joined.network} from its next start on: sahara up`),
-  );
+  const { host, snapshot = [] } = options;
+  if (!snapshot.every(isHttp)) throw usage('--snapshot takes addresses such as http://192.0.2.7:26657');
+  const nowMs = systemClock.nowMs();
+  const plan = { host, port: portOption(options.port), snapshot, nowMs, signal: app.signal };
+  const joined = await joinNetwork(app.home, file, plan);
+  app.terminal.result(joined, () => {
+    app.terminal.line(`${joined.home} is a node of ${joined.network} from its next start on: sahara up`);
+    if (joined.trusted === undefined) return;
+    app.terminal.line(
+      `It begins with a snapshot, and trusts block ${joined.trusted} of consensus, of which all of these nodes say the same.`,
+    );
+  });
 }
 
 async function joinLight(app: App, file: string, trust: string | undefined): Promise<void> {
@@ -200,6 +214,10 @@ function showRules(app: App, { version, known, height, plan, approvals }: RulesR
   if (plan !== undefined) line(`Decided: version ${plan.version} from block ${plan.height} on`);
   for (const one of approvals)
     line(`${shortDid(one.did)} wants version ${one.version} from block ${one.height} on`);
+}
+
+function isHttp(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol);
 }
 
 function portOption(text: string): number {

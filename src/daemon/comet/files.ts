@@ -11,6 +11,7 @@ import type { FirstValidator } from '../../protocol/consensus.ts';
 import { addressOf } from '../../protocol/consensus-bytes.ts';
 import { TRANSACTION_BYTES_MAX } from '../../protocol/limits.ts';
 import { createSigner, nativeSuite } from '../../protocol/suite-native.ts';
+import type { TrustedStart } from './trusting.ts';
 
 /** A network as all its nodes begin it. */
 export interface CometChain {
@@ -35,12 +36,7 @@ export interface CometNode {
   /** How long a block waits for further votes before the next one begins, milliseconds. */
   readonly commitMs: number;
   /** Where a node that joins begins: a block that is trusted, and RPCs of two nodes or more. Absent: from the first block. */
-  readonly stateSync?: {
-    readonly rpc: readonly string[];
-    readonly height: number;
-    /** Hash of that block in hexadecimal. */
-    readonly hash: string;
-  };
+  readonly stateSync?: TrustedStart;
 }
 
 /** Bytes of one block of consensus: the ledger's own limit with room for what consensus adds. */

@@ -199,6 +199,8 @@ class RunningNode {
       {
         ...{ nodeSeed, votingSeed, p2p: node.p2p, rpc: node.rpc, commitMs: COMMIT_MS },
         abciAddress: ledger.abciAddress,
+        // Whoever has a block goes on from there.
+        ...(node.stateSync && ledger.head().height === 0 && { stateSync: node.stateSync }),
         peers: nodes.flatMap(({ id, host, port }) => (id === own ? [] : [`${id}@${host}:${port}`])),
       },
     );

@@ -4,6 +4,7 @@ import { utf8 } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { openLevelStore } from '../../base/level-store.ts';
 import { prefixed, type Store } from '../../base/store.ts';
+import { COMET_LEDGER_DEFAULTS } from '../../ledger/engines/comet/ledger.ts';
 import { createGenesis, networkNameOf } from '../../ledger/genesis.ts';
 import { genesis as genesisSchema } from '../../protocol/block.ts';
 import { firstValidatorsHash } from '../../protocol/consensus.ts';
@@ -20,6 +21,7 @@ import {
   writeNetworkFile,
   writeOwnNode,
 } from './network-file.ts';
+import { findTrusted } from './trusting.ts';
 
 /** What a network begins with. */
 export interface NetworkPlan {
@@ -73,16 +75,33 @@ export async function initNetwork(plan: NetworkPlan): Promise<MadeNetwork> {
   return { network: networkNameOf(nativeSuite, genesis), file, homes: made.map(({ home }) => home.root) };
 }
 
-/** Makes `home` a node of the network in the file `path`. Throws `file-missing`, `malformed`, `usage`, `home-in-use`. */
+/** How a home joins. */
+export interface JoinPlan {
+  readonly host: string;
+  readonly port: number;
+  /** RPCs of nodes whose snapshot it begins with; empty: it executes every block. */
+  readonly snapshot: readonly string[];
+  readonly nowMs: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes `home` a node of the network in the file `path`. Throws `file-missing`, `malformed`, `usage`, `home-in-use`, and
+ * for a snapshot what `findTrusted` throws.
+ */
 export async function joinNetwork(
   home: Home,
   path: string,
-  { host, port }: { readonly host: string; readonly port: number },
-): Promise<{ readonly network: string; readonly home: string }> {
-  const network = await readNetworkFile(path);
+  { host, port, snapshot, nowMs, signal }: JoinPlan,
+): Promise<{ readonly network: string; readonly home: string; readonly trusted?: number }> {
+  const known = await readNetworkFile(path);
+  const network = networkNameOf(nativeSuite, known.genesis);
+  const snapshotFrom = COMET_LEDGER_DEFAULTS.snapshotEveryBlocks;
+  const stateSync =
+    snapshot.length === 0 ? undefined : await findTrusted(snapshot, { network, nowMs, snapshotFrom, signal });
   prepareHome(home);
-  await takeUp(home, network, nodeAt(host, port));
-  return { network: networkNameOf(nativeSuite, network.genesis), home: home.root };
+  await takeUp(home, known, { ...nodeAt(host, port), ...(stateSync && { stateSync }) });
+  return { network, home: home.root, ...(stateSync && { trusted: stateSync.height }) };
 }
 
 /** The key by which other nodes know this home's: it follows from the home's own among peers. */

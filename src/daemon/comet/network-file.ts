@@ -15,6 +15,7 @@ import { didOf, type PublicKey, publicKeyOf } from '../../protocol/ids.ts';
 import { VALIDATOR_POWER_MAX, VALIDATORS_MAX } from '../../protocol/limits.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import type { Home } from '../home.ts';
+import type { TrustedStart } from './trusting.ts';
 
 /** Where a node is reached by others. */
 export interface NodeAddress {
@@ -33,6 +34,8 @@ export interface KnownNetwork extends CometNetwork {
 export interface OwnNode {
   readonly p2p: { readonly host: string; readonly port: number };
   readonly rpc: { readonly host: string; readonly port: number };
+  /** Where it begins by a snapshot. Absent: it executes every block. */
+  readonly stateSync?: TrustedStart;
 }
 
 const port = z.int().min(1).max(65_535);
@@ -51,7 +54,20 @@ const networkSchema = z.strictObject({
 
 const ownSchema = z.strictObject({
   network: networkSchema,
-  node: z.strictObject({ p2p: place, rpc: place }),
+  node: z.strictObject({
+    p2p: place,
+    rpc: place,
+    stateSync: z
+      .strictObject({
+        rpc: z
+          .array(z.url({ protocol: /^https?$/ }))
+          .min(2)
+          .max(16),
+        height: z.int().min(1),
+        hash: z.string().regex(/^[0-9A-F]{64}$/),
+      })
+      .optional(),
+  }),
 });
 
 /** The folder of a home's CometBFT. */
@@ -92,8 +108,11 @@ export async function readOwnNode(
     throw error;
   });
   if (text === undefined) return undefined;
-  const { network, node } = parsed(ownSchema, path, text);
-  return { network: networkIn(path, network), node };
+  const {
+    network,
+    node: { stateSync, ...node },
+  } = parsed(ownSchema, path, text);
+  return { network: networkIn(path, network), node: { ...node, ...(stateSync && { stateSync }) } };
 }
 
 async function read(path: string): Promise<string> {

@@ -18,10 +18,11 @@ export function encodeFrame(message: Uint8Array): Uint8Array {
   return concat(Uint8Array.from(head), message);
 }
 
-/** Cuts a stream of bytes into messages, whatever pieces it comes in. */
+/** Cuts a stream of bytes into messages, whatever pieces it comes in. Messages are views that nothing writes to again. */
 export class FrameReader {
   readonly #sizeBytesMax: number;
-  #pieces: Uint8Array[] = [];
+  /** What is here of a message that is not whole: its first `#held` bytes. */
+  #buffer: Uint8Array = NOTHING;
   #held = 0;
   /** Bytes that it takes before there is anything to look at. */
   #needed = 1;
@@ -32,10 +33,12 @@ export class FrameReader {
 
   /** The messages that are whole with `piece`. Throws `malformed` for a length that is none or too large. */
   take(piece: Uint8Array): readonly Uint8Array[] {
-    this.#pieces.push(piece);
-    this.#held += piece.length;
-    if (this.#held < this.#needed) return [];
-    const all = this.#pieces.length === 1 ? piece : concat(...this.#pieces);
+    if (this.#held + piece.length < this.#needed) {
+      this.#append(piece);
+      return [];
+    }
+    if (this.#held > 0) this.#append(piece);
+    const all = this.#held > 0 ? this.#buffer.subarray(0, this.#held) : piece;
     const messages: Uint8Array[] = [];
     let at = 0;
     for (;;) {
@@ -53,11 +56,27 @@ export class FrameReader {
       messages.push(all.subarray(head.end, end));
       at = end;
     }
-    this.#pieces = at < all.length ? [all.subarray(at)] : [];
-    this.#held = all.length - at;
+    // A buffer of which messages are views is left to them.
+    this.#buffer = NOTHING;
+    this.#held = 0;
+    this.#append(all.subarray(at));
     return messages;
   }
+
+  /** Adds to what is held; the room for it doubles, so that a message in many pieces is copied twice at most. */
+  #append(piece: Uint8Array): void {
+    const held = this.#held + piece.length;
+    if (held > this.#buffer.length) {
+      const larger = new Uint8Array(Math.max(held, 2 * this.#buffer.length));
+      larger.set(this.#buffer.subarray(0, this.#held));
+      this.#buffer = larger;
+    }
+    this.#buffer.set(piece, this.#held);
+    this.#held = held;
+  }
 }
+
+const NOTHING = new Uint8Array(0);
 
 /** A length and where it ends; `undefined` while it is not all here. */
 function readLength(
