@@ -88,7 +88,7 @@ export async function keepsWhole(parts: HomeLedgerParts): Promise<boolean> {
   const hosting = serving || (await holdsAny(home.agents)) || (await holdsAny(home.vaults));
   if (mode === 'light' && hosting)
     throw new SaharaError('config-invalid', {
-      option: 'ledger.mode',
+      field: 'ledger.mode',
       reason: 'this home has agents or vaults, or is a gateway, which takes the whole ledger: auto or full',
     });
   if (mode === 'light') return false;
@@ -134,7 +134,7 @@ function openLight({
 /** Where validators decide, blocks pass between their nodes alone. */
 function byValidators(): SaharaError {
   return new SaharaError('config-invalid', {
-    option: 'ledger.mode',
+    field: 'ledger.mode',
     reason:
       'validators order the transactions of this network, and whoever hosts agents or keeps the whole ledger runs a node: stop this daemon, and run: sahara network join FILE',
   });
@@ -185,7 +185,7 @@ class Switching implements HomeLedger {
     if (light.report().consensus !== undefined || this.#parts.joined !== undefined) throw byValidators();
     if (this.#parts.config.ledger.mode === 'light')
       throw new SaharaError('config-invalid', {
-        option: 'ledger.mode',
+        field: 'ledger.mode',
         reason: 'agents and vaults take the whole ledger: auto or full',
       });
     this.#switching ??= this.#change(light, signal).finally(() => {

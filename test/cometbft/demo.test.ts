@@ -7,6 +7,7 @@ import { ask, earnings, must, publish, settle } from '../../scripts/demo-steps.t
 import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
 import { bundle, readBundle } from '../../src/protocol/bundle.ts';
 import type { ConsensusBlock } from '../../src/protocol/consensus.ts';
+import { verify } from '../../src/protocol/verifier.ts';
 import { eventually, LOOPBACK } from '../e2e/support.ts';
 import { portsInRow } from './ports.ts';
 
@@ -72,6 +73,8 @@ test('RCPT-85, RCPT-92, ENG-46: the demo’s steps hold under four validators, a
     callId: end.callId,
     settlement: { by: 'claim', decision: { voters: 4, powerOfAll: '40' } },
   });
+  // The standalone verifier, which has no part of a node, says the same.
+  expect(verify(new Uint8Array(await readFile(file)))).toMatchObject({ ok: true });
   const { stdout } = await must(caller, ['verify', file]);
   const checked = [...stdout.matchAll(/✓ (\w+)/g)].map(([, name]) => name);
   expect(checked).toEqual(

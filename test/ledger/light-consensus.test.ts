@@ -187,7 +187,7 @@ function among(peers: Readonly<Record<string, MadeOptions>>) {
 test('ENG-41, ENG-44, ENG-45: where voters changed a peer shows the way; who lies is passed over and named, and others hold', async () => {
   const { world, client } = among({ liar: { away: [0, 1] }, honest: {} });
   expect((await client.follow()).height).toBe(2);
-  expect(client.peers()).toMatchObject({ connected: 2, answering: 1 });
+  expect(client.peers()).toMatchObject({ connected: 2, answering: 1, faultOf: 'liar' });
   expect(client.peers().fault).toMatch(
     /voters who count 1 of 3 signed it, which is not more than two thirds/,
   );

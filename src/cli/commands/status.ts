@@ -119,10 +119,11 @@ function lightRows({ light }: LedgerReport): readonly (readonly [string, string]
       `own records at block ${provedHeight} of ${headerHeight}, ${plural(channels, 'channel')}; ${peers.answering} of ${plural(peers.connected, 'peer')} answer`,
     ],
   ];
+  if (peers.fault !== undefined) rows.push(['no proof', `by ${peers.faultOf ?? 'a peer'}: ${peers.fault}`]);
   if (consensus !== undefined)
     rows.push([
-      'validators',
-      `${consensus.validators}, believed by block ${consensus.height} of consensus until ${new Date(consensus.untilMs).toISOString().slice(0, 16)}Z`,
+      'voters',
+      `${plural(consensus.validators, 'validator')}, believed by block ${consensus.height} of consensus until ${new Date(consensus.untilMs).toISOString().slice(0, 16)}Z`,
     ]);
   if (warning !== undefined) rows.push(['warning', warning]);
   if (evidence !== undefined) rows.push(['evidence', `two headers of one height: ${evidence.join(' and ')}`]);

@@ -15,6 +15,8 @@ export interface LightPeersReport {
   readonly light: number;
   /** Why the last answer that did not hold did not; absent while all hold. */
   readonly fault?: string;
+  /** Whose it was. */
+  readonly faultOf?: string;
 }
 
 /** The connected peers by how they answered. */
@@ -58,9 +60,15 @@ export class LightPeers {
   report(): LightPeersReport {
     const connected = this.#peers().map(({ peerId }) => peerId);
     const answering = connected.filter((peerId) => this.#last.has(peerId) && this.#rank(peerId) === 0).length;
-    const fault = connected.map((peerId) => this.#last.get(peerId)).find((found) => found !== undefined);
+    const faultOf = connected.find((peerId) => this.#last.get(peerId) !== undefined);
+    const fault = faultOf === undefined ? undefined : this.#last.get(faultOf);
     const light = connected.filter((peerId) => this.#light.has(peerId)).length;
-    return { connected: connected.length, answering, light, ...(fault !== undefined && { fault }) };
+    return {
+      connected: connected.length,
+      answering,
+      light,
+      ...(fault !== undefined && faultOf !== undefined && { fault, faultOf }),
+    };
   }
 
   #rank(peerId: string): 0 | 1 {
