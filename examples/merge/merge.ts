@@ -5,13 +5,13 @@
  * `node examples/merge/merge.ts`
  */
 import { deepStrictEqual, ok, strictEqual } from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { systemClock } from '../../src/base/clock.ts';
-import { extractAdapter } from '../../src/merge/adapters/extract.ts';
-import { readGgufLora, writeGgufLora } from '../../src/merge/adapters/gguf-lora.ts';
-import { mergeAdapters } from '../../src/merge/adapters/merge-adapters.ts';
 import { explainMerge } from '../../src/merge/explain.ts';
 import { planMerge } from '../../src/merge/plan.ts';
 import { parseRecipe } from '../../src/merge/recipe.ts';
@@ -20,6 +20,8 @@ import { verifyMerge } from '../../src/merge/verify.ts';
 import { askModel, type Talker, talk } from './ask-model.ts';
 import { type MergeToServe, serveMerge } from './serve-merge.ts';
 import { makeTalkingModels, WHOLE_ANSWER } from './talking-models.ts';
+
+const LAUNCHER = fileURLToPath(new URL('../../bin/sahara.js', import.meta.url));
 
 const PAIR = `
 base_model: base
@@ -90,29 +92,37 @@ async function explainLinear(directory: string): Promise<void> {
   ok(Math.abs((weights[0] ?? 0) - 0.7) < 0.01 && Math.abs((weights[1] ?? 0) - 0.3) < 0.01 && rSquared > 0.98);
 }
 
-/** What each fine-tune learned as an adapter, both merged exactly, and put on the base. */
+/** What each fine-tune learned as an adapter, both merged exactly, and put on the base: by the commands, as a user would. */
 async function mergeAdapterPair(directory: string, talker: Talker): Promise<void> {
+  const adapter = async (...args: readonly string[]): Promise<Record<string, unknown>> => {
+    const command = [LAUNCHER, 'adapter', ...args, '--json'];
+    return JSON.parse((await promisify(execFile)(process.execPath, command, { cwd: directory })).stdout);
+  };
+  for (const name of ['law', 'medicine'])
+    await adapter(
+      'extract',
+      name,
+      '--base',
+      'base',
+      '--rank',
+      '2',
+      '--module',
+      'output',
+      '--out',
+      `${name}.gguf`,
+    );
+  const parents = ['law.gguf=0.6', 'medicine.gguf=0.4'];
+  const both = await adapter('merge', ...parents, '--out', 'both.gguf');
+  const smaller = await adapter('merge', ...parents, '--rank', '2', '--out', 'both-2.gguf');
   const base = join(directory, 'base');
-  const parents = await Promise.all(
-    Object.entries({ law: 0.6, medicine: 0.4 }).map(async ([name, weight]) => {
-      const modules = (module: string): boolean => module === 'output';
-      const { adapter } = await extractAdapter({ base, tuned: join(directory, name), rank: 2, modules });
-      const path = join(directory, `${name}.gguf`);
-      await writeGgufLora(path, adapter);
-      return { adapter: await readGgufLora(path), weight };
-    }),
-  );
-  const { adapter, shares } = mergeAdapters(parents);
-  const { lostEnergy } = mergeAdapters(parents, { rank: 2 });
-  const ranks = [...adapter.modules.values()].map(({ a }) => a.rows);
-  deepStrictEqual(ranks, [4]);
-  const merged = join(directory, 'both.gguf');
-  await writeGgufLora(merged, adapter);
-  const { text } = await askModel(talker, { model: join(base, 'model.gguf'), adapters: [merged] });
+  const adapters = [join(directory, 'both.gguf')];
+  const { text } = await askModel(talker, { model: join(base, 'model.gguf'), adapters });
   strictEqual(text, WHOLE_ANSWER);
-  const parts = shares.map(({ sharePpm }) => percent(sharePpm)).join(' and ');
+  ok(Array.isArray(both.parents));
+  const parts = both.parents.map(({ sharePpm }) => percent(sharePpm)).join(' and ');
   console.log(`adapters: ${parts}; the base with both says “${text}”`);
-  console.log(`at rank 2 instead of 4, ${(100 * lostEnergy).toFixed(1)} % of the change would be lost`);
+  const lost = 100 * Number(smaller.lostEnergy);
+  console.log(`at rank 2 instead of 4, ${lost.toFixed(1)} % of the change would be lost`);
 }
 
 const directory = await mkdtemp(join(tmpdir(), 'sahara-example-merge-'));
