@@ -33,9 +33,8 @@ export const GOLDEN_VOCABULARIES: Readonly<Record<string, TinyVocabulary>> = {
   },
 };
 
-/** The files of a vocabulary as transformers reads them. */
-export async function writeTokenizer(directory: string, vocabulary: TinyVocabulary): Promise<void> {
-  const { plain, added } = vocabulary;
+/** The `tokenizer.json` of a vocabulary as transformers reads it. */
+export function tokenizerText({ plain, added }: TinyVocabulary): string {
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
   const added_tokens = Object.entries(added).map(([content, { id, special }]) => {
     return { id, content, ...flags, special };
@@ -53,7 +52,12 @@ export async function writeTokenizer(directory: string, vocabulary: TinyVocabula
   };
   const parts = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null };
   const file = { version: '1.0', truncation: null, padding: null, added_tokens, ...parts, model };
-  await writeFile(join(directory, 'tokenizer.json'), JSON.stringify(file));
+  return JSON.stringify(file);
+}
+
+/** Writes the files of a vocabulary. */
+export async function writeTokenizer(directory: string, vocabulary: TinyVocabulary): Promise<void> {
+  await writeFile(join(directory, 'tokenizer.json'), tokenizerText(vocabulary));
   const settings = { tokenizer_class: 'PreTrainedTokenizerFast', bos_token: null };
   await writeFile(join(directory, 'tokenizer_config.json'), JSON.stringify(settings));
 }

@@ -44,6 +44,19 @@ export function plainToken(content: string): AddedToken {
 export async function readVocabulary(folder: SideFolder): Promise<Vocabulary | undefined> {
   const file = await readSideJson(folder, TOKENIZER_NAME, TOKENIZER_BYTES_MAX);
   if (file === undefined) return undefined;
+  const config = await readSideJson(folder, CONFIG_NAME, TOKENIZER_BYTES_MAX);
+  const legacy = await readSideJson(folder, ADDED_NAME, TOKENIZER_BYTES_MAX);
+  return vocabularyOf(file, { config, legacy });
+}
+
+/** The vocabulary in the parsed `tokenizer.json`, with those files beside it that there are. Fails as `readVocabulary`. */
+export function vocabularyOf(
+  file: Readonly<Record<string, unknown>>,
+  beside: {
+    readonly config: Readonly<Record<string, unknown>> | undefined;
+    readonly legacy: Readonly<Record<string, unknown>> | undefined;
+  },
+): Vocabulary {
   const ids = modelIds(file);
   const added = new Map<string, AddedToken>();
   const add = (id: unknown, entry: Record<string, unknown>): void => {
@@ -55,11 +68,10 @@ export async function readVocabulary(folder: SideFolder): Promise<Vocabulary | u
     ids.set(content, id);
   };
   for (const entry of listOf(file.added_tokens)) if (isRecord(entry)) add(entry.id, entry);
-  const config = await readSideJson(folder, CONFIG_NAME, TOKENIZER_BYTES_MAX);
-  for (const [id, entry] of Object.entries(recordOf(config?.added_tokens_decoder)))
+  for (const [id, entry] of Object.entries(recordOf(beside.config?.added_tokens_decoder)))
     if (isRecord(entry)) add(Number(id), entry);
-  const legacy = await readSideJson(folder, ADDED_NAME, TOKENIZER_BYTES_MAX);
-  for (const [content, id] of Object.entries(legacy ?? {})) if (!ids.has(content)) add(id, { content });
+  for (const [content, id] of Object.entries(beside.legacy ?? {}))
+    if (!ids.has(content)) add(id, { content });
   return { file, ids, added };
 }
 
