@@ -46,6 +46,36 @@ describe('a Discord bot', () => {
     await discord.until(() => finals().length === 1, 'the answer');
   });
 
+  // BRG-60
+  test.each(['while it ran', 'while it was away'])(
+    'takes up what was written when its session was lost %s, once',
+    async (when) => {
+      const inGuild = { user: '8', channel: '501', guild: '500' };
+      discord.say(mine, 'words=4');
+      const thread = discord.say(inGuild, `<@${discord.self.id}> words=4`);
+      await discord.until(() => agents.calls.size === 2, 'the first questions');
+      await stage.bot.bridge.idle();
+      const isAway = when === 'while it was away';
+      if (isAway) await stage.bot.stop();
+      discord.cut(true);
+      discord.say(mine, 'words=5');
+      discord.say({ ...inGuild, channel: thread }, `<@${discord.self.id}> words=6`);
+      discord.say({ ...inGuild, channel: thread }, 'not for the bot');
+      if (isAway) stage.bot = await stage.start();
+      await discord.until(
+        () => finals().length === 2 && agents.calls.size === 4,
+        'the answers to what was missed',
+      );
+      expect(discord.joins.identified).toBe(2);
+      await stage.bot.bridge.idle();
+      await stage.bot.stop();
+      discord.cut(true);
+      stage.bot = await stage.start();
+      await stage.bot.bridge.idle();
+      expect(agents.calls.size).toBe(4);
+    },
+  );
+
   // BRG-61
   test('ends an answer with its own token when the interaction has died', async () => {
     discord.command(mine, 'ask', 'words=300 delay=10');

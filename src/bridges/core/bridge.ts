@@ -17,7 +17,7 @@ import { createJournal } from './journal.ts';
 import type { Language } from './language.ts';
 import { languageFor } from './languages.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
-import { type ChatEvent, faultOf, type Platform } from './platform.ts';
+import { type ChatEvent, faultOf, type Place, type Platform } from './platform.ts';
 import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
 import type { AgentsPort, MoneyPort } from './ports.ts';
 import { eventSchema, type Job, type Reply } from './records.ts';
@@ -71,6 +71,8 @@ export interface Bridge {
   mark(name: string): string | undefined;
   /** Takes up what an earlier process left. */
   resume(): Promise<void>;
+  /** Where people asked last, and where their conversations went on. */
+  recentPlaces(limit: number): Promise<readonly Place[]>;
   /** The key of a job that is not done. */
   findOpen(match: (key: string, job: Job) => boolean): Promise<string | undefined>;
   /** Resolves when no job runs. */
@@ -246,6 +248,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
       await prune();
       for (const job of await journal.unfinished()) start(job);
     },
+    recentPlaces: (limit) => journal.recentPlaces(limit),
     async findOpen(match) {
       const open = await journal.unfinished();
       const found = open.find((job) => match(toHex(job.key), job));

@@ -23,6 +23,8 @@ export interface Journal {
   /** Changes a job, together with other writes. `step` sees the job as it is on disk. */
   change<T = void>(key: string, step: (job: Job) => JobChange<T>): Promise<T>;
   isTaken(place: Place, messageId: string): boolean;
+  /** Where people asked, and where their conversations went on, the last ones first. */
+  recentPlaces(limit: number): Promise<readonly Place[]>;
   /** Greatest message id known in a place's sequence. */
   lastIn(place: Place): string | undefined;
   /** Keys of the questions of users, newest first. */
@@ -114,6 +116,17 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
         if (job?.event.platform === platform.name) jobs.push(job);
       }
       return jobs;
+    },
+    async recentPlaces(limit) {
+      const found = new Map<string, { readonly place: Place; readonly atMs: number }>();
+      for await (const [, value] of state.entries('job/')) {
+        const { event, place = event.place } = jobSchema.decode(value);
+        if (event.platform !== platform.name || event.type !== 'question') continue;
+        const name = `${place.chat}/${place.thread ?? ''}`;
+        if ((found.get(name)?.atMs ?? 0) <= event.atMs) found.set(name, { place, atMs: event.atMs });
+      }
+      const newest = [...found.values()].sort((a, b) => b.atMs - a.atMs);
+      return newest.slice(0, limit).map(({ place }) => place);
     },
     change: (key, step) =>
       state.update(() => {

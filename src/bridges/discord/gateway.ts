@@ -18,6 +18,7 @@ import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { AgentIndex } from '../core/agent-index.ts';
 import type { Bridge } from '../core/bridge.ts';
+import { catchUp } from './catching-up.ts';
 import { discordEvent } from './events.ts';
 import { discordFailure } from './failures.ts';
 import { instantResponse } from './instant.ts';
@@ -44,6 +45,7 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
   const { rest, token, bridge, log } = parts;
   const sessions = new Map<number, SessionInfo>();
   let tail: Promise<void> = Promise.resolve();
+  let catchingUp: Promise<void> = Promise.resolve();
   let isClosing = false;
 
   const manager = new WebSocketManager({
@@ -73,7 +75,25 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
     const session = sessions.get(shardId);
     if (event === undefined && payload.t !== GatewayDispatchEvents.Ready) return;
     const mark = session === undefined ? '' : JSON.stringify({ ...session, sequence: payload.s });
-    await bridge.receive(event ? [event] : [], new Map([[markOf(shardId), mark]]));
+    const heard = /^discord:(\d{1,20})$/.exec(event?.id ?? '')?.[1];
+    const before = bridge.mark(heardMarkOf(shardId)) ?? '';
+    const isLater = heard !== undefined && (before === '' || BigInt(heard) > BigInt(before));
+    const marks = new Map([[markOf(shardId), mark]]);
+    if (isLater) marks.set(heardMarkOf(shardId), heard);
+    // A session that begins anew was told of nothing that came before it. Until that is read, a mark says from where on.
+    const isMissed = payload.t === GatewayDispatchEvents.Ready && before !== '';
+    if (isMissed && !bridge.mark(missedMarkOf(shardId))) marks.set(missedMarkOf(shardId), before);
+    await bridge.receive(event ? [event] : [], marks);
+    if (payload.t === GatewayDispatchEvents.Ready) catchingUp = goBack(shardId);
+  }
+
+  /** Reads what was missed, beside what is told now: acknowledgements do not wait for it. */
+  async function goBack(shardId: number): Promise<void> {
+    const from = bridge.mark(missedMarkOf(shardId)) ?? '';
+    if (from === '' || !(await catchUp(parts, from))) return;
+    await bridge
+      .receive([], new Map([[missedMarkOf(shardId), '']]))
+      .catch((error) => log.warn('not noted as read', { code: asSaharaError(error).code }));
   }
 
   manager.on(WebSocketShardEvents.Dispatch, ({ data, shardId }) => {
@@ -86,12 +106,15 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
   await manager.connect();
   // From here on a process that is killed resumes, so nothing is lost that is written to the bot.
   await tail;
+  // What a process before was still reading.
+  for (const shardId of await manager.getShardIds()) catchingUp = catchingUp.then(() => goBack(shardId));
   return {
     async close() {
       // An ordinary close would end the session, and with it what Discord keeps for the next process.
       isClosing = true;
       await manager.destroy({ code: CloseCodes.Resuming });
       await tail;
+      await catchingUp;
     },
   };
 }
@@ -108,6 +131,16 @@ function isEntitlement(
 
 function markOf(shardId: number): string {
   return `discord/session/${shardId}`;
+}
+
+/** The greatest id of a message or interaction that is journalled. */
+function heardMarkOf(shardId: number): string {
+  return `discord/heard/${shardId}`;
+}
+
+/** From where on messages are still to be read; empty when none are. */
+function missedMarkOf(shardId: number): string {
+  return `discord/missed/${shardId}`;
 }
 
 function sessionOf(mark: string | undefined, shardId: number): SessionInfo | undefined {
