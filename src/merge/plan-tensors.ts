@@ -70,10 +70,13 @@ class Planner {
   }
 
   plan(): PlannedTensors {
+    const { problems } = this.#parts.report;
+    const before = problems.size;
     const modules = planSlices(this.#recipe, this.#parts);
     for (const { sources } of modules.flatMap(({ slices }) => slices))
       for (const { model } of sources) this.#parent(model);
-    if (this.#parts.report.problems.size === 0) for (const module of modules) this.#module(module);
+    // Slices that do not fit have no tensors; other problems do not stand in the way of finding more.
+    if (problems.size === before) for (const module of modules) this.#module(module);
     const counts = modules.flatMap(({ countKey, layers }): [string, number][] =>
       countKey === undefined ? [] : [[countKey, layers]],
     );

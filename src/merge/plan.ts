@@ -13,6 +13,7 @@ import { exists, openCheckpoint } from './checkpoint.ts';
 import { layOutMemory } from './context.ts';
 import { fp8Config, writeFp8 } from './fp8-output.ts';
 import { JSON_BYTES_MAX, MODELS_MAX, WORKER_MEMORY_BYTES_MIN } from './limits.ts';
+import type { Method } from './method.ts';
 import { METHODS } from './methods.ts';
 import { describeOutput, type OutputFile } from './output-layout.ts';
 import { checkSettings } from './plan-settings.ts';
@@ -20,7 +21,7 @@ import { type OpenModel, planTensors, type Report } from './plan-tensors.ts';
 import { type PlannedVocabulary, planVocabulary } from './plan-vocabulary.ts';
 import { recipeInvalid } from './recipe.ts';
 import { modelsOf, type Recipe } from './recipe-content.ts';
-import { ADAPTER_REFUSED } from './recipe-values.ts';
+import { ADAPTER_REFUSED, meant } from './recipe-values.ts';
 import { outputConfig, outputMetadata, planSideFiles } from './side-files.ts';
 import { readSideJson, type SideFolder } from './side-folder.ts';
 import { allStages, outputBytes, type PlannedStage, stageCheckpoint, stagePath } from './stages.ts';
@@ -150,31 +151,41 @@ async function planWith(recipe: Recipe, planning: Planning): Promise<MergePlan |
   }
 }
 
-async function planOne(
+interface Inputs {
+  readonly method: Method;
+  readonly opened: readonly OpenModel[];
+  readonly lead: OpenModel;
+}
+
+type Stages = ReadonlyMap<string, PlannedStage | undefined>;
+
+/** Opens the models, and reports what can be said without them, also where some are missing. */
+async function openInputs(
   recipe: Recipe,
-  complete: PlanOptions,
-  stages: ReadonlyMap<string, PlannedStage | undefined>,
-): Promise<MergePlan> {
-  const problems = new Set<string>();
-  const warnings = new Set<string>();
+  { options, stages, report }: { options: PlanOptions; stages: Stages; report: Report },
+): Promise<Inputs> {
+  const { problems, warnings } = report;
   const method = METHODS.get(recipe.method);
-  if (!method) {
-    const near = nearestNames(recipe.method, METHODS.keys(), 1)[0];
-    problems.add(`unknown method ${recipe.method}${near === undefined ? '' : `; did you mean ${near}?`}`);
-  }
+  if (!method) problems.add(`unknown method ${recipe.method}${meant(recipe.method, METHODS.keys())}`);
   const names = modelsOf(recipe);
   if (names.length > MODELS_MAX) throw recipeInvalid([...problems, `more than ${MODELS_MAX} models`]);
-  const opened = await openAll(names, { ...complete, problems, warnings, stages });
+  const opened = await openAll(names, { ...options, problems, warnings, stages });
   const formats = new Set(opened.map(({ checkpoint }) => (checkpoint.metadata ? 'GGUF' : 'safetensors')));
   if (formats.size > 1) problems.add('the models are of different formats: GGUF and safetensors');
-  const report = { problems, warnings };
   for (const note of recipe.notes) warnings.add(note);
-  // What can be said without the models, also where some are missing.
   if (method) checkSettings(recipe, { method, report });
   checkChatTemplate(recipe.chatTemplate, problems);
-  if (!method || problems.size > 0 || opened.length < names.length) throw recipeInvalid(problems);
+  if (!method || formats.size > 1 || opened.length < names.length) throw recipeInvalid(problems);
   const lead = opened.find(({ name }) => name === (recipe.baseModel ?? names[0]));
   invariant(lead !== undefined, 'every model was opened');
+  return { method, opened, lead };
+}
+
+async function planOne(recipe: Recipe, complete: PlanOptions, stages: Stages): Promise<MergePlan> {
+  const problems = new Set<string>();
+  const warnings = new Set<string>();
+  const report = { problems, warnings };
+  const { method, opened, lead } = await openInputs(recipe, { options: complete, stages, report });
   const place = (name: string): SideFolder => {
     const stage = stages.get(name);
     return stage ? stageCheckpoint(stage) : { directory: placeOf(name, complete) };
@@ -227,8 +238,7 @@ async function planOne(
 
 async function openAll(
   names: readonly string[],
-  where: Pick<PlanOptions, 'directory' | 'places'> &
-    Report & { readonly stages: ReadonlyMap<string, PlannedStage | undefined> },
+  where: Pick<PlanOptions, 'directory' | 'places'> & Report & { readonly stages: Stages },
 ): Promise<OpenModel[]> {
   const { problems, warnings, stages } = where;
   const opened: OpenModel[] = [];

@@ -279,7 +279,13 @@ describe('MRG-43: what cannot be joined is told at once', () => {
   it('together, also with a tokenizer that is none, or in a form that is not read', async () => {
     const all =
       'tokenizer: {tokens: {n: {source: aa}, m: {source: {kind: model_token, model: b, token_id: 99}}}}';
-    expect(await problemsOf(root, recipe(all))).toHaveLength(2);
+    const heavy = recipe(all).replace('weight: 1}', 'weight: heavy, wait: 1}');
+    expect(await problemsOf(root, heavy)).toEqual([
+      'unknown setting wait',
+      'tokenizer.tokens.n: aa is not one of the models; did you mean a?',
+      'tokenizer.tokens.m: b has 9 rows, none for token 99',
+      'a: weight is heavy, not a number',
+    ]);
     await makeModel(join(root, 'other'), { ...SMALL, vocabulary: 5 }, { base: 1 });
     const pair = recipe('tokenizer_source: union').replace('model: b', 'model: other');
     const { warnings, tasks } = await plan(root, pair);
