@@ -66,23 +66,28 @@ export async function writeMerged(
     await flush();
     merge.signal.throwIfAborted();
   }
-  const lengths = liveLengths(index, merge.sources);
-  const [first, last] = [lengths[0], lengths.at(-1)];
-  if (first === undefined || last === undefined) return undefined;
-  writer.finish(lengths);
+  let [first, last, chunks] = [-1, -1, 0];
+  for (const [chunk] of liveLengths(index, merge.sources)) {
+    if (chunks++ === 0) first = chunk;
+    last = chunk;
+  }
+  if (chunks === 0) return undefined;
+  writer.finish(liveLengths(index, merge.sources), chunks);
   await flush();
-  return { number: merge.number, first: first[0], last: last[0], chunks: lengths.length };
+  return { number: merge.number, first, last, chunks };
 }
 
-function liveLengths(index: SearchIndex, sources: readonly SegmentInfo[]): [number, number][] {
-  const lengths: [number, number][] = [];
+/** Chunks and their lengths one by one: a list of millions would take more memory than all else. */
+function* liveLengths(
+  index: SearchIndex,
+  sources: readonly SegmentInfo[],
+): Generator<readonly [chunk: number, length: number]> {
   for (const { first, last } of sources) {
     for (let chunk = first; chunk <= last; chunk++) {
       const length = index.lengthOf(chunk);
-      if (length !== undefined) lengths.push([chunk, length]);
+      if (length !== undefined) yield [chunk, length];
     }
   }
-  return lengths;
 }
 
 /** The first term in byte order that a source stands at; `undefined` when all are at their end. */

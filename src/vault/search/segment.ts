@@ -49,7 +49,7 @@ export function buildSegment(
   const operations: StoreOperation[] = [];
   const writer = new SegmentWriter(segment, codec, (operation) => operations.push(operation));
   tokens.write(writer, (index) => chunks[index]?.number ?? 0);
-  writer.finish(lengths);
+  writer.finish(lengths, lengths.length);
   return { operations, lengths };
 }
 
@@ -110,13 +110,13 @@ export class SegmentWriter {
     if (block.count === DICTIONARY_BLOCK_TERMS) this.#closeBlock();
   }
 
-  /** Ends the segment. */
-  finish(lengths: readonly (readonly [number, number])[]): void {
+  /** Ends the segment, of `count` chunks with their numbers, which rise, and lengths. */
+  finish(lengths: Iterable<readonly [number, number]>, count: number): void {
     this.#closeBlock();
     this.#postingsPages.finish();
     this.#positionsPages.finish();
     this.#record(directoryKey(this.#segment), encodeDirectory(this.#firsts));
-    this.#record(lengthsKey(this.#segment), encodeLengths(lengths));
+    this.#record(lengthsKey(this.#segment), encodeLengths(lengths, count));
   }
 
   #closeBlock(): void {
@@ -155,9 +155,9 @@ export function decodeTombstones(stored: Uint8Array): number[] {
 }
 
 /** The stored form of chunk numbers and their lengths. */
-function encodeLengths(lengths: readonly (readonly [number, number])[]): Uint8Array {
+function encodeLengths(lengths: Iterable<readonly [number, number]>, count: number): Uint8Array {
   const writer = new VarintWriter();
-  writer.uint(lengths.length);
+  writer.uint(count);
   let last = 0;
   for (const [number, length] of lengths) {
     writer.uint(number - last);
@@ -167,14 +167,14 @@ function encodeLengths(lengths: readonly (readonly [number, number])[]): Uint8Ar
   return writer.finish();
 }
 
-/** The chunk numbers and lengths of a stored form. */
-export function decodeLengths(stored: Uint8Array): [number: number, length: number][] {
+/** The chunk numbers and lengths of a stored form, one by one: a segment can have millions. */
+export function* decodeLengths(stored: Uint8Array): Generator<readonly [number: number, length: number]> {
   const reader = new VarintReader(stored);
-  let last = 0;
-  return Array.from({ length: reader.uint() }, () => {
-    last += reader.uint();
-    return [last, reader.uint()];
-  });
+  let number = 0;
+  for (let left = reader.uint(); left > 0; left--) {
+    number += reader.uint();
+    yield [number, reader.uint()];
+  }
 }
 
 function padded(value: Uint8Array): Uint8Array {
