@@ -185,7 +185,7 @@ export const KNOWLEDGE_SENTENCES: SentenceTable<
   ],
   'file-missing': (f) => [
     `${f('path', 'The file')} is not there.`,
-    'No file or folder has that name.',
+    `${f('reason', 'No file or folder has that name')}.`,
     `${f('advice', 'Check the spelling and the folder you are in')}.`,
   ],
   'backend-failed': (f) => [

@@ -127,7 +127,8 @@ function careHandlers(core: Knowing): Pick<AdminHandlers, 'vault.forget' | 'vaul
       if (found === undefined) {
         throw new SaharaError('file-missing', {
           path: document,
-          reason: `the vault ${name} has no such document`,
+          reason: `The vault ${name} has no such document`,
+          advice: 'Name it as `sahara vault search` shows it, with its folder in front',
         });
       }
       const commitments = await forgetName(vault, found.id);
