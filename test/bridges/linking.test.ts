@@ -111,6 +111,16 @@ describe('a person with a home of their own', () => {
     expect(history).toContain('topic=tides');
     expect(history).toContain('words=3');
     expect(await said(onTelegram, tell('/balance'), /You can spend 2\.99999/)).toContain('today: 0.0000');
+    const asked = /([0-9a-f]{12})[^\n]*topic=tides/.exec(history)?.[1];
+    await said(onDiscord, slash('receipt', asked), new RegExp(`Receipt\\W+${asked}`));
+    await said(onDiscord, slash('proof', asked), /The proof is valid/);
+  });
+
+  // BRG-150
+  test('pays nothing by a grant alone: what is not paid in is not there', async () => {
+    await linkTelegram();
+    await said(onTelegram, tell('words=4'), /balance does not cover/);
+    expect([agents.calls.size, money.paid.size]).toEqual([0, 0]);
   });
 
   // BRG-84

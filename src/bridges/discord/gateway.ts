@@ -18,6 +18,7 @@ import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { AgentIndex } from '../core/agent-index.ts';
 import type { Bridge } from '../core/bridge.ts';
+import type { ChatEvent } from '../core/platform.ts';
 import { catchUp } from './catching-up.ts';
 import { discordEvent } from './events.ts';
 import { discordFailure } from './failures.ts';
@@ -44,8 +45,7 @@ const INTENTS = GatewayIntentBits.GuildMessages | GatewayIntentBits.DirectMessag
 export async function connectGateway(parts: GatewayParts): Promise<{ close(): Promise<void> }> {
   const { rest, token, bridge, log } = parts;
   const sessions = new Map<number, SessionInfo>();
-  let tail: Promise<void> = Promise.resolve();
-  let catchingUp: Promise<void> = Promise.resolve();
+  const inbox = createInbox(parts, sessions);
   let isClosing = false;
 
   const manager = new WebSocketManager({
@@ -66,14 +66,46 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
     },
   });
 
+  manager.on(WebSocketShardEvents.Dispatch, ({ data, shardId }) => inbox.take(data, shardId));
+  manager.on(WebSocketShardEvents.Error, ({ error }) => log.warn('gateway error', { reason: error.message }));
+  manager.on(WebSocketShardEvents.Closed, ({ code }) => log.warn('gateway closed', { code }));
+  await manager.connect();
+  // From here on a process that is killed resumes, so nothing is lost that is written to the bot.
+  await inbox.taken();
+  // What a process before was still reading.
+  for (const shardId of await manager.getShardIds()) inbox.goBack(shardId);
+  return {
+    async close() {
+      // An ordinary close would end the session, and with it what Discord keeps for the next process.
+      isClosing = true;
+      await manager.destroy({ code: CloseCodes.Resuming });
+      await inbox.taken();
+      await inbox.caughtUp();
+    },
+  };
+}
+
+interface Inbox {
+  take(payload: GatewayDispatchPayload, shardId: number): void;
+  /** Reads what was missed, beside what is told now: acknowledgements do not wait for it. */
+  goBack(shardId: number): void;
+  /** Resolves when all that was taken is journalled. */
+  taken(): Promise<void>;
+  /** Resolves when nothing missed is being read. */
+  caughtUp(): Promise<void>;
+}
+
+function createInbox(parts: GatewayParts, sessions: ReadonlyMap<number, SessionInfo>): Inbox {
+  const { bridge, log } = parts;
+  let tail: Promise<void> = Promise.resolve();
+  let catchingUp: Promise<void> = Promise.resolve();
+
   async function receive(payload: GatewayDispatchPayload, shardId: number): Promise<void> {
     if (answerAtOnce(parts, payload)) return;
-    const atMs = parts.clock.nowMs();
-    const event = isEntitlement(payload)
-      ? entitlementEvent(payload.d, parts.products, { selfId: parts.selfId, atMs })
-      : discordEvent(payload, parts.selfId, atMs);
+    const event = eventOf(parts, payload);
     const session = sessions.get(shardId);
-    if (event === undefined && payload.t !== GatewayDispatchEvents.Ready) return;
+    const isNew = payload.t === GatewayDispatchEvents.Ready;
+    if (event === undefined && !isNew) return;
     const mark = session === undefined ? '' : JSON.stringify({ ...session, sequence: payload.s });
     const heard = /^discord:(\d{1,20})$/.exec(event?.id ?? '')?.[1];
     const before = bridge.mark(heardMarkOf(shardId)) ?? '';
@@ -81,14 +113,13 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
     const marks = new Map([[markOf(shardId), mark]]);
     if (isLater) marks.set(heardMarkOf(shardId), heard);
     // A session that begins anew was told of nothing that came before it. Until that is read, a mark says from where on.
-    const isMissed = payload.t === GatewayDispatchEvents.Ready && before !== '';
-    if (isMissed && !bridge.mark(missedMarkOf(shardId))) marks.set(missedMarkOf(shardId), before);
+    if (isNew && before !== '' && !bridge.mark(missedMarkOf(shardId)))
+      marks.set(missedMarkOf(shardId), before);
     await bridge.receive(event ? [event] : [], marks);
-    if (payload.t === GatewayDispatchEvents.Ready) catchingUp = goBack(shardId);
+    if (isNew) goBack(shardId);
   }
 
-  /** Reads what was missed, beside what is told now: acknowledgements do not wait for it. */
-  async function goBack(shardId: number): Promise<void> {
+  async function readMissed(shardId: number): Promise<void> {
     const from = bridge.mark(missedMarkOf(shardId)) ?? '';
     if (from === '' || !(await catchUp(parts, from))) return;
     await bridge
@@ -96,27 +127,30 @@ export async function connectGateway(parts: GatewayParts): Promise<{ close(): Pr
       .catch((error) => log.warn('not noted as read', { code: asSaharaError(error).code }));
   }
 
-  manager.on(WebSocketShardEvents.Dispatch, ({ data, shardId }) => {
-    tail = tail
-      .then(() => receive(data, shardId))
-      .catch((error) => log.error('dispatch not journalled', { code: asSaharaError(error).code }));
-  });
-  manager.on(WebSocketShardEvents.Error, ({ error }) => log.warn('gateway error', { reason: error.message }));
-  manager.on(WebSocketShardEvents.Closed, ({ code }) => log.warn('gateway closed', { code }));
-  await manager.connect();
-  // From here on a process that is killed resumes, so nothing is lost that is written to the bot.
-  await tail;
-  // What a process before was still reading.
-  for (const shardId of await manager.getShardIds()) catchingUp = catchingUp.then(() => goBack(shardId));
+  function goBack(shardId: number): void {
+    catchingUp = catchingUp.then(() => readMissed(shardId));
+  }
+
   return {
-    async close() {
-      // An ordinary close would end the session, and with it what Discord keeps for the next process.
-      isClosing = true;
-      await manager.destroy({ code: CloseCodes.Resuming });
-      await tail;
-      await catchingUp;
+    take(payload, shardId) {
+      tail = tail
+        .then(() => receive(payload, shardId))
+        .catch((error) => log.error('dispatch not journalled', { code: asSaharaError(error).code }));
     },
+    goBack,
+    taken: () => tail,
+    caughtUp: () => catchingUp,
   };
+}
+
+function eventOf(
+  { clock, products, selfId }: GatewayParts,
+  payload: GatewayDispatchPayload,
+): ChatEvent | undefined {
+  const atMs = clock.nowMs();
+  return isEntitlement(payload)
+    ? entitlementEvent(payload.d, products, { selfId, atMs })
+    : discordEvent(payload, selfId, atMs);
 }
 
 /** A purchase was made or taken back. */
