@@ -284,6 +284,11 @@ describe('words and kinds', () => {
     ['Когда закрываются ворота?', 'Ворота закрываются в полночь.', true],
     ['What does a tripod cost?', 'A tripod is steady.', false],
     ['May I bring my dog?', 'Dogs stay on a lead.', true],
+    [
+      'Сколько стоит комната в месяц?',
+      'Машина стоит в подвале и работает за жетоны по десять рублей.',
+      false,
+    ],
   ])('KNOW-192, KNOW-194: "%s" of "%s": %s', async (question, text, answered) => {
     const { end } = await ask(question, [passage(text)]);
     expect(end.finish).toBe(answered ? 'done' : 'nothing-found');

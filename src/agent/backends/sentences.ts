@@ -146,8 +146,9 @@ function measure(
   const topical = terms.filter(({ asking }) => !asking);
   const groups = new Set(topical.map(({ group }) => group)).size;
   const telling = kindHeld || terms.some(({ term, verb }) => verb && own.has(term));
-  const held =
-    new Set(topical.filter(({ term }) => here(term)).map(({ group }) => group)).size + (telling ? 1 : 0);
+  const named = new Set(topical.filter(({ term }) => here(term)).map(({ group }) => group)).size;
+  // What was asked about has to be named, whatever else is told.
+  const held = named === 0 ? 0 : named + (telling ? 1 : 0);
   // Of one thing alone nothing tells that it is what was asked, unless what was asked for is there.
   const lacksKind = asked.kind !== undefined && !kindThere && groups < TERMS_MIN;
   if (held < Math.min(TERMS_MIN, groups) || lacksKind) return { coverage, titled, around, support: 0 };
