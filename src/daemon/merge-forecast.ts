@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import { byteLength, codecOf, isWeightType } from '../merge/dtypes.ts';
 import { createKernels } from '../merge/kernels.ts';
 import { WORKER_MEMORY_BYTES_MAX, WORKER_MEMORY_BYTES_MIN } from '../merge/limits.ts';
-import { ancestorsOf, type Lineage } from '../merge/lineage.ts';
+import { ancestorsOf, type SharedModel } from '../merge/lineage.ts';
 import { mergeTensor } from '../merge/merge-tensor.ts';
 import type { MergePlan } from '../merge/plan.ts';
 import { toPpm } from '../merge/shares.ts';
@@ -106,19 +106,18 @@ function secondsOf(plans: readonly MergePlan[], clock: Clock): number | undefine
 }
 
 function forecastModels(plan: MergePlan): readonly ForecastModel[] {
+  const stages = allStages(plan);
+  const made = new Set(stages.map(({ path }) => path));
   const paths = new Map<string, string>();
-  const lineage = (of: MergePlan): Lineage => {
+  const shared = (of: MergePlan): readonly SharedModel[] => {
     const shares = forecastShares(of);
-    return {
-      models: of.models.map(({ name, path }, i) => {
-        const stage = of.stages.find((each) => each.path === path);
-        if (!stage) paths.set(name, path);
-        const sharePpm = shares[of.parents.indexOf(i)] ?? 0;
-        return { name, sharePpm, ...(stage && { stage: lineage(stage.plan) }) };
-      }),
-    };
+    return of.models.map(({ name, path }, i) => {
+      if (!made.has(path)) paths.set(name, path);
+      return { name, sharePpm: shares[of.parents.indexOf(i)] ?? 0 };
+    });
   };
-  return ancestorsOf(lineage(plan)).map(({ name, sharePpm }) => {
+  const below = new Map(stages.map((stage) => [stage.name, shared(stage.plan)]));
+  return ancestorsOf({ models: shared(plan), stages: below }).map(({ name, sharePpm }) => {
     return { name, path: paths.get(name) ?? name, share: sharePpm };
   });
 }

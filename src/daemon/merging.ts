@@ -10,7 +10,7 @@ import { nearestNames } from '../base/nearest.ts';
 import { type Dice, systemDice } from '../base/random.ts';
 import { type Explanation, explainMerge } from '../merge/explain.ts';
 import { WORKERS_MAX } from '../merge/limits.ts';
-import { type Ancestor, ancestorsOf, lineageOf } from '../merge/lineage.ts';
+import { ancestorsOf, lineageOf, type SharedModel } from '../merge/lineage.ts';
 import { type MergeManifest, readManifest } from '../merge/manifest.ts';
 import { type MergePlan, type PlanOptions, planMerge } from '../merge/plan.ts';
 import { parseRecipe } from '../merge/recipe.ts';
@@ -138,7 +138,7 @@ export function tidyStages(plan: MergePlan): Promise<void> {
 }
 
 /** The models of a merge that no stage made, with what each has of it. */
-export function mergedModels(manifest: MergeManifest): readonly Ancestor[] {
+export function mergedModels(manifest: MergeManifest): readonly SharedModel[] {
   return ancestorsOf(lineageOf(manifest));
 }
 

@@ -5,40 +5,54 @@
 import type { MergeManifest } from './manifest.ts';
 import { PPM, toPpm } from './shares.ts';
 
-/** A model that no stage made, and its part in the whole. */
-export interface Ancestor {
+/** A model and its part in what was made of it, parts per million; 0 for a base. */
+export interface SharedModel {
   readonly name: string;
-  /** Parts per million; 0 for a base. All sum to 1,000,000. */
   readonly sharePpm: number;
 }
 
-/** A merge by its models; those that stages made hold theirs. */
+/** A merge by its models, and its stages by theirs. */
 export interface Lineage {
-  readonly models: readonly {
-    readonly name: string;
-    readonly sharePpm: number;
-    readonly stage?: Lineage | undefined;
-  }[];
+  readonly models: readonly SharedModel[];
+  readonly stages: ReadonlyMap<string, readonly SharedModel[]>;
 }
 
-/** The models that no stage made, each once, in the order in which they are first met. */
-export function ancestorsOf({ models }: Lineage): readonly Ancestor[] {
-  const parts = new Map<string, number>();
-  for (const { name, sharePpm, stage } of models) {
-    const below = stage ? ancestorsOf(stage) : [{ name, sharePpm: PPM }];
-    for (const each of below) parts.set(each.name, (parts.get(each.name) ?? 0) + sharePpm * each.sharePpm);
-  }
-  const shares = toPpm([...parts.values()]);
-  return [...parts.keys()].map((name, i) => ({ name, sharePpm: shares[i] ?? 0 }));
+/**
+ * The models that no stage made, each once, in the order in which they are first met, with their parts in the whole:
+ * all sum to 1,000,000.
+ */
+export function ancestorsOf({ models, stages }: Lineage): readonly SharedModel[] {
+  const known = new Map<string, readonly SharedModel[]>();
+  const below = (name: string): readonly SharedModel[] => {
+    const before = known.get(name);
+    if (before) return before;
+    // For the time being, and for good where a stage is said to be made of itself.
+    known.set(name, [{ name, sharePpm: PPM }]);
+    const stage = stages.get(name);
+    const found = stage ? passOn(stage) : [{ name, sharePpm: PPM }];
+    known.set(name, found);
+    return found;
+  };
+  const passOn = (shared: readonly SharedModel[]): readonly SharedModel[] => {
+    const parts = new Map<string, number>();
+    for (const { name, sharePpm } of shared) {
+      for (const each of below(name))
+        parts.set(each.name, (parts.get(each.name) ?? 0) + sharePpm * each.sharePpm);
+    }
+    const shares = toPpm([...parts.values()]);
+    return [...parts.keys()].map((name, i) => ({ name, sharePpm: shares[i] ?? 0 }));
+  };
+  return passOn(models);
 }
 
 /** The lineage that a manifest states. */
-export function lineageOf({ models, parents, stages = [] }: MergeManifest): Lineage {
-  return {
-    models: models.map(({ name }, i) => {
-      const made = stages.find((stage) => stage.name === name);
-      const sharePpm = parents.find(({ model }) => model === i)?.sharePpm ?? 0;
-      return { name, sharePpm, ...(made && { stage: lineageOf(made.manifest) }) };
-    }),
-  };
+export function lineageOf(manifest: MergeManifest): Lineage {
+  const stages = (manifest.stages ?? []).map(({ name, manifest: made }) => [name, sharedBy(made)] as const);
+  return { models: sharedBy(manifest), stages: new Map(stages) };
+}
+
+function sharedBy({ models, parents }: MergeManifest): readonly SharedModel[] {
+  return models.map(({ name }, i) => {
+    return { name, sharePpm: parents.find(({ model }) => model === i)?.sharePpm ?? 0 };
+  });
 }

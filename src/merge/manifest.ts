@@ -52,7 +52,7 @@ export interface MergeManifest {
   /** SHA-256, in hex, of the files that were written beside the weights because no model has them: a joined tokenizer. */
   readonly files?: Readonly<Record<string, string>>;
   readonly tensors: readonly ManifestTensor[];
-  /** The manifests of those models that were merged first, by name. */
+  /** All that was merged first, each before what was made of it; their manifests have no stages of their own. */
   readonly stages?: readonly ManifestStage[];
 }
 
@@ -92,6 +92,16 @@ export function createManifest(
     tensors,
     ...(stages.length > 0 ? { stages } : {}),
   };
+}
+
+/** The stages of a merge, out of the manifests of those that it reads: these with all that is below them, each once. */
+export function gatherStages(read: readonly ManifestStage[]): readonly ManifestStage[] {
+  const found = new Map<string, ManifestStage>();
+  for (const { name, manifest } of read) {
+    const { stages = [], ...own } = manifest;
+    for (const stage of [...stages, { name, manifest: own }]) found.set(stage.name, stage);
+  }
+  return [...found.values()];
 }
 
 /** SHA-256 of texts, by name. */
@@ -155,7 +165,8 @@ function isManifest(value: unknown): value is MergeManifest {
 }
 
 function isStage(value: unknown): boolean {
-  return isRecord(value) && isText(value.name) && isManifest(value.manifest);
+  if (!isRecord(value) || !isRecord(value.manifest)) return false;
+  return isText(value.name) && value.manifest.stages === undefined && isManifest(value.manifest);
 }
 
 // Every contribution belongs to a parent that is listed, every tensor stands once.

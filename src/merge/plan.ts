@@ -224,7 +224,8 @@ async function planOne(recipe: Recipe, complete: PlanOptions, stages: Stages): P
     writeBytes: tasks.reduce((sum, task) => sum + task.target.sizeBytes, 0),
     workerBytesMin: tasks.reduce((most, task) => Math.max(most, neededBytes(task)), WORKER_MEMORY_BYTES_MIN),
     id: identify({
-      recipe,
+      // Stages show in the names of their folders.
+      recipe: { ...recipe, stages: [] },
       options: complete,
       tasks,
       parents: planned.parents,

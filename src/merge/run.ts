@@ -13,7 +13,9 @@ import { type Job, jobBytes } from './jobs.ts';
 import { appendJournal, readJournal, startJournal } from './journal.ts';
 import {
   createManifest,
+  gatherStages,
   MANIFEST_NAME,
+  type ManifestStage,
   type MergeManifest,
   readManifest,
   writeManifest,
@@ -104,6 +106,12 @@ export async function removeStages(plan: Pick<MergePlan, 'stages'>): Promise<voi
   }
 }
 
+/** The manifests of all stages of `plan`, which are there. */
+export async function readStages({ stages }: Pick<MergePlan, 'stages'>): Promise<readonly ManifestStage[]> {
+  const read = stages.map(async ({ name, path }) => ({ name, manifest: await readManifest(path) }));
+  return gatherStages(await Promise.all(read));
+}
+
 async function runOne(
   plan: MergePlan,
   options: RunOptions & { readonly spareBytes?: number },
@@ -113,9 +121,7 @@ async function runOne(
   const partial = `${output}.partial`;
   const results = await prepare(plan, { partial, options });
   const modelHashes = await work(plan, { partial, options, results, clock });
-  const stages = await Promise.all(
-    plan.stages.map(async ({ name, path }) => ({ name, manifest: await readManifest(path) })),
-  );
+  const stages = await readStages(plan);
   const manifest = createManifest(plan, results, { modelHashes, stages });
   await finish(plan, { partial, output, manifest });
   return manifest;

@@ -20,7 +20,7 @@ import { prepareHashes } from './model-hashes.ts';
 import { type MergePlan, planMerge } from './plan.ts';
 import { type PoolOptions, runJobs } from './pool.ts';
 import { parseRecipe } from './recipe.ts';
-import { makeStages, RUN_DEFAULTS, removeStages } from './run.ts';
+import { makeStages, RUN_DEFAULTS, readStages, removeStages } from './run.ts';
 import { shareOut } from './shares.ts';
 import { contributors, type TensorResult, type TensorTask } from './task.ts';
 
@@ -67,7 +67,7 @@ export async function verifyMerge(
     .filter((name) => !known.some((tensor) => tensor.name === name))
     .map((name) => `no tensor ${name}`);
   problems.push(
-    ...checkStatement(manifest, ''),
+    ...checkStatement(manifest),
     ...(await checkTexts(resolve(output), manifest)),
     ...(await checkFiles(resolve(output), { known, manifest, options: complete })),
   );
@@ -76,23 +76,23 @@ export async function verifyMerge(
   return { manifest, checked: known.length, repeated, problems };
 }
 
-// What follows from a manifest alone, and from those of its stages.
-function checkStatement(manifest: MergeManifest, where: string): string[] {
-  const { contentHash: stated, models, parents, tensors, stages = [] } = manifest;
-  const problems: string[] = [];
-  if (contentHash(tensors) !== stated) problems.push(`${where}the content hash is not that of the tensors`);
-  const shares = shareOut(parents.length, tensors);
-  parents.forEach(({ model, sharePpm }, i) => {
-    const made = shares[i]?.sharePpm;
-    if (made !== sharePpm)
-      problems.push(`${where}the share of model ${model} is ${made} ppm, not ${sharePpm}`);
+// What follows from the manifest alone, and from those of its stages.
+function checkStatement({ stages = [], ...output }: MergeManifest): string[] {
+  const made = new Map(stages.map(({ name, manifest }) => [name, manifest.contentHash]));
+  return [{ name: undefined, manifest: output }, ...stages].flatMap(({ name: stage, manifest }) => {
+    const where = stage === undefined ? '' : `${stage}: `;
+    const { contentHash: stated, models, parents, tensors } = manifest;
+    const problems: string[] = [];
+    if (contentHash(tensors) !== stated) problems.push('the content hash is not that of the tensors');
+    const shares = shareOut(parents.length, tensors);
+    parents.forEach(({ model, sharePpm }, i) => {
+      const share = shares[i]?.sharePpm;
+      if (share !== sharePpm) problems.push(`the share of model ${model} is ${share} ppm, not ${sharePpm}`);
+    });
+    for (const { name, contentHash: read } of models)
+      if ((made.get(name) ?? read) !== read) problems.push(`${name} is not what its stage made`);
+    return problems.map((problem) => `${where}${problem}`);
   });
-  for (const { name, manifest: stage } of stages) {
-    if (models.find((model) => model.name === name)?.contentHash !== stage.contentHash)
-      problems.push(`${where}${name} is not what its stage made`);
-    problems.push(...checkStatement(stage, `${where}${name}: `));
-  }
-  return problems;
 }
 
 async function checkTexts(output: string, { files = {} }: MergeManifest): Promise<string[]> {
@@ -152,9 +152,7 @@ async function repeat(
 }
 
 async function compareStages(plan: MergePlan, { stages = [] }: MergeManifest): Promise<string[]> {
-  const made = await Promise.all(
-    plan.stages.map(async ({ name, path }) => ({ name, manifest: await readManifest(path) })),
-  );
+  const made = await readStages(plan);
   const names = new Set([...made, ...stages].map(({ name }) => name));
   const of = (list: readonly ManifestStage[], wanted: string): string => {
     const found = list.find(({ name }) => name === wanted);

@@ -104,7 +104,8 @@ describe('MRG-47: recipes in several documents', () => {
     const expected = (throughTied * of(stage(manifest, 'tied'), 'a')) / 1e6;
     expect(Math.abs((shares[1]?.sharePpm ?? 0) - expected)).toBeLessThan(1.5);
     expect(shares[0]?.sharePpm).toBe(0);
-    expect(stage(both, 'tied')).toEqual(stage(manifest, 'tied'));
+    expect(manifest.stages?.map(({ name }) => name)).toEqual(['tied', 'lawyers/both']);
+    expect(both.stages).toBeUndefined();
   });
 
   it('MRG-49: are verified with their stages merged again', async () => {
@@ -125,6 +126,7 @@ describe('MRG-47: recipes in several documents', () => {
     expect((await verifyMerge(models.path('checked'))).problems).toEqual([
       'tied is not what its stage made',
       'tied: the content hash is not that of the tensors',
+      'lawyers/both: tied is not what its stage made',
     ]);
     expect((await verifyMerge(models.path('checked'), again)).problems).toContain(
       'stage tied comes out different',
@@ -163,7 +165,7 @@ describe('MRG-47: recipes in several documents', () => {
     expect(await there('stages')).toBe(false);
   });
 
-  it('have a limit on what stages take, and tell everything wrong of all documents at once', async () => {
+  it('MRG-50: have a limit on what stages take, and tell everything wrong of all documents at once', async () => {
     const small = { stagesDirectory: stagesDirectory(), stageBytesMax: 1000 };
     await expect(plan(models.path(), STAGED, small)).rejects.toThrow(/the stages take \d+ bytes, more than/);
     const wrong = STAGED.replace('model: c', 'model: cc')
@@ -207,6 +209,19 @@ describe('MRG-47: recipes in several documents', () => {
       .replaceAll('A', 'merge_method: passthrough\nmodels: [{model: a}]')
       .replaceAll('B', 'merge_method: passthrough\nmodels: [{model: x}]');
     expect(() => parseRecipe(filled)).toThrow(problem);
+  });
+
+  it('MRG-50: are at most 64 documents', async () => {
+    const document = (i: number): string =>
+      `name: s${i}\nmerge_method: passthrough\nmodels: [{model: ${i === 0 ? 'a' : `s${i - 1}`}}]\n`;
+    const chain = (count: number): string => [...Array(count).keys()].map(document).join('---\n');
+    expect(parseRecipe(chain(64)).name).toBe('s63');
+    // Each of the two before it: as many ways as Fibonacci's numbers, and still one stage each.
+    const woven = (i: number): string =>
+      `name: s${i}\nmerge_method: linear\nparameters: {weight: 1}\nmodels: [{model: ${i < 1 ? 'a' : `s${i - 1}`}}, {model: ${i < 2 ? 'b' : `s${i - 2}`}}]\n`;
+    const text = [...Array(64).keys()].map(woven).join('---\n');
+    expect(allStages(await staged(text))).toHaveLength(63);
+    expect(() => parseRecipe(chain(65))).toThrow('a recipe has at most 64 documents');
   });
 
   it('are the last document where all have names; empty ones are none', async () => {

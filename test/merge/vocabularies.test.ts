@@ -297,6 +297,11 @@ describe('MRG-43: what cannot be joined is told at once', () => {
     ]);
     await writeFile(join(root, 'other', 'tokenizer.json'), '{"model":{"vocab":{"a":-1}}}');
     expect(await problemsOf(root, pair)).toEqual(['other: tokenizer.json has a token without number']);
+    // MRG-50
+    await writeFile(join(root, 'other', 'tokenizer.json'), `{"model":{"vocab":{"a":${2 ** 24 - 1}}}}`);
+    expect(await problemsOf(root, pair)).toEqual(['other: tokenizer.json has a token without number']);
+    const wide = recipe(`tokenizer: {pad_to_multiple_of: ${2 ** 24 + 1}}`);
+    expect((await problemsOf(root, wide)).join()).toContain('pad_to_multiple_of is not a whole number');
   });
 
   it('takes tokenizers of Unigram and WordPiece, and one that is no model of the merge', async () => {
