@@ -46,7 +46,11 @@ export const OWNERS: readonly (readonly [library: RegExp, owners: readonly strin
 ];
 
 /** Where modules of Node may be imported in the folders that also run in a browser. */
-export const NODE_IN_PURE: readonly string[] = ['src/protocol/suite-native.ts', 'src/base/tail.ts'];
+export const NODE_IN_PURE: readonly string[] = [
+  'src/protocol/sodium.ts',
+  'src/protocol/suite-native.ts',
+  'src/base/tail.ts',
+];
 
 /** Calls that have a better way, where they are allowed all the same, and what to use instead. */
 export const BANNED: readonly {
