@@ -6,8 +6,9 @@ import { CLAIM_ASSETS_MAX, RECEIPT_ASSETS_MAX } from '../protocol/limits.ts';
 export const PAYER_LANES_MAX = 8;
 /** How long a payee looks again for a channel that its ledger does not have yet, milliseconds. */
 export const CHANNEL_WAIT_MS = 3_000;
-/** Calls that wait for channels at a time, and those of one payer; further ones are refused at once. */
+/** Calls that wait for channels at a time; further ones are refused at once. */
 export const CHANNEL_WAITERS_MAX = 64;
+/** Those of one payer among them. */
 export const CHANNEL_WAITERS_PER_PAYER_MAX = 4;
 /** Calls that hold a part of one channel at a time. */
 export const LEASES_PER_CHANNEL_MAX = 4_096;
