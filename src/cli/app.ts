@@ -77,10 +77,10 @@ export function amountOption(option: string, text: string | undefined): string |
   return String(grains);
 }
 
-/** A whole number of at least 1 that the user wrote for `option`. Throws `usage`. */
+/** A whole number from 1 to 999,999 that the user wrote for `option`. Throws `usage`. */
 export function countOption(option: string, text: string): number {
   const count = /^\d{1,6}$/.test(text) ? Number(text) : 0;
-  if (count < 1) throw usage(`${option} takes a whole number from 1, not "${text}"`);
+  if (count < 1) throw usage(`${option} takes a whole number from 1 to 999999, not "${text}"`);
   return count;
 }
 

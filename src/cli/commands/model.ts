@@ -170,10 +170,7 @@ function showModel({ terminal }: App, report: ModelReport): void {
     ['model', `${report.name}${report.title === '' ? '' : ` (${clip(report.title, 60)})`}`],
     ['kind', `${report.kind}, ${report.architecture}, ${report.quantisation}`],
     ['sha-256', report.digest],
-    [
-      'size',
-      `${bytesText(report.sizeBytes)}, ${(report.parameters / 1e9).toFixed(2)} thousand million numbers`,
-    ],
+    ['size', `${bytesText(report.sizeBytes)}, ${numbersText(report.parameters)}`],
     ['from', `${clip(report.source, 100)}, ${ago(report.addedAtMs, systemClock.nowMs())}`],
     ['used by', report.usedBy.join(', ') || 'no agent'],
   ];
@@ -183,6 +180,11 @@ function showModel({ terminal }: App, report: ModelReport): void {
   }
   if (need !== undefined) rows.push(...needRows(need));
   for (const [label, text] of rows) terminal.line(`${terminal.paint('dim', label.padEnd(8))} ${text}`);
+}
+
+function numbersText(count: number): string {
+  if (count < 1e9) return `${(count / 1e6).toFixed(1)} million numbers`;
+  return `${(count / 1e9).toFixed(2)} thousand million numbers`;
 }
 
 const PLACES: Readonly<Record<ModelNeedRow['where'], string>> = {

@@ -48,7 +48,8 @@ export function modelHandlers(parts: {
         hasTemplate: facts.hasTemplate,
       };
       if (facts.kind === 'adapter') return report;
-      const tokens = contextTokens ?? Math.min(CONTEXT_TOKENS, facts.contextMax);
+      // Longer ones than a model was made for are never opened.
+      const tokens = Math.min(contextTokens ?? CONTEXT_TOKENS, facts.contextMax);
       const fit = fitOf(facts, { tokens, sequences }, { free: models.free });
       const { need, fits, where, freeBytes, contextMax: fittingTokens } = fit;
       return {

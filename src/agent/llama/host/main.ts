@@ -44,8 +44,9 @@ async function load(message: LoadMessage): Promise<void> {
         logger: (level, text) => process.stderr.write(`[${level}] ${text}\n`),
       })
       .catch((error: unknown) => {
-        const place = message.gpu === 'none' ? 'the processor' : message.gpu;
-        const reason = `no binary of node-llama-cpp for ${place} runs here`;
+        const asked =
+          message.gpu === 'none' || message.gpu === 'auto' ? '' : `, with ${message.gpu} as asked for`;
+        const reason = `no binary of node-llama-cpp runs here${asked}`;
         throw new SaharaError('backend-missing', { backend: 'llama', reason }, { cause: error });
       });
     const model = await llama.loadModel({ modelPath: message.path });
