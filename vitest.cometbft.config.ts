@@ -22,7 +22,7 @@ const config: ViteUserConfig = defineConfig({
     passWithNoTests: found === undefined,
     env: { COMETBFT_BIN: found ?? '', COMETBFT_ALSO: JSON.stringify(also) },
     testTimeout: 240_000,
-    hookTimeout: 60_000,
+    hookTimeout: 240_000,
     pool: 'forks',
     maxWorkers: 1,
     fileParallelism: false,
