@@ -48,6 +48,8 @@ const SHAPES: Readonly<Record<string, Omit<NoiseShape, 'weights'> & { readonly t
 };
 const GPUS: readonly GpuChoice[] = ['none', 'cuda', 'vulkan', 'metal', 'auto'];
 const SIDES = ['engine', 'plain', 'bare'] as const;
+/** Tokens of one sequence before anything is measured. */
+const WARM_TOKENS = 96;
 /** Tokens on a graphics processor, whatever the size. */
 const GPU_TOKENS = 128;
 const MEMORY_BYTES = 32e9;
@@ -152,8 +154,8 @@ async function rounds(
   model: ModelSource,
   run: Run,
 ): Promise<ReadonlyMap<string, Measured>> {
-  const { tokens, gpu, threads } = run;
-  const options: OtherSidesOptions = { path: model.path, tokens, gpu, threads };
+  const { gpu, threads } = run;
+  const options: OtherSidesOptions = { path: model.path, gpu, threads };
   const file = new URL('./agents/other-sides.ts', import.meta.url);
   const others = fork(file, [JSON.stringify(options)]);
   const told = async <T>(): Promise<T> => {
@@ -169,14 +171,15 @@ async function rounds(
   try {
     await told<string>();
     const found = new Map<string, Measured>();
-    // The first round loads and warms up.
     for (let round = 0; round <= run.rounds; round++) {
       for (const sequences of SEQUENCES) {
+        // The first round loads, and has the code around the model translated, which takes some dozens of steps.
+        const tokens = round === 0 && sequences === 1 ? Math.max(run.tokens, WARM_TOKENS) : run.tokens;
         for (const side of turnsOf(round)) {
           const one =
             side === 'engine'
-              ? await throughEngine(engine, model, run, { round, sequences })
-              : await ask({ side, round, sequences });
+              ? await throughEngine(engine, model, { ...run, tokens }, { round, sequences })
+              : await ask({ side, round, sequences, tokens });
           const place = `${side} ${sequences}`;
           if (round > 0) found.set(place, best(found.get(place), one));
         }

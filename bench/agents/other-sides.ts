@@ -10,7 +10,6 @@ import { CONTEXT_TOKENS, type Measured, measure, promptOf, SEQUENCES } from './m
 /** What the process is started with, as JSON. */
 export interface OtherSidesOptions {
   readonly path: string;
-  readonly tokens: number;
   readonly gpu: GpuChoice;
   readonly threads: number;
 }
@@ -20,6 +19,8 @@ export interface OtherSidesRound {
   readonly side: 'plain' | 'bare';
   readonly round: number;
   readonly sequences: number;
+  /** Of each sequence. */
+  readonly tokens: number;
 }
 
 /** The library's own binding, which it does not show. */
@@ -41,7 +42,7 @@ interface Held {
   readonly sequences: readonly LlamaContextSequence[];
 }
 
-const { path, tokens, gpu, threads } = JSON.parse(process.argv[2] ?? '{}') as OtherSidesOptions;
+const { path, gpu, threads } = JSON.parse(process.argv[2] ?? '{}') as OtherSidesOptions;
 const { getLlama, LlamaLogLevel } = await import('node-llama-cpp');
 
 async function serve(): Promise<void> {
@@ -61,13 +62,15 @@ async function serve(): Promise<void> {
       sequences: Array.from({ length: sequences }, () => context.getSequence()),
     });
   }
-  process.on('message', async ({ side, round, sequences }: OtherSidesRound) => {
+  process.on('message', async ({ side, round, sequences, tokens }: OtherSidesRound) => {
     const on = held.get(sequences);
     if (on === undefined) return;
     const prompts = Array.from({ length: sequences }, (_, i) => promptTokens(model, promptOf(round, i)));
     for (const sequence of on.sequences) await sequence.clearHistory();
     process.send?.(
-      side === 'plain' ? await plain(on, prompts) : await bare({ llama, model, ...on }, prompts),
+      side === 'plain'
+        ? await plain(on, prompts, tokens)
+        : await bare({ llama, model, ...on }, prompts, tokens),
     );
   });
   process.send?.('ready');
@@ -85,7 +88,7 @@ async function processor(): Promise<number> {
   return (user + system) / 1_000;
 }
 
-function plain({ sequences }: Held, prompts: readonly Token[][]): Promise<Measured> {
+function plain({ sequences }: Held, prompts: readonly Token[][], tokens: number): Promise<Measured> {
   return measure(sequences.length, processor, async (i, first) => {
     let count = 0;
     const generated = sequences[i]?.evaluate(prompts[i] ?? [], { temperature: 0, yieldEogToken: true }) ?? [];
@@ -101,6 +104,7 @@ function plain({ sequences }: Held, prompts: readonly Token[][]): Promise<Measur
 async function bare(
   { llama, model, context, sequences }: Held & { readonly llama: Llama; readonly model: LlamaModel },
   prompts: readonly Token[][],
+  tokens: number,
 ): Promise<Measured> {
   // Not in the library's types: it is reached here to know what the rest of the library costs, and nowhere else.
   const binding = (context as unknown as { readonly _ctx: Binding })._ctx;
