@@ -50,8 +50,16 @@ const FAULTS: readonly Fault[] = ['drop-before', 'drop-after', '500-before', '50
 const PAY_FAULTS: readonly PayFault[] = ['lost-before', 'lost-after', 'refused'];
 /** Requests that a life may end at. */
 const DEADLY = /^(send|edit|delete|answer|refund|POST|PATCH|DELETE|PUT)/;
-/** Longest life, milliseconds: what it was to end at may never come. */
+/** Longest life, milliseconds: what it was to end at may never come. On a slow machine, so many times as long as a start took. */
 const LIFE_MS = 1500;
+const LIFE_STARTS = 3;
+/** How long nothing may change before it is held that nothing will, milliseconds. */
+const STILL_MS = 120_000;
+const LOOK_EVERY_MS = 250;
+/** Looks that everything must stay as it is for, once all is answered. */
+const LOOKS_AFTER = 10;
+/** Most broken promises that are told. */
+const WRONG_MAX = 20;
 /** Kills between two lines about how far it is. */
 const PROGRESS_EVERY = 50;
 /** People by what they do; their numbers tell. */
@@ -141,6 +149,7 @@ async function live(world: World): Promise<void> {
   const way = random();
   const isAtWrite = way < 0.35;
   const dieAt = isAtWrite ? { write: 1 + Math.floor(random() * 40), isWritten: random() < 0.5 } : undefined;
+  const startedAt = performance.now();
   const bridge = start(world, dieAt);
   const ended = once(bridge, 'exit');
   let isKilledByRequest = false;
@@ -156,6 +165,7 @@ async function live(world: World): Promise<void> {
     };
   }
   await Promise.race([once(bridge.stdout ?? bridge, 'data'), ended]);
+  const startMs = performance.now() - startedAt;
   const asks = 1 + Math.floor(random() * 3);
   for (let i = 0; i < asks; i++) {
     act(world);
@@ -163,7 +173,9 @@ async function live(world: World): Promise<void> {
   }
   if (random() < 0.3) arena.repeat(2);
   if (random() < 0.5) await stopOne(world);
-  const patience = isAtWrite || way < 0.7 ? LIFE_MS : Math.floor(random() * 500);
+  const isAtAPoint = isAtWrite || way < 0.7;
+  const longest = isAtAPoint ? Math.max(LIFE_MS, LIFE_STARTS * startMs) : Math.max(LIFE_MS / 3, startMs);
+  const patience = isAtAPoint ? longest : Math.floor(random() * longest);
   const alarm = new AbortController();
   await Promise.race([ended, pause(patience, undefined, { signal: alarm.signal }).catch(() => undefined)]);
   alarm.abort();
@@ -244,19 +256,21 @@ async function end(world: World): Promise<string[]> {
   await settled(arena, questions.length);
   last.kill('SIGTERM');
   await once(last, 'exit');
-  return wrongIn(world);
+  return (await wrongIn(world)).slice(0, WRONG_MAX);
 }
 
 /** Waits until every question has a final message, and then until nothing has changed for a while. */
 async function settled(arena: Arena, questions: number): Promise<void> {
   let before = '';
-  for (let idle = 0; idle < 60; idle++) {
+  let looks = 0;
+  for (let stillMs = 0; stillMs < STILL_MS && looks < LOOKS_AFTER; stillMs += LOOK_EVERY_MS) {
     const replies = arena.replies();
     const now = JSON.stringify(replies.map((message) => [message.id, message.edits]));
     const finals = replies.filter(({ buttons }) => buttons.some((data) => data.startsWith('receipt')));
-    if (now !== before) idle = finals.length >= questions ? 50 : 0;
+    if (now !== before) stillMs = 0;
+    looks = now === before && finals.length >= questions ? looks + 1 : 0;
     before = now;
-    await pause(250);
+    await pause(LOOK_EVERY_MS);
   }
 }
 
