@@ -112,7 +112,9 @@ describe('sahara verify --recompute of a local model', () => {
     await caller.stop();
     await caller.start(...LOOPBACK, '--models-sequences', '2');
     const told = await must(caller, 'verify', bundle, '--recompute', '--manifest', manifestFile);
-    expect(told).toMatch(/it was made in the class "llama\.cpp .*4 together, steps 2", and here is ".*2 together, steps 2"/);
+    expect(told).toMatch(
+      /it was made in the class "llama\.cpp .*4 together, steps 2", and here is ".*2 together, steps 2"/,
+    );
     expect(told).toContain('a difference would prove nothing');
   });
 });
