@@ -50,7 +50,12 @@ export function createMoneyService(): MoneyService {
     did,
     paid,
     receive(from, amount, memo) {
-      deposits.push({ id: toHex(nativeSuite.sha256(new Uint8Array([deposits.length]))), from, amount, memo });
+      deposits.push({
+        id: toHex(nativeSuite.sha256(new Uint8Array(new Uint32Array([deposits.length]).buffer))),
+        from,
+        amount,
+        memo,
+      });
     },
     plan(next) {
       plan = next;
