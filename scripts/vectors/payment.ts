@@ -10,6 +10,7 @@ import {
 import { appendLeaf, EMPTY_TREE, receiptLeaf, treeRoot } from '../../src/protocol/receipt-tree.ts';
 import { type Signed, signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
+import { createSigner } from '../../src/protocol/suite-native.ts';
 import {
   agent,
   filled,
@@ -48,11 +49,20 @@ interface OfferedVoucher {
   readonly hex: string;
   /** How the channel stands; default: open. */
   readonly state?: 'open' | 'closing';
+  /** The voucher keys that the ledger has for the channel: the present one without an end. Default: none. */
+  readonly voucherKeys?: readonly { readonly key: string; readonly until: number | null }[];
+  /** What the payee holds in place of the `held` of all. */
+  readonly held?: string;
 }
 
 interface RefusedVoucher extends OfferedVoucher {
   readonly code: string;
 }
+
+/** Keys that the payer's key named for vouchers of the channel, one after the other. */
+const [hot, next] = [createSigner(filled(0x71)), createSigner(filled(0x72))];
+const present = (signer: Signer) => ({ key: toHex(signer.publicKey), until: null });
+const former = (signer: Signer) => ({ key: toHex(signer.publicKey), until: 120 });
 
 const foreign: Partial<Voucher> = { network: 'other-0123456789abcdef' };
 
@@ -60,7 +70,7 @@ const foreign: Partial<Voucher> = { network: 'other-0123456789abcdef' };
 export function voucherVectors(): Vectors<OfferedVoucher, RefusedVoucher> {
   return {
     about:
-      'Vouchers offered to a payee for a call of at most 100,000 grains (PAY-3 to PAY-6). It holds `held`, nothing is charged or reserved. Every case stands alone. A case with two faults names the one that is told.',
+      'Vouchers offered to a payee for a call of at most 100,000 grains (PAY-3 to PAY-6, PAY-71). It holds `held`, nothing is charged or reserved. Every case stands alone. When what is held was taken, the channel had `voucherKey`; when the voucher is offered, it has the case’s `voucherKeys`. A case with two faults names the one that is told.',
     given: {
       network,
       nowMs: NOW_MS,
@@ -70,6 +80,8 @@ export function voucherVectors(): Vectors<OfferedVoucher, RefusedVoucher> {
       deposit: 1_000_000n,
       amountMax: 100_000n,
       held: vouched({ ceiling: 200_000n, sequence: 5 }),
+      voucherKey: toHex(hot.publicKey),
+      lane: 0,
     },
     valid: [
       { name: 'higher', hex: vouched({}) },
@@ -78,6 +90,20 @@ export function voucherVectors(): Vectors<OfferedVoucher, RefusedVoucher> {
       { name: 'equal with a higher sequence', hex: vouched({ ceiling: 200_000n }) },
       { name: 'as high as the deposit', hex: vouched({ ceiling: 1_000_000n }) },
       { name: 'good until later', hex: vouched({ notAfterMs: NOW_MS }) },
+      { name: 'by the voucher key', hex: vouched({}, hot), voucherKeys: [present(hot)] },
+      { name: 'by the payer beside a voucher key', hex: vouched({}), voucherKeys: [present(hot)] },
+      {
+        name: 'by a new voucher key',
+        hex: vouched({}, next),
+        voucherKeys: [present(next), former(hot)],
+      },
+      { name: 'by the payer after a revocation', hex: vouched({}), voucherKeys: [former(hot)] },
+      {
+        name: 'by the payer, over what a revoked key signed',
+        hex: vouched({}),
+        voucherKeys: [former(hot)],
+        held: vouched({ ceiling: 200_000n, sequence: 5 }, hot),
+      },
     ],
     invalid: [
       { name: 'of another network', code: 'voucher-invalid', hex: vouched(foreign) },
@@ -126,6 +152,45 @@ export function voucherVectors(): Vectors<OfferedVoucher, RefusedVoucher> {
         name: 'stale and wrongly signed',
         code: 'voucher-stale',
         hex: vouched({ sequence: 5 }, stranger),
+      },
+      {
+        name: 'by a revoked key',
+        code: 'voucher-stale',
+        hex: vouched({}, hot),
+        voucherKeys: [former(hot)],
+      },
+      { name: 'by a revoked key whose time is over', code: 'voucher-invalid', hex: vouched({}, hot) },
+      {
+        name: 'by a replaced key',
+        code: 'voucher-stale',
+        hex: vouched({}, hot),
+        voucherKeys: [present(next), former(hot)],
+      },
+      {
+        name: 'by a key that is not the channel’s yet',
+        code: 'voucher-invalid',
+        hex: vouched({}, next),
+        voucherKeys: [present(hot)],
+      },
+      {
+        name: 'lower than what a revoked key signed',
+        code: 'voucher-stale',
+        hex: vouched({ ceiling: 150_000n, sequence: 4 }),
+        voucherKeys: [former(hot)],
+        held: vouched({ ceiling: 200_000n, sequence: 5 }, hot),
+      },
+      {
+        name: 'by a revoked key and over the deposit',
+        code: 'voucher-invalid',
+        hex: vouched({ ceiling: 1_000_001n }, hot),
+        voucherKeys: [former(hot)],
+      },
+      {
+        name: 'by a revoked key on a closing channel',
+        code: 'channel-closing',
+        hex: vouched({}, hot),
+        state: 'closing',
+        voucherKeys: [former(hot)],
       },
     ],
   };

@@ -4,6 +4,7 @@ import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { createMemoryStore } from '../../src/base/store.ts';
 import { createPayeeBook, type PayeeBook } from '../../src/payment/payee-book.ts';
 import { PayerBook } from '../../src/payment/payer-book.ts';
+import type { ChannelInfo } from '../../src/payment/ports.ts';
 import { paymentAnswer } from '../../src/protocol/payment-query.ts';
 import { createTickSigner, createVerifier, signed } from '../../src/protocol/signing.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
@@ -43,13 +44,21 @@ describe('voucher.json', () => {
     const parts = partsOf(file, channels);
     const clock: Clock = { ...systemClock, nowMs: () => Number(file.given.nowMs) };
     const book = createPayeeBook({ ...parts, clock, operator: tick(operator, parts.network) });
-    await admit(book, 1, bytesOf(file.given, 'held'));
-    channels.change(bytesOf(file.given, 'channel'), channelsOf(file, entry.state).all[0] ?? {});
+    const id = bytesOf(file.given, 'channel');
+    channels.change(id, { voucherKeys: [{ key: bytesOf(file.given, 'voucherKey') }] });
+    await admit(book, 1, bytesOf(entry.held === undefined ? file.given : entry, 'held'));
+    channels.change(id, { ...channelsOf(file, entry.state).all[0], voucherKeys: keysOf(entry) });
     const verdict = await admit(book, 2, bytesOf(entry, 'hex')).then(
       () => 'ok',
       (error: { readonly code: string }) => error.code,
     );
     return verdict;
+  }
+
+  function keysOf({ voucherKeys }: Case): NonNullable<ChannelInfo['voucherKeys']> {
+    // JSON of our own file: each is a key with its end.
+    const keys = (voucherKeys ?? []) as readonly { readonly key: string; readonly until: number | null }[];
+    return keys.map(({ key, until }) => ({ key: bytesOf({ key }, 'key'), ...(until !== null && { until }) }));
   }
 
   async function admit(book: PayeeBook, call: number, voucher: Uint8Array): Promise<void> {
@@ -65,11 +74,11 @@ describe('voucher.json', () => {
     hold.release();
   }
 
-  it.each(file.valid)('$name is taken (PAY-3)', async (entry) => {
+  it.each(file.valid)('$name is taken (PAY-3, PAY-71)', async (entry) => {
     expect(await offered(entry)).toBe('ok');
   });
 
-  it.each(file.invalid)('$name is refused as $code (PAY-3, PAY-4, PAY-5, PAY-6)', async (entry) => {
+  it.each(file.invalid)('$name is refused as $code (PAY-3, PAY-4, PAY-5, PAY-6, PAY-71)', async (entry) => {
     expect(await offered(entry)).toBe(entry.code);
   });
 });

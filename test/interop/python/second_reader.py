@@ -814,6 +814,40 @@ each('receipt-tree', lambda c, g: must(sums(hx(c['payload']), int(c['amount']), 
 each('bundle', lambda c, g: bundle(hx(c['hex']), g['network']))
 each('once', lambda c, g: bundle(hx(c['hex']), g['network']))
 
+def vouched(c, g):
+    # PAY-3 to PAY-6, PAY-71: why the voucher of a case is refused.
+    m = record('signed', hx(c['hex']))
+    v, keys = (record('voucher', m['payload']), c.get('voucherKeys', []))
+    held_by = record('signed', hx(c.get('held', g['held'])))
+    held = record('voucher', held_by['payload'])
+
+    def covers(one):
+        named = [hx(k['key']) for k in keys if k['until'] is None]
+        return any(fault(g['network'], 'voucher', k, one) is None for k in [hx(g['payer'])] + named)
+
+    def is_former(one):
+        return any(fault(g['network'], 'voucher', hx(k['key']), one) is None for k in keys if k['until'] is not None)
+    must(v['network'] == g['network'], 'voucher-invalid')
+    must(v['lane'] == g['lane'], 'voucher-stale')
+    must(v['channel'] == hx(g['channel']), 'channel-unknown')
+    must(c.get('state') != 'closing', 'channel-closing')
+    must(v['notAfterMs'] is None or v['notAfterMs'] >= g['nowMs'], 'voucher-stale')
+    must(v['ceiling'] <= int(g['deposit']), 'voucher-invalid')
+    is_later, is_higher = (v['sequence'] > held['sequence'], v['ceiling'] - held['ceiling'])
+    must(is_higher >= 0 if is_later else is_higher <= 0, 'voucher-stale')
+    must(v['receiptCount'] == 0, 'voucher-stale')
+    must((v['receiptRoot'], v['receiptTotal']) == (bytes(32), 0), 'voucher-invalid')
+    must(covers(m), 'voucher-stale' if is_former(m) else 'voucher-invalid')
+    must(is_later or covers(held_by), 'voucher-stale')
+
+def offered(c, g):
+    try:
+        vouched(c, g)
+    except Refused as e:
+        assert str(e) == c.get('code'), (c['name'], str(e), c.get('code'))
+        raise
+each('voucher', offered)
+
 def proven(e):
     # LEDGER-107, LEDGER-108 and LEDGER-110
     said = [(f, record('charge', e[f]['payload'])) for f in ('first', 'second', 'earlier', 'later', 'charge') if f in e]
