@@ -89,10 +89,9 @@ export function followBlock(
   if (rules !== undefined) demandFresh(rules, trusted, opened);
   if (height <= trusted.height) throw invalid(height, 'it is not later than the block that is believed');
   if (timeMs < trusted.timeMs) throw invalid(height, 'it is older than a block before it');
-  if (height === trusted.height + 1) {
-    if (!equalBytes(trusted.nextVotersHash, block.header.votersHash))
+  if (!votersFollow(trusted, block)) {
+    if (height === trusted.height + 1)
       throw invalid(height, 'its voters are not those that the block before names');
-  } else if (3n * bothSigned(trusted.voters, block) <= powerOf(trusted.voters)) {
     const before = trusted.height === 0 ? 'with whom the network began' : `of block ${trusted.height}`;
     throw new SaharaError('state-unproven', {
       height,
@@ -107,6 +106,16 @@ export function followBlock(
     );
   }
   return opened;
+}
+
+/**
+ * Whether those who voted for `block` follow from a block before it that is believed: the next one's are named by it; of
+ * a later one, more than a third of its own signed it. Votes are not checked.
+ */
+export function votersFollow(trusted: TrustedBlock, block: ConsensusBlock): boolean {
+  if (block.header.height === trusted.height + 1)
+    return equalBytes(trusted.nextVotersHash, block.header.votersHash);
+  return 3n * bothSigned(trusted.voters, block) > powerOf(trusted.voters);
 }
 
 function demandFresh(
@@ -162,6 +171,21 @@ export function openBlock(
       powerOfAll: powerOf(voters),
     },
   };
+}
+
+/**
+ * A block without those of its votes that spoil it. CometBFT takes signatures that others rightly do not (ZIP-215), so one
+ * validator could have every block lack a proof.
+ */
+export function withSoundVotes({ suite, network }: ConsensusContext, block: ConsensusBlock): ConsensusBlock {
+  const { header, voters, round, parts } = block;
+  const signed = { height: header.height, round, parts, hash: consensusHash(suite, network, header) };
+  const votes = block.votes.map((vote, i) => {
+    const key = voters[i]?.key;
+    if (vote === undefined || key === undefined) return undefined;
+    return suite.verify(key, voteBytes(network, signed, vote), vote.signature) ? vote : undefined;
+  });
+  return { ...block, votes };
 }
 
 /** What those of `believed` count who signed the block, whose votes are checked. */

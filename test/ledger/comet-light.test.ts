@@ -78,6 +78,21 @@ test('ENG-31: blocks of the real program follow from the genesis, one after the 
   expect(trusted.voters).toHaveLength(5);
 });
 
+test('ENG-30: a vote with a time that no proof can hold is left out, and its block holds by the others', async () => {
+  const early = {
+    call: async (method: 'commit' | 'validators', params: { readonly height: string }) => {
+      const found = JSON.stringify(await rpc.call(method, params, { signal }));
+      // Of the first vote.
+      const from = found.indexOf('"timestamp"');
+      const before = `${found.slice(0, from)}"timestamp":"0001-01-01T00:00:01Z"`;
+      return JSON.parse(from < 0 ? found : before + found.slice(found.indexOf('Z"', from) + 2));
+    },
+  } as unknown as CometRpc;
+  const block = await fetchConsensusBlock(early, 2, { signal });
+  expect(block.votes.map((vote) => vote !== undefined)).toEqual([false, true, true, true]);
+  expect(failure(beginning, block)).toBe('none');
+});
+
 test('ENG-30: a block of consensus certifies the header of the ledger, and that the inclusion of a transaction', async () => {
   const proof = inclusionProof.decode(bytesOf(recorded.proof));
   const root = { network, sequencer: genesis.sequencer };

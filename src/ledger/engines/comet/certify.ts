@@ -12,7 +12,7 @@ import type { ConsensusProof, FirstValidator } from '../../../protocol/consensus
 import { CONSENSUS_BLOCKS_MAX } from '../../../protocol/limits.ts';
 import type { Signed } from '../../../protocol/signing.ts';
 import type { Suite } from '../../../protocol/suite.ts';
-import { openBlock, trustedBeginning } from '../../../protocol/verify-consensus.ts';
+import { openBlock, trustedBeginning, withSoundVotes } from '../../../protocol/verify-consensus.ts';
 import type { InclusionProof, ProvedState } from '../../ledger.ts';
 import type { LightAnswers } from '../../light/answers.ts';
 import { type FetchBlock, type Step, stepsTo } from './light/client.ts';
@@ -45,7 +45,10 @@ export class Certifier {
   #ways: readonly Step[] = [];
 
   constructor(parts: CertifierParts) {
-    this.#parts = parts;
+    // What spoils a block for who verifies it is left out of it.
+    const fetch: FetchBlock = async (height, options) =>
+      withSoundVotes(parts, await parts.fetch(height, options));
+    this.#parts = { ...parts, fetch };
   }
 
   /** The header of a block of the ledger with what proves it. Rejects with `state-unproven` and `cancelled`. */

@@ -9,6 +9,7 @@ import {
   followBlock,
   type TrustedBlock,
   type TrustRules,
+  votersFollow,
 } from '../../../../protocol/verify-consensus.ts';
 import { LIGHT_STEPS_MAX } from '../limits.ts';
 
@@ -46,7 +47,26 @@ export async function stepsTo(
     latest = step.trusted;
     steps.push(step);
   }
-  return steps;
+  return shortened(from, steps);
+}
+
+/** Of steps that were tried by halves, those that are needed: where voters changed at once, most are not. */
+function shortened(from: TrustedBlock, steps: readonly Step[]): readonly Step[] {
+  const needed: Step[] = [];
+  for (let rest = steps, latest = from; rest.length > 0; ) {
+    const last = latest;
+    // The first always follows: it was found from there.
+    const at = Math.max(
+      0,
+      rest.findLastIndex(({ block }) => votersFollow(last, block)),
+    );
+    const step = rest[at];
+    if (step === undefined) break;
+    needed.push(step);
+    latest = step.trusted;
+    rest = rest.slice(at + 1);
+  }
+  return needed;
 }
 
 /** The farthest block on the way to the aim that follows from `from`: each try goes half as far as the one before. */

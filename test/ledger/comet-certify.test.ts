@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest';
+import { systemClock } from '../../src/base/clock.ts';
+import { Certifier } from '../../src/ledger/engines/comet/certify.ts';
+import { networkNameOf } from '../../src/ledger/genesis.ts';
+import { blockHeader, headerHash } from '../../src/protocol/block.ts';
+import { openCertified } from '../../src/protocol/certified-header.ts';
+import { type ConsensusBlock, firstValidatorsHash } from '../../src/protocol/consensus.ts';
+import type { Signed } from '../../src/protocol/signing.ts';
+import { firstOf, type MadeChain, madeBlock, steadyChain } from '../protocol/consensus-sample.ts';
+import { suite, testGenesis } from './support.ts';
+
+const { signal } = new AbortController();
+
+/** A chain all of whose voters are others with every `every` blocks. */
+function turningChain(every: number, network: string): MadeChain {
+  const all = steadyChain(40, network).votersAt(1);
+  const votersAt = (height: number) => {
+    const at = 4 * Math.floor(height / every);
+    // In the order of the chain with everybody, which is that of their addresses.
+    return all.slice(at, at + 4);
+  };
+  return { network, votersAt };
+}
+
+/** A network whose ledger's block n is made by block n of consensus. */
+function network(chainOf: (name: string) => MadeChain) {
+  const first = firstOf(chainOf('any'));
+  const genesis = { ...testGenesis(), sequencer: firstValidatorsHash(suite, first) };
+  const name = networkNameOf(suite, genesis);
+  const chain = chainOf(name);
+  const header = (height: number): Signed => ({
+    payload: blockHeader.encode({
+      ...{ version: 1, network: name, height, timeMs: 0, proposer: new Uint8Array(32) },
+      ...{ previous: suite.sha256(), transactionsRoot: suite.sha256(), resultsRoot: suite.sha256() },
+      stateRoot: suite.sha256(),
+    }),
+    signature: new Uint8Array(0),
+    sides: 0,
+    siblings: [],
+  });
+  const block = (height: number): ConsensusBlock =>
+    madeBlock(chain, height, { appHash: headerHash(suite, header(height - 1).payload) });
+  return { first, name, header, block, root: { network: name, sequencer: genesis.sequencer } };
+}
+
+function certifierOf(
+  { first, name, block }: ReturnType<typeof network>,
+  seen: (block: ConsensusBlock) => ConsensusBlock = (one) => one,
+): Certifier {
+  return new Certifier({
+    ...{ suite, clock: systemClock, network: name, first },
+    fetch: async (height) => seen(block(height)),
+    decidedAt: (height) => height,
+  });
+}
+
+test('ENG-30: a vote that CometBFT takes and no verifier does is left out, so one validator spoils no proof', async () => {
+  const made = network((name) => steadyChain(4, name));
+  const spoilt = (count: number) => (one: ConsensusBlock) => ({
+    ...one,
+    votes: one.votes.map((vote, i) =>
+      vote && i < count ? { ...vote, signature: new Uint8Array(64).fill(7) } : vote,
+    ),
+  });
+  const certified = await certifierOf(made, spoilt(1)).header(made.header(5), signal);
+  expect(openCertified(suite, made.root, certified).decided?.decision).toMatchObject({
+    signed: 3,
+    voters: 4,
+  });
+  await expect(certifierOf(made, spoilt(2)).header(made.header(5), signal)).rejects.toMatchObject({
+    code: 'state-unproven',
+  });
+});
+
+test('ENG-30: where all voters change at once, again and again, a proof has two blocks for each time', async () => {
+  const made = network((name) => turningChain(1_000, name));
+  const certifier = certifierOf(made);
+  for (let turn = 1; turn <= 8; turn++) {
+    const certified = await certifier.header(made.header(1_000 * turn + 20), signal);
+    expect(openCertified(suite, made.root, certified).decided?.height).toBe(1_000 * turn + 21);
+    expect(certified.consensus?.blocks).toHaveLength(2 * turn + 1);
+  }
+});
