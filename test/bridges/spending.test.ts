@@ -55,6 +55,16 @@ function books(options: SpendingOptions) {
   return { state, spending, reserve, settle, credit };
 }
 
+const HOME = 'did:key:home';
+
+function grantFor(user: string) {
+  const did = new Uint8Array(32).fill(1);
+  return {
+    ...{ version: 1, network: 'test', bridge: did, user, nonce: new Uint8Array(16), did },
+    ...{ callMax: 100n, dayMax: 300n, max: 1000n, issuedAtMs: 0, expiresAtMs: 500 },
+  };
+}
+
 describe('credit that the platform takes back', () => {
   const poor = { ...rich, welcome: 0n };
 
@@ -83,6 +93,27 @@ describe('credit that the platform takes back', () => {
   });
 
   // BRG-34 BRG-143
+  // BRG-143
+  test('is taken when calls end also where their user linked a DID meanwhile, before or after', async () => {
+    for (const order of ['link first', 'taken back first']) {
+      const { state, spending, reserve, settle } = books(poor);
+      const me = event('1', 'a');
+      const write = (step: () => ReturnType<typeof spending.give>) =>
+        state.update(() => ({ operations: step(), result: undefined }));
+      const takeBack = () => write(() => spending.takeBack('discord:1', 100n, { id: 'bought', atMs: 0 }));
+      await write(() => spending.give('discord:1', 100n, { id: 'bought', atMs: 0 }));
+      await reserve('aa', me, 60n);
+      if (order === 'taken back first') await takeBack();
+      await write(() => spending.moveTo('discord:1', HOME, { id: 'link', atMs: 0 }));
+      await write(() => joining(state, 'discord:1', HOME, grantFor('discord:1')));
+      if (order === 'link first') await takeBack();
+      await settle('aa', 10n);
+      expect(spending.standing(me)).toMatchObject({ balance: 0n, held: 0n, payable: 0n });
+      expect(spending.refundable('discord:1')).toBe(0n);
+      expect(spending.accountBalance('operator')).toBe(-10n);
+    }
+  });
+
   test('leaves no balance below 0, and the asker without what was taken, whatever is held and spent', async () => {
     const call = fc.record({ max: fc.bigInt(0n, 100n), part: fc.nat(100) });
     await fc.assert(
@@ -142,12 +173,7 @@ describe('the spending book', () => {
   // BRG-84
   test('a grant that is over spends nothing, and what is free stays free', async () => {
     const { state, reserve, credit } = books({ ...rich, welcome: 0n });
-    const did = new Uint8Array(32).fill(1);
-    const grant = {
-      ...{ version: 1, network: 'test', bridge: did, user: 'discord:u', nonce: new Uint8Array(16), did },
-      ...{ callMax: 100n, dayMax: 100n, max: 1000n, issuedAtMs: 0, expiresAtMs: 500 },
-    };
-    const operations = joining(state, 'discord:u', 'did:key:home', grant);
+    const operations = joining(state, 'discord:u', HOME, grantFor('discord:u'));
     await state.update(() => ({ operations, result: undefined }));
     await credit('discord:u', 1000n, 'paid in');
     await reserve('a', event('u', 'c'), 50n, 499);
@@ -155,6 +181,25 @@ describe('the spending book', () => {
       facts: { cap: 'grant-expired' },
     });
     await reserve('c', event('u', 'c'), 0n, 500);
+  });
+
+  // BRG-87
+  test('a budget goes along to the account of a DID, where the lower one holds', async () => {
+    const { state, spending, reserve } = books(rich);
+    const write = (step: () => ReturnType<typeof spending.setBudget>) =>
+      state.update(() => ({ operations: step(), result: undefined }));
+    const link = async (user: string): Promise<void> => {
+      await write(() => spending.moveTo(user, HOME, { id: user, atMs: 0 }));
+      await write(() => joining(state, user, HOME, grantFor(user)));
+    };
+    await write(() => spending.setBudget('discord:u', 30n));
+    await write(() => spending.setBudget('discord:v', 50n));
+    await link('discord:v');
+    expect(spending.budgetOf('discord:v')).toBe(50n);
+    await link('discord:u');
+    expect(spending.budgetOf('discord:v')).toBe(30n);
+    await expect(reserve('a', event('u', 'c'), 31n)).rejects.toMatchObject({ facts: { cap: 'user' } });
+    await reserve('b', event('u', 'c'), 30n);
   });
 
   // BRG-31

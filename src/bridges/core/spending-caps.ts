@@ -1,10 +1,11 @@
 /** The caps on spending: whose counters an event counts on, and how far each may go. */
 import { toHex } from '../../base/bytes.ts';
+import type { StoreOperation } from '../../base/store.ts';
 import { grantOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
 import { amountSchema } from './records.ts';
 import type { SpendingOptions } from './spending.ts';
-import type { State } from './state.ts';
+import { put, type State } from './state.ts';
 
 /** One day, milliseconds. */
 export const DAY_MS = 86_400_000;
@@ -12,6 +13,14 @@ export const DAY_MS = 86_400_000;
 /** Where the most that an account's owner wants to spend in a day stands. */
 export function budgetKey(account: string): string {
   return `budget/${account}`;
+}
+
+/** A budget goes along to a DID's account; of two the lower one holds. */
+export function budgetAlong(state: State, from: string, did: string): readonly StoreOperation[] {
+  const budget = state.get(budgetKey(from), amountSchema);
+  const present = state.get(budgetKey(did), amountSchema);
+  const isLower = budget !== undefined && (present === undefined || budget.amount < present.amount);
+  return isLower ? [put(budgetKey(did), amountSchema, budget)] : [];
 }
 
 /** In front of the counters of one day. */

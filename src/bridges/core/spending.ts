@@ -12,7 +12,17 @@ import type { StoreOperation } from '../../base/store.ts';
 import { accountOf, namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
 import { amountSchema, type Entry, entrySchema, type Hold, holdSchema } from './records.ts';
-import { allowed, budgetKey, capsOf, DAY_MS, dayKey, ownCaps, userDayKey } from './spending-caps.ts';
+import {
+  allowed,
+  budgetAlong,
+  budgetKey,
+  capsOf,
+  DAY_MS,
+  dayKey,
+  ownCaps,
+  userDayKey,
+} from './spending-caps.ts';
+import { accountKey, giftKey, heldKey, owedKey } from './spending-keys.ts';
 import { del, put, type State } from './state.ts';
 
 /** Most that may be spent, grains. 0 means nothing, not anything. */
@@ -212,6 +222,15 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
     return booked.length === 0 ? [] : [...booked, giftAfter(account, -gift)];
   }
 
+  /** What is still to come back goes along with the credit. */
+  function owedAlong(from: string, did: string): readonly StoreOperation[] {
+    if (owedBy(from) === 0n) return [];
+    return [
+      put(owedKey(did), amountSchema, { amount: owedBy(did) + owedBy(from) }),
+      put(owedKey(from), amountSchema, { amount: 0n }),
+    ];
+  }
+
   function counters(hold: Hold, change: bigint): readonly StoreOperation[] {
     return hold.scopes.map((scope) => put(scope, amountSchema, { amount: amountAt(scope) + change }));
   }
@@ -302,7 +321,9 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       const paid = paidBy === 'user' ? amount : 0n;
       const account = accountOf(state, hold.user);
       const from = heldFrom(key) ?? account;
-      const due = dueAt(from, hold, paid);
+      // Where credit went since the hold began, there went what is to come back of it.
+      const debtor = owedBy(from) > 0n ? from : account;
+      const due = dueAt(debtor, hold, paid);
       const legs = [
         { account: 'held', amount: -hold.amount },
         { account: `user/${account}`, amount: hold.amount - paid - due },
@@ -310,13 +331,13 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         { account: 'agents', amount },
       ];
       const gone = paid + due;
-      const owed = heldOf(hold.user) > hold.amount ? owedBy(from) - due : 0n;
+      const owed = heldOf(hold.user) > hold.amount ? owedBy(debtor) - due : 0n;
       return [
         ...book({ id: `settle:${key}`, legs, atMs }),
         del(`hold/${key}`),
         put(heldKey(hold.user), amountSchema, { amount: amountAt(heldKey(hold.user)) - hold.amount }),
         ...counters(hold, counted - hold.amount),
-        ...(owedBy(from) === 0n ? [] : [put(owedKey(from), amountSchema, { amount: owed })]),
+        ...(owedBy(debtor) === 0n ? [] : [put(owedKey(debtor), amountSchema, { amount: owed })]),
         ...(from === account
           ? [giftAfter(account, gone)]
           : giftAlong(from, account, { ...hold, paid: gone })),
@@ -339,6 +360,8 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
         put(giftKey(did), amountSchema, { amount: giftOf(did) + giftOf(from) }),
         put(giftKey(from), amountSchema, { amount: 0n }),
         put(userDayKey(did, day), amountSchema, { amount: spent }),
+        ...owedAlong(from, did),
+        ...budgetAlong(state, from, did),
       ];
     },
     leave(user, amount, { id, atMs }) {
@@ -374,21 +397,4 @@ export function createSpending(parts: { readonly state: State }, options: Spendi
       return [amount === undefined ? del(key) : put(key, amountSchema, { amount })];
     },
   };
-}
-
-function accountKey(account: string): string {
-  return `account/${account}`;
-}
-
-function heldKey(user: string): string {
-  return `held/${user}`;
-}
-
-/** What is to come back of credit that was taken back while calls held it. */
-function owedKey(account: string): string {
-  return `owed/${account}`;
-}
-
-function giftKey(account: string): string {
-  return `gift/${account}`;
 }
