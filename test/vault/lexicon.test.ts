@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Language } from '../../src/vault/text/language.ts';
@@ -98,6 +100,34 @@ test('a lexicon finds each of many words again', () => {
   const words = Array.from({ length: 30_000 }, (_, i) => `word${i.toString(36)}x`);
   const first = termsBy(lexicon, words.join(' '), undefined);
   expect(termsBy(lexicon, words.join(' '), undefined)).toEqual(first);
-  expect(lexicon.size).toBe(words.length);
   expect(first.length).toBeGreaterThanOrEqual(words.length);
 });
+
+test('a lexicon is full by its words, and by pairs of characters alone', () => {
+  const words = new Lexicon();
+  for (let i = 0; !words.isFull; i++) words.wordOf(`\u00e9${i}`);
+  const pairs = new Lexicon();
+  for (let i = 0; i < 65_535; i++)
+    pairs.numberOf(String.fromCodePoint(0x4e00 + (i >> 8), 0x4e00 + (i & 255)));
+  expect(pairs.isFull).toBe(false);
+  pairs.numberOf('\u9f8d\u9f8d');
+  expect(pairs.isFull).toBe(true);
+});
+
+test('words that are remembered do not keep the texts in memory that they were cut from', () => {
+  setFlagsFromString('--expose-gc');
+  const collect: unknown = runInNewContext('gc');
+  const heapBytes = (): number => {
+    if (typeof collect === 'function') collect();
+    return process.memoryUsage().heapUsed;
+  };
+  const lexicon = new Lexicon();
+  const before = heapBytes();
+  for (let i = 0; i < 300; i++) {
+    const text = `\u00e9 ${'. '.repeat(50_000)} rememberedwordnumber${i}`;
+    analyse(text);
+    termsBy(lexicon, text, 'de');
+  }
+  expect(heapBytes() - before).toBeLessThan(15_000_000);
+  expect(lexicon.isFull).toBe(false);
+}, 60_000);

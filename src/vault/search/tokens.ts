@@ -3,7 +3,7 @@
  * and terms are numbered by a lexicon that goes from one list to the next.
  */
 import { type Language, LanguageCounts, languageOfScript } from '../text/language.ts';
-import { LEXICON_WORDS_MAX, Lexicon } from '../text/lexicon.ts';
+import { Lexicon } from '../text/lexicon.ts';
 import { scanWords, type WordVisitor } from '../text/scan.ts';
 import { OCCURRENCES_MAX } from './postings.ts';
 import type { SegmentWriter } from './segment.ts';
@@ -31,7 +31,7 @@ export class TokenList {
   readonly #counted = new LanguageCounts();
 
   constructor() {
-    if (shared.size >= LEXICON_WORDS_MAX) shared = new Lexicon();
+    if (shared.isFull) shared = new Lexicon();
     this.#lexicon = shared;
   }
 

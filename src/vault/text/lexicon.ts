@@ -4,11 +4,11 @@
  */
 import { compareTerms } from '../search/dictionary.ts';
 import { type Language, languageBits } from './language.ts';
-import { latin1, type Span } from './scan.ts';
+import { latin1, ownText, type Span } from './scan.ts';
 import { termsOf } from './words.ts';
 
-/** Words that a lexicon is kept for; then a new one begins. */
-export const LEXICON_WORDS_MAX = 65_536;
+/** Words or terms that a lexicon is kept for; then a new one begins. */
+const LEXICON_WORDS_MAX = 65_536;
 const SLOTS_MIN = 4096;
 /** A slot is four numbers side by side: hash, where the word's bytes begin, how many they are (0: empty), and its number. */
 const SLOT = 4;
@@ -36,9 +36,9 @@ export class Lexicon {
   #sorted: Uint32Array = new Uint32Array(0);
   #ranks: Uint32Array = new Uint32Array(0);
 
-  /** How many words it knows. */
-  get size(): number {
-    return this.#words.length;
+  /** Whether it knows enough for a new one to begin: pairs of East Asian characters are terms without a word. */
+  get isFull(): boolean {
+    return Math.max(this.#words.length, this.terms.length) >= LEXICON_WORDS_MAX;
   }
 
   /** The number of a word of ASCII. */
@@ -56,8 +56,9 @@ export class Lexicon {
   wordOf(word: string): number {
     const known = this.#others.get(word);
     if (known !== undefined) return known;
-    const number = this.#newWord(word);
-    this.#others.set(word, number);
+    const own = ownText(word);
+    const number = this.#newWord(own);
+    this.#others.set(own, number);
     return number;
   }
 

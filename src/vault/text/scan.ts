@@ -78,6 +78,11 @@ export function latin1(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString('latin1');
 }
 
+/** A word in memory of its own: one that was cut out of a text keeps the whole text in memory. */
+export function ownText(word: string): string {
+  return Buffer.from(word).toString();
+}
+
 /** How many words `text` has, for the size of chunks and the length of sentences: each CJK character is one. */
 export function countWords(text: string): number {
   let count = 0;

@@ -6,7 +6,7 @@
 import { TERM_CHARACTERS_MAX } from '../limits.ts';
 import { type Language, languageOf } from './language.ts';
 import { withoutMarks } from './marks.ts';
-import { latin1, scanWords } from './scan.ts';
+import { latin1, ownText, scanWords } from './scan.ts';
 import { SMALL_WORDS } from './small-words.ts';
 import { STEMMERS, stem } from './stem.ts';
 import { QUESTION_WORDS, STOPWORDS } from './stopwords.ts';
@@ -65,10 +65,11 @@ export function termsOf(word: string, language: Language | undefined): readonly 
   const known = remembered.get(language) ?? new Map<string, readonly string[]>();
   const kept = known.get(word);
   if (kept !== undefined) return kept;
-  const terms = wordTerms(word, language, 'held');
+  const own = ownText(word);
+  const terms = wordTerms(own, language, 'held');
   if (word.length > REMEMBERED_WORD_LENGTH_MAX) return terms;
   if (known.size >= REMEMBERED_WORDS_MAX) known.clear();
-  known.set(word, terms);
+  known.set(own, terms);
   remembered.set(language, known);
   return terms;
 }
