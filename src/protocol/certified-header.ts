@@ -40,7 +40,7 @@ export interface NetworkRoot {
   readonly network: string;
   /** The genesis' sequencer: a key, or the hash of the validators with whom the network began. */
   readonly sequencer: PublicKey;
-  /** A block of consensus by way of which every proof by consensus has to come. Default: none. */
+  /** A block of consensus by way of which everything has to be proved; then no sequencer is believed. Default: none. */
   readonly through?: NamedBlock | undefined;
 }
 
@@ -62,10 +62,12 @@ export function openCertified(
   what = 'the block',
 ): OpenedHeader {
   const header = blockHeader.decode(message.payload);
-  const { network, sequencer } = root;
+  const { network, sequencer, through } = root;
   must(header.version === 1, `${what} is of another version`);
   must(header.network === network, `${what} is of another network`);
   if (message.consensus === undefined) {
+    // Anybody can make a network of their own, and whoever names a block means the network that has it.
+    must(through === undefined, `${what} comes by way of no block of consensus: a sequencer signed it`);
     mustMatch(header.proposer, sequencer, `${what} is not of the network’s sequencer`);
     const fault = checkSigned(suite, network, 'block-header', sequencer, message);
     must(fault === undefined, `the signature of ${what} does not match`);

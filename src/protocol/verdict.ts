@@ -23,8 +23,8 @@ export interface Expectation {
   /** Full name of the network that it must be of. Default: whichever its genesis makes. */
   readonly network?: string;
   /**
-   * A block of consensus that the verifier knows by itself. Every proof by consensus then has to come by way of it, so
-   * that it rests on who voted at that time, not on those with whom the network began. Default: none.
+   * A block of consensus that the verifier knows by itself. Every proof then has to come by way of it, so that it rests on
+   * who voted at that time, not on those with whom the network began, or on a sequencer. Default: none.
    */
   readonly through?: NamedBlock | undefined;
 }

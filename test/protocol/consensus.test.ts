@@ -145,7 +145,7 @@ describe('headers that validators decided on', () => {
     expect(certifiedHeader.encode(header).length).toBeLessThan(32_768);
   });
 
-  it('leaves a header that a sequencer signed as it was (RCPT-85)', () => {
+  it('leaves a header that a sequencer signed as it was (RCPT-85, RCPT-90)', () => {
     const sequencer = createSigner(filled(9));
     const network = 'made-0123456789abcdef';
     const payload = blockHeader.encode({
@@ -167,6 +167,11 @@ describe('headers that validators decided on', () => {
     expect(certifiedBy(found)).toBe('signed by the network’s sequencer');
     expect(reason(() => openCertified(suite, { ...root, sequencer: filled(8) }, message))).toContain(
       'not of the network’s sequencer',
+    );
+    // Whoever names a block of consensus means a network that has one (RCPT-90).
+    const through = { height: 6, hash: filled(6) };
+    expect(reason(() => openCertified(suite, { ...root, through }, message))).toContain(
+      'by way of no block of consensus',
     );
     // A proof by consensus is nothing where a sequencer orders.
     const chain = steadyChain(4, network);
