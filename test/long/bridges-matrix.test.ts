@@ -1,10 +1,10 @@
 /** Every call to a platform against every way that it can go wrong, in one visit each: nothing is lost, doubled or charged twice. */
 import { describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.ts';
+import { discordStage } from '../bridges/discord-stage.ts';
+import { CREDIT, GENEROUS, SKU, STARS } from '../bridges/settings.ts';
+import { telegramStage } from '../bridges/telegram-stage.ts';
 import type { Fault } from '../stand-ins/telegram.ts';
-import { discordStage } from './discord-stage.ts';
-import { CREDIT, GENEROUS, SKU, STARS } from './settings.ts';
-import { telegramStage } from './telegram-stage.ts';
 
 const FAULTS: readonly Fault[] = ['drop-before', 'drop-after', '500-before', '500-after', '429', 'slow'];
 /** Times that each call goes wrong. */
@@ -35,7 +35,7 @@ async function insisting<T>(step: () => Promise<T>): Promise<T> {
 
 const words = (text: string): number => text.match(/\bw\d+/g)?.length ?? 0;
 
-describe('on Telegram', () => {
+describe.concurrent('on Telegram', () => {
   // BRG-5 BRG-26
   test.each(FAULTS)('a visit goes well although every call meets %s', async (fault) => {
     const stars = [{ stars: STARS, credit: CREDIT }];
@@ -113,7 +113,7 @@ const TELEGRAM_CALLS = [
   ],
 ];
 
-describe('on Discord', () => {
+describe.concurrent('on Discord', () => {
   // BRG-5 BRG-26 BRG-62
   test.each(FAULTS)('a visit goes well although every call meets %s', async (fault) => {
     const stage = await discordStage(GENEROUS, [{ sku: SKU, credit: CREDIT }]);
