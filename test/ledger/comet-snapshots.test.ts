@@ -84,7 +84,18 @@ test('ENG-40: a snapshot that is not what its header says leaves a node as it wa
   const driven = await settled();
   const [snapshot] = await snapshots(driven);
   if (snapshot === undefined) throw new RangeError('no snapshot');
-  const other = await drive(cometNetwork({ name: 'other' }));
+  const shelf = createMemoryStore();
+  const left = async (): Promise<number> => {
+    let count = 0;
+    for await (const _ of shelf.entries({ gte: Uint8Array.of(3) })) count++;
+    return count;
+  };
+  // Of a snapshot that it took before it was stopped.
+  await shelf.batch([
+    { type: 'put', key: Uint8Array.of(3, 0, 0, 0, 0, 0, 0, 0, 9), value: new Uint8Array(9) },
+  ]);
+  const other = await drive(cometNetwork({ name: 'other' }), createMemoryStore(), { shelf });
+  expect(await left()).toBe(0);
   const appHash = driven.ledger.head().headerHash;
   const offered = await other.client.ask({ offerSnapshot: { snapshot, appHash } });
   expect(offered.offerSnapshot?.result).toBe(1);
@@ -93,6 +104,7 @@ test('ENG-40: a snapshot that is not what its header says leaves a node as it wa
     .loadSnapshotChunk ?? { chunk: new Uint8Array(0) };
   const answer = await other.client.ask({ applySnapshotChunk: { index: 0, chunk, sender: 'somebody' } });
   expect(answer.applySnapshotChunk?.result).toBe(5);
+  expect(await left()).toBe(0);
   expect(other.ledger.head()).toEqual(before);
   expect(await other.block({ messages: [pay(other, 0)] })).toMatchObject({ txResults: [{ code: 0 }] });
 });

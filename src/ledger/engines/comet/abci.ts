@@ -67,7 +67,7 @@ function info(application: CometApplication): ResponseInfo {
 
 async function snapshotAnswer({ sync }: AbciParts, request: Request): Promise<Response> {
   if (request.listSnapshots) return { listSnapshots: { snapshots: [...sync.list()] } };
-  if (request.offerSnapshot) return { offerSnapshot: { result: sync.offer(request.offerSnapshot) } };
+  if (request.offerSnapshot) return { offerSnapshot: { result: await sync.offer(request.offerSnapshot) } };
   if (request.loadSnapshotChunk)
     return { loadSnapshotChunk: { chunk: await sync.load(request.loadSnapshotChunk) } };
   if (request.applySnapshotChunk) return { applySnapshotChunk: await sync.apply(request.applySnapshotChunk) };

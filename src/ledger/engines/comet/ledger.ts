@@ -149,6 +149,8 @@ export async function createCometLedger(
   };
   const everyBlocks = settings.snapshotEveryBlocks;
   const sync = new StateSync({ core, store, shelf: parts.shelf, reopen, everyBlocks });
+  // Whoever was stopped while it took a snapshot begins with another one, or none.
+  await sync.forgetTaken();
   core.onBlock(({ height }) => sync.noteBlock(height));
   const answer = createAbciHandler({ application, checks, answers, sync });
   const foresee = ({ checkTx }: Request): void => {

@@ -13,7 +13,7 @@ import {
 } from 'cosmjs-types/tendermint/abci/types';
 import { concat, equalBytes, u64be } from '../../../base/bytes.ts';
 import { asSaharaError } from '../../../base/errors.ts';
-import type { Store, StoreOperation } from '../../../base/store.ts';
+import type { Store } from '../../../base/store.ts';
 import { headerHash } from '../../../protocol/block.ts';
 import { bytesUpTo, record, type Schema, uint } from '../../../protocol/schema.ts';
 import { RESTORING } from '../../layout.ts';
@@ -52,6 +52,7 @@ const FORMAT = 1;
 const MANIFEST = Uint8Array.of(1);
 const CHUNK = Uint8Array.of(2);
 const TAKEN = Uint8Array.of(3);
+const AFTER_TAKEN = Uint8Array.of(4);
 
 interface Taking {
   readonly height: number;
@@ -86,6 +87,13 @@ export class StateSync {
     await this.#making;
   }
 
+  /** Removes the chunks of a snapshot that was being taken: it was given up, or is restored. */
+  async forgetTaken(): Promise<void> {
+    const { shelf } = this.#parts;
+    for await (const [key] of shelf.entries({ gte: TAKEN, lt: AFTER_TAKEN }))
+      await shelf.batch([{ type: 'del', key }]);
+  }
+
   list(): readonly Snapshot[] {
     const stored = this.#kept();
     if (stored === undefined) return [];
@@ -103,7 +111,7 @@ export class StateSync {
   }
 
   /** Takes up a snapshot when this ledger has no block yet and its header is what consensus certified. */
-  offer({ snapshot, appHash }: RequestOfferSnapshot): Offered {
+  async offer({ snapshot, appHash }: RequestOfferSnapshot): Promise<Offered> {
     const { core } = this.#parts;
     this.#taking = undefined;
     if (snapshot === undefined || core.parts.chain.head().height > 0) return Offered.ABORT;
@@ -111,6 +119,7 @@ export class StateSync {
     const manifest = this.#read(snapshot.metadata);
     if (manifest === undefined || manifest.chunks.length !== snapshot.chunks) return Offered.REJECT_SENDER;
     if (!equalBytes(headerHash(core.parts.suite, manifest.header.payload), appHash)) return Offered.REJECT;
+    await this.forgetTaken();
     this.#taking = { height: Number(snapshot.height), appHash, encoded: snapshot.metadata, manifest };
     return Offered.ACCEPT;
   }
@@ -127,7 +136,7 @@ export class StateSync {
     return applied(await this.#restore(taking));
   }
 
-  async #restore({ height, appHash, encoded, manifest }: Taking): Promise<Applied> {
+  async #restore({ height, appHash, encoded }: Taking): Promise<Applied> {
     const { core, store, shelf, reopen } = this.#parts;
     const { suite, genesis, log } = core.parts;
     this.#taking = undefined;
@@ -145,12 +154,11 @@ export class StateSync {
         if (code !== 'snapshot-invalid' && code !== 'network-mismatch') throw error;
         log.warn('a snapshot was not taken', { reason: message });
         await abandonRestore(store);
+        await this.forgetTaken();
         await reopen();
         return Applied.REJECT_SNAPSHOT;
       }
-      await shelf.batch(
-        manifest.chunks.map((_, index): StoreOperation => ({ type: 'del', key: chunkKey(TAKEN, index) })),
-      );
+      await this.forgetTaken();
       await reopen();
       log.info('began from a snapshot of a peer', { height: core.parts.chain.head().height });
       return Applied.ACCEPT;
