@@ -152,6 +152,10 @@ describe('a command that cannot be', () => {
     expect(codes['documents/binary.bin']).toBe('document-unsupported');
     expect(codes['documents/huge.txt']).toBe('document-too-large');
     expect(events.at(-1)).toMatchObject({ type: 'total', documents: 1 });
+    const none = await host.sahara(['vault', 'add', 'camels', join(folder, 'broken.pdf')]);
+    expectError(none, 'document-unreadable', 1);
+    expect(none.stderr).toMatch(/skipped.*broken\.pdf/);
+    expect(none.stderr).toContain('It was not imported, for the reason above.');
     expectError(await host.sahara(['vault', 'add', 'camels', '/nowhere']), 'file-missing', 1);
     expectError(await host.sahara(['vault', 'create', 'camels']), 'vault-exists', 1);
     expectError(await host.sahara(['vault', 'create', '../up']), 'usage', 2);

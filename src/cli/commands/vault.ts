@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { systemClock } from '../../base/clock.ts';
 import { explainError } from '../../base/error-text.ts';
-import { isErrorCode } from '../../base/errors.ts';
+import { isErrorCode, SaharaError } from '../../base/errors.ts';
 import type { AdminFailure, ImportEvent } from '../../daemon/admin/types.ts';
 import { type App, type CommandGroup, countOption } from '../app.ts';
 import { showTable } from '../show.ts';
@@ -75,7 +75,7 @@ export function tellLedgerKept(app: App, { ledgerKept }: { readonly ledgerKept?:
   );
 }
 
-/** Imports a file or a folder into a vault and shows what becomes of it. */
+/** Imports a file or a folder into a vault and shows what becomes of it. Throws `document-unreadable` when every file was refused. */
 export async function importDocuments(
   app: App,
   vault: string,
@@ -86,8 +86,8 @@ export async function importDocuments(
   const input = { vault, path: resolve(path), contributor, licence, consent };
   const { terminal } = app;
   const rate = new TransferRate();
-  const done = { files: 0, sizeBytes: 0 };
-  let all = done;
+  const done = { files: 0, refused: 0, sizeBytes: 0 };
+  let all = { files: 0, sizeBytes: 0 };
   const stop = terminal.progress(`Looking at ${path}`);
   try {
     for await (const event of app.client.stream('vault.add', input, { signal: app.signal })) {
@@ -101,6 +101,7 @@ export async function importDocuments(
         continue;
       } else {
         done.files++;
+        if (event.type === 'skipped') done.refused++;
         done.sizeBytes += event.sizeBytes ?? 0;
       }
       if (event.type === 'skipped' && !terminal.json) {
@@ -119,6 +120,17 @@ export async function importDocuments(
     stop();
     terminal.live();
   }
+  if (done.refused > 0 && done.refused === done.files) throw noneTaken(path, done.refused);
+}
+
+/** The failure of an import that kept nothing; why, each file was told. */
+function noneTaken(path: string, files: number): SaharaError {
+  const reason =
+    files === 1
+      ? 'It was not imported, for the reason above'
+      : `None of its ${files} files was imported, for the reasons above`;
+  const advice = `Mend or convert ${files === 1 ? 'it' : 'them'} and add ${files === 1 ? 'it' : 'them'} again`;
+  return new SaharaError('document-unreadable', { path, reason, advice });
 }
 
 function totals(event: ImportEvent): string {
