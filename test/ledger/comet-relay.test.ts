@@ -3,12 +3,13 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { RELAY_BATCH_MAX, RELAY_REQUESTS_MAX } from '../../src/ledger/engines/comet/limits.ts';
+import { tickHeight } from '../../src/ledger/engines/comet/ticks.ts';
 import { type Signed, signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
-import { transaction } from '../../src/protocol/transaction.ts';
+import { channelId, transaction } from '../../src/protocol/transaction.ts';
 import { until } from '../mesh/support.ts';
 import { cometNetwork, DrivenLedger } from './comet-support.ts';
-import { bob, person, signAction } from './support.ts';
+import { alice, bob, person, signAction, suite } from './support.ts';
 
 interface Asked {
   readonly id: number;
@@ -20,6 +21,8 @@ interface Asked {
 /** A node's RPC that keeps what it is asked, and answers when the test says. */
 class FakeNode {
   readonly batches: (readonly Asked[])[] = [];
+  /** How often a block was asked for that nothing else asks for. */
+  ticks = 0;
   /** What each is answered; `undefined`: a full mempool. */
   verdict: (one: Asked) => number | undefined = () => 0;
   holding = false;
@@ -50,6 +53,11 @@ class FakeNode {
 
   #take(text: string, response: ServerResponse): void {
     const requests = JSON.parse(text) as { id: number; params: { tx: string } }[];
+    if (requests.every(({ params }) => tickHeight(Buffer.from(params.tx, 'base64')) !== undefined)) {
+      this.ticks++;
+      response.end(JSON.stringify({ jsonrpc: '2.0', id: 0, result: { code: 0 } }));
+      return;
+    }
     const batch = requests.map(({ id, params }): Asked => {
       const bytes = new Uint8Array(Buffer.from(params.tx, 'base64'));
       const { sender, nonce } = transaction.decode(signed.decode(bytes).payload);
@@ -162,6 +170,25 @@ test('ENG-63: what no block has is handed in again as the same bytes, each time 
   const { length } = node.asked;
   await new Promise((resolve) => setTimeout(resolve, 500));
   expect(node.asked.length).toBe(length);
+});
+
+test('ENG-7: a block that delays want and that does not come is asked for now and then, not all the time', async () => {
+  const { node, driven } = await begin();
+  const { network } = driven.ledger;
+  const channel = channelId(suite, network, alice.publicKey, bob.publicKey, 0);
+  const startMs = performance.now();
+  await driven.block({
+    messages: [
+      signAction(network, alice, 0, { type: 'open-channel', payee: bob.publicKey, deposit: 1_000_000n }),
+      signAction(network, alice, 1, { type: 'request-close', channel }),
+    ],
+  });
+  // Due long ago by this machine's clock.
+  await until(() => node.ticks >= 4);
+  expect(node.ticks).toBeLessThanOrEqual((performance.now() - startMs) / 100 + 2);
+  await driven.block({ afterMs: 10_000 });
+  const { ticks } = node;
+  await until(() => node.ticks > ticks);
 });
 
 test('a relay that is stopped leaves what is under way', async () => {

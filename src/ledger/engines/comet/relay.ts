@@ -22,6 +22,8 @@ export interface RelayOptions {
   readonly inFlightMax: number;
 }
 
+/** How long the block that nothing else asks for has time to come before it is asked for again, milliseconds. */
+const TICK_AGAIN_MS = 100;
 /** How many times as long as the first time is waited at most. */
 const REPEAT_FACTOR_MAX = 8;
 
@@ -41,6 +43,8 @@ export class Relay {
   #working: Promise<void> | undefined;
   #again = false;
   #cancelTick: (() => void) | undefined;
+  /** The height after which a block was last asked for. */
+  #askedAfter: number | undefined;
   readonly #leaving: (() => void)[];
 
   constructor(core: EngineCore, rpc: CometRpc, options: RelayOptions) {
@@ -52,6 +56,7 @@ export class Relay {
       core.onBlock(({ inclusions }) => {
         for (const { id } of inclusions) this.#handed.delete(nameOf(id));
         this.wake();
+        this.#disarm();
         this.arm();
       }),
     ];
@@ -73,25 +78,34 @@ export class Relay {
     const { height, timeMs } = chain.head();
     if (!isPaced(chain.readState, height)) return;
     const { blockIntervalMs } = genesis.parameters;
-    const dueMs = Math.min(blockIntervalMs, Math.max(1, timeMs + blockIntervalMs - clock.nowMs()));
+    const leastMs = this.#askedAfter === height ? TICK_AGAIN_MS : 1;
+    const dueMs = Math.max(leastMs, Math.min(blockIntervalMs, timeMs + blockIntervalMs - clock.nowMs()));
     this.#cancelTick = clock.after(dueMs, () => {
       this.#cancelTick = undefined;
+      this.#askedAfter = height;
       void this.#send([encodeTick(height)]).finally(() => this.arm());
     });
   }
 
   async stop(): Promise<void> {
     for (const leave of this.#leaving) leave();
+    this.#disarm();
+    await this.#working;
+  }
+
+  #disarm(): void {
     this.#cancelTick?.();
     this.#cancelTick = undefined;
-    await this.#working;
   }
 
   #repeat(): void {
     const { pool } = this.#core.parts;
     // Of what was displaced or expired nobody hears here.
-    if (pool.size === 0) this.#handed.clear();
-    else this.wake();
+    if (this.#handed.size > pool.size) {
+      const held = new Set(pool.all().map(({ id }) => nameOf(id)));
+      for (const name of this.#handed.keys()) if (!held.has(name)) this.#handed.delete(name);
+    }
+    if (pool.size > 0) this.wake();
   }
 
   async #work(): Promise<void> {
