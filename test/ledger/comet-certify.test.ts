@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
+import { SaharaError } from '../../src/base/errors.ts';
 import { Certifier } from '../../src/ledger/engines/comet/certify.ts';
 import { networkNameOf } from '../../src/ledger/genesis.ts';
 import { blockHeader, headerHash } from '../../src/protocol/block.ts';
@@ -80,4 +81,24 @@ test('ENG-30: where all voters change at once, again and again, a proof has two 
     expect(openCertified(suite, made.root, certified).decided?.height).toBe(1_000 * turn + 21);
     expect(certified.consensus?.blocks).toHaveLength(2 * turn + 1);
   }
+});
+
+test('ENG-41: a node that lacks the block that an asker believes shows the way from the beginning', async () => {
+  const made = network((name) => steadyChain(4, name));
+  const dropped = (one: ConsensusBlock): ConsensusBlock => {
+    if (one.header.height < 50) throw new SaharaError('peer-unreachable');
+    return one;
+  };
+  const plain = {
+    headers: async () => [made.header(80)],
+    state: () => Promise.reject(new Error('not asked')),
+  };
+  const heights = async (consensusFrom: number): Promise<readonly number[]> => {
+    const { headers } = certifierOf(made, dropped).answers(plain, signal);
+    const [found] = await headers({ fromHeight: 80, count: 1, consensusFrom });
+    return found?.consensus?.blocks.map(({ header }) => header.height) ?? [];
+  };
+  expect(await heights(60)).toEqual([60, 81]);
+  expect(await heights(90)).toEqual([90]);
+  expect(await heights(10)).toEqual([81]);
 });

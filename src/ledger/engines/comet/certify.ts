@@ -137,7 +137,12 @@ export class Certifier {
     const { suite, network, first } = this.#parts;
     const fetch: FetchBlock = (at, options) => this.#await(at, options.signal);
     // What an asker believes was decided on long ago: where it is not here, waiting brings nothing.
-    const begun = await this.#parts.fetch(from, { signal });
+    const begun = await this.#parts.fetch(from, { signal }).catch((error: unknown) => {
+      if (signal.aborted || asSaharaError(error).code !== 'peer-unreachable') throw error;
+      return undefined;
+    });
+    // A node that dropped it, or began after it, knows another way, of which the end may follow from it as well.
+    if (begun === undefined) return this.#proofOf(height, signal);
     // Until the ledger's next block, every later block of consensus certifies the same header.
     if (from >= height) return { first, blocks: [begun] };
     const start = openBlock({ suite, network }, begun);
