@@ -131,10 +131,13 @@ class Asking {
   }
 
   async *run(): AsyncGenerator<FailoverEvent, FailoverResult> {
-    for (let width = this.#request.race ?? 1; ; width = 1) {
+    let width: number = this.#request.race ?? 1;
+    for (;;) {
       const contenders = await this.#contenders(width);
       if (contenders.length === 0) throw this.#failure();
       const winner = contenders.length === 1 ? contenders[0] : yield* this.#race(contenders);
+      // Those that lost for want of what is mended by now race again.
+      width = winner === undefined ? Math.max(1, this.#queue.length) : 1;
       if (winner === undefined) continue;
       const { handle, target } = winner;
       yield { type: 'attempt', callId: handle.callId, target };

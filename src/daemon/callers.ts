@@ -9,10 +9,10 @@ import { equalBytes, toHex } from '../base/bytes.ts';
 import type { Directory } from '../mesh/directory.ts';
 import { BUNDLE_FORMAT, bundle } from '../protocol/bundle.ts';
 import { card as cardSchema } from '../protocol/card.ts';
-import { signed } from '../protocol/signing.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { AgentKeeper } from './agents.ts';
 import type { ChannelParts } from './channels.ts';
+import { targetAt } from './finding.ts';
 import { createCallsOut } from './gateway.ts';
 import { channelOf, partiesOf, proveKeys } from './key-proofs.ts';
 import { createCallPayer } from './paying-calls.ts';
@@ -68,11 +68,9 @@ function renewedBy({
 }: CallerKeeperParts): (target: CallTarget) => Promise<CallTarget | undefined> {
   return async ({ peerId, card }) => {
     const { agent } = cardSchema.decode(card.payload);
-    const listing = directory
-      .agents()
-      .find((one) => equalBytes(one.agent, agent) && one.hosts.some((host) => host.peerId === peerId));
-    if (listing === undefined) return undefined;
-    return { peerId, card: signed.decode((await directory.card(listing)).bytes) };
+    const listing = directory.agents().find((one) => equalBytes(one.agent, agent));
+    const host = listing?.hosts.find((one) => one.peerId === peerId);
+    return listing && host && targetAt(directory, listing, host);
   };
 }
 

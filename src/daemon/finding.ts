@@ -3,7 +3,7 @@ import type { CallTarget } from '../agent/caller.ts';
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Directory } from '../mesh/directory.ts';
-import type { AgentListing } from '../mesh/directory-state.ts';
+import type { AgentListing, HostListing } from '../mesh/directory-state.ts';
 import { signed } from '../protocol/signing.ts';
 import type { KnownNames } from './known-names.ts';
 
@@ -43,26 +43,42 @@ export async function findAgent(
   }
 }
 
+/** The agent at one of its hosts, under the card that this host shows. Throws what reading the card throws. */
+export async function targetAt(
+  directory: Pick<Directory, 'card'>,
+  listing: AgentListing,
+  host: HostListing,
+  options: { readonly signal?: AbortSignal } = {},
+): Promise<CallTarget> {
+  // Each host signs a card of its own, and another operator's names that operator.
+  const { operator, cardHash } = host.advert;
+  const { bytes } = await directory.card({ ...listing, operator, cardHash, hosts: [host] }, options);
+  return { peerId: host.peerId, card: signed.decode(bytes) };
+}
+
 /** The agent at each of its hosts that can be reached, best first. Throws `peer-unreachable` when there is none. */
 export async function* targetsOf(
   parts: Pick<FindingParts, 'directory'>,
   listing: AgentListing,
   signal: AbortSignal,
 ): AsyncGenerator<CallTarget, void> {
-  const { bytes } = await parts.directory.card(listing, { signal });
   let reached = false;
   let failure: unknown;
   for (const host of listing.hosts) {
+    let target: CallTarget;
+    let met = false;
     try {
       await parts.directory.reach(host, { signal });
+      met = true;
+      target = await targetAt(parts.directory, listing, host, { signal });
     } catch (error) {
       if (signal.aborted) throw error;
-      parts.directory.failed(host);
+      if (!met) parts.directory.failed(host);
       failure = error;
       continue;
     }
     reached = true;
-    yield { peerId: host.peerId, card: signed.decode(bytes) };
+    yield target;
   }
   if (!reached) throw failure ?? new SaharaError('peer-unreachable', { agent: listing.name });
 }

@@ -173,9 +173,14 @@ export function serveViaCards({ config, mesh }: GatewayCore, directory: Director
     answerBytesMax: CARD_BYTES_MAX,
     concurrencyMax: CARDS_AT_A_TIME_MAX,
     async handle(hash, _from, signal) {
-      const listing = directory.agents().find(({ cardHash }) => equalBytes(cardHash, hash));
-      if (listing === undefined) throw new SaharaError('agent-unknown', { reason: 'no such card' });
-      return (await directory.card(listing, { signal })).bytes;
+      for (const listing of directory.agents()) {
+        const hosts = listing.hosts.filter(({ cardHash }) => equalBytes(cardHash, hash));
+        const [host] = hosts;
+        if (host === undefined) continue;
+        const { operator } = host.advert;
+        return (await directory.card({ ...listing, operator, cardHash: hash, hosts }, { signal })).bytes;
+      }
+      throw new SaharaError('agent-unknown', { reason: 'no such card' });
     },
   });
 }

@@ -171,4 +171,19 @@ describe('a question that several could answer', () => {
     await again.end();
     expect((await result).attempts.map(({ peerId }) => peerId)).toEqual(['peer-host', 'peer-host']);
   });
+
+  it('CALL-182: two that lack what this side can mend race again once it is mended', async () => {
+    const { rig, result } = await seek({ race: 2, mendable: true });
+    (await hostOf(rig, 0).call()).fail(new SaharaError('payment-required'));
+    (await hostOf(rig, 1).call()).fail(new SaharaError('payment-required'));
+    const [slow, quick] = await Promise.all([hostOf(rig, 0).call(1), hostOf(rig, 1).call(1)]);
+    quick.say('Quick.');
+    await slow.until(() => slow.stopped);
+    await slow.end('cancelled');
+    await quick.end();
+    const { result: answered, attempts } = await result;
+    expect(answered.text).toBe('Quick.');
+    expect(attempts).toHaveLength(4);
+    expect(hostOf(rig, 2).opened).toBe(0);
+  });
 });
