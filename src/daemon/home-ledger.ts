@@ -26,6 +26,7 @@ import { nativeSuite } from '../protocol/suite-native.ts';
 import type { LightJoining } from './comet/light-home.ts';
 import type { Config } from './config-schema.ts';
 import type { Home } from './home.ts';
+import { type ValidatorsWatch, watchForValidators } from './validators-watch.ts';
 
 /** Parts of a home's ledger. */
 export interface HomeLedgerParts {
@@ -112,7 +113,8 @@ export async function openHomeLedger(parts: HomeLedgerParts): Promise<HomeLedger
   if (!light && (parts.joined !== undefined || beganByConsensus(prefixed(parts.storeOf(LIGHT), HEADERS))))
     throw byValidators();
   const opened = light ? await openLight(parts) : await openWhole(parts);
-  return new Switching(parts, opened);
+  const mayLackBlocks = !light && !equalBytes(parts.genesis.sequencer, parts.operator.publicKey);
+  return new Switching(parts, opened, mayLackBlocks ? watchForValidators(parts, opened) : undefined);
 }
 
 function openLight({
@@ -155,7 +157,9 @@ async function openWhole(parts: HomeLedgerParts): Promise<Ledger> {
 
 class Switching implements HomeLedger {
   readonly ledger: Ledger;
+  readonly failed: Promise<SaharaError>;
   readonly #parts: HomeLedgerParts;
+  readonly #watch: ValidatorsWatch | undefined;
   readonly #listeners = new Set<(event: BlockEvent) => void>();
   #now: Ledger;
   #light: LightLedger | undefined;
@@ -163,8 +167,10 @@ class Switching implements HomeLedger {
   #switching: Promise<number> | undefined;
   #leave: () => void = () => {};
 
-  constructor(parts: HomeLedgerParts, opened: Ledger | LightLedger) {
+  constructor(parts: HomeLedgerParts, opened: Ledger | LightLedger, watch: ValidatorsWatch | undefined) {
     this.#parts = parts;
+    this.#watch = watch;
+    this.failed = watch === undefined ? new Promise(() => {}) : watch.found.then(byValidators);
     this.#now = opened;
     if (isLight(opened)) this.#light = opened;
     this.#listen();
@@ -195,6 +201,7 @@ class Switching implements HomeLedger {
   }
 
   async stop(): Promise<void> {
+    this.#watch?.stop();
     this.#leave();
     await this.#switching?.catch(() => {});
     await this.#now.stop();

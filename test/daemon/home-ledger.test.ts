@@ -19,11 +19,15 @@ import { openScratch } from '../../src/daemon/scratch.ts';
 import { createEmbeddedLedger } from '../../src/ledger/engines/embedded.ts';
 import { networkNameOf } from '../../src/ledger/genesis.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { HEADERS_PROTOCOL, headersAnswer, headersQuestion } from '../../src/ledger/light/messages.ts';
 import { SNAPSHOT_PROTOCOL } from '../../src/ledger/snapshot-transfer.ts';
 import { createLedgerSync } from '../../src/ledger/sync.ts';
+import { blockHeader, headerHash } from '../../src/protocol/block.ts';
+import { firstValidatorsHash } from '../../src/protocol/consensus.ts';
 import { channelId } from '../../src/protocol/transaction.ts';
 import { createInProcessNetwork, type InProcessNetwork, ledgerNetwork } from '../ledger/in-process.ts';
 import { alice, bob, sequencer, signAction, suite, testGenesis } from '../ledger/support.ts';
+import { firstOf, madeBlock, madeChain } from '../protocol/consensus-sample.ts';
 
 const genesis = testGenesis();
 const name = networkNameOf(suite, genesis);
@@ -168,4 +172,42 @@ test('LEDGER-155: a light home that finds nobody stays what it was', async () =>
   expect(home.ledger.mode).toBe('light');
   const told = await open(partsOf(createInProcessNetwork(), { mode: 'light' }));
   await expect(told.keepWhole({ signal })).rejects.toMatchObject({ code: 'config-invalid' });
+});
+
+test('ENG-41, ENG-42: a new home that is to keep the whole ledger learns from a proof that validators decide', async () => {
+  const first = firstOf(madeChain(4));
+  const theirs = { ...genesis, sequencer: firstValidatorsHash(suite, first) };
+  const named = networkNameOf(suite, theirs);
+  const chain = madeChain(4, named);
+  const payload = blockHeader.encode({
+    ...{ version: 1, network: named, height: 1, previous: new Uint8Array(32), timeMs: genesis.createdAtMs },
+    ...{ transactionsRoot: suite.sha256(), resultsRoot: suite.sha256(), stateRoot: suite.sha256() },
+    proposer: new Uint8Array(32),
+  });
+  const blocks = [
+    madeBlock(chain, 1, { appHash: new Uint8Array(32) }),
+    madeBlock(chain, 2, { appHash: headerHash(suite, payload) }),
+  ];
+  const network = createInProcessNetwork();
+  const parts = partsOf(network, { mode: 'full' });
+  const mesh = network.join('home');
+  const node = network.join('node');
+  const home = await open({ ...parts, mesh, genesis: theirs, network: ledgerNetwork(mesh, named) });
+  expect(home.report()).toBeUndefined();
+  // It has no block yet when it is asked first.
+  let decided = false;
+  node.serve(HEADERS_PROTOCOL, {
+    ...{ requestBytesMax: 1_000, answerBytesMax: 1_000_000, concurrencyMax: 4 },
+    async handle(question) {
+      const { fromHeight } = headersQuestion.decode(question);
+      const header = { payload, signature: new Uint8Array(0), sides: 0, siblings: [] };
+      const certified = decided ? [{ ...header, consensus: { first, blocks } }] : [];
+      decided = true;
+      return headersAnswer.encode(certified.slice(fromHeight - 1));
+    },
+  });
+  expect(await home.failed).toMatchObject({
+    code: 'config-invalid',
+    facts: { field: 'ledger.mode', reason: expect.stringContaining('sahara network join') },
+  });
 });
