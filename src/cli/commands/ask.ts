@@ -44,7 +44,7 @@ export const askCommands: CommandGroup = (program, run) => {
       'pay by one transaction instead of a channel: no deposit, the price before the answer and not given back',
     )
     .option('--receipt <file>', 'also save the evidence bundle here')
-    .addHelpText('after', '\nExample:\n  $ sahara ask guide "How does a payee get paid?" --max-price 0.01')
+    .addHelpText('after', ASK_HELP)
     .action(run(ask));
   program
     .command('chat')
@@ -55,6 +55,13 @@ export const askCommands: CommandGroup = (program, run) => {
     .addHelpText('after', '\nExample:\n  $ sahara chat guide --budget 0.05')
     .action(run(chat));
 };
+
+const ASK_HELP = `
+When a host refuses or stays away, another host of the agent is asked. For another agent with the same skill:
+  sahara auction --skill
+
+Example:
+  $ sahara ask guide "How does a payee get paid?" --max-price 0.01`;
 
 async function ask(app: App, agent: string, words: readonly string[], options: AskOptions): Promise<void> {
   const question = words.length > 0 ? words.join(' ') : await readQuestion();

@@ -25,7 +25,7 @@ export const auctionCommands: CommandGroup = (program, run) => {
       'ask around for offers and put a question to the best; the question itself goes to nobody else',
     )
     .argument('[question...]', 'the question; read from standard input when left out')
-    .option('--skill <name>', 'any agent with this skill')
+    .option('--skill <name>', 'any agent with this skill; when one does not take it, the next best is asked')
     .option('--agent <agent>', 'only this agent, at whichever host offers best')
     .option('--language <tag...>', 'any of these languages')
     .option('--max-price <amount>', 'most that it may cost, in SAHARA')
