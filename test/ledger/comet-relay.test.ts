@@ -3,6 +3,7 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { RELAY_BATCH_MAX, RELAY_REQUESTS_MAX } from '../../src/ledger/engines/comet/limits.ts';
+import { createCometRpc } from '../../src/ledger/engines/comet/rpc.ts';
 import { tickHeight } from '../../src/ledger/engines/comet/ticks.ts';
 import { type Signed, signed } from '../../src/protocol/signing.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
@@ -189,6 +190,16 @@ test('ENG-7: a block that delays want and that does not come is asked for now an
   await driven.block({ afterMs: 10_000 });
   const { ticks } = node;
   await until(() => node.ticks > ticks);
+});
+
+test('an answer that breaks off is none, as from a node that is away', async () => {
+  const text = (): Promise<string> => Promise.reject(new TypeError('terminated'));
+  const rpc = createCometRpc(async () => ({ ok: true, text }), 'http://127.0.0.1:1');
+  const stopped = AbortSignal.abort();
+  await expect(rpc.status({ signal: new AbortController().signal })).rejects.toMatchObject({
+    code: 'peer-unreachable',
+  });
+  await expect(rpc.status({ signal: stopped })).rejects.toMatchObject({ code: 'cancelled' });
 });
 
 test('a relay that is stopped leaves what is under way', async () => {

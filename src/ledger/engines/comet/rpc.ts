@@ -53,13 +53,12 @@ export function createCometRpc(post: HttpPost, url: string): CometRpc {
   const send = async (message: object, signal: AbortSignal): Promise<unknown> => {
     const body = JSON.stringify(message);
     const headers = { 'content-type': 'application/json' };
-    const text = await post(url, { method: 'POST', headers, body, signal }).then(
-      (response) => response.text(),
-      (error: unknown) => {
+    const text = await post(url, { method: 'POST', headers, body, signal })
+      .then((response) => response.text())
+      .catch((error: unknown) => {
         if (signal.aborted) throw new SaharaError('cancelled');
         throw unreachable(url, asSaharaError(error).message, error);
-      },
-    );
+      });
     if (text.length > ANSWER_BYTES_MAX) throw unreachable(url, 'its answer is too large');
     return parsed(url, text);
   };
