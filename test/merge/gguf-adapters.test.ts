@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bakeAdapter } from '../../src/merge/adapters/bake.ts';
 import { extractAdapter } from '../../src/merge/adapters/extract.ts';
@@ -50,7 +51,11 @@ describe('MRG-36: adapters in GGUF', () => {
     const named = toGgufNames(PEFT, LLAMA);
     expect([...named.modules.keys()]).toEqual(['blk.0.attn_q', 'blk.0.attn_k', 'blk.1.ffn_down', 'output']);
     const path = models.path('adapter.gguf');
+    // What lies beside it is somebody else's.
+    await writeFile(`${path}.partial`, 'kept');
     await writeGgufLora(path, named);
+    expect(await readFile(`${path}.partial`, 'utf8')).toBe('kept');
+    expect((await readdir(dirname(path))).filter((name) => name.includes('.partial-'))).toEqual([]);
     const { metadata, tensors } = await openCheckpoint(path);
     expect(metadata?.get('adapter.lora.alpha')?.value).toBe(3);
     expect(tensors.get('blk.0.attn_q.weight.lora_b')?.shape).toEqual([32, 2]);

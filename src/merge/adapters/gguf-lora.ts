@@ -3,7 +3,8 @@
  * reading the scale is folded into `b`; on writing, modules of another rank than the greatest have theirs folded back,
  * because llama.cpp divides `alpha` by the rank of each.
  */
-import { rename, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { concat } from '../../base/bytes.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { type GgufValue, ggufF32, ggufText, ggufU32, layOutGguf, parseGguf } from '../gguf.ts';
@@ -93,13 +94,17 @@ export async function writeGgufLora(path: string, { modules, architecture }: Ada
     const values = tensors[i]?.values ?? new Float32Array();
     bytes.set(new Uint8Array(values.buffer), offset);
   });
-  const partial = `${path}.partial`;
+  const folder = await mkdtemp(`${path}.partial-`).catch((error: unknown) => {
+    throw ioError(error, path);
+  });
   try {
+    const partial = join(folder, basename(path));
     await writeFile(partial, bytes);
     await rename(partial, path);
   } catch (error) {
-    await rm(partial, { force: true });
     throw ioError(error, path);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
