@@ -6,6 +6,7 @@ import { makeModel } from '../../examples/merge/make-models.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import type { MergeManifest } from '../../src/merge/manifest.ts';
 import { runMerge } from '../../src/merge/run.ts';
+import { tokenizerTexts } from '../../src/merge/tokenizers/files.ts';
 import { readVocabulary } from '../../src/merge/tokenizers/vocabulary.ts';
 import { verifyMerge } from '../../src/merge/verify.ts';
 import { readTensor } from './gguf-models.ts';
@@ -302,6 +303,20 @@ describe('MRG-43: what cannot be joined is told at once', () => {
     expect(await problemsOf(root, pair)).toEqual(['other: tokenizer.json has a token without number']);
     const wide = recipe(`tokenizer: {pad_to_multiple_of: ${2 ** 24 + 1}}`);
     expect((await problemsOf(root, wide)).join()).toContain('pad_to_multiple_of is not a whole number');
+  });
+
+  it('also with a tokenizer that is nested too deeply to be written anew', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sahara-deep-'));
+    const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
+    await writeFile(join(folder, 'tokenizer.json'), `{"model":{"vocab":{"a":0}},"deep":${deep}}`);
+    const vocabulary = await readVocabulary({ directory: folder });
+    if (vocabulary === undefined) throw new Error('there is a tokenizer');
+    const { file, ids, added } = vocabulary;
+    const joined = { file, ids, added, tokens: 1, rows: 1, unchanged: false, stripped: false };
+    await expect(tokenizerTexts({ directory: folder }, joined)).rejects.toMatchObject({
+      code: 'tensor-invalid',
+    });
+    await rm(folder, { recursive: true });
   });
 
   it('takes tokenizers of Unigram and WordPiece, and one that is no model of the merge', async () => {

@@ -1,4 +1,5 @@
 /** The files of a joined tokenizer, and ids in configurations where the tokens have other numbers than before. */
+import { SaharaError } from '../../base/errors.ts';
 import { JSON_BYTES_MAX } from '../limits.ts';
 import { isRecord } from '../recipe-values.ts';
 import { findSide, readSideJson, type SideFolder } from '../side-folder.ts';
@@ -8,7 +9,7 @@ import { TOKENIZER_NAME } from './vocabulary.ts';
 const CONFIG_NAME = 'tokenizer_config.json';
 const ADDED_NAME = 'added_tokens.json';
 
-/** What has to be written anew of the tokenizer in `folder`, by name; nothing when its tokens are unchanged. */
+/** What has to be written anew of the tokenizer in `folder`, by name; nothing when its tokens are unchanged. Fails with `tensor-invalid`. */
 export async function tokenizerTexts(
   folder: SideFolder,
   { file, ids, added, unchanged }: JoinedTokens,
@@ -65,5 +66,10 @@ export function renumber(
 }
 
 function json(value: unknown): string {
-  return `${JSON.stringify(value, undefined, 2)}\n`;
+  try {
+    return `${JSON.stringify(value, undefined, 2)}\n`;
+  } catch (cause) {
+    const reason = 'the files of the tokenizer are too deep or too long to be written anew';
+    throw new SaharaError('tensor-invalid', { reason }, { cause });
+  }
 }
