@@ -26,7 +26,7 @@ const STEPS = [
   { name: 'check', command: 'npm run --silent check', minutes: 5 },
   { name: 'build', command: 'npm run --silent build', minutes: 5 },
   { name: 'test', command: 'npm test --silent --', minutes: 20, vitest: true, again: true },
-  { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 40, vitest: true, again: true },
+  { name: 'end to end', command: 'npm run --silent test:e2e --', minutes: 55, vitest: true, again: true },
   { name: 'interop build', command: 'scripts/build-interop-go.sh', minutes: 10, needs: withoutGo },
   { name: 'long', command: 'npm run --silent test:long --', minutes: 20, vitest: true, again: true },
   { name: 'cometbft install', command: 'scripts/install-cometbft all', minutes: 30, needs: withoutGo },
