@@ -9,9 +9,8 @@ import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Store, StoreOperation } from '../../base/store.ts';
 import { type Genesis, headerHash } from '../../protocol/block.ts';
 import { type CertifiedHeader, type NamedBlock, openCertified } from '../../protocol/certified-header.ts';
-import { type ConsensusProof, firstValidatorsHash, type Voter } from '../../protocol/consensus.ts';
+import { type ConsensusProof, firstValidatorsHash } from '../../protocol/consensus.ts';
 import { consensusHash } from '../../protocol/consensus-bytes.ts';
-import type { Hash } from '../../protocol/ids.ts';
 import { VALIDATOR_POWER_MAX, VALIDATORS_MAX } from '../../protocol/limits.ts';
 import { bytes, list, record, type Schema, uint } from '../../protocol/schema.ts';
 import type { Suite } from '../../protocol/suite.ts';
@@ -33,14 +32,8 @@ export interface TrustSettings {
   readonly rules?: Partial<TrustRules>;
 }
 
-interface Kept {
-  readonly height: number;
-  readonly timeMs: number;
-  readonly hash: Hash;
-  readonly appHash: Hash;
-  readonly voters: readonly Voter[];
-  readonly nextVotersHash: Hash;
-}
+/** A believed block as it is kept: who decided it is of no use later. */
+type Kept = Omit<TrustedBlock, 'decision'>;
 
 const kept: Schema<Kept> = record('light-trusted', {
   height: uint(),
