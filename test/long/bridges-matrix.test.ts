@@ -54,8 +54,11 @@ describe.concurrent('on Telegram', () => {
     telegram.plan(plan);
     await stage.restart();
     telegram.say({ chat: 7, user: 7, text: 'words=1400 delay=2' });
-    telegram.say({ chat: -5, user: 8, text: '@sahara_bot words=900 delay=25', topic: 3 });
+    telegram.say({ chat: -5, user: 8, text: '@sahara_bot words=900 delay=25 held', topic: 3 });
     telegram.say({ chat: 9, user: 9, text: 'words=4', document: { name: 'a.txt', content: utf8('notes') } });
+    // So it is edited, however long its first message took.
+    await telegram.until(() => read(-5).length > 0, 'something in the group');
+    agents.release();
     for (const chat of [7, -5, 9]) await telegram.until(() => finals(chat).length === 1, `answer in ${chat}`);
     for (const action of ['sources', 'receipt']) {
       const [answer] = finals(-5);
@@ -135,8 +138,11 @@ describe.concurrent('on Discord', () => {
     await stage.bot.stop();
     stage.bot = await stage.start();
     discord.say(direct, 'words=700 delay=3');
-    const thread = discord.say(guild, `<@${discord.self.id}> words=400 delay=6`);
+    const thread = discord.say(guild, `<@${discord.self.id}> words=400 delay=6 held`);
     discord.command(asking, 'ask', 'words=30 delay=3');
+    const inThread = () => [...read(thread), ...read('501')];
+    await discord.until(() => inThread().length > 0, 'something in the guild');
+    agents.release();
     const places = ['70', '90'];
     for (const channel of places)
       await discord.until(() => finals(channel).length === 1, `answer in ${channel}`);

@@ -1,8 +1,9 @@
 /**
  * A server of agents for tests, over real HTTP: deterministic answers as NDJSON, idempotent by call id, with
  * receipts whose shares sum. Words in the question steer it: `words=40` how many words, `delay=5` milliseconds between
- * events, `break=3` cuts the first connection after three events, `error=overloaded` (with `outcome=unknown` or `charged`), `finish=failed`, `as=markdown`; `silent`
- * says nothing, `greedy` charges for that, `unreceipted` leaves no receipt.
+ * events, `break=3` cuts the first connection after three events, `error=overloaded` (with `outcome=unknown` or
+ * `charged`), `finish=failed`, `as=markdown`; `held` waits after its sources until it is released, `silent` says
+ * nothing, `greedy` charges for that, `unreceipted` leaves no receipt.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -29,6 +30,8 @@ export interface AgentService {
   readonly calls: ReadonlyMap<string, ServedCall>;
   /** Agents that are online. */
   readonly online: Set<string>;
+  /** Lets those go on that are held, now and later. */
+  release(): void;
   charged(): bigint;
   /** Calls that were joined with another request than they began with. */
   conflicts(): number;
@@ -71,6 +74,7 @@ export async function startAgentService(): Promise<AgentService> {
   const calls = new Map<string, Running>();
   const cancelledEarly = new Set<string>();
   let conflicts = 0;
+  const released = Promise.withResolvers<void>();
   const online = new Set(LISTED.map((agent) => agent.name));
 
   async function produce(call: Running): Promise<void> {
@@ -87,6 +91,7 @@ export async function startAgentService(): Promise<AgentService> {
     for (const event of events) {
       if (call.cancelled) break;
       await push(event);
+      if (event.type === 'source' && /\bheld\b/.test(call.request.question)) await released.promise;
     }
     call.charged = amountOf(call);
     await push({
@@ -164,6 +169,7 @@ export async function startAgentService(): Promise<AgentService> {
     url: `http://127.0.0.1:${port}`,
     calls,
     online,
+    release: () => released.resolve(),
     charged: () => [...calls.values()].reduce((sum, call) => sum + (call.charged ?? 0n), 0n),
     conflicts: () => conflicts,
     async close() {
