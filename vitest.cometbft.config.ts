@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
 import { COMET_VERSIONS } from './src/daemon/comet/version.ts';
+import { COMPILE_CACHE } from './test/compile-cache.ts';
 
 /** The tests under the real program. Where it cannot be had, they do not run, and the run says why. */
 const [first, ...others] = COMET_VERSIONS;
@@ -20,7 +21,7 @@ const config: ViteUserConfig = defineConfig({
     include: found === undefined ? [] : ['test/cometbft/**/*.test.ts'],
     exclude: also.length === 0 ? ['test/cometbft/lines.test.ts'] : [],
     passWithNoTests: found === undefined,
-    env: { COMETBFT_BIN: found ?? '', COMETBFT_ALSO: JSON.stringify(also) },
+    env: { ...COMPILE_CACHE, COMETBFT_BIN: found ?? '', COMETBFT_ALSO: JSON.stringify(also) },
     testTimeout: 240_000,
     hookTimeout: 240_000,
     pool: 'forks',

@@ -1,9 +1,11 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config';
+import { COMPILE_CACHE } from './test/compile-cache.ts';
 
 const config: ViteUserConfig = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/e2e/**', 'test/long/**', 'test/cometbft/**'],
+    env: COMPILE_CACHE,
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
