@@ -1,6 +1,6 @@
 /** Vectors of headers that validators decided on: made chains with every lie about them, and what the real program made. */
 import { readFileSync } from 'node:fs';
-import { fromHex, toHex } from '../../src/base/bytes.ts';
+import { concat, equalBytes, fromHex, toHex } from '../../src/base/bytes.ts';
 import { fetchConsensusBlock } from '../../src/ledger/engines/comet/light/json.ts';
 import { inclusionProof } from '../../src/ledger/inclusion.ts';
 import { type BlockHeader, blockHeader, headerHash, networkOf } from '../../src/protocol/block.ts';
@@ -17,15 +17,22 @@ import {
   firstValidatorsHash,
 } from '../../src/protocol/consensus.ts';
 import { consensusHash, votersHash } from '../../src/protocol/consensus-bytes.ts';
+import { ED25519_ORDER, fromLittleEndian } from '../../src/protocol/ed25519.ts';
+import type { Signer } from '../../src/protocol/suite.ts';
 import { nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 import {
+  CROOKED,
+  chainOf,
   firstOf,
   type MadeChain,
   type MadeOptions,
   madeBlock,
   madeChain,
   nilVotes,
+  nobodysVoter,
   steadyChain,
+  tiltedVoter,
+  voterAt,
 } from '../../test/protocol/consensus-sample.ts';
 import type { Vectors } from './file.ts';
 
@@ -104,9 +111,37 @@ function bentLast(
   }));
 }
 
+/** No x belongs to this y. */
+const offCurve = Uint8Array.from({ length: 32 }, (_, i) => (i === 0 ? 2 : 0));
 const stronger = ({ voters }: ConsensusBlock) =>
   voters.map((one, i) => (i === 0 ? { ...one, power: 100 } : one));
 const whole = proved(four, [7]);
+
+const commitment = CROOKED['a commitment with a component of order 8'];
+const honest = [1, 2, 3].map(voterAt);
+/** Of four voters one signs so that only the cofactored rule takes it, and one of the others is away: both are needed. */
+const crooked = proved(chainOf([commitment(0), ...honest]), [7], { away: [awayBut(commitment(0))] });
+
+/** The place of an honest one of four voters. */
+function awayBut({ publicKey }: Signer): number {
+  const all = chainOf([{ ...commitment(0), publicKey }, ...honest]).votersAt(1);
+  return all.findIndex((one) => one.publicKey !== publicKey);
+}
+
+/** The same votes with S changed in the one that only the cofactored rule takes. */
+function withS(change: (s: bigint) => bigint): Omit<Judged, 'name'> {
+  const crookedAt = crooked.header.consensus?.blocks[0]?.voters.findIndex(({ key }) =>
+    equalBytes(key, commitment(0).publicKey),
+  );
+  return bentLast(crooked, ({ votes }) => ({
+    votes: votes.map((vote, i) => {
+      if (i !== crookedAt || vote === undefined) return vote;
+      const s = change(fromLittleEndian(vote.signature.subarray(32)));
+      const bytes = Uint8Array.from({ length: 32 }, (_, at) => Number((s >> BigInt(8 * at)) & 0xffn));
+      return { ...vote, signature: concat(vote.signature.subarray(0, 32), bytes) };
+    }),
+  }));
+}
 
 const LIES: Readonly<Record<string, Omit<Judged, 'name'>>> = {
   'other validators at the beginning': bent(whole, ({ first }) => ({
@@ -206,6 +241,21 @@ const LIES: Readonly<Record<string, Omit<Judged, 'name'>>> = {
     ...whole,
     root: { ...whole.root, through: { height: 7, hash: suite.sha256() } },
   },
+  'a vote by the cofactored rule, for another block': proved(chainOf([commitment(0), ...honest]), [7], {
+    voted: suite.sha256(),
+  }),
+  'a vote by the cofactored rule with S beyond the order': withS((s) => s + ED25519_ORDER),
+  'a vote by the cofactored rule with another S': withS((s) => s + 1n),
+  'a vote by the cofactored rule, of somebody else': proved(chainOf([commitment(0), ...honest]), [7], {
+    signers: chainOf([commitment(5), ...honest]).votersAt(7),
+  }),
+  'a vote whose commitment is no point': bentLast(crooked, ({ votes }) => ({
+    votes: votes.map((vote) => vote && { ...vote, signature: concat(offCurve, vote.signature.subarray(32)) }),
+  })),
+  'votes from before 1970 with another such time': bentLast(
+    proved(four, [7], { votedAtS: -62_135_596_800 }),
+    ({ votes }) => ({ votes: votes.map((vote) => vote && { ...vote, time: { seconds: -1, nanos: 0 } }) }),
+  ),
 };
 
 const between = madeBlock(changing, 2);
@@ -249,6 +299,23 @@ const SOUND: readonly Judged[] = [
     },
   },
   ...(await recorded()),
+  { name: 'one of three votes by the cofactored rule, as CometBFT counts', ...crooked },
+  ...Object.entries(CROOKED).map(([name, kind]) => ({
+    name: `every vote with ${name}`,
+    ...proved(chainOf([0, 1, 2, 3].map(kind)), [7]),
+  })),
+  {
+    name: 'voters whose keys have a component of order 8',
+    ...proved(chainOf([tiltedVoter(0), tiltedVoter(1), ...honest.slice(0, 2)]), [7]),
+  },
+  {
+    name: 'a voter whose key is of small order and not canonical',
+    ...proved(chainOf([nobodysVoter(), ...honest]), [7]),
+  },
+  {
+    name: 'votes with the first time that there is',
+    ...proved(four, [7], { votedAtS: -62_135_596_800 }),
+  },
 ];
 
 function given({ name, root, header }: Judged): Readonly<Record<string, unknown>> {
@@ -266,7 +333,7 @@ function given({ name, root, header }: Judged): Readonly<Record<string, unknown>
 export function consensusVectors(): Vectors<object, object> {
   return {
     about:
-      'Headers that validators decided on (RCPT-85 to RCPT-91), against what a genesis names in place of a sequencer and, where there is one, a block that the verifier knows.',
+      'Headers that validators decided on (RCPT-85 to RCPT-91, ENG-66 to ENG-68), against what a genesis names in place of a sequencer and, where there is one, a block that the verifier knows.',
     valid: SOUND.map((one) => {
       const { header, decided } = openCertified(suite, one.root, one.header);
       if (decided === undefined) throw new TypeError('not decided');

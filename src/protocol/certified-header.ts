@@ -8,7 +8,7 @@ import { type BlockHeader, blockHeader, headerHash } from './block.ts';
 import { type ConsensusProof, consensusProof, firstValidatorsHash } from './consensus.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
 import type { Hash, PublicKey } from './ids.ts';
-import { BATCH_DEPTH_MAX } from './limits.ts';
+import { BATCH_DEPTH_MAX, COFACTORED_VOTES_MAX } from './limits.ts';
 import { bytes, bytesUpTo, later, list, record, type Schema, uint } from './schema.ts';
 import { checkSigned, PAYLOAD_BYTES_MAX, type Signed } from './signing.ts';
 import type { Suite } from './suite.ts';
@@ -96,15 +96,21 @@ function decidedBy(
   );
   let at: TrustedBlock = trustedBeginning({ suite }, { first, timeMs: 0 });
   let passed = through === undefined;
+  let cofactored = 0;
   for (const block of blocks) {
     try {
       at = followBlock({ suite, network }, at, block);
+      cofactored += at.decision?.cofactored ?? 0;
     } catch (error) {
       const { code, facts } = asSaharaError(error);
       if (code !== 'block-invalid' && code !== 'state-unproven') throw error;
       const { height } = block.header;
       refuse(`the proof of ${what} fails at block ${height} of consensus: ${String(facts.reason)}`);
     }
+    must(
+      cofactored <= COFACTORED_VOTES_MAX,
+      `more than ${COFACTORED_VOTES_MAX} votes in the proof of ${what} hold by CometBFT’s rule alone`,
+    );
     passed ||= at.height === through?.height && equalBytes(at.hash, through.hash);
   }
   must(

@@ -84,7 +84,7 @@ function tag(field: number, kind: number): Uint8Array {
   return Uint8Array.of((field << 3) | kind);
 }
 
-/** An integer; nothing for 0. */
+/** An integer, a negative one in two's complement of 64 bits; nothing for 0. */
 function integer(field: number, value: number): Uint8Array {
   return value === 0 ? NOTHING : concat(tag(field, VARINT), varint(value));
 }
@@ -105,9 +105,18 @@ function messageIn(field: number, value: Uint8Array): Uint8Array {
 }
 
 function varint(value: number): Uint8Array {
+  if (value < 0) return varintOfBig(BigInt.asUintN(64, BigInt(value)));
   const found: number[] = [];
   let left = value;
   for (; left > 0x7f; left = Math.floor(left / 0x80)) found.push((left % 0x80) | 0x80);
   found.push(left);
+  return Uint8Array.from(found);
+}
+
+function varintOfBig(value: bigint): Uint8Array {
+  const found: number[] = [];
+  let left = value;
+  for (; left > 0x7fn; left >>= 7n) found.push(Number(left & 0x7fn) | 0x80);
+  found.push(Number(left));
   return Uint8Array.from(found);
 }

@@ -6,7 +6,7 @@
  */
 import { domain, type Hash, type PublicKey } from './ids.ts';
 import { CONSENSUS_BLOCKS_MAX, VALIDATOR_POWER_MAX, VALIDATORS_MAX } from './limits.ts';
-import { bytes, bytesUpTo, list, optional, record, type Schema, schema, u32, uint } from './schema.ts';
+import { bytes, bytesUpTo, int, list, optional, record, type Schema, schema, u32, uint } from './schema.ts';
 import type { Suite } from './suite.ts';
 
 /** A validator with which a network begins. */
@@ -37,7 +37,7 @@ export interface Voter {
   readonly power: number;
 }
 
-/** A time of consensus since 1970, with all its digits. */
+/** A time of consensus, with all its digits. That of a block is not before 1970; that of a vote may be, from year 1 on. */
 export interface ConsensusTime {
   readonly seconds: number;
   readonly nanos: number;
@@ -91,7 +91,11 @@ export interface ConsensusBlock {
 }
 
 const hashOrNone = bytesUpTo(32);
-const time = record('consensus-time', { seconds: uint(), nanos: uint(999_999_999) });
+const nanos = uint(999_999_999);
+const time = record('consensus-time', { seconds: uint(), nanos });
+/** The first second of the year 1, before which CometBFT knows no time. */
+const FIRST_SECOND = -62_135_596_800;
+const voteTime = record('vote-time', { seconds: int(FIRST_SECOND, Number.MAX_SAFE_INTEGER), nanos });
 const parts = record('consensus-parts', { total: u32, hash: hashOrNone });
 
 /** The wire form of a block of consensus. */
@@ -116,7 +120,7 @@ export const consensusBlock: Schema<ConsensusBlock> = record('consensus-block', 
   round: uint(0x7fff_ffff),
   parts,
   voters: list(record('voter', { key: bytes(32), power: uint(VALIDATOR_POWER_MAX) }), VALIDATORS_MAX),
-  votes: list(optional(record('consensus-vote', { time, signature: bytes(64) })), VALIDATORS_MAX),
+  votes: list(optional(record('consensus-vote', { time: voteTime, signature: bytes(64) })), VALIDATORS_MAX),
 });
 
 /** What certifies a header of the ledger in place of a sequencer's signature. */

@@ -132,3 +132,5 @@ export const VALIDATORS_MAX = 100;
 export const VALIDATOR_POWER_MAX = 1_000_000_000_000_000;
 /** Most blocks of consensus by which one header is certified. */
 export const CONSENSUS_BLOCKS_MAX = 64;
+/** Most votes of one proof that only the cofactored rule takes, each of which costs 1.5 ms to check. */
+export const COFACTORED_VOTES_MAX = 1_000;

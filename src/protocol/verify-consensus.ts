@@ -10,6 +10,7 @@ import type { ConsensusBlock, FirstValidator, Voter } from './consensus.ts';
 import { addressOf, consensusHash, voteBytes, votersHash } from './consensus-bytes.ts';
 import type { Hash } from './ids.ts';
 import type { Suite } from './suite.ts';
+import { type VoteRule, voteRule } from './vote-signature.ts';
 
 /** How much of a block's voters signed it. */
 export interface Decision {
@@ -19,6 +20,8 @@ export interface Decision {
   /** What those who signed count together, and what all do. */
   readonly power: bigint;
   readonly powerOfAll: bigint;
+  /** How many of the votes only the cofactored rule takes. */
+  readonly cofactored: number;
 }
 
 /** A block of consensus that is believed. */
@@ -76,7 +79,7 @@ export function trustedBeginning(
 /**
  * What `block` says, once it follows from `trusted`. Without `rules` nothing is asked about how old anything is. Throws
  * `block-invalid` with the reason, and `state-unproven` when `trusted` is too old, or too few of its voters signed, so
- * that blocks between the two are needed.
+ * that blocks between the two are needed. Votes are checked last: who has no voter's key makes nobody check any.
  */
 export function followBlock(
   parts: ConsensusContext,
@@ -84,7 +87,7 @@ export function followBlock(
   block: ConsensusBlock,
   rules?: TrustRules & { readonly nowMs: number },
 ): TrustedBlock {
-  const opened = openBlock(parts, block);
+  const opened = readBlock(parts, block);
   const { height, timeMs, decision } = opened;
   if (rules !== undefined) demandFresh(rules, trusted, opened);
   if (height <= trusted.height) throw invalid(height, 'it is not later than the block that is believed');
@@ -105,7 +108,7 @@ export function followBlock(
       `voters who count ${power} of ${powerOfAll} signed it, which is not more than two thirds`,
     );
   }
-  return opened;
+  return withVotesChecked(parts, block, opened);
 }
 
 /**
@@ -131,15 +134,19 @@ function demandFresh(
   if (timeMs > nowMs + driftMs) throw invalid(height, 'its time is still to come');
 }
 
+type Read = TrustedBlock & { readonly decision: Decision };
+
 /**
  * What a block says whose parts fit together: it has its voters, and each vote in it is one of them for it. Who the
  * voters are to decide is not asked. Throws `block-invalid`.
  */
-export function openBlock(
-  { suite, network }: ConsensusContext,
-  block: ConsensusBlock,
-): TrustedBlock & { readonly decision: Decision } {
-  const { header, voters, votes, round, parts } = block;
+export function openBlock(parts: ConsensusContext, block: ConsensusBlock): Read {
+  return withVotesChecked(parts, block, readBlock(parts, block));
+}
+
+/** The same, taking every vote that is there for one of its voter. */
+function readBlock({ suite, network }: ConsensusContext, block: ConsensusBlock): Read {
+  const { header, voters, votes } = block;
   const { height, time } = header;
   if (height === 0) throw invalid(height, 'no block has this height');
   if (voters.length === 0) throw invalid(height, 'it has no voters');
@@ -149,18 +156,11 @@ export function openBlock(
   if (!equalBytes(header.votersHash, votersHash(suite, voters)))
     throw invalid(height, 'its voters are not those that its header names');
   if (votes.length !== voters.length) throw invalid(height, 'it has not one vote, or none, of each voter');
-  const hash = consensusHash(suite, network, header);
-  const signers = voters.filter(({ key }, i) => {
-    const vote = votes[i];
-    if (vote === undefined) return false;
-    if (suite.verify(key, voteBytes(network, { height, round, parts, hash }, vote), vote.signature))
-      return true;
-    throw invalid(height, `vote ${i + 1} is not its voter’s for this block of this network`);
-  });
+  const signers = voters.filter((_, i) => votes[i] !== undefined);
   return {
     height,
     timeMs: time.seconds * 1_000 + Math.floor(time.nanos / 1_000_000),
-    hash,
+    hash: consensusHash(suite, network, header),
     appHash: header.appHash,
     voters,
     nextVotersHash: header.nextVotersHash,
@@ -169,22 +169,53 @@ export function openBlock(
       voters: voters.length,
       power: powerOf(signers),
       powerOfAll: powerOf(voters),
+      cofactored: 0,
     },
   };
 }
 
+/** Each vote has to be its voter's: the first that is not ends it. */
+function withVotesChecked(parts: ConsensusContext, block: ConsensusBlock, read: Read): Read {
+  let cofactored = 0;
+  for (const i of block.votes.keys()) {
+    if (block.votes[i] === undefined) continue;
+    const rule = ruleOf(parts, block, { at: i, hash: read.hash });
+    if (rule === undefined)
+      throw invalid(read.height, `vote ${i + 1} is not its voter’s for this block of this network`);
+    if (rule === 'cofactored') cofactored++;
+  }
+  return { ...read, decision: { ...read.decision, cofactored } };
+}
+
+/** By which rule the vote of the voter `at` holds for a block whose header has `hash`. */
+function ruleOf(
+  { suite, network }: ConsensusContext,
+  { header, round, parts, voters, votes }: ConsensusBlock,
+  { at, hash }: { readonly at: number; readonly hash: Hash },
+): VoteRule | undefined {
+  const [key, vote] = [voters[at]?.key, votes[at]];
+  if (key === undefined || vote === undefined) return undefined;
+  const message = voteBytes(network, { height: header.height, round, parts, hash }, vote);
+  return voteRule(suite, { key, message, signature: vote.signature });
+}
+
 /**
- * A block without those of its votes that spoil it. CometBFT takes signatures that others rightly do not (ZIP-215), so one
- * validator could have every block lack a proof.
+ * A block with those of its votes that a proof needs: all that hold by the strict rule, and where these are not more than
+ * two thirds, those too that hold as CometBFT counts them. So whoever can do without the slow check does.
  */
-export function withSoundVotes({ suite, network }: ConsensusContext, block: ConsensusBlock): ConsensusBlock {
-  const { header, voters, round, parts } = block;
-  const signed = { height: header.height, round, parts, hash: consensusHash(suite, network, header) };
-  const votes = block.votes.map((vote, i) => {
+export function withSoundVotes(parts: ConsensusContext, block: ConsensusBlock): ConsensusBlock {
+  const { voters, header } = block;
+  const hash = consensusHash(parts.suite, parts.network, header);
+  const { verify } = parts.suite;
+  const strict = block.votes.map((vote, i) => {
     const key = voters[i]?.key;
     if (vote === undefined || key === undefined) return undefined;
-    return suite.verify(key, voteBytes(network, signed, vote), vote.signature) ? vote : undefined;
+    const message = voteBytes(parts.network, { ...block, height: header.height, hash }, vote);
+    return verify(key, message, vote.signature) ? vote : undefined;
   });
+  const power = powerOf(voters.filter((_, i) => strict[i] !== undefined));
+  if (3n * power > 2n * powerOf(voters)) return { ...block, votes: strict };
+  const votes = block.votes.map((vote, at) => strict[at] ?? (ruleOf(parts, block, { at, hash }) && vote));
   return { ...block, votes };
 }
 

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { equalBytes } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { SaharaError } from '../../src/base/errors.ts';
 import { Certifier } from '../../src/ledger/engines/comet/certify.ts';
@@ -7,7 +8,15 @@ import { blockHeader, headerHash } from '../../src/protocol/block.ts';
 import { openCertified } from '../../src/protocol/certified-header.ts';
 import { type ConsensusBlock, firstValidatorsHash } from '../../src/protocol/consensus.ts';
 import type { Signed } from '../../src/protocol/signing.ts';
-import { firstOf, type MadeChain, madeBlock, steadyChain } from '../protocol/consensus-sample.ts';
+import {
+  CROOKED,
+  chainOf,
+  firstOf,
+  type MadeChain,
+  madeBlock,
+  steadyChain,
+  voterAt,
+} from '../protocol/consensus-sample.ts';
 import { suite, testGenesis } from './support.ts';
 
 const { signal } = new AbortController();
@@ -55,7 +64,7 @@ function certifierOf(
   });
 }
 
-test('ENG-30: a vote that CometBFT takes and no verifier does is left out, so one validator spoils no proof', async () => {
+test('ENG-67: a vote that nobody takes is left out, so one validator spoils no proof', async () => {
   const made = network((name) => steadyChain(4, name));
   const spoilt = (count: number) => (one: ConsensusBlock) => ({
     ...one,
@@ -71,6 +80,24 @@ test('ENG-30: a vote that CometBFT takes and no verifier does is left out, so on
   await expect(certifierOf(made, spoilt(2)).header(made.header(5), signal)).rejects.toMatchObject({
     code: 'state-unproven',
   });
+});
+
+test('ENG-66, ENG-67: a block with a vote that CometBFT alone takes has a proof, and without that vote where it can', async () => {
+  const tilted = CROOKED['a commitment with a component of order 8'](0);
+  const made = network((name) => chainOf([tilted, ...[1, 2, 3].map(voterAt)], name));
+  const at = made.block(6).voters.findIndex(({ key }) => equalBytes(key, tilted.publicKey));
+  const away = (count: number) => (one: ConsensusBlock) => {
+    const honest = one.votes.map((_, i) => i).filter((i) => i !== at);
+    const gone = honest.slice(0, count);
+    return { ...one, votes: one.votes.map((vote, i) => (gone.includes(i) ? undefined : vote)) };
+  };
+  const decision = async (count: number) => {
+    const certified = await certifierOf(made, away(count)).header(made.header(5), signal);
+    return openCertified(suite, made.root, certified).decided?.decision;
+  };
+  expect(await decision(0)).toMatchObject({ signed: 3, voters: 4, cofactored: 0 });
+  expect(await decision(1)).toMatchObject({ signed: 3, voters: 4, cofactored: 1 });
+  await expect(decision(2)).rejects.toMatchObject({ code: 'state-unproven' });
 });
 
 test('ENG-30: where all voters change at once, again and again, a proof has two blocks for each time', async () => {

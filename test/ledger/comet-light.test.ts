@@ -78,19 +78,25 @@ test('ENG-31: blocks of the real program follow from the genesis, one after the 
   expect(trusted.voters).toHaveLength(5);
 });
 
-test('ENG-30: a vote with a time that no proof can hold is left out, and its block holds by the others', async () => {
-  const early = {
-    call: async (method: 'commit' | 'validators', params: { readonly height: string }) => {
-      const found = JSON.stringify(await rpc.call(method, params, { signal }));
-      // Of the first vote.
-      const from = found.indexOf('"timestamp"');
-      const before = `${found.slice(0, from)}"timestamp":"0001-01-01T00:00:01Z"`;
-      return JSON.parse(from < 0 ? found : before + found.slice(found.indexOf('Z"', from) + 2));
-    },
-  } as unknown as CometRpc;
-  const block = await fetchConsensusBlock(early, 2, { signal });
-  expect(block.votes.map((vote) => vote !== undefined)).toEqual([false, true, true, true]);
-  expect(failure(beginning, block)).toBe('none');
+test('ENG-68: a vote with a time from before 1970 is read as it is; a block that has such a time is none', async () => {
+  const early = (name: 'commit' | 'header', timestamp: string) =>
+    ({
+      call: async (method: 'commit' | 'validators', params: { readonly height: string }) => {
+        const found = JSON.stringify(await rpc.call(method, params, { signal }));
+        // Of the first vote, or of the header.
+        const key = name === 'commit' ? '"timestamp"' : '"time"';
+        const from = found.indexOf(key);
+        const before = `${found.slice(0, from)}${key}:"${timestamp}"`;
+        return JSON.parse(from < 0 ? found : before + found.slice(found.indexOf('Z"', from) + 2));
+      },
+    }) as unknown as CometRpc;
+  const block = await fetchConsensusBlock(early('commit', '0001-01-01T00:00:00.5Z'), 2, { signal });
+  expect(block.votes[0]?.time).toEqual({ seconds: -62_135_596_800, nanos: 500_000_000 });
+  expect(consensusBlock.decode(consensusBlock.encode(block))).toEqual(block);
+  // Its voter signed another time.
+  expect(failure(beginning, block)).toBe('block-invalid');
+  const wrong = fetchConsensusBlock(early('header', '1969-12-31T23:59:59Z'), 2, { signal });
+  await expect(wrong).rejects.toMatchObject({ code: 'malformed' });
 });
 
 test('ENG-30: a block of consensus certifies the header of the ledger, and that the inclusion of a transaction', async () => {

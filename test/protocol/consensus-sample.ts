@@ -1,7 +1,10 @@
 /** Chains of consensus whose voters the test has the keys of. */
+import { ed25519 } from '@noble/curves/ed25519.js';
+import { sha512 } from '@noble/hashes/sha2.js';
 import { compareBytes, concat, utf8 } from '../../src/base/bytes.ts';
 import type { ConsensusBlock, ConsensusVote, FirstValidator } from '../../src/protocol/consensus.ts';
 import { addressOf, consensusHash, voteBytes, votersHash } from '../../src/protocol/consensus-bytes.ts';
+import { ED25519_ORDER, fromLittleEndian } from '../../src/protocol/ed25519.ts';
 import type { Signer } from '../../src/protocol/suite.ts';
 import { createSigner, nativeSuite as suite } from '../../src/protocol/suite-native.ts';
 
@@ -14,7 +17,9 @@ export interface MadeChain {
 }
 
 const place = ({ publicKey }: Signer): Uint8Array => addressOf(suite, publicKey);
-const voterAt = (number: number): Signer => createSigner(suite.sha256(utf8(`voter ${number}`)));
+const seedAt = (number: number): Uint8Array => suite.sha256(utf8(`voter ${number}`));
+/** An honest voter by its number. */
+export const voterAt = (number: number): Signer => createSigner(seedAt(number));
 
 /** A chain whose voters change with every block: of three, one goes and one comes. */
 export function madeChain(people: number, network = 'made-0123456789abcdef'): MadeChain {
@@ -48,6 +53,8 @@ export interface MadeOptions {
   readonly signers?: readonly Signer[];
   /** What the votes are for. Default: the block. */
   readonly voted?: Uint8Array;
+  /** The time that all voters name, seconds since 1970. Default: that of the block. */
+  readonly votedAtS?: number;
 }
 
 /** The block of a height, with the votes of all of its voters. */
@@ -76,10 +83,11 @@ export function madeBlock(chain: MadeChain, height: number, options: MadeOptions
   };
   const block = { header, round: 0, parts: { total: 1, hash: hash('parts') }, voters };
   const voted = { ...block, height, hash: options.voted ?? consensusHash(suite, network, header) };
+  const votedAt = { ...time, seconds: options.votedAtS ?? time.seconds };
   const votes = (options.signers ?? votersAt(height)).map((one, i) =>
     options.away?.includes(i) === true
       ? undefined
-      : { time, signature: one.sign(voteBytes(network, voted, { time })) },
+      : { time: votedAt, signature: one.sign(voteBytes(network, voted, { time: votedAt })) },
   );
   return { ...block, votes };
 }
@@ -103,4 +111,58 @@ export function nilVotes(chain: MadeChain, block: ConsensusBlock): readonly Cons
     empty.subarray(about + named),
   );
   return votersAt(height).map((one) => ({ time, signature: one.sign(bytes) }));
+}
+
+/** How a vote is made that the cofactored rule takes and the strict one does not. */
+export const CROOKED = {
+  /** R has a component of order 8. */
+  'a commitment with a component of order 8': (number: number): Signer => crooked(number, { tilted: 'r' }),
+  /** R is the neutral point, written as p + 1. */
+  'a commitment that is not canonical': (number: number): Signer => crooked(number, { tilted: 'encoding' }),
+} as const;
+
+const EIGHTH = ed25519.Point.fromHex('c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a');
+/** The neutral point with y as p + 1. */
+const NEUTRAL = Uint8Array.from({ length: 32 }, (_, i) => (i === 0 ? 0xee : i === 31 ? 0x7f : 0xff));
+
+/** A voter whose very key has a component of order 8. */
+export function tiltedVoter(number: number): Signer {
+  return crooked(number, { tilted: 'key' });
+}
+
+/** A voter whose key is the neutral point, written as p + 1: whoever wants to signs for it. */
+export function nobodysVoter(): Signer {
+  return { publicKey: NEUTRAL, sign: () => concat(NEUTRAL, new Uint8Array(32)) };
+}
+
+/** The voter of a number, who signs so that only the cofactored equation holds. */
+function crooked(number: number, { tilted }: { readonly tilted: 'r' | 'encoding' | 'key' }): Signer {
+  const { scalar, point } = ed25519.utils.getExtendedPublicKey(seedAt(number));
+  const key = (tilted === 'key' ? point.add(EIGHTH) : point).toBytes();
+  const sign = (message: Uint8Array): Uint8Array => {
+    for (let nonce = 0; ; nonce++) {
+      const digest = sha512(concat(utf8(`nonce ${nonce}`), seedAt(number), message));
+      const r = tilted === 'encoding' ? 0n : fromLittleEndian(digest) % ED25519_ORDER;
+      const straight = r === 0n ? ed25519.Point.ZERO : ed25519.Point.BASE.multiply(r);
+      const bytes =
+        tilted === 'encoding'
+          ? NEUTRAL
+          : straight.add(tilted === 'r' ? EIGHTH : ed25519.Point.ZERO).toBytes();
+      const k = fromLittleEndian(sha512(concat(bytes, key, message))) % ED25519_ORDER;
+      // One time in eight the strict equation holds by chance, where the key is tilted.
+      if (tilted === 'key' && k % 8n === 0n) continue;
+      return concat(bytes, littleEndian((r + k * scalar) % ED25519_ORDER));
+    }
+  };
+  return { publicKey: key, sign };
+}
+
+function littleEndian(value: bigint): Uint8Array {
+  return Uint8Array.from({ length: 32 }, (_, i) => Number((value >> BigInt(8 * i)) & 0xffn));
+}
+
+/** A chain of the voters that are given. */
+export function chainOf(signers: readonly Signer[], network = 'made-0123456789abcdef'): MadeChain {
+  const all = signers.toSorted((a, b) => compareBytes(place(a), place(b)));
+  return { network, votersAt: () => all };
 }

@@ -131,12 +131,11 @@ export class ConsensusTrust {
     if (named === undefined)
       return this.#latest ?? trustedBeginning({ suite }, { first, timeMs: genesis.createdAtMs });
     const block = blocks.find(({ header }) => header.height === named.height);
-    const opened = block && openBlock({ suite, network }, block);
-    if (opened === undefined || !equalBytes(opened.hash, named.hash))
+    if (block === undefined || !equalBytes(consensusHash(suite, network, block.header), named.hash))
       throw new SaharaError('state-unproven', {
         reason: `Its proof does not come by way of block ${named.height} of consensus, which was named here`,
       });
-    return opened;
+    return openBlock({ suite, network }, block);
   }
 
   #follow(start: TrustedBlock, { blocks }: ConsensusProof): TrustedBlock {

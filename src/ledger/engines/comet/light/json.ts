@@ -62,15 +62,11 @@ function headerIn(value: unknown): ConsensusHeader {
   };
 }
 
-/**
- * A vote for the block; none where its voter was away, voted for no block, or named a time before 1970: CometBFT takes
- * any, and one voter is not to spoil the block.
- */
+/** A vote for the block, whatever time its voter named; none where they were away or voted for no block. */
 function voteIn(value: unknown): ConsensusVote | undefined {
   const vote = fieldsOf(value);
   if (vote.block_id_flag !== COMMITTED) return undefined;
-  const time = timeOf(vote.timestamp);
-  return time && { time, signature: base64(vote.signature, 64) };
+  return { time: timeOf(vote.timestamp), signature: base64(vote.signature, 64) };
 }
 
 function partsIn(value: unknown): ConsensusParts {
@@ -85,17 +81,18 @@ function voterIn(value: unknown): Voter {
 
 const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/;
 
+/** The time of a block, which is not before 1970. */
 function timeIn(value: unknown): ConsensusTime {
   const time = timeOf(value);
-  if (time === undefined) throw malformed('time of consensus');
+  if (time.seconds < 0) throw malformed('time of consensus');
   return time;
 }
 
-/** A time with all its nanoseconds, which a date would lose; `undefined` for one before 1970, or none. */
-function timeOf(value: unknown): ConsensusTime | undefined {
+/** A time with all its nanoseconds, which a date would lose. */
+function timeOf(value: unknown): ConsensusTime {
   const found = TIME.exec(typeof value === 'string' ? value : '');
   const seconds = found === null ? Number.NaN : Date.parse(`${found[1]}Z`) / 1000;
-  if (!Number.isSafeInteger(seconds) || seconds < 0) return undefined;
+  if (!Number.isSafeInteger(seconds)) throw malformed('time of consensus');
   return { seconds, nanos: Number((found?.[2] ?? '').padEnd(9, '0')) };
 }
 
