@@ -50,8 +50,9 @@ const channel = (): Channel => ledger.channel(id) ?? expect.fail('the channel');
 const files = async (): Promise<readonly string[]> =>
   (await readdir(folder)).filter((name) => name.startsWith('voucher.'));
 
-async function open(change: Partial<VoucherKeyParts> = {}): Promise<VoucherKeys> {
-  const { vouchers: secrets } = await openKeys(folder, 'a passphrase');
+/** Under a passphrase each key costs what a passphrase has to cost. */
+async function open(change: Partial<VoucherKeyParts> = {}, passphrase?: string): Promise<VoucherKeys> {
+  const { vouchers: secrets } = await openKeys(folder, passphrase);
   return openVoucherKeys({ network: ledger.network, secrets, ledger, wallet, clock, log, store, ...change });
 }
 
@@ -83,7 +84,7 @@ function failing(
 
 describe('voucher keys of a payer', () => {
   it('PAY-70: are made, used at once, replaced and revoked; the secret of each goes with it', async () => {
-    const keys = await open();
+    const keys = await open({}, 'a passphrase');
     expect(keys.state(channel())).toEqual({
       present: undefined,
       here: false,
@@ -119,15 +120,15 @@ describe('voucher keys of a payer', () => {
   });
 
   it('PAY-74: are found again by a later process, and so is whose they are', async () => {
-    const before = await open();
+    const before = await open({}, 'a passphrase');
     await before.change(channel(), 'set');
-    const after = await open();
+    const after = await open({}, 'a passphrase');
     expect(await signs(after)).toEqual(channel().voucherKeys[0]?.key);
     expect(after.keysOf(id)).toEqual(before.keysOf(id));
   });
 
   it('PAY-74: a key that was made and told nobody is gone with the next start', async () => {
-    const { vouchers } = await openKeys(folder, 'a passphrase');
+    const { vouchers } = await openKeys(folder, undefined);
     await vouchers.make();
     expect(await files()).toHaveLength(1);
     await open();
