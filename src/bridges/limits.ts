@@ -68,6 +68,16 @@ export const AGENT_PAUSE_FIRST_MS = 600_000;
 export const AGENT_PAUSE_LAST_MS = 86_400_000;
 /** How long after a pause the next one counts as another one, milliseconds: a week. */
 export const AGENT_PAUSES_KEPT_MS: number = 7 * 86_400_000;
+/** Times that a receipt is asked for at the end of an answer, where that fails. */
+export const RECEIPT_TRIES_MAX = 4;
+/** Longest look for what became of one call, milliseconds. */
+export const LOOK_UP_MS = 15_000;
+/** The first wait before it is looked again what became of calls, milliseconds; each that brings nothing doubles it. */
+export const UNSETTLED_WAIT_FIRST_MS = 5_000;
+/** The longest such wait, milliseconds: ten minutes. */
+export const UNSETTLED_WAIT_LAST_MS = 600_000;
+/** How long it is looked what became of one call, milliseconds: two days, the age up to which the counters of its caps are kept. */
+export const UNSETTLED_KEPT_MS: number = 2 * 86_400_000;
 /** Message ids after the question that are searched for a message whose sending was never confirmed. */
 export const FIND_WINDOW = 24;
 

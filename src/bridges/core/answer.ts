@@ -54,6 +54,18 @@ export function endedRich(
   return separated(notes, '\n\n');
 }
 
+/** What came of an answer whose cost is not known yet. */
+export function openRich(
+  answer: LiveAnswer,
+  parts: { readonly agentName: string; readonly amountMax: bigint; readonly id: string },
+  language: Language,
+): Rich {
+  const body = renderMarkdown(withNumbers(answer.text, answer.citations));
+  const told = plain(language.outcomeOpen(formatAmount(parts.amountMax)));
+  const id = plain(language.failureId(parts.id));
+  return separated(body.text === '' ? [told, id] : [body, told, id], '\n\n');
+}
+
 function sourceLine(sources: readonly Source[], language: Language): Rich {
   const names = sources.map((source, i) => `${superscript(i + 1)} ${oneLine(source.document, 60)}`);
   return joined(styled(language.sources, 'bold'), `: ${names.join(' · ')}`);

@@ -4,14 +4,13 @@
  */
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { asSaharaError, type ErrorCode, SaharaError } from '../../base/errors.ts';
-import { CITATIONS_MAX, SOURCES_MAX } from '../../protocol/limits.ts';
+import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { type LiveAnswer, liveRich, newAnswer } from './answer.ts';
+import { LOST_CONNECTION, requestOf, take } from './call.ts';
 import type { Delivery } from './delivery.ts';
 import type { Language } from './language.ts';
 import { sleep } from './pacer.ts';
 import { type Button, faultOf, type MessageContent, type Platform } from './platform.ts';
-import type { AnswerEvent } from './ports.ts';
 import type { Job } from './records.ts';
 import { type SettlingParts, settleAnswer } from './settling.ts';
 import { splitRich } from './split.ts';
@@ -27,22 +26,19 @@ export interface Asking {
   readonly delivery: Delivery;
   readonly language: Language;
   readonly signal: AbortSignal;
+  /** An earlier process may have begun the call. */
+  readonly isResumed: boolean;
 }
 
 /** Times that a call is joined again while its agent or daemon is out of reach, and the first pause, milliseconds. */
 export const ASK_ATTEMPTS_MAX = 6;
 const ASK_RETRY_FIRST_MS = 500;
-/** Failures after which nobody knows how far the call came: it is joined again. */
-const LOST_CONNECTION: readonly ErrorCode[] = ['peer-gone', 'peer-unreachable', 'daemon-not-running'];
 const TYPING_EVERY_MS = 5000;
 const SHOW_RETRY_MS = 1000;
 
-/** Most characters of an answer that are kept in memory beyond what is shown; the rest is counted by the receipt only. */
-const ANSWER_CHARACTERS_KEPT = 262_144;
-
 /** Asks, shows the answer as it comes, and settles. On return the job is `replied`. Throws only when `signal` is aborted. */
 export async function askAndSettle(parts: AskingParts, asking: Asking): Promise<void> {
-  const live = { answer: newAnswer(), version: 0, wake: Promise.withResolvers<void>() };
+  const live: Live = { answer: newAnswer(), version: 0, wake: Promise.withResolvers<void>() };
   const ended = new AbortController();
   const showing = showWhile(parts, asking, { live, ended: ended.signal });
   let failure: SaharaError | undefined;
@@ -56,7 +52,8 @@ export async function askAndSettle(parts: AskingParts, asking: Asking): Promise<
     live.wake.resolve();
     await showing;
   }
-  await settleAnswer(parts, asking, { answer: live.answer, failure });
+  const isBegun = asking.isResumed || live.version > 0;
+  await settleAnswer(parts, asking, { answer: live.answer, failure, isBegun });
 }
 
 interface Live {
@@ -67,14 +64,7 @@ interface Live {
 
 async function receive(parts: AskingParts, { job, signal }: Asking, live: Live): Promise<void> {
   const { agents, clock } = parts;
-  const request = {
-    callId: job.key,
-    agent: job.agent,
-    question: job.question,
-    context: job.context,
-    priceMax: job.amountMax,
-    training: 'excluded',
-  } as const;
+  const request = requestOf(job);
   if (job.isStopped) await agents.cancel(job.key);
   for (let attempt = 1, waitMs = ASK_RETRY_FIRST_MS; ; attempt++, waitMs *= 2) {
     live.answer = newAnswer();
@@ -94,16 +84,6 @@ async function receive(parts: AskingParts, { job, signal }: Asking, live: Live):
     }
     await sleep(clock, waitMs, signal);
   }
-}
-
-function take(answer: LiveAnswer, event: AnswerEvent): void {
-  if (event.type === 'text') {
-    if (answer.text.length < ANSWER_CHARACTERS_KEPT) answer.text += event.text;
-  } else if (event.type === 'source') {
-    if (answer.sources.length < SOURCES_MAX) answer.sources.push(event.source);
-  } else if (event.type === 'citation') {
-    if (answer.citations.length < CITATIONS_MAX * SOURCES_MAX) answer.citations.push(event.citation);
-  } else answer.ending = event.ending;
 }
 
 /** Keeps the messages up to the answer until it ends. What fails here is mended by the final delivery. */

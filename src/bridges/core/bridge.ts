@@ -25,6 +25,7 @@ import { plain } from './rich.ts';
 import { failureReply } from './settling.ts';
 import { createSpending, SPENDING_DEFAULTS, type SpendingOptions, userOf } from './spending.ts';
 import type { State } from './state.ts';
+import { createUnsettledCalls } from './unsettled.ts';
 
 /** What a bridge works with. */
 export interface BridgeParts {
@@ -118,6 +119,8 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
   const cashing = cash?.keepUp(stopping.signal);
+  const unsettled = createUnsettledCalls(tools);
+  const settling = unsettled.keepUp(stopping.signal);
 
   let prunedAtMs = clock.nowMs();
 
@@ -156,6 +159,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     const job = jobAt(key);
     const language = languageFor(job.event.language);
     const delivery = newDelivery(key);
+    const isResumed = job.phase === 'asking';
     await platform
       .ack(job.event)
       .catch((error) => log.warn('not acknowledged', { job: key, code: asSaharaError(error).code }));
@@ -164,7 +168,9 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
       asking.set(key, userOf(job.event));
       try {
         await openConversation({ platform, pacer, journal, clock, log }, key, stopping.signal);
-        await askAndSettle(tools, { job: jobAt(key), delivery, language, signal: stopping.signal });
+        const asked = { job: jobAt(key), delivery, language, isResumed, signal: stopping.signal };
+        await askAndSettle(tools, asked);
+        unsettled.ended(jobAt(key).amount === undefined ? 'unsettled' : 'answered');
       } finally {
         asking.delete(key);
       }
@@ -259,7 +265,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     },
     async stop() {
       stopping.abort();
-      await Promise.all([...running.values(), cashing]);
+      await Promise.all([...running.values(), cashing, settling]);
     },
     credit: (user, amount, id) =>
       state.update(() => ({

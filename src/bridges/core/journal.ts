@@ -18,6 +18,8 @@ export interface Journal {
   record(events: readonly ChatEvent[], marks?: ReadonlyMap<string, string>): Promise<readonly Job[]>;
   mark(name: string): string | undefined;
   find(key: string): Job | undefined;
+  /** Whether a job is of this journal's platform; several share a store. */
+  isOwn(job: Job): boolean;
   /** Jobs that are not done, oldest first. */
   unfinished(): Promise<readonly Job[]>;
   /** Changes a job, together with other writes. `step` sees the job as it is on disk. */
@@ -55,6 +57,7 @@ export function jobKey(eventId: string): Uint8Array {
 /** The journal over `state`. */
 export function createJournal(state: State, platform: Pick<Platform, 'name' | 'sequenceOf'>): Journal {
   const find = (key: string): Job | undefined => state.get(`job/${key}`, jobSchema);
+  const isOwn = (job: Job): boolean => job.event.platform === platform.name;
 
   function save(job: Job, before: Job | undefined): readonly StoreOperation[] {
     const key = toHex(job.key);
@@ -106,6 +109,7 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
 
   return {
     find,
+    isOwn,
     lastIn,
     record: (events, marks = new Map()) => state.update(() => recorded(events, marks)),
     mark: (name) => state.getText(`mark/${name}`),
@@ -113,7 +117,7 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
       const jobs: Job[] = [];
       for await (const [order] of state.entries('open/')) {
         const job = find(order.slice(order.lastIndexOf('/') + 1));
-        if (job?.event.platform === platform.name) jobs.push(job);
+        if (job !== undefined && isOwn(job)) jobs.push(job);
       }
       return jobs;
     },

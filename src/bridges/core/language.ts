@@ -31,6 +31,8 @@ export interface Language {
   readonly stopped: string;
   /** An answer that broke off: units that were delivered, and what they cost. */
   endedEarly(parts: { readonly units: number; readonly amount: string }): string;
+  /** The connection was lost; so much stays held until it is known what the answer cost. */
+  outcomeOpen(amountMax: string): string;
   /** `until`: a time, UTC. */
   agentPaused(parts: { readonly agent: string; readonly until: string }): string;
   readonly cutShort: string;

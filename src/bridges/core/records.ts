@@ -284,3 +284,13 @@ export interface AgentPause {
 
 /** The stored form of a pause. */
 export const agentPauseSchema: Schema<AgentPause> = record('agent-pause', { times: u32, untilMs: uint() });
+
+/** A call of which it is not known what became of its money. */
+export interface Unsettled {
+  readonly sinceMs: number;
+  /** Some of its answer was shown to whoever asked, so it is paid by them as far as a receipt says. */
+  readonly isShown: boolean;
+}
+
+/** The stored form of it. */
+export const unsettledSchema: Schema<Unsettled> = record('unsettled', { sinceMs: uint(), isShown: bool });

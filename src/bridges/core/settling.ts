@@ -8,17 +8,19 @@ import type { Clock } from '../../base/clock.ts';
 import { explainError } from '../../base/error-text.ts';
 import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import type { Receipt } from '../../protocol/payment.ts';
-import { endedRich, type LiveAnswer, shownSource } from './answer.ts';
+import type { StoreOperation } from '../../base/store.ts';
+import { endedRich, type LiveAnswer, openRich, shownSource } from './answer.ts';
 import type { Journal } from './journal.ts';
 import { failureSentence, type Language } from './language.ts';
-import { pausing } from './pausing.ts';
+import { type Ended, type Outcome, outcomeOf, type Taken } from './outcome.ts';
+import { pausedFor } from './pausing.ts';
 import type { AgentsPort } from './ports.ts';
 import type { Job, Reply } from './records.ts';
 import { joined, plain, type Rich } from './rich.ts';
 import type { Spending } from './spending.ts';
 import type { State } from './state.ts';
 import { addTurn } from './talk.ts';
+import { unsettled } from './unsettled.ts';
 
 /** What settling works with. */
 export interface SettlingParts {
@@ -30,50 +32,40 @@ export interface SettlingParts {
   readonly log: Log;
 }
 
-/** How an asking ended: with an answer, perhaps a part of one, or with a failure. */
-export interface Ended {
-  readonly answer: LiveAnswer;
-  readonly failure: SaharaError | undefined;
+/** The question whose answer has ended, and in which language that is said. */
+interface Settled {
+  readonly job: Job;
+  readonly language: Language;
+  readonly signal: AbortSignal;
 }
 
-/** What an agent took. */
-interface Taken {
-  /** As far as it is known, grains; never above what was held. */
-  readonly amount: bigint;
-  /** What the caps count: all that was held while it is unknown how much was taken. */
-  readonly counted: bigint;
-  readonly paidBy: 'user' | 'operator';
-  /** Units that the receipt says were delivered. */
-  readonly units: number;
+/** Ends the hold, decides the reply and remembers the turn, all in one batch. Throws only when `signal` is aborted. */
+export async function settleAnswer(parts: SettlingParts, asking: Settled, ended: Ended): Promise<void> {
+  const { journal, log } = parts;
+  const key = toHex(asking.job.key);
+  // Somebody may have pressed stop since the asking began.
+  const job = journal.find(key) ?? asking.job;
+  const outcome = await outcomeOf(parts, { job, signal: asking.signal }, ended);
+  const { failure } = outcome.type === 'known' ? outcome.ended : ended;
+  if (failure) log.warn('call failed', { job: key, code: failure.code, explained: explainError(failure) });
+  if (outcome.type === 'unknown') await leaveOpen(parts, { ...asking, job }, ended);
+  else await settle(parts, { ...asking, job }, outcome);
 }
 
-/** Ends the hold, decides the reply and remembers the turn, all in one batch. */
-export async function settleAnswer(
+async function settle(
   parts: SettlingParts,
-  { job, language }: { readonly job: Job; readonly language: Language },
-  ended: Ended,
+  { job, language }: Settled,
+  { ended, taken }: Outcome & { readonly type: 'known' },
 ): Promise<void> {
   const { journal, spending, state, clock, log } = parts;
   const key = toHex(job.key);
   const { answer } = ended;
-  const receipt = isPlain(job, ended)
-    ? undefined
-    : await parts.agents.receipt(job.key).catch(() => undefined);
-  const taken = takenBy(job, ended, receipt);
   const failure = failureOf(job, ended);
-  if (failure) log.warn('call failed', { job: key, code: failure.code, explained: explainError(failure) });
   await journal.change(key, () => {
     const atMs = clock.nowMs();
     const amount = taken.paidBy === 'user' ? taken.amount : 0n;
     const isTold = failure !== undefined && amount === 0n;
-    const paused = taken.paidBy === 'operator' ? pausing(state, job.agent, atMs) : undefined;
-    if (paused) {
-      const until = new Date(paused.untilMs).toISOString();
-      const facts = { agent: job.agent, name: job.agentName, amount: `${taken.counted}`, until };
-      log.error('an agent took money for nothing: it is not asked for a while', facts);
-    }
-    const place = job.place ?? job.event.place;
-    const turn = { question: job.question, answer: answer.text };
+    const paused = taken.paidBy === 'operator' ? pausedFor({ state, log }, job, { ...taken, atMs }) : [];
     return {
       job: {
         ...{ phase: 'replied', amount, sources: answer.sources.map(shownSource) },
@@ -81,48 +73,45 @@ export async function settleAnswer(
       },
       operations: [
         ...spending.settle(key, taken.amount, { ...taken, atMs }),
-        ...(paused?.operations ?? []),
-        ...(isTold || answer.text.trim() === '' ? [] : [addTurn(state, { ...job.event, place }, turn)]),
+        ...paused,
+        ...(isTold ? [] : turnOf(parts, job, answer)),
       ],
       result: undefined,
     };
   });
 }
 
-/** Whether nothing needs to be looked up: the answer is whole, or was stopped, at its price. */
-function isPlain(job: Job, { answer, failure }: Ended): boolean {
-  const { ending } = answer;
-  if (failure || ending === undefined || ending.amount > job.amountMax) return false;
-  return ending.amount === 0n || (ending.finish !== 'failed' && answer.text.trim() !== '');
+/** What is held stays held until it is learnt what became of the call; so far it is not known. */
+function leaveOpen(parts: SettlingParts, { job, language }: Settled, { answer }: Ended): Promise<void> {
+  const { journal, clock } = parts;
+  const key = toHex(job.key);
+  const isShown = answer.text.trim() !== '';
+  const about = { agentName: job.agentName, amountMax: job.amountMax, id: shortId(key) };
+  return journal.change(key, () => ({
+    job: {
+      ...{ phase: 'replied', sources: answer.sources.map(shownSource) },
+      reply: { rich: openRich(answer, about, language), buttons: ['retry'], isPrivate: false },
+    },
+    operations: [
+      unsettled(job, { sinceMs: clock.nowMs(), isShown }),
+      ...(isShown ? turnOf(parts, job, answer) : []),
+    ],
+    result: undefined,
+  }));
 }
 
+/** The write that remembers what was said. */
+function turnOf({ state }: SettlingParts, job: Job, answer: LiveAnswer): readonly StoreOperation[] {
+  if (answer.text.trim() === '') return [];
+  const place = job.place ?? job.event.place;
+  return [addTurn(state, { ...job.event, place }, { question: job.question, answer: answer.text })];
+}
+
+/** What stands in the way of believing a call's end. */
 function failureOf(job: Job, { answer, failure }: Ended): SaharaError | undefined {
   const amount = answer.ending?.amount ?? 0n;
   if (failure) return failure;
   return amount > job.amountMax ? new SaharaError('receipt-invalid', { amount: `${amount}` }) : undefined;
-}
-
-/** What the agent took for a call, and who pays it. */
-function takenBy(job: Job, ended: Ended, receipt: Receipt | undefined): Taken {
-  const { answer, failure } = ended;
-  if (isPlain(job, ended)) {
-    const amount = answer.ending?.amount ?? 0n;
-    return { amount, counted: amount, paidBy: 'user', units: 0 };
-  }
-  const units = receipt?.outputUnits ?? 0;
-  const isReceipted = receipt !== undefined && receipt.amount <= job.amountMax;
-  if (isReceipted && units > 0 && answer.text.trim() !== '')
-    return { amount: receipt.amount, counted: receipt.amount, paidBy: 'user', units };
-  const { outcome, amount: said } = failure?.facts ?? {};
-  const ending = answer.ending?.amount ?? 0n;
-  const known = isReceipted ? receipt.amount : outcome === 'charged' ? grainsOf(said) : ending;
-  const amount = known <= job.amountMax ? known : 0n;
-  const counted = outcome === 'unknown' || known > job.amountMax ? job.amountMax : amount;
-  return { amount, counted, paidBy: counted > 0n ? 'operator' : 'user', units };
-}
-
-function grainsOf(fact: unknown): bigint {
-  return /^\d{1,20}$/.test(String(fact)) ? BigInt(String(fact)) : 0n;
 }
 
 function answerReply(

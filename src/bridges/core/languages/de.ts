@@ -42,6 +42,8 @@ export const de: Language = {
   stopped: '[angehalten]',
   endedEarly: ({ units, amount }) =>
     `[vorzeitig beendet: ${units} ${units === 1 ? 'Einheit wurde' : 'Einheiten wurden'} geliefert und dafür ${amount} berechnet]`,
+  outcomeOpen: (amountMax) =>
+    `Die Verbindung riss ab, bevor die Antwort zu Ende war, und es ist noch nicht bekannt, was sie gekostet hat. Bis dahin bleiben höchstens ${amountMax} von dir zurückgelegt; du zahlst nichts, was dir nicht gezeigt wurde.`,
   agentPaused: ({ agent, until }) =>
     `${agent} hat Geld genommen, ohne zu antworten; ich frage ihn erst ab ${until} UTC wieder. /agents zeigt die anderen.`,
   cutShort: '[Der Rest ist zu lang, um hier gezeigt zu werden.]',

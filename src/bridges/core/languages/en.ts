@@ -39,6 +39,8 @@ export const en: Language = {
   stopped: '[stopped]',
   endedEarly: ({ units, amount }) =>
     `[ended early: ${units} unit${units === 1 ? ' was' : 's were'} delivered, and ${amount} charged for ${units === 1 ? 'it' : 'them'}]`,
+  outcomeOpen: (amountMax) =>
+    `The connection was lost before the answer ended, and it is not known yet what it cost. Up to ${amountMax} of yours stays held until it is; you pay for nothing that you were not shown.`,
   agentPaused: ({ agent, until }) =>
     `${agent} took money without an answer, so I do not ask it before ${until} UTC. /agents lists the others.`,
   cutShort: '[The rest is too long to be shown here.]',
