@@ -13,7 +13,6 @@ import { createEmbeddedLedger, type EmbeddedLedgerParts } from '../ledger/engine
 import type { BlockEvent, Ledger } from '../ledger/ledger.ts';
 import { createLightClient, type LightClient } from '../ledger/light/client.ts';
 import { beganByConsensus } from '../ledger/light/consensus.ts';
-import type { Equivocation } from '../ledger/light/headers.ts';
 import { createLightLedger, type LightLedger, type LightReport } from '../ledger/light/ledger.ts';
 import type { HeadMark } from '../ledger/mark.ts';
 import type { LedgerNetwork } from '../ledger/network.ts';
@@ -21,6 +20,7 @@ import { abandonRestore, restoreCutShort, restoreSnapshot } from '../ledger/snap
 import { fetchSnapshot } from '../ledger/snapshot-transfer.ts';
 import type { LedgerMesh } from '../ledger/sync.ts';
 import { block, blockHeader, type Genesis, genesis as genesisSchema, headerHash } from '../protocol/block.ts';
+import type { TwoCertified } from '../protocol/certified-header.ts';
 import type { Signer } from '../protocol/suite.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import type { LightJoining } from './comet/light-home.ts';
@@ -60,7 +60,7 @@ export interface HomeLedger {
   /** Resolves with the reason when this program cannot go on with the ledger. Absent where it goes on answering. */
   readonly failed?: Promise<SaharaError>;
   /** Two headers of one height that the sequencer signed, where a light ledger came upon them. */
-  evidence(): Equivocation | undefined;
+  evidence(): TwoCertified | undefined;
   /**
    * Has the whole ledger kept from now on; resolves with its height once it is as far as what was known, or with
    * `undefined` when it was kept already. Nothing is lost if it fails. Throws `config-invalid` where the configuration
@@ -181,7 +181,7 @@ class Switching implements HomeLedger {
     return this.#light?.report();
   }
 
-  evidence(): Equivocation | undefined {
+  evidence(): TwoCertified | undefined {
     return this.#light?.evidence();
   }
 

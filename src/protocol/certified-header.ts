@@ -28,6 +28,19 @@ export const certifiedHeader: Schema<CertifiedHeader> = record('certified-header
   consensus: later(consensusProof),
 });
 
+/** Two headers of one height, both certified: what a light client keeps as evidence. */
+export interface TwoCertified {
+  /** The one that was believed first. */
+  readonly one: CertifiedHeader;
+  readonly other: CertifiedHeader;
+}
+
+/** The wire form of two certified headers of one height. */
+export const twoCertified: Schema<TwoCertified> = record('two-certified', {
+  one: certifiedHeader,
+  other: certifiedHeader,
+});
+
 /** A block of consensus that a person names: its height and its header's hash. */
 export interface NamedBlock {
   readonly height: number;

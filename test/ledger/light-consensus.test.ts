@@ -5,6 +5,7 @@ import { createLightClient } from '../../src/ledger/light/client.ts';
 import type { TrustSettings } from '../../src/ledger/light/consensus.ts';
 import { type HeaderChain, openHeaderChain } from '../../src/ledger/light/headers.ts';
 import { headersAnswer, headersQuestion } from '../../src/ledger/light/messages.ts';
+import { reportOf } from '../../src/ledger/light/report.ts';
 import { blockHeader, headerHash } from '../../src/protocol/block.ts';
 import type { CertifiedHeader } from '../../src/protocol/certified-header.ts';
 import { type ConsensusBlock, firstValidatorsHash } from '../../src/protocol/consensus.ts';
@@ -150,7 +151,7 @@ test('ENG-43: nothing is believed by what is older than a week, until a person n
   expect(headers(60_000, { named }, store).consensus.from).toBe(22);
 });
 
-test('ENG-45: two headers of one height that validators decided on end it, and stay as evidence', async () => {
+test('ENG-69: of two headers of one height that validators decided on it keeps what it followed, with both as evidence, and goes on', async () => {
   const store = createMemoryStore();
   const known = headers(60_000, {}, store);
   await known.take([header(1), decided(2)]);
@@ -159,11 +160,54 @@ test('ENG-45: two headers of one height that validators decided on end it, and s
   const two = header(2, 'two');
   const forked = known.open(decided(2, 1, { appHash: headerHash(suite, two.payload) }, two));
   await expect(known.same(latest, forked)).rejects.toMatchObject({
-    code: 'ledger-halted',
-    facts: { reason: expect.stringContaining('a third of them or more lied') },
+    code: 'block-invalid',
+    facts: { reason: expect.stringContaining('two blocks of height 2, and the other one is believed here') },
   });
-  expect(headers(60_000, {}, store).evidence()).toBeDefined();
-  expect(headers(60_000, {}, store).head().halted).toContain('two different blocks of one height');
+  const again = headers(60_000, {}, store);
+  expect(again.evidence()).toEqual({ one: latest.message, other: forked.message });
+  expect(again.head()).toMatchObject({ height: 2, headerHash: latest.hash });
+  expect(again.head()).not.toHaveProperty('halted');
+  // A chain that goes on from the other one is refused; nothing certifies its header of that height by itself.
+  const other = { ...header(3), payload: followOn(two) };
+  const certified = decided(3, 5, { appHash: headerHash(suite, other.payload) }, other);
+  await expect(again.take([two, certified])).rejects.toMatchObject({
+    code: 'block-invalid',
+    facts: { reason: 'Another block of height 2 is believed here' },
+  });
+  await again.take([header(2), decided(3, 5)]);
+  expect(again.head().height).toBe(3);
+
+  function followOn({ payload }: CertifiedHeader): Uint8Array {
+    return blockHeader.encode({
+      ...blockHeader.decode(header(3).payload),
+      previous: headerHash(suite, payload),
+    });
+  }
+});
+
+test('ENG-69: who holds the keys of validators that left long ago stops no client', async () => {
+  const { world, client } = among({ honest: {} });
+  world.height = 12;
+  await client.follow();
+  const latest = client.head();
+  // Those with whom the network began sign one block of consensus of the height 1 more, for another block 12.
+  const false12 = header(12, 'false');
+  const by = real(1, { appHash: headerHash(suite, false12.payload) });
+  const forged = { ...false12, consensus: { first, blocks: [by] } };
+  await expect(client.hear(forged)).rejects.toMatchObject({ code: 'block-invalid' });
+  expect(client.head()).toEqual(latest);
+  expect(client.evidence()?.other).toEqual(forged);
+  const report = reportOf(
+    { client, suite, nowMs: 0 },
+    { proved: { height: 12, atMs: 0, fault: undefined }, patienceMs: 1, channels: 0 },
+  );
+  expect(report.conflict).toMatch(
+    /^Validators decided on two different blocks 12: .* the one that it followed$/,
+  );
+  expect(report.evidence).toHaveLength(2);
+  world.height = 14;
+  expect(await client.follow()).toMatchObject({ height: 14 });
+  expect(client.head()).not.toHaveProperty('halted');
 });
 
 /** Peers of whom some lie about who signed; the ledger has `height` blocks. */

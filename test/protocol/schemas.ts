@@ -7,7 +7,7 @@ import { bundle } from '../../src/protocol/bundle.ts';
 import { callEnding, callOpening, callRequest, delta, progress, source } from '../../src/protocol/call.ts';
 import { advert, card, priceSchedule } from '../../src/protocol/card.ts';
 import { certificate, certificateChain } from '../../src/protocol/certificate.ts';
-import { certifiedHeader } from '../../src/protocol/certified-header.ts';
+import { certifiedHeader, twoCertified } from '../../src/protocol/certified-header.ts';
 import {
   callChild,
   callResume,
@@ -91,6 +91,7 @@ export const SCHEMAS: readonly Schema<unknown>[] = [
   genesis,
   blockHeader,
   certifiedHeader,
+  twoCertified,
   consensusProof,
   firstValidators,
   consensusBlock,

@@ -48,7 +48,7 @@ export const explorerCommands: CommandGroup = (ledger, run) => {
     .argument('<file>', 'where to')
     .addHelpText(
       'after',
-      '\nExample:\n  $ sahara ledger evidence two-headers.evidence\n\nA peer that is not halted brings it to the ledger: `sahara stake report-double-signing`.',
+      '\nExample:\n  $ sahara ledger evidence two-headers.evidence\n\nA peer that is not halted brings it to the ledger: `sahara stake report-double-signing`.\nWhere validators decide, the file holds both headers with the votes for them, for people to look into.',
     )
     .action(run(writeEvidence));
   ledger

@@ -143,10 +143,11 @@ async function lightStatus(app: App): Promise<boolean> {
     });
   const { light } = report ?? {};
   if (report === undefined || (light?.consensus ?? light?.warning) === undefined) return false;
-  const { consensus, warning } = light ?? {};
-  const found = { network: report.network, light: true, height: report.height, consensus, warning };
+  const { consensus, warning, conflict } = light ?? {};
+  const found = { network: report.network, light: true, height: report.height, consensus, warning, conflict };
   app.terminal.result(found, () => {
     if (warning !== undefined) app.terminal.line(`${report.network}, light. ${warning}`);
+    if (conflict !== undefined) app.terminal.line(`${conflict}.`);
     if (consensus === undefined) return;
     const { height, hash, validators, untilMs } = consensus;
     app.terminal.line(

@@ -112,7 +112,7 @@ function ledgerLine({ role, height, headHash }: LedgerReport): string {
 /** What a light client knows, and by whom. */
 function lightRows({ light }: LedgerReport): readonly (readonly [string, string])[] {
   if (light === undefined) return [];
-  const { headerHeight, provedHeight, channels, peers, warning, evidence, consensus } = light;
+  const { headerHeight, provedHeight, channels, peers, warning, evidence, conflict, consensus } = light;
   const rows: (readonly [string, string])[] = [
     [
       'proofs',
@@ -126,6 +126,7 @@ function lightRows({ light }: LedgerReport): readonly (readonly [string, string]
       `${plural(consensus.validators, 'validator')}, believed by block ${consensus.height} of consensus until ${new Date(consensus.untilMs).toISOString().slice(0, 16)}Z`,
     ]);
   if (warning !== undefined) rows.push(['warning', warning]);
+  if (conflict !== undefined) rows.push(['conflict', conflict]);
   if (evidence !== undefined) rows.push(['evidence', `two headers of one height: ${evidence.join(' and ')}`]);
   return rows;
 }

@@ -6,6 +6,7 @@ import { type ExplorerPlace, explore, transactionsOf } from '../../ledger/explor
 import type { LedgerReads, TransactionSummary } from '../../ledger/ledger.ts';
 import { twoHeaders } from '../../protocol/actions-stake.ts';
 import { block, blockHeader } from '../../protocol/block.ts';
+import { twoCertified } from '../../protocol/certified-header.ts';
 import { didOf, publicKeyOf } from '../../protocol/ids.ts';
 import { signed } from '../../protocol/signing.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
@@ -69,11 +70,12 @@ export function explorerHandlers(running: Running): Pick<AdminHandlers, keyof Ex
     async 'ledger.evidence'() {
       const found = running.homeLedger.evidence();
       if (found === undefined) return {};
-      return {
-        evidence: Buffer.from(twoHeaders.encode({ first: found.one, second: found.other })).toString(
-          'base64',
-        ),
-      };
+      // What a sequencer signed twice is a transaction's evidence; votes of consensus are for people to look into.
+      const file =
+        found.one.consensus === undefined
+          ? twoHeaders.encode({ first: found.one, second: found.other })
+          : twoCertified.encode(found);
+      return { evidence: Buffer.from(file).toString('base64') };
     },
     'receipts.recompute': ({ bundle, manifest }, signal) => {
       const file = new Uint8Array(Buffer.from(bundle, 'base64'));

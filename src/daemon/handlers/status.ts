@@ -116,6 +116,11 @@ function ledger({ ledger: chain, mesh, homeLedger }: Running): Finding {
     const next = 'Connect to a peer that keeps the whole ledger; `sahara status` shows how many answer.';
     return { name: 'ledger', state: 'fault', found: `${found}, light. ${light.warning}`, next };
   }
+  if (light?.conflict !== undefined) {
+    const next =
+      'Compare the last line of `sahara network status` with a node that you trust; `sahara ledger evidence FILE` writes both. Where it has another chain, begin anew in another home.';
+    return { name: 'ledger', state: 'note', found: `${found}, light. ${light.conflict}`, next };
+  }
   if (chain.mode === 'follower' && mesh.peers().length === 0) {
     const next = 'Its sequencer cannot be reached: start it, or name a peer with --bootstrap.';
     return { name: 'ledger', state: 'fault', found: `${found}; following nobody`, next };

@@ -1,6 +1,6 @@
 import type { Store } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
-import type { CertifiedHeader } from '../../protocol/certified-header.ts';
+import type { CertifiedHeader, TwoCertified } from '../../protocol/certified-header.ts';
 import type { Hash, PublicKey } from '../../protocol/ids.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import type { ClaimSought } from '../claim-index.ts';
@@ -10,7 +10,7 @@ import { type Account, accountIn, assetIn, channelIn, type ReadRecord } from '..
 import { GRANTS, type GrantRecord, licenseeId } from '../records.ts';
 import type { LedgerMesh } from '../sync.ts';
 import type { TrustSettings } from './consensus.ts';
-import type { Equivocation, HeaderChain } from './headers.ts';
+import type { HeaderChain } from './headers.ts';
 import type { LightPeersReport } from './peers.ts';
 
 import { Prover } from './prover.ts';
@@ -54,8 +54,8 @@ interface Waiting {
 
 /**
  * Answers with proofs only. Every question goes to up to 8 peers, another one first each time, until one proves its
- * answer. Rejects with `state-unproven` and the last peer's reason when none did, with `ledger-halted` once two blocks of
- * one height were certified, and with `cancelled`.
+ * answer. Rejects with `state-unproven` and the last peer's reason when none did, with `ledger-halted` once the sequencer
+ * signed two blocks of one height, and with `cancelled`.
  */
 export interface LightClient {
   readonly network: string;
@@ -63,15 +63,16 @@ export interface LightClient {
   readonly start: LedgerHead;
   /** The latest verified header. */
   head(): LedgerHead;
-  /** The two headers that halted it. */
-  evidence(): Equivocation | undefined;
+  /** The first two certified headers of one height that it came upon: those of a sequencer halted it. */
+  evidence(): TwoCertified | undefined;
   /** What is believed of consensus, where validators decide. */
   readonly consensus: HeaderChain['consensus'];
   /** Follows the headers of up to 8 peers to the latest; those that fail are passed over if one answers. */
   follow(options?: Waiting): Promise<LedgerHead>;
   /**
    * Judges a header that came by itself, without taking it: whether it is later than all that is known. Throws
-   * `block-invalid` when it is none of this network's, and `ledger-halted` when it contradicts the latest one.
+   * `block-invalid` when it is none of this network's, or contradicts the latest one that validators decided on, and
+   * `ledger-halted` when the sequencer signed both.
    */
   hear(header: CertifiedHeader): Promise<'later' | 'known'>;
   /** How the connected peers answered lately. */

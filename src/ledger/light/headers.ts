@@ -1,16 +1,22 @@
 /**
  * The chain of headers as a light client knows it: the latest one that it verified, kept on disk. A run of headers
  * is taken by its links and what certifies its last one, which commits to all before it: the sequencer's signature, or
- * what validators decided. Two certified headers of one height end it for good: both are kept as evidence.
+ * what validators decided. Two headers of one height that the sequencer signed end it for good, for nobody else can say which
+ * counts. Of two that validators decided on it keeps the one that it followed, for keys that voted once sign anything later
+ * (ENG-69). Either way both are kept as evidence.
  */
 import { equalBytes } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { point } from '../../base/points.ts';
 import type { Store } from '../../base/store.ts';
 import { type BlockHeader, blockHeader, type Genesis, headerHash } from '../../protocol/block.ts';
-import { type CertifiedHeader, certifiedHeader } from '../../protocol/certified-header.ts';
+import {
+  type CertifiedHeader,
+  certifiedHeader,
+  type TwoCertified,
+  twoCertified,
+} from '../../protocol/certified-header.ts';
 import { type Hash, PROTOCOL_VERSION } from '../../protocol/ids.ts';
-import { record, type Schema } from '../../protocol/schema.ts';
 import { checkSigned } from '../../protocol/signing.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import type { TrustedBlock } from '../../protocol/verify-consensus.ts';
@@ -22,17 +28,6 @@ import { ConsensusTrust, type TrustSettings } from './consensus.ts';
 
 const LATEST = Uint8Array.of(1);
 const EVIDENCE = Uint8Array.of(2);
-
-/** Two headers of one height, both certified. */
-export interface Equivocation {
-  readonly one: CertifiedHeader;
-  readonly other: CertifiedHeader;
-}
-
-const equivocation: Schema<Equivocation> = record('equivocation', {
-  one: certifiedHeader,
-  other: certifiedHeader,
-});
 
 /** A header of this network. */
 export interface OpenedHeader {
@@ -54,18 +49,21 @@ export interface HeaderChain {
   /** What is believed of consensus. */
   readonly consensus: Pick<ConsensusTrust, 'latest' | 'from' | 'untilMs'>;
   /** The proof that two blocks of one height were certified, once it is known. */
-  evidence(): Equivocation | undefined;
+  evidence(): TwoCertified | undefined;
   /**
    * The header of `message` if it is this network's and certified. Throws `block-invalid`, and `state-unproven` when what
    * is believed of consensus does not lead to what certifies it.
    */
   open(message: CertifiedHeader): OpenedHeader;
-  /** Halts unless two headers of one height are the same. Throws `ledger-halted`. */
+  /**
+   * Demands that two headers of one height, of which `one` is known, are the same. Throws `ledger-halted` for two that the
+   * sequencer signed, and halts; `block-invalid` where validators decide, and stays with the one that is known.
+   */
   same(one: OpenedHeader, other: OpenedHeader): Promise<void>;
   /**
    * Takes headers that begin with the head's own, or with the first block's, or with a later one where the node has none
    * before. With `target`, the run's header of
-   * that height has to be it; answers whether it came. Throws `block-invalid`, `ledger-halted`.
+   * that height has to be it; answers whether it came. Throws `block-invalid`, `state-unproven`, `ledger-halted`.
    */
   take(run: readonly CertifiedHeader[], target?: OpenedHeader): Promise<boolean>;
 }
@@ -113,20 +111,28 @@ export function openHeaderChain(parts: {
     message.consensus === undefined ? open(message) : read(message, true),
   );
   const stored = store.getSync(EVIDENCE);
-  let evidence = stored && equivocation.decode(stored);
+  let evidence = stored && twoCertified.decode(stored);
 
   const head = (): LedgerHead => {
     const { header, hash } = latest ?? {};
     const at = header && hash ? { ...pick(header), headerHash: hash } : start;
-    return evidence === undefined ? at : { ...at, halted: reasonOf(evidence) };
+    return evidence === undefined || conflicts(evidence) ? at : { ...at, halted: SIGNED_TWO };
   };
   const same = async (one: OpenedHeader, other: OpenedHeader): Promise<void> => {
     if (equalBytes(one.hash, other.hash)) return;
+    const { height } = one.header;
+    // Of a run that validators decided on only the last header carries a proof.
+    if (one.message.consensus !== undefined && other.message.consensus === undefined)
+      throw invalid(height, `Another block of height ${height} is believed here`);
     // Taken by its links alone, one of them may carry no signature of its own.
     const both = { one: open(one.message).message, other: open(other.message).message };
     evidence ??= both;
-    await store.batch([{ type: 'put', key: EVIDENCE, value: equivocation.encode(evidence) }], { sync: true });
-    throw new SaharaError('ledger-halted', { reason: reasonOf(evidence), height: one.header.height });
+    await store.batch([{ type: 'put', key: EVIDENCE, value: twoCertified.encode(evidence) }], { sync: true });
+    if (!conflicts(both)) throw new SaharaError('ledger-halted', { reason: SIGNED_TWO, height });
+    throw invalid(
+      height,
+      `Validators decided on two blocks of height ${height}, and the other one is believed here`,
+    );
   };
   return {
     network,
@@ -175,10 +181,11 @@ export function openHeaderChain(parts: {
   };
 }
 
-function reasonOf({ one }: Equivocation): string {
-  return one.consensus === undefined
-    ? 'The sequencer signed two different blocks of one height'
-    : 'Validators decided on two different blocks of one height: a third of them or more lied';
+const SIGNED_TWO = 'The sequencer signed two different blocks of one height';
+
+/** Whether validators decided on the two, so that they end nothing. */
+export function conflicts({ one }: TwoCertified): boolean {
+  return one.consensus !== undefined;
 }
 
 function pick({ height, stateRoot, timeMs }: BlockHeader): Omit<LedgerHead, 'headerHash'> {

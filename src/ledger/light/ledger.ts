@@ -9,7 +9,7 @@ import { SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Store } from '../../base/store.ts';
 import type { Genesis } from '../../protocol/block.ts';
-import type { NamedBlock } from '../../protocol/certified-header.ts';
+import type { NamedBlock, TwoCertified } from '../../protocol/certified-header.ts';
 import type { PublicKey } from '../../protocol/ids.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import { supplyOf } from '../genesis.ts';
@@ -18,7 +18,6 @@ import type { LedgerNetwork } from '../network.ts';
 import { readsFrom } from '../queries.ts';
 import type { LedgerMesh } from '../sync.ts';
 import { Following } from './following.ts';
-import type { Equivocation } from './headers.ts';
 import type { LightPeersReport } from './peers.ts';
 import { channelsIn } from './view.ts';
 
@@ -79,8 +78,10 @@ export interface LightReport {
     /** Until then others are believed by it, milliseconds since 1970. */
     readonly untilMs: number;
   };
-  /** Hashes of two certified headers of one height, in hexadecimal. */
+  /** Hashes of two certified headers of one height, in hexadecimal; the first is the one that was believed first. */
   readonly evidence?: readonly string[];
+  /** What that means where validators decided on both, and what to do. */
+  readonly conflict?: string;
 }
 
 /** A light ledger. */
@@ -88,7 +89,7 @@ export interface LightLedger extends Ledger {
   readonly mode: 'light';
   report(): LightReport;
   /** Two certified headers of one height, once they are known. */
-  evidence(): Equivocation | undefined;
+  evidence(): TwoCertified | undefined;
   /** Hears no more news of blocks, for somebody else listens now; it goes on asking. */
   leaveNews(): void;
   hearNews(): void;

@@ -1,8 +1,10 @@
 /** What a light ledger tells of itself, and when it warns. */
 import { toHex } from '../../base/bytes.ts';
-import type { Genesis } from '../../protocol/block.ts';
+import { blockHeader, type Genesis } from '../../protocol/block.ts';
+import type { TwoCertified } from '../../protocol/certified-header.ts';
 import type { Suite } from '../../protocol/suite.ts';
 import type { LightClient } from './client.ts';
+import { conflicts } from './headers.ts';
 import type { LightLedgerOptions, LightReport } from './ledger.ts';
 import type { LightPeersReport } from './peers.ts';
 
@@ -60,7 +62,13 @@ export function reportOf(
     ...(evidence && {
       evidence: [evidence.one, evidence.other].map(({ payload }) => toHex(suite.sha256(payload))),
     }),
+    ...(evidence && conflicts(evidence) && { conflict: conflictOf(evidence) }),
   };
+}
+
+function conflictOf({ one }: TwoCertified): string {
+  const { height } = blockHeader.decode(one.payload);
+  return `Validators decided on two different blocks ${height}: of their keys, or of those that voted once, a third or more signed something false. This home goes on from the one that it followed`;
 }
 
 function warningOf(
