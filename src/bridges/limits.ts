@@ -56,6 +56,8 @@ export const RATED_USERS_MAX = 10_000;
 export const PACED_CHATS_MAX = 10_000;
 /** Places that are looked at for what was written while Discord kept no session: those that the bot was last asked in. */
 export const CAUGHT_UP_PLACES_MAX = 50;
+/** Messages that are read in one of them, the newest ones. */
+export const CAUGHT_UP_MESSAGES_MAX = 1000;
 /** Age of the oldest message that is taken up then, milliseconds: a day. */
 export const CAUGHT_UP_MS = 86_400_000;
 /** How long the next message is taken for the amount of a budget after somebody chose to write one, milliseconds: ten minutes. */

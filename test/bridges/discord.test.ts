@@ -76,6 +76,27 @@ describe('a Discord bot', () => {
     },
   );
 
+  // BRG-60
+  test('reads all of 250 messages that it missed, and answers what is for it', async () => {
+    const at = { user: '8', channel: '501', guild: '500' };
+    discord.say(at, `<@${discord.self.id}> topic=known words=4`);
+    await discord.until(() => agents.calls.size === 1, 'the first question');
+    await stage.bot.bridge.idle();
+    await stage.bot.stop();
+    discord.cut(true);
+    const asked = [0, 60, 149, 151, 249];
+    for (let i = 0; i < 250; i++) {
+      const who = { ...at, user: String(100 + i) };
+      const isAsked = asked.includes(i);
+      discord.say(who, isAsked ? `<@${discord.self.id}> topic=missed-${i} words=4` : `chatter ${i}`);
+    }
+    stage.bot = await stage.start();
+    await discord.until(() => agents.calls.size === 1 + asked.length, 'the answers to what was missed');
+    await stage.bot.bridge.idle();
+    const topics = [...agents.calls.values()].map(({ request }) => /missed-\d+/.exec(request.question)?.[0]);
+    expect(new Set(topics.slice(1))).toEqual(new Set(asked.map((i) => `missed-${i}`)));
+  });
+
   // BRG-61
   test('ends an answer with its own token when the interaction has died', async () => {
     discord.command(mine, 'ask', 'words=300 delay=10');

@@ -384,11 +384,19 @@ export async function startDiscordService(
       if (!stored.delete(sub)) throw new Refused(404, 10_008, 'Unknown Message');
       return [204];
     }
-    const after = BigInt(query.get('after') ?? '0');
-    const found = [...stored.values()].filter(
-      (one) => one.channel === id && one.onlyFor === undefined && BigInt(one.message.id) > after,
-    );
-    return [200, found.map((one) => one.message).reverse()];
+    return [200, listed(id, query)];
+  }
+
+  /** Newest first; of what comes after a message those that follow it first, else the newest. */
+  function listed(channel: string, query: URLSearchParams): readonly object[] {
+    const [after, before] = [query.get('after'), query.get('before')];
+    const limit = Number(query.get('limit') ?? 50);
+    const found = [...stored.values()]
+      .filter((one) => one.channel === channel && one.onlyFor === undefined)
+      .map(({ message }) => message)
+      .filter(({ id }) => after === null || BigInt(id) > BigInt(after))
+      .filter(({ id }) => before === null || BigInt(id) < BigInt(before));
+    return (after === null ? found.slice(-limit) : found.slice(0, limit)).reverse();
   }
 
   /** Takes one request out of its bucket, or says after how many seconds there is one again. */

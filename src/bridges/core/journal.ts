@@ -9,7 +9,7 @@ import { invariant } from '../../base/errors.ts';
 import type { StoreOperation } from '../../base/store.ts';
 import { KEPT_MS } from '../limits.ts';
 import type { ChatEvent, Place, Platform } from './platform.ts';
-import { conversationSchema, type Job, jobSchema, type Slot } from './records.ts';
+import { conversationSchema, holdSchema, type Job, jobSchema, type Slot } from './records.ts';
 import { type Change, del, put, putText, type State } from './state.ts';
 
 /** The bridge's memory of events and what they caused. */
@@ -126,8 +126,10 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
       for await (const [, value] of state.entries('job/')) {
         const { event, place = event.place } = jobSchema.decode(value);
         if (event.platform !== platform.name || event.type !== 'question') continue;
-        const name = `${place.chat}/${place.thread ?? ''}`;
-        if ((found.get(name)?.atMs ?? 0) <= event.atMs) found.set(name, { place, atMs: event.atMs });
+        for (const one of [event.place, place]) {
+          const name = `${one.chat}/${one.thread ?? ''}`;
+          if ((found.get(name)?.atMs ?? 0) <= event.atMs) found.set(name, { place: one, atMs: event.atMs });
+        }
       }
       const newest = [...found.values()].sort((a, b) => b.atMs - a.atMs);
       return newest.slice(0, limit).map(({ place }) => place);
@@ -173,7 +175,10 @@ export function createJournal(state: State, platform: Pick<Platform, 'name' | 's
       const operations: StoreOperation[] = [...more];
       for await (const [, value] of state.entries('job/')) {
         const job = jobSchema.decode(value);
-        if (job.phase === 'done' && job.event.atMs < nowMs - KEPT_MS) operations.push(...removed(job));
+        // What is still held for one ends with it.
+        const isHeld = state.get(`hold/${toHex(job.key)}`, holdSchema) !== undefined;
+        const isOld = job.phase === 'done' && job.event.atMs < nowMs - KEPT_MS;
+        if (isOld && !isHeld) operations.push(...removed(job));
       }
       for await (const [key, value] of state.entries('talk/')) {
         if (conversationSchema.decode(value).atMs < nowMs - KEPT_MS) operations.push(del(key));
