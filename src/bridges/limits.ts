@@ -64,6 +64,12 @@ export const CAUGHT_UP_MS = 86_400_000;
 export const BUDGET_FORM_MS = 600_000;
 /** Messages that are no amount until that is given up. */
 export const BUDGET_FORM_TRIES_MAX = 3;
+/** How long after its end a form of a budget is remembered, so that the message that filled it in is told the same after a crash, milliseconds: a day. */
+export const BUDGET_FORMS_KEPT_MS = 86_400_000;
+/** Such forms that are remembered, the last ones; it is looked at each start and once a day. */
+export const BUDGET_FORMS_MAX = 10_000;
+/** Agents of which pauses are remembered, those that end last; it is looked at each start and once a day. */
+export const AGENT_PAUSES_MAX = 10_000;
 /** How long an agent is not asked that took money and delivered nothing, milliseconds: ten minutes, doubled each time. */
 export const AGENT_PAUSE_FIRST_MS = 600_000;
 /** The longest such pause, milliseconds: a day. */

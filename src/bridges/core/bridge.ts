@@ -19,7 +19,8 @@ import { languageFor } from './languages.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
 import { type ChatEvent, faultOf, type Place, type Platform } from './platform.ts';
 import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
-import type { AgentsPort, MoneyPort } from './ports.ts';
+import type { AgentsPort, LearnPort, MoneyPort } from './ports.ts';
+import { staleForms } from './pruning.ts';
 import { eventSchema, type Job, type Reply } from './records.ts';
 import { plain } from './rich.ts';
 import { failureReply } from './settling.ts';
@@ -127,7 +128,8 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   /** Drops what is old. Restarts are rare, so it happens while the bridge runs too. */
   async function prune(): Promise<void> {
     prunedAtMs = clock.nowMs();
-    await journal.prune(prunedAtMs, await spending.staleCounters(prunedAtMs));
+    const counters = await spending.staleCounters(prunedAtMs);
+    await journal.prune(prunedAtMs, [...counters, ...(await staleForms(state, prunedAtMs))]);
   }
 
   /** One that is beyond what is kept must not hold up all that come behind it: it is logged and left. */

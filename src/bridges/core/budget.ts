@@ -37,6 +37,8 @@ const PARTS: Readonly<Partial<Record<ButtonAction, readonly [count: bigint, of: 
   half: [1n, 2n],
   whole: [1n, 1n],
 };
+/** In front of the forms that somebody began. */
+export const BUDGET_FORMS = 'form/budget/';
 const OFF = /^(off|none|aus|keins)$/i;
 
 /** What a form begins with. */
@@ -162,7 +164,7 @@ function read(text: string): bigint | undefined | 'wrong' {
 }
 
 function formKey(event: ChatEvent): string {
-  return `form/budget/${userOf(event)}`;
+  return BUDGET_FORMS + userOf(event);
 }
 
 function secret(text: string): Reply {

@@ -5,7 +5,8 @@ import { AGENT_PAUSE_FIRST_MS, AGENT_PAUSE_LAST_MS, AGENT_PAUSES_KEPT_MS } from 
 import { type AgentPause, agentPauseSchema, type Job } from './records.ts';
 import { put, type State } from './state.ts';
 
-const PAUSES = 'pause/';
+/** In front of the agents that are paused, or were. */
+export const PAUSES = 'pause/';
 
 /** The writes that pause an agent, and until when, milliseconds. Belongs inside `State.update`. */
 export function pausing(
