@@ -19,7 +19,7 @@ import { languageFor } from './languages.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
 import { type ChatEvent, faultOf, type Place, type Platform } from './platform.ts';
 import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
-import type { AgentsPort, LearnPort, MoneyPort } from './ports.ts';
+import type { AgentsPort, MoneyPort } from './ports.ts';
 import { staleForms } from './pruning.ts';
 import { eventSchema, type Job, type Reply } from './records.ts';
 import { plain } from './rich.ts';
