@@ -10,7 +10,7 @@ import type { ConsensusBlock, FirstValidator, Voter } from './consensus.ts';
 import { addressOf, consensusHash, voteBytes, votersHash } from './consensus-bytes.ts';
 import type { Hash } from './ids.ts';
 import type { Suite } from './suite.ts';
-import { type VoteRule, voteRule } from './vote-signature.ts';
+import { holdsCofactored, type SignedVote, voteRule } from './vote-signature.ts';
 
 /** How much of a block's voters signed it. */
 export interface Decision {
@@ -87,9 +87,29 @@ export function followBlock(
   block: ConsensusBlock,
   rules?: TrustRules & { readonly nowMs: number },
 ): TrustedBlock {
-  const opened = readBlock(parts, block);
-  const { height, timeMs, decision } = opened;
-  if (rules !== undefined) demandFresh(rules, trusted, opened);
+  const says = readBlock(parts, block);
+  follow(trusted, { block, says }, rules);
+  return withVotesChecked(parts, block, says);
+}
+
+/** The same for a block whose votes were checked already. */
+export function followSound(
+  trusted: TrustedBlock,
+  sound: SoundBlock,
+  rules?: TrustRules & { readonly nowMs: number },
+): TrustedBlock {
+  follow(trusted, sound, rules);
+  return sound.says;
+}
+
+/** Demands that a block follows from `trusted`, its votes being those of its voters. */
+function follow(
+  trusted: TrustedBlock,
+  { block, says }: SoundBlock,
+  rules: (TrustRules & { readonly nowMs: number }) | undefined,
+): void {
+  const { height, timeMs, decision } = says;
+  if (rules !== undefined) demandFresh(rules, trusted, says);
   if (height <= trusted.height) throw invalid(height, 'it is not later than the block that is believed');
   if (timeMs < trusted.timeMs) throw invalid(height, 'it is older than a block before it');
   if (!votersFollow(trusted, block)) {
@@ -101,14 +121,12 @@ export function followBlock(
       reason: `no more than a third of the voters ${before} signed block ${height}`,
     });
   }
-  if (3n * decision.power <= 2n * decision.powerOfAll) {
-    const { power, powerOfAll } = decision;
-    throw invalid(
-      height,
-      `voters who count ${power} of ${powerOfAll} signed it, which is not more than two thirds`,
-    );
-  }
-  return withVotesChecked(parts, block, opened);
+  if (moreThanTwoThirds(decision)) return;
+  const { power, powerOfAll } = decision;
+  throw invalid(
+    height,
+    `voters who count ${power} of ${powerOfAll} signed it, which is not more than two thirds`,
+  );
 }
 
 /**
@@ -134,18 +152,25 @@ function demandFresh(
   if (timeMs > nowMs + driftMs) throw invalid(height, 'its time is still to come');
 }
 
-type Read = TrustedBlock & { readonly decision: Decision };
+/** What a block says, and how much of its voters signed it. */
+type Says = TrustedBlock & { readonly decision: Decision };
+
+/** A block every vote of which is its voter's, with what it says. */
+export interface SoundBlock {
+  readonly block: ConsensusBlock;
+  readonly says: Says;
+}
 
 /**
  * What a block says whose parts fit together: it has its voters, and each vote in it is one of them for it. Who the
  * voters are to decide is not asked. Throws `block-invalid`.
  */
-export function openBlock(parts: ConsensusContext, block: ConsensusBlock): Read {
+export function openBlock(parts: ConsensusContext, block: ConsensusBlock): Says {
   return withVotesChecked(parts, block, readBlock(parts, block));
 }
 
 /** The same, taking every vote that is there for one of its voter. */
-function readBlock({ suite, network }: ConsensusContext, block: ConsensusBlock): Read {
+function readBlock({ suite, network }: ConsensusContext, block: ConsensusBlock): Says {
   const { header, voters, votes } = block;
   const { height, time } = header;
   if (height === 0) throw invalid(height, 'no block has this height');
@@ -156,7 +181,6 @@ function readBlock({ suite, network }: ConsensusContext, block: ConsensusBlock):
   if (!equalBytes(header.votersHash, votersHash(suite, voters)))
     throw invalid(height, 'its voters are not those that its header names');
   if (votes.length !== voters.length) throw invalid(height, 'it has not one vote, or none, of each voter');
-  const signers = voters.filter((_, i) => votes[i] !== undefined);
   return {
     height,
     timeMs: time.seconds * 1_000 + Math.floor(time.nanos / 1_000_000),
@@ -164,59 +188,75 @@ function readBlock({ suite, network }: ConsensusContext, block: ConsensusBlock):
     appHash: header.appHash,
     voters,
     nextVotersHash: header.nextVotersHash,
-    decision: {
-      signed: signers.length,
-      voters: voters.length,
-      power: powerOf(signers),
-      powerOfAll: powerOf(voters),
-      cofactored: 0,
-    },
+    decision: decisionOf(block),
   };
 }
 
 /** Each vote has to be its voter's: the first that is not ends it. */
-function withVotesChecked(parts: ConsensusContext, block: ConsensusBlock, read: Read): Read {
+function withVotesChecked(parts: ConsensusContext, block: ConsensusBlock, says: Says): Says {
   let cofactored = 0;
-  for (const i of block.votes.keys()) {
-    if (block.votes[i] === undefined) continue;
-    const rule = ruleOf(parts, block, { at: i, hash: read.hash });
+  for (const [i, signed] of signedVotes(parts, block, says.hash).entries()) {
+    if (signed === undefined) continue;
+    const rule = voteRule(parts.suite, signed);
     if (rule === undefined)
-      throw invalid(read.height, `vote ${i + 1} is not its voter’s for this block of this network`);
+      throw invalid(says.height, `vote ${i + 1} is not its voter’s for this block of this network`);
     if (rule === 'cofactored') cofactored++;
   }
-  return { ...read, decision: { ...read.decision, cofactored } };
-}
-
-/** By which rule the vote of the voter `at` holds for a block whose header has `hash`. */
-function ruleOf(
-  { suite, network }: ConsensusContext,
-  { header, round, parts, voters, votes }: ConsensusBlock,
-  { at, hash }: { readonly at: number; readonly hash: Hash },
-): VoteRule | undefined {
-  const [key, vote] = [voters[at]?.key, votes[at]];
-  if (key === undefined || vote === undefined) return undefined;
-  const message = voteBytes(network, { height: header.height, round, parts, hash }, vote);
-  return voteRule(suite, { key, message, signature: vote.signature });
+  return { ...says, decision: { ...says.decision, cofactored } };
 }
 
 /**
  * A block with those of its votes that a proof needs: all that hold by the strict rule, and where these are not more than
- * two thirds, those too that hold as CometBFT counts them. So whoever can do without the slow check does.
+ * two thirds, those too that hold as CometBFT counts them. So whoever can do without the slow check does. Throws
+ * `block-invalid` for one whose parts do not fit together.
  */
-export function withSoundVotes(parts: ConsensusContext, block: ConsensusBlock): ConsensusBlock {
-  const { voters, header } = block;
-  const hash = consensusHash(parts.suite, parts.network, header);
-  const { verify } = parts.suite;
-  const strict = block.votes.map((vote, i) => {
-    const key = voters[i]?.key;
-    if (vote === undefined || key === undefined) return undefined;
-    const message = voteBytes(parts.network, { ...block, height: header.height, hash }, vote);
-    return verify(key, message, vote.signature) ? vote : undefined;
+export function soundBlock(parts: ConsensusContext, block: ConsensusBlock): SoundBlock {
+  const says = readBlock(parts, block);
+  const signed = signedVotes(parts, block, says.hash);
+  const votes = block.votes.map((vote, i) => {
+    const one = signed[i];
+    return one && parts.suite.verify(one.key, one.message, one.signature) ? vote : undefined;
   });
-  const power = powerOf(voters.filter((_, i) => strict[i] !== undefined));
-  if (3n * power > 2n * powerOf(voters)) return { ...block, votes: strict };
-  const votes = block.votes.map((vote, at) => strict[at] ?? (ruleOf(parts, block, { at, hash }) && vote));
-  return { ...block, votes };
+  const strict = decisionOf({ ...block, votes });
+  if (moreThanTwoThirds(strict)) return { block: { ...block, votes }, says: { ...says, decision: strict } };
+  let cofactored = 0;
+  for (const [i, one] of signed.entries()) {
+    if (one === undefined || votes[i] !== undefined || !holdsCofactored(one)) continue;
+    votes[i] = block.votes[i];
+    cofactored++;
+  }
+  const decision = { ...decisionOf({ ...block, votes }), cofactored };
+  return { block: { ...block, votes }, says: { ...says, decision } };
+}
+
+/** What each voter has to have signed of a block whose header has `hash`; `undefined` of who did not vote for it. */
+function signedVotes(
+  { network }: ConsensusContext,
+  { header, round, parts, voters, votes }: ConsensusBlock,
+  hash: Hash,
+): readonly (SignedVote | undefined)[] {
+  return voters.map(({ key }, i) => {
+    const vote = votes[i];
+    if (vote === undefined) return undefined;
+    const message = voteBytes(network, { height: header.height, round, parts, hash }, vote);
+    return { key, message, signature: vote.signature };
+  });
+}
+
+/** How much of its voters a block's votes are of, which are not checked. */
+function decisionOf({ voters, votes }: Pick<ConsensusBlock, 'voters' | 'votes'>): Decision {
+  const signers = voters.filter((_, i) => votes[i] !== undefined);
+  return {
+    signed: signers.length,
+    voters: voters.length,
+    power: powerOf(signers),
+    powerOfAll: powerOf(voters),
+    cofactored: 0,
+  };
+}
+
+function moreThanTwoThirds({ power, powerOfAll }: Decision): boolean {
+  return 3n * power > 2n * powerOfAll;
 }
 
 /** What those of `believed` count who signed the block, whose votes are checked. */

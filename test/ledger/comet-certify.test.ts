@@ -110,6 +110,40 @@ test('ENG-30: where all voters change at once, again and again, a proof has two 
   }
 });
 
+test('ENG-70: a proof for somebody who believes a block is made once, and none asks twice for a block of consensus', async () => {
+  const made = network((name) => turningChain(1_000, name));
+  const asked: number[] = [];
+  const certifier = certifierOf(made, (one) => {
+    asked.push(one.header.height);
+    return one;
+  });
+  const heights = async (height: number, from: number | undefined): Promise<readonly number[]> => {
+    const certified = await certifier.header(made.header(height), signal, from);
+    return certified.consensus?.blocks.map(({ header }) => header.height) ?? [];
+  };
+  const expected = [500, 999, 1_000, 1_999, 2_000, 2_021];
+  expect(await heights(2_020, 500)).toEqual(expected);
+  const before = asked.length;
+  expect(await heights(2_020, 500)).toEqual(expected);
+  expect(asked).toHaveLength(before);
+  // The way to another block goes over the same ones, and its proof is another one than that from the beginning.
+  expect(await heights(2_030, 500)).toEqual([500, 999, 1_000, 1_999, 2_000, 2_031]);
+  expect(await heights(2_030, undefined)).toEqual([999, 1_000, 1_999, 2_000, 2_031]);
+  expect(new Set(asked).size).toBe(asked.length);
+});
+
+test('ENG-70: a block that has too few votes is asked for again', async () => {
+  const made = network((name) => steadyChain(4, name));
+  let short = true;
+  const certifier = certifierOf(made, (one) =>
+    short ? { ...one, votes: one.votes.map((vote, i) => (i < 2 ? vote : undefined)) } : one,
+  );
+  await expect(certifier.header(made.header(5), signal)).rejects.toMatchObject({ code: 'state-unproven' });
+  short = false;
+  const certified = await certifier.header(made.header(5), signal);
+  expect(openCertified(suite, made.root, certified).decided?.height).toBe(6);
+});
+
 test('ENG-41: a node that lacks the block that an asker believes shows the way from the beginning', async () => {
   const made = network((name) => steadyChain(4, name));
   const dropped = (one: ConsensusBlock): ConsensusBlock => {

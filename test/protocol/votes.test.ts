@@ -10,7 +10,7 @@ import { signOne } from '../../src/protocol/signing.ts';
 import type { Suite } from '../../src/protocol/suite.ts';
 import { createSigner } from '../../src/protocol/suite-native.ts';
 import { portableSuite } from '../../src/protocol/suite-portable.ts';
-import { withSoundVotes } from '../../src/protocol/verify-consensus.ts';
+import { soundBlock } from '../../src/protocol/verify-consensus.ts';
 import { holdsCofactored, voteRule } from '../../src/protocol/vote-signature.ts';
 import {
   CROOKED,
@@ -149,7 +149,7 @@ describe('a vote of consensus', () => {
   it('is left out of a proof that does without it (ENG-67)', () => {
     const chain = chainOf([CROOKED['a commitment that is not canonical'](0), ...[1, 2, 3].map(voterAt)]);
     const signed = (one: ReturnType<typeof madeBlock>): number =>
-      withSoundVotes({ suite, network: chain.network }, one).votes.filter(Boolean).length;
+      soundBlock({ suite, network: chain.network }, one).block.votes.filter(Boolean).length;
     expect(signed(madeBlock(chain, 3))).toBe(3);
     const at = chain.votersAt(3).findIndex(({ publicKey }) => !equalBytes(publicKey, tilted()));
     expect(signed(madeBlock(chain, 3, { away: [at] }))).toBe(3);

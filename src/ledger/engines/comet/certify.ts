@@ -8,14 +8,15 @@ import { asSaharaError, SaharaError } from '../../../base/errors.ts';
 import { createRecent, type Recent } from '../../../base/recent.ts';
 import { blockHeader } from '../../../protocol/block.ts';
 import type { CertifiedHeader } from '../../../protocol/certified-header.ts';
-import type { ConsensusProof, FirstValidator } from '../../../protocol/consensus.ts';
-import { CONSENSUS_BLOCKS_MAX } from '../../../protocol/limits.ts';
+import type { ConsensusBlock, ConsensusProof, FirstValidator } from '../../../protocol/consensus.ts';
+import { COFACTORED_VOTES_MAX, CONSENSUS_BLOCKS_MAX } from '../../../protocol/limits.ts';
 import type { Signed } from '../../../protocol/signing.ts';
 import type { Suite } from '../../../protocol/suite.ts';
-import { openBlock, trustedBeginning, withSoundVotes } from '../../../protocol/verify-consensus.ts';
+import { type SoundBlock, soundBlock, trustedBeginning } from '../../../protocol/verify-consensus.ts';
 import type { InclusionProof, ProvedState } from '../../ledger.ts';
 import type { LightAnswers } from '../../light/answers.ts';
-import { type FetchBlock, type Step, stepsTo } from './light/client.ts';
+import { type FetchBlock, type FetchSound, stepsTo } from './light/client.ts';
+import { PROOF_VOTES_KEPT_MAX, SOUND_VOTES_KEPT_MAX } from './limits.ts';
 
 /** Parts of a certifier. */
 export interface CertifierParts {
@@ -34,36 +35,38 @@ export interface CertifierParts {
 const WAIT_MS = 10_000;
 /** How often it is asked for, milliseconds. */
 const POLL_MS = 50;
-/** Proofs that are remembered. */
-const REMEMBERED = 64;
-
 /** Puts proofs by consensus to headers. */
 export class Certifier {
   readonly #parts: CertifierParts;
-  readonly #known: Recent<ConsensusProof> = createRecent({ costMax: REMEMBERED });
+  /** By where they begin and the height of the header. */
+  readonly #known: Recent<ConsensusProof> = createRecent({
+    costMax: PROOF_VOTES_KEPT_MAX,
+    costOf: (_, { blocks }) => votesIn(blocks),
+  });
+  /** By height. */
+  readonly #sound: Recent<SoundBlock> = createRecent({
+    costMax: SOUND_VOTES_KEPT_MAX,
+    costOf: (_, { block }) => votesIn([block]),
+  });
   /** Blocks that every later one is reached by, the earliest first: voters changed there. */
-  #ways: readonly Step[] = [];
+  #ways: readonly SoundBlock[] = [];
 
   constructor(parts: CertifierParts) {
-    // What spoils a block for who verifies it is left out of it.
-    const fetch: FetchBlock = async (height, options) =>
-      withSoundVotes(parts, await parts.fetch(height, options));
-    this.#parts = { ...parts, fetch };
+    this.#parts = parts;
   }
 
-  /** The header of a block of the ledger with what proves it. Rejects with `state-unproven` and `cancelled`. */
-  async header(message: Signed, signal: AbortSignal): Promise<CertifiedHeader> {
-    const name = String(blockHeader.decode(message.payload).height);
+  /**
+   * The header of a block of the ledger with what proves it: from the beginning on, or for somebody who believes the block
+   * of consensus of the height `from`, from there. Rejects with `state-unproven` and `cancelled`.
+   */
+  async header(message: Signed, signal: AbortSignal, from?: number): Promise<CertifiedHeader> {
+    const name = `${from ?? ''} ${blockHeader.decode(message.payload).height}`;
     const known = this.#known.get(name);
     if (known !== undefined) return { ...message, consensus: known };
-    const consensus = await this.#prove(message, signal, (height) => this.#proofOf(height, signal));
+    const consensus = await this.#prove(message, signal, (height) =>
+      from === undefined ? this.#proofOf(height, signal) : this.#proofFrom(from, height, signal),
+    );
     this.#known.set(name, consensus);
-    return { ...message, consensus };
-  }
-
-  /** The same for somebody who believes a block of consensus: the proof begins with that. */
-  async #headerFrom(message: Signed, from: number, signal: AbortSignal): Promise<CertifiedHeader> {
-    const consensus = await this.#prove(message, signal, (height) => this.#proofFrom(from, height, signal));
     return { ...message, consensus };
   }
 
@@ -105,10 +108,7 @@ export class Certifier {
         const run = await plain.headers(question);
         const last = run.at(-1);
         if (last === undefined) return run;
-        const { consensusFrom: from } = question;
-        const certified =
-          from === undefined ? this.header(last, signal) : this.#headerFrom(last, from, signal);
-        return [...run.slice(0, -1), await certified];
+        return [...run.slice(0, -1), await this.header(last, signal, question.consensusFrom)];
       },
       state: async (question) => {
         const answer = await plain.state(question);
@@ -121,54 +121,70 @@ export class Certifier {
   }
 
   async #proofOf(height: number, signal: AbortSignal): Promise<ConsensusProof> {
-    const { suite, network, first } = this.#parts;
-    const before = this.#ways.filter(({ trusted }) => trusted.height < height);
-    const from = before.at(-1)?.trusted ?? trustedBeginning({ suite }, { first, timeMs: 0 });
-    const fetch: FetchBlock = (at, options) => this.#await(at, options.signal);
-    const steps = await stepsTo({ suite, network, fetch }, from, { height, signal });
+    const { suite, first } = this.#parts;
+    const before = this.#ways.filter(({ says }) => says.height < height);
+    const from = before.at(-1)?.says ?? trustedBeginning({ suite }, { first, timeMs: 0 });
+    const steps = await stepsTo(this.#awaited, from, { height, signal });
     // Ways that are known lead on from the latest one alone.
     if (before.length === this.#ways.length && steps.length > 1)
       this.#ways = [...before, ...steps.slice(0, -1)];
-    const blocks = [...before, ...steps].map(({ block }) => block);
-    return bounded({ first, blocks });
+    return proofBy(first, [...before, ...steps]);
   }
 
   async #proofFrom(from: number, height: number, signal: AbortSignal): Promise<ConsensusProof> {
-    const { suite, network, first } = this.#parts;
-    const fetch: FetchBlock = (at, options) => this.#await(at, options.signal);
+    const { first } = this.#parts;
     // What an asker believes was decided on long ago: where it is not here, waiting brings nothing.
-    const begun = await this.#parts.fetch(from, { signal }).catch((error: unknown) => {
+    const begun = await this.#fetch(from, { signal }).catch((error: unknown) => {
       if (signal.aborted || asSaharaError(error).code !== 'peer-unreachable') throw error;
       return undefined;
     });
     // A node that dropped it, or began after it, knows another way, of which the end may follow from it as well.
     if (begun === undefined) return this.#proofOf(height, signal);
     // Until the ledger's next block, every later block of consensus certifies the same header.
-    if (from >= height) return { first, blocks: [begun] };
-    const start = openBlock({ suite, network }, begun);
-    const steps = await stepsTo({ suite, network, fetch }, start, { height, signal });
-    return bounded({ first, blocks: [begun, ...steps.map(({ block }) => block)] });
+    if (from >= height) return proofBy(first, [begun]);
+    return proofBy(first, [begun, ...(await stepsTo(this.#awaited, begun.says, { height, signal }))]);
   }
 
-  /** A block of consensus, once this node's CometBFT has it. */
-  async #await(height: number, signal: AbortSignal): ReturnType<FetchBlock> {
-    const { clock, fetch } = this.#parts;
+  /** A block of consensus without what spoils it for who verifies it. */
+  readonly #fetch: FetchSound = async (height, options) => {
+    const known = this.#sound.get(String(height));
+    if (known !== undefined) return known;
+    const sound = soundBlock(this.#parts, await this.#parts.fetch(height, options));
+    const { power, powerOfAll } = sound.says.decision;
+    // What does not do now may come whole another time.
+    if (sound.says.height === height && 3n * power > 2n * powerOfAll) this.#sound.set(String(height), sound);
+    return sound;
+  };
+
+  /** The same, once this node's CometBFT has it. */
+  readonly #awaited: FetchSound = async (height, options) => {
+    const { clock } = this.#parts;
     const untilMs = clock.monotonicMs() + WAIT_MS;
     for (;;) {
       try {
-        return await fetch(height, { signal });
+        return await this.#fetch(height, options);
       } catch (error) {
-        if (signal.aborted || asSaharaError(error).code !== 'peer-unreachable') throw error;
+        if (options.signal.aborted || asSaharaError(error).code !== 'peer-unreachable') throw error;
         if (clock.monotonicMs() >= untilMs) throw error;
       }
       await new Promise<void>((resolve) => clock.after(POLL_MS, resolve));
     }
-  }
+  };
 }
 
-function bounded(proof: ConsensusProof): ConsensusProof {
-  if (proof.blocks.length <= CONSENSUS_BLOCKS_MAX) return proof;
-  throw new SaharaError('state-unproven', { reason: 'its validators changed too often for one proof' });
+function proofBy(first: readonly FirstValidator[], sound: readonly SoundBlock[]): ConsensusProof {
+  if (sound.length > CONSENSUS_BLOCKS_MAX)
+    throw new SaharaError('state-unproven', { reason: 'its validators changed too often for one proof' });
+  const cofactored = sound.reduce((sum, { says }) => sum + says.decision.cofactored, 0);
+  if (cofactored > COFACTORED_VOTES_MAX)
+    throw new SaharaError('state-unproven', {
+      reason: `it takes ${cofactored} votes that hold by CometBFT’s rule alone, and ${COFACTORED_VOTES_MAX} are the most`,
+    });
+  return { first, blocks: sound.map(({ block }) => block) };
+}
+
+function votesIn(blocks: readonly ConsensusBlock[]): number {
+  return blocks.reduce((sum, { voters }) => sum + voters.length, 0);
 }
 
 function unproven(height: number, reason: string, cause?: unknown): SaharaError {

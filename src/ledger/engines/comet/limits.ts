@@ -14,6 +14,10 @@ export const CHECKED_TRANSACTIONS_MAX = 20_000;
 export const SNAPSHOT_MANIFEST_BYTES_MAX = 3_900_000;
 /** Blocks of consensus by way of which a light client comes to one. */
 export const LIGHT_STEPS_MAX = 1_024;
+/** Votes in blocks of consensus that are kept with their votes checked, to prove headers by: a hundred blocks of 100 votes. */
+export const SOUND_VOTES_KEPT_MAX = 10_000;
+/** Votes in proofs that are kept, whose blocks are mostly those: three of the greatest that there may be. */
+export const PROOF_VOTES_KEPT_MAX = 20_000;
 /** Requests with transactions to CometBFT's RPC at a time: a sender's are always in the same one of them. */
 export const RELAY_REQUESTS_MAX = 4;
 /** Transactions of one such request. */

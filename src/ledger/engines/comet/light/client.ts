@@ -5,8 +5,8 @@
 import { asSaharaError, SaharaError } from '../../../../base/errors.ts';
 import type { ConsensusBlock } from '../../../../protocol/consensus.ts';
 import {
-  type ConsensusContext,
-  followBlock,
+  followSound,
+  type SoundBlock,
   type TrustedBlock,
   type TrustRules,
   votersFollow,
@@ -19,11 +19,8 @@ export type FetchBlock = (
   options: { readonly signal: AbortSignal },
 ) => Promise<ConsensusBlock>;
 
-/** A block on the way, as it came and as it is believed. */
-export interface Step {
-  readonly block: ConsensusBlock;
-  readonly trusted: TrustedBlock;
-}
+/** Gets a block of consensus whose votes were checked. */
+export type FetchSound = (height: number, options: { readonly signal: AbortSignal }) => Promise<SoundBlock>;
 
 /**
  * The blocks that lead from `from` to that of `height`, which is later: as few as there need be, each believed by the one
@@ -31,28 +28,28 @@ export interface Step {
  * Without `rules` nothing is asked about how old anything is.
  */
 export async function stepsTo(
-  parts: ConsensusContext & { readonly fetch: FetchBlock },
+  fetch: FetchSound,
   from: TrustedBlock,
   aim: {
     readonly height: number;
     readonly rules?: TrustRules & { readonly nowMs: number };
     readonly signal: AbortSignal;
   },
-): Promise<readonly Step[]> {
-  const steps: Step[] = [];
+): Promise<readonly SoundBlock[]> {
+  const steps: SoundBlock[] = [];
   for (let latest = from; latest.height < aim.height; ) {
     if (steps.length === LIGHT_STEPS_MAX)
       throw new SaharaError('state-unproven', { reason: 'too many blocks between' });
-    const step = await farthest(parts, latest, aim);
-    latest = step.trusted;
+    const step = await farthest(fetch, latest, aim);
+    latest = step.says;
     steps.push(step);
   }
   return shortened(from, steps);
 }
 
 /** Of steps that were tried by halves, those that are needed: where voters changed at once, most are not. */
-function shortened(from: TrustedBlock, steps: readonly Step[]): readonly Step[] {
-  const needed: Step[] = [];
+function shortened(from: TrustedBlock, steps: readonly SoundBlock[]): readonly SoundBlock[] {
+  const needed: SoundBlock[] = [];
   for (let rest = steps, latest = from; rest.length > 0; ) {
     const last = latest;
     // The first always follows: it was found from there.
@@ -63,7 +60,7 @@ function shortened(from: TrustedBlock, steps: readonly Step[]): readonly Step[] 
     const step = rest[at];
     if (step === undefined) break;
     needed.push(step);
-    latest = step.trusted;
+    latest = step.says;
     rest = rest.slice(at + 1);
   }
   return needed;
@@ -71,16 +68,17 @@ function shortened(from: TrustedBlock, steps: readonly Step[]): readonly Step[] 
 
 /** The farthest block on the way to the aim that follows from `from`: each try goes half as far as the one before. */
 async function farthest(
-  parts: ConsensusContext & { readonly fetch: FetchBlock },
+  fetch: FetchSound,
   from: TrustedBlock,
   { height: to, rules, signal }: Parameters<typeof stepsTo>[2],
-): Promise<Step> {
+): Promise<SoundBlock> {
   for (let height = to; ; height = from.height + Math.floor((height - from.height) / 2)) {
-    const block = await parts.fetch(height, { signal });
-    if (block.header.height !== height)
+    const sound = await fetch(height, { signal });
+    if (sound.says.height !== height)
       throw new SaharaError('block-invalid', { height, reason: 'another block came than was asked for' });
     try {
-      return { block, trusted: followBlock(parts, from, block, rules) };
+      followSound(from, sound, rules);
+      return sound;
     } catch (error) {
       const { code, facts } = asSaharaError(error);
       // Only where too few voters stayed do blocks between help; then it is said of the block that was tried.
