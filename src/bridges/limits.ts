@@ -70,6 +70,12 @@ export const BUDGET_FORMS_KEPT_MS = 86_400_000;
 export const BUDGET_FORMS_MAX = 10_000;
 /** Agents of which pauses are remembered, those that end last; it is looked at each start and once a day. */
 export const AGENT_PAUSES_MAX = 10_000;
+/** How long a question waits for its asker to agree to the price, milliseconds: five minutes, a third of what Discord keeps an interaction. */
+export const APPROVAL_MS = 300_000;
+/** How long after that it is remembered how it was decided, milliseconds: a day. */
+export const APPROVALS_KEPT_MS = 86_400_000;
+/** Such questions that are remembered, the last ones; it is looked at each start and once a day. */
+export const APPROVALS_MAX = 10_000;
 /** How long an agent is not asked that took money and delivered nothing, milliseconds: ten minutes, doubled each time. */
 export const AGENT_PAUSE_FIRST_MS = 600_000;
 /** The longest such pause, milliseconds: a day. */

@@ -124,5 +124,6 @@ function bridgeOptions(config: BridgesConfig): BridgeOptions {
     policy: { ...POLICY_DEFAULTS, groups, users: users.length === 0 ? 'all' : users, blocked, admins },
     agentDefault: agent === '' ? undefined : agent,
     support: config.support,
+    askAbove: parseAmount(config.askAbove),
   };
 }

@@ -7,6 +7,7 @@ export interface BridgesConfig {
   readonly off: readonly string[];
   readonly agent: string;
   readonly callMax: string;
+  readonly askAbove: string;
   readonly userDayMax: string;
   readonly chatDayMax: string;
   readonly guildDayMax: string;
@@ -76,6 +77,14 @@ export const bridgesSchema: z.ZodType<BridgesConfig> = z
       .describe('Whom people ask who chose nobody: a name or a DID. Empty: the only agent there is.'),
     callMax: amount('Most that one answer may cost. SAHARA; 0 means that nothing is spent.'),
     userDayMax: amount('Most that one person may spend in a UTC day. SAHARA.'),
+    askAbove: z
+      .string()
+      .refine((text) => text === '' || parseAmount(text) !== undefined)
+      .meta({ allowed: 'an amount in SAHARA such as 0.002, or nothing' })
+      .default('')
+      .describe(
+        'Answers that can cost more than this are asked for only after the person has seen that and pressed a button. SAHARA; 0 for everything that is not free. Empty: no such question.',
+      ),
     chatDayMax: amount('Most that one chat or channel may spend in a UTC day. SAHARA.'),
     guildDayMax: amount('Most that one Discord server may spend in a UTC day. SAHARA.'),
     dayMax: amount('Most that all bridges may spend in a UTC day. SAHARA.'),

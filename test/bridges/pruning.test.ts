@@ -1,13 +1,16 @@
 import { expect, test } from 'vitest';
 import { createMemoryStore } from '../../src/base/store.ts';
+import { APPROVALS } from '../../src/bridges/core/approving.ts';
 import { BUDGET_FORMS } from '../../src/bridges/core/budget.ts';
 import { PAUSES, pausedUntil } from '../../src/bridges/core/pausing.ts';
 import { staleForms } from '../../src/bridges/core/pruning.ts';
-import { agentPauseSchema, budgetFormSchema } from '../../src/bridges/core/records.ts';
+import { agentPauseSchema, approvalSchema, budgetFormSchema } from '../../src/bridges/core/records.ts';
 import { createState, put } from '../../src/bridges/core/state.ts';
 import {
   AGENT_PAUSES_KEPT_MS,
   AGENT_PAUSES_MAX,
+  APPROVALS_KEPT_MS,
+  APPROVALS_MAX,
   BUDGET_FORMS_KEPT_MS,
   BUDGET_FORMS_MAX,
 } from '../../src/bridges/limits.ts';
@@ -18,11 +21,11 @@ async function keysLeft(
   entries: readonly (readonly [key: string, untilMs: number])[],
 ): Promise<{ readonly keys: readonly string[]; readonly isPaused: (agent: string) => boolean }> {
   const state = createState(createMemoryStore());
-  const written = entries.map(([key, untilMs]) =>
-    key.startsWith(PAUSES)
-      ? put(key, agentPauseSchema, { times: 3, untilMs })
-      : put(key, budgetFormSchema, { untilMs, tries: 1, takenBy: '' }),
-  );
+  const written = entries.map(([key, untilMs]) => {
+    if (key.startsWith(PAUSES)) return put(key, agentPauseSchema, { times: 3, untilMs });
+    if (key.startsWith(APPROVALS)) return put(key, approvalSchema, { untilMs, takenBy: '' });
+    return put(key, budgetFormSchema, { untilMs, tries: 1, takenBy: '' });
+  });
   await state.update(() => ({ operations: written, result: undefined }));
   const operations = await staleForms(state, NOW_MS);
   await state.update(() => ({ operations, result: undefined }));
@@ -34,6 +37,7 @@ async function keysLeft(
 // BRG-169
 test.each([
   [BUDGET_FORMS, BUDGET_FORMS_KEPT_MS, BUDGET_FORMS_MAX],
+  [APPROVALS, APPROVALS_KEPT_MS, APPROVALS_MAX],
   [PAUSES, AGENT_PAUSES_KEPT_MS, AGENT_PAUSES_MAX],
 ])(
   'what stands below %s is dropped when it is old, and beyond a number the oldest first',

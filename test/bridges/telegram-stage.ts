@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { systemClock } from '../../src/base/clock.ts';
+import { type Clock, systemClock } from '../../src/base/clock.ts';
 import { openLevelStore } from '../../src/base/level-store.ts';
 import { silentLog } from '../../src/base/log.ts';
 import type { Store } from '../../src/base/store.ts';
@@ -39,11 +39,13 @@ export async function telegramStage(
     limits,
     features,
     stars = [],
+    clock = systemClock,
   }: {
     readonly pace?: PacerOptions;
     readonly limits?: FloodLimits;
     readonly features?: TelegramFeatures;
     readonly stars?: readonly StarOffer[];
+    readonly clock?: Clock;
   } = {},
 ): Promise<TelegramStage> {
   const home = await mkdtemp(join(tmpdir(), 'bridge-'));
@@ -52,7 +54,7 @@ export async function telegramStage(
   const agents = await startAgentService();
   const start = (): Promise<TelegramBot> =>
     startTelegramBot(
-      { agents: agentsOver(agents.url), state: createState(store), clock: systemClock, log: silentLog },
+      { agents: agentsOver(agents.url), state: createState(store), clock, log: silentLog },
       {
         ...TELEGRAM_DEFAULTS,
         token: telegram.token,

@@ -6,6 +6,7 @@ import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { isWaiting } from './approving.ts';
 import { type AskingParts, askAndSettle, buttonFor, contentsOf } from './asking.ts';
 import { type BudgetView, budgetView } from './budget.ts';
 import { createCash } from './cash.ts';
@@ -47,6 +48,8 @@ export interface BridgeOptions {
   readonly policy: PolicyOptions;
   /** The agent of users who chose none: its name or DID. Default: the only one online. */
   readonly agentDefault: string | undefined;
+  /** An answer that can cost more than this is made only after its asker has agreed, grains. Default: nobody is asked. */
+  readonly askAbove: bigint | undefined;
   /** How to reach the operator about payments, in the operator's words. Default: nothing is said. */
   readonly support: string;
 }
@@ -56,6 +59,7 @@ export const BRIDGE_DEFAULTS: BridgeOptions = {
   spending: SPENDING_DEFAULTS,
   policy: POLICY_DEFAULTS,
   agentDefault: undefined,
+  askAbove: undefined,
   support: '',
 };
 
@@ -116,9 +120,15 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     agentDefault: options.agentDefault,
   };
   const asking = new Map<string, string>();
-  const deciding: DecidingParts = { ...tools, policy, asking, support: options.support };
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
+  const approving: Pick<DecidingParts, 'askAbove' | 'rests' | 'goOn'> = {
+    askAbove: options.askAbove,
+    rests: (key) => running.get(key) ?? Promise.resolve(),
+    goOn: (key) => start(jobAt(key), false),
+  };
+  const { support } = options;
+  const deciding: DecidingParts = { ...tools, ...approving, policy, asking, support };
   const cashing = cash?.keepUp(stopping.signal);
   const unsettled = createUnsettledCalls(tools);
   const settling = unsettled.keepUp(stopping.signal);
@@ -143,10 +153,11 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     }
   }
 
-  function start(job: Job): void {
+  /** `isResumed`: an earlier process may have begun the job's call. */
+  function start(job: Job, isResumed: boolean = job.phase === 'asking'): void {
     const key = toHex(job.key);
     if (running.has(key) || stopping.signal.aborted) return;
-    const run = carry(key).catch((error) => {
+    const run = carry(key, isResumed).catch((error) => {
       if (stopping.signal.aborted) return;
       log.error('job failed', { job: key, error: asSaharaError(error).message });
     });
@@ -157,11 +168,10 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   }
 
   /** Carries a job from wherever it stands to its end. */
-  async function carry(key: string): Promise<void> {
+  async function carry(key: string, isResumed: boolean): Promise<void> {
     const job = jobAt(key);
     const language = languageFor(job.event.language);
     const delivery = newDelivery(key);
-    const isResumed = job.phase === 'asking';
     await platform
       .ack(job.event)
       .catch((error) => log.warn('not acknowledged', { job: key, code: asSaharaError(error).code }));
@@ -196,6 +206,8 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     try {
       const reply = await decideReply(deciding, job, language);
       if (reply === 'asking') return;
+      if (isWaiting(state, key))
+        await openConversation({ platform, pacer, journal, clock, log }, key, stopping.signal);
       await settleReply(job, reply);
     } catch (error) {
       stopping.signal.throwIfAborted();
@@ -206,7 +218,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   }
 
   function settleReply(job: Job, reply: Reply | undefined): Promise<void> {
-    const place = reply?.isPrivate ? platform.privatePlace(job.event) : undefined;
+    const place = reply?.isPrivate ? platform.privatePlace(job.event) : jobAt(toHex(job.key)).place;
     return journal.change(toHex(job.key), () => ({
       job: reply === undefined ? { phase: 'done' } : { phase: 'replied', reply, place },
       result: undefined,

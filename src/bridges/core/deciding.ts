@@ -3,6 +3,7 @@ import { toHex, utf8 } from '../../base/bytes.ts';
 import { SaharaError } from '../../base/errors.ts';
 import { QUESTION_BYTES_MAX } from '../../protocol/limits.ts';
 import { JOBS_RUNNING_MAX, QUESTIONS_PER_USER_MAX } from '../limits.ts';
+import { type ApprovingParts, approvalPress, askFirst, isAboveThreshold } from './approving.ts';
 import type { AskingParts } from './asking.ts';
 import { attachmentText } from './attachments.ts';
 import { budgetPress, budgetWritten } from './budget.ts';
@@ -30,7 +31,7 @@ import { putText } from './state.ts';
 import { turnsBefore } from './talk.ts';
 
 /** What deciding works with. */
-export interface DecidingParts extends AskingParts, CommandParts, ShopParts {
+export interface DecidingParts extends AskingParts, ApprovingParts, CommandParts, ShopParts {
   readonly policy: Policy;
   /** Jobs that are deciding on or making a call, and whose they are. */
   readonly asking: Map<string, string>;
@@ -68,13 +69,18 @@ async function press(parts: DecidingParts, job: Job, language: Language): Promis
   if (target === undefined || !places.includes(event.place.chat)) {
     return shown(plain(language.receiptNone));
   }
+  const isApproval = event.text === 'approve' || event.text === 'dismiss';
   const isMine = accountOf(parts.state, userOf(target.event)) === accountOf(parts.state, userOf(event));
-  if (!isMine && !parts.policy.isAdmin(event)) return secret(plain(language.notYours));
+  // Nobody, admins neither, agrees to a price for somebody else.
+  if (!isMine && (isApproval || !parts.policy.isAdmin(event))) return secret(plain(language.notYours));
   switch (event.text) {
     case 'stop':
       return stopAnswer(parts, target, language);
     case 'retry':
       return question(parts, job, { text: target.question, language });
+    case 'approve':
+    case 'dismiss':
+      return approvalPress(parts, job, { target, language });
     case 'sources':
       return sourcesReply(target, language);
     case 'receipt':
@@ -126,6 +132,11 @@ async function question(
       parts.asking.delete(key);
       const time = new Date(until).toISOString().slice(0, 16).replace('T', ' ');
       return shown(plain(language.agentPaused({ agent: agent.name, until: time })));
+    }
+    if (agent !== undefined && isAboveThreshold(parts, agent)) {
+      const reply = await askFirst(parts, { job, agent, asked }, language);
+      parts.asking.delete(key);
+      return reply;
     }
     if (agent !== undefined) {
       await holdMoney(parts, { job, agent, asked });

@@ -34,6 +34,11 @@ export interface Language {
   /** The connection was lost; so much stays held until it is known what the answer cost. */
   outcomeOpen(amountMax: string): string;
   /** `until`: a time, UTC. */
+  /** The most that the answer can cost, and how long there is time to agree. */
+  approvalAsk(parts: { readonly agent: string; readonly amount: string; readonly minutes: number }): string;
+  readonly approvalDismissed: string;
+  readonly approvalLapsed: string;
+  readonly approvalDecided: string;
   agentPaused(parts: { readonly agent: string; readonly until: string }): string;
   readonly cutShort: string;
   readonly nothingFound: string;

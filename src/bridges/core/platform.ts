@@ -42,6 +42,9 @@ export const BUTTON_ACTIONS = [
   'whole',
   'other',
   'unset',
+  // Of a price: agreed to, or not.
+  'approve',
+  'dismiss',
 ] as const;
 
 /** What a button does. */

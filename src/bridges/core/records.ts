@@ -276,6 +276,16 @@ export const budgetFormSchema: Schema<BudgetForm> = record('budget-form', {
   takenBy: text(64),
 });
 
+/** A question that waits for its asker to agree to the price. */
+export interface Approval {
+  readonly untilMs: number;
+  /** The press that decided it, hexadecimal; empty while it waits. */
+  readonly takenBy: string;
+}
+
+/** The stored form of it. */
+export const approvalSchema: Schema<Approval> = record('approval', { untilMs: uint(), takenBy: text(64) });
+
 /** How often an agent took money for nothing, and until when it is not asked. */
 export interface AgentPause {
   readonly times: number;

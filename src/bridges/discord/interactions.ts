@@ -3,7 +3,9 @@ import { PRIVATE_COMMANDS } from '../core/commands.ts';
 import type { ChatEvent } from '../core/platform.ts';
 
 const ALONE = 'alone:';
-const PRIVATE_PRESSES: readonly string[] = ['receipt', 'good', 'bad', 'stop'];
+const PRIVATE_PRESSES: readonly string[] = ['receipt', 'good', 'bad', 'stop', 'approve', 'dismiss'];
+/** What these lead to is shown by the message with the button. */
+const SILENT_PRESSES: readonly string[] = ['stop', 'approve', 'dismiss'];
 
 /** The stored form. `isAlone`: nobody but the person may see what comes back. */
 export function interactionToken(
@@ -31,7 +33,7 @@ export function isEphemeral(event: ChatEvent): boolean {
 
 /** Whether an event is acknowledged without a response of its own: what is edited then is the message with the button. */
 export function isSilent(event: ChatEvent): boolean {
-  return event.token !== '' && event.type === 'press' && event.text === 'stop';
+  return event.token !== '' && event.type === 'press' && SILENT_PRESSES.includes(event.text);
 }
 
 /** Whether the bot can reach the place of an event by nothing but the interaction. */

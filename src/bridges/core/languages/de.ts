@@ -15,6 +15,8 @@ export const de: Language = {
     whole: 'Alles',
     other: 'Anderer Betrag',
     unset: 'Kein Budget',
+    approve: 'Fragen',
+    dismiss: 'Nicht fragen',
   },
   failures: {
     'agent-unknown': 'Dieser Agent ist gerade nicht online. /agents zeigt, wer es ist.',
@@ -44,6 +46,11 @@ export const de: Language = {
     `[vorzeitig beendet: ${units} ${units === 1 ? 'Einheit wurde' : 'Einheiten wurden'} geliefert und dafür ${amount} berechnet]`,
   outcomeOpen: (amountMax) =>
     `Die Verbindung riss ab, bevor die Antwort zu Ende war, und es ist noch nicht bekannt, was sie gekostet hat. Bis dahin bleiben höchstens ${amountMax} von dir zurückgelegt; du zahlst nichts, was dir nicht gezeigt wurde.`,
+  approvalAsk: ({ agent, amount, minutes }) =>
+    `Die Antwort von ${agent} kann bis zu ${amount} kosten. Soll ich fragen? Du hast ${minutes} Minuten Zeit; bis dahin wird nichts ausgegeben.`,
+  approvalDismissed: 'Nicht gefragt, und nichts ausgegeben.',
+  approvalLapsed: 'Die Zeit zum Entscheiden ist vorbei: Es wurde nichts gefragt und nichts ausgegeben.',
+  approvalDecided: 'Das ist schon entschieden.',
   agentPaused: ({ agent, until }) =>
     `${agent} hat Geld genommen, ohne zu antworten; ich frage ihn erst ab ${until} UTC wieder. /agents zeigt die anderen.`,
   cutShort: '[Der Rest ist zu lang, um hier gezeigt zu werden.]',

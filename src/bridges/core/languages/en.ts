@@ -15,6 +15,8 @@ export const en: Language = {
     whole: 'All of it',
     other: 'Another amount',
     unset: 'No budget',
+    approve: 'Ask',
+    dismiss: 'Do not ask',
   },
   failures: {
     'agent-unknown': 'That agent is not online now. /agents lists those that are.',
@@ -41,6 +43,11 @@ export const en: Language = {
     `[ended early: ${units} unit${units === 1 ? ' was' : 's were'} delivered, and ${amount} charged for ${units === 1 ? 'it' : 'them'}]`,
   outcomeOpen: (amountMax) =>
     `The connection was lost before the answer ended, and it is not known yet what it cost. Up to ${amountMax} of yours stays held until it is; you pay for nothing that you were not shown.`,
+  approvalAsk: ({ agent, amount, minutes }) =>
+    `The answer of ${agent} can cost up to ${amount}. Shall I ask? There are ${minutes} minutes to decide; until then nothing is spent.`,
+  approvalDismissed: 'Not asked, and nothing was spent.',
+  approvalLapsed: 'The time to decide is over, so nothing was asked and nothing spent.',
+  approvalDecided: 'That is decided already.',
   agentPaused: ({ agent, until }) =>
     `${agent} took money without an answer, so I do not ask it before ${until} UTC. /agents lists the others.`,
   cutShort: '[The rest is too long to be shown here.]',

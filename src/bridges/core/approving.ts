@@ -1,0 +1,119 @@
+/**
+ * Answers that can cost more than the operator's threshold are made only after whoever asks has seen the price and pressed a
+ * button. The question waits in its own job: the press makes that job one that asks, together with the money that it holds, so
+ * neither a second press nor a crash asks or holds twice, and the answer takes the place of the message with the price.
+ */
+import { formatAmount } from '../../base/amount.ts';
+import { toHex } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { APPROVAL_MS, QUESTIONS_PER_USER_MAX } from '../limits.ts';
+import { historyKey, type Journal } from './journal.ts';
+import type { Language } from './language.ts';
+import type { AgentListing } from './ports.ts';
+import { type Approval, approvalSchema, type Job, type Reply } from './records.ts';
+import { plain } from './rich.ts';
+import { type Spending, userOf } from './spending.ts';
+import { put, putText, type State } from './state.ts';
+import { turnsBefore } from './talk.ts';
+
+/** What approving works with. */
+export interface ApprovingParts {
+  readonly journal: Journal;
+  readonly spending: Spending;
+  readonly state: State;
+  readonly clock: Clock;
+  /** An answer that can cost more is approved first, grains; `undefined`: none is. */
+  readonly askAbove: bigint | undefined;
+  /** Jobs that are deciding on or making a call, and whose they are. */
+  readonly asking: ReadonlyMap<string, string>;
+  /** Resolves when nothing is done with a job at the moment. */
+  readonly rests: (key: string) => Promise<void>;
+  /** Carries a job on from where it stands. */
+  readonly goOn: (key: string) => void;
+}
+
+/** In front of the questions that wait, or waited, for a yes. */
+export const APPROVALS = 'approval/';
+
+/** Whether an agent's answer has to be approved. */
+export function isAboveThreshold({ askAbove }: ApprovingParts, agent: AgentListing): boolean {
+  return askAbove !== undefined && agent.amountMax > askAbove;
+}
+
+/** Whether a job waits for a yes. */
+export function isWaiting(state: State, key: string): boolean {
+  return state.get(APPROVALS + key, approvalSchema)?.takenBy === '';
+}
+
+/** The question for a yes. Nothing is held yet. Throws what would stand in the way of holding it. */
+export async function askFirst(
+  { journal, spending, clock }: ApprovingParts,
+  { job, agent, asked }: { readonly job: Job; readonly agent: AgentListing; readonly asked: string },
+  language: Language,
+): Promise<Reply> {
+  const key = toHex(job.key);
+  const { did, name, amountMax } = agent;
+  const atMs = clock.nowMs();
+  await journal.change(key, () => {
+    spending.reserve({ key, event: job.event, amountMax, atMs });
+    const approval: Approval = { untilMs: atMs + APPROVAL_MS, takenBy: '' };
+    return {
+      job: { agent: did, agentName: name, question: asked, amountMax },
+      operations: [put(APPROVALS + key, approvalSchema, approval)],
+      result: undefined,
+    };
+  });
+  const price = { agent: name, amount: formatAmount(amountMax), minutes: APPROVAL_MS / 60_000 };
+  return { rich: plain(language.approvalAsk(price)), buttons: ['approve', 'dismiss'], isPrivate: false };
+}
+
+/** What a press on one of its buttons leads to; `undefined` when the question's own message says it. */
+export async function approvalPress(
+  parts: ApprovingParts,
+  { event, key: pressed }: Job,
+  { target, language }: { readonly target: Job; readonly language: Language },
+): Promise<Reply | undefined> {
+  const key = toHex(target.key);
+  const by = toHex(pressed);
+  // Its own message may still be on the way.
+  await parts.rests(key);
+  const others = [...parts.asking].filter(([other, user]) => user === userOf(target.event) && other !== key);
+  const isFull = others.length >= QUESTIONS_PER_USER_MAX;
+  if (event.text === 'approve' && isFull && isWaiting(parts.state, key)) return secret(language.tooMany);
+  const isTaken = await parts.journal.change(key, (now) => {
+    const approval = parts.state.get(APPROVALS + key, approvalSchema);
+    if (approval === undefined || approval.takenBy !== '' || now.phase !== 'done')
+      return { job: {}, result: approval?.takenBy === by };
+    const taken = put(APPROVALS + key, approvalSchema, { ...approval, takenBy: by });
+    const isOver = approval.untilMs < parts.clock.nowMs() || now.question === '';
+    if (event.text === 'approve' && !isOver) {
+      const held = holding(parts, now);
+      return { ...held, operations: [...held.operations, taken], result: true };
+    }
+    const rich = plain(isOver ? language.approvalLapsed : language.approvalDismissed);
+    const reply: Reply = { rich, buttons: now.question === '' ? [] : ['retry'], isPrivate: false };
+    return { job: { phase: 'replied', reply }, operations: [taken], result: true };
+  });
+  if (!isTaken) return secret(language.approvalDecided);
+  parts.goOn(key);
+  return undefined;
+}
+
+function holding(
+  { spending, state, clock }: ApprovingParts,
+  job: Job,
+): { readonly job: Partial<Job>; readonly operations: ReturnType<Spending['reserve']> } {
+  const key = toHex(job.key);
+  const { event, amountMax } = job;
+  return {
+    job: { phase: 'asking', reply: undefined, context: turnsBefore(state, event) },
+    operations: [
+      ...spending.reserve({ key, event, amountMax, atMs: clock.nowMs() }),
+      putText(historyKey(job), key),
+    ],
+  };
+}
+
+function secret(text: string): Reply {
+  return { rich: plain(text), buttons: [], isPrivate: true };
+}
