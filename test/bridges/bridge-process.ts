@@ -22,6 +22,8 @@ export interface BridgeProcessOptions {
   readonly money?: string;
   /** The platform's own pace instead of one that does not slow tests down. */
   readonly isPaced?: boolean;
+  /** Every price is asked about first. */
+  readonly isCareful?: boolean;
   /** It kills itself right before, or right after, it writes to the disk for this time. */
   readonly dieAt?: { readonly write: number; readonly isWritten: boolean };
 }
@@ -39,7 +41,8 @@ const parts = {
   log: createLog({ level: 'info', path: `${home}/log` }),
   ...(money !== undefined && { money: moneyOver(money) }),
 };
-const common = { token, bridge: GENEROUS, ...(!options.isPaced && { pace: FAST }) };
+const bridge = options.isCareful ? { ...GENEROUS, askAbove: 0n } : GENEROUS;
+const common = { token, bridge, ...(!options.isPaced && { pace: FAST }) };
 const bot = await (platform === 'discord' ? discord() : telegram());
 process.stdout.write('ready\n');
 process.once('SIGTERM', () => {

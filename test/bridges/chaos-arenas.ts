@@ -23,6 +23,8 @@ export interface Arena {
   command(person: number, name: string, argument?: string): string;
   /** Presses stop under the answer to a person's question, or under its draft; `false` when there is nothing to press. */
   stop(person: number, question: string): boolean;
+  /** Agrees to the price of the answer to a person's question, where that is asked about. */
+  agree(person: number, question: string): void;
   /** Buys credit; a payment may come of it later, or none when the bot was away. */
   buy(person: number): void;
   /** Who paid, and whether it was given back: one of each payment. */
@@ -50,6 +52,18 @@ export async function telegramArena(): Promise<Arena> {
   const service = await startTelegramService(undefined, features);
   const places = { direct: 0, group: 0, topic: 0 };
   const isGroup = (person: number): boolean => person % 4 >= 2;
+  const press = (person: number, question: string, action: 'stop' | 'approve'): boolean => {
+    const chat = isGroup(person) ? GROUP : person;
+    const isMeant = (button: { readonly callback_data: string }): boolean =>
+      button.callback_data.startsWith(`${action}:`);
+    const found = service
+      .messages(chat)
+      .find(({ replyTo, buttons }) => String(replyTo) === question && buttons.some(isMeant));
+    const data = found?.buttons.find(isMeant)?.callback_data;
+    if (found === undefined || data === undefined) return false;
+    service.press(chat, person, found.id, data);
+    return true;
+  };
   return {
     names: ['telegram', service.apiRoot, service.token],
     ask(person, text) {
@@ -68,15 +82,9 @@ export async function telegramArena(): Promise<Arena> {
         service.stopDraft(person);
         return true;
       }
-      const chat = isGroup(person) ? GROUP : person;
-      const growing = service
-        .messages(chat)
-        .find(({ replyTo, buttons }) => String(replyTo) === question && buttons.some(isStop));
-      const data = growing?.buttons.find(isStop)?.callback_data;
-      if (growing === undefined || data === undefined) return false;
-      service.press(chat, person, growing.id, data);
-      return true;
+      return press(person, question, 'stop');
     },
+    agree: (person, question) => void press(person, question, 'approve'),
     buy(person) {
       const invoice = service
         .messages(person)
@@ -102,10 +110,6 @@ export async function telegramArena(): Promise<Arena> {
     places: () => places,
     close: service.close,
   };
-}
-
-function isStop(button: { readonly callback_data: string }): boolean {
-  return button.callback_data.startsWith('stop:');
 }
 
 function byBot(message: { readonly fromBot: boolean }): boolean {
@@ -134,6 +138,21 @@ export async function discordArena(): Promise<Arena> {
   const askedIn = new Map<number, string>();
   const entitlements = new Map<string, number>();
   const back = new Set<string>();
+  const press = (person: number, question: string, action: 'stop' | 'approve'): boolean => {
+    const channels = [askedIn.get(person) ?? alone(person).channel, question];
+    const isMeant = (data: string): boolean => data.startsWith(`${action}:`);
+    const found = channels
+      .flatMap((channel) => service.messages(channel))
+      .find(
+        ({ replyTo, channel, buttons }) =>
+          (replyTo === question || channel === question) && buttons.some(isMeant),
+      );
+    const data = found?.buttons.find(isMeant);
+    if (found === undefined || data === undefined) return false;
+    const guild = askedIn.has(person) ? GUILD : undefined;
+    service.press({ user: String(person), channel: found.channel, guild }, found.id, data);
+    return true;
+  };
   return {
     names: ['discord', service.api, service.token],
     ask(person, text) {
@@ -149,21 +168,8 @@ export async function discordArena(): Promise<Arena> {
       return service.say({ user: String(person), channel, guild: GUILD }, `<@${service.self.id}> ${text}`);
     },
     command: (person, name, argument) => service.command(alone(person), name, argument),
-    stop(person, question) {
-      const channels = [askedIn.get(person) ?? alone(person).channel, question];
-      const growing = channels
-        .flatMap((channel) => service.messages(channel))
-        .find(
-          ({ replyTo, channel, buttons }) =>
-            (replyTo === question || channel === question) &&
-            buttons.some((data) => data.startsWith('stop:')),
-        );
-      const data = growing?.buttons.find((one) => one.startsWith('stop:'));
-      if (growing === undefined || data === undefined) return false;
-      const guild = askedIn.has(person) ? GUILD : undefined;
-      service.press({ user: String(person), channel: growing.channel, guild }, growing.id, data);
-      return true;
-    },
+    stop: (person, question) => press(person, question, 'stop'),
+    agree: (person, question) => void press(person, question, 'approve'),
     buy(person) {
       entitlements.set(service.buy(String(person), SKU, { unheard: person % 3 === 0 }), person);
     },

@@ -2,7 +2,7 @@
  * Kills a bridge process again and again while people ask, stop, pay in, are paid out, buy and give back, with lost
  * requests and lost responses in between, and then checks that every question has one answer and one charge and every payment
  * is booked once: `npm run chaos:bridges -- --kills 100 --seed 1 --platform telegram`. Without a platform, half of the
- * kills on each.
+ * kills on each. With `--careful` every price has to be agreed to before its question is asked.
  *
  * A life ends at a random time, right before or after one of its writes to the disk, or while one of its requests is on the
  * way, before or after the platform carried it out.
@@ -44,6 +44,8 @@ export interface ChaosOptions {
   readonly platform: 'telegram' | 'discord';
   readonly kills: number;
   readonly seed: number;
+  /** Every price has to be agreed to. Default false. */
+  readonly isCareful?: boolean;
 }
 
 const FAULTS: readonly Fault[] = ['drop-before', 'drop-after', '500-before', '500-after', '429', 'slow'];
@@ -73,6 +75,7 @@ interface World extends Told {
   readonly agents: AgentService;
   readonly money: MoneyService;
   readonly moneyUrl: string;
+  readonly isCareful: boolean;
   readonly random: () => number;
   readonly kills: { atATime: number; atAWrite: number; atARequest: number };
   faults: number;
@@ -83,7 +86,12 @@ interface World extends Told {
 }
 
 /** Runs `kills` kills. The same seed asks and kills alike, as far as the machine's timing allows. */
-export async function runChaos({ platform, kills, seed }: ChaosOptions): Promise<ChaosReport> {
+export async function runChaos({
+  platform,
+  kills,
+  seed,
+  isCareful = false,
+}: ChaosOptions): Promise<ChaosReport> {
   const agents = await startAgentService();
   const money = createMoneyService();
   const server = await startMoneyServer(money);
@@ -93,6 +101,7 @@ export async function runChaos({ platform, kills, seed }: ChaosOptions): Promise
     agents,
     money,
     moneyUrl: server.url,
+    isCareful,
     random: seeded(seed),
     kills: { atATime: 0, atAWrite: 0, atARequest: 0 },
     questions: [],
@@ -170,6 +179,7 @@ async function live(world: World): Promise<void> {
   for (let i = 0; i < asks; i++) {
     act(world);
     await pause(Math.floor(random() * 60));
+    agree(world);
   }
   if (random() < 0.3) arena.repeat(2);
   if (random() < 0.5) await stopOne(world);
@@ -213,6 +223,11 @@ async function stopOne(world: World): Promise<void> {
   }
 }
 
+/** Everybody agrees to the prices that they are asked about, again where that was lost. */
+function agree({ arena, questions, isCareful }: World): void {
+  if (isCareful) for (const { person, id } of questions) arena.agree(person, id);
+}
+
 /** A saver asks where to pay in, pays in, or is paid out. */
 function save(world: World): void {
   const { arena, money, random, savers, commands } = world;
@@ -243,45 +258,47 @@ function trade({ arena, random }: World): void {
 
 /** Lets everything come to its end, with nothing lost any more, and says what is wrong then. */
 async function end(world: World): Promise<string[]> {
-  const { arena, money, questions } = world;
+  const { arena, money } = world;
   arena.plan(undefined);
   money.plan(undefined);
   const last = start(world);
   await once(last.stdout ?? last, 'data');
-  await settled(arena, questions.length);
+  await settled(world);
   // What was being given back when the bridge was killed is gone on with by who asks again.
   for (const { person, isBack } of arena.bought()) {
     if (person % 2 === 0 && !isBack) arena.takeBack(person);
   }
-  await settled(arena, questions.length);
+  await settled(world);
   last.kill('SIGTERM');
   await once(last, 'exit');
   return (await wrongIn(world)).slice(0, WRONG_MAX);
 }
 
 /** Waits until every question has a final message, and then until nothing has changed for a while. */
-async function settled(arena: Arena, questions: number): Promise<void> {
+async function settled(world: World): Promise<void> {
+  const { arena, questions } = world;
   let before = '';
   let looks = 0;
   for (let stillMs = 0; stillMs < STILL_MS && looks < LOOKS_AFTER; stillMs += LOOK_EVERY_MS) {
+    agree(world);
     const replies = arena.replies();
     const now = JSON.stringify(replies.map((message) => [message.id, message.edits]));
     const finals = replies.filter(({ buttons }) => buttons.some((data) => data.startsWith('receipt')));
     if (now !== before) stillMs = 0;
-    looks = now === before && finals.length >= questions ? looks + 1 : 0;
+    looks = now === before && finals.length >= questions.length ? looks + 1 : 0;
     before = now;
     await pause(LOOK_EVERY_MS);
   }
 }
 
 function start(
-  { home, arena, agents, moneyUrl }: World,
+  { home, arena, agents, moneyUrl, isCareful }: World,
   dieAt?: BridgeProcessOptions['dieAt'],
 ): ChildProcess {
   const script = fileURLToPath(new URL('./bridge-process.ts', import.meta.url));
   const [platform, api, token] = arena.names;
   const options: BridgeProcessOptions = {
-    ...{ platform, home, api, token, agents: agents.url, money: moneyUrl },
+    ...{ platform, home, api, token, agents: agents.url, money: moneyUrl, isCareful },
     ...(dieAt && { dieAt }),
   };
   return spawn(process.execPath, [script, JSON.stringify(options)], {
@@ -312,12 +329,13 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
       platform: { type: 'string' },
       kills: { type: 'string', default: '20' },
       seed: { type: 'string', default: '1' },
+      careful: { type: 'boolean', default: false },
     },
   });
   const platforms = (['telegram', 'discord'] as const).filter((one) => (values.platform ?? one) === one);
   const kills = Math.ceil(Number(values.kills) / platforms.length);
   for (const platform of platforms) {
-    const report = await runChaos({ platform, kills, seed: Number(values.seed) });
+    const report = await runChaos({ platform, kills, seed: Number(values.seed), isCareful: values.careful });
     process.stdout.write(`${JSON.stringify(report)}\n`);
     if (report.wrong.length > 0) process.exitCode = 1;
   }
