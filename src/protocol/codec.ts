@@ -23,6 +23,8 @@ export const DEPTH_MAX = 16;
 const U64_MAX: bigint = 2n ** 64n - 1n;
 
 const SPACE_BYTES = 4096;
+/** Largest space that is kept for the next writer, bytes. */
+const SPARE_BYTES_MAX = 65_536;
 
 interface Space {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -118,10 +120,15 @@ export class Writer {
 
   /** What was written so far; the writer must not be used afterwards. */
   finish(): Uint8Array {
-    const written = this.#bytes.slice(0, this.#length);
-    if (this.#bytes.length === SPACE_BYTES) spare = { bytes: this.#bytes, view: this.#view };
+    return this.lend((written) => written.slice());
+  }
+
+  /** Gives `use` what was written so far, good until it returns; the writer must not be used afterwards. */
+  lend<T>(use: (written: Uint8Array) => T): T {
+    const used = use(this.#bytes.subarray(0, this.#length));
+    if (this.#bytes.length <= SPARE_BYTES_MAX) spare = { bytes: this.#bytes, view: this.#view };
     this.#length = 0;
-    return written;
+    return used;
   }
 
   #head(major: number, value: number | bigint): void {

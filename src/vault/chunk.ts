@@ -1,4 +1,5 @@
 /** What a chunk and a document are, and how their content names them. `spec/knowledge.md` is normative. */
+import { Writer } from '../protocol/codec.ts';
 import { bytes, optional, record, type Schema, text, uint } from '../protocol/schema.ts';
 import { domainSha256 } from './hash.ts';
 import { CHUNK_BYTES_MAX, LICENCE_BYTES_MAX, TITLE_BYTES_MAX } from './limits.ts';
@@ -72,7 +73,11 @@ export const chunkRecord: Schema<Chunk> = record('chunk', {
 
 /** Content id of a chunk: SHA-256 under `sahara/1/chunk` of scheme, title, text and provenance. */
 export function chunkId(content: ChunkContent): Uint8Array {
-  return domainSha256('sahara/1/chunk', chunkContent.encode({ ...content, scheme: ID_SCHEME }));
+  const { title, text, contributor, contribution, licence } = content;
+  const writer = new Writer();
+  chunkContent.write(writer, { scheme: ID_SCHEME, title, text, contributor, contribution, licence });
+  // There is one for each passage: a copy of its text to be hashed costs more than the hash.
+  return writer.lend((encoded) => domainSha256('sahara/1/chunk', encoded));
 }
 
 /** Content id of a document: SHA-256 under `sahara/1/document` of scheme, media type, content hash and provenance. */

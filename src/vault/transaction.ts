@@ -161,9 +161,11 @@ export class Transaction {
     if (this.#head.chunks + this.#added.size + count > VAULT_CHUNKS_MAX) {
       throw tooMany(name, 'more passages than the vault has room for', VAULT_CHUNKS_MAX);
     }
+    const { contributor, contribution, licence } = provenance;
     const chunks = extracted.chunks.map(({ title, text, start, end }, ordinal): Chunk => {
-      const content = { title, text, ...provenance };
-      return { ...content, id: chunkId(content), document: id, ordinal, start, end };
+      const content = { title, text, contributor, contribution, licence };
+      const place = { document: id, ordinal, start, end };
+      return { id: chunkId(content), ...place, title, text, contributor, contribution, licence };
     });
     for (let at = 0; at < count; at += BLOCK_PASSAGES) {
       const key = chunkKey(firstChunk + at);

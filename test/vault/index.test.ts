@@ -85,7 +85,8 @@ describe('stored forms', () => {
     fc.assert(
       fc.property(fc.uniqueArray(posting, { selector: ({ chunk }) => chunk, maxLength: 200 }), (raw) => {
         const entries = raw.sort((a, b) => a.chunk - b.chunk);
-        const encoder = new PostingsEncoder(new VarintWriter());
+        const written = new VarintWriter();
+        const encoder = new PostingsEncoder(written);
         const stored = new VarintWriter();
         for (const { chunk, inTitle, positions } of entries) {
           positions.sort((a, b) => a - b);
@@ -96,7 +97,7 @@ describe('stored forms', () => {
             last = position;
           }
         }
-        const read = decodePostings(encoder.take(), entries.length);
+        const read = decodePostings(written.finish(), entries.length);
         expect([...read.chunks]).toEqual(entries.map(({ chunk }) => chunk));
         expect([...read.inTitle]).toEqual(entries.map(({ inTitle }) => inTitle));
         const all = [...storedPositions(read, stored.finish())].map(decodePositions);
@@ -122,7 +123,7 @@ describe('stored forms', () => {
           const parts = sizes.map((size, i) =>
             new Uint8Array(size).map((_, at) => (at * 7 + i + seed) % 251),
           );
-          for (const part of parts) writer.write(part);
+          for (const part of parts) writer.raw(part);
           writer.finish();
           const read = async (page: number) => pages.get(page) ?? new Uint8Array(0);
           let at = 0;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Language } from '../../src/vault/text/language.ts';
 import { Lexicon } from '../../src/vault/text/lexicon.ts';
-import { scanWords, type WordVisitor } from '../../src/vault/text/scan.ts';
+import { asciiWords, scanWords, type WordVisitor } from '../../src/vault/text/scan.ts';
 import { analyse } from '../../src/vault/text/words.ts';
 
 /** Texts of ASCII with words that meet again, apostrophes in every place, and signs between. */
@@ -56,8 +56,15 @@ function termsBy(lexicon: Lexicon, text: string, language: Language | undefined)
     if (number >= 0) note(number, position);
     else for (const one of lexicon.several(number)) note(one, position);
   };
+  const plain = asciiWords(text);
+  if (plain !== undefined) {
+    const numbers = new Int32Array(plain.count);
+    lexicon.wordsOf(plain, numbers);
+    for (const [position, word] of numbers.entries()) tell(word, position);
+    return found;
+  }
   const visitor: WordVisitor = {
-    span: (span, position) => tell(lexicon.wordOfSpan(span), position),
+    span: () => expect.unreachable('a text that is not all ASCII has no spans'),
     word: (word, position) => tell(lexicon.wordOf(word), position),
     pair: (pair, position) => note(lexicon.numberOf(pair), position),
   };

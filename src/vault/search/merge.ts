@@ -127,12 +127,16 @@ class MergeSource {
   copy(writer: SegmentWriter): void {
     const entry = this.head;
     if (entry === undefined) return;
-    const stored = this.#postings.stretch(entry.postingsAt, entry.postingsBytes);
-    const positions = this.#positions.stretch(entry.positionsAt, entry.positionsBytes);
+    const [postings, positions] = [this.#postings, this.#positions];
+    postings.stretch(entry.postingsAt, entry.postingsBytes);
+    positions.stretch(entry.positionsAt, entry.positionsBytes);
     if (this.#index.removedOf(this.#segment).length === 0) {
-      writer.addAll(stored, entry.chunks);
-      writer.addStored(positions);
-    } else this.#copyLive(writer, decodePostings(stored, entry.chunks), positions);
+      writer.addAll(postings.bytes, postings.start, entry.chunks);
+      writer.addStored(positions.bytes, positions.start, positions.start + entry.positionsBytes);
+    } else {
+      const stored = postings.bytes.subarray(postings.start);
+      this.#copyLive(writer, decodePostings(stored, entry.chunks), positions.bytes.subarray(positions.start));
+    }
     this.#step();
   }
 

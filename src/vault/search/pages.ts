@@ -4,6 +4,7 @@
  * seen is how many pages there are.
  */
 import { invariant } from '../../base/errors.ts';
+import { type ByteSink, putVarint, VARINT_BYTES_MAX } from './varint.ts';
 
 /** Bytes of a page before it is sealed. */
 export const PAGE_BYTES = 8192;
@@ -12,8 +13,12 @@ const LAST_PAGE_BYTES_MIN = 256;
 /** Pages of one stretch that are read at a time. */
 const READ_AHEAD = 64;
 
+/** Bytes up to which a copy one by one takes less than a view of them. */
+const COPIED_ONE_BY_ONE_MAX = 48;
+const scratch = new Uint8Array(VARINT_BYTES_MAX);
+
 /** Cuts what it is given into pages and hands each to `put`, which keeps no reference to the bytes. */
-export class PageWriter {
+export class PageWriter implements ByteSink {
   readonly #put: (page: number, bytes: Uint8Array) => void;
   #page = new Uint8Array(PAGE_BYTES);
   #filled = 0;
@@ -28,9 +33,22 @@ export class PageWriter {
     return this.#number * PAGE_BYTES + this.#filled;
   }
 
-  write(bytes: Uint8Array): void {
-    for (let at = 0; at < bytes.length; ) {
-      const part = bytes.subarray(at, at + PAGE_BYTES - this.#filled);
+  uint(value: number): void {
+    if (this.#filled + VARINT_BYTES_MAX < PAGE_BYTES) {
+      this.#filled = putVarint(this.#page, this.#filled, value);
+    } else this.raw(scratch, 0, putVarint(scratch, 0, value));
+  }
+
+  raw(bytes: Uint8Array, start = 0, end: number = bytes.length): void {
+    if (end - start <= COPIED_ONE_BY_ONE_MAX && this.#filled + end - start < PAGE_BYTES) {
+      const page = this.#page;
+      let to = this.#filled;
+      for (let at = start; at < end; at++) page[to++] = bytes[at] ?? 0;
+      this.#filled = to;
+      return;
+    }
+    for (let at = start; at < end; ) {
+      const part = bytes.subarray(at, Math.min(end, at + PAGE_BYTES - this.#filled));
       this.#page.set(part, this.#filled);
       this.#filled += part.length;
       at += part.length;
@@ -79,6 +97,9 @@ export async function readStretch(
 
 /** Reads stretches of a stream one behind the other, keeping the page that it stands in. */
 export class PageReader {
+  /** Bytes that hold the stretch that was read last, from `start` on: a view of each would cost more than reading it. */
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
   readonly #read: (page: number) => Uint8Array;
   #number = -1;
   #page: Uint8Array = new Uint8Array(0);
@@ -87,12 +108,18 @@ export class PageReader {
     this.#read = read;
   }
 
-  /** `length` bytes from `at` on; good until the next stretch. */
-  stretch(at: number, length: number): Uint8Array {
+  /** Puts `length` bytes from `at` on into `bytes`. */
+  stretch(at: number, length: number): void {
     const first = Math.floor(at / PAGE_BYTES);
-    const start = at - first * PAGE_BYTES;
-    if (start + length <= PAGE_BYTES) return this.#at(first).subarray(start, start + length);
+    this.start = at - first * PAGE_BYTES;
+    if (this.start + length <= PAGE_BYTES) {
+      this.bytes = this.#at(first);
+      invariant(this.start + length <= this.bytes.length, 'a page reaches to its end');
+      return;
+    }
+    this.start = 0;
     const stretch = new Uint8Array(length);
+    this.bytes = stretch;
     for (let done = 0; done < length; ) {
       const from = (at + done) % PAGE_BYTES;
       const part = this.#at(Math.floor((at + done) / PAGE_BYTES)).subarray(from, from + length - done);
@@ -100,7 +127,6 @@ export class PageReader {
       stretch.set(part, done);
       done += part.length;
     }
-    return stretch;
   }
 
   #at(page: number): Uint8Array {

@@ -3,7 +3,7 @@
  * occurrences in the text times two plus one if the title has any, and then those. Positions: for each chunk the
  * positions in its text, as differences. Scoring reads the first part only.
  */
-import { VarintReader, type VarintWriter } from './varint.ts';
+import { type ByteSink, VarintReader } from './varint.ts';
 
 /** Most occurrences of a term in a text that are told apart. */
 export const OCCURRENCES_MAX = 65_535;
@@ -37,14 +37,20 @@ export function postingsBytes(postings: Postings): number {
   return 7 * postings.chunks.length + 200;
 }
 
-/** Writes postings in rising order of chunk numbers into one buffer that is used again for the next term. */
+/** Writes postings in rising order of chunk numbers, term after term. */
 export class PostingsEncoder {
-  readonly #writer: VarintWriter;
+  readonly #writer: ByteSink;
   #count = 0;
   #last = 0;
 
-  constructor(writer: VarintWriter) {
+  constructor(writer: ByteSink) {
     this.#writer = writer;
+  }
+
+  /** Begins with the next term. */
+  begin(): void {
+    this.#count = 0;
+    this.#last = 0;
   }
 
   get count(): number {
@@ -60,10 +66,10 @@ export class PostingsEncoder {
     this.#count++;
   }
 
-  /** `count` postings in their stored form, whose chunks all come behind those that were added. */
-  addStored(stored: Uint8Array, count: number): void {
+  /** `count` postings in their stored form, from `start` on, whose chunks all come behind those that were added. */
+  addStored(stored: Uint8Array, start: number, count: number): void {
     if (count === 0) return;
-    const reader = new VarintReader(stored);
+    const reader = new VarintReader(stored, start);
     const first = reader.uint();
     const rest = reader.offset;
     this.#writer.uint(first - this.#last);
@@ -72,18 +78,9 @@ export class PostingsEncoder {
       if (i > 0) last += reader.uint();
       if (reader.uint() & 1) reader.uint();
     }
-    this.#writer.raw(stored.subarray(rest, reader.offset));
+    this.#writer.raw(stored, rest, reader.offset);
     this.#last = last;
     this.#count += count;
-  }
-
-  /** The stored form, good until the next `add`; then it begins anew. */
-  take(): Uint8Array {
-    const stored = this.#writer.finish();
-    this.#writer.clear();
-    this.#count = 0;
-    this.#last = 0;
-    return stored;
   }
 }
 

@@ -58,10 +58,12 @@ export class SegmentWriter {
   readonly #segment: number;
   readonly #codec: VaultCodec;
   readonly #put: (operation: StoreOperation) => void;
-  readonly #postings = new PostingsEncoder(new VarintWriter());
-  readonly #positions = new VarintWriter();
-  readonly #postingsPages: PageWriter;
-  readonly #positionsPages: PageWriter;
+  readonly #encoder: PostingsEncoder;
+  readonly #postings: PageWriter;
+  readonly #positions: PageWriter;
+  /** Where the stretches of the present term begin. */
+  #postingsAt = 0;
+  #positionsAt = 0;
   readonly #firsts: string[] = [];
   readonly #block = new TermBlockWriter();
 
@@ -71,18 +73,19 @@ export class SegmentWriter {
     this.#put = put;
     const pages = (stream: 'postings' | 'positions'): PageWriter =>
       new PageWriter((page, bytes) => put(sealed(codec, pageKey(stream, segment, page), bytes)));
-    this.#postingsPages = pages('postings');
-    this.#positionsPages = pages('positions');
+    this.#postings = pages('postings');
+    this.#positions = pages('positions');
+    this.#encoder = new PostingsEncoder(this.#postings);
   }
 
   /** One chunk of the present term, in rising order; its positions come by `addPosition` or `addStored`. */
   add(chunk: number, inText: number, inTitle: number): void {
-    this.#postings.add(chunk, inText, inTitle);
+    this.#encoder.add(chunk, inText, inTitle);
   }
 
-  /** `count` chunks of the present term in their stored form, behind all that were added. */
-  addAll(stored: Uint8Array, count: number): void {
-    this.#postings.addStored(stored, count);
+  /** `count` chunks of the present term in their stored form, from `start` on, behind all that were added. */
+  addAll(stored: Uint8Array, start: number, count: number): void {
+    this.#encoder.addStored(stored, start, count);
   }
 
   /** One more position, as the difference from the chunk's last one. */
@@ -90,31 +93,32 @@ export class SegmentWriter {
     this.#positions.uint(difference);
   }
 
-  /** Positions in their stored form. */
-  addStored(positions: Uint8Array): void {
-    this.#positions.raw(positions);
+  /** Positions in their stored form, from `start` to `end`. */
+  addStored(positions: Uint8Array, start = 0, end: number = positions.length): void {
+    this.#positions.raw(positions, start, end);
   }
 
   /** Ends the present term, which is left out when no chunk holds it. */
   close(term: string): void {
-    const chunks = this.#postings.count;
+    const chunks = this.#encoder.count;
     if (chunks === 0) return;
-    const postings = this.#postings.take();
-    const positions = this.#positions.finish();
-    const block = this.#block;
-    if (block.count === 0) block.begin(this.#postingsPages.length, this.#positionsPages.length);
-    this.#postingsPages.write(postings);
-    this.#positionsPages.write(positions);
-    block.add(term, chunks, { postings: postings.length, positions: positions.length });
-    this.#positions.clear();
+    const [block, postingsAt, positionsAt] = [this.#block, this.#postingsAt, this.#positionsAt];
+    if (block.count === 0) block.begin(postingsAt, positionsAt);
+    this.#encoder.begin();
+    this.#postingsAt = this.#postings.length;
+    this.#positionsAt = this.#positions.length;
+    block.add(term, chunks, {
+      postings: this.#postingsAt - postingsAt,
+      positions: this.#positionsAt - positionsAt,
+    });
     if (block.count === DICTIONARY_BLOCK_TERMS) this.#closeBlock();
   }
 
   /** Ends the segment, of `count` chunks with their numbers, which rise, and lengths. */
   finish(lengths: Iterable<readonly [number, number]>, count: number): void {
     this.#closeBlock();
-    this.#postingsPages.finish();
-    this.#positionsPages.finish();
+    this.#postings.finish();
+    this.#positions.finish();
     this.#record(directoryKey(this.#segment), encodeDirectory(this.#firsts));
     this.#record(lengthsKey(this.#segment), encodeLengths(lengths, count));
   }

@@ -4,7 +4,7 @@
  */
 import { type Language, LanguageCounts, languageOfScript } from '../text/language.ts';
 import { Lexicon } from '../text/lexicon.ts';
-import { scanWords, type WordVisitor } from '../text/scan.ts';
+import { asciiWords, scanWords, type WordVisitor } from '../text/scan.ts';
 import { OCCURRENCES_MAX } from './postings.ts';
 import type { SegmentWriter } from './segment.ts';
 
@@ -21,13 +21,17 @@ export class TokenList {
   /** Occurrences by number of the term. */
   #counts: Uint32Array = new Uint32Array(ROOM);
   #term: Uint32Array = new Uint32Array(ROOM);
-  #chunk: Uint32Array = new Uint32Array(ROOM);
   #position: Uint32Array = new Uint32Array(ROOM);
   #length = 0;
+  /** The chunks as they came, and where the tokens of each end. */
+  readonly #chunks: number[] = [];
+  readonly #ends: number[] = [];
   /** Words of the text that is being read, or -1 less the number of a term, and their positions. */
   #word: Int32Array = new Int32Array(ROOM);
   #at: Uint32Array = new Uint32Array(ROOM);
   #words = 0;
+  /** Whether each position in `#at` is the number of its word. */
+  #plain = true;
   readonly #counted = new LanguageCounts();
 
   constructor() {
@@ -37,31 +41,37 @@ export class TokenList {
 
   /** Adds a chunk, its terms in the language of its text; answers how many tokens title and text have. */
   add(chunk: number, title: string, text: string): readonly [title: number, text: number] {
-    this.#counted.clear();
     this.#scan(text);
-    const language = languageOfScript(text) ?? this.#counted.language();
-    const inText = this.#take(chunk, language, true);
+    const language = this.#language(text);
+    const inText = this.#take(language, true);
     this.#scan(title);
-    return [this.#take(chunk, language, false), inText];
+    const inTitle = this.#take(language, false);
+    this.#chunks.push(chunk);
+    this.#ends.push(this.#length);
+    return [inTitle, inText];
   }
 
   /** Writes every term in byte order with its chunks in theirs. */
   write(writer: SegmentWriter, numberOf: (chunk: number) => number): void {
     const order = this.#lexicon.inOrder(this.#used);
-    const next = new Uint32Array(this.#counts.length);
+    const [counts, terms, from] = [this.#counts, this.#term, this.#position];
+    const next = new Uint32Array(counts.length);
     let at = 0;
     for (const term of order) {
       next[term] = at;
-      at += this.#counts[term] ?? 0;
+      at += counts[term] ?? 0;
     }
     const chunks = new Uint32Array(this.#length);
     const positions = new Uint32Array(this.#length);
-    for (let token = 0; token < this.#length; token++) {
-      const term = this.#term[token] ?? 0;
-      const to = next[term] ?? 0;
-      next[term] = to + 1;
-      chunks[to] = this.#chunk[token] ?? 0;
-      positions[to] = this.#position[token] ?? 0;
+    for (let i = 0, token = 0; i < this.#ends.length; i++) {
+      const chunk = this.#chunks[i] ?? 0;
+      for (const end = this.#ends[i] ?? 0; token < end; token++) {
+        const term = terms[token] ?? 0;
+        const to = next[term] ?? 0;
+        next[term] = to + 1;
+        chunks[to] = chunk;
+        positions[to] = from[token] ?? 0;
+      }
     }
     let start = 0;
     for (const term of order) {
@@ -75,57 +85,70 @@ export class TokenList {
   /** Notes the words of a text. */
   #scan(text: string): void {
     this.#words = 0;
-    scanWords(text, this.#visitor);
+    const found = asciiWords(text);
+    this.#plain = found !== undefined;
+    if (found === undefined) {
+      scanWords(text, this.#visitor);
+      return;
+    }
+    if (found.count > this.#word.length) this.#word = new Int32Array(2 * found.count);
+    this.#lexicon.wordsOf(found, this.#word);
+    this.#words = found.count;
   }
 
   readonly #visitor: WordVisitor = {
-    span: (span, at) => this.#note(this.#lexicon.wordOfSpan(span), at),
+    // What is all ASCII goes another way.
+    span: () => {},
     word: (word, at) => this.#note(this.#lexicon.wordOf(word), at),
-    pair: (pair, at) => this.#place(-1 - this.#lexicon.numberOf(pair), at),
+    pair: (pair, at) => this.#note(-1 - this.#lexicon.numberOf(pair), at),
   };
 
   #note(word: number, at: number): void {
-    this.#counted.add(this.#lexicon.bitsOf(word));
-    this.#place(word, at);
-  }
-
-  #place(word: number, at: number): void {
-    if (this.#words === this.#word.length) {
-      this.#word = Int32Array.from({ length: 2 * this.#words }, (_, i) => this.#word[i] ?? 0);
-      this.#at = resized(this.#at, 2 * this.#words);
-    }
+    if (this.#words === this.#word.length) this.#word = resized(this.#word, 2 * this.#words);
+    if (this.#words === this.#at.length) this.#at = resized(this.#at, 2 * this.#words);
     this.#word[this.#words] = word;
     this.#at[this.#words++] = at;
   }
 
+  /** The language of the text whose words were noted. */
+  #language(text: string): Language | undefined {
+    // No script but Latin is ASCII.
+    const told = this.#plain ? undefined : languageOfScript(text);
+    if (told !== undefined) return told;
+    this.#counted.clear();
+    this.#lexicon.countLanguages(this.#word, this.#words, this.#counted);
+    return this.#counted.language();
+  }
+
   /** Adds the terms of the words that were noted. */
-  #take(chunk: number, language: Language | undefined, hasPositions: boolean): number {
+  #take(language: Language | undefined, hasPositions: boolean): number {
     const before = this.#length;
     const lexicon = this.#lexicon;
-    const terms = lexicon.inLanguage(language);
+    const found = lexicon.inLanguage(language);
+    const [words, at, plain] = [this.#word, this.#at, this.#plain];
     for (let i = 0; i < this.#words; i++) {
-      const word = this.#word[i] ?? 0;
-      const position = hasPositions ? (this.#at[i] ?? 0) : IN_TITLE;
-      const found = word < 0 ? -1 - word : lexicon.termOf(word, language, terms);
-      if (found >= 0) this.#push(found, chunk, position);
-      else for (const term of lexicon.several(found)) this.#push(term, chunk, position);
+      const word = words[i] ?? 0;
+      const position = !hasPositions ? IN_TITLE : plain ? i : (at[i] ?? 0);
+      const term = word < 0 ? -1 - word : lexicon.termOf(word, language, found);
+      if (term >= 0) this.#push(term, position);
+      else for (const one of lexicon.several(term)) this.#push(one, position);
     }
     return this.#length - before;
   }
 
-  #push(term: number, chunk: number, position: number): void {
-    if (this.#length === this.#term.length) {
-      this.#term = resized(this.#term, 2 * this.#length);
-      this.#chunk = resized(this.#chunk, 2 * this.#length);
-      this.#position = resized(this.#position, 2 * this.#length);
+  #push(term: number, position: number): void {
+    const length = this.#length;
+    if (length === this.#term.length) {
+      this.#term = resized(this.#term, 2 * length);
+      this.#position = resized(this.#position, 2 * length);
     }
     if (term >= this.#counts.length) this.#counts = resized(this.#counts, 2 * term);
     const count = this.#counts[term] ?? 0;
     if (count === 0) this.#used.push(term);
     this.#counts[term] = count + 1;
-    this.#term[this.#length] = term;
-    this.#chunk[this.#length] = chunk;
-    this.#position[this.#length++] = position;
+    this.#term[length] = term;
+    this.#position[length] = position;
+    this.#length = length + 1;
   }
 }
 
@@ -143,7 +166,9 @@ function writeTerm(
 ): void {
   for (let at = start; at < end; ) {
     const index = chunks[at] ?? 0;
-    let [inText, inTitle, last] = [0, 0, 0];
+    let inText = 0;
+    let inTitle = 0;
+    let last = 0;
     for (; at < end && chunks[at] === index; at++) {
       const position = positions[at] ?? 0;
       if (position === IN_TITLE) inTitle++;
@@ -157,8 +182,9 @@ function writeTerm(
   }
 }
 
-function resized(array: Uint32Array, length: number): Uint32Array {
-  const grown = new Uint32Array(length);
+function resized<T extends Uint32Array | Int32Array>(array: T, length: number): T;
+function resized(array: Uint32Array | Int32Array, length: number): Uint32Array | Int32Array {
+  const grown = array instanceof Int32Array ? new Int32Array(length) : new Uint32Array(length);
   grown.set(array);
   return grown;
 }

@@ -3,8 +3,30 @@ import { SaharaError } from '../../base/errors.ts';
 
 const NUMBER_MAX = Number.MAX_SAFE_INTEGER;
 
+/** Most bytes that a number takes. */
+export const VARINT_BYTES_MAX = 8;
+const BITS_MAX = 0x7fff_ffff;
+
+/** Takes numbers and bytes, one behind the other. */
+export interface ByteSink {
+  /** A number in base 128, least significant group first. */
+  uint(value: number): void;
+  /** The bytes from `start` (default: the first) to `end` (default: the last). */
+  raw(bytes: Uint8Array, start?: number, end?: number): void;
+}
+
+/** Writes a number at `at`, where `VARINT_BYTES_MAX` bytes have room; answers where it ends. */
+export function putVarint(bytes: Uint8Array, at: number, value: number): number {
+  let end = at;
+  let rest = value;
+  for (; rest > BITS_MAX; rest = Math.floor(rest / 0x80)) bytes[end++] = (rest % 0x80) | 0x80;
+  for (; rest >= 0x80; rest >>>= 7) bytes[end++] = (rest & 0x7f) | 0x80;
+  bytes[end] = rest;
+  return end + 1;
+}
+
 /** Appends unsigned integers in base 128, least significant group first, and raw bytes. */
-export class VarintWriter {
+export class VarintWriter implements ByteSink {
   #bytes = new Uint8Array(64);
   #length = 0;
 
@@ -13,23 +35,14 @@ export class VarintWriter {
   }
 
   uint(value: number): void {
-    if (this.#length + 8 > this.#bytes.length) this.#reserve(8);
-    if (value < 0x80) {
-      this.#bytes[this.#length++] = value;
-      return;
-    }
-    let rest = value;
-    while (rest >= 0x80) {
-      this.#bytes[this.#length++] = (rest % 0x80) | 0x80;
-      rest = Math.floor(rest / 0x80);
-    }
-    this.#bytes[this.#length++] = rest;
+    if (this.#length + VARINT_BYTES_MAX > this.#bytes.length) this.#reserve(VARINT_BYTES_MAX);
+    this.#length = putVarint(this.#bytes, this.#length, value);
   }
 
-  raw(bytes: Uint8Array): void {
-    this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#length);
-    this.#length += bytes.length;
+  raw(bytes: Uint8Array, start = 0, end: number = bytes.length): void {
+    this.#reserve(end - start);
+    this.#bytes.set(bytes.subarray(start, end), this.#length);
+    this.#length += end - start;
   }
 
   /** A text, from its character `from` on, with its length in bytes before it. */
@@ -68,11 +81,13 @@ export class VarintReader {
   readonly #bytes: Uint8Array;
   #offset = 0;
 
-  constructor(bytes: Uint8Array) {
+  /** Reads from the byte `offset` on. */
+  constructor(bytes: Uint8Array, offset = 0) {
     this.#bytes = bytes;
+    this.#offset = offset;
   }
 
-  /** Bytes read so far. */
+  /** Where the next byte stands. */
   get offset(): number {
     return this.#offset;
   }

@@ -47,6 +47,11 @@ export class LanguageCounts {
     this.#words = 0;
   }
 
+  /** So many words for which `languageBits` says nothing. */
+  addOthers(count: number): void {
+    this.#words += count;
+  }
+
   /** One more word with what `languageBits` says of it. */
   add(bits: number): void {
     this.#words++;
@@ -85,7 +90,7 @@ export function languageOf(text: string): Language | undefined {
   if (told !== undefined) return told;
   const counts = new LanguageCounts();
   scanWords(text, {
-    span: ({ bytes, start, end }) => counts.add(languageBits(latin1(bytes, start, end))),
+    span: (bytes, start, end) => counts.add(languageBits(latin1(bytes, start, end))),
     word: (word) => counts.add(languageBits(word)),
     pair: () => {},
   });

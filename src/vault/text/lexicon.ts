@@ -3,8 +3,8 @@
  * few thousand different words, and of a word in a text of ASCII not even a text of its own is made to find it.
  */
 import { compareTerms } from '../search/dictionary.ts';
-import { type Language, languageBits } from './language.ts';
-import { latin1, ownText, type Span } from './scan.ts';
+import { type Language, type LanguageCounts, languageBits } from './language.ts';
+import { type AsciiWords, latin1, ownText, PLACE } from './scan.ts';
 import { termsOf } from './words.ts';
 
 /** Words or terms that a lexicon is kept for; then a new one begins. */
@@ -41,14 +41,26 @@ export class Lexicon {
     return Math.max(this.#words.length, this.terms.length) >= LEXICON_WORDS_MAX;
   }
 
-  /** The number of a word of ASCII. */
-  wordOfSpan(span: Span): number {
-    const slots = this.#slots;
-    const hash = span.hash ^ (span.hash >>> 15);
+  /** Puts the numbers of the words of ASCII into `numbers`, which has room for them. */
+  wordsOf({ bytes, places, count }: AsciiWords, numbers: Int32Array): void {
+    for (let word = 0; word < count; word++) {
+      const start = places[PLACE * word] ?? 0;
+      const end = places[PLACE * word + 1] ?? 0;
+      const mixed = places[PLACE * word + 2] ?? 0;
+      numbers[word] = this.#wordAt(bytes, start, end, mixed ^ (mixed >>> 15));
+    }
+  }
+
+  #wordAt(bytes: Uint8Array, start: number, end: number, hash: number): number {
+    const [slots, known, length] = [this.#slots, this.#bytes, end - start];
     const mask = slots.length - 1;
     for (let slot = (SLOT * hash) & mask; ; slot = (slot + SLOT) & mask) {
-      if (slots[slot + 2] === 0) return this.#learn(span, hash, slot);
-      if (slots[slot] === hash && this.#stands(slot, span)) return slots[slot + 3] ?? 0;
+      if (slots[slot + 2] === 0) return this.#learn(bytes.subarray(start, end), hash, slot);
+      if (slots[slot] !== hash || slots[slot + 2] !== length) continue;
+      const from = (slots[slot + 1] ?? 0) - start;
+      let at = start;
+      while (at < end && known[from + at] === bytes[at]) at++;
+      if (at === end) return slots[slot + 3] ?? 0;
     }
   }
 
@@ -62,9 +74,18 @@ export class Lexicon {
     return number;
   }
 
-  /** What a word says of the language of its text; see `languageBits`. */
-  bitsOf(word: number): number {
-    return this.#bits[word] ?? 0;
+  /** Counts the first `count` of `words` by their languages; negative numbers are no words. */
+  countLanguages(words: Int32Array, count: number, counts: LanguageCounts): void {
+    const bits = this.#bits;
+    let others = 0;
+    for (let i = 0; i < count; i++) {
+      const word = words[i] ?? 0;
+      if (word < 0) continue;
+      const told = bits[word] ?? 0;
+      if (told === 0) others++;
+      else counts.add(told);
+    }
+    counts.addOthers(others);
   }
 
   /** The terms of words in a language, by the numbers of the words: read a number by `termOf`. */
@@ -116,24 +137,15 @@ export class Lexicon {
     return order;
   }
 
-  #stands(slot: number, { bytes, start, end }: Span): boolean {
-    const known = this.#bytes;
-    if (this.#slots[slot + 2] !== end - start) return false;
-    for (let at = start, i = this.#slots[slot + 1] ?? 0; at < end; at++, i++) {
-      if (known[i] !== bytes[at]) return false;
-    }
-    return true;
-  }
-
-  #learn({ bytes, start, end }: Span, hash: number, slot: number): number {
-    const length = end - start;
+  #learn(bytes: Uint8Array, hash: number, slot: number): number {
+    const { length } = bytes;
     if (this.#bytesUsed + length > this.#bytes.length) {
       const grown = new Uint8Array(2 * (this.#bytesUsed + length));
       grown.set(this.#bytes);
       this.#bytes = grown;
     }
-    this.#bytes.set(bytes.subarray(start, end), this.#bytesUsed);
-    const number = this.#newWord(latin1(bytes, start, end));
+    this.#bytes.set(bytes, this.#bytesUsed);
+    const number = this.#newWord(latin1(bytes, 0, length));
     this.#slots.set([hash, this.#bytesUsed, length, number], slot);
     this.#bytesUsed += length;
     this.#spans++;

@@ -3,37 +3,54 @@ import { scriptRuns } from './scripts.ts';
 
 const WORD = /[\p{L}\p{N}\p{M}]+(?:['\u2019][\p{L}\p{N}\p{M}]+)*/gu;
 
-/** A word of a text that is all ASCII. One object serves for all: it is another word at the next call. */
-export interface Span {
-  /** The text, and where the word stands in it; its length is that of the text or more. */
-  bytes: Uint8Array;
-  start: number;
-  end: number;
-  /** A 32-bit hash of the word. */
-  hash: number;
-}
-
 /** Is told the words of a text with their positions. */
 export interface WordVisitor {
-  /** A word of a text that is all ASCII. */
-  span(span: Span, position: number): void;
+  /** A word of a text that is all ASCII: where it stands in `bytes`, which are others after the call. */
+  span(bytes: Uint8Array, start: number, end: number, position: number): void;
   /** A word of any other text. */
   word(word: string, position: number): void;
   /** Two East Asian characters that follow each other, or one by itself: a term as they are. */
   pair(pair: string, position: number): void;
 }
 
+/**
+ * The words of a text that is all ASCII: each is as many numbers as `PLACE`, and its position is its number. One object
+ * serves for all texts: it is of another one after the next call.
+ */
+export interface AsciiWords {
+  /** The text. Longer than it. */
+  bytes: Uint8Array;
+  /** For each word where it begins and ends in `bytes`, and its 32-bit hash. */
+  places: Int32Array;
+  count: number;
+}
+
+/** Numbers of one word in the `places` of `AsciiWords`. */
+export const PLACE = 3;
+
+/** The words of `text`; `undefined` where it is not all ASCII. */
+export function asciiWords(text: string): AsciiWords | undefined {
+  // A code unit takes at most three bytes.
+  if (found.bytes.length < 3 * text.length) found.bytes = new Uint8Array(6 * text.length);
+  // Reading characters out of a text is slow where it was put together or cut out of another; bytes are always flat.
+  if (encoder.encodeInto(text, found.bytes).written !== text.length) return undefined;
+  if (found.places.length < PLACE * text.length) found.places = new Int32Array(2 * PLACE * text.length);
+  found.count = placeWords(found.bytes, text.length, found.places);
+  return found;
+}
+
 /** Tells `visitor` every word of `text`. Of a run of East Asian characters each pair of neighbours is one. */
 export function scanWords(text: string, visitor: WordVisitor): void {
-  if (scratch.length < text.length) scratch = new Uint8Array(2 * text.length);
-  // Reading characters out of a text is slow where it was put together or cut out of another; bytes are always flat.
-  if (encoder.encodeInto(text, scratch.subarray(0, text.length)).read === text.length) {
-    scanAscii(scratch, text.length, visitor);
+  const plain = asciiWords(text);
+  if (plain !== undefined) {
+    const { bytes, places, count } = plain;
+    for (let word = 0; word < count; word++)
+      visitor.span(bytes, places[PLACE * word] ?? 0, places[PLACE * word + 1] ?? 0, word);
     return;
   }
   let position = 0;
-  for (const [found] of text.normalize('NFKC').matchAll(WORD)) {
-    for (const { text: run, eastAsian } of runsOf(found)) {
+  for (const [word] of text.normalize('NFKC').matchAll(WORD)) {
+    for (const { text: run, eastAsian } of runsOf(word)) {
       if (eastAsian) position = visitPairs(run, position, visitor);
       else visitor.word(run, position++);
     }
@@ -47,16 +64,15 @@ const IN_WORD = Uint8Array.from({ length: 128 }, (_, code) =>
 );
 
 const encoder = new TextEncoder();
-let scratch = new Uint8Array(4096);
+const found: AsciiWords = { bytes: new Uint8Array(4096), places: new Int32Array(4096), count: 0 };
 
-/** What `WORD` finds in `length` bytes of ASCII, without an object or a text for each. */
-function scanAscii(bytes: Uint8Array, length: number, visitor: WordVisitor): void {
-  const span: Span = { bytes, start: 0, end: 0, hash: 0 };
-  let position = 0;
+/** Notes in `places` what `WORD` finds in `length` bytes of ASCII, and answers how many words that is. */
+function placeWords(bytes: Uint8Array, length: number, places: Int32Array): number {
+  let place = 0;
   for (let at = 0; at < length; at++) {
     let code = bytes[at] ?? 0;
     if (IN_WORD[code] === 0) continue;
-    span.start = at;
+    places[place] = at;
     let hash = 0;
     for (;;) {
       hash = (Math.imul(hash, 31) + code) | 0;
@@ -67,10 +83,11 @@ function scanAscii(bytes: Uint8Array, length: number, visitor: WordVisitor): voi
       // One between two characters of a word belongs to it.
       if (code !== APOSTROPHE || at + 1 >= length || IN_WORD[bytes[at + 1] ?? 0] === 0) break;
     }
-    span.end = at;
-    span.hash = hash;
-    visitor.span(span, position++);
+    places[place + 1] = at;
+    places[place + 2] = hash;
+    place += PLACE;
   }
+  return place / PLACE;
 }
 
 /** The text of some bytes of ASCII. */

@@ -43,7 +43,7 @@ function asked(question: string, language: Language | undefined): Token[] {
 function tokensOf(text: string, terms: (word: string) => readonly string[]): Token[] {
   const tokens: Token[] = [];
   scanWords(text, {
-    span({ bytes, start, end }, position) {
+    span(bytes, start, end, position) {
       for (const term of terms(latin1(bytes, start, end))) tokens.push({ term, position });
     },
     word(word, position) {
