@@ -7,7 +7,7 @@ import { networkNameOf } from '../../src/ledger/genesis.ts';
 import { createLightLedger, type LightLedger } from '../../src/ledger/light/ledger.ts';
 import type { LedgerMesh } from '../../src/ledger/sync.ts';
 import { ledgerNetwork } from './in-process.ts';
-import { alice, suite, testGenesis } from './support.ts';
+import { alice, Bench, bob, suite, testGenesis } from './support.ts';
 
 export async function openLightHome(parts: {
   readonly mesh: LedgerMesh;
@@ -24,4 +24,13 @@ export async function openLightHome(parts: {
   const journal = prefixed(store, Uint8Array.of(2));
   const client = createLedgerClient({ ledger, signer: alice, suite, clock, journal }, { retryMs: 50 });
   return { ledger, client };
+}
+
+/** The chain that honest peers have: a channel of alice's, and two blocks more. */
+export async function honestBench(): Promise<Bench> {
+  const bench = await Bench.create(testGenesis());
+  await bench.run(alice, { type: 'open-channel', payee: bob.publicKey, deposit: 5_000_000n });
+  for (const amount of [1n, 2n])
+    await bench.run(alice, { type: 'transfer', to: bob.publicKey, amount, memo: undefined });
+  return bench;
 }

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { type Mutation, type Plan, planOf } from './plan.ts';
 import { tellStory } from './run.ts';
 
-const SEEDS = 150;
+/** More stories, and larger ones, are for `npm run sim`. */
+const SEEDS = 60;
 const BATCH = 15;
-/** Larger stories are for `npm run sim`. */
 const PARTIES_MAX = 11;
 /** Stories within which a planted defect must be found. */
 const CAUGHT_WITHIN = 250;
