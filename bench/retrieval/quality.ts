@@ -67,9 +67,9 @@ export interface Judged {
 }
 
 /**
- * The judged sets: the first one, a further one to tune on, one that was written at once before the rules that it measures
- * were changed and that none was tuned on, one in Chinese and Japanese, one in eight languages to tune on, and one in ten
- * that was written before the rules for languages were and that none was tuned on.
+ * The judged sets: the first one, a further one, a second one that was held until `extractive/6`, one in Chinese and Japanese,
+ * one in eight languages, one in ten that was held until then too, and a third held one that was written before its rules
+ * and that none was tuned on.
  */
 export type JudgedName =
   | 'judged'
@@ -77,7 +77,8 @@ export type JudgedName =
   | 'judged-held'
   | 'judged-east-asian'
   | 'judged-languages'
-  | 'judged-fresh';
+  | 'judged-fresh'
+  | 'judged-held-3';
 
 /** Reads a judged set. */
 export async function readJudged(name: JudgedName = 'judged'): Promise<Judged> {

@@ -14,6 +14,7 @@ import { type Receipt, receipt as receiptSchema } from '../protocol/payment.ts';
 import { nativeSuite } from '../protocol/suite-native.ts';
 import { type Answer, readAnswer } from '../protocol/verify-answer.ts';
 import type { Corpus } from '../vault/search/search.ts';
+import { ANALYSIS_VERSION } from '../vault/text/words.ts';
 import { createVaultAnswerer } from './answerer.ts';
 import type { AdapterMeasure } from './attribution/measure.ts';
 import { type AttributionEvidence, type AttributionFault, repeatAttribution } from './attribution/record.ts';
@@ -105,6 +106,9 @@ function sharesSteps(bundle: Bundle, call: ReadCall, stated: AttributionStatemen
       detail: `rule ${record.rule}; ${basis}, and its sources are those cited`,
     },
   ];
+  // What a model's words share with a passage is told without terms.
+  const otherTerms = record.rule === 'spans/1' ? undefined : analysisFault(stated);
+  if (otherTerms !== undefined) return [...steps, { check: 'game', ok: false, detail: otherTerms }];
   const { faults, again } = repeatAttribution(record, evidenceOf(call, stated));
   const [fault] = faults;
   if (fault !== undefined || again === undefined) {
@@ -123,6 +127,15 @@ function sharesSteps(bundle: Bundle, call: ReadCall, stated: AttributionStatemen
   const measured = stated.adapterParts && `; adapters by ${stated.adapterParts.method}`;
   const holds = `${length} shares of the receipt come out the same${measured ?? ''}`;
   return [...steps, { check: 'shares', ok: wrong === undefined, detail: wrong ?? holds }];
+}
+
+/** Whether a statement's vaults were committed to under another analysis of terms than this one, in words. */
+export function analysisFault({ record }: Pick<AttributionStatement, 'record'>): string | undefined {
+  const at = record.corpora.findIndex(({ analysis }) => analysis !== ANALYSIS_VERSION);
+  const analysis = record.corpora[at]?.analysis;
+  if (analysis === undefined) return undefined;
+  const whose = `corpora[${at}] is committed to under version ${analysis} of the analysis of terms`;
+  return `${whose}, and here is version ${ANALYSIS_VERSION}: terms and their counts come out only under the same one`;
 }
 
 /** What a statement's division rests on, beside what was delivered. */

@@ -11,6 +11,7 @@ import type { SearchHow, SearchModel } from '../agent/embedding/how.ts';
 import { type Manifest, manifestHash, parseManifest } from '../agent/manifest.ts';
 import type { LlamaManifest } from '../agent/manifest-llama.ts';
 import {
+  analysisFault,
   corporaOf,
   manifestStep,
   type ReadCall,
@@ -85,6 +86,8 @@ export async function recomputeHere(
   const manifest = await manifestOf(parts.agents, call, input.manifest);
   const declared = input.manifest === undefined && manifest ? manifestStep(call, manifest) : undefined;
   const steps = declared === undefined ? [] : [declared];
+  const otherTerms = analysisFault(stated);
+  if (otherTerms !== undefined) return { steps, notRepeated: otherTerms };
   try {
     const vaults = await vaultsOf(parts, corporaOf(stated));
     const found = await finderAgain(parts, { manifest, vaults, how: stated.how }, options);
@@ -262,8 +265,14 @@ async function backendFor(
   const extractive = createExtractiveBackend(wish?.kind === 'extractive' ? wish : {});
   if (equalBytes(extractive.model.digest, final.modelDigest)) return extractive;
   const { model: told } = card.decode(bundle.card.payload);
-  if (told.name.startsWith('extractive/'))
-    throw new NotHere(`it was quoted by ${told.name} with options that only its manifest says`);
+  if (told.name.startsWith('extractive/')) {
+    const here = extractive.model.name;
+    throw new NotHere(
+      told.name === here
+        ? `it was quoted by ${told.name} with options that only its manifest says`
+        : `it was quoted by the rules ${told.name}, and here are ${here}: other sentences would prove nothing`,
+    );
+  }
   if (told.determinism === 'none' || manifest?.tools.length)
     throw new NotHere('what answered does not repeat itself');
   if (told.made === undefined) throw new NotHere(`${told.name} is not a model of anybody's own machine`);

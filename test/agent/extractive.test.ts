@@ -267,6 +267,57 @@ describe('words and kinds', () => {
     expect(text).toContain(has);
   });
 
+  test.each([
+    ['What did the storage unit cost?', 'The storage unit in the cellar holds ten kilowatt hours.', false],
+    ['What did the storage unit cost?', 'The storage unit in the cellar cost 900 euros.', true],
+    ['How deep is the pool?', 'The pool is open from nine to five.', false],
+    ['How old is the tower clock?', 'The tower clock strikes every hour.', false],
+    ['How old is the tower clock?', 'The tower clock is ninety years old.', true],
+    ['How late is the reading room open?', 'The reading room is open until nine.', true],
+    ['How fast does the night train go?', 'The night train goes to Holm.', false],
+    ['Wie tief ist das Becken?', 'Bei Gewitter müssen alle Gäste das Becken verlassen.', false],
+    ['Wie tief ist das Becken?', 'Das Becken ist zwei Meter tief.', true],
+    ['Hoe diep is het bad?', 'Het bad is open op zondag.', false],
+    ['泳池有多深？', '泳池的水温保持在二十七度。', false],
+    ['泳池有多深？', '泳池深三米。', true],
+    ['公園の広さはどのくらいですか？', '公園は朝六時に開き、夜九時に閉まります。', false],
+  ])('KNOW-196: "%s" of "%s": %s', async (question, text, answered) => {
+    const { end } = await ask(question, [passage(text, 'Notes', 1)]);
+    expect(end.finish).toBe(answered ? 'done' : 'nothing-found');
+  });
+
+  test('KNOW-196: a time of day is no number of anything', async () => {
+    const hall = (text: string) => ask('How many backups are kept?', [passage(text, 'Backups', 1)]);
+    expect((await hall('A backup is kept at two in the morning.')).end.finish).toBe('nothing-found');
+    expect((await hall('Nine backups are kept.')).end.finish).toBe('done');
+  });
+
+  test('KNOW-189: a row has the kind of thing that the head of its table names', async () => {
+    const table = (head: string) =>
+      ask('What does a berth cost?', [
+        passage(`| Place | ${head} |\n|---|---|\n| berth | 40 |\n| seat | 12 |`, 'Night train', 1),
+      ]);
+    expect((await table('Price in euros')).text).toContain('berth | 40');
+    expect((await table('How many')).end.finish).toBe('nothing-found');
+  });
+
+  test('KNOW-189: who and why are asked for somebody and for a reason', async () => {
+    const first = async (question: string, has: string, lacks: string): Promise<string> =>
+      (await ask(question, [passage(lacks, 'Notes', 1), passage(has, 'Notes', 1)])).text;
+    const mended = 'The mill was mended by Ada Berg.';
+    expect(await first('Who mended the mill?', mended, 'The mill was mended in brick.')).toBe(mended);
+    const closed = 'The path is closed because herons breed.';
+    expect(await first('Why is the path closed?', closed, 'The path is closed in March.')).toBe(closed);
+  });
+
+  test('KNOW-197: what names something leaves the rest to the sentence before', async () => {
+    const asked = (text: string) => ask('Where do I get the VPN client?', [passage(text, 'Work at home', 1)]);
+    const both = 'Employees connect through the VPN. The client is downloaded from the intranet.';
+    expect((await asked(both)).text).toContain('The client is downloaded from the intranet.');
+    const apart = 'Employees connect through the VPN. Lunch is at noon. The client is downloaded.';
+    expect((await asked(apart)).end.finish).toBe('nothing-found');
+  });
+
   test('KNOW-189: a unit without the kind of thing that is asked for does not answer alone', async () => {
     const asked = 'How deep is the lake?';
     expect((await ask(asked, [passage('The steep path above the lake is closed.')])).end.finish).toBe(

@@ -194,6 +194,23 @@ describe('from the file alone', () => {
     expect(recomputeShares(agent)[0]?.detail).toMatch(/pays the agent \S+; the card's is/);
   });
 
+  it('KNOW-195: a statement under another analysis of terms is not repeated, and both versions are named', async () => {
+    const { bundle } = await called([await filled()], quoting());
+    const [here] = attributionStatement.decode(
+      bundle.deliveries.find(({ kind }) => kind === CALL_FRAME.attribution)?.body ?? new Uint8Array(0),
+    ).record.corpora;
+    const analysis = (here?.analysis ?? 0) + 1;
+    const planted = restated(bundle, (stated) => ({
+      ...stated,
+      record: { ...stated.record, corpora: stated.record.corpora.map((corpus) => ({ ...corpus, analysis })) },
+    }));
+    expect(recomputeShares(planted).at(-1)).toEqual({
+      check: 'game',
+      ok: false,
+      detail: `corpora[0] is committed to under version ${analysis} of the analysis of terms, and here is version ${analysis - 1}: terms and their counts come out only under the same one`,
+    });
+  });
+
   it('KNOW-158: evidence without a statement says so, and bytes that are none are no crash', async () => {
     const { bundle } = await called([await filled()], quoting());
     const deliveries = bundle.deliveries.filter(({ kind }) => kind !== CALL_FRAME.attribution);

@@ -1,6 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
+import { attributionStatement } from '../../src/agent/attribution/statement.ts';
+import { type Bundle, bundle as bundleRecord, readBundle } from '../../src/protocol/bundle.ts';
+import { CALL_FRAME } from '../../src/protocol/call.ts';
+import { card } from '../../src/protocol/card.ts';
+import { receipt } from '../../src/protocol/payment.ts';
 import { must, startPair } from './support.ts';
 
 let peers: Peers;
@@ -51,5 +57,40 @@ describe('sahara verify --recompute', () => {
       if (purpose === 'label') expect(told).toMatch(/was not repeated: .* is for label and not for answer/);
       else expect(told).toMatch(/✓ retrieval.*✓ answer.*✓ record/s);
     }
+  });
+
+  it('KNOW-195, KNOW-198: repeats nothing under another analysis or other rules, and names both', async () => {
+    const file = join(caller.home.root, 'older.bundle');
+    const did = (await host.client.call('agent.list', {})).find(({ name }) => name === 'guide')?.did ?? '';
+    await must(caller, 'ask', did, 'What is a voucher?', '--receipt', file);
+    const honest = readBundle(new Uint8Array(await readFile(file)));
+    const repeat = async (bundle: Bundle): Promise<string | undefined> => {
+      const base64 = Buffer.from(bundleRecord.encode(bundle)).toString('base64');
+      return (await host.client.call('receipts.recompute', { bundle: base64 })).notRepeated;
+    };
+    expect(await repeat(honest)).toBeUndefined();
+    const deliveries = honest.deliveries.map((delivery) => {
+      if (delivery.kind !== CALL_FRAME.attribution) return delivery;
+      const stated = attributionStatement.decode(delivery.body);
+      const corpora = stated.record.corpora.map((corpus) => ({ ...corpus, analysis: 1 }));
+      const body = attributionStatement.encode({ ...stated, record: { ...stated.record, corpora } });
+      return { ...delivery, body };
+    });
+    expect(await repeat({ ...honest, deliveries })).toMatch(
+      /under version 1 of the analysis of terms, and here is/,
+    );
+    const told = card.decode(honest.card.payload);
+    const model = { ...told.model, name: 'extractive/5' };
+    const final = receipt.decode(honest.ending.receipt.payload);
+    const modelDigest = final.modelDigest.map((byte) => byte ^ 1);
+    const older: Bundle = {
+      ...honest,
+      card: { ...honest.card, payload: card.encode({ ...told, model }) },
+      ending: {
+        ...honest.ending,
+        receipt: { ...honest.ending.receipt, payload: receipt.encode({ ...final, modelDigest }) },
+      },
+    };
+    expect(await repeat(older)).toMatch(/quoted by the rules extractive\/5, and here are extractive\/6/);
   });
 });

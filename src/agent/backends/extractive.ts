@@ -25,7 +25,7 @@ export interface ExtractiveOptions {
 export const EXTRACTIVE_DEFAULTS: ExtractiveOptions = { sentencesMax: 4, supportMin: 500_000 };
 
 /** Version of the rules; a change of any answer takes another. */
-const RULES = 5;
+const RULES = 6;
 /** Share of novelty against score when further sentences are chosen: lambda 0.7. */
 const SCORE_TENTHS = 7;
 const NOVELTY_TENTHS = 3;

@@ -61,11 +61,16 @@ export const SPAN_ASKED: RegExp = words(
 export const SPAN_WORDS: RegExp = words(
   'sekunden?|minuten?|stunden?|tag|tagen?|nachte?|wochen?|monate?n?|jahre?n?|jahr|halbjahr',
   'secondes?|minutes?|heures?|jours?|nuits?|semaines?|mois|ans?|annees?',
+  'bis|jusqu|hasta|fino|ate|tot|до',
   'segundos?|minutos?|horas?|dias?|noches?|semanas?|mes|meses|anos?',
   'secondi|minut[oi]|or[ae]|giorn[oi]|nott[ei]|settiman[ae]|mes[ei]|ann[oi]',
   'seconden?|minuten|uur|dag|dagen|weken?|week|maanden?|maand|jaar|jaren',
   'секунд\\p{L}*|минут\\p{L}*|час\\p{L}*|день|дн\\p{L}+|недел\\p{L}*|месяц\\p{L}*|год\\p{L}*|лет',
 );
+
+/** How often something is, which is no stretch of time: "every hour". */
+export const EACH: RegExp =
+  /(?<![\p{L}\p{N}])(?:every|each|per|jede[nrsm]?|pro|chaque|par|cada|ogni|por|elke|iedere|кажд\p{L}+) \p{L}+/gu;
 
 /** What asks how often. */
 export const OFTEN_ASKED: RegExp = words(
@@ -78,11 +83,83 @@ export const OFTEN_WORDS: RegExp = words(
   'elke|iedere|dagelijks|wekelijks|maandelijks|keer|maal|altijd|nooit|кажд\\p{L}+|раз[а]?|ежедневно|всегда|никогда|по \\p{L}+ам',
 );
 
+/** What asks for a temperature. */
+export const HEAT_ASKED: RegExp = words(
+  'wie (?:warm|heiss|heiß|kalt)|wie viel grad|welche[rnm]? temperatur|(?:a )?quelle (?:est la )?temperature|que temperatura|(?:che|quale|qual e la) temperatura|qual e a temperatura|hoe (?:warm|heet|koud)|welke temperatuur|как\\p{L}+ температур\\p{L}+',
+);
+/** What is a temperature. */
+export const HEAT_WORDS: RegExp = words(
+  'grad|degres?|grados?|gradi|graus?|graden|градус\\p{L}*|koch\\p{L}*|siede\\p{L}*|gefrier\\p{L}*|bouill\\p{L}*|herv\\p{L}*|boll\\p{L}*|ferv\\p{L}*|kook\\p{L}*|кип\\p{L}*',
+);
+
+/** What asks for a weight. */
+export const WEIGHT_ASKED: RegExp = words(
+  'wie schwer (?:ist|sind|darf|durfen)|was wiegt|wie viel (?:wiegt|wiegen)|combien (?:pese|pesent)|quel (?:est le )?poids|cuanto pesan?|quanto pesa(?:no)?|hoeveel weegt|hoe zwaar|сколько вес\\p{L}+',
+);
+/** What is a weight. */
+export const WEIGHT_WORDS: RegExp = words(
+  '\\p{L}*(?:gramm?e?[sn]?|gramos?|grammi|gramas?)|kilos?|quilos?|kg|g|tonnen?|tonnes?|toneladas?|tonnellate|ton|pfund|livres?|libras?|\\p{L}*грамм\\p{L}*|кило\\p{L}*|тонн\\p{L}*',
+);
+
+/** What asks for a length. */
+export const LENGTH_ASKED: RegExp = words(
+  'wie (?:tief|breit|weit|dick)|quelle (?:est la )?(?:hauteur|longueur|profondeur|distance|largeur|epaisseur)|que (?:altura|longitud|profundidad|distancia|anchura|largura|profundidade)|qual e a (?:altura|profundidade|largura|distancia)|quanto (?:sono |e )(?:alt|profond|larg|lung|distant)\\p{L}+|quanto dista|hoe (?:diep|breed|ver|dik)|как(?:ая|ова) (?:высота|длина|глубина|ширина)',
+);
+/** What is a length. */
+export const LENGTH_WORDS: RegExp = words(
+  '\\p{L}*met(?:er[ns]?|res?|ros?|ri)|km|cm|mm|m|zoll|fuss|fuß|stockwerke?n?|etagen?|pieds?|pouces?|etages?|pies?|pulgadas?|pisos?|plantas?|piani|piedi|andares|voet|verdieping\\p{L}*|\\p{L}*метр\\p{L}*|этаж\\p{L}*',
+);
+
+/** What asks who did or does something. */
+export const PERSON_ASKED: RegExp =
+  /^(?:(?:von |mit |bei |fur |an )?we(?:r|n|m|ssen)|(?:par |a |de |avec )?qui|(?:a |de |por |con )?quien(?:es)?|(?:da |a |di |con )?chi|(?:por |a |de |com )?quem|кто|кому|кем|кого)(?![\p{L}\p{N}])/u;
+/** What is somebody, beside a name. */
+export const PERSON_WORDS: RegExp = words(
+  'wer|jeder|jede|alle|niemand|man|\\p{L}*(?:leute|frau|frauen|mann|manner|eltern|kinder|kindern|mitglied\\p{L}*|vorsitzende[nrs]?|vorstand|leitung|leiter\\p{L}*|warte?|amt|firma|verein|verwaltung|schaft|gast|gaste|personen|meister\\p{L}*|erwachsene[nr]?|jugendliche[nr]?|\\p{L}{2}er(?:in|innen)|lehrer|schuler|fahrer|trainer|besucher|mieter|nachbarn?|arzt|arztin)',
+  'celui|ceux|toute personne|chacun|personne|tous|membres?|enfants?|adultes?|adherents?|eleves?|habitants?|visiteurs?|voyageurs?|president\\p{L}*|direct(?:eur|rice)|monsieur|madame|maire|mairie|association|benevoles?|\\p{L}+(?:eur|euse|ier|iere)s?',
+  'quien|cualquier\\p{L}*|nadie|todos|socios?|menores|ninos?|adultos?|alumn[oa]s?|vecin[oa]s?|maestr[oa]s?|monjes?|ayuntamiento|empresa|president[ea]|\\p{L}+(?:dor|dora|dores|ista|istas|ero|era|eros)',
+  'chi|nessuno|tutti|soci|membri|bambini|adulti|ragazzi|comune|\\p{L}+(?:tore|trice|tori|ista|isti)|todos|ninguem|criancas|alunos|leitor\\p{L}*|moradores',
+  'все|каждый|никто|дети|взрослые|члены|жители|\\p{L}+(?:тель|тели|телем|ник|ники|ёр|ер|еры|чик|щик)',
+);
+
+/** What asks for a reason. */
+export const REASON_ASKED: RegExp =
+  /^(?:warum|wieso|weshalb|wozu|pourquoi|por que|porque|perche|waarom|почему|зачем)(?![\p{L}\p{N}])/u;
+/** What gives a reason. */
+export const REASON_WORDS: RegExp = words(
+  'weil|da|denn|damit|sodass|um|wegen|sonst|daher|deshalb|darum|zu',
+  'car|parce|puisque|afin|pour|sinon|cause|raison|donc|trop|grace',
+  'porque|pues|para|debido|causa|motivo|asi|demasiado|pois|por|senao',
+  'perche|poiche|affinche|per|altrimenti|causa|motivo|troppo|quindi',
+  'omdat|want|zodat|opdat|om|wegens|anders|daarom|te',
+  'потому|так как|чтобы|иначе|из-за|поэтому|ради|слишком',
+);
+
+/** Times of day, which are numbers but no counts of anything. Of folded text. */
+export const CLOCK: RegExp = new RegExp(
+  [
+    '\\d{1,2}[:.h]\\d{2}(?!\\p{N})(?:\\s?(?:uhr|uur|heures))?',
+    '\\d{1,2}\\s?[ap]\\.?m\\b',
+    '(?<![\\p{L}\\p{N}])(?:\\p{N}+|\\p{L}+) (?:uhr|o.clock)\\b',
+    '\\b(?:at|until|till|past|before|after|from \\p{L}+ to) (?:\\d{1,2}|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)(?= *(?:[.,;:)]|$|(?:in|on|and|or|to|for|during)\\b))',
+    '\\b(?:half|a quarter) (?:past|to) \\p{L}+',
+    '\\b(?:a|de|avant|apres|jusqu.a|des|entre) (?:\\p{N}+|\\p{L}+)(?: (?:et|a) (?:\\p{N}+|\\p{L}+))? heures?\\b',
+    '\\b(?:a|de|hasta|desde) las? (?:\\p{N}+|\\p{L}+)',
+    '\\b(?:alle|dalle|delle|entro le|fino alle) (?:\\p{N}+|\\p{L}+)',
+    '\\b(?:as|das|ate as) (?:\\p{N}+|\\p{L}+) horas',
+    '\\b(?:om|tot|van|voor|na) (?:\\p{N}+|\\p{L}+) uur\\b',
+    '[\\d一二三四五六七八九十两]{1,3}[点點時](?!間)(?:半|[\\d一二三四五六七八九十]{1,3}分)?',
+    '(?:星期|周|礼拜)[一二三四五六日天]',
+    '[\\d一二三四五六七八九十]{1,3}月(?:[\\d一二三四五六七八九十]{1,3}[日号])?',
+  ].join('|'),
+  'gu',
+);
+
 /** What asks for a number. */
 export const NUMBER_ASKED: RegExp = words(
-  'wie viele?|wieviele?|wie (?:gross|schnell|hoch|tief|breit|weit|schwer|stark)|welche (?:hohe|grosse|lange|tiefe)',
-  'combien|quelle (?:est la )?(?:hauteur|taille|longueur|profondeur|distance|temperature)',
-  'cuant[oa]s?|que (?:altura|tamano|longitud|profundidad|temperatura)|quant[oaei]s?|hoeveel|hoe (?:diep|hoog|groot|breed|ver|zwaar)|сколько|как(?:ои|ая|ова) (?:высот\\p{L}|длин\\p{L}|глубин\\p{L}|температур\\p{L})',
+  'wie viele?|wieviele?|wie (?:gross|groß|schnell|hoch|schwer|stark)|welche (?:hohe|grosse|lange|tiefe)',
+  'combien|quelle (?:est la )?taille',
+  'cuant[oa]s?|que tamano|quant[oaei]s?|hoeveel|hoe (?:hoog|groot)|сколько',
 );
 /** What is a number. */
 export const NUMBER_WORDS: RegExp = words(

@@ -31,7 +31,7 @@ export interface AskedQuestion {
  * where anything else is asked.
  */
 const ASKING_WORDS: Readonly<Partial<Record<Language, string>>> = {
-  en: `allow another become big bring buy call come compute cost date day decide deep determine difference do does far find get
+  en: `allow another become big bring buy call come compute cost date day decide deep determine difference do does done far find get
     give go happen heavy high hour keep kind large long many may month name need often old order place possible price put say size sort
     stand start take tall tell time type use used version want week work year`,
   de: `alt befinden bekommen bringen mitbringen mitnehmen benotigen brauchen breit erhalten erlaubt finden geben gehen genau geschehen gibt gross haufig heissen

@@ -7,7 +7,7 @@ import { type Language, languageOf } from '../../vault/text/language.ts';
 import { countWords } from '../../vault/text/scan.ts';
 import { type Unit, unitsOf } from '../../vault/text/sentences.ts';
 import { analyse, questionTokens } from '../../vault/text/words.ts';
-import { hasKind, hasTelling } from './answer-kind.ts';
+import { hasKind, hasTelling, isStrict } from './answer-kind.ts';
 import type { Passage } from './backend.ts';
 import { type AskedQuestion, type AskedTerm, isGrammar } from './question.ts';
 import { heldTerms, isPair } from './same-words.ts';
@@ -27,23 +27,28 @@ export interface Candidate {
   /** Share of the question's weight that its own text covers. */
   readonly coverage: number;
   /**
-   * The same with half of what only its title and the units beside it cover, more where it has the kind of thing that is
-   * asked for and less where it has not; zero unless unit and title hold enough terms of the question.
+   * The same with two fifths of what only its title and the units beside it cover, of nine tenths of the weight, more where
+   * it has the kind of thing that is asked for and less where it has not; zero unless enough terms of the question are held.
    */
   readonly support: number;
   readonly score: number;
 }
 
-const TITLE_PART = 2;
-const BESIDE_PART = 2;
+/** What counts of the terms that only title and units beside hold. */
+const AROUND_NUMERATOR = 2;
+const AROUND_DENOMINATOR = 5;
+/** An answer seldom repeats all of a question: this part of its weight is taken for the whole. */
+const REPEATED_NUMERATOR = 9;
+const REPEATED_DENOMINATOR = 10;
 const LACKING_PART = 64;
-const APART_PART = 2;
+const APART_NUMERATOR = 2;
+const APART_DENOMINATOR = 3;
 /** Units in a row in which neighbouring words of the question stand together. */
 const APART_UNITS = 3;
 const NEIGHBOUR_NUMERATOR = 3;
 const NEIGHBOUR_DENOMINATOR = 10;
 /** What a unit's support loses that has not the kind of thing that is asked for. */
-const KIND_LACKING = 300_000;
+const KIND_LACKING = 400_000;
 /** What it gains where it has one that is more than a number. */
 const KIND_HELD = 125_000;
 const RANK_BONUS = 250_000;
@@ -72,7 +77,7 @@ export function candidatesOf(
   const parted = partedTerms(question, asked, read);
   const language = languageOf(question);
   const found = passages.flatMap((passage, index) => {
-    const { units, sets, titles } = read[index] ?? readPassage(passage);
+    const { units, sets, titles, heads } = read[index] ?? readPassage(passage);
     const spoken = language !== undefined && languageOf(passage.text) === language ? LANGUAGE_BONUS : 0;
     // Scores of a search reach 2^48.
     const rank = Number((BigInt(Math.max(0, passage.score)) * BigInt(RANK_BONUS)) / BigInt(best));
@@ -81,10 +86,12 @@ export function candidatesOf(
       const own = sets[position] ?? new Set<string>();
       const title = titles[position] ?? new Set<string>();
       const text = passage.text.slice(unit.start, unit.end);
-      const near = [sets[position - 1], sets[position + 1], title];
-      const kindHeld = hasTelling(asked.kind, text);
-      const kindThere = asked.kind !== undefined && hasKind(asked.kind, text);
-      const measured = measure(asked, { own, title, near, everywhere, parted, kindHeld, kindThere });
+      const [before, behind] = [sets[position - 1], sets[position + 1]];
+      const told = `${heads[position] ?? ''}${text}`;
+      const kindThere = asked.kind !== undefined && hasKind(asked.kind, told);
+      const kindHeld = kindThere && hasTelling(asked.kind, told);
+      const kinds = { kindHeld, kindThere };
+      const measured = measure(asked, { own, title, before, behind, everywhere, parted, ...kinds });
       const { coverage, around } = measured;
       const context = Math.floor((NEIGHBOUR_NUMERATOR * around) / NEIGHBOUR_DENOMINATOR);
       const shaped = Math.floor((1000 * (coverage + context)) / lengthDivisor(countWords(text)));
@@ -92,7 +99,7 @@ export function candidatesOf(
       const bonus = cues(question, unit, text) + (defining ? DEFINITION_BONUS : 0) + spoken;
       const full = coverage === 0 && measured.titled === 0 ? 0 : shaped + rank + bonus;
       const score = unit.kind === 'row' && !defining ? Math.floor((ROW_TENTHS * full) / 10) : full;
-      const support = withKind(asked, text, measured.support);
+      const support = withKind(asked, kinds, measured.support);
       return {
         passage: index,
         position,
@@ -115,12 +122,17 @@ export function candidatesOf(
 type Terms = ReadonlySet<string>;
 
 /** A unit's terms, those above and beside it, those of the whole passage, and what the question parts. */
-interface Surroundings {
+interface Surroundings extends KindFound {
   readonly own: Terms;
   readonly title: Terms;
-  readonly near: readonly (Terms | undefined)[];
+  readonly before: Terms | undefined;
+  readonly behind: Terms | undefined;
   readonly everywhere: readonly Terms[];
   readonly parted: Terms;
+}
+
+/** Whether a unit has the kind of thing that is asked for, and whether that tells. */
+interface KindFound {
   readonly kindHeld: boolean;
   readonly kindThere: boolean;
 }
@@ -128,7 +140,7 @@ interface Surroundings {
 /** Shares of the question's weight that a unit covers, floored to millionths. */
 function measure(
   asked: AskedQuestion,
-  { own, title, near, everywhere, parted, kindHeld, kindThere }: Surroundings,
+  { own, title, before, behind, everywhere, parted, kindHeld, kindThere }: Surroundings,
 ): { readonly coverage: number; readonly titled: number; readonly around: number; readonly support: number } {
   const here = (term: string): boolean => own.has(term) || title.has(term);
   const terms = asked.terms.filter(
@@ -138,33 +150,37 @@ function measure(
     1,
     terms.reduce((sum, { weight }) => sum + weight, 0),
   );
-  const share = (held: (term: string) => boolean): number =>
+  const share = (held: (term: string) => boolean | undefined): number =>
     Math.floor((WHOLE * terms.reduce((sum, { term, weight }) => sum + (held(term) ? weight : 0), 0)) / total);
   const coverage = share((term) => own.has(term));
   const titled = share((term) => here(term)) - coverage;
-  const around = share((term) => here(term) || near.some((set) => set?.has(term))) - coverage;
+  const around = share((term) => here(term) || before?.has(term) || behind?.has(term)) - coverage;
   const topical = terms.filter(({ asking }) => !asking);
   const groups = new Set(topical.map(({ group }) => group)).size;
   const telling = kindHeld || terms.some(({ term, verb }) => verb && own.has(term));
-  const named = new Set(topical.filter(({ term }) => here(term)).map(({ group }) => group)).size;
+  // A unit that names something of the question may leave the rest to the one that it follows.
+  const follows = topical.some(({ term }) => own.has(term));
+  const names = (term: string): boolean => here(term) || (follows && before?.has(term) === true);
+  const named = new Set(topical.filter(({ term }) => names(term)).map(({ group }) => group)).size;
   // What was asked about has to be named, whatever else is told.
   const held = named === 0 ? 0 : named + (telling ? 1 : 0);
   // Of one thing alone nothing tells that it is what was asked, unless what was asked for is there.
-  const lacksKind = asked.kind !== undefined && !kindThere && groups < TERMS_MIN;
+  const lacksKind = asked.kind !== undefined && !kindThere && (groups < TERMS_MIN || isStrict(asked.kind));
   if (held < Math.min(TERMS_MIN, groups) || lacksKind) return { coverage, titled, around, support: 0 };
   const apart = share((term) => parted.has(term));
-  const beside = Math.floor(titled / TITLE_PART) + Math.floor((around - titled) / BESIDE_PART);
+  const beside = Math.floor((AROUND_NUMERATOR * around) / AROUND_DENOMINATOR);
   const lacking = WHOLE - share((term) => everywhere.some((set) => set.has(term)));
-  const less = Math.floor(apart / APART_PART) + Math.floor(lacking / LACKING_PART);
-  const support = Math.max(0, coverage + beside - less);
+  const less = Math.floor((APART_NUMERATOR * apart) / APART_DENOMINATOR) + Math.floor(lacking / LACKING_PART);
+  const whole = Math.floor((REPEATED_DENOMINATOR * (coverage + beside - less)) / REPEATED_NUMERATOR);
+  const support = Math.max(0, Math.min(WHOLE, whole));
   return { coverage, titled, around, support };
 }
 
 /** A unit's support with what it has of the kind of thing that is asked for, or lacks of it. */
-function withKind({ kind }: AskedQuestion, text: string, support: number): number {
+function withKind({ kind }: AskedQuestion, { kindHeld, kindThere }: KindFound, support: number): number {
   if (kind === undefined || support === 0) return support;
-  if (!hasKind(kind, text)) return Math.max(0, support - KIND_LACKING);
-  return hasTelling(kind, text) ? Math.min(WHOLE, support + KIND_HELD) : support;
+  if (!kindThere) return Math.max(0, support - KIND_LACKING);
+  return kindHeld ? Math.min(WHOLE, support + KIND_HELD) : support;
 }
 
 /** A pair of characters where two words of the question meet: each stands in another pair of it that is held, or is of grammar. */
@@ -182,6 +198,8 @@ interface ReadPassage {
   readonly sets: readonly ReadonlySet<string>[];
   /** Terms of what stands above each unit: the passage's title, and for a row of a table its first row too. */
   readonly titles: readonly ReadonlySet<string>[];
+  /** The text of that first row and a line feed, for a row below it: its column says what kind of thing stands there. */
+  readonly heads: readonly string[];
 }
 
 function readPassage({ title, text }: Passage): ReadPassage {
@@ -189,11 +207,15 @@ function readPassage({ title, text }: Passage): ReadPassage {
   const language = languageOf(text);
   const sets = units.map((unit) => termSet(text.slice(unit.start, unit.end), language));
   const above = termSet(title, language);
-  const titles = units.map((unit) => {
-    const head = unit.kind === 'row' ? units.findIndex(({ block }) => block === unit.block) : -1;
-    return head < 0 ? above : new Set([...above, ...(sets[head] ?? [])]);
+  const rows = units.map((unit) =>
+    unit.kind === 'row' ? units.findIndex(({ block }) => block === unit.block) : -1,
+  );
+  const titles = rows.map((head) => (head < 0 ? above : new Set([...above, ...(sets[head] ?? [])])));
+  const heads = rows.map((head, position) => {
+    const first = units[head];
+    return first === undefined || head === position ? '' : `${text.slice(first.start, first.end)}\n`;
   });
-  return { units, sets, titles };
+  return { units, sets, titles, heads };
 }
 
 /**
