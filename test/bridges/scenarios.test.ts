@@ -249,8 +249,8 @@ describe.each([
     await shows(7, 'direct', /took money without an answer/);
   });
 
-  // BRG-33 BRG-166 BRG-168
-  test('has so much held as a call can have cost of which that is not known, and the agent is asked on', async () => {
+  // BRG-33 BRG-166 BRG-172
+  test('has so much held as a call can have cost of which its agent does not tell that, and nobody asks that agent', async () => {
     stage.ask(7, 'direct', 'error=deadline-exceeded outcome=unknown');
     await shows(7, 'direct', /not known yet what it cost/);
     await stage.bridge().idle();
@@ -258,9 +258,13 @@ describe.each([
     expect(stage.bridge().balanceOf(`user/${stage.name}:7`)).toBe(welcome - PAID_MAX);
     expect(stage.bridge().balanceOf('held')).toBe(PAID_MAX);
     await spentToday(PAID_MAX);
-    stage.ask(7, 'direct', 'words=4');
-    await answered(7, 'direct');
+    stage.ask(8, 'direct', 'words=4');
+    await shows(8, 'direct', /not known yet what the last answer of paid cost/);
     expect(stage.bridge().balanceOf('held')).toBe(PAID_MAX);
+    stage.command(8, 'direct', 'agent', 'guide');
+    await shows(8, 'direct', /now go to guide/);
+    stage.ask(8, 'direct', 'words=4');
+    await answered(8, 'direct');
   });
 
   test('is told when the chosen agent went away', async () => {

@@ -145,6 +145,23 @@ describe('a bridge with its daemon elsewhere', () => {
     await reads(/paid · /);
   });
 
+  // BRG-148 BRG-172
+  test('nobody asks an agent that does not tell what it took, and it is paused for what the operator bears of it', async () => {
+    say('begun error=deadline-exceeded outcome=unknown words=5');
+    await reads(/not known yet what it cost/);
+    await bot.bridge.idle();
+    expect(books()).toEqual({ held: PAID_MAX, user: welcome - PAID_MAX, agents: 0n, operator: 0n });
+    say('words=4');
+    await reads(/not known yet what the last answer of paid cost/);
+    agents.release();
+    await settled();
+    const price = PAID_PER_CALL + 50n;
+    expect(books()).toEqual({ held: 0n, user: welcome, agents: price, operator: -price });
+    say('words=4');
+    await reads(/took money without an answer/);
+    expect(agents.calls.size).toBe(1);
+  });
+
   // BRG-168 BRG-33
   test('asks for a receipt again, and blames nobody for one that could not be asked for', async () => {
     let failing = 2;

@@ -2,7 +2,7 @@
  * A server of agents for tests, over real HTTP: deterministic answers as NDJSON, idempotent by call id, with
  * receipts whose shares sum. Words in the question steer it: `words=40` how many words, `delay=5` milliseconds between
  * events, `break=3` cuts the first connection after three events, `error=overloaded` (with `outcome=unknown` or
- * `charged`), `finish=failed`, `as=markdown`; `held` waits after its sources until it is released, `silent` says
+ * `charged`; one that is `begun` answers all the same, and says so once it is released), `finish=failed`, `as=markdown`; `held` waits after its sources until it is released, `silent` says
  * nothing, `greedy` charges for that, `unreceipted` leaves no receipt.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -74,6 +74,7 @@ export async function startAgentService(): Promise<AgentService> {
   const calls = new Map<string, Running>();
   const cancelledEarly = new Set<string>();
   let conflicts = 0;
+  let isReleased = false;
   const released = Promise.withResolvers<void>();
   const online = new Set(LISTED.map((agent) => agent.name));
 
@@ -118,7 +119,9 @@ export async function startAgentService(): Promise<AgentService> {
   async function ask(request: ServedCall['request'], response: ServerResponse): Promise<void> {
     const error = /error=([a-z-]+)/.exec(request.question)?.[1];
     const outcome = /outcome=(\w+)/.exec(request.question)?.[1] ?? '';
-    if (error) return void response.writeHead(409).end(`${error} ${outcome}`);
+    if (/\bbegun\b/.test(request.question) && !calls.has(request.callId)) begin(request);
+    if (error && !(isReleased && calls.has(request.callId)))
+      return void response.writeHead(409).end(`${error} ${outcome}`);
     const call = calls.get(request.callId) ?? begin(request);
     if (JSON.stringify(call.request, jsonOut) !== JSON.stringify(request, jsonOut)) {
       conflicts += 1;
@@ -169,7 +172,10 @@ export async function startAgentService(): Promise<AgentService> {
     url: `http://127.0.0.1:${port}`,
     calls,
     online,
-    release: () => released.resolve(),
+    release() {
+      isReleased = true;
+      released.resolve();
+    },
     charged: () => [...calls.values()].reduce((sum, call) => sum + (call.charged ?? 0n), 0n),
     conflicts: () => conflicts,
     async close() {

@@ -7,6 +7,7 @@ import { formatAmount } from '../../base/amount.ts';
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { APPROVAL_MS, QUESTIONS_PER_USER_MAX } from '../limits.ts';
+import { whyNotAsked } from './askable.ts';
 import { historyKey, type Journal } from './journal.ts';
 import type { Language } from './language.ts';
 import type { AgentListing } from './ports.ts';
@@ -28,6 +29,8 @@ export interface ApprovingParts {
   readonly asking: ReadonlyMap<string, string>;
   /** Resolves when nothing is done with a job at the moment. */
   readonly rests: (key: string) => Promise<void>;
+  /** Looks again what became of calls that are not settled. */
+  readonly lookSoon: () => void;
   /** Carries a job on from where it stands. */
   readonly goOn: (key: string) => void;
 }
@@ -79,7 +82,9 @@ export async function approvalPress(
   await parts.rests(key);
   const others = [...parts.asking].filter(([other, user]) => user === userOf(target.event) && other !== key);
   const isFull = others.length >= QUESTIONS_PER_USER_MAX;
-  if (event.text === 'approve' && isFull && isWaiting(parts.state, key)) return secret(language.tooMany);
+  const about = { did: target.agent, name: target.agentName, nowMs: parts.clock.nowMs() };
+  const not = isFull ? language.tooMany : await whyNotAsked(parts.state, about, language);
+  if (event.text === 'approve' && not !== undefined && isWaiting(parts.state, key)) return secret(not);
   const isTaken = await parts.journal.change(key, (now) => {
     const approval = parts.state.get(APPROVALS + key, approvalSchema);
     if (approval === undefined || approval.takenBy !== '' || now.phase !== 'done')

@@ -122,16 +122,17 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   const asking = new Map<string, string>();
   const stopping = new AbortController();
   const running = new Map<string, Promise<void>>();
-  const approving: Pick<DecidingParts, 'askAbove' | 'rests' | 'goOn'> = {
+  const unsettled = createUnsettledCalls(tools);
+  const settling = unsettled.keepUp(stopping.signal);
+  const approving: Pick<DecidingParts, 'askAbove' | 'rests' | 'goOn' | 'lookSoon'> = {
     askAbove: options.askAbove,
     rests: (key) => running.get(key) ?? Promise.resolve(),
     goOn: (key) => start(jobAt(key), false),
+    lookSoon: () => unsettled.lookSoon(),
   };
   const { support } = options;
   const deciding: DecidingParts = { ...tools, ...approving, policy, asking, support };
   const cashing = cash?.keepUp(stopping.signal);
-  const unsettled = createUnsettledCalls(tools);
-  const settling = unsettled.keepUp(stopping.signal);
 
   let prunedAtMs = clock.nowMs();
 

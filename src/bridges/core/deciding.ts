@@ -4,6 +4,7 @@ import { SaharaError } from '../../base/errors.ts';
 import { QUESTION_BYTES_MAX } from '../../protocol/limits.ts';
 import { JOBS_RUNNING_MAX, QUESTIONS_PER_USER_MAX } from '../limits.ts';
 import { type ApprovingParts, approvalPress, askFirst, isAboveThreshold } from './approving.ts';
+import { whyNotAsked } from './askable.ts';
 import type { AskingParts } from './asking.ts';
 import { attachmentText } from './attachments.ts';
 import { budgetPress, budgetWritten } from './budget.ts';
@@ -18,7 +19,6 @@ import {
 } from './commands.ts';
 import { historyKey } from './journal.ts';
 import type { Language } from './language.ts';
-import { pausedUntil } from './pausing.ts';
 import { accountOf } from './people.ts';
 import type { Policy, PolicyVerdict } from './policy.ts';
 import type { AgentListing } from './ports.ts';
@@ -127,11 +127,11 @@ async function question(
   parts.asking.set(key, user);
   try {
     const agent = await agentFor(parts, job, asked);
-    const until = agent && pausedUntil(parts.state, agent.did, parts.clock.nowMs());
-    if (agent !== undefined && until !== undefined) {
+    const not = agent && (await whyNotAsked(parts.state, { ...agent, nowMs: parts.clock.nowMs() }, language));
+    if (not !== undefined) {
       parts.asking.delete(key);
-      const time = new Date(until).toISOString().slice(0, 16).replace('T', ' ');
-      return shown(plain(language.agentPaused({ agent: agent.name, until: time })));
+      parts.lookSoon();
+      return shown(plain(not));
     }
     if (agent !== undefined && isAboveThreshold(parts, agent)) {
       const reply = await askFirst(parts, { job, agent, asked }, language);

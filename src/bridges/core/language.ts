@@ -41,6 +41,7 @@ export interface Language {
   readonly approvalDecided: string;
   agentPaused(parts: { readonly agent: string; readonly until: string }): string;
   readonly cutShort: string;
+  agentInDoubt(agent: string): string;
   readonly nothingFound: string;
   cost(parts: { readonly amount: string; readonly agent: string; readonly id: string }): string;
   readonly free: string;

@@ -300,7 +300,13 @@ export interface Unsettled {
   readonly sinceMs: number;
   /** Some of its answer was shown to whoever asked, so it is paid by them as far as a receipt says. */
   readonly isShown: boolean;
+  /** The agent whose peer does not say it; empty where the daemon could not be asked. */
+  readonly agent: string;
 }
 
 /** The stored form of it. */
-export const unsettledSchema: Schema<Unsettled> = record('unsettled', { sinceMs: uint(), isShown: bool });
+export const unsettledSchema: Schema<Unsettled> = record('unsettled', {
+  sinceMs: uint(),
+  isShown: bool,
+  agent: text(128),
+});

@@ -82,10 +82,15 @@ async function settle(
 }
 
 /** What is held stays held until it is learnt what became of the call; so far it is not known. */
-function leaveOpen(parts: SettlingParts, { job, language }: Settled, { answer }: Ended): Promise<void> {
+function leaveOpen(
+  parts: SettlingParts,
+  { job, language }: Settled,
+  { answer, failure }: Ended,
+): Promise<void> {
   const { journal, clock } = parts;
   const key = toHex(job.key);
   const isShown = answer.text.trim() !== '';
+  const agent = failure?.facts.outcome === 'unknown' ? job.agent : '';
   const about = { agentName: job.agentName, amountMax: job.amountMax, id: shortId(key) };
   return journal.change(key, () => ({
     job: {
@@ -93,7 +98,7 @@ function leaveOpen(parts: SettlingParts, { job, language }: Settled, { answer }:
       reply: { rich: openRich(answer, about, language), buttons: ['retry'], isPrivate: false },
     },
     operations: [
-      unsettled(job, { sinceMs: clock.nowMs(), isShown }),
+      unsettled(job, { sinceMs: clock.nowMs(), isShown, agent }),
       ...(isShown ? turnOf(parts, job, answer) : []),
     ],
     result: undefined,

@@ -35,6 +35,8 @@ export interface UnsettledCalls {
   keepUp(signal: AbortSignal): Promise<void>;
   /** An asking has ended: with one more call to look after, or with an answer, so that there is somebody to ask again. */
   ended(how: 'unsettled' | 'answered'): void;
+  /** Looks again at once. */
+  lookSoon(): void;
 }
 
 const UNSETTLED = 'unsettled/';
@@ -42,6 +44,14 @@ const UNSETTLED = 'unsettled/';
 /** The write that remembers a call that is not settled. It belongs to the one that ends its asking. */
 export function unsettled(job: Job, record: Unsettled): StoreOperation {
   return put(UNSETTLED + toHex(job.key), unsettledSchema, record);
+}
+
+/** Whether a call of an agent's is not settled because its peer does not say what it took. */
+export async function isInDoubt(state: State, agent: string): Promise<boolean> {
+  for await (const [, value] of state.entries(UNSETTLED)) {
+    if (unsettledSchema.decode(value).agent === agent) return true;
+  }
+  return false;
 }
 
 /** Looks after the calls that `journal` knows. */
@@ -99,6 +109,7 @@ export function createUnsettledCalls(parts: UnsettledParts): UnsettledCalls {
       isMore ||= how === 'unsettled';
       if (isAway || isMore) wake.resolve();
     },
+    lookSoon: () => wake.resolve(),
   };
 }
 
@@ -115,7 +126,8 @@ async function end(
       log.error('it was never known what became of a call', { job: key, held: `${job.amountMax}` });
       const settled = spending.settle(key, 0n, { paidBy: 'operator', atMs, counted: job.amountMax });
       // One whose peer keeps it to itself is the agent's doing; that the daemon is away is not.
-      const paused = outcome.isAway ? [] : pausedFor({ state, log }, job, { counted: job.amountMax, atMs });
+      const isGuilty = record.agent !== '' && !outcome.isAway;
+      const paused = isGuilty ? pausedFor({ state, log }, job, { counted: job.amountMax, atMs }) : [];
       return { job: {}, operations: [...settled, ...paused, del(UNSETTLED + key)], result: undefined };
     }
     const { taken, ended } = outcome;
@@ -123,8 +135,8 @@ async function end(
     const settled = spending.settle(key, taken.amount, {
       ...{ paidBy: isPaid ? 'user' : 'operator', atMs, counted: taken.counted },
     });
-    // What it delivered nobody read, but it did deliver.
-    const isGuilty = taken.paidBy === 'operator' && ended.answer.text.trim() === '';
+    // What it delivered nobody read. Where the daemon was away, that is not the agent's doing.
+    const isGuilty = !isPaid && (record.agent !== '' || ended.answer.text.trim() === '');
     const paused = isGuilty ? pausedFor({ state, log }, job, { counted: taken.counted, atMs }) : [];
     log.info('it is known what became of a call', { job: key, amount: `${taken.amount}` });
     return {

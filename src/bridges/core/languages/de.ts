@@ -58,6 +58,8 @@ export const de: Language = {
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
   free: 'kostenlos',
   sources: 'Quellen',
+  agentInDoubt: (agent) =>
+    `Es ist noch nicht bekannt, was die letzte Antwort von ${agent} gekostet hat; bis dahin frage ich dort nicht. /agents zeigt die anderen.`,
   noSources: 'Diese Antwort nennt keine Quellen.',
   help: [
     'Frag mich etwas: schreibe mir direkt, oder erwähne mich oder antworte mir in einer Gruppe.',

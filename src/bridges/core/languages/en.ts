@@ -55,6 +55,8 @@ export const en: Language = {
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
   free: 'free',
   sources: 'Sources',
+  agentInDoubt: (agent) =>
+    `It is not known yet what the last answer of ${agent} cost, so I do not ask it until it is. /agents lists the others.`,
   noSources: 'This answer names no sources.',
   help: [
     'Ask me anything: write to me directly, or mention me or reply to me in a group.',
