@@ -143,6 +143,15 @@ function withS(change: (s: bigint) => bigint): Omit<Judged, 'name'> {
   }));
 }
 
+const wholeHash = headerHash(suite, ledgerHeader(changing.network));
+
+/** A verifier who knows a block of the chain whose voters change. */
+function named(height: number, options: MadeOptions = {}): NetworkRoot {
+  const { header } = madeBlock(changing, height, options);
+  const through = { height, hash: consensusHash(suite, changing.network, header) };
+  return { ...rootOf(changing.network, firstOf(changing)), through };
+}
+
 const LIES: Readonly<Record<string, Omit<Judged, 'name'>>> = {
   'other validators at the beginning': bent(whole, ({ first }) => ({
     first: first.map((one, i) => (i === 0 ? { ...one, power: 2 } : one)),
@@ -241,6 +250,17 @@ const LIES: Readonly<Record<string, Omit<Judged, 'name'>>> = {
     ...whole,
     root: { ...whole.root, through: { height: 7, hash: suite.sha256() } },
   },
+  'blocks to which nothing leads from the beginning': proved(changing, [20, 21, 22]),
+  'blocks that do not follow from the one that was named': {
+    ...proved(changing, [20, 30]),
+    root: named(20),
+  },
+  'a block that was named, with a vote that is not for it': {
+    ...bent(proved(changing, [20, 21]), ({ blocks }) => ({
+      blocks: blocks.map((block, i) => (i === 0 ? { ...block, round: 1 } : block)),
+    })),
+    root: named(20),
+  },
   'a vote by the cofactored rule, for another block': proved(chainOf([commitment(0), ...honest]), [7], {
     voted: suite.sha256(),
   }),
@@ -311,6 +331,21 @@ const SOUND: readonly Judged[] = [
   {
     name: 'a voter whose key is of small order and not canonical',
     ...proved(chainOf([nobodysVoter(), ...honest]), [7]),
+  },
+  {
+    name: 'from a block that was named, to which nothing leads from the beginning',
+    ...proved(changing, [20, 21, 22]),
+    root: named(20),
+  },
+  {
+    name: 'by way of a block that was named, whatever came before it',
+    ...proved(changing, [9, 20, 21]),
+    root: named(20),
+  },
+  {
+    name: 'the block itself that was named',
+    ...proved(changing, [30], { appHash: wholeHash }),
+    root: named(30, { appHash: wholeHash }),
   },
   {
     name: 'votes with the first time that there is',

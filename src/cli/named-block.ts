@@ -1,7 +1,12 @@
 /** Blocks of consensus as people name them to each other: `120:9f2c…`. */
-import { fromHex } from '../base/bytes.ts';
+import { fromHex, toHex } from '../base/bytes.ts';
 import type { NamedBlock } from '../protocol/certified-header.ts';
 import { usage } from './app.ts';
+
+/** A block's name as options take it. */
+export function blockName({ height, hash }: NamedBlock): string {
+  return `${height}:${toHex(hash)}`;
+}
 
 /** The block that an option names. Throws `usage`. */
 export function blockIn(option: string, text: string): NamedBlock {

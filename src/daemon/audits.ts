@@ -17,6 +17,7 @@ import {
 import { AuditReader, keysOf } from '../protocol/audit-reader.ts';
 import { tellSubject } from '../protocol/audit-subjects.ts';
 import { blockHeader, genesis } from '../protocol/block.ts';
+import { type CertifiedHeader, checkpointOf } from '../protocol/certified-header.ts';
 import type { Hash, PublicKey } from '../protocol/ids.ts';
 import {
   AUDIT_BYTES_MAX,
@@ -160,7 +161,7 @@ function written(
   ledger: AuditLedger,
   { subject, transactions }: Wanted,
   proved: {
-    readonly header: Signed;
+    readonly header: CertifiedHeader;
     readonly records: ReadonlyMap<string, ProvedEntry & { readonly key: Uint8Array }>;
   },
 ): Uint8Array {
@@ -177,7 +178,9 @@ function written(
   });
   if (file.length > AUDIT_BYTES_MAX)
     throw new SaharaError('too-large', { what: 'audit', limit: AUDIT_BYTES_MAX });
-  const { ok, steps } = verifyAudit(nativeSuite, file);
+  const { ok, steps } = verifyAudit(nativeSuite, file, {
+    through: checkpointOf(nativeSuite, proved.header),
+  });
   if (!ok) throw new SaharaError('bundle-invalid', { reason: steps.at(-1)?.detail ?? '' });
   return file;
 }

@@ -19,6 +19,7 @@ import type {
 } from '../bridges/core/ports.ts';
 import { readBundle } from '../protocol/bundle.ts';
 import { type Card, card as cardSchema } from '../protocol/card.ts';
+import { checkpointOf } from '../protocol/certified-header.ts';
 import type { Id } from '../protocol/ids.ts';
 import { chargeOf, type Receipt, receipt as receiptSchema } from '../protocol/payment.ts';
 import { signed } from '../protocol/signing.ts';
@@ -120,7 +121,11 @@ class BridgeCalls implements AgentsPort {
     for (const attempt of idsOf(callId)) {
       const name = toHex(attempt);
       if ((await findReceipt(this.#parts.home.receipts, name)) === undefined) continue;
-      const { ok, steps, summary } = verifyBundle(nativeSuite, await this.#parts.bundleOf(name));
+      const file = await this.#parts.bundleOf(name);
+      // This peer believes its own chain, where a proof has no room for the way from the beginning.
+      const { settlement } = readBundle(file);
+      const through = settlement && checkpointOf(nativeSuite, settlement.header);
+      const { ok, steps, summary } = verifyBundle(nativeSuite, file, { through });
       const block = summary?.settlement?.height;
       if (ok) return { valid: true, checks: steps.length, ...(block !== undefined && { block }) };
       const { check, detail } = steps.at(-1) ?? { check: 'bundle', detail: 'unreadable' };

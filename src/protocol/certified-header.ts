@@ -5,14 +5,27 @@
 import { equalBytes } from '../base/bytes.ts';
 import { asSaharaError } from '../base/errors.ts';
 import { type BlockHeader, blockHeader, headerHash } from './block.ts';
-import { type ConsensusProof, consensusProof, firstValidatorsHash } from './consensus.ts';
+import {
+  type ConsensusBlock,
+  type ConsensusProof,
+  consensusProof,
+  firstValidatorsHash,
+} from './consensus.ts';
+import { consensusHash } from './consensus-bytes.ts';
 import { must, mustMatch, refuse } from './evidence.ts';
 import type { Hash, PublicKey } from './ids.ts';
 import { BATCH_DEPTH_MAX, COFACTORED_VOTES_MAX } from './limits.ts';
 import { bytes, bytesUpTo, later, list, record, type Schema, uint } from './schema.ts';
 import { checkSigned, PAYLOAD_BYTES_MAX, type Signed } from './signing.ts';
 import type { Suite } from './suite.ts';
-import { type Decision, followBlock, type TrustedBlock, trustedBeginning } from './verify-consensus.ts';
+import {
+  type Decision,
+  followBlock,
+  openBlock,
+  type TrustedBlock,
+  trustedBeginning,
+  votersFollow,
+} from './verify-consensus.ts';
 
 /** A header, signed by the sequencer, or without a signature and with a proof by consensus. */
 export interface CertifiedHeader extends Signed {
@@ -53,7 +66,7 @@ export interface NetworkRoot {
   readonly network: string;
   /** The genesis' sequencer: a key, or the hash of the validators with whom the network began. */
   readonly sequencer: PublicKey;
-  /** A block of consensus by way of which everything has to be proved; then no sequencer is believed. Default: none. */
+  /** A block of consensus by way of which everything has to be proved, from there on; then no sequencer is believed. Default: none. */
   readonly through?: NamedBlock | undefined;
 }
 
@@ -107,12 +120,18 @@ function decidedBy(
     sequencer,
     `the proof of ${what} begins with other validators than the network`,
   );
+  const named = blocks.findIndex((block) => isNamed(suite, network, block, through));
+  must(
+    through === undefined || named >= 0,
+    `the proof of ${what} does not come by way of block ${through?.height} of consensus as it was named`,
+  );
   let at: TrustedBlock = trustedBeginning({ suite }, { first, timeMs: 0 });
-  let passed = through === undefined;
   let cofactored = 0;
-  for (const block of blocks) {
+  for (const [i, block] of blocks.entries()) {
+    // Nobody from before the block that is named is believed.
+    if (i < named) continue;
     try {
-      at = followBlock({ suite, network }, at, block);
+      at = i === named ? openBlock({ suite, network }, block) : followBlock({ suite, network }, at, block);
       cofactored += at.decision?.cofactored ?? 0;
     } catch (error) {
       const { code, facts } = asSaharaError(error);
@@ -124,14 +143,33 @@ function decidedBy(
       cofactored <= COFACTORED_VOTES_MAX,
       `more than ${COFACTORED_VOTES_MAX} votes in the proof of ${what} hold by CometBFT’s rule alone`,
     );
-    passed ||= at.height === through?.height && equalBytes(at.hash, through.hash);
   }
-  must(
-    passed,
-    `the proof of ${what} does not come by way of block ${through?.height} of consensus as it was named`,
-  );
   const { decision } = at;
   return decision === undefined ? refuse(`the proof of ${what} has no block`) : { ...at, decision };
+}
+
+function isNamed(
+  suite: Suite,
+  network: string,
+  { header }: ConsensusBlock,
+  named: NamedBlock | undefined,
+): boolean {
+  if (named === undefined || header.height !== named.height) return false;
+  return equalBytes(consensusHash(suite, network, header), named.hash);
+}
+
+/**
+ * The block with which a header's proof begins, where nothing leads to it from those with whom the network began: whoever
+ * verifies it has to know that block. Absent for every other header; nothing of it is verified.
+ */
+export function checkpointOf(suite: Suite, message: CertifiedHeader): NamedBlock | undefined {
+  const { consensus, payload } = message;
+  const [begun] = consensus?.blocks ?? [];
+  if (consensus === undefined || begun === undefined) return undefined;
+  const { network } = blockHeader.decode(payload);
+  if (votersFollow(trustedBeginning({ suite }, { first: consensus.first, timeMs: 0 }), begun))
+    return undefined;
+  return { height: begun.header.height, hash: consensusHash(suite, network, begun.header) };
 }
 
 /** Who stands behind a header that is believed, in words: "signed by the network's sequencer". */

@@ -5,8 +5,9 @@ import { SaharaError } from '../../src/base/errors.ts';
 import { Certifier } from '../../src/ledger/engines/comet/certify.ts';
 import { networkNameOf } from '../../src/ledger/genesis.ts';
 import { blockHeader, headerHash } from '../../src/protocol/block.ts';
-import { openCertified } from '../../src/protocol/certified-header.ts';
+import { checkpointOf, openCertified } from '../../src/protocol/certified-header.ts';
 import { type ConsensusBlock, firstValidatorsHash } from '../../src/protocol/consensus.ts';
+import { consensusHash } from '../../src/protocol/consensus-bytes.ts';
 import type { Signed } from '../../src/protocol/signing.ts';
 import {
   CROOKED,
@@ -21,9 +22,9 @@ import { suite, testGenesis } from './support.ts';
 
 const { signal } = new AbortController();
 
-/** A chain all of whose voters are others with every `every` blocks. */
-function turningChain(every: number, network: string): MadeChain {
-  const all = steadyChain(40, network).votersAt(1);
+/** A chain all of whose voters are others with every `every` blocks, `turns` times. */
+function turningChain(every: number, network: string, turns = 9): MadeChain {
+  const all = steadyChain(4 * (turns + 1), network).votersAt(1);
   const votersAt = (height: number) => {
     const at = 4 * Math.floor(height / every);
     // In the order of the chain with everybody, which is that of their addresses.
@@ -142,6 +143,38 @@ test('ENG-70: a block that has too few votes is asked for again', async () => {
   short = false;
   const certified = await certifier.header(made.header(5), signal);
   expect(openCertified(suite, made.root, certified).decided?.height).toBe(6);
+});
+
+test('ENG-71: where validators changed too often for one proof, it holds the latest blocks, for who knows the first of them', async () => {
+  const made = network((name) => turningChain(10, name, 40));
+  const certifier = certifierOf(made);
+  const whole = await certifier.header(made.header(10 * 31 + 5), signal);
+  expect(whole.consensus?.blocks).toHaveLength(63);
+  expect(checkpointOf(suite, whole)).toBeUndefined();
+  expect(openCertified(suite, made.root, whole).decided?.height).toBe(10 * 31 + 6);
+  const late = await certifier.header(made.header(10 * 38 + 5), signal);
+  expect(late.consensus?.blocks).toHaveLength(64);
+  const through = checkpointOf(suite, late);
+  expect(through).toEqual({
+    height: late.consensus?.blocks[0]?.header.height,
+    hash: through && consensusHash(suite, made.name, made.block(through.height).header),
+  });
+  expect(() => openCertified(suite, made.root, late)).toThrow(
+    'no more than a third of the voters with whom the network began signed block',
+  );
+  const found = openCertified(suite, { ...made.root, through }, late);
+  expect(found.decided).toMatchObject({ height: 10 * 38 + 6, decision: { signed: 4, voters: 4 } });
+  // Another block of that height is none.
+  const other = through && { ...through, hash: suite.sha256() };
+  expect(() => openCertified(suite, { ...made.root, through: other }, late)).toThrow('as it was named');
+  // Somebody who believes a later block than the beginning gets a way from there.
+  const near = await certifier.header(made.header(10 * 38 + 5), signal, 10 * 30);
+  expect(near.consensus?.blocks[0]?.header.height).toBe(10 * 30);
+  const far = certifier.header(made.header(10 * 38 + 5), signal, 1);
+  await expect(far).rejects.toMatchObject({
+    code: 'state-unproven',
+    facts: { reason: expect.stringContaining('name a newer one') },
+  });
 });
 
 test('ENG-41: a node that lacks the block that an asker believes shows the way from the beginning', async () => {

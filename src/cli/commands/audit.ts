@@ -4,6 +4,7 @@ import { nativeSuite } from '../../protocol/suite-native.ts';
 import type { Expectation } from '../../protocol/verdict.ts';
 import { type AuditVerdict, verifyAudit } from '../../protocol/verify-audit.ts';
 import type { App, CommandGroup } from '../app.ts';
+import { showCheckpoint, showOwnCheckpoint } from '../checkpoint.ts';
 import { clip, printable } from '../terminal.ts';
 
 /** Longest sentence of an audit that is shown, characters. */
@@ -27,11 +28,12 @@ async function write(app: App, of: string, { out }: { readonly out: string }): P
   const reply = await app.client.call('audit', { of }, { signal: app.signal });
   const file = new Uint8Array(Buffer.from(reply.audit, 'base64'));
   await writeFile(out, file);
-  app.terminal.result({ about: reply.about, height: reply.height, sizeBytes: file.length, file: out }, () =>
+  app.terminal.result({ about: reply.about, height: reply.height, sizeBytes: file.length, file: out }, () => {
     app.terminal.line(
       `Wrote ${out}: ${file.length} bytes that prove the ${reply.about} at block ${reply.height}. Anybody can check it:  sahara verify ${out}`,
-    ),
-  );
+    );
+    showOwnCheckpoint(app, file, out);
+  });
 }
 
 /** Says in sentences what an audit file proves and what it does not. */
@@ -43,7 +45,10 @@ export function showAudit(
   const { terminal } = app;
   const { name, expected } = options;
   const verdict = verifyAudit(nativeSuite, file, expected);
-  terminal.result(verdict, () => showVerdict(app, verdict, name));
+  terminal.result(verdict, () => {
+    showVerdict(app, verdict, name);
+    if (!verdict.ok && expected.through === undefined) showCheckpoint(app, file, name);
+  });
   if (!verdict.ok) process.exitCode = 1;
 }
 

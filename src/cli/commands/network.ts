@@ -6,7 +6,7 @@ import { joinLightly } from '../../daemon/comet/light-home.ts';
 import { initNetwork, joinNetwork } from '../../daemon/comet/making.ts';
 import { readOwnNode } from '../../daemon/comet/network-file.ts';
 import { findComet } from '../../daemon/comet/process.ts';
-import { networkStatus } from '../../daemon/comet/status.ts';
+import { blockNameAt, networkStatus } from '../../daemon/comet/status.ts';
 import { passphraseOf } from '../../daemon/keys.ts';
 import { type App, type CommandGroup, countOption, exitCodeOf, usage } from '../app.ts';
 import { blockIn } from '../named-block.ts';
@@ -61,7 +61,8 @@ export const networkCommands: CommandGroup = (program, run) => {
   network
     .command('status')
     .description('how the node of this home stands, and who votes')
-    .addHelpText('after', '\nExample:\n  $ sahara network status')
+    .option('--block <height>', 'only the name of one block of consensus, for who verifies by way of it')
+    .addHelpText('after', '\nExample:\n  $ sahara network status\n  $ sahara network status --block 120000')
     .action(run(status));
   network
     .command('upgrade')
@@ -160,7 +161,12 @@ async function lightStatus(app: App): Promise<boolean> {
   return true;
 }
 
-async function status(app: App): Promise<void> {
+async function status(app: App, options: { readonly block?: string }): Promise<void> {
+  if (options.block !== undefined) {
+    const height = countOption('--block', options.block);
+    const named = await blockNameAt(app.home, height, { signal: app.signal });
+    return app.terminal.result(named, () => app.terminal.line(named.block));
+  }
   if (await lightStatus(app)) return;
   const found = await networkStatus(app.home, { signal: app.signal });
   if ('running' in found) {

@@ -14,8 +14,9 @@ import { readAnswer } from '../../protocol/verify-answer.ts';
 import { type BundleVerdict, verifyBundle } from '../../protocol/verify-bundle.ts';
 import type { Decision } from '../../protocol/verify-consensus.ts';
 import type { App, CommandGroup } from '../app.ts';
+import { checkpointIn, showCheckpoint, showOwnCheckpoint } from '../checkpoint.ts';
 import { EVIDENCE_ARGUMENT, readEvidence } from '../evidence.ts';
-import { blockIn } from '../named-block.ts';
+import { blockIn, blockName } from '../named-block.ts';
 import { amount } from '../show.ts';
 import { clip, printable, shortId } from '../terminal.ts';
 import { showAudit } from './audit.ts';
@@ -85,6 +86,7 @@ async function verify(app: App, name: string, options: VerifyOptions): Promise<v
   const again = verdict.ok && options.recompute ? await recompute(app, file, options.manifest) : undefined;
   app.terminal.result({ ...plain(verdict), ...(again && { recomputed: again }) }, () => {
     show(app, verdict, name);
+    if (!verdict.ok && expected.through === undefined) showCheckpoint(app, file, name);
     if (again !== undefined) showRecomputed(app, again);
   });
   if (!verdict.ok || again?.steps.some(({ ok }) => !ok)) process.exitCode = 1;
@@ -236,8 +238,14 @@ async function explain(app: App, name: string): Promise<void> {
 
 async function save(app: App, name: string, file: string): Promise<void> {
   const reply = await app.client.call('receipts.bundle', { callId: name }, { signal: app.signal });
-  await writeFile(file, Buffer.from(reply.bundle, 'base64'));
-  app.terminal.result({ callId: reply.callId, file }, () =>
-    app.terminal.line(`Saved the evidence of ${shortId(reply.callId)} to ${file}.`),
+  const evidence = new Uint8Array(Buffer.from(reply.bundle, 'base64'));
+  await writeFile(file, evidence);
+  const checkpoint = checkpointIn(evidence);
+  app.terminal.result(
+    { callId: reply.callId, file, ...(checkpoint && { through: blockName(checkpoint) }) },
+    () => {
+      app.terminal.line(`Saved the evidence of ${shortId(reply.callId)} to ${file}.`);
+      showOwnCheckpoint(app, evidence, file);
+    },
   );
 }

@@ -1,15 +1,17 @@
 /** How a home's node stands in its network, as its CometBFT says. */
 
 import { existsSync } from 'node:fs';
-import { equalBytes } from '../../base/bytes.ts';
+import { equalBytes, toHex } from '../../base/bytes.ts';
 import { asSaharaError, invariant, SaharaError } from '../../base/errors.ts';
 import { STATE_QUERY_PATH } from '../../ledger/engines/comet/abci.ts';
+import { fetchConsensusBlock } from '../../ledger/engines/comet/light/json.ts';
 import { type CometRpc, createCometRpc, fieldsOf } from '../../ledger/engines/comet/rpc.ts';
 import { networkNameOf } from '../../ledger/genesis.ts';
 import { stateAnswer, stateQuestion } from '../../ledger/light/messages.ts';
 import { ONLY, stateKey } from '../../ledger/records.ts';
 import { RULES } from '../../ledger/records-rules.ts';
 import { blockHeader } from '../../protocol/block.ts';
+import { consensusHash } from '../../protocol/consensus-bytes.ts';
 import { didOf } from '../../protocol/ids.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
 import type { RulesReport } from '../admin/methods-network.ts';
@@ -86,6 +88,37 @@ export async function networkStatus(
   );
   const block = at === '0' ? {} : { block: `${String(at)}:${String(hash).toLowerCase()}` };
   return { network, height, ...block, catchingUp, peers: Number(peers), validators: rows, rules };
+}
+
+/**
+ * The name of the block of consensus of a height, as the node of `home` has it: what others verify by way of. Throws
+ * `usage` where there is none, also of that height, and `daemon-not-running`.
+ */
+export async function blockNameAt(
+  home: Home,
+  height: number,
+  options: { readonly signal: AbortSignal },
+): Promise<{ readonly network: string; readonly block: string }> {
+  const own = await readOwnNode(home);
+  if (own === undefined)
+    throw new SaharaError('usage', { reason: `${home.root} is no node, so it has no blocks of consensus` });
+  const rpc = createCometRpc(fetch, `http://${own.node.rpc.host}:${own.node.rpc.port}`);
+  const network = networkNameOf(nativeSuite, own.network.genesis);
+  const { height: latest } = await rpc.status(options).catch((error: unknown) => {
+    throw new SaharaError('daemon-not-running', { home: home.root }, { cause: error });
+  });
+  const found = await fetchConsensusBlock(rpc, height, options).catch((error: unknown) =>
+    asSaharaError(error),
+  );
+  if (found instanceof SaharaError)
+    throw new SaharaError(
+      'usage',
+      {
+        reason: `This node has no block ${height} of consensus: it is at ${latest}, and old ones may be dropped`,
+      },
+      { cause: found },
+    );
+  return { network, block: `${height}:${toHex(consensusHash(nativeSuite, network, found.header))}` };
 }
 
 /** What is known of a node that does not answer. */

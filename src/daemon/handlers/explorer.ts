@@ -5,8 +5,9 @@ import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import { type ExplorerPlace, explore, transactionsOf } from '../../ledger/explorer.ts';
 import type { LedgerReads, TransactionSummary } from '../../ledger/ledger.ts';
 import { twoHeaders } from '../../protocol/actions-stake.ts';
+import { audit as auditFile } from '../../protocol/audit.ts';
 import { block, blockHeader } from '../../protocol/block.ts';
-import { twoCertified } from '../../protocol/certified-header.ts';
+import { checkpointOf, twoCertified } from '../../protocol/certified-header.ts';
 import { didOf, publicKeyOf } from '../../protocol/ids.ts';
 import { signed } from '../../protocol/signing.ts';
 import { nativeSuite } from '../../protocol/suite-native.ts';
@@ -83,7 +84,8 @@ export function explorerHandlers(running: Running): Pick<AdminHandlers, keyof Ex
     },
     async audit({ of }, signal) {
       const file = await auditOf(running, of, signal);
-      const { summary } = verifyAudit(nativeSuite, file);
+      const through = checkpointOf(nativeSuite, auditFile.decode(file).header);
+      const { summary } = verifyAudit(nativeSuite, file, { through });
       return {
         about: summary?.about ?? 'receipt',
         height: summary?.height ?? 0,

@@ -8,7 +8,12 @@ import type { Clock } from '../../base/clock.ts';
 import { asSaharaError, SaharaError } from '../../base/errors.ts';
 import type { Store, StoreOperation } from '../../base/store.ts';
 import { type Genesis, headerHash } from '../../protocol/block.ts';
-import { type CertifiedHeader, type NamedBlock, openCertified } from '../../protocol/certified-header.ts';
+import {
+  type CertifiedHeader,
+  checkpointOf,
+  type NamedBlock,
+  openCertified,
+} from '../../protocol/certified-header.ts';
 import { type ConsensusProof, firstValidatorsHash } from '../../protocol/consensus.ts';
 import { consensusHash } from '../../protocol/consensus-bytes.ts';
 import { VALIDATOR_POWER_MAX, VALIDATORS_MAX } from '../../protocol/limits.ts';
@@ -103,6 +108,8 @@ export class ConsensusTrust {
     const last = consensus.blocks.at(-1);
     if (last === undefined) throw invalid(height, 'The proof of its header has no block');
     const start = this.#start(consensus);
+    const checkpoint = start.height === 0 ? checkpointOf(suite, message) : undefined;
+    if (checkpoint !== undefined) throw tooManyTurns(checkpoint);
     const hash = consensusHash(suite, network, last.header);
     const past = last.header.height <= start.height && !equalBytes(hash, start.hash);
     if (past) return this.#demandCertified(message, height);
@@ -176,6 +183,13 @@ function tooOld({ height, timeMs }: TrustedBlock): SaharaError {
     height === 0 ? 'The beginning of the network' : `The block ${height} of consensus that is believed`;
   return new SaharaError('state-unproven', {
     reason: `${what}, of ${since}, is too old to believe others by it. Name a newer block: sahara network join FILE --light --trust HEIGHT:HASH`,
+  });
+}
+
+/** The block's hash is not told: only what others say is worth anything. */
+function tooManyTurns({ height }: NamedBlock): SaharaError {
+  return new SaharaError('state-unproven', {
+    reason: `Its proof begins with block ${height} of consensus, and nothing leads there from the beginning: validators changed too often since. Name a newer block, from somebody you trust: sahara network join FILE --light --trust HEIGHT:HASH`,
   });
 }
 

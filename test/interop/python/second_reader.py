@@ -309,9 +309,14 @@ def consensus_hash(network, h):
 def decided(network, p, sequencer, through):
     must(H(domain('', 'first-validators'), encode([[f['did'], f['power']] for f in p['first']])) == sequencer)
     voters = sorted(({'key': f['did'], 'power': f['power']} for f in p['first']), key=lambda v: (-v['power'], H(v['key'])[:20]))
-    height, after, named, met, cofactored = (0, (-1, 0), voters_hash(voters), through is None, 0)
+    height, after, named, cofactored = (0, (-1, 0), voters_hash(voters), 0)
     must(p['blocks'])
-    for b in p['blocks']:
+    met = [(b['header']['height'], consensus_hash(network, b['header'])) == through for b in p['blocks']]
+    must(through is None or True in met)
+    begun = met.index(True) if through else None
+    for at, b in enumerate(p['blocks']):
+        if begun is not None and at < begun:
+            continue
         h, said = (b['header'], b['voters'])
         must(h['height'] > height and said and len(b['votes']) == len(said))
         must(len({v['key'] for v in said}) == len(said) and all(v['power'] for v in said))
@@ -328,15 +333,15 @@ def decided(network, p, sequencer, through):
             signed[v['key']] = v['power']
         now = (h['time']['seconds'], h['time']['nanos'] // 10 ** 6)
         must(now >= after)
-        if h['height'] == height + 1:
+        if at == begun:
+            pass
+        elif h['height'] == height + 1:
             must(h['votersHash'] == named)
         else:
             must(3 * sum(v['power'] for v in voters if v['key'] in signed) > sum(v['power'] for v in voters))
-        must(3 * sum(signed.values()) > 2 * sum(v['power'] for v in said))
+        must(at == begun or 3 * sum(signed.values()) > 2 * sum(v['power'] for v in said))
         must(cofactored <= 1000)
         height, after, named, voters = (h['height'], now, h['nextVotersHash'], said)
-        met = met or (height, hashed) == through
-    must(met)
     return (h['appHash'], height, (len(signed), len(said), sum(signed.values()), sum(v['power'] for v in said)))
 
 def certified(network, sequencer, m, through=None):

@@ -16,7 +16,7 @@ import { type SoundBlock, soundBlock, trustedBeginning } from '../../../protocol
 import type { InclusionProof, ProvedState } from '../../ledger.ts';
 import type { LightAnswers } from '../../light/answers.ts';
 import { type FetchBlock, type FetchSound, stepsTo } from './light/client.ts';
-import { PROOF_VOTES_KEPT_MAX, SOUND_VOTES_KEPT_MAX } from './limits.ts';
+import { LIGHT_STEPS_MAX, PROOF_VOTES_KEPT_MAX, SOUND_VOTES_KEPT_MAX } from './limits.ts';
 
 /** Parts of a certifier. */
 export interface CertifierParts {
@@ -126,9 +126,10 @@ export class Certifier {
     const from = before.at(-1)?.says ?? trustedBeginning({ suite }, { first, timeMs: 0 });
     const steps = await stepsTo(this.#awaited, from, { height, signal });
     // Ways that are known lead on from the latest one alone.
-    if (before.length === this.#ways.length && steps.length > 1)
+    if (before.length === this.#ways.length && before.length + steps.length <= LIGHT_STEPS_MAX)
       this.#ways = [...before, ...steps.slice(0, -1)];
-    return proofBy(first, [...before, ...steps]);
+    // Where the whole way has no room, its end still proves something to who knows where that begins.
+    return proofBy(first, [...before, ...steps].slice(-CONSENSUS_BLOCKS_MAX));
   }
 
   async #proofFrom(from: number, height: number, signal: AbortSignal): Promise<ConsensusProof> {
@@ -174,7 +175,9 @@ export class Certifier {
 
 function proofBy(first: readonly FirstValidator[], sound: readonly SoundBlock[]): ConsensusProof {
   if (sound.length > CONSENSUS_BLOCKS_MAX)
-    throw new SaharaError('state-unproven', { reason: 'its validators changed too often for one proof' });
+    throw new SaharaError('state-unproven', {
+      reason: 'its validators changed too often since the block that is believed; name a newer one',
+    });
   const cofactored = sound.reduce((sum, { says }) => sum + says.decision.cofactored, 0);
   if (cofactored > COFACTORED_VOTES_MAX)
     throw new SaharaError('state-unproven', {
