@@ -162,6 +162,17 @@ describe('a bridge with its daemon elsewhere', () => {
     expect(agents.calls.size).toBe(1);
   });
 
+  // BRG-167 BRG-172
+  test('gives up after two days what an agent never told: the asker has the money, and the agent is paused', async () => {
+    say('error=peer-gone outcome=unknown');
+    await reads(/not known yet what it cost/);
+    laterMs = UNSETTLED_KEPT_MS;
+    await settled();
+    expect(books()).toEqual({ held: 0n, user: welcome, agents: 0n, operator: 0n });
+    say('words=4');
+    await reads(/took money without an answer/);
+  });
+
   // BRG-168 BRG-33
   test('asks for a receipt again, and blames nobody for one that could not be asked for', async () => {
     let failing = 2;

@@ -84,7 +84,9 @@ export async function joinedOnce(
     const { outcome } = failure.facts;
     if (outcome === 'charged' || outcome === 'uncharged')
       return receipted(parts, { job, signal }, { ...before, failure });
-    return { type: 'unknown', isAway: !late.aborted && LOST_CONNECTION.includes(failure.code) };
+    // Who says that it does not know is there.
+    const isAway = !late.aborted && outcome === undefined && LOST_CONNECTION.includes(failure.code);
+    return { type: 'unknown', isAway };
   }
   const { ending } = answer;
   if (ending === undefined) return { type: 'unknown', isAway: true };
