@@ -7,7 +7,7 @@ import { dirname } from 'node:path';
 import { fromUtf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { SaharaError } from '../../base/errors.ts';
-import { type FileAnswer, failed, type HttpParts, Passing, plainUrl, request } from './http.ts';
+import { type FileAnswer, failed, final, type HttpParts, Passing, request } from './http.ts';
 import {
   ATTEMPT_WAIT_MS,
   ATTEMPTS_MAX,
@@ -273,15 +273,15 @@ function refusal(url: string, { status, headers }: Response): SaharaError {
 /** Longest wait that a server may ask for, seconds. */
 const RETRY_SECONDS_MAX = 60;
 
-/** A failure that no further attempt mends. */
-function final(url: string, reason: string): SaharaError {
-  const advice = 'Check the address, or get the file from somewhere else';
-  return new SaharaError('download-failed', { url: plainUrl(url), reason, advice });
-}
-
-function withKept(error: SaharaError, kept: number): SaharaError {
-  const { code, facts } = error;
-  return new SaharaError(code, { ...facts, keptBytes: kept }, { cause: error });
+/** What is kept is gone on with, whatever the failure was. */
+function withKept({ code, facts, cause }: SaharaError, kept: number): SaharaError {
+  const goOn =
+    kept > 0 && `${kept} bytes of it are kept: run the same command again, and it goes on where it stopped`;
+  return new SaharaError(
+    code,
+    { ...facts, ...(goOn !== false && { advice: goOn }), keptBytes: kept },
+    { cause },
+  );
 }
 
 async function sizeOf(path: string): Promise<number> {

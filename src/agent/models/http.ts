@@ -77,7 +77,7 @@ async function send(parts: HttpParts, wanted: FileRequest, signal: AbortSignal):
   const idle = idleTimer(parts, stop);
   const because = (error: unknown): SaharaError => {
     if (signal.aborted) return new SaharaError('cancelled', {}, { cause: error });
-    if (!idle.expired()) return new Passing(broken(wanted.url, error));
+    if (!idle.expired()) return broken(wanted.url, error);
     return new Passing(failed(wanted.url, `Nothing came for ${Math.ceil(parts.idleMs / 1000)} s`, error));
   };
   idle.start();
@@ -145,18 +145,48 @@ function idleTimer({ clock, idleMs }: HttpParts, stop: AbortController): IdleTim
   };
 }
 
+/** Why a host was not reached at all, by what the platform says; another attempt may reach it. */
+const UNREACHED: Readonly<Record<string, (url: URL) => string>> = {
+  ECONNREFUSED: ({ host }) => `Nothing listens at ${host}`,
+  ENOTFOUND: ({ hostname }) => `There is no host called ${hostname}, or this machine has no network`,
+  EAI_AGAIN: ({ hostname }) =>
+    `The name ${hostname} could not be looked up: this machine may have no network`,
+  EHOSTUNREACH: ({ host }) => `No way leads from here to ${host}`,
+  ENETUNREACH: ({ host }) => `No way leads from here to ${host}: this machine may have no network`,
+  ETIMEDOUT: ({ host }) => `Nobody answers at ${host}`,
+  UND_ERR_CONNECT_TIMEOUT: ({ host }) => `Nobody answers at ${host}`,
+};
+/** What no further attempt mends. */
+const REFUSED: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'The certificate of the server has expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'Nobody vouches for the certificate of the server',
+  SELF_SIGNED_CERT_IN_CHAIN: 'Nobody vouches for the certificate of the server',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'Nobody vouches for the certificate of the server',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'The certificate of the server is for another name',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'The server does not speak https at that port',
+};
+
 /** What the platform says of a connection that failed. */
 function broken(url: string, error: unknown): SaharaError {
   const cause = error instanceof Error ? error.cause : undefined;
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-  const reasons: Readonly<Record<string, string>> = {
-    ECONNREFUSED: 'Nothing listens at that address',
-    ENOTFOUND: 'There is no host of that name',
-    EAI_AGAIN: 'The name of the host could not be looked up',
-    CERT_HAS_EXPIRED: 'The certificate of the server has expired',
-    DEPTH_ZERO_SELF_SIGNED_CERT: 'Nobody vouches for the certificate of the server',
-  };
-  return failed(url, reasons[code] ?? 'The connection broke off', asSaharaError(error));
+  const refused =
+    cause instanceof Error && cause.message === 'bad port'
+      ? 'Its port belongs to another service, and nothing is fetched from there'
+      : REFUSED[code];
+  if (refused !== undefined) return final(url, refused, error);
+  const unreached = UNREACHED[code];
+  if (unreached === undefined)
+    return new Passing(failed(url, 'The connection broke off', asSaharaError(error)));
+  const advice = 'Check the address and the network of this machine, then run the same command again';
+  const facts = { url: plainUrl(url), reason: unreached(new URL(url)), advice };
+  return new Passing(new SaharaError('download-failed', facts, { cause: asSaharaError(error) }));
+}
+
+/** A failure that no further attempt mends. */
+export function final(url: string, reason: string, cause?: unknown): SaharaError {
+  const advice = 'Check the address, or get the file from somewhere else';
+  return new SaharaError('download-failed', { url: plainUrl(url), reason, advice }, { cause });
 }
 
 /** The failure of a download; of an address only what names the file is told, since queries may hold secrets. */

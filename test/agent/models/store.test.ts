@@ -8,6 +8,7 @@ import type { ModelCheck } from '../../../src/agent/models/model.ts';
 import { type ModelStore, type ModelStoreOptions, openModelStore } from '../../../src/agent/models/store.ts';
 import { fromHex, toHex } from '../../../src/base/bytes.ts';
 import { type Clock, systemClock } from '../../../src/base/clock.ts';
+import { explainError } from '../../../src/base/error-text.ts';
 import { SaharaError } from '../../../src/base/errors.ts';
 import { createMemoryStore, type Store } from '../../../src/base/store.ts';
 import {
@@ -341,6 +342,39 @@ describe('pulling a file', () => {
     const silent = await behind(() => {});
     const idle = await models({ idleMs: 5_000 });
     expect((await failure(idle.pull(fromUrl(silent), waiting()))).facts.reason).toMatch(/Nothing came/);
+  });
+
+  test('MODEL-51: a host that is not reached is named, with what to do; what is kept is gone on with', async () => {
+    const store = await models();
+    const closed = await startFileServer((response) => refuse(response, 503));
+    await closed.close();
+    const { host } = new URL(closed.origin);
+    const refused = await failure(store.pull(fromUrl(closed), waiting()));
+    expect(refused.facts).toMatchObject({ reason: `Nothing listens at ${host}`, keptBytes: 0 });
+    expect(explainError(refused)).toMatch(
+      /Check the address and the network of this machine, then run the same/,
+    );
+    expect(told.filter(({ type }) => type === 'again')).toHaveLength(4);
+    const half = await behind((response, asked, count) =>
+      count === 0
+        ? serve(response, asked, content('a'), { etag: '"1"', ...cut(100_000) })
+        : response.destroy(),
+    );
+    const broken = await failure(store.pull(fromUrl(half), waiting()));
+    expect(broken.facts.keptBytes).toBeGreaterThan(0);
+    expect(explainError(broken)).toContain(
+      `${broken.facts.keptBytes} bytes of it are kept: run the same command again, and it goes on where it stopped.`,
+    );
+  });
+
+  test('MODEL-51: what no further attempt mends ends a download at once', async () => {
+    const store = await models();
+    const port = await failure(store.pull('http://127.0.0.1:9/tiny.gguf', waiting()));
+    expect(explainError(port)).toMatch(/Its port belongs to another service/);
+    const plain = await behind((response) => refuse(response, 503));
+    const secure = fromUrl(plain).replace('http:', 'https:');
+    expect((await failure(store.pull(secure, waiting()))).facts.reason).toMatch(/does not speak https/);
+    expect(told.filter(({ type }) => type === 'again')).toEqual([]);
   });
 
   test('MODEL-52: https only, except to this machine; redirects are few and do not lead out of that', async () => {
