@@ -8,6 +8,12 @@ export function blockName({ height, hash }: NamedBlock): string {
   return `${height}:${toHex(hash)}`;
 }
 
+/** The height of consensus that an option names. Throws `usage`. */
+export function heightIn(option: string, text: string): number {
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
+  throw usage(`${option} takes the height of a block of consensus, as 120000`);
+}
+
 /** The block that an option names. Throws `usage`. */
 export function blockIn(option: string, text: string): NamedBlock {
   const [, height, hex = ''] = /^([1-9]\d{0,14}):([0-9A-Fa-f]{64})$/.exec(text) ?? [];

@@ -48,6 +48,7 @@ test('four homes are four validators: what one pays the others have, and a daemo
   await pay(at(0), at(1));
   const {
     height,
+    block = '',
     validators: voters,
     peers: others,
   } = await eventually('connections', async () => {
@@ -59,6 +60,9 @@ test('four homes are four validators: what one pays the others have, and a daemo
     others: 3,
   });
   expect(height).toBeGreaterThan(0);
+  // ENG-71: each calls that block as the others do, for who verifies by way of it.
+  for (const peer of [at(0), at(2)])
+    expect(await must(peer, 'network', 'status', '--block', block.split(':')[0] ?? '')).toBe(`${block}\n`);
   const before = await level(validators, 1);
   await at(3).kill();
   await pay(at(1), at(2));

@@ -9,7 +9,7 @@ import { findComet } from '../../daemon/comet/process.ts';
 import { blockNameAt, networkStatus } from '../../daemon/comet/status.ts';
 import { passphraseOf } from '../../daemon/keys.ts';
 import { type App, type CommandGroup, countOption, exitCodeOf, usage } from '../app.ts';
-import { blockIn } from '../named-block.ts';
+import { blockIn, heightIn } from '../named-block.ts';
 import { showTable } from '../show.ts';
 import { plural, shortDid } from '../terminal.ts';
 
@@ -163,7 +163,7 @@ async function lightStatus(app: App): Promise<boolean> {
 
 async function status(app: App, options: { readonly block?: string }): Promise<void> {
   if (options.block !== undefined) {
-    const height = countOption('--block', options.block);
+    const height = heightIn('--block', options.block);
     const named = await blockNameAt(app.home, height, { signal: app.signal });
     return app.terminal.result(named, () => app.terminal.line(named.block));
   }
