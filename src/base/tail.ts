@@ -106,7 +106,8 @@ function decodeBatch(body: Uint8Array): StoreOperation[] {
 
 /** FNV-1a, 32 bits: finds a torn write, not an attacker, who could change the store as well. */
 function sumOf(bytes: Uint8Array): number {
-  let sum = 0x811c9dc5;
-  for (const byte of bytes) sum = Math.imul(sum ^ byte, 0x01000193);
+  // By index and as a signed number: walking the bytes, and a number above 2^31, each make an object per byte.
+  let sum = 0x811c9dc5 | 0;
+  for (let i = 0; i < bytes.length; i++) sum = Math.imul(sum ^ (bytes[i] as number), 0x01000193);
   return sum >>> 0;
 }

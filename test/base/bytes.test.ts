@@ -14,12 +14,13 @@ import {
   utf8,
 } from '../../src/base/bytes.ts';
 
-const anyBytes = fc.uint8Array({ maxLength: 40 });
+const anyBytes = fc.uint8Array({ maxLength: 80 });
 
 describe('byte strings', () => {
   it('become hex and come back', () => {
     fc.assert(
       fc.property(anyBytes, (bytes) => {
+        expect(toHex(bytes)).toBe(Buffer.from(bytes).toString('hex'));
         expect(fromHex(toHex(bytes))).toEqual(bytes);
       }),
     );
