@@ -5,6 +5,7 @@
  */
 import { concat, fromHex, prefixEnd, toHex, u64be, utf8 } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
+import { Passing } from '../base/passing.ts';
 import type { Store, StoreOperation } from '../base/store.ts';
 import type { Hash, Id, PublicKey } from '../protocol/ids.ts';
 import { DELIVERIES_MAX } from '../protocol/limits.ts';
@@ -127,7 +128,7 @@ class StoredCalls implements CallRecords {
   readonly #options: CallRecordsOptions;
   // In the order of their ages: a map keeps the order in which it was filled.
   readonly #entries = new Map<string, Entry>();
-  readonly #waiting = new Map<string, CallRecord>();
+  readonly #waiting = new Passing<string, CallRecord>();
   #bytes = 0;
   #waitingBytes = 0;
   #writingBytes = 0;

@@ -6,8 +6,9 @@
  */
 import { toHex } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { SaharaError } from '../base/errors.ts';
+import { invariant, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { Passing } from '../base/passing.ts';
 import type { Id, PublicKey } from '../protocol/ids.ts';
 import type { AdmissionParts, HostedAgent } from './admission.ts';
 import {
@@ -103,7 +104,7 @@ export interface HostState {
   readonly entrance: Entrance;
   gateOf(hosted: HostedAgent): Gate;
   /** Calls under way by id, in hexadecimal. */
-  readonly byId: ReadonlyMap<string, HostCall>;
+  readonly byId: Pick<Passing<string, HostCall>, 'get' | 'has'>;
   /** A call waits for its caller from now on. */
   waits(call: HostCall): void;
   /** A call does not wait any longer. */
@@ -135,10 +136,9 @@ class CallHost implements Host, HostState {
   readonly parts: HostParts;
   readonly options: HostOptions;
   readonly entrance: Entrance;
-  readonly byId = new Map<string, HostCall>();
+  readonly byId = new Passing<string, HostCall>();
   draining = false;
   readonly #arrivals = new Set<Arrival>();
-  readonly #calls = new Set<HostCall>();
   readonly #gates = new Map<string, { readonly gate: Gate; readonly concurrency: number }>();
   readonly #latencies = new Map<string, number[]>();
   /** In the order in which they began to wait. */
@@ -154,7 +154,7 @@ class CallHost implements Host, HostState {
   }
 
   get running(): number {
-    return this.#arrivals.size + this.#calls.size;
+    return this.#arrivals.size + this.byId.size;
   }
 
   serve(stream: CallStream): void {
@@ -190,13 +190,12 @@ class CallHost implements Host, HostState {
   }
 
   began(call: HostCall): void {
+    invariant(!this.byId.has(call.name), 'a call runs once at a time');
     this.byId.set(call.name, call);
-    this.#calls.add(call);
   }
 
   finished(call: HostCall): void {
     if (this.byId.get(call.name) === call) this.byId.delete(call.name);
-    this.#calls.delete(call);
     this.#rest();
   }
 
@@ -262,7 +261,7 @@ class CallHost implements Host, HostState {
       let cancel = clock.after(deadlineMs, () => {
         cancel = clock.after(DRAIN_GRACE_MS, resolve);
         for (const arrival of this.#arrivals) arrival.stop();
-        for (const call of this.#calls) call.stop();
+        for (const call of this.byId.values()) call.stop();
       });
       this.#idle.push(() => {
         cancel();

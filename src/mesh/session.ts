@@ -6,6 +6,7 @@
 import type { Clock } from '../base/clock.ts';
 import { asSaharaError, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { Passing } from '../base/passing.ts';
 import { deferTo } from '../base/turn.ts';
 import { malformed } from '../protocol/codec.ts';
 import { fromWireFailure, toWireFailure, type WireFailure } from '../protocol/failure.ts';
@@ -67,7 +68,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #outbox: Outbox;
   readonly #decoder: FrameDecoder;
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new Passing<number, Call>();
   // Calls of this side that have said nothing yet.
   readonly #unbegun = new Set<Call>();
   readonly #opens: Bucket;
