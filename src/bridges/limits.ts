@@ -92,6 +92,24 @@ export const UNSETTLED_WAIT_FIRST_MS = 5_000;
 export const UNSETTLED_WAIT_LAST_MS = 600_000;
 /** How long it is looked what became of one call, milliseconds: two days, the age up to which the counters of its caps are kept. */
 export const UNSETTLED_KEPT_MS: number = 2 * 86_400_000;
+/** Largest document that somebody may give by `/learn`, bytes: 2 MiB. */
+export const LEARN_BYTES_MAX = 2_097_152;
+/** How long a document waits for a yes, milliseconds: ten minutes. */
+export const LEARN_OFFER_MS = 600_000;
+/** Documents that one user may offer in a UTC day. */
+export const LEARN_OFFERS_DAY_MAX = 20;
+/** Documents kept of one person. */
+export const LEARNED_DOCUMENTS_PERSON_MAX = 64;
+/** Bytes kept of one person: 16 MiB. */
+export const LEARNED_BYTES_PERSON_MAX = 16_777_216;
+/** People of whom documents are kept. */
+export const LEARNED_PEOPLE_MAX = 1024;
+/** Documents kept of everybody. */
+export const LEARNED_DOCUMENTS_MAX = 4096;
+/** Bytes kept of everybody: 512 MiB. */
+export const LEARNED_BYTES_MAX = 536_870_912;
+/** Longest name of a learned document, characters. */
+export const LEARNED_NAME_CHARACTERS_MAX = 80;
 /** Message ids after the question that are searched for a message whose sending was never confirmed. */
 export const FIND_WINDOW = 24;
 

@@ -36,6 +36,7 @@ import { hostOptions } from './config-calls.ts';
 import type { Core } from './core.ts';
 import { createCallDoor } from './gateway.ts';
 import type { Knowledge } from './knowledge.ts';
+import { vaultNames, vaultsFor } from './learned-vault.ts';
 import { createLoopback } from './loopback.ts';
 import type { Models } from './models.ts';
 import { createOffering } from './offering.ts';
@@ -256,8 +257,9 @@ class HomeAgents implements AgentKeeper {
   }
 
   usedBy(vault: string): readonly string[] {
+    const { learn } = this.#parts.config.bridges;
     return [...this.#running.values()]
-      .filter(({ manifest }) => manifest.vaults.includes(vault))
+      .filter(({ manifest }) => vaultNames(manifest, learn).includes(vault))
       .map(({ manifest }) => manifest.name);
   }
 
@@ -287,11 +289,9 @@ class HomeAgents implements AgentKeeper {
   }
 
   async #bringUp(manifest: Manifest, signal: AbortSignal): Promise<void> {
-    const { knowledge, keys, assets } = this.#parts;
+    const { keys, assets } = this.#parts;
     const { name } = manifest;
-    const vaults = await Promise.all(manifest.vaults.map((vault) => knowledge.vaults.open(vault)));
-    const empty = manifest.vaults.find((_, i) => vaults[i]?.stats().chunks === 0);
-    if (empty !== undefined) throw new SaharaError('vault-empty', { vault: empty });
+    const vaults = await vaultsFor(manifest, this.#parts);
     const hash = manifestHash(manifest);
     const commitment = { scheme: 'sahara-manifest-1', root: hash, sizeBytes: 0 };
     const asset = await assets.agent(name, { commitment, ...manifest.asset }, { signal });

@@ -2,7 +2,7 @@
 import { toHex } from '../base/bytes.ts';
 import { isErrorCode, SaharaError } from '../base/errors.ts';
 import { linkGrant } from '../bridges/core/grant.ts';
-import type { AgentsPort, MoneyPort } from '../bridges/core/ports.ts';
+import type { AgentsPort, LearnPort, MoneyPort } from '../bridges/core/ports.ts';
 import { receipt as receiptSchema } from '../protocol/payment.ts';
 import {
   askToWire,
@@ -12,6 +12,7 @@ import {
   type BridgeApiOutputs,
   eventFromWire,
   fromBase64,
+  toBase64,
 } from './bridges-wire.ts';
 
 /** Longest wait for an answer that is no stream, milliseconds: a payment waits for its block. */
@@ -23,7 +24,7 @@ const LINE_CHARACTERS_MAX = 8_388_608;
 export function createRemotePorts(
   url: string,
   token: string,
-): { readonly agents: AgentsPort; readonly money: MoneyPort } {
+): { readonly agents: AgentsPort; readonly money: MoneyPort; readonly learn: LearnPort } {
   async function post(
     name: BridgeApiName,
     input: unknown,
@@ -112,6 +113,20 @@ export function createRemotePorts(
       async grant(text) {
         return linkGrant.decode(fromBase64((await call('grant', { text })).grant));
       },
+    },
+    learn: {
+      open: async () => (await call('learns', {})).agent,
+      async learn({ reference, bytes, ...order }) {
+        const outcome = await call('learn', {
+          ...order,
+          reference: toHex(reference),
+          bytes: toBase64(bytes),
+        });
+        if (outcome.type === 'kept' || outcome.type === 'refused') return outcome;
+        throw new SaharaError('daemon-not-running', { socket: url, reason: 'it did not say what it kept' });
+      },
+      list: async (owners) => (await call('learned', { owners })).documents,
+      forget: async (owners, id) => (await call('unlearn', { owners, id })).isGone,
     },
   };
 }

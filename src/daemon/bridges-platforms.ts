@@ -6,7 +6,7 @@ import type { Bridge, BridgeOptions } from '../bridges/core/bridge.ts';
 import type { BotCheck } from '../bridges/core/check.ts';
 import type { PlatformName } from '../bridges/core/platform.ts';
 import { POLICY_DEFAULTS } from '../bridges/core/policy.ts';
-import type { AgentsPort, MoneyPort } from '../bridges/core/ports.ts';
+import type { AgentsPort, LearnPort, MoneyPort } from '../bridges/core/ports.ts';
 import type { State } from '../bridges/core/state.ts';
 import type { BridgesConfig } from './config-bridges.ts';
 
@@ -14,6 +14,7 @@ import type { BridgesConfig } from './config-bridges.ts';
 export interface BotParts {
   readonly agents: AgentsPort;
   readonly money: MoneyPort;
+  readonly learn?: LearnPort | undefined;
   readonly state: State;
   readonly clock: Clock;
   readonly log: Log;
@@ -123,7 +124,7 @@ function bridgeOptions(config: BridgesConfig): BridgeOptions {
     },
     policy: { ...POLICY_DEFAULTS, groups, users: users.length === 0 ? 'all' : users, blocked, admins },
     agentDefault: agent === '' ? undefined : agent,
-    support: config.support,
     askAbove: parseAmount(config.askAbove),
+    support: config.support,
   };
 }

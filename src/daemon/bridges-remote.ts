@@ -9,7 +9,7 @@ import { fromHex } from '../base/bytes.ts';
 import { asSaharaError, invariant, SaharaError } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { linkGrant } from '../bridges/core/grant.ts';
-import type { AgentsPort, AnswerEvent, MoneyPort } from '../bridges/core/ports.ts';
+import type { AgentsPort, AnswerEvent, LearnPort, MoneyPort } from '../bridges/core/ports.ts';
 import type { Id } from '../protocol/ids.ts';
 import { receipt as receiptSchema } from '../protocol/payment.ts';
 import {
@@ -19,6 +19,7 @@ import {
   type BridgeApiName,
   type BridgeApiOutputs,
   eventToWire,
+  fromBase64,
   toBase64,
 } from './bridges-wire.ts';
 
@@ -26,6 +27,8 @@ import {
 export interface BridgeServerParts {
   readonly agents: AgentsPort;
   readonly money: MoneyPort;
+  /** Absent: no documents are taken. */
+  readonly learn?: LearnPort | undefined;
   readonly log: Log;
 }
 
@@ -86,7 +89,7 @@ export async function serveBridges(
   }
 }
 
-function handlersOf({ agents, money }: BridgeServerParts): Handlers {
+function handlersOf({ agents, money, learn }: BridgeServerParts): Handlers {
   return {
     list: async () =>
       (await agents.list()).map(({ perCall, amountMax, ...agent }) => ({
@@ -118,9 +121,19 @@ function handlersOf({ agents, money }: BridgeServerParts): Handlers {
     pay: async ({ reference, amount, ...order }) => ({
       block: await money.pay({ ...order, reference: idOf(reference), amount: BigInt(amount) }),
     }),
+    async learns() {
+      const agent = await learn?.open();
+      return agent === undefined ? {} : { agent };
+    },
+    learn: async ({ reference, bytes, ...order }) =>
+      (await learn?.learn({ ...order, reference: idOf(reference), bytes: fromBase64(bytes) })) ?? NOT_LEARNED,
+    learned: async ({ owners }) => ({ documents: (await learn?.list(owners)) ?? [] }),
+    unlearn: async ({ owners, id }) => ({ isGone: (await learn?.forget(owners, id)) ?? false }),
     grant: async ({ text }) => ({ grant: toBase64(linkGrant.encode(await money.grant(text))) }),
   };
 }
+
+const NOT_LEARNED = { type: 'refused', why: 'off' } as const;
 
 function checked<K extends BridgeApiName>(name: K, body: unknown): BridgeApiInput<K> {
   const input = BRIDGE_API_INPUTS[name].safeParse(body ?? {});

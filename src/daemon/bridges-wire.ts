@@ -1,6 +1,16 @@
 /** What a bridge that runs alone and the daemon behind it say to each other: `POST /bridge/v1/<name>` with JSON. */
 import { z } from 'zod';
-import type { AnswerEvent, AskRequest, Deposit, ProofVerdict } from '../bridges/core/ports.ts';
+import type {
+  AnswerEvent,
+  AskRequest,
+  Deposit,
+  LearnedDocument,
+  LearningAgent,
+  LearnOrder,
+  LearnOutcome,
+  ProofVerdict,
+} from '../bridges/core/ports.ts';
+import { LEARN_BYTES_MAX, MEMBERS_MAX } from '../bridges/limits.ts';
 import { source as sourceSchema, type Turn } from '../protocol/call.ts';
 import type { Finish } from '../protocol/payment.ts';
 
@@ -10,6 +20,10 @@ export const BRIDGE_API = '/bridge/v1/';
 const callId = z.string().regex(/^[0-9a-f]{32}$/);
 const grains = z.string().regex(/^\d{1,19}$/);
 const text = (max: number): z.ZodString => z.string().max(max);
+
+/** Every user of an account, and its DID. */
+const owners = z.array(text(128)).max(MEMBERS_MAX + 2);
+const LEARN_BASE64_MAX = 4 * Math.ceil(LEARN_BYTES_MAX / 3);
 
 /** What is taken, by name. Ids are hexadecimal, amounts in grains. */
 interface Inputs {
@@ -34,6 +48,13 @@ interface Inputs {
     readonly memo: string;
   };
   readonly grant: { readonly text: string };
+  readonly learns: Readonly<Record<string, never>>;
+  readonly learn: Omit<LearnOrder, 'reference' | 'bytes'> & {
+    readonly reference: string;
+    readonly bytes: string;
+  };
+  readonly learned: { readonly owners: readonly string[] };
+  readonly unlearn: { readonly owners: readonly string[]; readonly id: string };
 }
 
 /** The names. */
@@ -60,6 +81,18 @@ export const BRIDGE_API_INPUTS: { readonly [K in BridgeApiName]: z.ZodType<Input
   claim: z.strictObject({ deposit: z.string().regex(/^[0-9a-f]{64}$/), book: callId }),
   pay: z.strictObject({ reference: callId, to: text(128), amount: grains, memo: text(128) }),
   grant: z.strictObject({ text: text(4096) }),
+  learns: z.strictObject({}),
+  learn: z.strictObject({
+    reference: callId,
+    giver: text(128),
+    contributor: text(128),
+    agent: text(64),
+    name: text(512),
+    bytes: z.base64().max(LEARN_BASE64_MAX),
+    consent: text(512).min(1),
+  }),
+  learned: z.strictObject({ owners }),
+  unlearn: z.strictObject({ owners, id: callId }),
 };
 
 /** What is answered under a name; bytes in base64, amounts in grains. `ask` answers one event a line. */
@@ -83,6 +116,10 @@ export interface BridgeApiOutputs {
   readonly claim: { readonly ours: boolean };
   readonly pay: { readonly block: number };
   readonly grant: { readonly grant: string };
+  readonly learns: { readonly agent?: LearningAgent };
+  readonly learn: LearnOutcome;
+  readonly learned: { readonly documents: readonly LearnedDocument[] };
+  readonly unlearn: { readonly isGone: boolean };
 }
 
 /** An event of an answer as JSON. */

@@ -12,7 +12,7 @@ import type { BotCheck } from '../bridges/core/check.ts';
 import { sleep } from '../bridges/core/pacer.ts';
 import { pausedAgents } from '../bridges/core/pausing.ts';
 import type { PlatformName } from '../bridges/core/platform.ts';
-import type { AgentsPort, MoneyPort } from '../bridges/core/ports.ts';
+import type { AgentsPort, LearnPort, MoneyPort } from '../bridges/core/ports.ts';
 import { createState, type State } from '../bridges/core/state.ts';
 import type { BridgeRow } from './admin/methods-bridge.ts';
 import { BRIDGE_NAMES, BRIDGED, type RunningBot } from './bridges-platforms.ts';
@@ -22,6 +22,8 @@ import type { BridgesConfig } from './config-bridges.ts';
 export interface BridgesParts {
   readonly agents: AgentsPort;
   readonly money: MoneyPort;
+  /** Absent: no documents are taken. */
+  readonly learn?: LearnPort | undefined;
   /** The bridges have these stores for themselves. */
   readonly store: Store;
   readonly tokens: Store;
@@ -124,7 +126,7 @@ class BridgeKeeper implements Bridges {
     const token = (await this.#kept(platform)) ?? this.#given(platform);
     if (token === undefined) throw this.#missing(platform);
     const { findings: told, ...bot } = await BRIDGED[platform].check(token, this.#config);
-    const findings = [...told, ...(await this.#pauses())];
+    const findings = [...told, ...(await this.#pauses()), ...(await this.#learning())];
     const entry = this.#entries.get(platform);
     const trouble = entry?.bot?.trouble();
     if (entry?.state === 'off')
@@ -149,6 +151,20 @@ class BridgeKeeper implements Bridges {
       found: `${agent} took money for nothing and is not asked before ${new Date(untilMs).toISOString()}`,
       next: 'Nothing: it is asked again after that. The log says how much it took.',
     }));
+  }
+
+  /** Who learns, and how much that is. */
+  async #learning(): Promise<BotCheck['findings']> {
+    try {
+      const open = await this.#parts.learn?.open();
+      if (open === undefined) return [];
+      const { name, documents, people } = open;
+      return [{ state: 'ok', found: `${name} has ${documents} documents of ${people} people, by /learn` }];
+    } catch (error) {
+      const { code } = asSaharaError(error);
+      const found = `the agent of bridges.learn takes no documents now (${code})`;
+      return [{ state: 'fault', found, next: 'Host it, or take it out of bridges.learn.' }];
+    }
   }
 
   async stop(): Promise<void> {
@@ -192,8 +208,8 @@ class BridgeKeeper implements Bridges {
   }
 
   get #botParts(): Parameters<(typeof BRIDGED)[PlatformName]['start']>[0] {
-    const { agents, money, clock, log } = this.#parts;
-    return { agents, money, state: this.#state, clock, log };
+    const { agents, money, learn, clock, log } = this.#parts;
+    return { agents, money, learn, state: this.#state, clock, log };
   }
 
   async #kept(platform: PlatformName): Promise<string | undefined> {

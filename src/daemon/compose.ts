@@ -212,7 +212,7 @@ async function startAll(
   const paying = createPaying({ ...core, suite: nativeSuite, store: core.storeOf('paying') });
   const bridges = await life.start(
     'bridges',
-    () => startBridging({ ...core, ...calls, agents, callers, resuming, paying }, life),
+    () => startBridging({ ...core, ...calls, ...knowing, agents, callers, resuming, paying }, life),
     (open) => open.stop(),
   );
   const running: Running = {

@@ -19,6 +19,7 @@ export interface BridgesConfig {
   readonly blocked: readonly string[];
   readonly admins: readonly string[];
   readonly listen: string;
+  readonly learn: string;
   readonly stars: readonly string[];
   readonly products: readonly string[];
   readonly support: string;
@@ -76,7 +77,6 @@ export const bridgesSchema: z.ZodType<BridgesConfig> = z
       .default('')
       .describe('Whom people ask who chose nobody: a name or a DID. Empty: the only agent there is.'),
     callMax: amount('Most that one answer may cost. SAHARA; 0 means that nothing is spent.'),
-    userDayMax: amount('Most that one person may spend in a UTC day. SAHARA.'),
     askAbove: z
       .string()
       .refine((text) => text === '' || parseAmount(text) !== undefined)
@@ -85,6 +85,7 @@ export const bridgesSchema: z.ZodType<BridgesConfig> = z
       .describe(
         'Answers that can cost more than this are asked for only after the person has seen that and pressed a button. SAHARA; 0 for everything that is not free. Empty: no such question.',
       ),
+    userDayMax: amount('Most that one person may spend in a UTC day. SAHARA.'),
     chatDayMax: amount('Most that one chat or channel may spend in a UTC day. SAHARA.'),
     guildDayMax: amount('Most that one Discord server may spend in a UTC day. SAHARA.'),
     dayMax: amount('Most that all bridges may spend in a UTC day. SAHARA.'),
@@ -103,6 +104,13 @@ export const bridgesSchema: z.ZodType<BridgesConfig> = z
       .default('')
       .describe(
         'Where bridges on other machines may use this daemon’s agents and wallet, with the token in SAHARA_BRIDGE_TOKEN; plain HTTP. Empty: nowhere.',
+      ),
+    learn: z
+      .string()
+      .max(64)
+      .default('')
+      .describe(
+        'The hosted agent that people may give documents of their own by /learn, with their consent and their DID as contributor. Empty: none.',
       ),
     stars: prices(
       /^[1-9]\d{0,5}=\d[\d.]{0,30}$/,

@@ -130,7 +130,9 @@ const OF_THE_MACHINE: ReadonlySet<string> = new Set([
 ]);
 
 /** Parts of the store that hold what was asked and answered, and with it passages of vaults, and secrets of others. */
-const OF_ANSWERS: ReadonlySet<string> = new Set(['calls', 'open', 'running', 'once', 'bridges', 'tokens']);
+const OF_ANSWERS: ReadonlySet<string> = new Set([
+  ...['calls', 'open', 'running', 'once', 'bridges', 'tokens', 'learning'],
+]);
 
 /** Opens home, log, store and keys. Throws `home-unreadable`, `home-in-use`, `store-corrupt`, `key-locked`. */
 export async function openGround(parts: DaemonParts, life: Lifecycle): Promise<Ground> {

@@ -23,8 +23,8 @@ const keptTerms: Schema<KeptTerms> = record('vault-terms', {
   expiresAtMs: optional(uint()),
 });
 
-/** Keeps the terms of a grant beside what is imported under it; on disk when this resolves. */
-export async function keepTerms(books: Books, terms: GrantTerms): Promise<void> {
+/** Keeps the terms of a grant (16 bytes name it) beside what is imported under it; on disk when this resolves. */
+export async function keepTerms(books: Books, terms: KeptTerms & Pick<GrantTerms, 'id'>): Promise<void> {
   await books.write([{ book: 'r', name: terms.id, value: keptTerms.encode(terms) }], { sync: true });
 }
 

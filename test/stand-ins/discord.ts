@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net';
 import {
   type APIApplicationCommandAutocompleteInteraction,
   type APIApplicationCommandOptionChoice,
+  type APIAttachment,
   type APIChatInputApplicationCommandInteraction,
   type APIEntitlement,
   type APIMessage,
@@ -80,7 +81,12 @@ export interface DiscordService {
     },
   ): string;
   /** Runs a slash command; returns the interaction's id. */
-  command(actor: Actor, name: string, argument?: string): string;
+  command(
+    actor: Actor,
+    name: string,
+    argument?: string,
+    file?: { readonly name: string; readonly content: Uint8Array },
+  ): string;
   press(actor: Actor, message: string, data: string): string;
   /** What is offered while an agent's name is typed. */
   complete(actor: Actor, typed: string): Promise<readonly string[]>;
@@ -474,6 +480,14 @@ export async function startDiscordService(
     dispatch((s) => ({ op: GatewayOpcodes.Dispatch, t: GatewayDispatchEvents.InteractionCreate, s, d }));
   }
 
+  function attachmentOf(
+    id: string,
+    { name, content }: { readonly name: string; readonly content: Uint8Array },
+  ): APIAttachment {
+    const url = `http://127.0.0.1:${port}/files/${id}/${encodeURIComponent(name)}`;
+    return { id, filename: name, size: content.length, url, proxy_url: '' };
+  }
+
   function openInteraction(actor: Actor, about?: string): Interaction {
     if (actor.alone) foreign.add(actor.channel);
     const interaction: Interaction = {
@@ -542,22 +556,12 @@ export async function startDiscordService(
       const id = snowflake();
       const isMention = text.includes(`<@${SELF}>`);
       const quoted = more.replyTo === undefined ? undefined : stored.get(more.replyTo)?.message;
-      if (more.file) files.set(`${id}/${more.file.name}`, more.file.content);
+      if (more.file) files.set(`${id}/${encodeURIComponent(more.file.name)}`, more.file.content);
       const message: APIMessage = {
         ...messageOf(id, actor.channel, userOf(actor.user, false), text),
         mentions: isMention || quoted?.author.id === SELF ? [self] : [],
         ...(quoted && { type: MessageType.Reply, referenced_message: quoted }),
-        attachments: more.file
-          ? [
-              {
-                id,
-                filename: more.file.name,
-                size: more.file.content.length,
-                url: `http://127.0.0.1:${port}/files/${id}/${more.file.name}`,
-                proxy_url: '',
-              },
-            ]
-          : [],
+        attachments: more.file ? [attachmentOf(id, more.file)] : [],
       };
       stored.set(id, { message, channel: actor.channel, onlyFor: undefined, edits: 0, pending: false });
       const where = actor.guild === undefined ? {} : { guild_id: actor.guild };
@@ -569,8 +573,9 @@ export async function startDiscordService(
       }));
       return id;
     },
-    command(actor, name, argument) {
+    command(actor, name, argument, file) {
       const { id } = openInteraction(actor);
+      if (file) files.set(`${id}/${encodeURIComponent(file.name)}`, file.content);
       const data: APIChatInputApplicationCommandInteraction = {
         ...interactionOf(id, actor),
         type: InteractionType.ApplicationCommand,
@@ -578,10 +583,21 @@ export async function startDiscordService(
           id: '1',
           name,
           type: ApplicationCommandType.ChatInput,
-          options:
-            argument === undefined
+          options: [
+            ...(argument === undefined
               ? []
-              : [{ name: 'argument', type: ApplicationCommandOptionType.String, value: argument }],
+              : [
+                  {
+                    name: 'argument',
+                    type: ApplicationCommandOptionType.String as const,
+                    value: argument,
+                  },
+                ]),
+            ...(file === undefined
+              ? []
+              : [{ name: 'document', type: ApplicationCommandOptionType.Attachment as const, value: id }]),
+          ],
+          ...(file && { resolved: { attachments: { [id]: attachmentOf(id, file) } } }),
         },
       };
       interact(data);

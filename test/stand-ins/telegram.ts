@@ -102,6 +102,8 @@ export interface Saying {
   readonly topic?: number;
   /** It was put into the chat by an inline query of the bot. */
   readonly viaBot?: boolean;
+  /** It was somebody else's, and is forwarded. */
+  readonly forwarded?: boolean;
 }
 
 /** The server and what a test does to it. Chats with an id below 0 are groups. */
@@ -476,6 +478,9 @@ export async function startTelegramService(
         ...(text !== '' && words),
         ...(saying.topic !== undefined && { is_topic_message: true, message_thread_id: saying.topic }),
         ...(saying.viaBot && { via_bot: self }),
+        ...(saying.forwarded && {
+          forward_origin: { type: 'hidden_user', sender_user_name: 'Somebody', date: 1 },
+        }),
         ...(saying.document && { document: documentOf(saying.document, id) }),
       };
       if (saying.document) files.set(`file-${id}`, saying.document.content);
@@ -488,7 +493,8 @@ export async function startTelegramService(
         quoted: quoted?.message,
       };
       stored.set(`${saying.chat}/${id}`, kept);
-      push({ message });
+      // What it answers has no such field itself, which its type says in a way that no object can have.
+      push({ message: shownTo(kept) as typeof message });
       return seen(kept, self.id);
     },
     press(chat, user, message, data) {

@@ -17,10 +17,11 @@ import { createDelivery, type Delivery } from './delivery.ts';
 import { createJournal } from './journal.ts';
 import type { Language } from './language.ts';
 import { languageFor } from './languages.ts';
+import { createOffers } from './learn-offers.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
 import { type ChatEvent, faultOf, type Place, type Platform } from './platform.ts';
 import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
-import type { AgentsPort, MoneyPort } from './ports.ts';
+import type { AgentsPort, LearnPort, MoneyPort } from './ports.ts';
 import { staleForms } from './pruning.ts';
 import { eventSchema, type Job, type Reply } from './records.ts';
 import { plain } from './rich.ts';
@@ -37,6 +38,8 @@ export interface BridgeParts {
   readonly platform: Platform;
   /** Absent: money does not come in or go out here. */
   readonly money?: MoneyPort | undefined;
+  /** Absent: no documents are taken here. */
+  readonly learn?: LearnPort | undefined;
   readonly pace: PacerOptions;
   readonly clock: Clock;
   readonly log: Log;
@@ -121,6 +124,8 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
   };
   const asking = new Map<string, string>();
   const stopping = new AbortController();
+  const offers = createOffers({ state, journal, clock, log });
+  const learning = { learn: parts.learn, offers, stopping: stopping.signal };
   const running = new Map<string, Promise<void>>();
   const unsettled = createUnsettledCalls(tools);
   const settling = unsettled.keepUp(stopping.signal);
@@ -131,7 +136,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     lookSoon: () => unsettled.lookSoon(),
   };
   const { support } = options;
-  const deciding: DecidingParts = { ...tools, ...approving, policy, asking, support };
+  const deciding: DecidingParts = { ...tools, ...learning, ...approving, policy, asking, support };
   const cashing = cash?.keepUp(stopping.signal);
 
   let prunedAtMs = clock.nowMs();
@@ -267,6 +272,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     mark: (name) => journal.mark(name),
     async resume() {
       await prune();
+      await offers.sweep();
       for (const job of await journal.unfinished()) start(job);
     },
     recentPlaces: (limit) => journal.recentPlaces(limit),
@@ -280,6 +286,7 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
     },
     async stop() {
       stopping.abort();
+      offers.stop();
       await Promise.all([...running.values(), cashing, settling]);
     },
     credit: (user, amount, id) =>

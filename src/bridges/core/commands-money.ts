@@ -8,7 +8,18 @@ import type { Cash } from './cash.ts';
 import type { CommandCall } from './commands.ts';
 import { codeText, LINK_VERSION, type LinkGrant } from './grant.ts';
 import type { Language } from './language.ts';
-import { accountOf, askedNonce, asking, hasRoom, isUsed, joining, leaving, membersOf } from './people.ts';
+import { type LearningParts, learnedNote } from './learning.ts';
+import {
+  accountOf,
+  askedNonce,
+  asking,
+  hasRoom,
+  isUsed,
+  joining,
+  leaving,
+  membersOf,
+  namesOf,
+} from './people.ts';
 import type { MoneyPort } from './ports.ts';
 import type { Reply } from './records.ts';
 import { joined, plain, type Rich, styled } from './rich.ts';
@@ -16,7 +27,7 @@ import { type Spending, userOf } from './spending.ts';
 import type { State } from './state.ts';
 
 /** What these commands work with. */
-export interface MoneyCommandParts {
+export interface MoneyCommandParts extends Pick<LearningParts, 'learn' | 'log'> {
   readonly spending: Spending;
   readonly state: State;
   readonly clock: Clock;
@@ -137,11 +148,10 @@ function linkedText(language: Language, did: string, grant: LinkGrant): string {
 }
 
 /** The last user to leave takes everything along: it is paid to the DID. */
-async function unlink(
-  { cash, spending, state }: MoneyCommandParts,
-  { event, key, language }: CommandCall,
-): Promise<Rich> {
+async function unlink(parts: MoneyCommandParts, { event, key, language }: CommandCall): Promise<Rich> {
+  const { cash, spending, state } = parts;
   const user = userOf(event);
+  const note = await learnedNote(parts, namesOf(state, user), language);
   const did = accountOf(state, user);
   if (did === user) return plain(language.linkNone);
   const fee = await cash.fee();
@@ -152,12 +162,12 @@ async function unlink(
     rest = withdrawn(language, await cash.withdraw(key, { user, to: did, amount }), { amount, to: did });
   }
   await state.update(() => ({ operations: leaving(state, user), result: undefined }));
-  return plain(rest === undefined ? language.unlinked : `${language.unlinked} ${rest}`);
+  return plain([language.unlinked, rest, note].filter((text) => text !== undefined).join(' '));
 }
 
 /** The reply of a command about money to its asker alone. */
 export async function moneyReply(
-  parts: Pick<MoneyCommandParts, 'spending' | 'state' | 'clock'> & {
+  parts: Omit<MoneyCommandParts, 'money' | 'cash'> & {
     readonly money?: MoneyPort | undefined;
     readonly cash?: Cash | undefined;
   },

@@ -14,6 +14,7 @@ import { MONEY_COMMANDS, moneyReply } from './commands-money.ts';
 import { exportOf } from './export.ts';
 import type { Journal } from './journal.ts';
 import type { Language } from './language.ts';
+import { documentsOf, LEARN_COMMANDS, type LearningParts, learnedNote } from './learning.ts';
 import { clipped } from './markdown.ts';
 import { namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
@@ -49,7 +50,7 @@ export interface CommandCall {
   readonly language: Language;
 }
 
-type Command = (parts: CommandParts & BudgetParts, call: CommandCall) => Promise<Reply>;
+type Command = (parts: CommandParts & BudgetParts & LearningParts, call: CommandCall) => Promise<Reply>;
 
 /** Every command but `/ask`, which makes a call. */
 const COMMANDS: Readonly<Record<string, Command>> = {
@@ -141,16 +142,22 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     return secret(separated([styled(language.historyTitle, 'bold'), ...lines], '\n'));
   },
   export: async (parts, { event }) => {
-    const text = await exportOf(parts, event);
+    const text = await exportOf({ ...parts, learned: await documentsOf(parts, event) }, event);
     return secret({ text, spans: [{ style: 'pre', offset: 0, length: text.length, language: 'json' }] });
   },
-  forget: async ({ journal, state }, { event, language }) => {
-    await journal.forget(namesOf(state, userOf(event)));
-    return secret(plain(language.forgotten));
+  forget: async (parts, { event, language }) => {
+    const names = namesOf(parts.state, userOf(event));
+    await parts.offers.endOf(names);
+    await parts.journal.forget(names);
+    const note = await learnedNote(parts, names, language);
+    const rich = plain([language.forgotten, note].filter((text) => text !== undefined).join('\n\n'));
+    const isKept = note !== undefined && note !== language.learnedUnknown;
+    return { rich, buttons: isKept ? ['unlearn'] : [], isPrivate: true };
   },
   help: async (_, { language }) => shown(plain(language.help)),
   start: async (_, { language }) => shown(plain(language.help)),
   privacy: async (_, { language }) => shown(plain(language.privacy)),
+  ...LEARN_COMMANDS,
 };
 
 /** Commands whose reply only the person may read. */
@@ -163,6 +170,7 @@ export const PRIVATE_COMMANDS: readonly string[] = [
   'history',
   'export',
   'forget',
+  ...Object.keys(LEARN_COMMANDS),
   ...Object.keys(MONEY_COMMANDS),
   ...SHOP_PRIVATE,
 ];
@@ -184,6 +192,9 @@ export const COMMAND_TEXTS: Readonly<Record<string, string>> = {
   history: 'Your last questions',
   export: 'All that is kept of you',
   forget: 'Delete your questions and answers',
+  learn: 'Give an agent a document of your own',
+  learned: 'Documents that you gave',
+  unlearn: 'Destroy a document that you gave',
   help: 'What this bot does',
   privacy: 'What is kept, and for how long',
   terms: 'What you agree to',
@@ -191,7 +202,10 @@ export const COMMAND_TEXTS: Readonly<Record<string, string>> = {
 };
 
 /** The reply to a command; one that is not known gets a sentence. */
-export async function runCommand(parts: CommandParts & ShopParts, call: CommandCall): Promise<Reply> {
+export async function runCommand(
+  parts: CommandParts & LearningParts & ShopParts,
+  call: CommandCall,
+): Promise<Reply> {
   const about = (await moneyReply(parts, call)) ?? (await shopReply(parts, call));
   if (about !== undefined) return about;
   const command = Object.hasOwn(COMMANDS, call.event.text) ? COMMANDS[call.event.text] : undefined;

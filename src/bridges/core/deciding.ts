@@ -19,6 +19,7 @@ import {
 } from './commands.ts';
 import { historyKey } from './journal.ts';
 import type { Language } from './language.ts';
+import { type LearningParts, learnPress } from './learning.ts';
 import { accountOf } from './people.ts';
 import type { Policy, PolicyVerdict } from './policy.ts';
 import type { AgentListing } from './ports.ts';
@@ -31,7 +32,7 @@ import { putText } from './state.ts';
 import { turnsBefore } from './talk.ts';
 
 /** What deciding works with. */
-export interface DecidingParts extends AskingParts, ApprovingParts, CommandParts, ShopParts {
+export interface DecidingParts extends AskingParts, ApprovingParts, CommandParts, LearningParts, ShopParts {
   readonly policy: Policy;
   /** Jobs that are deciding on or making a call, and whose they are. */
   readonly asking: Map<string, string>;
@@ -69,6 +70,8 @@ async function press(parts: DecidingParts, job: Job, language: Language): Promis
   if (target === undefined || !places.includes(event.place.chat)) {
     return shown(plain(language.receiptNone));
   }
+  const learned = await learnPress(parts, job, { target, language });
+  if (learned !== undefined) return learned;
   const isApproval = event.text === 'approve' || event.text === 'dismiss';
   const isMine = accountOf(parts.state, userOf(target.event)) === accountOf(parts.state, userOf(event));
   // Nobody, admins neither, agrees to a price for somebody else.

@@ -5,12 +5,18 @@ import { EXPORT_CHARACTERS_MAX, EXPORTED_QUESTIONS_MAX } from '../limits.ts';
 import type { Journal } from './journal.ts';
 import { accountOf, membersOf, namesOf } from './people.ts';
 import type { ChatEvent } from './platform.ts';
+import type { LearnedDocument } from './ports.ts';
 import { type Spending, userOf } from './spending.ts';
 import type { State } from './state.ts';
 
 /** The export of the person behind an event, newest questions first; what would be too long is left out and counted. */
 export async function exportOf(
-  parts: { readonly journal: Journal; readonly spending: Spending; readonly state: State },
+  parts: {
+    readonly journal: Journal;
+    readonly spending: Spending;
+    readonly state: State;
+    readonly learned: readonly LearnedDocument[];
+  },
   event: ChatEvent,
 ): Promise<string> {
   const { journal, spending, state } = parts;
@@ -39,6 +45,11 @@ export async function exportOf(
     account,
     users: membersOf(state, account),
     money: { balance: formatAmount(balance), held: formatAmount(held), canBePaidOut: formatAmount(payable) },
+    learned: parts.learned.map(({ atMs, sizeBytes, ...document }) => ({
+      ...document,
+      bytes: sizeBytes,
+      at: new Date(atMs).toISOString(),
+    })),
     questions,
     leftOut: keys.length - questions.length,
   };

@@ -1,5 +1,6 @@
 /** Every sentence that a bridge says, in one table for each language. */
 import { ERROR_KINDS, type ErrorCode, type SaharaError } from '../../base/errors.ts';
+import type { LearnLanguage } from './learn-language.ts';
 import type { ButtonAction } from './platform.ts';
 
 /** What went wrong, as far as someone in a chat can do something about it. */
@@ -21,7 +22,7 @@ export type FailureSentence =
   | 'broken';
 
 /** Sentences of one language. Amounts arrive formatted. */
-export interface Language {
+export interface Language extends LearnLanguage {
   readonly tag: string;
   readonly buttons: Readonly<Record<ButtonAction, string>>;
   readonly failures: Readonly<Record<FailureSentence, string>>;
@@ -33,15 +34,15 @@ export interface Language {
   endedEarly(parts: { readonly units: number; readonly amount: string }): string;
   /** The connection was lost; so much stays held until it is known what the answer cost. */
   outcomeOpen(amountMax: string): string;
-  /** `until`: a time, UTC. */
   /** The most that the answer can cost, and how long there is time to agree. */
   approvalAsk(parts: { readonly agent: string; readonly amount: string; readonly minutes: number }): string;
   readonly approvalDismissed: string;
   readonly approvalLapsed: string;
   readonly approvalDecided: string;
+  /** `until`: a time, UTC. */
   agentPaused(parts: { readonly agent: string; readonly until: string }): string;
-  readonly cutShort: string;
   agentInDoubt(agent: string): string;
+  readonly cutShort: string;
   readonly nothingFound: string;
   cost(parts: { readonly amount: string; readonly agent: string; readonly id: string }): string;
   readonly free: string;

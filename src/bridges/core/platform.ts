@@ -45,6 +45,10 @@ export const BUTTON_ACTIONS = [
   // Of a price: agreed to, or not.
   'approve',
   'dismiss',
+  // Of documents: whether one may be kept, and the end of all that were.
+  'agree',
+  'decline',
+  'unlearn',
 ] as const;
 
 /** What a button does. */

@@ -115,3 +115,66 @@ export interface MoneyPort {
   /** The grant in a text whose signature was checked. Throws `malformed`, `signature-invalid`, `network-mismatch`. */
   grant(text: string): Promise<LinkGrant>;
 }
+
+/** The agent that people's documents are for. */
+export interface LearningAgent {
+  readonly name: string;
+  /** What is kept of everybody: documents, people who gave them, and bytes. */
+  readonly documents: number;
+  readonly people: number;
+  readonly sizeBytes: number;
+}
+
+/** A document that somebody gave and agreed to. */
+export interface LearnOrder {
+  /** Names it for good: it is kept once under it. 16 bytes. */
+  readonly reference: Id;
+  /** Who gave it (`telegram:12345`), and whose it is: a DID. */
+  readonly giver: string;
+  readonly contributor: string;
+  /** The agent that was named when it was agreed to. */
+  readonly agent: string;
+  readonly name: string;
+  readonly bytes: Uint8Array;
+  /** What was agreed to, by whom and when. */
+  readonly consent: string;
+}
+
+/** A document that is kept. */
+export interface LearnedDocument {
+  /** Its reference, hexadecimal. */
+  readonly id: string;
+  readonly name: string;
+  readonly agent: string;
+  readonly contributor: string;
+  readonly sizeBytes: number;
+  readonly atMs: number;
+  readonly consent: string;
+}
+
+/**
+ * Why a document is not kept: nobody's is, for this agent; it was taken back since; it is kept already for the same person,
+ * or for another; the person gave as many as may be, or as much; too many people did; there is no room for anybody's.
+ */
+export type LearnRefusal = 'off' | 'over' | 'mine' | 'taken' | 'documents' | 'bytes' | 'people' | 'full';
+
+/** What became of a document. */
+export type LearnOutcome =
+  | { readonly type: 'kept'; readonly document: LearnedDocument }
+  | { readonly type: 'refused'; readonly why: LearnRefusal };
+
+/** Knowledge that people give. Text of a chat gets here by nothing but this. */
+export interface LearnPort {
+  /** The agent that learns; `undefined` where none does. Throws `agent-unknown` while it is not hosted. */
+  open(): Promise<LearningAgent | undefined>;
+  /**
+   * Keeps a document, once for each reference. Throws `document-unsupported`, `document-too-large`, `document-unreadable` and
+   * others when it is not kept; after what is called unavailable that is unknown, and asking again under the same reference
+   * tells it.
+   */
+  learn(order: LearnOrder): Promise<LearnOutcome>;
+  /** What is kept of `owners`, givers and DIDs, oldest first. */
+  list(owners: readonly string[]): Promise<readonly LearnedDocument[]>;
+  /** Destroys a document of one of `owners` for good; false when there is none of theirs. */
+  forget(owners: readonly string[], id: string): Promise<boolean>;
+}

@@ -310,3 +310,46 @@ export const unsettledSchema: Schema<Unsettled> = record('unsettled', {
   isShown: bool,
   agent: text(128),
 });
+
+/** A document that somebody was asked about. */
+export interface LearnOffer {
+  /** Who gave it (`telegram:12345`), and the DID that it would be of. */
+  readonly user: string;
+  readonly account: string;
+  readonly agent: string;
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** SHA-256 of it. */
+  readonly hash: Uint8Array;
+  /** The text that was shown: its version and language. */
+  readonly version: number;
+  readonly language: string;
+  /** It waits for a yes until then; somebody said yes; it is decided. */
+  readonly state: 'open' | 'agreed' | 'over';
+  readonly untilMs: number;
+  /** The press that agreed, hexadecimal, and when; empty and 0 before. */
+  readonly agreedBy: string;
+  readonly agreedAtMs: number;
+}
+
+/** The stored form of an offer. */
+export const learnOfferSchema: Schema<LearnOffer> = record('learn-offer', {
+  user: text(256),
+  account: text(128),
+  agent: text(256),
+  name: text(512),
+  sizeBytes: uint(),
+  hash: bytes(32),
+  version: uint(255),
+  language: text(32),
+  state: oneOf('open', 'agreed', 'over'),
+  untilMs: uint(),
+  agreedBy: text(64),
+  agreedAtMs: uint(),
+});
+
+/** How many documents a user offered on a day. */
+export const learnDaySchema: Schema<{ readonly day: number; readonly count: number }> = record('learn-day', {
+  day: u32,
+  count: u32,
+});

@@ -10,6 +10,7 @@ import type { Schema } from '../../protocol/schema.ts';
 export interface State {
   get<T>(key: string, schema: Schema<T>): T | undefined;
   getText(key: string): string | undefined;
+  getBytes(key: string): Uint8Array | undefined;
   /** Runs `step` after all earlier steps, and puts what it returns on disk in one batch before it resolves. */
   update<T>(step: () => Change<T>): Promise<T>;
   /** Keys and values below `prefix`, in order. */
@@ -37,6 +38,7 @@ export function createState(store: Store): State {
       const value = store.getSync(utf8(key));
       return value === undefined ? undefined : fromUtf8(value);
     },
+    getBytes: (key) => store.getSync(utf8(key)),
     update(step) {
       const run = tail.then(async () => {
         const { operations, result } = step();

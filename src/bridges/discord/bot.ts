@@ -6,7 +6,7 @@ import { createAgentIndex } from '../core/agent-index.ts';
 import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '../core/bridge.ts';
 import { DISCORD_PACE, type PacerOptions, sleep } from '../core/pacer.ts';
 import type { Shop } from '../core/platform.ts';
-import type { AgentsPort, MoneyPort } from '../core/ports.ts';
+import type { AgentsPort, LearnPort, MoneyPort } from '../core/ports.ts';
 import { isBooked } from '../core/shop.ts';
 import { userOf } from '../core/spending.ts';
 import type { State } from '../core/state.ts';
@@ -21,6 +21,8 @@ export interface DiscordBotParts {
   readonly agents: AgentsPort;
   /** Absent: money does not come in or go out here. */
   readonly money?: MoneyPort | undefined;
+  /** Absent: no documents are taken here. */
+  readonly learn?: LearnPort | undefined;
   /** The state of all bridges of one operator; nothing else writes to its store. */
   readonly state: State;
   readonly clock: Clock;

@@ -27,6 +27,16 @@ const ARGUMENTS: Readonly<Record<string, Argument>> = {
   receipt: { name: 'id', description: 'The id under an answer' },
   proof: { name: 'id', description: 'The id under an answer' },
   explain: { name: 'id', description: 'The id under an answer' },
+  learn: { name: 'text', description: 'A text, where it is no file' },
+  unlearn: { name: 'name', description: 'Its name, or its number in the list' },
+};
+
+/** A file that comes with a command. */
+const DOCUMENT = {
+  type: ApplicationCommandOptionType.Attachment as const,
+  required: false,
+  name: 'document',
+  description: 'A file of your own',
 };
 
 /** In servers and for oneself; in servers, with the bot, and with other people. */
@@ -48,6 +58,7 @@ export function commandList(hasShop: boolean): RESTPutAPIApplicationCommandsJSON
       argument === undefined
         ? []
         : [
+            ...(name === 'learn' ? [DOCUMENT] : []),
             {
               type: ApplicationCommandOptionType.String as const,
               required: false,

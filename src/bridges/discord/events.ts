@@ -1,6 +1,7 @@
 /** Discord's dispatches as chat events. What is not addressed to the bot gives none. */
 import {
   type APIApplicationCommandInteraction,
+  type APIAttachment,
   type APIMessageComponentInteraction,
   type APIModalSubmitInteraction,
   type APIUser,
@@ -15,7 +16,7 @@ import {
 } from 'discord.js';
 import { pressedButton } from '../core/buttons.ts';
 import { clipped } from '../core/markdown.ts';
-import type { ChatEvent } from '../core/platform.ts';
+import type { Attachment, ChatEvent } from '../core/platform.ts';
 import { ATTACHMENTS_MAX, QUOTE_CHARACTERS_MAX } from '../limits.ts';
 import { ASK_FORM, askedInForm, BUDGET_FORM, budgetInForm } from './instant.ts';
 import { interactionToken } from './interactions.ts';
@@ -47,12 +48,6 @@ function messageEvent(
   if (message.author.bot || message.webhook_id !== undefined || (!isDirect && !isMentioned)) return undefined;
   const text = message.content.replaceAll(new RegExp(`<@!?${selfId}>`, 'g'), ' ').trim();
   const replied = message.referenced_message;
-  const readable = message.attachments.filter((file) => file.url.length <= ATTACHMENT_ADDRESS_MAX);
-  const attachments = readable.slice(0, ATTACHMENTS_MAX).map((file) => ({
-    id: file.url,
-    name: clipped(file.filename, 200),
-    sizeBytes: file.size,
-  }));
   return {
     ...emptyEvent(message.author, message.channel_id, message.guild_id),
     id: `discord:${message.id}`,
@@ -60,9 +55,18 @@ function messageEvent(
     messageId: message.id,
     text,
     quote: replied && replied.author.id !== selfId ? clipped(replied.content, QUOTE_CHARACTERS_MAX) : '',
-    attachments,
+    attachments: attachmentsOf(message.attachments),
     atMs,
   };
+}
+
+function attachmentsOf(files: readonly APIAttachment[]): readonly Attachment[] {
+  const readable = files.filter((file) => file.url.length <= ATTACHMENT_ADDRESS_MAX);
+  return readable.slice(0, ATTACHMENTS_MAX).map((file) => ({
+    id: file.url,
+    name: clipped(file.filename, 200),
+    sizeBytes: file.size,
+  }));
 }
 
 function commandEvent(interaction: APIApplicationCommandInteraction, atMs: number): ChatEvent | undefined {
@@ -70,7 +74,8 @@ function commandEvent(interaction: APIApplicationCommandInteraction, atMs: numbe
   if (data.type !== ApplicationCommandType.ChatInput) return undefined;
   const option = data.options?.find((one) => one.type === ApplicationCommandOptionType.String);
   const argument = option?.type === ApplicationCommandOptionType.String ? option.value : '';
-  return interactionEvent(interaction, { type: 'command', text: data.name, argument, atMs });
+  const attachments = attachmentsOf(Object.values(data.resolved?.attachments ?? {}));
+  return interactionEvent(interaction, { type: 'command', text: data.name, argument, attachments, atMs });
 }
 
 function formEvent(interaction: APIModalSubmitInteraction, atMs: number): ChatEvent | undefined {
@@ -101,7 +106,8 @@ type Interaction =
 
 function interactionEvent(
   interaction: Interaction,
-  more: Pick<ChatEvent, 'type' | 'text' | 'argument' | 'atMs'> & { readonly quote?: string },
+  more: Pick<ChatEvent, 'type' | 'text' | 'argument' | 'atMs'> &
+    Partial<Pick<ChatEvent, 'quote' | 'attachments'>>,
 ): ChatEvent | undefined {
   const user = interaction.member?.user ?? interaction.user;
   if (!user || interaction.channel === undefined) return undefined;

@@ -3,7 +3,10 @@ import { PRIVATE_COMMANDS } from '../core/commands.ts';
 import type { ChatEvent } from '../core/platform.ts';
 
 const ALONE = 'alone:';
-const PRIVATE_PRESSES: readonly string[] = ['receipt', 'good', 'bad', 'stop', 'approve', 'dismiss'];
+const PRIVATE_PRESSES: readonly string[] = [
+  ...['receipt', 'good', 'bad', 'stop', 'approve', 'dismiss'],
+  ...['agree', 'decline', 'unlearn'],
+];
 /** What these lead to is shown by the message with the button. */
 const SILENT_PRESSES: readonly string[] = ['stop', 'approve', 'dismiss'];
 

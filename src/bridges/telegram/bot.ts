@@ -8,7 +8,7 @@ import { BRIDGE_DEFAULTS, type Bridge, type BridgeOptions, createBridge } from '
 import { COMMAND_TEXTS } from '../core/commands.ts';
 import { type PacerOptions, sleep, TELEGRAM_PACE } from '../core/pacer.ts';
 import { platformFailure } from '../core/platform.ts';
-import type { AgentsPort, MoneyPort } from '../core/ports.ts';
+import type { AgentsPort, LearnPort, MoneyPort } from '../core/ports.ts';
 import { SHOP_TEXTS } from '../core/shop.ts';
 import type { State } from '../core/state.ts';
 import { telegramFailure } from './failures.ts';
@@ -22,6 +22,8 @@ export interface TelegramBotParts {
   readonly agents: AgentsPort;
   /** Absent: money does not come in or go out here. */
   readonly money?: MoneyPort | undefined;
+  /** Absent: no documents are taken here. */
+  readonly learn?: LearnPort | undefined;
   /** The state of all bridges of one operator; nothing else writes to its store. */
   readonly state: State;
   readonly clock: Clock;

@@ -83,6 +83,7 @@ function messageEvent(
   const entities = message.entities ?? message.caption_entities ?? [];
   const command = commandOf(text ?? '', entities, self);
   if (command === 'foreign') return undefined;
+  if (command?.text === 'learn') return { ...base, type: 'command', ...command, ...ownDocument(message) };
   if (command) return { ...base, type: 'command', ...command };
   const asked = withoutMention(text ?? '', entities, self);
   if (message.chat.type !== 'private' && !isReplyToBot && !asked.isMentioned) return undefined;
@@ -160,7 +161,16 @@ function withoutMention(
   return { text: rest.replace(/^[\s,:]+/, '').trim(), isMentioned: true };
 }
 
-function attachmentsOf(message: Message): readonly Attachment[] {
+/** What of a message is the sender's own to give: nothing that was forwarded, and of a quoted one only a file of theirs. */
+function ownDocument(message: Message): Partial<Pick<ChatEvent, 'argument' | 'attachments'>> {
+  if (message.forward_origin !== undefined) return { argument: '', attachments: [] };
+  const own = attachmentsOf(message);
+  const replied = message.reply_to_message;
+  const isOwn = replied?.from?.id === message.from?.id && replied?.forward_origin === undefined;
+  return { attachments: own.length > 0 || !replied || !isOwn ? own : attachmentsOf(replied) };
+}
+
+function attachmentsOf(message: Pick<Message, 'document'>): readonly Attachment[] {
   const { document } = message;
   if (!document) return [];
   return [

@@ -1,7 +1,9 @@
 import type { Language } from '../language.ts';
+import { deLearn } from './de-learn.ts';
 
 /** German. */
 export const de: Language = {
+  ...deLearn,
   tag: 'de',
   buttons: {
     stop: 'Stopp',
@@ -17,6 +19,9 @@ export const de: Language = {
     unset: 'Kein Budget',
     approve: 'Fragen',
     dismiss: 'Nicht fragen',
+    agree: 'Ja, aufbewahren',
+    decline: 'Nein',
+    unlearn: 'Meine Dokumente vernichten',
   },
   failures: {
     'agent-unknown': 'Dieser Agent ist gerade nicht online. /agents zeigt, wer es ist.',
@@ -53,13 +58,13 @@ export const de: Language = {
   approvalDecided: 'Das ist schon entschieden.',
   agentPaused: ({ agent, until }) =>
     `${agent} hat Geld genommen, ohne zu antworten; ich frage ihn erst ab ${until} UTC wieder. /agents zeigt die anderen.`,
+  agentInDoubt: (agent) =>
+    `Es ist noch nicht bekannt, was die letzte Antwort von ${agent} gekostet hat; bis dahin frage ich dort nicht. /agents zeigt die anderen.`,
   cutShort: '[Der Rest ist zu lang, um hier gezeigt zu werden.]',
   nothingFound: 'In den Dokumenten dieses Agenten fand sich dazu nichts.',
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
   free: 'kostenlos',
   sources: 'Quellen',
-  agentInDoubt: (agent) =>
-    `Es ist noch nicht bekannt, was die letzte Antwort von ${agent} gekostet hat; bis dahin frage ich dort nicht. /agents zeigt die anderen.`,
   noSources: 'Diese Antwort nennt keine Quellen.',
   help: [
     'Frag mich etwas: schreibe mir direkt, oder erwähne mich oder antworte mir in einer Gruppe.',
@@ -77,12 +82,14 @@ export const de: Language = {
     '/history - deine letzten Fragen',
     '/export - alles, was von dir gespeichert ist',
     '/forget - deine Fragen und Antworten löschen',
+    '/learn - einem Agenten ein Dokument von dir geben; /learned, /unlearn - zeigen und zurücknehmen',
     '/privacy - was gespeichert wird, und wie lange',
   ].join('\n'),
   privacy: [
     'Deine Fragen gehen an den Agenten, den du wählst. Dieser Bot bewahrt Fragen und Antworten 30 Tage auf, damit',
     'Belege und Gespräche funktionieren; /forget löscht sie sofort. Beträge bleiben in den Büchern. Nichts, was du',
-    'hier schreibst, dient dazu, Modelle zu trainieren oder zu verschmelzen.',
+    'hier schreibst, dient dazu, Modelle zu trainieren oder zu verschmelzen. Ein Dokument wird nur aufbewahrt, wenn du',
+    'es mit /learn sendest und zustimmst, bis /unlearn.',
   ].join(' '),
   forgotten:
     'Deine Fragen, Antworten und Gespräche mit diesem Bot sind gelöscht. Beträge bleiben in den Büchern.',

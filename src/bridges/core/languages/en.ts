@@ -1,7 +1,9 @@
 import type { Language } from '../language.ts';
+import { enLearn } from './en-learn.ts';
 
 /** English. */
 export const en: Language = {
+  ...enLearn,
   tag: 'en',
   buttons: {
     stop: 'Stop',
@@ -17,6 +19,9 @@ export const en: Language = {
     unset: 'No budget',
     approve: 'Ask',
     dismiss: 'Do not ask',
+    agree: 'Yes, keep it',
+    decline: 'No',
+    unlearn: 'Destroy my documents',
   },
   failures: {
     'agent-unknown': 'That agent is not online now. /agents lists those that are.',
@@ -50,13 +55,13 @@ export const en: Language = {
   approvalDecided: 'That is decided already.',
   agentPaused: ({ agent, until }) =>
     `${agent} took money without an answer, so I do not ask it before ${until} UTC. /agents lists the others.`,
+  agentInDoubt: (agent) =>
+    `It is not known yet what the last answer of ${agent} cost, so I do not ask it until it is. /agents lists the others.`,
   cutShort: '[The rest is too long to be shown here.]',
   nothingFound: 'Nothing was found in the documents of this agent about that.',
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
   free: 'free',
   sources: 'Sources',
-  agentInDoubt: (agent) =>
-    `It is not known yet what the last answer of ${agent} cost, so I do not ask it until it is. /agents lists the others.`,
   noSources: 'This answer names no sources.',
   help: [
     'Ask me anything: write to me directly, or mention me or reply to me in a group.',
@@ -74,12 +79,13 @@ export const en: Language = {
     '/history - your last questions',
     '/export - all that is kept of you',
     '/forget - delete your questions and answers',
+    '/learn - give an agent a document of yours; /learned, /unlearn - list and take back',
     '/privacy - what is kept, and for how long',
   ].join('\n'),
   privacy: [
     'Your questions go to the agent that you choose. This bot keeps questions and answers for 30 days so that receipts',
     'and a conversation work; /forget deletes them at once. Amounts stay in the books. Nothing that you write here is',
-    'used to train or merge models.',
+    'used to train or merge models. A document is kept only if you send it with /learn and agree, until /unlearn.',
   ].join(' '),
   forgotten:
     'Your questions, answers and conversations with this bot are deleted. Amounts stay in the books.',

@@ -1,0 +1,222 @@
+/**
+ * Documents that people were asked about, before anything of them is kept. An offer holds a document's hash and never its
+ * bytes: those are fetched again once somebody agreed, and lie sealed in the store only from then until the daemon has them.
+ * An offer ends by a no, by another one, by time, or when it is decided what became of the document.
+ */
+import { createHash } from 'node:crypto';
+import { fromHex, utf8 } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import { asSaharaError } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { StoreOperation } from '../../base/store.ts';
+import { KEPT_MS, LEARN_OFFER_MS, LEARN_OFFERS_DAY_MAX, LEARNED_NAME_CHARACTERS_MAX } from '../limits.ts';
+import type { Journal } from './journal.ts';
+import { type LearnOffer, learnDaySchema, learnOfferSchema } from './records.ts';
+import { type Change, del, put, putText, type State } from './state.ts';
+
+/** What offers work with. */
+export interface OfferParts {
+  readonly state: State;
+  readonly journal: Journal;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Who agrees: the press, the user, and whose account that is now. */
+export interface Agreeing {
+  readonly by: string;
+  readonly user: string;
+  readonly account: string;
+}
+
+/** What came of a press: `again` is the same press after a crash. */
+export type Agreed =
+  | { readonly type: 'agreed' | 'again' | 'decided'; readonly offer: LearnOffer }
+  | { readonly type: 'not-yours' | 'under-way' | 'over' | 'lapsed' | 'relinked' };
+
+/** The offers of all bridges over one state. Keys are those of the jobs that made them. */
+export interface Offers {
+  find(key: string): LearnOffer | undefined;
+  /** Keeps an offer in place of the user's one before; false beyond the day's number. */
+  make(
+    key: string,
+    offer: Omit<LearnOffer, 'state' | 'untilMs' | 'agreedBy' | 'agreedAtMs'>,
+  ): Promise<boolean>;
+  /** Puts a yes on disk. */
+  agree(key: string, agreeing: Agreeing): Promise<Agreed>;
+  /** Keeps what was agreed to until the offer ends. */
+  hold(key: string, bytes: Uint8Array): Promise<void>;
+  held(key: string): Uint8Array | undefined;
+  /** Ends an offer, and with it what its job has of the document. */
+  end(key: string): Promise<void>;
+  /** Ends the open offers of users. */
+  endOf(users: readonly string[]): Promise<void>;
+  /** Ends what nobody agreed to in time, now and whenever it becomes so. */
+  sweep(): Promise<void>;
+  stop(): void;
+}
+
+const DAY_MS = 86_400_000;
+
+/** The digest that an offer is bound to. */
+export function digestOf(bytes: Uint8Array): Uint8Array {
+  return Uint8Array.from(createHash('sha256').update(bytes).digest());
+}
+
+/**
+ * A name that can stand in lists, files and citations: one line, no path, nothing invisible, at most
+ * `LEARNED_NAME_CHARACTERS_MAX` characters, its ending kept.
+ */
+export function documentName(given: string): string {
+  const line = given
+    .normalize('NFC')
+    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
+    .replace(/[/\\:*?"<>|`\s]+/gu, ' ')
+    .replace(/^[. ]+/, '')
+    .trim();
+  const characters = [...line];
+  if (characters.length <= LEARNED_NAME_CHARACTERS_MAX) return line === '' ? 'document' : line;
+  const ending = [...(/\.[\p{L}\p{N}]{1,8}$/u.exec(line)?.[0] ?? '')];
+  return [...characters.slice(0, LEARNED_NAME_CHARACTERS_MAX - ending.length), ...ending].join('');
+}
+
+/** The offers in `parts.state`. */
+export function createOffers(parts: OfferParts): Offers {
+  const { state, journal, clock, log } = parts;
+  let cancel: () => void = () => undefined;
+  let isStopped = false;
+  const find = (key: string): LearnOffer | undefined => state.get(offerKey(key), learnOfferSchema);
+
+  function ended(key: string): readonly StoreOperation[] {
+    const offer = find(key);
+    if (offer === undefined) return [];
+    const isOpen = state.getText(openKey(offer.user)) === key;
+    return [
+      put(offerKey(key), learnOfferSchema, { ...offer, state: 'over' }),
+      del(bytesKey(key)),
+      ...(isOpen ? [del(openKey(offer.user))] : []),
+    ];
+  }
+
+  async function end(key: string): Promise<void> {
+    if (journal.find(key) === undefined) {
+      await state.update(() => ({ operations: ended(key), result: undefined }));
+      return;
+    }
+    await journal.change(key, ({ event }) => ({
+      job: { event: { ...event, argument: '', attachments: [] } },
+      operations: ended(key),
+      result: undefined,
+    }));
+  }
+
+  function counted(user: string): readonly StoreOperation[] | undefined {
+    const day = Math.floor(clock.nowMs() / DAY_MS);
+    const known = state.get(dayKey(user), learnDaySchema);
+    const count = known?.day === day ? known.count : 0;
+    if (count >= LEARN_OFFERS_DAY_MAX) return undefined;
+    return [put(dayKey(user), learnDaySchema, { day, count: count + 1 })];
+  }
+
+  async function sweep(): Promise<void> {
+    cancel();
+    const nowMs = clock.nowMs();
+    let nextMs: number | undefined;
+    for await (const [entry, value] of state.entries('learn/offer/')) {
+      const offer = learnOfferSchema.decode(value);
+      const key = entry.slice('learn/offer/'.length);
+      if (offer.state === 'open' && offer.untilMs <= nowMs) await end(key);
+      else if (offer.state === 'open') nextMs = Math.min(nextMs ?? offer.untilMs, offer.untilMs);
+      else if (offer.state === 'over' && offer.untilMs < nowMs - KEPT_MS)
+        await state.update(() => ({ operations: [del(entry)], result: undefined }));
+    }
+    if (nextMs === undefined || isStopped) return;
+    cancel = clock.after(nextMs - nowMs, () => {
+      sweep().catch((error) => log.error('offers not swept', { code: asSaharaError(error).code }));
+    });
+  }
+
+  return {
+    find,
+    async make(key, offer) {
+      const before = state.getText(openKey(offer.user));
+      if (before !== undefined && before !== key) await end(before);
+      const untilMs = clock.nowMs() + LEARN_OFFER_MS;
+      const made = await state.update(() => {
+        // After a crash the same job makes the same offer.
+        if (find(key) !== undefined) return { operations: [], result: true };
+        const count = counted(offer.user);
+        if (count === undefined) return { operations: [], result: false };
+        const open = { ...offer, state: 'open', untilMs, agreedBy: '', agreedAtMs: 0 } as const;
+        const operations = [
+          put(offerKey(key), learnOfferSchema, open),
+          putText(openKey(offer.user), key),
+          ...count,
+        ];
+        return { operations, result: true };
+      });
+      if (made) await sweep();
+      return made;
+    },
+    agree: (key, agreeing) =>
+      state.update((): Change<Agreed> => {
+        const offer = find(key);
+        const told = (type: Exclude<Agreed['type'], 'agreed' | 'again' | 'decided'>): Change<Agreed> => ({
+          operations: [],
+          result: { type },
+        });
+        if (offer === undefined) return told('over');
+        if (offer.user !== agreeing.user) return told('not-yours');
+        const isMine = offer.agreedBy === agreeing.by;
+        if (offer.state === 'over')
+          return isMine ? { operations: [], result: { type: 'decided', offer } } : told('over');
+        if (offer.state === 'agreed')
+          return isMine ? { operations: [], result: { type: 'again', offer } } : told('under-way');
+        const nowMs = clock.nowMs();
+        if (offer.untilMs <= nowMs) return told('lapsed');
+        if (offer.account !== agreeing.account) return told('relinked');
+        const agreed = { ...offer, state: 'agreed', agreedBy: agreeing.by, agreedAtMs: nowMs } as const;
+        const operations = [put(offerKey(key), learnOfferSchema, agreed)];
+        return { operations, result: { type: 'agreed', offer: agreed } };
+      }),
+    hold: (key, bytes) =>
+      state.update(() => ({
+        operations: [{ type: 'put', key: utf8(bytesKey(key)), value: bytes }],
+        result: undefined,
+      })),
+    held: (key) => state.getBytes(bytesKey(key)),
+    end,
+    async endOf(users) {
+      for (const user of users) {
+        const open = state.getText(openKey(user));
+        if (open !== undefined && find(open)?.state === 'open') await end(open);
+      }
+    },
+    sweep,
+    stop() {
+      isStopped = true;
+      cancel();
+    },
+  };
+}
+
+/** An offer's reference: what its document is kept under. */
+export function referenceOf(key: string): Uint8Array {
+  return fromHex(key) ?? new Uint8Array(16);
+}
+
+function offerKey(key: string): string {
+  return `learn/offer/${key}`;
+}
+
+function openKey(user: string): string {
+  return `learn/open/${user}`;
+}
+
+function bytesKey(key: string): string {
+  return `learn/bytes/${key}`;
+}
+
+function dayKey(user: string): string {
+  return `learn/day/${user}`;
+}
