@@ -333,9 +333,9 @@ const NOTHING = {
   consent: '',
 } as const;
 
-/** Its name in the vault: below its person's DID. */
+/** Its name in the vault and in citations, which show its beginning: no two people have the same. */
 function placeOf({ contributorDid, name }: LearnRecord): string {
-  return `${contributorDid}/${name}`;
+  return `${name} by ${contributorDid}`;
 }
 
 function sizeOf(records: readonly LearnRecord[]): number {

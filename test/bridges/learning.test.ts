@@ -70,7 +70,7 @@ describe.each(['telegram', 'discord'] as const)('on %s', (platform) => {
       ),
     );
     const vault = await stage.home.vaults.open(learnedVaultName(LEARNER));
-    const kept = await vault.document(`${DID}/notes.md`);
+    const kept = await vault.document(`notes.md by ${DID}`);
     expect(kept).toMatchObject({
       consent: document?.consent,
       licence: expect.stringContaining('no training'),

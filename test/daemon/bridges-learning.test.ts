@@ -1,5 +1,6 @@
 /** Documents that people give through a bridge elsewhere: over real HTTP with a bearer token, into real vaults. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { parseManifest } from '../../src/agent/manifest.ts';
 import { utf8 } from '../../src/base/bytes.ts';
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
@@ -7,8 +8,10 @@ import type { LearnOrder } from '../../src/bridges/core/ports.ts';
 import { LEARN_BYTES_MAX } from '../../src/bridges/limits.ts';
 import { createRemotePorts } from '../../src/daemon/bridges-client.ts';
 import { serveBridges } from '../../src/daemon/bridges-remote.ts';
-import { LEARNED_LICENCE, learnedVaultName } from '../../src/daemon/learned-vault.ts';
+import { bridgesSchema } from '../../src/daemon/config-bridges.ts';
+import { LEARNED_LICENCE, learnedVaultName, vaultNames, vaultsFor } from '../../src/daemon/learned-vault.ts';
 import { didOf } from '../../src/protocol/ids.ts';
+import { searchCorpora } from '../../src/vault/search/search.ts';
 import { agentsOver } from '../stand-ins/agents.ts';
 import { LEARNER, type LearningHome, learningHome } from '../stand-ins/learning.ts';
 import { createMoneyService, signerOf } from '../stand-ins/money.ts';
@@ -34,6 +37,41 @@ afterEach(async () => {
   await home.close();
 });
 
+// BRG-156
+describe('the vault of what people gave', () => {
+  it('is searched beside those of the manifest by the agent that learns, and by no other', async () => {
+    const { vaults } = home;
+    const own = await vaults.create('own');
+    const provenance = { contributor: new Uint8Array(32), contribution: undefined, licence: '' };
+    await own.importDocument({ name: 'own.md', bytes: utf8('Camels walk far.'), provenance });
+    const of = (name: string, names: string) =>
+      parseManifest(`name: ${name}\nvaults: [${names}]\n`, { file: 'm' });
+    const parts = {
+      knowledge: { vaults },
+      config: { bridges: { ...bridgesSchema.parse({}), learn: LEARNER } },
+    };
+    const both = await vaultsFor(of(LEARNER, 'own'), parts);
+    expect(both.map((vault) => vault.stats().documents)).toEqual([1, 0]);
+    const { hits } = await searchCorpora(both, { question: 'How far do camels walk?' });
+    expect(hits).toHaveLength(1);
+    await home.learning.learn(ORDER);
+    expect(both[1]?.stats().documents).toBe(1);
+    expect(await vaultsFor(of('other', 'own'), parts)).toHaveLength(1);
+    const given = learnedVaultName(LEARNER);
+    expect(vaultNames(of(LEARNER, 'own'), LEARNER)).toEqual(['own', given]);
+    await expect(vaultsFor(of('other', `own, ${given}`), parts)).rejects.toMatchObject({
+      code: 'grant-refused',
+    });
+  });
+
+  it('has a name of its own for every agent', () => {
+    expect(learnedVaultName('guide')).toBe('learned-guide');
+    const odd = ['Führer', 'a b', 'A B', 'x'.repeat(64)].map(learnedVaultName);
+    expect(new Set(odd).size).toBe(4);
+    for (const name of odd) expect(name).toMatch(/^learned-[0-9a-f]{32}$/);
+  });
+});
+
 // BRG-163
 describe('a daemon that learns for bridges elsewhere', () => {
   it('keeps a document once under its id, lists it for its owners, and destroys it for them', async () => {
@@ -45,7 +83,7 @@ describe('a daemon that learns for bridges elsewhere', () => {
     const [document] = await learn.list(['discord:8', DID]);
     expect(document).toMatchObject({ name: 'notes.md', contributor: DID, consent: 'yes' });
     const vault = await home.vaults.open(learnedVaultName(LEARNER));
-    expect(await vault.document(`${DID}/notes.md`)).toMatchObject({ licence: LEARNED_LICENCE });
+    expect(await vault.document(`notes.md by ${DID}`)).toMatchObject({ licence: LEARNED_LICENCE });
     const id = document?.id ?? '';
     expect(await learn.forget(['telegram:8'], id)).toBe(false);
     expect(await learn.forget(['telegram:7'], id)).toBe(true);
