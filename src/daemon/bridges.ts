@@ -159,7 +159,7 @@ class BridgeKeeper implements Bridges {
       const open = await this.#parts.learn?.open();
       if (open === undefined) return [];
       const { name, documents, people } = open;
-      return [{ state: 'ok', found: `${name} has ${documents} documents of ${people} people, by /learn` }];
+      return [{ state: 'ok', found: `${name} learns by /learn: documents ${documents}, people ${people}` }];
     } catch (error) {
       const { code } = asSaharaError(error);
       const found = `the agent of bridges.learn takes no documents now (${code})`;
