@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { explainError } from '../base/error-text.ts';
 import type { Finding } from './admin/types.ts';
 import type { Config } from './config-schema.ts';
+import { graphicsPlaces, missingForCuda } from './graphics.ts';
 import type { Models } from './models.ts';
 
 /** The one line that brings the library. */
@@ -28,7 +29,10 @@ export async function findModels(models: Models, config: Config['models']): Prom
   }
   if (isInstalled()) {
     const found = `${files} here, none loaded: a model is when an agent needs it`;
-    return { name, state: 'ok', found };
+    const wanted = config.gpu === 'auto' || config.gpu === 'cuda';
+    const missing = wanted && process.arch === 'x64' ? missingForCuda(graphicsPlaces()) : undefined;
+    if (missing === undefined) return { name, state: 'ok', found };
+    return { name, state: 'note', found: `${found}; ${missing.why}`, next: missing.next };
   }
   const found = `${files} here; node-llama-cpp, which runs them, is not installed`;
   if (files === 0) return { name, state: 'ok', found };
@@ -55,6 +59,8 @@ function withoutBinary(gpu: Config['models']['gpu']): string {
 
 /** Why no graphics processor is used, as far as it shows, and what to do. */
 function noGraphics(): readonly [why: string, next: string | undefined] {
+  const missing = process.arch === 'x64' ? missingForCuda(graphicsPlaces()) : undefined;
+  if (missing !== undefined) return [missing.why, missing.next];
   const binaries = `@node-llama-cpp/${process.platform === 'win32' ? 'win' : 'linux'}-x64`;
   if (existsSync('/proc/driver/nvidia/version')) {
     return [
