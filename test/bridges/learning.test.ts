@@ -317,8 +317,11 @@ describe('what is handed over', () => {
     side.press(7, asked, 'agree');
     await gate.promise;
     expect(stage.state.getBytes(`learn/bytes/${keyOf(asked)}`)).toBeDefined();
+    // A no that comes late, or another document, changes nothing about what was agreed to.
+    await press(side, 7, asked, 'decline', /was decided already/);
+    await question(side, 7, file('more.md', 'Another text, about the mill of Tarn.'));
     await stage.restart();
-    await side.reply(7, () => undefined, /is knowledge of guide now/);
+    await side.reply(7, () => undefined, /“notes.md” is knowledge of guide now/);
     expect(await learned()).toHaveLength(1);
     expect(stage.state.getBytes(`learn/bytes/${keyOf(asked)}`)).toBeUndefined();
   });

@@ -49,6 +49,8 @@ export interface Offers {
   held(key: string): Uint8Array | undefined;
   /** Ends an offer, and with it what its job has of the document. */
   end(key: string): Promise<void>;
+  /** The same while nobody has agreed to it; false after that. */
+  close(key: string): Promise<boolean>;
   /** Ends the open offers of users. */
   endOf(users: readonly string[]): Promise<void>;
   /** Ends what nobody agreed to in time, now and whenever it becomes so. */
@@ -89,7 +91,7 @@ export function createOffers(parts: OfferParts): Offers {
 
   function ended(key: string): readonly StoreOperation[] {
     const offer = find(key);
-    if (offer === undefined) return [];
+    if (offer === undefined || offer.state === 'over') return [];
     const isOpen = state.getText(openKey(offer.user)) === key;
     return [
       put(offerKey(key), learnOfferSchema, { ...offer, state: 'over' }),
@@ -98,17 +100,24 @@ export function createOffers(parts: OfferParts): Offers {
     ];
   }
 
-  async function end(key: string): Promise<void> {
+  /** What was agreed to ends only with `agreed`: it is on its way, and after a crash still is. */
+  function endIf(key: string, { agreed }: { readonly agreed: boolean }): Promise<boolean> {
+    const isEnding = (): boolean => agreed || find(key)?.state === 'open';
     if (journal.find(key) === undefined) {
-      await state.update(() => ({ operations: ended(key), result: undefined }));
-      return;
+      return state.update(() => ({ operations: isEnding() ? ended(key) : [], result: isEnding() }));
     }
-    await journal.change(key, ({ event }) => ({
-      job: { event: { ...event, argument: '', attachments: [] } },
-      operations: ended(key),
-      result: undefined,
-    }));
+    return journal.change(key, ({ event }) =>
+      isEnding()
+        ? {
+            job: { event: { ...event, argument: '', attachments: [] } },
+            operations: ended(key),
+            result: true,
+          }
+        : { job: {}, result: false },
+    );
   }
+
+  const close = (key: string): Promise<boolean> => endIf(key, { agreed: false });
 
   function counted(user: string): readonly StoreOperation[] | undefined {
     const day = Math.floor(clock.nowMs() / DAY_MS);
@@ -125,7 +134,7 @@ export function createOffers(parts: OfferParts): Offers {
     for await (const [entry, value] of state.entries('learn/offer/')) {
       const offer = learnOfferSchema.decode(value);
       const key = entry.slice('learn/offer/'.length);
-      if (offer.state === 'open' && offer.untilMs <= nowMs) await end(key);
+      if (offer.state === 'open' && offer.untilMs <= nowMs) await close(key);
       else if (offer.state === 'open') nextMs = Math.min(nextMs ?? offer.untilMs, offer.untilMs);
       else if (offer.state === 'over' && offer.untilMs < nowMs - KEPT_MS)
         await state.update(() => ({ operations: [del(entry)], result: undefined }));
@@ -140,7 +149,7 @@ export function createOffers(parts: OfferParts): Offers {
     find,
     async make(key, offer) {
       const before = state.getText(openKey(offer.user));
-      if (before !== undefined && before !== key) await end(before);
+      if (before !== undefined && before !== key) await close(before);
       const untilMs = clock.nowMs() + LEARN_OFFER_MS;
       const made = await state.update(() => {
         // After a crash the same job makes the same offer.
@@ -185,11 +194,14 @@ export function createOffers(parts: OfferParts): Offers {
         result: undefined,
       })),
     held: (key) => state.getBytes(bytesKey(key)),
-    end,
+    async end(key) {
+      await endIf(key, { agreed: true });
+    },
+    close,
     async endOf(users) {
       for (const user of users) {
         const open = state.getText(openKey(user));
-        if (open !== undefined && find(open)?.state === 'open') await end(open);
+        if (open !== undefined) await close(open);
       }
     },
     sweep,

@@ -19,7 +19,7 @@ import {
 import { sleep } from './pacer.ts';
 import { patiently } from './patience.ts';
 import { accountOf, namesOf } from './people.ts';
-import type { ChatEvent, Platform } from './platform.ts';
+import { type ChatEvent, faultOf, type Platform } from './platform.ts';
 import type { LearnedDocument, LearnOrder, LearnOutcome, LearnPort } from './ports.ts';
 import type { Job, LearnOffer, Reply } from './records.ts';
 import { plain, type Rich, separated, styled } from './rich.ts';
@@ -81,7 +81,7 @@ async function offered(parts: LearningParts, { event, key, language }: CommandCa
   if (file !== undefined && file.sizeBytes > LEARN_BYTES_MAX)
     return secret(plain(language.learnTooLarge(limit())));
   const bytes = await bytesFor(parts, event);
-  if (bytes === undefined) return secret(plain(language.learnGone));
+  if (bytes === 'gone' || bytes === 'away') return secret(plain(language.learnGone));
   if (bytes === 'too-large' || bytes.length > LEARN_BYTES_MAX)
     return secret(plain(language.learnTooLarge(limit())));
   const name = documentName(isText ? nameOfText(event.argument) : file.name);
@@ -116,9 +116,8 @@ export async function learnPress(
   if (event.text === 'unlearn') return unlearnAll(parts, event, language);
   const offer = toHex(target.key);
   if (event.text === 'decline') {
-    const isOpen = parts.offers.find(offer)?.state === 'open';
-    if (isOpen) await parts.offers.end(offer);
-    return secret(plain(isOpen ? language.learnDeclined : language.learnOver));
+    const isClosed = await parts.offers.close(offer);
+    return secret(plain(isClosed ? language.learnDeclined : language.learnOver));
   }
   const user = userOf(event);
   const agreeing = { by: toHex(job.key), user, account: accountOf(parts.state, user) };
@@ -141,7 +140,7 @@ async function agreed(
       return language.learnOver;
     case 'lapsed':
     case 'relinked':
-      await parts.offers.end(key);
+      await parts.offers.close(key);
       return outcome.type === 'lapsed' ? language.learnLapsed : language.learnRelinked;
     case 'decided': {
       const kept = (await parts.learn?.list([outcome.offer.user])) ?? [];
@@ -159,15 +158,14 @@ async function keepAgreed(
   key: string,
   { offer, language }: { readonly offer: LearnOffer; readonly language: Language },
 ): Promise<string> {
-  const { offers, journal } = parts;
-  const source = journal.find(key)?.event;
-  const bytes = offers.held(key) ?? (source && (await bytesFor(parts, source)));
-  if (bytes === undefined || bytes === 'too-large' || !equalBytes(digestOf(bytes), offer.hash)) {
+  const { offers } = parts;
+  const bytes = offers.held(key) ?? (await fetchAgreed(parts, key));
+  if (typeof bytes === 'string' || !equalBytes(digestOf(bytes), offer.hash)) {
     await offers.end(key);
-    return bytes === undefined ? language.learnGone : language.learnChanged;
+    return bytes === 'gone' ? language.learnGone : language.learnChanged;
   }
-  await offers.hold(key, bytes);
   try {
+    await offers.hold(key, bytes);
     const outcome = await handOver(parts, { ...orderOf(key, offer), bytes });
     await offers.end(key);
     return outcome.type === 'kept' ? language.learned(outcome.document) : language.learnRefused[outcome.why];
@@ -178,6 +176,21 @@ async function keepAgreed(
     parts.log.warn('a document was not learned', { job: key, code });
     if (code.startsWith('document-')) return language.learnUnreadable;
     return `${language.learnFailed} ${language.failureId(key.slice(0, 12))}`;
+  }
+}
+
+/** What was agreed to, from where it came; a platform that is away is asked again until it answers. */
+async function fetchAgreed(
+  parts: LearningParts,
+  key: string,
+): Promise<Exclude<Awaited<ReturnType<typeof bytesFor>>, 'away'>> {
+  const { journal, clock, stopping } = parts;
+  for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(2 * waitMs, RETRY_LAST_MS)) {
+    const source = journal.find(key)?.event;
+    const bytes = source === undefined ? 'gone' : await bytesFor(parts, source);
+    stopping.throwIfAborted();
+    if (bytes !== 'away') return bytes;
+    await sleep(clock, waitMs, stopping);
   }
 }
 
@@ -221,20 +234,20 @@ async function until<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   }
 }
 
-/** What a message brings: its file or what follows its command; `undefined` when the file is not there any more. */
+/** What a message brings: its file, or what follows its command. Not there any more, or the platform is away: `gone`, `away`. */
 async function bytesFor(
   parts: LearningParts,
   { attachments, argument }: ChatEvent,
-): Promise<Uint8Array | 'too-large' | undefined> {
+): Promise<Uint8Array | 'too-large' | 'gone' | 'away'> {
   const [file] = attachments;
-  if (file === undefined) return argument.trim() === '' ? undefined : utf8(argument.trim());
+  if (file === undefined) return argument.trim() === '' ? 'gone' : utf8(argument.trim());
   try {
     return await patiently(parts, () => parts.platform.fetchAttachment(file, LEARN_BYTES_MAX));
   } catch (error) {
     const { code } = asSaharaError(error);
     if (code === 'document-too-large') return 'too-large';
     parts.log.warn('a document was not read', { code });
-    return undefined;
+    return code === 'rate-limited' || faultOf(error) === 'uncertain' ? 'away' : 'gone';
   }
 }
 
