@@ -61,7 +61,7 @@ export interface Judged {
     readonly question: string;
     /** Passages that answer it, the best first; none: nothing here answers it. */
     readonly answers: readonly string[];
-    /** The half that rules were never tuned on. */
+    /** The half that no rule before `extractive/6` was tuned on; in the third held set, all. */
     readonly held: boolean;
   }[];
 }

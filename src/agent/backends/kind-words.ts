@@ -1,6 +1,6 @@
 /**
  * By which words a question asks for a kind of thing, and by which a text has it, beside English: German, French, Spanish,
- * Italian, Portuguese, Dutch, Russian. Texts are folded (no marks, lower case) before they are held against these; a word
+ * Italian, Portuguese, Dutch, Russian; of times of day (`CLOCK`) all of them. Texts are folded (no marks, lower case) before they are held against these; a word
  * ends where letters and digits end. Normative (`spec/knowledge.md`).
  */
 import { withoutMarks } from '../../vault/text/marks.ts';
