@@ -45,6 +45,14 @@ test('a text of ASCII, read byte by byte, has the words that any other text has 
   );
 });
 
+test('a text of words of one letter, and one that is too long to be read byte by byte, have all their words', () => {
+  expect(analyse('7 '.repeat(9_000), 'en')).toHaveLength(9_000);
+  const long = analyse("it's x7 ".repeat(20_000), 'en');
+  const short = analyse("it's x7 ".repeat(100), 'en');
+  expect(long.slice(0, short.length)).toEqual(short);
+  expect(long).toHaveLength(200 * short.length);
+});
+
 /** The terms of a text in a language by a lexicon, with their positions. */
 function termsBy(lexicon: Lexicon, text: string, language: Language | undefined) {
   const found: { number: number; term: string | undefined; position: number }[] = [];

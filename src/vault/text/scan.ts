@@ -18,7 +18,7 @@ export interface WordVisitor {
  * serves for all texts: it is of another one after the next call.
  */
 export interface AsciiWords {
-  /** The text. Longer than it. */
+  /** The text, from the first byte on. */
   bytes: Uint8Array;
   /** For each word where it begins and ends in `bytes`, and its 32-bit hash. */
   places: Int32Array;
@@ -28,13 +28,19 @@ export interface AsciiWords {
 /** Numbers of one word in the `places` of `AsciiWords`. */
 export const PLACE = 3;
 
-/** The words of `text`; `undefined` where it is not all ASCII. */
+/** Longest text that is read as ASCII, characters: the room for its words stays. Of a longer one the same words come, slower. */
+const ASCII_LENGTH_MAX = 131_072;
+
+/** The words of `text`; `undefined` where it is not all ASCII, or too long for the room that is kept. */
 export function asciiWords(text: string): AsciiWords | undefined {
+  if (text.length > ASCII_LENGTH_MAX) return undefined;
   // A code unit takes at most three bytes.
   if (found.bytes.length < 3 * text.length) found.bytes = new Uint8Array(6 * text.length);
   // Reading characters out of a text is slow where it was put together or cut out of another; bytes are always flat.
   if (encoder.encodeInto(text, found.bytes).written !== text.length) return undefined;
-  if (found.places.length < PLACE * text.length) found.places = new Int32Array(2 * PLACE * text.length);
+  // Between two words there is a character that is in none.
+  const most = PLACE * Math.ceil(text.length / 2);
+  if (found.places.length < most) found.places = new Int32Array(2 * most);
   found.count = placeWords(found.bytes, text.length, found.places);
   return found;
 }
