@@ -122,7 +122,8 @@ class HomeLearning implements Learning {
   readonly #options: LearningOptions;
   readonly #records = new Map<string, LearnRecord>();
   readonly #closing = new AbortController();
-  #isRead = false;
+  readonly #running = new Set<Promise<unknown>>();
+  #reading: Promise<void> | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(parts: LearningParts, options: LearningOptions) {
@@ -131,7 +132,7 @@ class HomeLearning implements Learning {
   }
 
   open(): Promise<LearningAgent | undefined> {
-    return this.#inTurn(async () => {
+    return this.#run(async () => {
       const { agent: name } = this.#options;
       if (name === '' || !canLearn(this.#parts.agents.hosted(name).manifest)) return undefined;
       const kept = this.#kept();
@@ -145,11 +146,11 @@ class HomeLearning implements Learning {
   }
 
   list(owners: readonly string[]): Promise<readonly LearnedDocument[]> {
-    return this.#inTurn(async () => this.#of(owners).map(documentOf));
+    return this.#run(async () => this.#of(owners).map(documentOf));
   }
 
   forget(owners: readonly string[], id: string): Promise<boolean> {
-    return this.#inTurn(async () => {
+    return this.#run(async () => {
       const found = this.#of(owners).find(({ reference }) => toHex(reference) === id);
       if (found === undefined) return false;
       await this.#destroy(found);
@@ -160,6 +161,7 @@ class HomeLearning implements Learning {
   async stop(): Promise<void> {
     this.#closing.abort(new SaharaError('cancelled'));
     await this.#turn.catch(() => undefined);
+    await Promise.all(this.#running);
   }
 
   async #learn(order: LearnOrder): Promise<LearnOutcome> {
@@ -293,7 +295,6 @@ class HomeLearning implements Learning {
       this.#records.set(toHex(one.reference), one);
     }
     for (const one of [...this.#records.values()]) if (one.state !== 'gone') await this.#settle(one);
-    this.#isRead = true;
   }
 
   async #put(one: LearnRecord): Promise<void> {
@@ -307,17 +308,30 @@ class HomeLearning implements Learning {
     this.#records.delete(toHex(reference));
   }
 
-  /** One after the other: what a step has read of the records still holds when it writes. */
+  /** Runs `work` once the records are read, and has `stop` wait for it. */
+  async #run<T>(work: () => Promise<T>): Promise<T> {
+    this.#closing.signal.throwIfAborted();
+    const run = this.#ready().then(work);
+    const done = run.catch(() => undefined);
+    this.#running.add(done);
+    done.finally(() => this.#running.delete(done));
+    return run;
+  }
+
+  /** One after the other: what a document's keeping has read of the records still holds when it writes. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const run = this.#turn
-      .catch(() => undefined)
-      .then(async () => {
-        this.#closing.signal.throwIfAborted();
-        if (!this.#isRead) await this.#read();
-        return work();
-      });
+    const run = this.#turn.catch(() => undefined).then(() => this.#run(work));
     this.#turn = run;
     return run;
+  }
+
+  #ready(): Promise<void> {
+    const reading = this.#reading ?? this.#read();
+    this.#reading = reading;
+    reading.catch(() => {
+      this.#reading = undefined;
+    });
+    return reading;
   }
 }
 
