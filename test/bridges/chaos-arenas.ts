@@ -23,8 +23,8 @@ export interface Arena {
   command(person: number, name: string, argument?: string): string;
   /** Presses stop under the answer to a person's question, or under its draft; `false` when there is nothing to press. */
   stop(person: number, question: string): boolean;
-  /** Agrees to the price of the answer to a person's question, where that is asked about. */
-  agree(person: number, question: string): void;
+  /** Agrees to the price of the answer to a person's question; `false` where that is not asked about. */
+  agree(person: number, question: string): boolean;
   /** Buys credit; a payment may come of it later, or none when the bot was away. */
   buy(person: number): void;
   /** Who paid, and whether it was given back: one of each payment. */
@@ -84,7 +84,7 @@ export async function telegramArena(): Promise<Arena> {
       }
       return press(person, question, 'stop');
     },
-    agree: (person, question) => void press(person, question, 'approve'),
+    agree: (person, question) => press(person, question, 'approve'),
     buy(person) {
       const invoice = service
         .messages(person)
@@ -169,7 +169,7 @@ export async function discordArena(): Promise<Arena> {
     },
     command: (person, name, argument) => service.command(alone(person), name, argument),
     stop: (person, question) => press(person, question, 'stop'),
-    agree: (person, question) => void press(person, question, 'approve'),
+    agree: (person, question) => press(person, question, 'approve'),
     buy(person) {
       entitlements.set(service.buy(String(person), SKU, { unheard: person % 3 === 0 }), person);
     },

@@ -58,6 +58,8 @@ const LIFE_STARTS = 3;
 /** How long nothing may change before it is held that nothing will, milliseconds. */
 const STILL_MS = 120_000;
 const LOOK_EVERY_MS = 250;
+/** People who agreed wait so long before they press again, milliseconds. */
+const AGREE_EVERY_MS = 3_000;
 /** Looks that everything must stay as it is for, once all is answered. */
 const LOOKS_AFTER = 10;
 /** Most broken promises that are told. */
@@ -76,6 +78,8 @@ interface World extends Told {
   readonly money: MoneyService;
   readonly moneyUrl: string;
   readonly isCareful: boolean;
+  /** When somebody last agreed to the price of a question, milliseconds. */
+  readonly agreedAtMs: Map<string, number>;
   readonly random: () => number;
   readonly kills: { atATime: number; atAWrite: number; atARequest: number };
   faults: number;
@@ -102,6 +106,7 @@ export async function runChaos({
     money,
     moneyUrl: server.url,
     isCareful,
+    agreedAtMs: new Map(),
     random: seeded(seed),
     kills: { atATime: 0, atAWrite: 0, atARequest: 0 },
     questions: [],
@@ -223,9 +228,13 @@ async function stopOne(world: World): Promise<void> {
   }
 }
 
-/** Everybody agrees to the prices that they are asked about, again where that was lost. */
-function agree({ arena, questions, isCareful }: World): void {
-  if (isCareful) for (const { person, id } of questions) arena.agree(person, id);
+/** Everybody agrees to the prices that they are asked about, again after a while where that was lost. */
+function agree({ arena, questions, isCareful, agreedAtMs }: World): void {
+  for (const { person, id } of isCareful ? questions : []) {
+    const now = performance.now();
+    if (now - (agreedAtMs.get(id) ?? Number.NEGATIVE_INFINITY) < AGREE_EVERY_MS) continue;
+    if (arena.agree(person, id)) agreedAtMs.set(id, now);
+  }
 }
 
 /** A saver asks where to pay in, pays in, or is paid out. */

@@ -78,6 +78,9 @@ export async function approvalPress(
 ): Promise<Reply | undefined> {
   const key = toHex(target.key);
   const by = toHex(pressed);
+  // Whoever presses again while the answer comes sees it come.
+  const isUnderWay = target.phase !== 'done' && !isWaiting(parts.state, key);
+  if (isUnderWay) return undefined;
   // Its own message may still be on the way.
   await parts.rests(key);
   const others = [...parts.asking].filter(([other, user]) => user === userOf(target.event) && other !== key);
