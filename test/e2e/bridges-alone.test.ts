@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createPeers, type Peer, type Peers } from '../../scripts/peers.ts';
 import { startTelegramService, type TelegramService } from '../stand-ins/telegram.ts';
-import { eventually, LOOPBACK } from './support.ts';
+import { eventually, LOOPBACK, must } from './support.ts';
 
 const LAUNCHER = fileURLToPath(new URL('../../bin/sahara.js', import.meta.url));
 const BEARER = 'a-bearer-token-for-tests-only';
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
   daemon.environment.SAHARA_BRIDGE_TOKEN = BEARER;
-  await daemon.start(...LOOPBACK, '--bridges-listen', `127.0.0.1:${port}`);
+  await daemon.start(...LOOPBACK, '--bridges-listen', `127.0.0.1:${port}`, '--bridges-learn', 'guide');
   Object.assign(alone.environment, {
     SAHARA_BRIDGE_DAEMON: url,
     SAHARA_BRIDGE_TOKEN: BEARER,
@@ -97,6 +97,34 @@ describe('a bot without a daemon of its own', () => {
     expect(finals()[0]?.text).toContain('even if the payer disappears');
     say('/proof');
     await until(() => said().some(({ text }) => /The proof is valid/.test(text)), 'the proof');
+  });
+
+  // BRG-163
+  it('learns through the daemon what a person agreed to, once although it is killed, and destroys it', async () => {
+    const told = async (text: string, pattern: RegExp): Promise<string> => {
+      const before = said().length;
+      say(text);
+      const fits = () => said().findLast((one, i) => i >= before && pattern.test(one.text));
+      return eventually(`${pattern}`, async () => fits()?.text);
+    };
+    const code = /sahara bridge link ([\w-]+)/.exec(await told('/link', /sahara bridge link/))?.[1] ?? '';
+    const { grant } = JSON.parse(await must(daemon, 'bridge', 'link', code, '--json'));
+    await told(`/link ${grant}`, /Linked to did:key/);
+    await told(
+      '/learn The quokka lighthouse at Port Zorbel was lit by Amra Fennick.',
+      /Nothing of it is kept/,
+    );
+    const asked = said().findLast(({ buttons }) => buttons.length === 2);
+    telegram.press(USER, USER, asked?.id ?? 0, asked?.buttons[0]?.callback_data ?? '');
+    await end('SIGKILL');
+    begin();
+    const learned = () => said().filter(({ text }) => /is knowledge of guide now/.test(text)).length;
+    await until(() => learned() === 1, 'it is learned');
+    say('Who lit the quokka lighthouse at Port Zorbel?');
+    await until(() => finals().some(({ text }) => text.includes('by Amra Fennick')), 'the answer');
+    await told('/unlearn 1', /is destroyed/);
+    await told('/learned', /No document of yours/);
+    expect(learned()).toBe(1);
   });
 
   it('answers once although it is killed while people ask, and ends in order', async () => {
