@@ -1,7 +1,7 @@
 /** Prices that somebody agrees to first, on both platforms. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/base/clock.ts';
-import { APPROVAL_MS } from '../../src/bridges/limits.ts';
+import { APPROVAL_MS, QUESTIONS_PER_USER_MAX } from '../../src/bridges/limits.ts';
 import { PAID_MAX, PAID_PER_CALL } from '../stand-ins/agents.ts';
 import { GENEROUS } from './settings.ts';
 import { type BotMessage, onDiscord, onTelegram, type Stage, type Where } from './stage.ts';
@@ -154,5 +154,35 @@ describe('a price that nobody agreed to in time', () => {
     await stage.bot.bridge.idle();
     expect(stage.agents.calls.size).toBe(0);
     expect(stage.bot.bridge.balanceOf('held')).toBe(0n);
+  });
+});
+
+describe('prices that one person agrees to all at the same time', () => {
+  let stage: TelegramStage;
+  afterEach(() => stage.close());
+
+  // BRG-46 BRG-171
+  test('are asked no more of than questions of one person may be', async () => {
+    stage = await telegramStage(careful);
+    const { telegram, agents, bot } = stage;
+    const shown = () => telegram.messages(7).filter(({ fromBot }) => fromBot);
+    const waiting = () =>
+      shown().filter(({ buttons }) => buttons[0]?.callback_data.startsWith('approve:') === true);
+    const count = QUESTIONS_PER_USER_MAX + 3;
+    for (let i = 1; i <= count; i++) {
+      telegram.say({ chat: 7, user: 7, text: `held topic=t${i} words=5` });
+      await telegram.until(() => waiting().length === i, `price ${i}`);
+      await bot.bridge.idle();
+    }
+    for (const { id, buttons } of waiting()) telegram.press(7, 7, id, buttons[0]?.callback_data ?? '');
+    await telegram.until(
+      () => shown().filter(({ text }) => /still being answered/.test(text)).length === 3,
+      'what is refused',
+    );
+    expect(agents.calls.size).toBeLessThanOrEqual(QUESTIONS_PER_USER_MAX);
+    agents.release();
+    await telegram.until(() => agents.calls.size === QUESTIONS_PER_USER_MAX, 'the calls');
+    await bot.bridge.idle();
+    expect([agents.calls.size, waiting().length]).toEqual([QUESTIONS_PER_USER_MAX, 3]);
   });
 });

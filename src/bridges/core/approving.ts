@@ -6,10 +6,11 @@
 import { formatAmount } from '../../base/amount.ts';
 import { toHex } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
-import { APPROVAL_MS, QUESTIONS_PER_USER_MAX } from '../limits.ts';
+import { SaharaError } from '../../base/errors.ts';
+import { APPROVAL_MS, JOBS_RUNNING_MAX, QUESTIONS_PER_USER_MAX } from '../limits.ts';
 import { whyNotAsked } from './askable.ts';
 import { historyKey, type Journal } from './journal.ts';
-import type { Language } from './language.ts';
+import { failureSentence, type Language } from './language.ts';
 import type { AgentListing } from './ports.ts';
 import { type Approval, approvalSchema, type Job, type Reply } from './records.ts';
 import { plain } from './rich.ts';
@@ -26,7 +27,7 @@ export interface ApprovingParts {
   /** An answer that can cost more is approved first, grains; `undefined`: none is. */
   readonly askAbove: bigint | undefined;
   /** Jobs that are deciding on or making a call, and whose they are. */
-  readonly asking: ReadonlyMap<string, string>;
+  readonly asking: Map<string, string>;
   /** Resolves when nothing is done with a job at the moment. */
   readonly rests: (key: string) => Promise<void>;
   /** Looks again what became of calls that are not settled. */
@@ -83,28 +84,46 @@ export async function approvalPress(
   if (isUnderWay) return undefined;
   // Its own message may still be on the way.
   await parts.rests(key);
-  const others = [...parts.asking].filter(([other, user]) => user === userOf(target.event) && other !== key);
-  const isFull = others.length >= QUESTIONS_PER_USER_MAX;
   const about = { did: target.agent, name: target.agentName, nowMs: parts.clock.nowMs() };
-  const not = isFull ? language.tooMany : await whyNotAsked(parts.state, about, language);
-  if (event.text === 'approve' && not !== undefined && isWaiting(parts.state, key)) return secret(not);
-  const isTaken = await parts.journal.change(key, (now) => {
-    const approval = parts.state.get(APPROVALS + key, approvalSchema);
-    if (approval === undefined || approval.takenBy !== '' || now.phase !== 'done')
-      return { job: {}, result: approval?.takenBy === by };
-    const taken = put(APPROVALS + key, approvalSchema, { ...approval, takenBy: by });
-    const isOver = approval.untilMs < parts.clock.nowMs() || now.question === '';
-    if (event.text === 'approve' && !isOver) {
-      const held = holding(parts, now);
-      return { ...held, operations: [...held.operations, taken], result: true };
-    }
-    const rich = plain(isOver ? language.approvalLapsed : language.approvalDismissed);
-    const reply: Reply = { rich, buttons: now.question === '' ? [] : ['retry'], isPrivate: false };
-    return { job: { phase: 'replied', reply }, operations: [taken], result: true };
-  });
-  if (!isTaken) return secret(language.approvalDecided);
+  const not = (await whyNotAsked(parts.state, about, language)) ?? whyTooMany(parts, target, language);
+  const isYes = event.text === 'approve';
+  if (isYes && not !== undefined && isWaiting(parts.state, key)) return secret(not);
+  // Counted from here on, so that others that are pressed meanwhile are not asked as well.
+  const isFirst = isYes && !parts.asking.has(key);
+  if (isFirst) parts.asking.set(key, userOf(target.event));
+  let outcome: 'asked' | 'taken' | 'decided' = 'decided';
+  try {
+    outcome = await parts.journal.change<typeof outcome>(key, (now) => {
+      const approval = parts.state.get(APPROVALS + key, approvalSchema);
+      if (approval === undefined || approval.takenBy !== '' || now.phase !== 'done')
+        return { job: {}, result: approval?.takenBy === by ? 'taken' : 'decided' };
+      const taken = put(APPROVALS + key, approvalSchema, { ...approval, takenBy: by });
+      const isOver = approval.untilMs < parts.clock.nowMs() || now.question === '';
+      if (isYes && !isOver) {
+        const held = holding(parts, now);
+        return { ...held, operations: [...held.operations, taken], result: 'asked' };
+      }
+      const rich = plain(isOver ? language.approvalLapsed : language.approvalDismissed);
+      const reply: Reply = { rich, buttons: now.question === '' ? [] : ['retry'], isPrivate: false };
+      return { job: { phase: 'replied', reply }, operations: [taken], result: 'taken' };
+    });
+  } finally {
+    if (isFirst && outcome !== 'asked') parts.asking.delete(key);
+  }
+  if (outcome === 'decided') return secret(language.approvalDecided);
   parts.goOn(key);
   return undefined;
+}
+
+/** What keeps one more question of somebody's, or of anybody's, from being asked now, in words. */
+function whyTooMany({ asking }: ApprovingParts, { key, event }: Job, language: Language): string | undefined {
+  const user = userOf(event);
+  const others = [...asking].filter(([other]) => other !== toHex(key));
+  if (others.length >= JOBS_RUNNING_MAX)
+    return language.failures[failureSentence(new SaharaError('overloaded'))];
+  return others.filter(([, whose]) => whose === user).length >= QUESTIONS_PER_USER_MAX
+    ? language.tooMany
+    : undefined;
 }
 
 function holding(
