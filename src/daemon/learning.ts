@@ -22,6 +22,7 @@ import {
   LEARNED_BYTES_PERSON_MAX,
   LEARNED_DOCUMENTS_MAX,
   LEARNED_DOCUMENTS_PERSON_MAX,
+  LEARNED_NAME_CHARACTERS_MAX,
   LEARNED_PEOPLE_MAX,
 } from '../bridges/limits.ts';
 import { type PublicKey, publicKeyOf } from '../protocol/ids.ts';
@@ -174,13 +175,18 @@ class HomeLearning implements Learning {
       });
     }
     const hash = sha256(order.bytes);
-    const known = this.#records.get(toHex(order.reference));
+    const id = toHex(order.reference);
+    // What an attempt before could not bring to its end is neither kept nor gone.
+    const begun = this.#records.get(id);
+    if (begun?.state === 'keeping' || begun?.state === 'destroying') await this.#settle(begun);
+    const known = this.#records.get(id);
     if (known?.state === 'gone') return { type: 'refused', why: 'over' };
     if (known !== undefined) {
       if (equalBytes(known.hash, hash) && equalBytes(known.contributor, contributor))
         return { type: 'kept', document: documentOf(known) };
       throw new SaharaError('malformed', { reason: 'another document has this reference' });
     }
+    await this.#dropOld();
     const why = this.#refusal(order, hash);
     if (why !== undefined) return { type: 'refused', why };
     const provenance = { contributor, contribution: undefined, licence: LEARNED_LICENCE };
@@ -202,18 +208,18 @@ class HomeLearning implements Learning {
       const document = { ...prepared, name: placeOf(made), provenance: earning, consent: order.consent };
       await vault.keep([document]);
       await noted(vault, 'import', order.contributor);
+      await this.#put({ ...made, state: 'kept' });
     } catch (error) {
       // Kept or not is one atomic write: what is not in the vault is not kept.
       await this.#settle(made);
       if (this.#records.get(toHex(made.reference))?.state !== 'kept') throw error;
     }
-    await this.#put({ ...made, state: 'kept' });
     return { type: 'kept', document: documentOf(made) };
   }
 
   /** Why a document is not kept; the order is that of BRG-160. */
   #refusal(
-    { agent, contributor, bytes: { length } }: LearnOrder,
+    { agent, contributor, giver, bytes: { length } }: LearnOrder,
     hash: Uint8Array,
   ): LearnRefusal | undefined {
     const { documentsMax, peopleMax, bytesMax, personDocumentsMax, personBytesMax } = this.#options;
@@ -222,11 +228,12 @@ class HomeLearning implements Learning {
     const kept = this.#kept();
     const same = kept.find((one) => one.agent === agent && equalBytes(one.hash, hash));
     if (same !== undefined) return same.contributorDid === contributor ? 'mine' : 'taken';
-    const own = kept.filter((one) => one.contributorDid === contributor);
+    // Who has many DIDs is one person.
+    const own = kept.filter((one) => one.contributorDid === contributor || one.giver === giver);
     if (own.length >= personDocumentsMax) return 'documents';
     if (sizeOf(own) + length > personBytesMax) return 'bytes';
     const people = new Set(kept.map((one) => one.contributorDid));
-    if (own.length === 0 && people.size >= peopleMax) return 'people';
+    if (!people.has(contributor) && people.size >= peopleMax) return 'people';
     const isFull = kept.length >= documentsMax || sizeOf(kept) + length > bytesMax;
     return isFull || this.#records.size >= RECORDS_MAX ? 'full' : undefined;
   }
@@ -236,15 +243,18 @@ class HomeLearning implements Learning {
     const name = documentName(given);
     const own = this.#kept().filter((one) => one.contributorDid === contributor && one.agent === agent);
     const taken = new Set(own.map((one) => one.name.toLowerCase()));
-    const [, stem = name, ending = ''] = /^(.+?)(\.[^.]+)?$/u.exec(name) ?? [];
+    const [, stem = name, ending = ''] = /^(.+?)(\.[\p{L}\p{N}]{1,8})?$/u.exec(name) ?? [];
     for (let number = 1; ; number++) {
-      const free = number === 1 ? name : `${stem} ${number}${ending}`;
+      const behind = ` ${number}${ending}`;
+      const room = LEARNED_NAME_CHARACTERS_MAX - [...behind].length;
+      const free = number === 1 ? name : `${[...stem].slice(0, room).join('')}${behind}`;
       if (!taken.has(free.toLowerCase())) return free;
     }
   }
 
+  /** What is in the vault, that whose end has begun included: it has its name and room until it is gone. */
   #kept(): readonly LearnRecord[] {
-    return [...this.#records.values()].filter(({ state }) => state === 'kept');
+    return [...this.#records.values()].filter(({ state }) => state === 'kept' || state === 'destroying');
   }
 
   #of(owners: readonly string[]): readonly LearnRecord[] {
@@ -267,8 +277,12 @@ class HomeLearning implements Learning {
     }
     const atMs = this.#parts.clock.nowMs();
     await this.#put({ ...one, ...NOTHING, state: 'gone', atMs });
+  }
+
+  async #dropOld(): Promise<void> {
+    const nowMs = this.#parts.clock.nowMs();
     for (const old of [...this.#records.values()]) {
-      if (old.state === 'gone' && old.atMs < atMs - GONE_KEPT_MS) await this.#drop(old);
+      if (old.state === 'gone' && old.atMs < nowMs - GONE_KEPT_MS) await this.#drop(old);
     }
   }
 

@@ -135,6 +135,19 @@ describe.each(['telegram', 'discord'] as const)('on %s', (platform) => {
     expect(await stage.home.vaults.names()).toEqual([]);
   });
 
+  // BRG-153
+  test('what is refused leaves nothing of what was written, and what is over no name', async () => {
+    const ask = (pattern: RegExp): Promise<Said> =>
+      side.reply(7, () => side.command(7, 'learn', { argument: NOTES }), pattern);
+    await ask(/Link a DID of your own first/);
+    expect(await written()).toBe(false);
+    await stage.link(side, 7, 9);
+    const asked = await question(side, 7, file('diary.md'));
+    expect(await named('diary.md')).toBe(true);
+    await press(side, 7, asked, 'decline', /Nothing was kept/);
+    expect(await named('diary.md')).toBe(false);
+  });
+
   // BRG-152 BRG-154
   test('what was written behind the command is learned, and is gone where nobody agrees in time', async () => {
     await stage.link(side, 7, 9);
@@ -176,6 +189,13 @@ describe.each(['telegram', 'discord'] as const)('on %s', (platform) => {
   async function written(): Promise<boolean> {
     for await (const [, value] of stage.state.entries('job/')) {
       if (Buffer.from(value).includes(NOTES)) return true;
+    }
+    return false;
+  }
+  /** Whether an offer still has a name. */
+  async function named(name: string): Promise<boolean> {
+    for await (const [, value] of stage.state.entries('learn/offer/')) {
+      if (Buffer.from(value).includes(name)) return true;
     }
     return false;
   }
@@ -382,6 +402,72 @@ describe('what is handed over', () => {
   });
 });
 
+describe('what could not be brought to its end', () => {
+  beforeEach(async () => {
+    stage = await learnStage({ personDocumentsMax: 2 });
+  });
+  afterEach(() => stage.close());
+  const order = (id: number, more: object = {}) => ({
+    ...{ reference: new Uint8Array(16).fill(id), giver: 'telegram:7', contributor: DID, agent: LEARNER },
+    ...{ name: 'a.md', bytes: utf8(`${NOTES} ${id}`), consent: 'yes', ...more },
+  });
+  /** A store that fails at those of its writes. */
+  const failing = async (...at: readonly number[]): Promise<void> => {
+    const { records } = stage.home;
+    let writes = 0;
+    const batch = async (...given: Parameters<typeof records.batch>): Promise<void> => {
+      if (at.includes(writes++)) throw new Error('died');
+      await records.batch(...given);
+    };
+    await stage.home.restart({ records: { ...records, batch } });
+  };
+
+  // BRG-155
+  test('is not said to be kept: what its vault refused is handed over again whole', async () => {
+    await failing(1);
+    const { vaults } = stage.home;
+    const create = vaults.create.bind(vaults);
+    let isRefused = true;
+    vaults.create = async (name) => {
+      if (isRefused) throw new Error('full');
+      return create(name);
+    };
+    await expect(stage.home.learning.learn(order(1))).rejects.toThrow();
+    isRefused = false;
+    expect(await stage.home.learning.learn(order(1))).toMatchObject({ type: 'kept' });
+    const vault = await vaults.open(learnedVaultName(LEARNER));
+    expect(vault.stats().documents).toBe(1);
+  });
+
+  // BRG-155 BRG-159
+  test('is still listed, has its name, and can be taken back again', async () => {
+    await failing(3);
+    const { learning } = stage.home;
+    await learning.learn(order(1));
+    const id = '01'.repeat(16);
+    await expect(learning.forget([DID], id)).rejects.toThrow();
+    expect(await learned()).toHaveLength(1);
+    expect(await learning.learn(order(2))).toMatchObject({ document: { name: 'a 2.md' } });
+    expect(await learning.forget([DID], id)).toBe(true);
+    expect(await learning.learn(order(1))).toEqual({ type: 'refused', why: 'over' });
+    const vault = await stage.home.vaults.open(learnedVaultName(LEARNER));
+    expect(vault.stats().documents).toBe(1);
+    expect(await vault.document(`a 2.md by ${DID}`)).toBeDefined();
+  });
+
+  // BRG-160 BRG-162
+  test('one person is one, with however many DIDs, and a numbered name is no longer than others', async () => {
+    const { learning } = stage.home;
+    const name = `${'n'.repeat(100)}.md`;
+    await learning.learn(order(1, { name }));
+    const second = await learning.learn(order(2, { name }));
+    expect(second).toMatchObject({ document: { name: `${'n'.repeat(75)} 2.md` } });
+    const other = order(3, { contributor: didOf(signerOf(10).publicKey) });
+    expect(await learning.learn(other)).toEqual({ type: 'refused', why: 'documents' });
+    expect(await learning.learn({ ...other, giver: 'telegram:8' })).toMatchObject({ type: 'kept' });
+  });
+});
+
 describe('the text that is agreed to', () => {
   // BRG-152
   test('is the one that its version says', () => {
@@ -412,6 +498,7 @@ describe('the text that is agreed to', () => {
     ['../../etc/passwd', 'etc passwd'],
     ['C:\\x\\y.md', 'C x y.md'],
     ['a\u202egnp.md\u0000\n', 'agnp.md'],
+    ['a\u3164b\u115f\u2800.md\ufe0f', 'ab.md'],
     ['.hidden', 'hidden'],
     ['   ', 'document'],
     ['*bold*_`code`|<b>.md', 'bold _ code b .md'],

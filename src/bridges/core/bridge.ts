@@ -17,7 +17,7 @@ import { createDelivery, type Delivery } from './delivery.ts';
 import { createJournal } from './journal.ts';
 import type { Language } from './language.ts';
 import { languageFor } from './languages.ts';
-import { createOffers } from './learn-offers.ts';
+import { createOffers, isRefusedGift, withoutGift } from './learn-offers.ts';
 import { createPacer, type PacerOptions } from './pacer.ts';
 import { type ChatEvent, faultOf, type Place, type Platform } from './platform.ts';
 import { createPolicy, POLICY_DEFAULTS, type PolicyOptions } from './policy.ts';
@@ -225,8 +225,11 @@ export function createBridge(parts: BridgeParts, options: BridgeOptions = BRIDGE
 
   function settleReply(job: Job, reply: Reply | undefined): Promise<void> {
     const place = reply?.isPrivate ? platform.privatePlace(job.event) : jobAt(toHex(job.key)).place;
-    return journal.change(toHex(job.key), () => ({
-      job: reply === undefined ? { phase: 'done' } : { phase: 'replied', reply, place },
+    return journal.change(toHex(job.key), ({ event }) => ({
+      job: {
+        ...(isRefusedGift(event, reply) && { event: withoutGift(event) }),
+        ...(reply === undefined ? { phase: 'done' } : { phase: 'replied', reply, place }),
+      },
       result: undefined,
     }));
   }

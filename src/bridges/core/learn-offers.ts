@@ -11,7 +11,8 @@ import type { Log } from '../../base/log.ts';
 import type { StoreOperation } from '../../base/store.ts';
 import { KEPT_MS, LEARN_OFFER_MS, LEARN_OFFERS_DAY_MAX, LEARNED_NAME_CHARACTERS_MAX } from '../limits.ts';
 import type { Journal } from './journal.ts';
-import { type LearnOffer, learnDaySchema, learnOfferSchema } from './records.ts';
+import type { ChatEvent } from './platform.ts';
+import { type LearnOffer, learnDaySchema, learnOfferSchema, type Reply } from './records.ts';
 import { type Change, del, put, putText, type State } from './state.ts';
 
 /** What offers work with. */
@@ -59,6 +60,8 @@ export interface Offers {
 }
 
 const DAY_MS = 86_400_000;
+/** What is left of the document in an offer that is over. */
+const NOTHING = { name: '', sizeBytes: 0, hash: new Uint8Array(32) } as const;
 
 /** The digest that an offer is bound to. */
 export function digestOf(bytes: Uint8Array): Uint8Array {
@@ -72,7 +75,7 @@ export function digestOf(bytes: Uint8Array): Uint8Array {
 export function documentName(given: string): string {
   const line = given
     .normalize('NFC')
-    .replace(/[\p{C}\p{Zl}\p{Zp}]/gu, '')
+    .replace(/[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]/gu, '')
     .replace(/[/\\:*?"<>|`\s]+/gu, ' ')
     .replace(/^[. ]+/, '')
     .trim();
@@ -80,6 +83,16 @@ export function documentName(given: string): string {
   if (characters.length <= LEARNED_NAME_CHARACTERS_MAX) return line === '' ? 'document' : line;
   const ending = [...(/\.[\p{L}\p{N}]{1,8}$/u.exec(line)?.[0] ?? '')];
   return [...characters.slice(0, LEARNED_NAME_CHARACTERS_MAX - ending.length), ...ending].join('');
+}
+
+/** An event without the document that came with it. */
+export function withoutGift(event: ChatEvent): ChatEvent {
+  return { ...event, argument: '', attachments: [] };
+}
+
+/** Whether `reply` to an event asks about no document although one came: of what is refused nothing is kept. */
+export function isRefusedGift({ type, text }: ChatEvent, reply: Reply | undefined): boolean {
+  return type === 'command' && text === 'learn' && reply?.buttons.includes('agree') !== true;
 }
 
 /** The offers in `parts.state`. */
@@ -94,7 +107,7 @@ export function createOffers(parts: OfferParts): Offers {
     if (offer === undefined || offer.state === 'over') return [];
     const isOpen = state.getText(openKey(offer.user)) === key;
     return [
-      put(offerKey(key), learnOfferSchema, { ...offer, state: 'over' }),
+      put(offerKey(key), learnOfferSchema, { ...offer, ...NOTHING, state: 'over' }),
       del(bytesKey(key)),
       ...(isOpen ? [del(openKey(offer.user))] : []),
     ];
@@ -109,7 +122,7 @@ export function createOffers(parts: OfferParts): Offers {
     return journal.change(key, ({ event }) =>
       isEnding()
         ? {
-            job: { event: { ...event, argument: '', attachments: [] } },
+            job: { event: withoutGift(event) },
             operations: ended(key),
             result: true,
           }
@@ -127,6 +140,11 @@ export function createOffers(parts: OfferParts): Offers {
     return [put(dayKey(user), learnDaySchema, { day, count: count + 1 })];
   }
 
+  function isUnderWay({ agreedBy }: LearnOffer): boolean {
+    const press = journal.find(agreedBy);
+    return press?.phase === 'received';
+  }
+
   async function sweep(): Promise<void> {
     cancel();
     const nowMs = clock.nowMs();
@@ -136,6 +154,8 @@ export function createOffers(parts: OfferParts): Offers {
       const key = entry.slice('learn/offer/'.length);
       if (offer.state === 'open' && offer.untilMs <= nowMs) await close(key);
       else if (offer.state === 'open') nextMs = Math.min(nextMs ?? offer.untilMs, offer.untilMs);
+      // Nobody hands it over any more: what becomes of it was told, or its press is gone.
+      else if (offer.state === 'agreed' && !isUnderWay(offer)) await endIf(key, { agreed: true });
       else if (offer.state === 'over' && offer.untilMs < nowMs - KEPT_MS)
         await state.update(() => ({ operations: [del(entry)], result: undefined }));
     }
