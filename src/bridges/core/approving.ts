@@ -71,6 +71,9 @@ export async function askFirst(
   return { rich: plain(language.approvalAsk(price)), buttons: ['approve', 'dismiss'], isPrivate: false };
 }
 
+/** What came of a press: a call, an end without one, or nothing after another press. */
+type Pressed = 'asked' | 'taken' | 'decided';
+
 /** What a press on one of its buttons leads to; `undefined` when the question's own message says it. */
 export async function approvalPress(
   parts: ApprovingParts,
@@ -91,9 +94,9 @@ export async function approvalPress(
   // Counted from here on, so that others that are pressed meanwhile are not asked as well.
   const isFirst = isYes && !parts.asking.has(key);
   if (isFirst) parts.asking.set(key, userOf(target.event));
-  let outcome: 'asked' | 'taken' | 'decided' = 'decided';
+  let outcome: Pressed = 'decided';
   try {
-    outcome = await parts.journal.change<typeof outcome>(key, (now) => {
+    outcome = await parts.journal.change<Pressed>(key, (now) => {
       const approval = parts.state.get(APPROVALS + key, approvalSchema);
       if (approval === undefined || approval.takenBy !== '' || now.phase !== 'done')
         return { job: {}, result: approval?.takenBy === by ? 'taken' : 'decided' };
