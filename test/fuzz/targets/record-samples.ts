@@ -9,7 +9,7 @@ import { block, blockHeader, genesis, transactionResult } from '../../../src/pro
 import { bundle } from '../../../src/protocol/bundle.ts';
 import { progress } from '../../../src/protocol/call.ts';
 import { priceSchedule } from '../../../src/protocol/card.ts';
-import { certifiedHeader } from '../../../src/protocol/certified-header.ts';
+import { certifiedHeader, twoCertified } from '../../../src/protocol/certified-header.ts';
 import { consensusBlock, consensusProof, firstValidators } from '../../../src/protocol/consensus.ts';
 import { type ChunkProof, chunkProof, contentProof } from '../../../src/protocol/content.ts';
 import { evidence } from '../../../src/protocol/evidence-channel.ts';
@@ -119,6 +119,7 @@ function others(): readonly Named[] {
   return [
     made(callPayment, settled),
     ...certified.map((one) => made(certifiedHeader, one)),
+    ...certified.map((one) => made(twoCertified, { one, other: one })),
     ...proofs.map((one) => made(consensusProof, one)),
     ...proofs.flatMap(({ blocks }) => blocks.map((one) => made(consensusBlock, one))),
     ...proofs.slice(0, 2).map(({ first }) => made(firstValidators, first)),
