@@ -1,9 +1,10 @@
 /**
  * Whose turn it is. Each payer has a virtual time that grows by what it was given, divided by its weight; the one that
  * is furthest behind goes next, so that a flood of one payer does not hold up the others. Who comes anew starts at the
- * time of who is furthest behind: with less, fresh names would go before everyone. But it has to wait for what others
- * began just before it, and that is made up for: it goes before for as many tokens, and each request that runs is made up
- * for once, so that fresh names cannot feed on each other. Pure: no clock, no promise.
+ * time of who is furthest behind: with less, fresh names would go before everyone. Nor does it start before who had got
+ * an equal share of all that was given: names that are always new would keep the least time where it is. But it has to
+ * wait for what others began just before it, and that is made up for: it goes before for as many tokens, and each
+ * request that runs is made up for once, so that fresh names cannot feed on each other. Pure: no clock, no promise.
  */
 
 /** What waits. */
@@ -38,6 +39,10 @@ export class FairQueue<T extends Waiting> {
   #length = 0;
   /** Never falls: the time of who was furthest behind when something was taken last. */
   #floor = 0;
+  /** Weights of payers with a virtual time, as they came last. */
+  readonly #weights = new Map<string, number>();
+  /** The time of who had got an equal share of all that was given while others were here. */
+  #fair = 0;
 
   /** Items that wait. */
   get length(): number {
@@ -55,13 +60,14 @@ export class FairQueue<T extends Waiting> {
     if (line === undefined) this.#lines.set(item.payer, [item]);
     else line.push(item);
     if (!this.#times.has(item.payer)) {
-      this.#times.set(item.payer, this.#least());
+      this.#times.set(item.payer, this.#start());
       const debts = [...this.#taken.values()].map(({ debt }) => debt);
       this.#owed.set(
         item.payer,
         debts.filter(({ left }) => left > 0),
       );
     }
+    this.#weights.set(item.payer, item.weight);
     this.#length++;
   }
 
@@ -87,6 +93,8 @@ export class FairQueue<T extends Waiting> {
     debt.left = Math.max(0, debt.left - unused);
     this.#taken.delete(item);
     this.#add(item, -unused);
+    const weights = [...this.#weights.values()].reduce((sum, weight) => sum + weight, 0);
+    this.#fair = this.#start() + (counted - unused) / Math.max(1, weights);
     const left = (this.#running.get(item.payer) ?? 1) - 1;
     if (left > 0) this.#running.set(item.payer, left);
     else this.#running.delete(item.payer);
@@ -138,6 +146,11 @@ export class FairQueue<T extends Waiting> {
     return tokens - missing;
   }
 
+  /** Where who comes anew starts, but not behind all others. */
+  #start(): number {
+    return Math.max(this.#least(), Math.min(this.#fair, Math.max(...this.#times.values())));
+  }
+
   #least(): number {
     const times = [...this.#times.values()];
     return times.length === 0 ? this.#floor : Math.max(this.#floor, Math.min(...times));
@@ -158,6 +171,7 @@ export class FairQueue<T extends Waiting> {
   #forget(payer: string): void {
     if (this.#lines.has(payer) || this.#running.has(payer)) return;
     this.#times.delete(payer);
+    this.#weights.delete(payer);
     this.#owed.delete(payer);
   }
 }

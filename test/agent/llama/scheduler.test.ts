@@ -49,6 +49,24 @@ describe('a fair queue', () => {
     expect(old).toBeGreaterThan(0);
   });
 
+  test.each([1, 4])('MODEL-31: always %s new names do not keep an old one waiting', (names) => {
+    const queue = new FairQueue<Item>();
+    const running: Item[] = [];
+    const turns = 40 * (names + 5);
+    let old = 0;
+    for (let turn = 0, fresh = 0; turn < turns; turn++) {
+      while (queue.lengthOf('old') < 8) queue.push(item('old'));
+      while (queue.length < 8 + names) queue.push(item(`fresh ${fresh++}`));
+      const ended = running.length < 4 ? undefined : running.shift();
+      if (ended) queue.settle(ended, ended.tokens / 2);
+      const taken = queue.take(always);
+      if (taken) running.push(taken);
+      if (taken?.payer === 'old') old++;
+    }
+    // Four names run, and each that comes is owed for the old one's turn: a share of one in twice as many as are here.
+    expect(old).toBeGreaterThanOrEqual(15);
+  });
+
   test('MODEL-32: weights divide what is given', () => {
     fc.assert(
       fc.property(
