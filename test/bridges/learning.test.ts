@@ -6,6 +6,8 @@ import { SaharaError } from '../../src/base/errors.ts';
 import { LANGUAGES } from '../../src/bridges/core/languages.ts';
 import { documentName } from '../../src/bridges/core/learn-offers.ts';
 import { askText, LEARN_TEXT_VERSION } from '../../src/bridges/core/learning.ts';
+import { learnOfferSchema } from '../../src/bridges/core/records.ts';
+import { put, putText } from '../../src/bridges/core/state.ts';
 import { LEARN_BYTES_MAX, LEARN_OFFER_MS, LEARN_OFFERS_DAY_MAX } from '../../src/bridges/limits.ts';
 import { learnedVaultName } from '../../src/daemon/learned-vault.ts';
 import { didOf } from '../../src/protocol/ids.ts';
@@ -311,6 +313,29 @@ describe('documents', () => {
   });
 });
 
+describe('who shares a DID', () => {
+  beforeEach(async () => {
+    stage = await learnStage();
+  });
+  afterEach(() => stage.close());
+
+  // BRG-159
+  test('reaches what was given for it, and not what another gave for another one', async () => {
+    const { telegram, discord } = stage;
+    await stage.link(telegram, 7, 9);
+    await give(telegram, 7);
+    await telegram.reply(7, () => telegram.command(7, 'unlink'), /link is ended/);
+    await stage.link(telegram, 7, 11);
+    await give(telegram, 7, file('shared.md', 'A text of both, about the mill of Tarn.'));
+    await stage.link(discord, 8, 11);
+    const listed = await discord.reply(8, () => discord.command(8, 'learned'), /shared\.md/);
+    expect(listed.text).not.toContain('notes.md');
+    const unlearn = (): void => discord.command(8, 'unlearn', { argument: 'notes.md' });
+    await discord.reply(8, unlearn, /No document of yours/);
+    await telegram.reply(7, () => telegram.command(7, 'learned'), /notes\.md[\s\S]*shared\.md/);
+  });
+});
+
 describe('what is handed over', () => {
   afterEach(() => stage.close());
 
@@ -344,6 +369,25 @@ describe('what is handed over', () => {
     await side.reply(7, () => undefined, /“notes.md” is knowledge of guide now/);
     expect(await learned()).toHaveLength(1);
     expect(stage.state.getBytes(`learn/bytes/${keyOf(asked)}`)).toBeUndefined();
+  });
+
+  // BRG-155
+  test('does not lie in the store once nothing hands it over', async () => {
+    stage = await learnStage();
+    await stage.link(stage.telegram, 7, 9);
+    const key = keyOf(await question(stage.telegram, 7));
+    const offer = stage.state.get(`learn/offer/${key}`, learnOfferSchema);
+    expect(offer).toBeDefined();
+    if (offer === undefined) return;
+    const orphan = { ...offer, state: 'agreed', agreedBy: '00'.repeat(16) } as const;
+    await stage.state.update(() => ({
+      operations: [put(`learn/offer/${key}`, learnOfferSchema, orphan), putText(`learn/bytes/${key}`, NOTES)],
+      result: undefined,
+    }));
+    await stage.restart();
+    const isGone = (): boolean => stage.state.getBytes(`learn/bytes/${key}`) === undefined;
+    await stage.telegramService.until(isGone, 'the end of what nobody hands over');
+    await press(stage.telegram, 7, await question(stage.telegram, 7), 'agree', /is knowledge of guide now/);
   });
 
   // BRG-155 BRG-160

@@ -9,17 +9,7 @@ import type { CommandCall } from './commands.ts';
 import { codeText, LINK_VERSION, type LinkGrant } from './grant.ts';
 import type { Language } from './language.ts';
 import { type LearningParts, learnedNote } from './learning.ts';
-import {
-  accountOf,
-  askedNonce,
-  asking,
-  hasRoom,
-  isUsed,
-  joining,
-  leaving,
-  membersOf,
-  namesOf,
-} from './people.ts';
+import { accountOf, askedNonce, asking, hasRoom, isUsed, joining, leaving, membersOf } from './people.ts';
 import type { MoneyPort } from './ports.ts';
 import type { Reply } from './records.ts';
 import { joined, plain, type Rich, styled } from './rich.ts';
@@ -151,7 +141,7 @@ function linkedText(language: Language, did: string, grant: LinkGrant): string {
 async function unlink(parts: MoneyCommandParts, { event, key, language }: CommandCall): Promise<Rich> {
   const { cash, spending, state } = parts;
   const user = userOf(event);
-  const note = await learnedNote(parts, namesOf(state, user), language);
+  const note = await learnedNote(parts, event, language);
   const did = accountOf(state, user);
   if (did === user) return plain(language.linkNone);
   const fee = await cash.fee();

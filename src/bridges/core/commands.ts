@@ -149,7 +149,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     const names = namesOf(parts.state, userOf(event));
     await parts.offers.endOf(names);
     await parts.journal.forget(names);
-    const note = await learnedNote(parts, names, language);
+    const note = await learnedNote(parts, event, language);
     const rich = plain([language.forgotten, note].filter((text) => text !== undefined).join('\n\n'));
     const isKept = note !== undefined && note !== language.learnedUnknown;
     return { rich, buttons: isKept ? ['unlearn'] : [], isPrivate: true };

@@ -18,7 +18,7 @@ import {
 } from './learn-offers.ts';
 import { sleep } from './pacer.ts';
 import { patiently } from './patience.ts';
-import { accountOf, namesOf } from './people.ts';
+import { accountOf } from './people.ts';
 import { type ChatEvent, faultOf, type Platform } from './platform.ts';
 import type { LearnedDocument, LearnOrder, LearnOutcome, LearnPort } from './ports.ts';
 import type { Job, LearnOffer, Reply } from './records.ts';
@@ -259,12 +259,12 @@ async function unlearnAll(parts: LearningParts, event: ChatEvent, language: Lang
 
 /** What is added where somebody has all else deleted, or ends a link: documents stay until they are taken back. */
 export async function learnedNote(
-  parts: Pick<LearningParts, 'learn' | 'log'>,
-  owners: readonly string[],
+  parts: Pick<LearningParts, 'learn' | 'log' | 'state'>,
+  event: ChatEvent,
   language: Language,
 ): Promise<string | undefined> {
   try {
-    const count = (await parts.learn?.list(owners))?.length ?? 0;
+    const count = (await documentsOf(parts, event)).length;
     return count === 0 ? undefined : language.learnedStay(count);
   } catch (error) {
     parts.log.warn('not known what was learned', { code: asSaharaError(error).code });
@@ -272,7 +272,7 @@ export async function learnedNote(
   }
 }
 
-/** The documents that a person gave, under whatever name, and those of the person's DID. */
+/** The documents that a user gave, for whatever DID, and those that were given for the DID that is linked. */
 export async function documentsOf(
   parts: Pick<LearningParts, 'learn' | 'state'>,
   event: ChatEvent,
@@ -281,7 +281,8 @@ export async function documentsOf(
 }
 
 function ownersOf({ state }: Pick<LearningParts, 'state'>, event: ChatEvent): readonly string[] {
-  return namesOf(state, userOf(event));
+  // Others of the same account are not among them: what they gave for other DIDs is theirs.
+  return [...new Set([userOf(event), accountOf(state, userOf(event))])];
 }
 
 /** The document of that name, or of that number in the list. */
