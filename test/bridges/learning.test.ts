@@ -296,9 +296,12 @@ describe('documents', () => {
 
   // BRG-153
   test('may be offered so often a day', async () => {
-    for (let i = 0; i < LEARN_OFFERS_DAY_MAX; i++) await question(side, 7, file(`${i}.md`, `Text ${i}`));
+    for (let i = 1; i < LEARN_OFFERS_DAY_MAX; i++) await question(side, 7, file(`${i}.md`, `Text ${i}`));
+    const last = await question(side, 7, file('last.md', 'The last text of a day.'));
     const more = (): void => side.command(7, 'learn', { file: file('more.md') });
     await side.reply(7, more, /as many documents as may be in a day/);
+    // What is refused does not take the place of the one before.
+    await press(side, 7, last, 'agree', /is knowledge of guide now/);
     stage.pass(86_400_000);
     await question(side, 7);
   });

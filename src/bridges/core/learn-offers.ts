@@ -169,6 +169,8 @@ export function createOffers(parts: OfferParts): Offers {
     find,
     async make(key, offer) {
       const before = state.getText(openKey(offer.user));
+      // What is refused takes nobody's place.
+      if (find(key) === undefined && counted(offer.user) === undefined) return false;
       if (before !== undefined && before !== key) await close(before);
       const untilMs = clock.nowMs() + LEARN_OFFER_MS;
       const made = await state.update(() => {
