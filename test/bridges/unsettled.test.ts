@@ -137,8 +137,14 @@ describe('a bridge with its daemon elsewhere', () => {
   // BRG-167
   test('gives up after two days: the asker has the money, and the agent is not to blame', async () => {
     await lose('held words=5');
+    say('/history');
+    await reads(/cost not known yet · held words=5/);
+    say('/export');
+    await reads(/"paid": null/);
     laterMs = UNSETTLED_KEPT_MS;
     await settled();
+    say('/history');
+    await reads(/free · held words=5/);
     expect(books()).toEqual({ held: 0n, user: welcome, agents: 0n, operator: 0n });
     await serve();
     say('words=4');

@@ -26,6 +26,7 @@ import { shortId } from './settling.ts';
 import { SHOP_PRIVATE, type ShopParts, shopReply } from './shop.ts';
 import { type Spending, userOf } from './spending.ts';
 import { putText, type State } from './state.ts';
+import { isUnsettled } from './unsettled.ts';
 
 /** What commands work with. */
 export interface CommandParts {
@@ -138,7 +139,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     const keys = await journal.questionsOf(namesOf(state, userOf(event)), HISTORY_LISTED_MAX);
     const jobs = keys.map((key) => journal.find(key)).filter((job) => job !== undefined);
     if (jobs.length === 0) return secret(plain(language.historyEmpty));
-    const lines = jobs.map((job) => plain(historyLine(job, language)));
+    const lines = jobs.map((job) => plain(historyLine(job, isUnsettled(state, job), language)));
     return secret(separated([styled(language.historyTitle, 'bold'), ...lines], '\n'));
   },
   export: async (parts, { event }) => {
@@ -262,8 +263,9 @@ function agentLine(agent: AgentListing, { good, all }: Ratings, language: Langua
   return joined('• ', styled(agent.name, 'bold'), ` (${price}${stars}) ${clipped(agent.description, 160)}`);
 }
 
-function historyLine(job: Job, language: Language): string {
-  const amount = job.amount === undefined || job.amount === 0n ? language.free : formatAmount(job.amount);
+function historyLine(job: Job, isOpen: boolean, language: Language): string {
+  const paid = job.amount === undefined || job.amount === 0n ? language.free : formatAmount(job.amount);
+  const amount = isOpen ? language.amountOpen : paid;
   const question = clipped(job.question.replace(/\s+/g, ' '), 100);
   return `• ${shortId(toHex(job.key))} · ${amount} · ${question}`;
 }

@@ -8,6 +8,7 @@ import type { ChatEvent } from './platform.ts';
 import type { LearnedDocument } from './ports.ts';
 import { type Spending, userOf } from './spending.ts';
 import type { State } from './state.ts';
+import { isUnsettled } from './unsettled.ts';
 
 /** The export of the person behind an event, newest questions first; what would be too long is left out and counted. */
 export async function exportOf(
@@ -32,7 +33,8 @@ export async function exportOf(
       id: toHex(job.key),
       at: new Date(job.event.atMs).toISOString(),
       agent: job.agentName,
-      paid: formatAmount(job.amount ?? 0n),
+      // Nothing where it is not known yet.
+      paid: isUnsettled(state, job) ? null : formatAmount(job.amount ?? 0n),
       question: job.question,
       answer: job.reply?.rich.text ?? '',
     };

@@ -46,6 +46,8 @@ export interface Language extends LearnLanguage {
   readonly nothingFound: string;
   cost(parts: { readonly amount: string; readonly agent: string; readonly id: string }): string;
   readonly free: string;
+  /** In place of an amount that is not known yet. */
+  readonly amountOpen: string;
   readonly sources: string;
   readonly noSources: string;
   readonly help: string;

@@ -46,6 +46,11 @@ export function unsettled(job: Job, record: Unsettled): StoreOperation {
   return put(UNSETTLED + toHex(job.key), unsettledSchema, record);
 }
 
+/** Whether it is not known yet what the answer to a question cost. */
+export function isUnsettled(state: State, job: Job): boolean {
+  return state.getBytes(UNSETTLED + toHex(job.key)) !== undefined;
+}
+
 /** Whether a call of an agent's is not settled because its peer does not say what it took. */
 export async function isInDoubt(state: State, agent: string): Promise<boolean> {
   for await (const [, value] of state.entries(UNSETTLED)) {

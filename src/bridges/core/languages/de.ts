@@ -64,6 +64,7 @@ export const de: Language = {
   nothingFound: 'In den Dokumenten dieses Agenten fand sich dazu nichts.',
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
   free: 'kostenlos',
+  amountOpen: 'Kosten noch nicht bekannt',
   sources: 'Quellen',
   noSources: 'Diese Antwort nennt keine Quellen.',
   help: [

@@ -61,6 +61,7 @@ export const en: Language = {
   nothingFound: 'Nothing was found in the documents of this agent about that.',
   cost: ({ amount, agent, id }) => `${agent} · ${amount} · ${id}`,
   free: 'free',
+  amountOpen: 'cost not known yet',
   sources: 'Sources',
   noSources: 'This answer names no sources.',
   help: [
