@@ -26,7 +26,7 @@ let stage: LearnStage;
 
 const learned = () => stage.home.learning.list([DID]);
 const question = (side: LearnSide, user: number, sent: SentFile = file()): Promise<Said> =>
-  side.reply(user, () => side.command(user, 'learn', { file: sent }), /Nothing of it is kept yet/);
+  side.reply(user, () => side.command(user, 'learn', { file: sent }), /nothing of it is kept but your message/);
 const press = (side: LearnSide, user: number, on: Said, action: string, pattern: RegExp): Promise<Said> =>
   side.reply(user, () => side.press(user, on, action), pattern);
 async function give(side: LearnSide, user: number, sent?: SentFile): Promise<void> {
@@ -101,7 +101,7 @@ describe.each(['telegram', 'discord'] as const)('on %s', (platform) => {
     await side.reply(7, () => side.inGroup(7, 'learn', { file: file() }), /in a direct chat with me only/);
     await side.reply(7, () => side.command(7, 'learn', { file: file() }), /Link a DID of your own first/);
     await stage.link(side, 7, 9);
-    await side.reply(7, () => side.command(7, 'learn'), /Nothing is kept before you agree/);
+    await side.reply(7, () => side.command(7, 'learn'), /Nothing but your message is kept before you agree/);
     const large = { name: 'large.txt', content: new Uint8Array(LEARN_BYTES_MAX + 1).fill(65) };
     await side.reply(7, () => side.command(7, 'learn', { file: large }), /too large: at most 2 MB/);
     await side.reply(7, () => side.command(7, 'unlearn'), /Say which one/);
@@ -154,7 +154,7 @@ describe.each(['telegram', 'discord'] as const)('on %s', (platform) => {
   test('what was written behind the command is learned, and is gone where nobody agrees in time', async () => {
     await stage.link(side, 7, 9);
     const ask = (): Promise<Said> =>
-      side.reply(7, () => side.command(7, 'learn', { argument: NOTES }), /Nothing of it is kept yet/);
+      side.reply(7, () => side.command(7, 'learn', { argument: NOTES }), /nothing of it is kept but your message/);
     const late = await ask();
     expect(await written()).toBe(true);
     stage.pass(LEARN_OFFER_MS + 1);
@@ -221,8 +221,8 @@ describe('documents', () => {
     const own = telegram.say({ chat: 7, user: 7, text: '', document: file('mine.md') });
     const others = telegram.say({ chat: 7, user: 8, text: '', document: file('theirs.md') });
     const sends = (more: object) => () => void telegram.say({ chat: 7, user: 7, text: '/learn', ...more });
-    await side.reply(7, sends({ replyTo: others.id }), /Nothing is kept before you agree/);
-    await side.reply(7, sends({ document: file(), forwarded: true }), /Nothing is kept before you agree/);
+    await side.reply(7, sends({ replyTo: others.id }), /Nothing but your message is kept before you agree/);
+    await side.reply(7, sends({ document: file(), forwarded: true }), /Nothing but your message is kept before you agree/);
     await side.reply(7, sends({ replyTo: own.id }), /“mine\.md”/);
   });
 
@@ -529,11 +529,11 @@ describe('the text that is agreed to', () => {
         [
           [
             "en",
-            "62763444610b450c",
+            "492c9790895b90d4",
           ],
           [
             "de",
-            "4b65561afa4bd3ae",
+            "06940cc64d036e8c",
           ],
         ],
       ]

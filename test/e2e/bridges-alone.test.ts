@@ -112,7 +112,7 @@ describe('a bot without a daemon of its own', () => {
     await told(`/link ${grant}`, /Linked to did:key/);
     await told(
       '/learn The quokka lighthouse at Port Zorbel was lit by Amra Fennick.',
-      /Nothing of it is kept/,
+      /nothing of it is kept/,
     );
     const asked = said().findLast(({ buttons }) => buttons.length === 2);
     telegram.press(USER, USER, asked?.id ?? 0, asked?.buttons[0]?.callback_data ?? '');

@@ -8,13 +8,13 @@ export const deLearn: LearnLanguage = {
   learnLink:
     'Verknüpfe zuerst mit /link eine eigene DID: Was dein Dokument verdient, geht an ihren Schlüssel, und sie sagt, wem das Dokument gehört.',
   learnHow: (sizeMax) =>
-    `Sende eine eigene Datei mit /learn als Beschriftung, oder antworte mit /learn auf deine eigene Nachricht mit ihr, oder schreibe den Text hinter /learn; auf Discord ist sie eine Option des Befehls. Markdown, Text, HTML, PDF, Word, CSV, JSON oder Code, bis ${sizeMax}. Bevor du zustimmst, wird nichts aufbewahrt.`,
+    `Sende eine eigene Datei mit /learn als Beschriftung, oder antworte mit /learn auf deine eigene Nachricht mit ihr, oder schreibe den Text hinter /learn; auf Discord ist sie eine Option des Befehls. Markdown, Text, HTML, PDF, Word, CSV, JSON oder Code, bis ${sizeMax}. Bevor du zustimmst, wird nur deine Nachricht aufbewahrt.`,
   learnTooLarge: (sizeMax) =>
     `Das ist zu groß: höchstens ${sizeMax} werden angenommen. Sende einen Teil davon.`,
   learnTooMany: 'Du hast heute so viele Dokumente angeboten, wie es geht. Morgen (UTC) ist wieder Platz.',
   learnAsk: ({ agent, name, size, did, minutes }) =>
     [
-      `Darf „${name}“ (${size}) Wissen des Agenten ${agent} werden? Noch wird nichts davon aufbewahrt.`,
+      `Darf „${name}“ (${size}) Wissen des Agenten ${agent} werden? Bis zu deiner Antwort wird davon nur deine Nachricht aufbewahrt.`,
       '',
       'Wenn du Ja sagst:',
       `• Der Betreiber dieses Bots bewahrt das Dokument verschlüsselt auf der Maschine auf, auf der ${agent} läuft, bis du es zurücknimmst.`,

@@ -8,12 +8,12 @@ export const enLearn: LearnLanguage = {
   learnLink:
     'Link a DID of your own first, with /link: what your document earns goes to its key, and it says whose the document is.',
   learnHow: (sizeMax) =>
-    `Send one file of your own with /learn as its caption, or answer your own message that has it with /learn, or write the text behind /learn; on Discord it is an option of the command. Markdown, text, HTML, PDF, Word, CSV, JSON or code, up to ${sizeMax}. Nothing is kept before you agree.`,
+    `Send one file of your own with /learn as its caption, or answer your own message that has it with /learn, or write the text behind /learn; on Discord it is an option of the command. Markdown, text, HTML, PDF, Word, CSV, JSON or code, up to ${sizeMax}. Nothing but your message is kept before you agree.`,
   learnTooLarge: (sizeMax) => `That is too large: at most ${sizeMax} are taken. Send a part of it.`,
   learnTooMany: 'You have offered as many documents as may be in a day. Tomorrow (UTC) there is room again.',
   learnAsk: ({ agent, name, size, did, minutes }) =>
     [
-      `May “${name}” (${size}) become knowledge of the agent ${agent}? Nothing of it is kept yet.`,
+      `May “${name}” (${size}) become knowledge of the agent ${agent}? Until you answer, nothing of it is kept but your message.`,
       '',
       'If you say yes:',
       `• The operator of this bot keeps the document, encrypted, on the machine where ${agent} runs, until you take it back.`,
