@@ -26,7 +26,11 @@ let stage: LearnStage;
 
 const learned = () => stage.home.learning.list([DID]);
 const question = (side: LearnSide, user: number, sent: SentFile = file()): Promise<Said> =>
-  side.reply(user, () => side.command(user, 'learn', { file: sent }), /nothing of it is kept but your message/);
+  side.reply(
+    user,
+    () => side.command(user, 'learn', { file: sent }),
+    /nothing of it is kept but your message/,
+  );
 const press = (side: LearnSide, user: number, on: Said, action: string, pattern: RegExp): Promise<Said> =>
   side.reply(user, () => side.press(user, on, action), pattern);
 async function give(side: LearnSide, user: number, sent?: SentFile): Promise<void> {
@@ -154,7 +158,11 @@ describe.each(['telegram', 'discord'] as const)('on %s', (platform) => {
   test('what was written behind the command is learned, and is gone where nobody agrees in time', async () => {
     await stage.link(side, 7, 9);
     const ask = (): Promise<Said> =>
-      side.reply(7, () => side.command(7, 'learn', { argument: NOTES }), /nothing of it is kept but your message/);
+      side.reply(
+        7,
+        () => side.command(7, 'learn', { argument: NOTES }),
+        /nothing of it is kept but your message/,
+      );
     const late = await ask();
     expect(await written()).toBe(true);
     stage.pass(LEARN_OFFER_MS + 1);
@@ -222,7 +230,11 @@ describe('documents', () => {
     const others = telegram.say({ chat: 7, user: 8, text: '', document: file('theirs.md') });
     const sends = (more: object) => () => void telegram.say({ chat: 7, user: 7, text: '/learn', ...more });
     await side.reply(7, sends({ replyTo: others.id }), /Nothing but your message is kept before you agree/);
-    await side.reply(7, sends({ document: file(), forwarded: true }), /Nothing but your message is kept before you agree/);
+    await side.reply(
+      7,
+      sends({ document: file(), forwarded: true }),
+      /Nothing but your message is kept before you agree/,
+    );
     await side.reply(7, sends({ replyTo: own.id }), /“mine\.md”/);
   });
 
