@@ -92,6 +92,8 @@ export const UNSETTLED_WAIT_FIRST_MS = 5_000;
 export const UNSETTLED_WAIT_LAST_MS = 600_000;
 /** How long it is looked what became of one call, milliseconds: two days, the age up to which the counters of its caps are kept. */
 export const UNSETTLED_KEPT_MS: number = 2 * 86_400_000;
+/** Times that a process looks at a call before it gives it up, however old it is. */
+export const UNSETTLED_LOOKS_MIN = 5;
 /** Largest document that somebody may give by `/learn`, bytes: 2 MiB. */
 export const LEARN_BYTES_MAX = 2_097_152;
 /** How long a document waits for a yes, milliseconds: ten minutes. */

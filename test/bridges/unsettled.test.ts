@@ -40,6 +40,8 @@ describe('a bridge with its daemon elsewhere', () => {
   let listen = '127.0.0.1:0';
   let laterMs = 0;
   let served: AgentsPort;
+  /** How often the bot, since it started, has looked for what became of a call. */
+  let looks = 0;
 
   const clock: Clock = {
     ...systemClock,
@@ -55,8 +57,13 @@ describe('a bridge with its daemon elsewhere', () => {
   };
   const startBot = async (): Promise<void> => {
     const { agents: port } = createRemotePorts(`http://${listen}`, TOKEN);
+    looks = 0;
+    const cancel: AgentsPort['cancel'] = (callId) => {
+      looks += 1;
+      return port.cancel(callId);
+    };
     bot = await startTelegramBot(
-      { agents: port, state: createState(store), clock, log: silentLog },
+      { agents: { ...port, cancel }, state: createState(store), clock, log: silentLog },
       {
         ...TELEGRAM_DEFAULTS,
         ...{ token: telegram.token, apiRoot: telegram.apiRoot, pollSeconds: 2, pace: FAST, bridge: GENEROUS },
@@ -166,6 +173,20 @@ describe('a bridge with its daemon elsewhere', () => {
     say('words=4');
     await reads(/took money without an answer/);
     expect(agents.calls.size).toBe(1);
+  });
+
+  // BRG-167
+  test('does not give up at once what was left over for longer: it may not reach anybody yet', async () => {
+    await lose('held words=5');
+    await bot.stop();
+    agents.release();
+    laterMs = UNSETTLED_KEPT_MS;
+    await startBot();
+    await telegram.until(() => looks >= 2, 'a second look');
+    await serve();
+    await settled();
+    const cost = PAID_PER_CALL + 50n;
+    expect(books()).toEqual({ held: 0n, user: welcome, agents: cost, operator: -cost });
   });
 
   // BRG-167 BRG-172

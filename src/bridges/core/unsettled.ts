@@ -8,7 +8,12 @@ import type { Clock } from '../../base/clock.ts';
 import { asSaharaError } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { StoreOperation } from '../../base/store.ts';
-import { UNSETTLED_KEPT_MS, UNSETTLED_WAIT_FIRST_MS, UNSETTLED_WAIT_LAST_MS } from '../limits.ts';
+import {
+  UNSETTLED_KEPT_MS,
+  UNSETTLED_LOOKS_MIN,
+  UNSETTLED_WAIT_FIRST_MS,
+  UNSETTLED_WAIT_LAST_MS,
+} from '../limits.ts';
 import { newAnswer } from './answer.ts';
 import type { Journal } from './journal.ts';
 import { joinedOnce, type Outcome } from './outcome.ts';
@@ -63,6 +68,8 @@ export async function isInDoubt(state: State, agent: string): Promise<boolean> {
 export function createUnsettledCalls(parts: UnsettledParts): UnsettledCalls {
   const { journal, state, clock, log } = parts;
   let wake = Promise.withResolvers<void>();
+  /** How often this process has looked at each that it has not learnt. */
+  const looks = new Map<string, number>();
   let isAway = false;
   let isMore = false;
 
@@ -81,16 +88,37 @@ export function createUnsettledCalls(parts: UnsettledParts): UnsettledCalls {
     isAway = false;
     let left = 0;
     for (const [job, record] of await open()) {
-      const before = { answer: newAnswer(), failure: undefined, isBegun: true };
-      const outcome: Outcome = isAway
-        ? { type: 'unknown', isAway }
-        : await joinedOnce(parts, { job, signal }, before);
-      if (outcome.type === 'unknown') isAway = outcome.isAway;
-      const isOver = record.sinceMs + UNSETTLED_KEPT_MS <= clock.nowMs();
-      if (outcome.type === 'known' || isOver) await end(parts, job, { record, outcome });
-      else left += 1;
+      try {
+        if (!(await lookAt(job, record, signal))) left += 1;
+      } catch (error) {
+        signal.throwIfAborted();
+        left += 1;
+        log.error('not looked what became of a call', {
+          job: toHex(job.key),
+          code: asSaharaError(error).code,
+        });
+      }
     }
     return left;
+  }
+
+  /** Whether that was the end of it. A process that has just started may not reach the agent yet, so it does not give up at once. */
+  async function lookAt(job: Job, record: Unsettled, signal: AbortSignal): Promise<boolean> {
+    const before = { answer: newAnswer(), failure: undefined, isBegun: true };
+    const outcome: Outcome = isAway
+      ? { type: 'unknown', isAway }
+      : await joinedOnce(parts, { job, signal }, before);
+    if (outcome.type === 'unknown') isAway = outcome.isAway;
+    const key = toHex(job.key);
+    const looked = (looks.get(key) ?? 0) + 1;
+    const isOver = looked >= UNSETTLED_LOOKS_MIN && record.sinceMs + UNSETTLED_KEPT_MS <= clock.nowMs();
+    if (outcome.type === 'unknown' && !isOver) {
+      looks.set(key, looked);
+      return false;
+    }
+    await end(parts, job, { record, outcome });
+    looks.delete(key);
+    return true;
   }
 
   return {
