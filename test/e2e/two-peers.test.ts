@@ -104,12 +104,15 @@ describe('two peers', () => {
 
   it('ends a channel and gives the rest back', async () => {
     await must(host, 'channel', 'claim');
-    const [channel] = await caller.client.call('channel.list', {});
-    const closed = await must(host, 'channel', 'close', (channel?.id ?? '').slice(0, 12));
+    const channel = await eventually('the caller knows of the claim', async () => {
+      const [found] = await caller.client.call('channel.list', {});
+      return found !== undefined && found.claimed === found.charged ? found : undefined;
+    });
+    const closed = await must(host, 'channel', 'close', channel.id.slice(0, 12));
     expect(closed).toContain('is closed');
     await eventually('the deposit is back', async () => {
       const { balance } = await caller.client.call('earnings', {});
-      return BigInt(balance) + BigInt(channel?.claimed ?? '0') === 100_000_000_000n ? true : undefined;
+      return BigInt(balance) + BigInt(channel.claimed) === 100_000_000_000n ? true : undefined;
     });
     // The next question opens another channel by itself.
     const { end } = await askWhole(caller, { agent: 'guide', question: 'What is a voucher?' });
