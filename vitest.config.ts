@@ -9,7 +9,8 @@ const config: ViteUserConfig = defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // One more than two cores: many files wait more than they work.
+    maxWorkers: 3,
   },
 });
 
